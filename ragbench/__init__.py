@@ -1,0 +1,17 @@
+"""Retrieval-augmented evaluation for medicine.
+
+The floors of the package, lowest first; a module imports only from floors below its own:
+
+    errors, files, home, records, registry, progress, provenance   the ground
+    corpora      card -> reader -> passage store
+    indexes      BM25 and FAISS over one corpus, TREC runs
+    models       what generates text and scores options
+    tasks        questions, prompts, gold answers
+    metrics      retrieval and choice metrics
+    experiment   config -> retrieval -> prompts -> records -> scores (writes run folders)
+    analysis     reads run folders: intervals, paired tests
+    report       reads the analysis: Markdown, CSV, figures
+    cli          one thin file per noun
+"""
+
+__version__ = "0.1.0"

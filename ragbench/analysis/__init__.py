@@ -1,0 +1,7 @@
+"""The analysis: reads run folders alone, and imports neither torch nor FAISS.
+
+load       the tables of a run
+intervals  Wilson's interval, the paired bootstrap
+paired     helped and hurt, McNemar's exact test
+results    every figure of a run, as rows
+"""

@@ -1,0 +1,54 @@
+"""Intervals: Wilson's for a rate, the percentile bootstrap for a paired mean."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+
+def wilson(successes: int, n: int, *, alpha: float = 0.05) -> tuple[float, float]:
+    """Return Wilson's score interval of a rate, without continuity correction.
+
+    Args:
+        successes: How many of ``n``.
+        n: At least 1.
+        alpha: One less the coverage.
+
+    Returns:
+        Low and high end, within 0 and 1. Source: Wilson 1927, JASA 22:209.
+
+    >>> tuple(round(end, 4) for end in wilson(7, 10))
+    (0.3968, 0.8922)
+    """
+    from scipy.stats import binomtest
+
+    found = binomtest(successes, n).proportion_ci(confidence_level=1 - alpha, method="wilson")
+    return float(found.low), float(found.high)
+
+
+def bootstrap_mean(
+    values: npt.NDArray[np.float64],
+    draw: np.random.Generator,
+    *,
+    resamples: int = 10_000,
+    alpha: float = 0.05,
+) -> tuple[float, float]:
+    """Return the percentile bootstrap interval of a mean.
+
+    Args:
+        values: (N,) one value a question; for a paired comparison, the differences.
+        draw: The seeded generator.
+        resamples: How many samples of N are drawn, with replacement.
+        alpha: One less the coverage.
+
+    Returns:
+        Low and high end. Source: Efron and Tibshirani 1993, chapter 13.
+    """
+    if values.size == 0:
+        return float("nan"), float("nan")
+    # A resample of a discrete variable is a multinomial draw over its distinct values.
+    distinct, counts = np.unique(values, return_counts=True)
+    drawn = draw.multinomial(values.size, counts / values.size, size=resamples)
+    means = drawn @ distinct / values.size
+    low, high = np.quantile(means, [alpha / 2, 1 - alpha / 2])
+    return float(low), float(high)

@@ -1,0 +1,84 @@
+"""The tables of a run folder, as pandas frames with checked columns."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ragbench.errors import DataError
+from ragbench.files import read_json, read_jsonl
+
+CELL = ["model", "task", "arm", "mode", "scoring", "seed", "k"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A scored run.
+
+    Attributes:
+        path: The folder.
+        about: What ``run.json`` says.
+        scores: One row a question and cell; its columns are documented in docs/formats.md.
+        quality: Retrieval measures: task, retriever, question_id, measure, value.
+        retrievals: What is known of each retrieval: task, retriever, index_name, corpus, k.
+    """
+
+    path: Path
+    about: dict[str, Any]
+    scores: pd.DataFrame
+    quality: pd.DataFrame
+    retrievals: list[dict[str, Any]]
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The resolved config."""
+        return dict(self.about["config"])
+
+    def metrics(self, task: str) -> list[str]:
+        """Return the metrics of a task."""
+        return list(self.about["identity"]["tasks"][task]["metrics"])
+
+    def members(self, kind: str) -> list[str]:
+        """Return the names of models, tasks or arms, in the config's order."""
+        return [member["name"] for member in self.config[kind]]
+
+
+def load_run(path: Path) -> Run:
+    """Read a run that has been scored.
+
+    Args:
+        path: The run folder.
+
+    Returns:
+        Its tables.
+
+    Raises:
+        DataError: The run has not been scored.
+    """
+    about = read_json(path / "run.json", what="the file run.json of the run")
+    table = path / "scores" / f"{about['config']['mode']}.parquet"
+    if not table.is_file():
+        raise DataError("the run has no scores", where=str(path), fix=f"ragbench score {path.name}")
+    try:
+        scores = pd.read_parquet(table)
+    except (OSError, ValueError) as error:
+        raise DataError(f"the scores cannot be read: {error}", where=str(table)) from None
+    quality, retrievals = _retrieval(path)
+    return Run(path, about, scores, quality, retrievals)
+
+
+def _retrieval(path: Path) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
+    rows: list[dict[str, Any]] = []
+    retrievals: list[dict[str, Any]] = []
+    for about in sorted((path / "retrieval").glob("*.json")):
+        task, _, retriever = about.name.removesuffix(".json").partition("+")
+        note = json.loads(about.read_text(encoding="utf-8"))
+        retrievals.append({"task": task, "retriever": retriever, **note})
+        for _, line in read_jsonl(about.with_name(f"{task}+{retriever}.quality.jsonl")):
+            rows.append({"task": task, "retriever": retriever, **line})
+    columns = ["task", "retriever", "question_id", "measure", "value"]
+    return pd.DataFrame(rows, columns=columns), retrievals

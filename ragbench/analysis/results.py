@@ -1,0 +1,270 @@
+"""Every figure of a run, as rows: accuracies with intervals, gains, retrieval quality."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ragbench.analysis.intervals import bootstrap_mean, wilson
+from ragbench.analysis.load import CELL, Run
+from ragbench.analysis.paired import discordance
+from ragbench.files import atomic_file, write_json
+
+BASELINE = "closed-book"
+NO_MODEL = "-"
+RESULT_COLUMNS = [
+    "model",
+    "task",
+    "arm",
+    "metric",
+    "value",
+    "ci_low",
+    "ci_high",
+    "n",
+    "mode",
+    "scoring",
+    "seed",
+    "k",
+    "status",
+]
+EFFECT_COLUMNS = [
+    "effect",
+    "model",
+    "task",
+    "arm",
+    "baseline",
+    "stratum",
+    "estimate",
+    "ci_low",
+    "ci_high",
+    "p",
+    "n",
+    "helped",
+    "hurt",
+    "status",
+]
+
+
+def results(run: Run) -> pd.DataFrame:
+    """Return one row a model, task, arm and metric.
+
+    Metrics are the task's own, the same by stratum (``accuracy/STRATUM``), shares of outcomes,
+    means of what was delivered, and, for the model ``-``, retrieval measures. A cell with
+    questions that have no answer is ``incomplete``: its interval runs from all of those wrong
+    to all of them right.
+
+    Args:
+        run: The run.
+
+    Returns:
+        The columns of RESULT_COLUMNS; rates from 0 to 1.
+    """
+    alpha = run.config["analysis"]["alpha"]
+    rows: list[dict[str, Any]] = []
+    for model in run.members("models"):
+        for task in run.members("tasks"):
+            for arm in run.members("arms"):
+                rows += _cell_rows(run, _cell(run, model, task, arm), alpha)
+    rows += _quality_rows(run)
+    table = pd.DataFrame(rows, columns=RESULT_COLUMNS)
+    table["k"] = table["k"].astype("Int64")
+    return table
+
+
+def _cell(run: Run, model: str, task: str, arm: str) -> pd.DataFrame:
+    scores = run.scores
+    return scores[(scores.model == model) & (scores.task == task) & (scores.arm == arm)]
+
+
+def _cell_rows(run: Run, cell: pd.DataFrame, alpha: float) -> Iterator[dict[str, Any]]:
+    first = cell.iloc[0]
+    base = {name: first[name] for name in CELL}
+    metrics = run.metrics(first["task"])
+    for metric in metrics:
+        yield base | {"metric": metric} | _rate(cell[metric], alpha)
+        strata = [s for s in cell.stratum.unique() if s]
+        if len(strata) > 1:
+            for stratum in sorted(strata):
+                part = cell.loc[cell.stratum == stratum, metric]
+                yield base | {"metric": f"{metric}/{stratum}"} | _rate(part, alpha)
+    for outcome in ("parsed", "unparsed", "refused", "truncated", "error"):
+        share = (cell.outcome == outcome).astype(float)
+        yield base | {"metric": f"{outcome}_rate"} | _rate(share, alpha)
+    for column in ("delivered_k", "passage_tokens", "prompt_tokens"):
+        values = cell[column].dropna()
+        yield base | {"metric": f"mean_{column}"} | _plain(values)
+    yield base | {"metric": "tied_rate"} | _rate(cell.tied.astype(float), alpha)
+
+
+def _plain(values: pd.Series[Any]) -> dict[str, Any]:
+    mean = float(values.mean()) if len(values) else math.nan
+    nan = math.nan
+    return {"value": mean, "ci_low": nan, "ci_high": nan, "n": len(values), "status": "complete"}
+
+
+def _rate(values: pd.Series[Any], alpha: float) -> dict[str, Any]:
+    """Return a rate over all questions; one with missing answers is bounded, not estimated."""
+    n, known = len(values), values.dropna()
+    right = int(known.sum())
+    if len(known) < n:
+        return {
+            "value": right / n,
+            "ci_low": right / n,
+            "ci_high": (right + n - len(known)) / n,
+            "n": n,
+            "status": "incomplete",
+        }
+    low, high = wilson(right, n, alpha=alpha)
+    return {"value": right / n, "ci_low": low, "ci_high": high, "n": n, "status": "complete"}
+
+
+def _quality_rows(run: Run) -> Iterator[dict[str, Any]]:
+    config = run.config
+    alpha, resamples = config["analysis"]["alpha"], config["analysis"]["resamples"]
+    for (task, retriever, measure), group in run.quality.groupby(
+        ["task", "retriever", "measure"], sort=True
+    ):
+        values = group.value.to_numpy(dtype=float)
+        row = {
+            "model": NO_MODEL,
+            "task": task,
+            "arm": retriever,
+            "metric": measure,
+            "mode": config["mode"],
+            "scoring": NO_MODEL,
+            "seed": config["seed"],
+            "k": int(str(measure).partition("@")[2]),
+        }
+        if set(np.unique(values)) <= {0.0, 1.0}:
+            yield row | _rate(group.value, alpha)
+        else:
+            draw = _generator(config["seed"], str(task), str(retriever), str(measure))
+            low, high = bootstrap_mean(values, draw, resamples=resamples, alpha=alpha)
+            yield row | _plain(group.value) | {"ci_low": low, "ci_high": high}
+
+
+def _generator(seed: int, *names: str) -> np.random.Generator:
+    return np.random.default_rng([seed, *"\x1f".join(names).encode("utf-8")])
+
+
+def effects(run: Run) -> pd.DataFrame:
+    """Return the gain of each arm over closed-book, paired by question.
+
+    The estimate is the difference of the accuracies; its interval is the percentile bootstrap
+    over questions; p is McNemar's exact, not corrected for the number of comparisons. A pair
+    with an incomplete cell has bounds and no p.
+
+    Args:
+        run: The run.
+
+    Returns:
+        The columns of EFFECT_COLUMNS; overall (empty stratum) and by stratum.
+    """
+    rows: list[dict[str, Any]] = []
+    arms = run.members("arms")
+    if BASELINE in arms:
+        for model in run.members("models"):
+            for task in run.members("tasks"):
+                before = _cell(run, model, task, BASELINE)
+                for arm in arms:
+                    if arm != BASELINE:
+                        rows += _gains(run, before, _cell(run, model, task, arm))
+    return pd.DataFrame(rows, columns=EFFECT_COLUMNS).astype(
+        {"n": "Int64", "helped": "Int64", "hurt": "Int64"}
+    )
+
+
+def _gains(run: Run, before: pd.DataFrame, after: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    joined = before.merge(after, on=["question_id", "stratum"], suffixes=("_before", "_after"))
+    strata = [s for s in sorted(joined.stratum.unique()) if s]
+    first = after.iloc[0]
+    for stratum in ["", *(strata if len(strata) > 1 else [])]:
+        part = joined[joined.stratum == stratum] if stratum else joined
+        base = {
+            "effect": "gain over closed-book",
+            "model": first["model"],
+            "task": first["task"],
+            "arm": first["arm"],
+            "baseline": BASELINE,
+            "stratum": stratum,
+        }
+        yield base | _gain(run, part, base)
+
+
+def _gain(run: Run, part: pd.DataFrame, base: dict[str, Any]) -> dict[str, Any]:
+    config = run.config
+    metric = run.metrics(base["task"])[0]
+    before = part[f"{metric}_before"].to_numpy(dtype=float)
+    after = part[f"{metric}_after"].to_numpy(dtype=float)
+    if np.isnan(before).any() or np.isnan(after).any():
+        low = (np.nan_to_num(after, nan=0.0) - np.nan_to_num(before, nan=1.0)).mean()
+        high = (np.nan_to_num(after, nan=1.0) - np.nan_to_num(before, nan=0.0)).mean()
+        return {
+            "estimate": math.nan,
+            "ci_low": float(low),
+            "ci_high": float(high),
+            "p": math.nan,
+            "n": len(part),
+            "status": "incomplete",
+        }
+    found = discordance(before, after)
+    draw = _generator(config["seed"], *(str(base[key]) for key in sorted(base)))
+    low, high = bootstrap_mean(
+        after - before,
+        draw,
+        resamples=config["analysis"]["resamples"],
+        alpha=config["analysis"]["alpha"],
+    )
+    return {
+        "estimate": float((after - before).mean()),
+        "ci_low": low,
+        "ci_high": high,
+        "p": found.p,
+        "n": found.n,
+        "helped": found.helped,
+        "hurt": found.hurt,
+        "status": "complete",
+    }
+
+
+def write_tables(run: Run) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Write results.csv, effects.csv and analysis.json into the run folder.
+
+    Args:
+        run: The run.
+
+    Returns:
+        The two tables.
+    """
+    found, gains = results(run), effects(run)
+    for table, name in ((found, "results.csv"), (gains, "effects.csv")):
+        with atomic_file(run.path / name) as handle:
+            table.to_csv(handle, index=False, float_format="%.10g")
+    write_json(run.path / "analysis.json", as_objects(run, found, gains))
+    return found, gains
+
+
+def as_objects(run: Run, found: pd.DataFrame, gains: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return gains and accuracies as one list of JSON objects; what is not known is null."""
+    first = {run.metrics(task)[0] for task in run.members("tasks")}
+    accuracies = found[found.metric.isin(first) & (found.model != NO_MODEL)].rename(
+        columns={"metric": "effect", "value": "estimate"}
+    )
+    table = pd.concat([gains, accuracies[["effect", "estimate", *_SHARED]]], ignore_index=True)
+    return [
+        {str(key): _json(value) for key, value in row.items()}
+        for row in table[EFFECT_COLUMNS].to_dict(orient="records")
+    ]
+
+
+_SHARED = ["model", "task", "arm", "ci_low", "ci_high", "n", "status"]
+
+
+def _json(value: Any) -> Any:
+    if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
+        return None
+    return value.item() if isinstance(value, np.generic) else value

@@ -1,0 +1,108 @@
+"""``ragbench analyze``, ``report`` and ``show``: what reads a run."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ragbench.cli.output import emit_json, emit_table
+
+if TYPE_CHECKING:
+    from ragbench.analysis.load import Run
+
+
+@click.command()
+@click.argument("run_folder", metavar="RUN")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list of effects.")
+def analyze(run_folder: str, as_json: bool) -> None:
+    """Print the figures of RUN (a folder or a name) and write its tables."""
+    from ragbench.analysis.load import load_run
+    from ragbench.analysis.results import as_objects, write_tables
+    from ragbench.experiment.folder import find_run
+
+    run = load_run(find_run(run_folder).path)
+    results, effects = write_tables(run)
+    if as_json:
+        emit_json(as_objects(run, results, effects))
+    else:
+        emit_results(run)
+
+
+def emit_results(run: Run) -> None:
+    """Print accuracy and gain by cell, then retrieval quality."""
+    from ragbench.analysis.results import effects, results
+    from ragbench.report.markdown import accuracy_rows, retrieval_rows
+
+    found, gains = results(run), effects(run)
+    emit_table(*accuracy_rows(run, found, gains))
+    header, rows = retrieval_rows(run, found)
+    if rows:
+        click.echo()
+        emit_table(header, rows)
+
+
+@click.command()
+@click.argument("run_folder", metavar="RUN")
+@click.option("--open", "open_it", is_flag=True, help="Open the report when it is written.")
+def report(run_folder: str, open_it: bool) -> None:
+    """Write the report of RUN (a folder or a name)."""
+    from ragbench.experiment.folder import find_run
+    from ragbench.report.write import write_report
+
+    written = write_report(find_run(run_folder).path)
+    click.echo(f"wrote {written}")
+    if open_it:
+        click.launch(str(written))
+
+
+@click.command()
+@click.argument("run_folder", metavar="RUN")
+@click.argument("question_id")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def show(run_folder: str, question_id: str, as_json: bool) -> None:
+    """Show QUESTION_ID of RUN: its passages, prompt and answer in every cell."""
+    from ragbench.errors import DataError, near
+    from ragbench.experiment.folder import find_run
+    from ragbench.files import read_jsonl
+
+    folder = find_run(run_folder)
+    found: list[dict[str, Any]] = []
+    known: set[str] = set()
+    for path in sorted((folder.path / "records").glob("*.jsonl")):
+        for _, line in read_jsonl(path):
+            known.add(line["question_id"])
+            if line["question_id"] == question_id:
+                found.append(line)
+    if not found:
+        raise DataError(
+            f"no record of question {question_id!r}", fix=near(question_id, known)[:400]
+        )
+    prompts = {line["digest"]: line["text"] for _, line in read_jsonl(folder.prompts)}
+    question = _question(folder.path, found[0]["task"], question_id)
+    for record in found:
+        record["prompt_text"] = prompts.get(record["prompt"], "")
+    if as_json:
+        emit_json({"question": question, "records": found})
+        return
+    click.echo(f"{question['id']}\n{question['text']}\n")
+    for index, option in enumerate(question["options"]):
+        click.echo(f"  {'*' if index == question['answer'] else ' '} {option}")
+    for record in found:
+        click.echo(f"\n== {record['model']}, {record['arm']} ==\n{record['prompt_text']}\n")
+        for option, value in zip(
+            question["options"], record["log_likelihoods"] or [], strict=False
+        ):
+            click.echo(f"  {value:10.3f}  {option}")
+        if record["error"]:
+            click.echo(f"  error: {record['error']}")
+
+
+def _question(path: Any, task: str, question_id: str) -> dict[str, Any]:
+    with (path / "questions" / f"{task}.jsonl").open(encoding="utf-8") as lines:
+        for line in lines:
+            value: dict[str, Any] = json.loads(line)
+            if value["id"] == question_id:
+                return value
+    return {"id": question_id, "text": "", "options": [], "answer": -1}

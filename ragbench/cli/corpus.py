@@ -1,0 +1,128 @@
+"""``ragbench corpus``: add, build, show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ragbench.cli.output import emit_json, emit_table, size
+
+
+@click.group()
+def corpus() -> None:
+    """Add, build and show corpora."""
+
+
+@corpus.command()
+@click.argument("path")
+@click.option("--name", required=True, help="The corpus's name.")
+@click.option("--reader", default="jsonl", show_default=True, help="How the files are read.")
+@click.option("--id-field", help="Of the jsonl reader: the field of a document's id.")
+@click.option("--text-field", help="Of the jsonl reader: the field of its text.")
+@click.option("--title-field", help="Of the jsonl reader: the field of its title.")
+@click.option("--option", "extra", multiple=True, metavar="KEY=VALUE", help="Any reader option.")
+@click.option("--licence", default="not stated", help="The terms of the texts.")
+@click.option("--source", default="", help="Where the texts come from, edition included.")
+@click.option("--restricted", is_flag=True, help="The texts are under a data-use agreement.")
+@click.option("--replace", is_flag=True, help="Replace the card of this name.")
+def add(
+    path: str,
+    name: str,
+    reader: str,
+    id_field: str | None,
+    text_field: str | None,
+    title_field: str | None,
+    extra: tuple[str, ...],
+    licence: str,
+    source: str,
+    restricted: bool,
+    replace: bool,
+) -> None:
+    """Write the card of a corpus whose texts lie at PATH."""
+    from pydantic import ValidationError
+
+    from ragbench.corpora import readers
+    from ragbench.corpora.card import Card, add_card
+    from ragbench.errors import UsageError, near
+    from ragbench.yamlfile import parse_value
+
+    options: dict[str, Any] = {
+        key: value
+        for key, value in (
+            ("id_field", id_field),
+            ("text_field", text_field),
+            ("title_field", title_field),
+        )
+        if value is not None
+    }
+    for text in extra:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise UsageError(f"--option {text!r} is not KEY=VALUE")
+        options[key] = parse_value(value)
+    kind = readers.get(reader)
+    unknown = sorted(options.keys() - kind.Options.model_fields.keys())
+    if unknown:
+        raise UsageError(
+            f"the reader {reader!r} has no option {unknown[0]!r}",
+            fix=near(unknown[0], kind.Options.model_fields),
+        )
+    try:
+        kind.Options.model_validate(options)
+    except ValidationError as error:
+        detail = error.errors()[0]
+        raise UsageError(
+            f"the reader's option {detail['loc'][0]!r} is wrong: {detail['msg']}"
+        ) from None
+    card = Card(
+        reader=reader,
+        path=str(Path(path).expanduser().resolve()),
+        options=options,
+        licence=licence,
+        source=source,
+        data_use="restricted" if restricted else "open",
+    )
+    written = add_card(name, card, replace=replace)
+    click.echo(f"wrote {written}; next: ragbench corpus build {name}")
+
+
+@corpus.command()
+@click.argument("name")
+@click.option("--replace", is_flag=True, help="Replace a corpus of this name and other content.")
+def build(name: str, replace: bool) -> None:
+    """Read the corpus NAME and store its passages."""
+    from ragbench.corpora.build import build_corpus
+
+    built = build_corpus(name, replace=replace)
+    facts = built.manifest
+    click.echo(f"{name}: {facts.n_passages:,} passages, digest {facts.digest[:16]}")
+    for reason, count in facts.skipped.items():
+        click.echo(f"{name}: passed over {count:,} with {reason}")
+
+
+@corpus.command()
+@click.argument("name")
+@click.option("--sample", default=0, metavar="N", help="Also show N passages, evenly spread.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def show(name: str, sample: int, as_json: bool) -> None:
+    """Show what is known of the built corpus NAME."""
+    from dataclasses import asdict
+
+    from ragbench.corpora.store import open_corpus
+
+    opened = open_corpus(name)
+    facts = asdict(opened.manifest) | {
+        "size_bytes": sum(p.stat().st_size for p in opened.folder.iterdir())
+    }
+    step = max(1, len(opened) // sample) if sample else 1
+    passages = [asdict(opened[row]) for row in range(0, len(opened), step)[:sample]]
+    if as_json:
+        emit_json(facts | ({"sample": passages} if sample else {}))
+        return
+    shown = ("title", "description", "n_passages", "n_docs", "n_characters", "digest", "licence")
+    rows = [[key, facts[key]] for key in (*shown, "data_use", "source", "reader", "built_at")]
+    emit_table(["what", "value"], [*rows, ["size", size(facts["size_bytes"])]])
+    for passage in passages:
+        click.echo(f"\n{passage['id']}  {passage['title']}\n{passage['text']}")

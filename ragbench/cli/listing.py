@@ -1,0 +1,74 @@
+"""``ragbench list``: what there is."""
+
+from __future__ import annotations
+
+import click
+
+from ragbench.cli.output import emit_json, emit_table
+
+REGISTRIES = {
+    "tasks": "ragbench.tasks:tasks",
+    "models": "ragbench.models:models",
+    "metrics": "ragbench.metrics:metrics",
+    "readers": "ragbench.corpora:readers",
+    "retrievers": "ragbench.indexes:retrievers",
+    "arms": "ragbench.experiment:arms",
+}
+FILES = ("corpora", "indexes", "configs")
+
+
+@click.command(name="list")
+@click.argument("what", type=click.Choice([*FILES, *REGISTRIES]))
+@click.option("--where", is_flag=True, help="Tell the file, and the line, of each.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_(what: str, where: bool, as_json: bool) -> None:
+    """List corpora, indexes (recipes and built ones), configs, tasks, models, metrics, ..."""
+    rows = _registered(what, where) if what in REGISTRIES else _files(what)
+    if not where:
+        rows = [{k: v for k, v in row.items() if k != "where"} for row in rows]
+    if as_json:
+        emit_json(rows)
+    elif rows:
+        emit_table(list(rows[0]), [list(row.values()) for row in rows])
+
+
+def _registered(what: str, where: bool) -> list[dict[str, str]]:
+    from importlib import import_module
+
+    from ragbench.registry import Registry
+
+    module, _, name = REGISTRIES[what].partition(":")
+    registry: Registry[object] = getattr(import_module(module), name)
+    return [
+        {
+            "name": key,
+            "summary": entry.summary,
+            "where": registry.find(key) if where else "",
+        }
+        for key, entry in registry.items()
+    ]
+
+
+def _files(what: str) -> list[dict[str, str]]:
+    from ragbench.home import home, yaml_names
+    from ragbench.yamlfile import load
+
+    rows = []
+    for name, path in yaml_names(what):
+        about = load(path).value
+        summary = str(about.get("title") or about.get("description") or "")
+        if what == "corpora":
+            built = (home() / "corpora" / name / "manifest.json").is_file()
+            rows.append(_row(name, "built" if built else "not built", summary, str(path)))
+        else:
+            rows.append(_row(name, "recipe" if what == "indexes" else "config", summary, str(path)))
+    if what == "indexes":
+        rows += [
+            _row(path.parent.name, "built", "", str(path.parent))
+            for path in sorted((home() / "indexes").glob("*/manifest.json"))
+        ]
+    return rows
+
+
+def _row(name: str, state: str, summary: str, where: str) -> dict[str, str]:
+    return {"name": name, "state": state, "summary": summary, "where": where}

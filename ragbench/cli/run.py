@@ -1,0 +1,53 @@
+"""``ragbench run`` and ``ragbench score``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@click.command()
+@click.argument("config")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key.")
+@click.option("--extend", is_flag=True, help="Add models, tasks, arms or questions to a run.")
+def run(config: str, overrides: tuple[str, ...], extend: bool) -> None:
+    """Run CONFIG (a path, or the name of a bundled config), or go on with it."""
+    from ragbench.errors import BackendError
+    from ragbench.experiment.config import load_config
+    from ragbench.experiment.run import run_experiment
+
+    finished = run_experiment(*load_config(config, overrides), extend=extend)
+    print_summary(finished.folder.path)
+    if finished.errors:
+        raise BackendError(
+            f"{finished.errors:,} questions have no answer, so some cells are incomplete",
+            where=str(finished.folder.path),
+            fix="run the same command again; only they are asked",
+        )
+
+
+@click.command()
+@click.argument("run_folder", metavar="RUN")
+def score(run_folder: str) -> None:
+    """Score the records of RUN (a folder or a name) again."""
+    from ragbench.experiment.folder import find_run
+    from ragbench.experiment.score import score_run
+
+    folder = find_run(run_folder)
+    errors = score_run(folder)
+    click.echo(f"wrote {folder.scores(folder.read()['config']['mode'])}; {errors} without answer")
+
+
+def print_summary(path: Path) -> None:
+    """Write the report of a run; print its main table and where everything lies."""
+    from ragbench.analysis.load import load_run
+    from ragbench.cli.analyze import emit_results
+    from ragbench.report.write import write_report
+
+    written = write_report(path)
+    emit_results(load_run(path))
+    click.echo(f"\nreport:  {written}\ntable:   {path / 'results.csv'}")

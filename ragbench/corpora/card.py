@@ -1,0 +1,108 @@
+"""The corpus card: where passages come from, under which licence, read by which reader."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from ragbench import home
+from ragbench.corpora import readers
+from ragbench.corpora.reader import Reader
+from ragbench.errors import UsageError
+from ragbench.files import sha256_json, write_text
+from ragbench.yamlfile import check, load
+
+
+class Card(BaseModel):
+    """What ``corpora/NAME.yaml`` may say.
+
+    Attributes:
+        title: A name for people.
+        description: What the corpus holds.
+        reader: A registered reader.
+        path: File or folder; relative ones are taken from the card's folder.
+        options: The reader's own options.
+        source: Where the texts come from, edition included.
+        licence: Under which terms they may be used.
+        data_use: ``restricted`` for anything under a data-use agreement.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    title: str = ""
+    description: str = ""
+    reader: str
+    path: str | None = None
+    options: dict[str, Any] = {}
+    source: str = ""
+    licence: str = "not stated"
+    data_use: Literal["open", "restricted"] = "open"
+
+    def digest(self) -> str:
+        """Return the digest of what can change the passages: reader, path and options."""
+        return sha256_json(self.model_dump(include={"reader", "path", "options"}))
+
+
+def load_card(name: str) -> tuple[Card, Path]:
+    """Read the card of a corpus.
+
+    Args:
+        name: The corpus.
+
+    Returns:
+        The card and the file it stands in.
+    """
+    path = home.find_yaml("corpora", name, what="corpus")
+    return check(Card, load(path)), path
+
+
+def make_reader(card: Card, card_path: Path) -> Reader:
+    """Make the card's reader with its options checked.
+
+    Args:
+        card: The card.
+        card_path: Where it stands; relative paths start from its folder.
+
+    Returns:
+        A reader; nothing has been read yet.
+    """
+    kind = readers.get(card.reader)
+    options = check(kind.Options, load(card_path).part("options"))
+    path = None if card.path is None else (card_path.parent / Path(card.path).expanduser())
+    return kind(path, options)
+
+
+def add_card(name: str, card: Card, *, replace: bool) -> Path:
+    """Write the card of a new corpus into the home folder.
+
+    Args:
+        name: The corpus.
+        card: What to write; its reader must exist, and its source must be there.
+        replace: Whether an existing card may be overwritten.
+
+    Returns:
+        The file written.
+
+    Raises:
+        UsageError: The corpus has a card already.
+    """
+    home.check_name(name, what="a corpus")
+    path = home.home() / "corpora" / f"{name}.yaml"
+    if path.exists() and not replace:
+        raise UsageError(
+            f"the corpus {name!r} has a card already",
+            where=str(path),
+            fix="choose another --name, or add --replace",
+        )
+    import yaml
+
+    text = yaml.safe_dump(
+        card.model_dump(exclude_defaults=True, mode="json"), sort_keys=False, allow_unicode=True
+    )
+    kind = readers.get(card.reader)
+    options = kind.Options.model_validate(card.options)
+    kind(Path(card.path) if card.path else None, options).sources()
+    write_text(path, text)
+    return path

@@ -1,0 +1,48 @@
+"""What a reader is: it streams passages from a source, each with the place it stood at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from ragbench.records import Passage
+
+
+class ReaderOptions(BaseModel):
+    """Base of every reader's options; a key that is not declared is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """A passage and where it stood, such as ``notes.jsonl:17``."""
+
+    passage: Passage
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A source entry that gives no passage, with the reason that the manifest counts."""
+
+    reason: str
+    where: str
+
+
+class Reader(Protocol):
+    """Streams one source; made with a path (None for readers of a package) and its options."""
+
+    Options: ClassVar[type[ReaderOptions]]
+
+    def __init__(self, path: Path | None, options: ReaderOptions) -> None: ...
+
+    def sources(self) -> list[Path]:
+        """Return the files that are read, in order; raises DataError if there are none."""
+
+    def read(self) -> Iterator[Located | Skipped]:
+        """Yield every entry in source order; the same source gives the same stream."""

@@ -1,0 +1,1 @@
+"""The built-in readers; ``ragbench.corpora.readers`` (the registry) names them."""

@@ -1,0 +1,114 @@
+"""JSON lines, plain or gzip: one document a line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+from ragbench.corpora.reader import Located, ReaderOptions, Skipped
+from ragbench.errors import DataError, PrerequisiteError
+from ragbench.files import read_jsonl
+from ragbench.records import Passage
+
+
+class JsonlOptions(ReaderOptions):
+    """Which fields of a line hold what.
+
+    Attributes:
+        id_field: The document's id; text or a whole number.
+        text_field: Its text.
+        title_field: Its title; a line may lack it.
+        meta_fields: Further fields to keep beside the passage.
+        skip_empty: Pass over lines whose text is empty, and count them, instead of stopping.
+    """
+
+    id_field: str = "id"
+    text_field: str = "text"
+    title_field: str | None = None
+    meta_fields: tuple[str, ...] = ()
+    skip_empty: bool = False
+
+
+class JsonlReader:
+    """Reads one ``.jsonl`` or ``.jsonl.gz`` file, or every such file of a folder by name."""
+
+    Options: ClassVar[type[ReaderOptions]] = JsonlOptions
+
+    def __init__(self, path: Path | None, options: ReaderOptions) -> None:
+        if path is None:
+            raise PrerequisiteError("the jsonl reader needs a path", fix="add `path:` to the card")
+        self.path = path
+        self.options = JsonlOptions.model_validate(options.model_dump())
+
+    def sources(self) -> list[Path]:
+        """Return the files.
+
+        Returns:
+            The file itself, or the folder's files in the order of their names.
+
+        Raises:
+            DataError: There is no such file, or the folder holds none.
+        """
+        if not self.path.exists():
+            raise DataError("the corpus file is not there", where=str(self.path))
+        if self.path.is_file():
+            return [self.path]
+        found = sorted([*self.path.glob("*.jsonl"), *self.path.glob("*.jsonl.gz")])
+        if not found:
+            raise DataError(
+                "the folder holds no .jsonl or .jsonl.gz file",
+                where=str(self.path),
+                fix="give the file itself, or a folder of such files",
+            )
+        return found
+
+    def read(self) -> Iterator[Located | Skipped]:
+        """Yield one passage a line."""
+        for path in self.sources():
+            for number, line in read_jsonl(path):
+                yield self._entry(line, f"{path}:{number}")
+
+    def _entry(self, line: dict[str, Any], where: str) -> Located | Skipped:
+        options = self.options
+        identifier = _string(line, options.id_field, where)
+        text = _string(line, options.text_field, where)
+        if not text.strip():
+            if options.skip_empty:
+                return Skipped("empty text", where)
+            raise DataError(
+                f"the field {options.text_field!r} of document {identifier!r} is empty",
+                where=where,
+                fix="remove the line, or set the reader's option skip_empty: true",
+            )
+        title = ""
+        if options.title_field and line.get(options.title_field) is not None:
+            title = _string(line, options.title_field, where)
+        meta = {
+            name: _string(line, name, where)
+            for name in options.meta_fields
+            if line.get(name) is not None
+        }
+        return Located(Passage(identifier, identifier, title, text, meta), where)
+
+
+def _string(line: dict[str, Any], name: str, where: str) -> str:
+    """Return a field as text; whole numbers are taken too, anything else is an error."""
+    if line.get(name) is None:
+        has = ", ".join(sorted(line)) or "(none)"
+        raise DataError(
+            f"the field {name!r} is missing",
+            where=where,
+            fix=f"the line has the fields: {has}; name the right one in the card or with "
+            "--id-field, --text-field, --title-field",
+        )
+    value = line[name]
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    raise DataError(
+        f"the field {name!r} is a {type(value).__name__}, not text",
+        where=where,
+        fix="write it as a string",
+    )

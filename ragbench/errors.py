@@ -1,0 +1,65 @@
+"""Errors that speak to the user: what is wrong, where, and what to do next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class RagbenchError(Exception):
+    """An expected failure; the command line prints it without a traceback.
+
+    Args:
+        what: What happened, with the actual value.
+        where: File and line, config key or question id; empty if there is no place.
+        fix: What the user should type or change next; empty if there is nothing.
+    """
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, where: str = "", fix: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.fix = fix
+
+    def __str__(self) -> str:
+        lines = [f"error: {self.what}"]
+        if self.where:
+            lines.append(f"where: {self.where}")
+        if self.fix:
+            lines.append(f"fix:   {self.fix}")
+        return "\n".join(lines)
+
+
+class UsageError(RagbenchError):
+    """The command or the config is wrong (exit code 2)."""
+
+    exit_code = 2
+
+
+class DataError(RagbenchError):
+    """A corpus, index, question file or run folder is missing or broken (exit code 3)."""
+
+    exit_code = 3
+
+
+class PrerequisiteError(RagbenchError):
+    """A package, model or device that the command needs is not here (exit code 4)."""
+
+    exit_code = 4
+
+
+class BackendError(RagbenchError):
+    """A model backend failed while it was answering (exit code 5)."""
+
+    exit_code = 5
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """Return a sentence that offers the closest of the known names, then all of them."""
+    from difflib import get_close_matches
+
+    names = sorted(known)
+    close = get_close_matches(name, names, n=3, cutoff=0.6)
+    hint = f"did you mean {' or '.join(repr(c) for c in close)}? " if close else ""
+    return f"{hint}known: {', '.join(names) if names else '(none)'}"

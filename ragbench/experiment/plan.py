@@ -1,0 +1,194 @@
+"""What a run would do: its grid, what must be built, real prompts, and an estimate of its cost."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from ragbench.errors import UsageError
+from ragbench.experiment.arms import Context
+from ragbench.experiment.grid import Grid, TaskPart
+from ragbench.experiment.prompts import messages
+from ragbench.indexes import build as indexes
+from ragbench.models.model import Model
+from ragbench.records import Passage, Question
+
+SAMPLES = 3
+GEMM_SHARE = 0.4  # of the peak of a plain matrix product, as seen in prefill on processors
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One question as a model would read it in an arm; the note says if passages lack."""
+
+    model: str
+    task: str
+    arm: str
+    question_id: str
+    prompt: str
+    prompt_tokens: int
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a model costs in this run; None where its size is not known."""
+
+    model: str
+    prompts: int
+    prompt_tokens: int
+    weight_bytes: int | None
+    seconds: float | None
+
+
+@dataclass
+class Plan:
+    """What a run would do."""
+
+    cells: list[tuple[str, str, str, int]] = field(default_factory=list)
+    to_build: list[str] = field(default_factory=list)
+    samples: list[Sample] = field(default_factory=list)
+    estimates: list[Estimate] = field(default_factory=list)
+
+
+def make_plan(grid: Grid) -> Plan:
+    """Work the plan out; nothing is built, searched for all, or answered.
+
+    Args:
+        grid: The experiment.
+
+    Returns:
+        The plan.
+
+    Raises:
+        UsageError: A prompt with a full budget of passages would not fit a model's context.
+    """
+    plan = Plan(to_build=grid.missing())
+    for spec in grid.config.models:
+        model = grid.models[spec.name]
+        total = prompts = 0
+        for task in grid.tasks:
+            longest = _longest_closed_book(model, task)
+            mean = _mean_closed_book(model, task)
+            for arm in grid.config.arms:
+                passages = 0 if arm.kind == "closed-book" else grid.config.packing.budget_tokens
+                _check_fit(spec.name, model, task, arm.name, longest, passages)
+                plan.cells.append((spec.name, task.spec.name, arm.name, len(task.questions)))
+                prompts += len(task.questions)
+                total += mean * len(task.questions)
+        found = [sample for task in grid.tasks for sample in _samples(grid, spec.name, task)]
+        plan.samples += found
+        plan.estimates.append(
+            _estimate(spec.name, model, prompts, max(total, _scaled(found, prompts)))
+        )
+    return plan
+
+
+def _prompt(model: Model, task: TaskPart, question: Question, passages: list[Passage]) -> str:
+    return model.render(messages(task.info, question, passages))
+
+
+def _longest_closed_book(model: Model, task: TaskPart) -> tuple[int, str]:
+    """Return the most tokens of a prompt without passages and its longest reply."""
+    worst = max(
+        task.questions, key=lambda q: len(q.text) + max(len(option) for option in q.options)
+    )
+    reply = max(model.count_tokens(model.continuation(option)) for option in worst.options)
+    return model.count_tokens(_prompt(model, task, worst, [])) + reply, worst.id
+
+
+def _mean_closed_book(model: Model, task: TaskPart) -> int:
+    some = task.questions[:: max(1, len(task.questions) // 20)]
+    return sum(model.count_tokens(_prompt(model, task, q, [])) for q in some) // len(some)
+
+
+def _check_fit(
+    name: str, model: Model, task: TaskPart, arm: str, longest: tuple[int, str], passages: int
+) -> None:
+    size = longest[0] + passages
+    if size > model.context_tokens:
+        raise UsageError(
+            f"a prompt of up to {size:,} tokens ({passages:,} of them for passages) does not fit "
+            f"the {model.context_tokens:,} tokens of {name!r}",
+            where=f"task {task.spec.name}, arm {arm}, question {longest[1]}",
+            fix=f"set packing.budget_tokens to {max(model.context_tokens - longest[0], 1)} or less",
+        )
+
+
+def _samples(grid: Grid, model_name: str, task: TaskPart) -> list[Sample]:
+    """Render three questions in each arm; passages are searched where the index is built."""
+    model = grid.models[model_name]
+    samples: list[Sample] = []
+    chosen = task.questions[:: max(1, len(task.questions) // SAMPLES)][:SAMPLES]
+    for arm in grid.config.arms:
+        part = grid.index_of(arm, task)
+        given: dict[str, list[Passage]] = {q.id: [] for q in chosen}
+        note = ""
+        if arm.control is not None:
+            note = f"as long as {arm.like}; drawn when the run packs"
+        elif part is not None and not indexes.is_built(part.name):
+            note = f"without its passages, for {part.name} is not built yet"
+        elif part is not None and arm.k is not None:
+            given = _retrieved(grid, part.name, chosen, arm.k)
+        for question in chosen:
+            prompt = _prompt(model, task, question, given[question.id])
+            size = model.count_tokens(prompt)
+            samples.append(
+                Sample(model_name, task.spec.name, arm.name, question.id, prompt, size, note)
+            )
+    return samples
+
+
+def _retrieved(
+    grid: Grid, index_name: str, questions: list[Question], k: int
+) -> dict[str, list[Passage]]:
+    from ragbench.experiment.arms import pack
+
+    index = indexes.open_index(index_name)
+    context = Context(
+        task="",
+        corpus=index.corpus,
+        ranked={},
+        like={},
+        count_tokens=grid.reference_model.count_tokens,
+        budget_tokens=grid.config.packing.budget_tokens,
+        seed=grid.config.seed,
+    )
+    hits = index.search([question.query for question in questions], k)
+    return {
+        question.id: list(pack((index.corpus[hit.row] for hit in found), context)[0])
+        for question, found in zip(questions, hits, strict=True)
+    }
+
+
+def _scaled(samples: list[Sample], prompts: int) -> int:
+    return sum(sample.prompt_tokens for sample in samples) * prompts // max(len(samples), 1)
+
+
+def _estimate(name: str, model: Model, prompts: int, tokens: int) -> Estimate:
+    facts = model.facts()
+    parameters = facts.get("parameters")
+    if not isinstance(parameters, int):
+        return Estimate(name, prompts, tokens, None, None)
+    dtype = str(facts["dtype"])
+    seconds = (
+        2.0 * parameters * tokens / (_products_per_s(str(facts["device"]), dtype) * GEMM_SHARE)
+    )
+    width = 4 if dtype == "float32" else 2
+    return Estimate(name, prompts, tokens, parameters * width, seconds)
+
+
+def _products_per_s(device: str, dtype: str) -> float:
+    """Return the floating-point operations a second of a plain matrix product, measured now."""
+    import torch
+
+    from ragbench.devices import torch_dtype
+
+    side = 1024 if device == "cpu" else 8192
+    left = torch.ones((side, side), dtype=torch_dtype(dtype), device=device)
+    _ = left @ left
+    count, started = 0, time.perf_counter()
+    while time.perf_counter() - started < 0.2:
+        _ = float((left @ left)[0, 0])
+        count += 1
+    return 2.0 * side**3 * count / (time.perf_counter() - started)

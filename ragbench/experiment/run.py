@@ -1,0 +1,88 @@
+"""All stages of a run, in order; every one keeps what an earlier session has finished."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ragbench import home
+from ragbench.experiment.answer import answer_all, check_lengths
+from ragbench.experiment.config import Config
+from ragbench.experiment.folder import RunFolder
+from ragbench.experiment.grid import Grid
+from ragbench.experiment.retrieve import pack_all, retrieve_all
+from ragbench.experiment.score import score_run
+from ragbench.files import locked, write_text
+from ragbench.indexes.build import Manifest
+from ragbench.yamlfile import Document
+
+PROMPT_TEMPLATE = 1  # counts changes of experiment/prompts.py that change prompts
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run that went through: its folder, and how many answers are lacking."""
+
+    folder: RunFolder
+    errors: int
+
+
+def run_experiment(config: Config, document: Document, *, extend: bool = False) -> Finished:
+    """Build what is missing, retrieve, pack, answer and score.
+
+    Args:
+        config: The checked config.
+        document: Where it was read from.
+        extend: Whether the run folder may get more models, tasks, arms or questions.
+
+    Returns:
+        The folder and the number of errors.
+    """
+    grid = Grid(config, document)
+    folder = RunFolder(home.home() / "runs" / config.name)
+    resolved = config.model_dump(mode="json")
+    with locked(folder.path, what=f"the run {config.name!r}"):
+        known = {"tasks": task_identity(grid), "models": model_identity(grid)}
+        folder.check(resolved, known, extend=extend)  # before anything is built
+        manifests = grid.build_missing()
+        identity = known | {
+            "indexes": index_identity(manifests),
+            "prompts": {"template": PROMPT_TEMPLATE},
+        }
+        folder.start(resolved, identity, extend=extend)
+        write_text(folder.path / "config.yaml", document.path.read_text(encoding="utf-8-sig"))
+        retrieve_all(grid, folder, manifests)
+        packed = pack_all(grid, folder)
+        check_lengths(grid, packed)
+        answer_all(grid, folder, packed)
+        errors = score_run(folder)
+    return Finished(folder, errors)
+
+
+def task_identity(grid: Grid) -> dict[str, Any]:
+    """Return what is recorded of each task."""
+    return {
+        task.spec.name: {
+            "digest": task.digest,
+            "n": len(task.questions),
+            "metrics": list(task.info.metrics),
+            "cluster_unit": task.info.cluster_unit,
+            "note": task.info.note,
+            "licence": task.info.licence,
+            "data_use": task.info.data_use,
+        }
+        for task in grid.tasks
+    }
+
+
+def model_identity(grid: Grid) -> dict[str, Any]:
+    """Return what is recorded of each model."""
+    return {name: model.facts() for name, model in grid.models.items()}
+
+
+def index_identity(manifests: dict[str, Manifest]) -> dict[str, Any]:
+    """Return what is recorded of each index and its corpus."""
+    return {
+        name: {"digest": m.digest, "corpus": m.corpus, "dtype": m.facts.get("dtype")}
+        for name, m in manifests.items()
+    }

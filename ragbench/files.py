@@ -1,0 +1,263 @@
+"""Atomic files and folders, JSON lines that survive a kill, digests and locks."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from ragbench.errors import DataError
+
+CHUNK_BYTES = 1 << 20
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file so that it holds either its old or its new content, never half of it."""
+    with atomic_file(path) as handle:
+        handle.write(data)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text atomically."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write indented JSON atomically, keys in the order given."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[IO[bytes]]:
+    """Yield a binary handle whose content appears under ``path`` only if the block succeeds.
+
+    Args:
+        path: The final place; its folder is made if needed.
+
+    Yields:
+        A writable handle beside the final place.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.parent / f".{path.name}.{os.getpid()}.tmp"
+    try:
+        with temporary.open("wb") as handle:
+            yield handle
+            handle.flush()
+            os.fsync(handle.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: Path, *, staging: Path | None = None) -> Iterator[Path]:
+    """Yield a staging folder that replaces ``path`` only if the block succeeds.
+
+    Args:
+        path: The final folder; an existing one is replaced.
+        staging: A fixed staging folder that is kept when the block fails, so that a long
+            build can resume from it. By default a private one, removed on failure.
+
+    Yields:
+        The folder to fill.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    keep = staging is not None
+    work = staging or path.parent / f".{path.name}.{os.getpid()}.tmp"
+    if not keep:
+        shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True, exist_ok=True)
+    try:
+        yield work
+        old = path.parent / f".{path.name}.{os.getpid()}.old"
+        if path.exists():
+            path.replace(old)
+        work.replace(path)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        if not keep:
+            shutil.rmtree(work, ignore_errors=True)
+
+
+@contextmanager
+def locked(path: Path, *, what: str) -> Iterator[None]:
+    """Hold an exclusive lock beside ``path``; it is freed even if the process is killed.
+
+    Args:
+        path: What is guarded; the lock file is ``path`` + ``.lock``.
+        what: Named in the message when another process holds it.
+
+    Yields:
+        Nothing; the lock is held inside the block.
+
+    Raises:
+        DataError: Another process holds the lock.
+    """
+    from filelock import FileLock, Timeout
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path.parent / f".{path.name}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise DataError(
+            f"{what} is being written by another process",
+            where=str(path),
+            fix="wait for it to end, or stop it, and run the same command again",
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def sha256_text(text: str) -> str:
+    """Return the SHA-256 of UTF-8 text as 64 hex digits."""
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def sha256_json(value: object) -> str:
+    """Return the SHA-256 of a value's canonical JSON (sorted keys, no blanks)."""
+    return sha256_text(json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False))
+
+
+def sha256_file(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, read in blocks."""
+    digest = hashlib.sha256()
+    with path.open("rb") as handle:
+        while block := handle.read(CHUNK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def read_json(path: Path, *, what: str) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Args:
+        path: The file.
+        what: What the file is, for the message.
+
+    Returns:
+        The object.
+
+    Raises:
+        DataError: The file is missing, is not JSON or is not an object.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError(f"{what} is not there", where=str(path)) from None
+    except (ValueError, OSError) as error:
+        raise DataError(f"{what} cannot be read: {error}", where=str(path)) from None
+    if not isinstance(value, dict):
+        raise DataError(f"{what} is not a JSON object", where=str(path))
+    return value
+
+
+def open_text(path: Path) -> IO[str]:
+    """Open a text file as UTF-8, decompressing ``.gz`` on the way."""
+    if path.suffix == ".gz":
+        return io.TextIOWrapper(gzip.open(path, "rb"), encoding="utf-8-sig")
+    return path.open(encoding="utf-8-sig")
+
+
+def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield (line number from 1, object) of a JSON-lines file; blank lines are passed over.
+
+    Args:
+        path: A ``.jsonl`` or ``.jsonl.gz`` file in UTF-8.
+
+    Yields:
+        Each line's number and object.
+
+    Raises:
+        DataError: The file cannot be read, or a line is not a JSON object.
+    """
+    number = 0
+    try:
+        with open_text(path) as handle:
+            for number, line in enumerate(handle, 1):
+                if not line.strip():
+                    continue
+                try:
+                    value = json.loads(line)
+                except (ValueError, RecursionError) as error:
+                    detail = getattr(error, "msg", None) or type(error).__name__
+                    raise DataError(
+                        f"this line is not JSON: {detail}",
+                        where=f"{path}:{number}",
+                        fix="write one JSON object a line",
+                    ) from None
+                if not isinstance(value, dict):
+                    raise DataError(
+                        f"this line is a JSON {type(value).__name__}, not an object",
+                        where=f"{path}:{number}",
+                        fix='write one object a line, such as {"id": "1", "text": "..."}',
+                    )
+                yield number, value
+    except FileNotFoundError:
+        raise DataError("the file is not there", where=str(path)) from None
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise DataError(
+            f"the file cannot be read after line {number}: {error}",
+            where=str(path),
+            fix="check that it is UTF-8 text (or whole gzip of it) and that you may read it",
+        ) from None
+
+
+class JsonlAppender:
+    """Appends JSON lines to one file, each flushed at once, with a lock against a second writer.
+
+    A torn last line, left by a kill, is cut off when the file is opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = locked(path, what=f"the file {path.name}")
+        self._lock.__enter__()
+        drop_torn_line(path)
+        self._handle = path.open("ab")
+
+    def append(self, value: Mapping[str, object]) -> None:
+        """Write one object as one line and hand it to the operating system."""
+        line = json.dumps(value, ensure_ascii=False, separators=(",", ":")) + "\n"
+        self._handle.write(line.encode("utf-8"))
+        self._handle.flush()
+
+    def close(self) -> None:
+        """Sync to disk, close and unlock."""
+        self._handle.flush()
+        os.fsync(self._handle.fileno())
+        self._handle.close()
+        self._lock.__exit__(None, None, None)
+
+    def __enter__(self) -> JsonlAppender:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def drop_torn_line(path: Path) -> None:
+    """Cut a JSON-lines file after its last whole line; make the file if it is not there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+b") as handle:
+        end = handle.seek(0, os.SEEK_END)
+        position = end
+        while position > 0:
+            start = max(0, position - CHUNK_BYTES)
+            handle.seek(start)
+            newline = handle.read(position - start).rfind(b"\n")
+            if newline >= 0:
+                position = start + newline + 1
+                break
+            position = start
+        if position < end:
+            handle.truncate(position)

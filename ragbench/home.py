@@ -1,0 +1,89 @@
+"""Where things lie: RAGBENCH_HOME first, then what the package carries."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from ragbench.errors import UsageError, near
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+def home() -> Path:
+    """Return the working place for cards, built data and runs (RAGBENCH_HOME, else the cwd)."""
+    return Path(os.environ.get("RAGBENCH_HOME") or ".").expanduser().resolve()
+
+
+def cache() -> Path:
+    """Return the place of converted models (RAGBENCH_CACHE, else the user's cache folder)."""
+    explicit = os.environ.get("RAGBENCH_CACHE")
+    if explicit:
+        return Path(explicit).expanduser().resolve()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "ragbench"
+
+
+def bundled() -> Path:
+    """Return the root of the cards, recipes and configs that the package carries."""
+    inside = Path(__file__).parent / "bundled"
+    return inside if inside.is_dir() else Path(__file__).parents[1]
+
+
+def check_name(name: str, *, what: str) -> str:
+    """Return a name that is safe as a file name and in tables.
+
+    Args:
+        name: The name as the user wrote it.
+        what: What it names, for the message.
+
+    Returns:
+        The same name.
+
+    Raises:
+        UsageError: The name could leave its folder or be misread in a table.
+    """
+    if not NAME.fullmatch(name) or ".." in name:
+        raise UsageError(
+            f"{name!r} cannot be the name of {what}",
+            fix="use letters, digits, '.', '_' and '-', beginning with a letter or digit",
+        )
+    return name
+
+
+def find_yaml(kind: str, name: str, *, what: str) -> Path:
+    """Find ``KIND/NAME.yaml`` in the home folder, then among what the package carries.
+
+    Args:
+        kind: ``corpora``, ``indexes`` or ``configs``.
+        name: The bare name.
+        what: What it is, for the message.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        UsageError: The name is not a legal one or there is no such file.
+    """
+    check_name(name, what=what)
+    for root in (home(), bundled()):
+        path = root / kind / f"{name}.yaml"
+        if path.is_file():
+            return path
+    raise UsageError(
+        f"there is no {what} {name!r}",
+        where=f"looked in {home() / kind} and in the package",
+        fix=near(name, dict(yaml_names(kind))),
+    )
+
+
+def yaml_names(kind: str) -> Iterator[tuple[str, Path]]:
+    """Yield each (name, path) of ``KIND/*.yaml``; a home file hides a carried one of its name."""
+    seen: set[str] = set()
+    for root in (home(), bundled()):
+        for path in sorted((root / kind).glob("*.yaml")):
+            if path.stem not in seen:
+                seen.add(path.stem)
+                yield path.stem, path

@@ -1,0 +1,228 @@
+"""Recipe + corpus -> index folder; and opening one, which checks what it was built from."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ragbench import home
+from ragbench.corpora.store import Corpus, open_corpus
+from ragbench.devices import Device
+from ragbench.errors import DataError, UsageError
+from ragbench.files import atomic_folder, locked, read_json, sha256_json, write_json
+from ragbench.indexes import retrievers
+from ragbench.indexes.retriever import IndexKind, Recipe
+from ragbench.provenance import now, versions
+from ragbench.yamlfile import Document, check, load
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What ``manifest.json`` of a built index says."""
+
+    name: str
+    kind: str
+    digest: str
+    recipe: dict[str, Any]
+    corpus: dict[str, Any]
+    encoder_digest: str | None
+    facts: dict[str, Any]
+    size_bytes: int
+    elapsed_s: float
+    built_at: str
+    versions: dict[str, str]
+    format: int = FORMAT
+
+
+def load_recipe(name: str) -> Recipe:
+    """Read a recipe from ``indexes/NAME.yaml``.
+
+    Args:
+        name: The recipe.
+
+    Returns:
+        The recipe of the kind that the file names.
+
+    Raises:
+        UsageError: The file has no kind.
+    """
+    document = load(home.find_yaml("indexes", name, what="index recipe"))
+    kind = document.value.get("kind")
+    if not isinstance(kind, str):
+        raise UsageError(
+            "the recipe does not say its kind",
+            where=document.where(()),
+            fix=f"add `kind: {' | '.join(retrievers.names())}`",
+        )
+    return check(retrievers.get(kind).Options, document)
+
+
+def index_digest(recipe: Recipe, corpus: Corpus) -> str:
+    """Return the identity of an index: corpus, resolved recipe and encoder."""
+    return sha256_json(
+        {
+            "format": FORMAT,
+            "corpus": corpus.digest,
+            "recipe": recipe.model_dump(exclude={"description"}),
+            "encoder": recipe.encoder_digest(),
+        }
+    )
+
+
+def folder_of(name: str) -> Path:
+    """Return where a built index lies."""
+    return home.home() / "indexes" / home.check_name(name, what="an index")
+
+
+def is_built(name: str) -> bool:
+    """Say whether an index has been built in the home folder."""
+    return (folder_of(name) / MANIFEST).is_file()
+
+
+def read_manifest(name: str) -> Manifest:
+    """Read the manifest of a built index.
+
+    Args:
+        name: The index.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        DataError: The index is not built, or its manifest is of another format.
+    """
+    path = folder_of(name) / MANIFEST
+    if not path.is_file():
+        built = sorted(p.parent.name for p in (home.home() / "indexes").glob(f"*/{MANIFEST}"))
+        raise DataError(
+            f"the index {name!r} is not built",
+            where=str(path.parent),
+            fix="ragbench index build RECIPE --corpus NAME; built here: "
+            + (", ".join(built) or "(none)"),
+        )
+    raw = read_json(path, what="the manifest of the index")
+    try:
+        manifest = Manifest(**raw)
+    except TypeError as error:
+        raise DataError(f"the manifest is not whole: {error}", where=str(path)) from None
+    if manifest.format != FORMAT:
+        raise DataError(
+            f"the index has format {manifest.format}, not {FORMAT}",
+            where=str(path),
+            fix="build it again with --replace",
+        )
+    return manifest
+
+
+def build_index(
+    recipe_name: str,
+    corpus_name: str,
+    *,
+    name: str | None = None,
+    replace: bool = False,
+    device: Device = "auto",
+) -> Manifest:
+    """Build an index, or return the manifest of one that is the same.
+
+    Args:
+        recipe_name: The recipe.
+        corpus_name: A built corpus.
+        name: The index; ``RECIPE-CORPUS`` by default.
+        replace: Whether an index of this name and another digest may be replaced.
+        device: Where an encoder computes.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        DataError: An index of this name and another digest is there and ``replace`` is false.
+    """
+    recipe = load_recipe(recipe_name)
+    name = home.check_name(name or f"{recipe_name}-{corpus_name}", what="an index")
+    corpus = open_corpus(corpus_name)
+    digest = index_digest(recipe, corpus)
+    if is_built(name) and not replace:
+        manifest = read_manifest(name)
+        if manifest.digest == digest:
+            return manifest
+        raise DataError(
+            f"the index {name!r} is built already, from {_difference(manifest, recipe, corpus)}",
+            where=str(folder_of(name)),
+            fix="add --replace, or give the new one another --name",
+        )
+    folder = folder_of(name)
+    staging = folder.parent / f".{name}.{digest[:12]}.building"
+    started = time.monotonic()
+    with locked(folder, what=f"the index {name!r}"):
+        with atomic_folder(folder, staging=staging) as work:
+            facts = retrievers.get(recipe.kind).build(recipe, corpus, work, device)
+            manifest = Manifest(
+                name=name,
+                kind=recipe.kind,
+                digest=digest,
+                recipe=recipe.model_dump(mode="json"),
+                corpus={"name": corpus.name, "digest": corpus.digest, "n": len(corpus)},
+                encoder_digest=recipe.encoder_digest(),
+                facts=facts,
+                size_bytes=sum(p.stat().st_size for p in work.rglob("*") if p.is_file()),
+                elapsed_s=round(time.monotonic() - started, 3),
+                built_at=now(),
+                versions=versions(),
+            )
+            write_json(work / MANIFEST, asdict(manifest))
+        for stale in folder.parent.glob(f".{name}.*.building"):
+            shutil.rmtree(stale, ignore_errors=True)
+    return manifest
+
+
+def _difference(manifest: Manifest, recipe: Recipe, corpus: Corpus) -> str:
+    if manifest.corpus["digest"] != corpus.digest:
+        return f"another corpus ({manifest.corpus['name']}, {manifest.corpus['n']:,} passages)"
+    if manifest.encoder_digest != recipe.encoder_digest():
+        return "another encoder"
+    return "another recipe"
+
+
+def open_index(name: str, *, device: Device = "auto", corpus: Corpus | None = None) -> IndexKind:
+    """Open a built index against its own corpus and encoder.
+
+    Args:
+        name: The index.
+        device: Where queries are encoded and searched.
+        corpus: The corpus to use; by default the one that the manifest names.
+
+    Returns:
+        The open index.
+
+    Raises:
+        DataError: The corpus or the encoder is not the one that the index was built from.
+    """
+    manifest = read_manifest(name)
+    recipe = check(
+        retrievers.get(manifest.kind).Options,
+        Document(manifest.recipe, folder_of(name) / MANIFEST, {}),
+    )
+    corpus = corpus or open_corpus(manifest.corpus["name"])
+    if corpus.digest != manifest.corpus["digest"]:
+        raise DataError(
+            f"the index {name!r} was built over {manifest.corpus['name']!r} as it was "
+            f"({manifest.corpus['n']:,} passages, {manifest.corpus['digest'][:12]}), not over "
+            f"{corpus.name!r} ({len(corpus):,} passages, {corpus.digest[:12]})",
+            where=str(folder_of(name)),
+            fix="build the index again with --replace, or give the corpus that it belongs to",
+        )
+    if recipe.encoder_digest() != manifest.encoder_digest:
+        raise DataError(
+            f"the index {name!r} was built with another encoder than the one installed here",
+            where=f"{manifest.encoder_digest} in the manifest, {recipe.encoder_digest()} here",
+            fix="install the encoder of the manifest's versions, or build again with --replace",
+        )
+    return retrievers.get(manifest.kind).open(
+        folder_of(name), recipe, manifest.facts, corpus, device
+    )

@@ -1,0 +1,113 @@
+"""What a retriever is, and how every retriever orders its hits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict
+
+from ragbench.corpora.store import Corpus
+from ragbench.devices import Device
+from ragbench.records import Hit
+
+TIE_MARGIN = 32
+Scores = npt.NDArray[np.float32]
+Rows = npt.NDArray[np.int64]
+# Asks for k hits of some of the queries (by position); gives scores and rows, both (Q, k).
+Search = Callable[[Sequence[int], int], tuple[Scores, Rows]]
+
+
+class Recipe(BaseModel):
+    """Base of every index recipe; a key that is not declared is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: str
+    description: str = ""
+
+    def encoder_digest(self) -> str | None:
+        """Return the digest of the encoder's weights, None where there is no encoder."""
+        return None
+
+
+class Retriever(Protocol):
+    """Anything that finds passages for queries, in batches."""
+
+    corpus: Corpus
+
+    def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
+        """Return up to k hits a query: score descending, ties by passage id ascending."""
+
+
+class IndexKind(Retriever, Protocol):
+    """A retriever that is built into a folder and opened from it."""
+
+    Options: ClassVar[type[Recipe]]
+
+    @classmethod
+    def build(cls, recipe: Recipe, corpus: Corpus, work: Path, device: Device) -> dict[str, Any]:
+        """Fill the folder ``work``; return facts for the manifest."""
+
+    @classmethod
+    def open(
+        cls, folder: Path, recipe: Recipe, facts: dict[str, Any], corpus: Corpus, device: Device
+    ) -> IndexKind:
+        """Open what ``build`` filled."""
+
+
+def passage_text(template: str, title: str, text: str) -> str:
+    """Return what an index sees of a passage: the template with {title} and {text} filled in."""
+    return template.replace("{title}", title).replace("{text}", text).strip()
+
+
+def top_hits(
+    corpus: Corpus, n_queries: int, k: int, search: Search, *, floor: float | None = None
+) -> list[list[Hit]]:
+    """Return the k best hits of each query, with exact ties in ascending order of passage id.
+
+    An engine breaks ties as it likes, and a tie may reach beyond place k. So more than k are
+    asked for, and more again for a query whose k-th score goes on to the end of what came.
+
+    Args:
+        corpus: Where the rows lead.
+        n_queries: How many queries there are.
+        k: How many hits are wanted.
+        search: Asks the engine; rows of -1 mean that there was nothing more.
+        floor: Only scores above it count as hits, if given.
+
+    Returns:
+        One list a query; shorter than k where there were no more hits.
+    """
+    hits: list[list[Hit]] = [[] for _ in range(n_queries)]
+    pending = list(range(n_queries))
+    ask = min(k + TIE_MARGIN, len(corpus))
+    while pending:
+        scores, rows = search(pending, ask)
+        again: list[int] = []
+        for place, query in enumerate(pending):
+            kept = rows[place] >= 0
+            if floor is not None:
+                kept &= scores[place] > floor
+            row, score = rows[place][kept], scores[place][kept]
+            order = np.lexsort((corpus.id_rank[row], -score))
+            row, score = row[order], score[order]
+            full = row.size == ask and ask < len(corpus)
+            if full and score[k - 1] == score[-1]:
+                again.append(query)
+                continue
+            hits[query] = _hits(corpus, row[:k], score[:k])
+        pending = again
+        ask = min(ask * 4, len(corpus))
+    return hits
+
+
+def _hits(corpus: Corpus, rows: Rows, scores: Scores) -> list[Hit]:
+    ids = corpus.ids_of(rows)
+    return [
+        Hit(identifier, doc_id, int(row), float(score))
+        for (identifier, doc_id), row, score in zip(ids, rows, scores, strict=True)
+    ]

@@ -1,0 +1,129 @@
+"""TREC runs and query files.
+
+A run line is ``query-id Q0 passage-id rank score tag``; ranks count from 1. Scores are the
+retriever's own; the rank column, not the score, is the order (ties go by passage id).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from ragbench.errors import DataError
+from ragbench.files import atomic_file, read_jsonl
+from ragbench.records import Hit, Query
+
+ID_KEYS = ("id", "_id", "qid")
+TEXT_KEYS = ("question", "query", "text")
+
+
+def read_queries(path: Path) -> list[Query]:
+    """Read queries from JSON lines.
+
+    Args:
+        path: Lines with an id (``id``, ``_id`` or ``qid``) and a text (``question``, ``query``
+            or ``text``); the first of each that is there counts.
+
+    Returns:
+        The queries in file order.
+
+    Raises:
+        DataError: A line lacks one of them, an id stands twice, or there is no query.
+    """
+    queries: list[Query] = []
+    places: dict[str, int] = {}
+    for number, line in read_jsonl(path):
+        where = f"{path}:{number}"
+        identifier = _first(line, ID_KEYS, where)
+        if not identifier or any(c.isspace() for c in identifier):
+            raise DataError(f"the query id {identifier!r} is empty or has white space", where=where)
+        if identifier in places:
+            raise DataError(
+                f"the query id {identifier!r} stands twice",
+                where=f"{path}:{places[identifier]} and {where}",
+            )
+        places[identifier] = number
+        queries.append(Query(identifier, _first(line, TEXT_KEYS, where)))
+    if not queries:
+        raise DataError("the file holds no query", where=str(path))
+    return queries
+
+
+def _first(line: Mapping[str, object], keys: Sequence[str], where: str) -> str:
+    for key in keys:
+        value = line.get(key)
+        if isinstance(value, str):
+            return value
+        if isinstance(value, int) and not isinstance(value, bool):
+            return str(value)
+    raise DataError(
+        f"the line has none of the fields {', '.join(keys)} as text",
+        where=where,
+        fix=f"it has: {', '.join(sorted(line)) or '(none)'}",
+    )
+
+
+def write_run(
+    path: Path, queries: Iterable[Query], hits: Iterable[Sequence[Hit]], *, tag: str
+) -> None:
+    """Write a TREC run atomically.
+
+    Args:
+        path: The file.
+        queries: The queries, in order.
+        hits: Each query's hits, best first.
+        tag: The run's name, in the last column.
+    """
+    with atomic_file(path) as handle:
+        for query, found in zip(queries, hits, strict=True):
+            for rank, hit in enumerate(found, 1):
+                line = f"{query.id} Q0 {hit.id} {rank} {hit.score:.9g} {tag}\n"
+                handle.write(line.encode("utf-8"))
+
+
+def read_run(path: Path) -> dict[str, list[tuple[str, float]]]:
+    """Read a TREC run.
+
+    Args:
+        path: The file.
+
+    Returns:
+        For each query id its (passage id, score) by rank.
+
+    Raises:
+        DataError: A line has not six columns, a rank or score is no number, or a passage
+            stands twice under one query.
+    """
+    ranked: dict[str, list[tuple[int, str, float]]] = {}
+    seen: set[tuple[str, str]] = set()
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"the run cannot be read: {error}", where=str(path)) from None
+    for number, line in enumerate(lines, 1):
+        where = f"{path}:{number}"
+        parts = line.split()
+        if not parts:
+            continue
+        if len(parts) != 6:
+            raise DataError(
+                f"the line has {len(parts)} columns, not 6",
+                where=where,
+                fix="write: query-id Q0 passage-id rank score tag",
+            )
+        query, _, passage, rank, score, _ = parts
+        try:
+            entry = (int(rank), passage, float(score))
+        except ValueError:
+            raise DataError(f"rank {rank!r} or score {score!r} is no number", where=where) from None
+        if not math.isfinite(entry[2]):
+            raise DataError(f"the score {score!r} is not finite", where=where)
+        if (query, passage) in seen:
+            raise DataError(f"{passage!r} stands twice under query {query!r}", where=where)
+        seen.add((query, passage))
+        ranked.setdefault(query, []).append(entry)
+    return {
+        query: [(passage, score) for _, passage, score in sorted(entries, key=lambda e: e[0])]
+        for query, entries in ranked.items()
+    }

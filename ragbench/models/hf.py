@@ -1,0 +1,232 @@
+"""Models run by transformers on this machine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+from ragbench.devices import hide_loading_bars, pick_device, pick_dtype, torch_dtype
+from ragbench.errors import BackendError, PrerequisiteError
+from ragbench.files import sha256_json, sha256_text
+from ragbench.models.gguf import converted
+from ragbench.models.model import ModelSpec
+from ragbench.models.prefix import option_log_likelihoods
+from ragbench.records import Message, OptionScores
+from ragbench.weights import locate, weights_digest
+
+PLAIN_CUE = "Answer:"
+
+
+class HfModel:
+    """A causal language model; tokenizer and config load at once, weights on the first score.
+
+    Args:
+        spec: The config's entry.
+
+    Raises:
+        PrerequisiteError: The weights are not here and cannot be had.
+    """
+
+    def __init__(self, spec: ModelSpec) -> None:
+        from transformers import AutoConfig, AutoTokenizer
+
+        hide_loading_bars()
+        self.spec = spec
+        self.device = pick_device(spec.device)
+        self.dtype = pick_dtype(spec.dtype, self.device)
+        self._origin = locate(spec.reference)
+        folder = self._origin
+        if folder is not None and folder.is_file():
+            folder = converted(folder)
+        self._source = spec.reference if folder is None else str(folder)
+        self._options: dict[str, Any] = {
+            "revision": spec.revision,
+            "local_files_only": folder is not None,
+            "trust_remote_code": spec.trust_remote_code,
+        }
+        try:
+            self._config: Any = AutoConfig.from_pretrained(self._source, **self._options)
+            self._tokenizer: Any = AutoTokenizer.from_pretrained(self._source, **self._options)
+        except (OSError, ValueError) as error:
+            raise _unavailable(spec, error) from None
+        self.context_tokens: int = int(
+            getattr(self._config, "max_position_embeddings", None)
+            or self._tokenizer.model_max_length
+        )
+        self.is_chat = spec.format == "chat" or (
+            spec.format == "auto" and bool(self._tokenizer.chat_template)
+        )
+        if self.is_chat and not self._tokenizer.chat_template:
+            raise PrerequisiteError(
+                f"the tokenizer of {spec.name!r} has no chat template",
+                where=f"models: {spec.name}: format: chat",
+                fix="write format: plain",
+            )
+
+    def digest(self) -> str:
+        """Return the identity of weights, number format and prompt format."""
+        return sha256_json(
+            {
+                "weights": self._weights_identity(),
+                "dtype": self.dtype,
+                "format": "chat" if self.is_chat else "plain",
+            }
+        )
+
+    def _weights_identity(self) -> str:
+        if self._origin is None:
+            commit = getattr(self._config, "_commit_hash", None) or self.spec.revision
+            return f"{self.spec.reference}@{commit}"
+        return weights_digest(self._origin)
+
+    def facts(self) -> dict[str, object]:
+        """Return what the run folder records of the model."""
+        template = self._tokenizer.chat_template if self.is_chat else None
+        return {
+            "digest": self.digest(),
+            "weights": self._weights_identity(),
+            "dtype": self.dtype,
+            "device": self.device,
+            "format": "chat" if self.is_chat else "plain",
+            "chat_template_digest": sha256_text(str(template)) if template else None,
+            "context_tokens": self.context_tokens,
+            "architecture": (getattr(self._config, "architectures", None) or ["unknown"])[0],
+            "parameters": self.parameters(),
+        }
+
+    def parameters(self) -> int | None:
+        """Return how many parameters the local weights hold, read from their headers."""
+        from pathlib import Path
+
+        from safetensors import safe_open
+
+        files = sorted(Path(self._source).glob("*.safetensors"))
+        if not files:
+            return None
+        total = 0
+        for file in files:
+            with safe_open(file, framework="numpy") as tensors:
+                for name in tensors.keys():  # noqa: SIM118 - not a mapping
+                    size = 1
+                    for length in tensors.get_slice(name).get_shape():
+                        size *= length
+                    total += size
+        return total
+
+    def render(self, messages: Sequence[Message]) -> str:
+        """Return the prompt as the model reads it, up to where its reply begins.
+
+        Args:
+            messages: The turns; the system turn joins the first user turn where the chat
+                template knows no system role.
+
+        Returns:
+            The template's text with the assistant's turn opened, or, for a plain model, the
+            contents parted by blank lines and then ``Answer:``.
+        """
+        if not self.is_chat:
+            return "\n\n".join([*(m.content for m in messages), PLAIN_CUE])
+        from jinja2 import TemplateError
+
+        turns = [{"role": m.role, "content": m.content} for m in messages]
+        try:
+            return self._apply_template(turns)
+        except TemplateError:
+            return self._apply_template(_without_system(turns))
+
+    def _apply_template(self, turns: list[dict[str, str]]) -> str:
+        return str(
+            self._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+        )
+
+    def continuation(self, option: str) -> str:
+        """Return an option as it follows the prompt: after a blank for plain models."""
+        return option if self.is_chat else " " + option
+
+    def count_tokens(self, text: str) -> int:
+        """Return how many tokens a text has, special tokens apart."""
+        return len(self._tokenizer(text, add_special_tokens=False).input_ids)
+
+    def _encode(self, text: str) -> list[int]:
+        # A rendered chat template holds its special tokens already.
+        return list(self._tokenizer(text, add_special_tokens=not self.is_chat).input_ids)
+
+    @cached_property
+    def _model(self) -> Any:
+        from transformers import AutoModelForCausalLM
+
+        try:
+            model: Any = AutoModelForCausalLM.from_pretrained(
+                self._source,
+                dtype=torch_dtype(self.dtype),
+                use_safetensors=True,
+                **self._options,
+            )
+        except (OSError, ValueError) as error:
+            raise _unavailable(self.spec, error) from None
+        return model.to(self.device).eval()
+
+    def score_options(
+        self, prompt: str, options: Sequence[str], *, reuse: bool = True
+    ) -> OptionScores:
+        """Return the log-likelihood of each option as the reply to a rendered prompt.
+
+        Prompt and option are tokenised together, and the option's tokens are those after as
+        many as the prompt alone has: lm-eval's rule.
+
+        Args:
+            prompt: A rendered prompt.
+            options: The option texts.
+            reuse: Whether the prompt is computed once for all options.
+
+        Returns:
+            Sums of natural log-probabilities, with token counts and seconds.
+
+        Raises:
+            BackendError: The model failed, or gave a likelihood that is not finite.
+        """
+        import math
+
+        started = time.perf_counter()
+        prompt_tokens = len(self._encode(prompt))
+        sequences = [self._encode(prompt + self.continuation(option)) for option in options]
+        starts = [max(1, min(prompt_tokens, len(ids) - 1)) for ids in sequences]
+        model = self._model
+        try:
+            sums = option_log_likelihoods(model, sequences, starts, reuse=reuse)
+        except RuntimeError as error:  # out of memory is one
+            raise BackendError(
+                f"{self.spec.name} failed: {str(error).splitlines()[0]}",
+                fix="a smaller context budget or another dtype or device may help",
+            ) from None
+        if not all(math.isfinite(value) for value in sums):
+            raise BackendError(
+                f"{self.spec.name} gave a likelihood that is not finite ({sums})",
+                fix=f"the dtype was {self.dtype}; try dtype: float32",
+            )
+        return OptionScores(
+            log_likelihoods=tuple(sums),
+            option_tokens=tuple(
+                len(ids) - start for ids, start in zip(sequences, starts, strict=True)
+            ),
+            prompt_tokens=prompt_tokens,
+            elapsed_s=time.perf_counter() - started,
+        )
+
+
+def _without_system(turns: list[dict[str, str]]) -> list[dict[str, str]]:
+    if not turns or turns[0]["role"] != "system":
+        return turns
+    system, first, *rest = turns
+    return [{"role": "user", "content": f"{system['content']}\n\n{first['content']}"}, *rest]
+
+
+def _unavailable(spec: ModelSpec, error: Exception) -> PrerequisiteError:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return PrerequisiteError(
+        f"the model {spec.name!r} cannot be loaded: {lines[0]}",
+        where=f"models: {spec.name}: {spec.reference}",
+        fix="check the path or id; a hub model needs the network once, and a gated one a login",
+    )

@@ -1,0 +1,102 @@
+"""What a model is to an experiment, and what a config says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, field_validator, model_validator
+
+from ragbench.devices import Device, Dtype
+from ragbench.records import Message, OptionScores
+
+
+class ModelSpec(BaseModel):
+    """One entry of a config's ``models``.
+
+    Attributes:
+        name: The model's name in every table.
+        backend: A registered backend.
+        path: ``package:NAME/FILE``, a local folder or a ``.gguf`` file.
+        model: An id on the model hub; one of ``path`` and ``model`` is needed.
+        revision: The hub revision.
+        kind: Whether it is a biomedical or a general model.
+        base: The name of the general model that a biomedical one was made from.
+        format: ``auto`` uses the chat template where the tokenizer has one.
+        dtype: ``auto`` is bfloat16 where the hardware has it.
+        device: ``auto`` takes the GPU where there is one.
+        trust_remote_code: Whether code in the model's repository may run.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    backend: str = "hf"
+    path: str | None = None
+    model: str | None = None
+    revision: str | None = None
+    kind: Literal["general", "biomedical"] = "general"
+    base: str | None = None
+    format: Literal["auto", "chat", "plain"] = "auto"
+    dtype: Dtype = "auto"
+    device: Device = "auto"
+    trust_remote_code: bool = False
+
+    @field_validator("name")
+    @classmethod
+    def _name(cls, name: str) -> str:
+        from ragbench.home import NAME
+
+        if not NAME.fullmatch(name) or ".." in name:
+            raise ValueError("a name has letters, digits, '.', '_' and '-' only")
+        return name
+
+    @model_validator(mode="after")
+    def _one_source(self) -> ModelSpec:
+        if (self.path is None) == (self.model is None):
+            raise ValueError("give one of `path` (this machine) and `model` (hub id)")
+        if (self.kind == "biomedical") != (self.base is not None):
+            raise ValueError("`kind: biomedical` and `base:` go together")
+        return self
+
+    @property
+    def reference(self) -> str:
+        """What the weights are found by."""
+        return self.path or self.model or ""
+
+
+class Model(Protocol):
+    """Renders prompts and scores options; loads its weights on the first score."""
+
+    context_tokens: int
+
+    def __init__(self, spec: ModelSpec) -> None: ...
+
+    def digest(self) -> str:
+        """Return the identity of weights, number format and prompt format."""
+
+    def facts(self) -> dict[str, object]:
+        """Return what the run folder records of the model."""
+
+    def render(self, messages: Sequence[Message]) -> str:
+        """Return the prompt as the model reads it, up to where its reply begins."""
+
+    def continuation(self, option: str) -> str:
+        """Return an option as the text that follows the prompt."""
+
+    def count_tokens(self, text: str) -> int:
+        """Return how many tokens a text has, special tokens apart."""
+
+    def score_options(self, prompt: str, options: Sequence[str]) -> OptionScores:
+        """Return the log-likelihood of each option as the reply to a rendered prompt.
+
+        Args:
+            prompt: A rendered prompt.
+            options: The option texts.
+
+        Returns:
+            Sums of natural log-probabilities, with token counts and seconds.
+
+        Raises:
+            BackendError: The model failed on this prompt.
+        """

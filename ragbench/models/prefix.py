@@ -1,0 +1,92 @@
+"""Log-likelihoods of several continuations of one prompt, the shared prefix computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+
+def option_log_likelihoods(
+    model: Any,
+    sequences: Sequence[Sequence[int]],
+    starts: Sequence[int],
+    *,
+    reuse: bool = True,
+) -> list[float]:
+    """Return the summed natural log-probability of each sequence's tokens from its start on.
+
+    The tokens that all sequences share, but for the last before the first start, run through
+    the model once; their keys and values are then repeated for one batch of the rests. Rests
+    are padded on the right, where causal attention keeps the padding out of every score.
+
+    Args:
+        model: Gives logits for ``input_ids`` (B, T) and takes ``past_key_values``.
+        sequences: Token ids of prompt and continuation together.
+        starts: Where each continuation begins, at least 1.
+        reuse: Whether to share the prefix; without, each sequence runs whole and alone.
+
+    Returns:
+        One sum a sequence.
+    """
+    import torch
+
+    with torch.inference_mode():
+        if not reuse:
+            return [
+                _sums(_forward(model, [ids], None), [ids], [start])[0]
+                for ids, start in zip(sequences, starts, strict=True)
+            ]
+        shared = min(_common_length(sequences), min(starts) - 1)
+        cache = None
+        if shared > 0:
+            cache = _prefill(model, sequences[0][:shared])
+            cache.batch_repeat_interleave(len(sequences))
+        rests = [ids[shared:] for ids in sequences]
+        logits = _forward(model, rests, cache)
+        return _sums(logits, rests, [start - shared for start in starts])
+
+
+def _common_length(sequences: Sequence[Sequence[int]]) -> int:
+    shortest = min(len(ids) for ids in sequences)
+    for position in range(shortest):
+        if len({ids[position] for ids in sequences}) > 1:
+            return position
+    return shortest
+
+
+def _prefill(model: Any, ids: Sequence[int]) -> Any:
+    """Run the prefix through the layers alone; the output matrix is not needed for it."""
+    import torch
+
+    tokens = torch.tensor([list(ids)], device=model.device)
+    return model.base_model(input_ids=tokens, use_cache=True).past_key_values
+
+
+def _forward(model: Any, rows: Sequence[Sequence[int]], cache: Any) -> torch.Tensor:
+    """Return logits (B, T, V) for right-padded rows; the last token of a row has no successor."""
+    import torch
+
+    width = max(len(row) for row in rows)
+    tokens = torch.zeros((len(rows), width), dtype=torch.long)
+    for index, row in enumerate(rows):
+        tokens[index, : len(row)] = torch.tensor(list(row))
+    logits: torch.Tensor = model(
+        input_ids=tokens.to(model.device), past_key_values=cache, use_cache=cache is not None
+    ).logits
+    return logits
+
+
+def _sums(
+    logits: torch.Tensor, rows: Sequence[Sequence[int]], starts: Sequence[int]
+) -> list[float]:
+    import torch
+
+    sums: list[float] = []
+    for index, (row, start) in enumerate(zip(rows, starts, strict=True)):
+        predicted = torch.log_softmax(logits[index, start - 1 : len(row) - 1].float(), dim=-1)
+        targets = torch.tensor(list(row[start:]), device=predicted.device)
+        sums.append(float(predicted.gather(1, targets[:, None]).sum()))
+    return sums

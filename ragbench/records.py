@@ -1,0 +1,88 @@
+"""The record types that every part speaks in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Outcome = Literal["parsed", "unparsed", "refused", "truncated", "error"]
+DataUse = Literal["open", "restricted", "bring-your-own"]
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A retrievable piece of a document; an unchunked document has its doc id as its id."""
+
+    id: str
+    doc_id: str
+    title: str
+    text: str
+    meta: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A retrieved passage: its row in the corpus and the retriever's own score (higher first)."""
+
+    id: str
+    doc_id: str
+    row: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What a retriever is asked, under the id that its TREC run lines carry."""
+
+    id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One multiple-choice question of a task.
+
+    Attributes:
+        id: Unique within the task, without white space.
+        text: The question as the prompt shows it.
+        options: The answer texts, in the order in which ties are broken.
+        answer: Index of the right option.
+        query: What the retriever sees; never the options.
+        gold_doc_ids: The documents that hold the answer, where the task knows them.
+        stratum: The part of the task that the question belongs to.
+        cluster: The unit that questions are drawn by; None where each stands alone.
+    """
+
+    id: str
+    text: str
+    options: tuple[str, ...]
+    answer: int
+    query: str
+    gold_doc_ids: tuple[str, ...] = ()
+    stratum: str = ""
+    cluster: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a chat prompt."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class OptionScores:
+    """What a model says of each option of one question.
+
+    Attributes:
+        log_likelihoods: Sum of the natural log-probabilities of each option's tokens.
+        option_tokens: How many tokens each option has.
+        prompt_tokens: How many tokens the prompt has.
+        elapsed_s: Seconds that the model took.
+    """
+
+    log_likelihoods: tuple[float, ...]
+    option_tokens: tuple[int, ...]
+    prompt_tokens: int
+    elapsed_s: float

@@ -1,0 +1,25 @@
+"""Tasks: where questions come from, how they are put, and what their answers are.
+
+task     the protocol, and what every task states about itself
+icd10cm  diagnosis <-> code, generated from the tabular list: a positive control
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ragbench.registry import Entry, Registry
+
+if TYPE_CHECKING:
+    from ragbench.tasks.task import Task
+
+tasks: Registry[type[Task]] = Registry(
+    "tasks",
+    {
+        "icd10cm": Entry(
+            "ragbench.tasks.icd10cm:Icd10cmTask",
+            "ICD-10-CM: diagnosis to code and code to diagnosis (generated; a positive control)",
+        ),
+    },
+    source=__file__,
+)

@@ -1,0 +1,164 @@
+"""ICD-10-CM codes: from the diagnosis to the code, and from the code to the diagnosis.
+
+Generated from the tabular list, with a seed. Of each two questions the first shows a
+description and asks for the code, the second shows a code and asks for the description; no
+code is asked twice. The three wrong options are the nearest billable codes of the hierarchy:
+siblings first, then cousins, then the rest of the block and of the chapter. The passage of the
+code itself is the gold passage, so the task is a look-up: a positive control for retrieval,
+not a measure of medical skill.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from ragbench.corpora.reader import Located
+from ragbench.corpora.readers.icd10cm import Icd10cmOptions, Icd10cmReader
+from ragbench.errors import DataError
+from ragbench.records import Passage, Question
+from ragbench.tasks.task import TaskInfo, TaskOptions
+
+N_OPTIONS = 4
+DIRECTIONS = ("description-to-code", "code-to-description")
+
+
+class Icd10cmTaskOptions(TaskOptions):
+    """Which questions to make.
+
+    Attributes:
+        direction: One of the two, or both in turn.
+        chapters: The numbers of the chapters to ask from; all of them if empty.
+    """
+
+    direction: Literal["both", "description-to-code", "code-to-description"] = "both"
+    chapters: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Code:
+    name: str
+    description: str
+    ancestors: tuple[str, ...]  # nearest first
+
+
+class Icd10cmTask:
+    """Generates the questions."""
+
+    Options: ClassVar[type[TaskOptions]] = Icd10cmTaskOptions
+    info: ClassVar[TaskInfo] = TaskInfo(
+        instruction="You are an experienced medical coder. Reply with the answer alone.",
+        default_corpus="icd10cm",
+        licence="public domain (US government work)",
+        data_use="open",
+        note="a look-up whose answer stands in the corpus: a positive control for retrieval",
+    )
+
+    def __init__(self, options: TaskOptions) -> None:
+        self.options = Icd10cmTaskOptions.model_validate(options.model_dump())
+
+    def questions(self, *, limit: int | None, seed: int) -> list[Question]:
+        """Generate the questions.
+
+        Args:
+            limit: How many; all billable codes if None.
+            seed: The draw's seed; the same seed gives the same questions, and a larger limit
+                only adds to them.
+
+        Returns:
+            The questions, in the order drawn.
+
+        Raises:
+            DataError: There are fewer billable codes than ``limit``.
+        """
+        reader = Icd10cmReader(None, Icd10cmOptions(chapters=self.options.chapters))
+        codes = _billable(e.passage for e in reader.read() if isinstance(e, Located))
+        if limit is not None and limit > len(codes):
+            raise DataError(
+                f"icd10cm has {len(codes):,} billable codes to ask about, fewer than {limit:,}",
+                where="tasks: icd10cm: limit",
+                fix=f"set limit to {len(codes)} or less",
+            )
+        below: dict[str, list[_Code]] = {}
+        for code in codes:
+            for ancestor in code.ancestors:
+                below.setdefault(ancestor, []).append(code)
+        order = np.random.default_rng(seed).permutation(len(codes))
+        chosen = [codes[i] for i in order[:limit]]
+        positions = {code.name: i for i, code in enumerate(codes)}
+        return [
+            self._question(code, number, below, np.random.default_rng((seed, positions[code.name])))
+            for number, code in enumerate(chosen)
+        ]
+
+    def _question(
+        self, code: _Code, number: int, below: dict[str, list[_Code]], draw: np.random.Generator
+    ) -> Question:
+        direction = self.options.direction
+        if direction == "both":
+            direction = "description-to-code" if number % 2 == 0 else "code-to-description"
+        options = [code, *_distractors(code, below, draw)]
+        shuffled = [options[i] for i in draw.permutation(len(options))]
+        if direction == "description-to-code":
+            text = (
+                f"Which ICD-10-CM code stands for this diagnosis?\n\nDiagnosis: {code.description}"
+            )
+            texts, query = tuple(o.name for o in shuffled), code.description
+        else:
+            text = f"Which diagnosis does the ICD-10-CM code {code.name} stand for?"
+            texts, query = tuple(o.description for o in shuffled), code.name
+        return Question(
+            id=f"icd10cm-{direction}-{code.name}",
+            text=text,
+            options=texts,
+            answer=shuffled.index(code),
+            query=query,
+            gold_doc_ids=(code.name,),
+            stratum=direction,
+        )
+
+
+def _billable(passages: Iterable[Passage]) -> list[_Code]:
+    """Return the codes that a bill may carry, with their ancestors up to the chapter."""
+    parents: dict[str, str] = {}
+    codes: list[_Code] = []
+    for passage in passages:
+        parent = passage.meta.get("parent")
+        if parent is not None:
+            parents[passage.id] = parent
+        if passage.meta.get("billable") == "yes":
+            description = passage.title.removesuffix(f" ({passage.id})")
+            codes.append(_Code(passage.id, description, _ancestors(passage.id, parents)))
+    return codes
+
+
+def _ancestors(name: str, parents: dict[str, str]) -> tuple[str, ...]:
+    found: list[str] = []
+    while name in parents:
+        name = parents[name]
+        found.append(name)
+    return tuple(found)
+
+
+def _distractors(
+    code: _Code, below: dict[str, list[_Code]], draw: np.random.Generator
+) -> list[_Code]:
+    """Return the three nearest codes, drawn at random within a level, no description twice."""
+    chosen: list[_Code] = []
+    descriptions = {code.description.casefold()}
+    names = {code.name}
+    for ancestor in code.ancestors:
+        pool = below[ancestor]
+        for index in draw.permutation(len(pool)):
+            other = pool[index]
+            if other.name in names or other.description.casefold() in descriptions:
+                continue
+            names.add(other.name)
+            descriptions.add(other.description.casefold())
+            chosen.append(other)
+            if len(chosen) == N_OPTIONS - 1:
+                return chosen
+    raise DataError(f"the chapter of {code.name} has fewer than {N_OPTIONS} billable codes")
