@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import io
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -32,6 +32,17 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: object) -> None:
     """Write indented JSON atomically, keys in the order given."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_jsonl(path: Path, lines: Iterable[Mapping[str, object]]) -> None:
+    """Write JSON lines atomically."""
+    with atomic_file(path) as handle:
+        for line in lines:
+            handle.write(_json_line(line))
+
+
+def _json_line(value: Mapping[str, object]) -> bytes:
+    return (json.dumps(value, ensure_ascii=False, separators=(",", ":")) + "\n").encode("utf-8")
 
 
 @contextmanager
@@ -161,13 +172,6 @@ def read_json(path: Path, *, what: str) -> dict[str, Any]:
     return value
 
 
-def open_text(path: Path) -> IO[str]:
-    """Open a text file as UTF-8, decompressing ``.gz`` on the way."""
-    if path.suffix == ".gz":
-        return io.TextIOWrapper(gzip.open(path, "rb"), encoding="utf-8-sig")
-    return path.open(encoding="utf-8-sig")
-
-
 def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield (line number from 1, object) of a JSON-lines file; blank lines are passed over.
 
@@ -182,12 +186,18 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """
     number = 0
     try:
-        with open_text(path) as handle:
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as handle:
             for number, line in enumerate(handle, 1):
                 if not line.strip():
                     continue
                 try:
-                    value = json.loads(line)
+                    value = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
+                except UnicodeDecodeError as error:
+                    raise DataError(
+                        f"this line is not UTF-8: {error.reason} at byte {error.start + 1}",
+                        where=f"{path}:{number}",
+                        fix="write the file again as UTF-8",
+                    ) from None
                 except (ValueError, RecursionError) as error:
                     detail = getattr(error, "msg", None) or type(error).__name__
                     raise DataError(
@@ -204,11 +214,11 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 yield number, value
     except FileNotFoundError:
         raise DataError("the file is not there", where=str(path)) from None
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise DataError(
             f"the file cannot be read after line {number}: {error}",
             where=str(path),
-            fix="check that it is UTF-8 text (or whole gzip of it) and that you may read it",
+            fix="check that it is whole (gzip, if it ends in .gz) and that you may read it",
         ) from None
 
 
@@ -227,8 +237,7 @@ class JsonlAppender:
 
     def append(self, value: Mapping[str, object]) -> None:
         """Write one object as one line and hand it to the operating system."""
-        line = json.dumps(value, ensure_ascii=False, separators=(",", ":")) + "\n"
-        self._handle.write(line.encode("utf-8"))
+        self._handle.write(_json_line(value))
         self._handle.flush()
 
     def close(self) -> None:

@@ -88,9 +88,8 @@ def weights_digest(path: Path) -> str:
     """
     files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
     files = [file for file in files if file.name not in IGNORED]
-    stamp = sha256_json(
-        [[str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns] for file in files]
-    )
+    facts = [[str(f.resolve()), f.stat().st_size, f.stat().st_mtime_ns] for f in files]
+    stamp = sha256_json([str(path.resolve()), facts])
     memory = home.cache() / "digests" / f"{stamp}.json"
     try:
         return str(json.loads(memory.read_text(encoding="utf-8"))["digest"])

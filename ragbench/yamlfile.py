@@ -14,6 +14,7 @@ from ragbench.errors import UsageError, near
 
 MAX_BYTES = 1 << 20
 MAX_NODES = 100_000
+TAG = "tag:yaml.org,2002:"
 Keys = tuple[str | int, ...]
 M = TypeVar("M", bound=BaseModel)
 
@@ -36,13 +37,15 @@ class Document:
 
     def where(self, keys: Keys) -> str:
         """Return the place of a key: its file and line, or the override that set it."""
-        for end in range(len(keys), -1, -1):
-            if keys[:end] in self.origins:
-                return self.origins[keys[:end]]
-            if keys[:end] in self.lines:
+        prefixes = [keys[:end] for end in range(len(keys), -1, -1)]
+        for prefix in prefixes:  # an override hides all that the file says under its key
+            if prefix in self.origins:
+                return self.origins[prefix]
+        for prefix in prefixes:
+            if prefix in self.lines:
                 dotted = ".".join(str(k) for k in keys)
                 suffix = f" ({dotted})" if dotted else ""
-                return f"{self.path}:{self.lines[keys[:end]]}{suffix}"
+                return f"{self.path}:{self.lines[prefix]}{suffix}"
         return str(self.path)
 
     def part(self, key: str) -> Document:
@@ -71,8 +74,13 @@ def load(path: Path) -> Document:
     if len(data) > MAX_BYTES:
         raise UsageError(f"the file has {len(data):,} bytes, over {MAX_BYTES:,}", where=str(path))
     try:
-        text = data.decode("utf-8-sig")
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        root = yaml.compose(data.decode("utf-8-sig"), Loader=yaml.SafeLoader)
+        if not isinstance(root, yaml.MappingNode):
+            raise UsageError(
+                "the file is not a YAML mapping", where=str(path), fix="write `key: value` lines"
+            )
+        builder = _Builder(path)
+        return Document(builder.build(root, ()), path, builder.lines)
     except UnicodeDecodeError as error:
         raise UsageError(f"the file is not UTF-8: {error}", where=str(path)) from None
     except yaml.MarkedYAMLError as error:
@@ -80,12 +88,6 @@ def load(path: Path) -> Document:
         raise UsageError(f"the file is not YAML: {error.problem}", where=f"{path}{line}") from None
     except (yaml.YAMLError, RecursionError) as error:
         raise UsageError(f"the file is not YAML: {error}", where=str(path)) from None
-    if not isinstance(root, yaml.MappingNode):
-        raise UsageError(
-            "the file is not a YAML mapping", where=str(path), fix="write `key: value` lines"
-        )
-    builder = _Builder(path)
-    return Document(builder.build(root, ()), path, builder.lines)
 
 
 class _Builder:
@@ -105,8 +107,6 @@ class _Builder:
         self.count += 1
         if self.count > MAX_NODES or id(node) in self.open:
             raise self.error("the file's aliases expand without end", line)
-        if not node.tag.startswith("tag:yaml.org,2002:"):
-            raise self.error(f"the tag {node.tag!r} is not read", line)
         self.open.add(id(node))
         try:
             return self._value(node, keys, line)
@@ -115,17 +115,17 @@ class _Builder:
 
     def _value(self, node: yaml.Node, keys: Keys, line: int) -> Any:
         if isinstance(node, yaml.ScalarNode):
-            if node.tag.rpartition(":")[2] not in self.SCALARS:
+            if node.tag.removeprefix(TAG) not in self.SCALARS:
                 raise self.error(f"the tag {node.tag!r} is not read", line)
-            if node.tag.endswith(":timestamp"):
+            if node.tag == TAG + "timestamp":
                 return node.value
             try:
                 return yaml.SafeLoader("").construct_object(node)
-            except (yaml.YAMLError, ValueError) as error:
+            except (yaml.YAMLError, ValueError, LookupError) as error:
                 raise self.error(f"the value {node.value!r} is not read: {error}", line) from None
-        if isinstance(node, yaml.SequenceNode):
+        if isinstance(node, yaml.SequenceNode) and node.tag == TAG + "seq":
             return [self.build(item, (*keys, i)) for i, item in enumerate(node.value)]
-        if not isinstance(node, yaml.MappingNode) or not node.tag.endswith(":map"):
+        if not isinstance(node, yaml.MappingNode) or node.tag != TAG + "map":
             raise self.error(f"the tag {node.tag!r} is not read", line)
         result: dict[str, Any] = {}
         for key_node, item in node.value:
@@ -144,10 +144,11 @@ class _Builder:
 
 
 def parse_value(text: str) -> Any:
-    """Return what follows ``key=`` in an override, read as YAML; plain text if it is none."""
+    """Return what follows ``key=`` in an override, read as in a file; plain text if it is none."""
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        return None if root is None else _Builder(Path()).build(root, ())
+    except (yaml.YAMLError, UsageError, RecursionError):
         return text
 
 
@@ -168,7 +169,9 @@ def check(model: type[M], document: Document) -> M:
     try:
         return model.model_validate(document.value)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
+        found = error.errors(include_url=False)
+        # A misspelt key is also a missing one; the misspelling is what helps.
+        first = next((e for e in found if e["type"] == "extra_forbidden"), found[0])
         raise _explain(model, document, first, error.error_count()) from None
 
 

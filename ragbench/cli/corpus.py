@@ -43,8 +43,8 @@ def add(
     """Write the card of a corpus whose texts lie at PATH."""
     from pydantic import ValidationError
 
-    from ragbench.corpora import readers
     from ragbench.corpora.card import Card, add_card
+    from ragbench.corpora.readers import readers
     from ragbench.errors import UsageError, near
     from ragbench.yamlfile import parse_value
 

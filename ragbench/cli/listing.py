@@ -10,9 +10,9 @@ REGISTRIES = {
     "tasks": "ragbench.tasks:tasks",
     "models": "ragbench.models:models",
     "metrics": "ragbench.metrics:metrics",
-    "readers": "ragbench.corpora:readers",
+    "readers": "ragbench.corpora.readers:readers",
     "retrievers": "ragbench.indexes:retrievers",
-    "arms": "ragbench.experiment:arms",
+    "arms": "ragbench.experiment.arms:arms",
 }
 FILES = ("corpora", "indexes", "configs")
 

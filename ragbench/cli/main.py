@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 
@@ -70,6 +71,8 @@ def cli(debug: bool) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; exits with 0, or 2 usage, 3 data, 4 prerequisite, 5 backend."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    # Idle threads that spin, as OpenMP's do by default, make a busy machine several times slower.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     debug = "--debug" in arguments
     try:
         code = cli.main(arguments, standalone_mode=False)

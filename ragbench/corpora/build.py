@@ -63,6 +63,12 @@ def build_corpus(name: str, *, replace: bool = False) -> Corpus:
             fix=f"ragbench corpus build {name} --replace, or give the new one another name",
         )
     folder = folder_of(name)
+    if folder.exists() and not is_built(name) and not (folder.is_dir() and _is_empty(folder)):
+        raise DataError(
+            f"what lies in the place of the corpus {name!r} is not a built corpus",
+            where=str(folder),
+            fix="move it elsewhere, or give the corpus another name",
+        )
     with locked(folder, what=f"the corpus {name!r}"), atomic_folder(folder) as work:
         with stage(f"corpus {name}: reading") as progress:
             counts = _write_passages(reader, work / PASSAGES, progress)
@@ -85,6 +91,10 @@ def build_corpus(name: str, *, replace: bool = False) -> Corpus:
         )
         write_json(work / MANIFEST, asdict(manifest))
     return Corpus(folder)
+
+
+def _is_empty(folder: Path) -> bool:
+    return next(folder.iterdir(), None) is None
 
 
 def _file_facts(path: Path, *, digest: bool) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from ragbench import home
-from ragbench.corpora import readers
 from ragbench.corpora.reader import Reader
+from ragbench.corpora.readers import readers
 from ragbench.errors import UsageError
 from ragbench.files import sha256_json, write_text
 from ragbench.yamlfile import check, load
@@ -70,8 +70,11 @@ def make_reader(card: Card, card_path: Path) -> Reader:
     """
     kind = readers.get(card.reader)
     options = check(kind.Options, load(card_path).part("options"))
-    path = None if card.path is None else (card_path.parent / Path(card.path).expanduser())
-    return kind(path, options)
+    return kind(_source(card, card_path), options)
+
+
+def _source(card: Card, card_path: Path) -> Path | None:
+    return None if card.path is None else card_path.parent / Path(card.path).expanduser()
 
 
 def add_card(name: str, card: Card, *, replace: bool) -> Path:
@@ -103,6 +106,6 @@ def add_card(name: str, card: Card, *, replace: bool) -> Path:
     )
     kind = readers.get(card.reader)
     options = kind.Options.model_validate(card.options)
-    kind(Path(card.path) if card.path else None, options).sources()
+    kind(_source(card, path), options).sources()
     write_text(path, text)
     return path

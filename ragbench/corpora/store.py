@@ -83,7 +83,7 @@ class Corpus:
             self._reader = pa.ipc.open_file(self._map)
             self.id_order: npt.NDArray[np.int64] = np.load(folder / ID_ORDER, mmap_mode="r")
             self.id_rank: npt.NDArray[np.int64] = np.load(folder / ID_RANK, mmap_mode="r")
-        except (OSError, TypeError, ValueError, pa.ArrowException) as error:
+        except (OSError, EOFError, TypeError, ValueError, pa.ArrowException) as error:
             raise DataError(
                 f"the built corpus is damaged: {error}",
                 where=str(folder),
@@ -154,6 +154,12 @@ class Corpus:
         return None
 
     @cached_property
+    def _is_unchunked(self) -> bool:
+        import pyarrow.compute as pc
+
+        return bool(pc.all(pc.equal(*self._ids)).as_py())
+
+    @cached_property
     def _rows_by_doc(self) -> dict[str, list[int]]:
         rows: dict[str, list[int]] = {}
         for row, doc in enumerate(self._ids[1].to_pylist()):
@@ -162,7 +168,7 @@ class Corpus:
 
     def rows_of_doc(self, doc_id: str) -> list[int]:
         """Return the rows of a document's passages in text order; empty if it is not here."""
-        if self.manifest.n_docs == self.manifest.n_passages:  # not chunked: the ids are the same
+        if self._is_unchunked:  # the ids are the same
             row = self.find(doc_id)
             return [] if row is None else [row]
         return self._rows_by_doc.get(doc_id, [])

@@ -14,6 +14,7 @@ from ragbench.errors import DataError
 from ragbench.experiment.config import ArmSpec
 from ragbench.experiment.prompts import passage_entry
 from ragbench.records import Passage, Question
+from ragbench.registry import Entry, Registry
 
 LENGTH_TOLERANCE = 0.10
 MAX_DRAWS = 500
@@ -130,6 +131,20 @@ class RandomLike:
             0 if tokens >= target.tokens * (1 - LENGTH_TOLERANCE) else target.tokens - tokens
         )
         return Delivery(tuple(chosen), tokens, target.requested, shortfall)
+
+
+arms: Registry[type[Arm]] = Registry(
+    "arms",
+    {
+        "closed-book": Entry("ragbench.experiment.arms:ClosedBook", "no passages"),
+        "retriever": Entry("ragbench.experiment.arms:Retrieved", "the first k of a retriever"),
+        "random": Entry(
+            "ragbench.experiment.arms:RandomLike",
+            "placebo: drawn passages, none of them gold, as long as another arm's",
+        ),
+    },
+    source=__file__,
+)
 
 
 def pack(passages: Iterable[Passage], context: Context) -> tuple[tuple[Passage, ...], int]:

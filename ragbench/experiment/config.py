@@ -59,25 +59,31 @@ class ArmSpec(_Part):
     """One entry of ``arms``.
 
     Attributes:
-        name: The arm's name in every table.
+        name: The arm's name in every table; by default ``RETRIEVER-K`` or ``CONTROL-LIKE``.
         retriever: A key of ``indexes``, with ``k``.
         k: How many passages are asked for.
         control: ``random``, with ``like``.
         like: The arm whose delivered length a control imitates.
     """
 
-    name: str
+    name: str = ""
     retriever: str | None = None
     k: int | None = Field(None, gt=0, le=1000)
     control: Literal["random"] | None = None
     like: str | None = None
 
-    _name = field_validator("name")(_legal)
-
     @model_validator(mode="before")
     @classmethod
     def _short(cls, value: Any) -> Any:
         return {"name": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _named(self) -> ArmSpec:
+        if self.name:
+            _legal(self.name)
+            return self
+        parts = (self.control, self.like) if self.control else (self.retriever, self.k)
+        return self.model_copy(update={"name": f"{parts[0]}-{parts[1]}"})
 
     @model_validator(mode="after")
     def _shape(self) -> ArmSpec:
@@ -123,6 +129,7 @@ class Config(_Part):
         name: The run folder's name.
         description: For people.
         seed: Of every draw.
+        corpora: Corpora to build beside those that the indexes need.
         indexes: Recipes over corpora, under the names that arms use.
         models: Who answers.
         tasks: What is asked.
@@ -136,6 +143,7 @@ class Config(_Part):
     name: str
     description: str = ""
     seed: int = Field(17, ge=0)
+    corpora: tuple[str, ...] = ()
     indexes: dict[str, IndexSpec] = {}
     models: tuple[ModelSpec, ...] = Field(min_length=1)
     tasks: tuple[TaskSpec, ...] = Field(min_length=1)

@@ -123,8 +123,8 @@ class Grid:
     def missing(self) -> list[str]:
         """Return the commands that would build what is not built."""
         parts = self.index_parts()
-        corpora = [c for c in dict.fromkeys(p.corpus for p in parts) if not corpus_is_built(c)]
-        lines = [f"ragbench corpus build {corpus}" for corpus in corpora]
+        corpora = dict.fromkeys([*self.config.corpora, *(part.corpus for part in parts)])
+        lines = [f"ragbench corpus build {c}" for c in corpora if not corpus_is_built(c)]
         for part in {p.name: p for p in parts}.values():
             if not indexes.is_built(part.name):
                 lines.append(f"ragbench index build {part.recipe} --corpus {part.corpus}")
@@ -137,9 +137,11 @@ class Grid:
             The manifest of each index, by its name.
         """
         manifests: dict[str, indexes.Manifest] = {}
-        for part in self.index_parts():
-            if not corpus_is_built(part.corpus):
-                build_corpus(part.corpus)
+        parts = self.index_parts()
+        for corpus in dict.fromkeys([*self.config.corpora, *(part.corpus for part in parts)]):
+            if not corpus_is_built(corpus):
+                build_corpus(corpus)
+        for part in parts:
             if part.name not in manifests:
                 manifests[part.name] = indexes.build_index(part.recipe, part.corpus)
         return manifests

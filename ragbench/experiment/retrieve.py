@@ -7,11 +7,10 @@ from typing import Any
 
 from ragbench.corpora.store import Corpus, open_corpus
 from ragbench.errors import DataError
-from ragbench.experiment import arms
-from ragbench.experiment.arms import Context, Delivery
+from ragbench.experiment.arms import Context, Delivery, arms
 from ragbench.experiment.folder import RunFolder, question_to_json
 from ragbench.experiment.grid import Grid, IndexPart, TaskPart
-from ragbench.files import atomic_file, read_json, sha256_json, write_json
+from ragbench.files import read_json, sha256_json, write_json, write_jsonl
 from ragbench.indexes.build import Manifest, open_index
 from ragbench.indexes.runfile import read_run, write_run
 from ragbench.metrics.retrieval import per_query
@@ -19,16 +18,6 @@ from ragbench.progress import stage
 from ragbench.records import Hit, Passage, Query, Question
 
 BATCH_QUERIES = 1024
-
-
-def write_lines(path: Any, lines: Sequence[Mapping[str, object]]) -> None:
-    """Write JSON lines atomically."""
-    import json
-
-    with atomic_file(path) as handle:
-        for line in lines:
-            text = json.dumps(line, ensure_ascii=False, separators=(",", ":"))
-            handle.write(text.encode("utf-8") + b"\n")
 
 
 def retrieve_all(grid: Grid, folder: RunFolder, manifests: Mapping[str, Manifest]) -> None:
@@ -40,7 +29,7 @@ def retrieve_all(grid: Grid, folder: RunFolder, manifests: Mapping[str, Manifest
         manifests: The indexes by name.
     """
     for task in grid.tasks:
-        write_lines(folder.questions(task.spec.name), [question_to_json(q) for q in task.questions])
+        write_jsonl(folder.questions(task.spec.name), [question_to_json(q) for q in task.questions])
     for task, index, k in grid.retrievals():
         asked = {
             "index": manifests[index.name].digest,
@@ -79,7 +68,7 @@ def _retrieve(
     name = task.spec.name
     write_run(folder.retrieval(name, part.key, "trec"), queries, hits, tag=part.name)
     level, values = _quality(task, part, index.corpus, hits, asked["measures"])
-    write_lines(
+    write_jsonl(
         folder.retrieval(name, part.key, "quality.jsonl"),
         [
             {"question_id": query, "measure": measure, "value": value}
@@ -152,12 +141,12 @@ def pack_all(grid: Grid, folder: RunFolder) -> Packed:
                 corpus = context.corpus.name if context.corpus else ""
                 for delivery in found.values():
                     texts.update({(corpus, p.id): p for p in delivery.passages})
-                write_lines(
+                write_jsonl(
                     folder.packed(task.spec.name, arm.name),
                     [_line(question, found[question.id]) for question in task.questions],
                 )
                 progress.advance(len(found))
-    write_lines(
+    write_jsonl(
         folder.passages,
         [
             {"corpus": corpus, "id": p.id, "doc_id": p.doc_id, "title": p.title, "text": p.text}

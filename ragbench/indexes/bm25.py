@@ -9,7 +9,6 @@ and later (Kamphuis et al. 2020, "Which BM25 do you mean?").
 
 from __future__ import annotations
 
-import json
 from array import array
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,7 +25,7 @@ from ragbench.indexes.tokenise import make_tokeniser
 from ragbench.progress import stage
 from ragbench.records import Hit
 
-VOCABULARY = "vocabulary.json"
+ENGINE = "bm25s"
 
 
 class Bm25Recipe(Recipe):
@@ -91,8 +90,7 @@ class Bm25Index:
         with stage(f"index over {corpus.name}: scoring", len(corpus)) as progress:
             engine.index((documents, vocabulary), create_empty_token=False, show_progress=False)
             progress.advance(len(corpus))
-        engine.save(work / "bm25s", show_progress=False)
-        (work / VOCABULARY).write_text(json.dumps(vocabulary, ensure_ascii=False), encoding="utf-8")
+        engine.save(work / ENGINE, show_progress=False)
         return {
             "n_terms": len(vocabulary),
             "n_tokens": sum(len(document) for document in documents),
@@ -102,16 +100,35 @@ class Bm25Index:
     def open(
         cls, folder: Path, recipe: Recipe, facts: dict[str, Any], corpus: Corpus, device: Device
     ) -> Bm25Index:
-        """Open the index with its matrix memory-mapped."""
+        """Open the index with its matrix memory-mapped.
+
+        Args:
+            folder: The built index.
+            recipe: A Bm25Recipe.
+            facts: What ``build`` returned.
+            corpus: What was indexed.
+            device: Not used; BM25 runs on the processor.
+
+        Returns:
+            The open index.
+
+        Raises:
+            DataError: A file of the index is missing or torn.
+        """
         from bm25s import BM25
 
         _cache_compiled_search()
         options = Bm25Recipe.model_validate(recipe.model_dump())
-        engine = BM25.load(folder / "bm25s", mmap=True, load_vocab=False)
+        try:
+            engine = BM25.load(folder / ENGINE, mmap=True, load_vocab=True)
+        except (OSError, ValueError, TypeError) as error:
+            raise DataError(
+                f"the BM25 index cannot be read: {error}",
+                where=str(folder),
+                fix="build it again with `ragbench index build ... --replace`",
+            ) from None
         engine.backend = "numba"
-        vocabulary = json.loads((folder / VOCABULARY).read_text(encoding="utf-8"))
-        engine.unique_token_ids_set = set(vocabulary.values())
-        return cls(engine, vocabulary, options, corpus)
+        return cls(engine, engine.vocab_dict, options, corpus)
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
         """Return up to k passages a query that share a token with it.

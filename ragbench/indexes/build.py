@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -159,7 +161,7 @@ def build_index(
     folder = folder_of(name)
     staging = folder.parent / f".{name}.{digest[:12]}.building"
     started = time.monotonic()
-    with locked(folder, what=f"the index {name!r}"):
+    with locked(folder, what=f"the index {name!r}"), _unless_refused(staging):
         with atomic_folder(folder, staging=staging) as work:
             facts = retrievers.get(recipe.kind).build(recipe, corpus, work, device)
             manifest = Manifest(
@@ -176,9 +178,20 @@ def build_index(
                 versions=versions(),
             )
             write_json(work / MANIFEST, asdict(manifest))
-        for stale in folder.parent.glob(f".{name}.*.building"):
+        # The digest's digits are spelt out: ``.*.`` would match the index NAME.OTHER too.
+        for stale in folder.parent.glob(f".{name}.{'[0-9a-f]' * 12}.building"):
             shutil.rmtree(stale, ignore_errors=True)
     return manifest
+
+
+@contextmanager
+def _unless_refused(staging: Path) -> Iterator[None]:
+    """Remove what a build that cannot succeed has left; one that was stopped may resume."""
+    try:
+        yield
+    except DataError:  # a device or package that is missing can be had
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
 
 
 def _difference(manifest: Manifest, recipe: Recipe, corpus: Corpus) -> str:

@@ -185,8 +185,10 @@ def _shard(
     stop = min(start + SHARD_ROWS, len(corpus))
     path = folder / f"{start:012d}.npy"
     if path.is_file():
-        progress.advance(stop - start)
-        return np.asarray(np.load(path), dtype=np.float32)
+        kept = np.asarray(np.load(path), dtype=np.float32)
+        if len(kept) == stop - start:  # else left by a version with shards of another length
+            progress.advance(stop - start)
+            return kept
     parts: list[Vectors] = []
     for low in range(start, stop, SHARD_ROWS // 8):
         rows = range(low, min(low + SHARD_ROWS // 8, stop))

@@ -17,7 +17,7 @@ from ragbench.devices import (
     pick_dtype,
     torch_dtype,
 )
-from ragbench.errors import BackendError
+from ragbench.errors import BackendError, PrerequisiteError
 from ragbench.weights import locate, weights_digest
 
 Vectors = npt.NDArray[np.float32]
@@ -62,6 +62,9 @@ class Encoder:
         card: Which encoder.
         device: Where it computes.
         dtype: The number format that built an index; None resolves the card's.
+
+    Raises:
+        PrerequisiteError: The weights are not here and cannot be had.
     """
 
     def __init__(self, card: EncoderCard, device: Device, dtype: str | None = None) -> None:
@@ -74,13 +77,21 @@ class Encoder:
         if dtype == "float32":
             self.dtype = "float32"
         path = locate(card.model)
-        self._model = SentenceTransformer(
-            card.model if path is None else str(path),
-            device=self.device,
-            revision=card.revision,
-            local_files_only=path is not None,
-            model_kwargs={"dtype": torch_dtype(self.dtype)},
-        )
+        try:
+            self._model = SentenceTransformer(
+                card.model if path is None else str(path),
+                device=self.device,
+                revision=card.revision,
+                local_files_only=path is not None,
+                model_kwargs={"dtype": torch_dtype(self.dtype)},
+            )
+        except (OSError, ValueError) as error:
+            lines = str(error).strip().splitlines() or [type(error).__name__]
+            raise PrerequisiteError(
+                f"the encoder cannot be loaded: {lines[0]}",
+                where=f"encoder: model: {card.model}",
+                fix="check the path or id; a hub model needs the network once",
+            ) from None
         self._model.max_seq_length = card.max_tokens
 
     def passages(self, texts: Sequence[str]) -> Vectors:

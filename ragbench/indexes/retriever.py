@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -15,6 +16,7 @@ from ragbench.devices import Device
 from ragbench.records import Hit
 
 TIE_MARGIN = 32
+PLACE = re.compile(r"\{(?:title|text)\}")
 Scores = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
 # Asks for k hits of some of the queries (by position); gives scores and rows, both (Q, k).
@@ -61,7 +63,8 @@ class IndexKind(Retriever, Protocol):
 
 def passage_text(template: str, title: str, text: str) -> str:
     """Return what an index sees of a passage: the template with {title} and {text} filled in."""
-    return template.replace("{title}", title).replace("{text}", text).strip()
+    values = {"{title}": title, "{text}": text}
+    return PLACE.sub(lambda found: values[found[0]], template).strip()
 
 
 def top_hits(

@@ -158,14 +158,23 @@ class HfModel:
         from transformers import AutoModelForCausalLM
 
         try:
-            model: Any = AutoModelForCausalLM.from_pretrained(
+            loaded: Any = AutoModelForCausalLM.from_pretrained(
                 self._source,
                 dtype=torch_dtype(self.dtype),
                 use_safetensors=True,
+                output_loading_info=True,
                 **self._options,
             )
         except (OSError, ValueError) as error:
             raise _unavailable(self.spec, error) from None
+        model, report = loaded
+        if missing := sorted(report["missing_keys"]):  # transformers fills them at random
+            raise PrerequisiteError(
+                f"the weights of {self.spec.name!r} lack {len(missing)} tensors of a causal "
+                f"language model, such as {missing[0]}",
+                where=f"models: {self.spec.name}: {self.spec.reference}",
+                fix="give a whole causal language model; an encoder is none",
+            )
         return model.to(self.device).eval()
 
     def score_options(

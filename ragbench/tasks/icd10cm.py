@@ -2,10 +2,11 @@
 
 Generated from the tabular list, with a seed. Of each two questions the first shows a
 description and asks for the code, the second shows a code and asks for the description; no
-code is asked twice. The three wrong options are the nearest billable codes of the hierarchy:
-siblings first, then cousins, then the rest of the block and of the chapter. The passage of the
-code itself is the gold passage, so the task is a look-up: a positive control for retrieval,
-not a measure of medical skill.
+code is asked twice. The three wrong options are drawn from the nearest billable codes of the
+hierarchy: from all that stand under the code's own heading, then under the heading above it,
+then in its block and its chapter, and in the whole list where a chapter has fewer than four.
+The passage of the code itself is the gold passage, so the task is a look-up: a positive control
+for retrieval, not a measure of medical skill.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from ragbench.tasks.task import TaskInfo, TaskOptions
 
 N_OPTIONS = 4
 DIRECTIONS = ("description-to-code", "code-to-description")
+WHOLE_LIST = "list"
 
 
 class Icd10cmTaskOptions(TaskOptions):
@@ -122,7 +124,7 @@ class Icd10cmTask:
 
 
 def _billable(passages: Iterable[Passage]) -> list[_Code]:
-    """Return the codes that a bill may carry, with their ancestors up to the chapter."""
+    """Return the codes that a bill may carry, with their ancestors up to the whole list."""
     parents: dict[str, str] = {}
     codes: list[_Code] = []
     for passage in passages:
@@ -140,7 +142,7 @@ def _ancestors(name: str, parents: dict[str, str]) -> tuple[str, ...]:
     while name in parents:
         name = parents[name]
         found.append(name)
-    return tuple(found)
+    return (*found, WHOLE_LIST)
 
 
 def _distractors(
@@ -161,4 +163,8 @@ def _distractors(
             chosen.append(other)
             if len(chosen) == N_OPTIONS - 1:
                 return chosen
-    raise DataError(f"the chapter of {code.name} has fewer than {N_OPTIONS} billable codes")
+    raise DataError(
+        f"there are fewer than {N_OPTIONS} billable codes of different descriptions",
+        where="tasks: icd10cm: chapters",
+        fix="name more chapters, or none for all of them",
+    )

@@ -1,1 +1,19 @@
-"""The built-in readers; ``ragbench.corpora.readers`` (the registry) names them."""
+"""The readers of corpora and the table of their names."""
+
+from ragbench.corpora.reader import Reader
+from ragbench.registry import Entry, Registry
+
+readers: Registry[type[Reader]] = Registry(
+    "readers",
+    {
+        "jsonl": Entry(
+            "ragbench.corpora.readers.jsonl:JsonlReader",
+            "JSON lines, plain or gzip; the names of the fields are options",
+        ),
+        "icd10cm": Entry(
+            "ragbench.corpora.readers.icd10cm:Icd10cmReader",
+            "the ICD-10-CM tabular list with its notes, from the package simple-icd-10-cm",
+        ),
+    },
+    source=__file__,
+)

@@ -3,7 +3,7 @@
 Source: the National Center for Health Statistics' tabular list in XML, as carried by the
 package simple-icd-10-cm (public domain); ``path`` reads another edition of the same file.
 The XML is read rather than the package's look-up functions, because those find a block and
-a category of the same name (B20, I2A and 37 more) under one key.
+a category of the same name (B20, C7A and 37 more) under one key.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
 from xml.etree.ElementTree import Element, ParseError, XMLPullParser
+from xml.parsers.expat import ExpatError, ParserCreate
 
 from ragbench.corpora.reader import Located, ReaderOptions, Skipped
 from ragbench.errors import DataError, PrerequisiteError
@@ -97,19 +98,21 @@ class Icd10cmReader:
 
 
 def _chapters(path: Path) -> Iterator[Element]:
+    def refuse(*_: object) -> None:
+        raise DataError("the XML declares entities, which are not read", where=str(path))
+
     parser: Any = XMLPullParser(["end"])
+    guard = ParserCreate()  # sees a declaration in any encoding and across blocks
+    guard.EntityDeclHandler = refuse
+    block = b"-"
     try:
         with path.open("rb") as handle:
-            while block := handle.read(1 << 18):
-                if b"<!ENTITY" in block:
-                    raise DataError(
-                        "the XML declares entities, which are not read", where=str(path)
-                    )
-                parser.feed(block)
-                for _, element in parser.read_events():
-                    if element.tag == "chapter":
-                        yield element
-    except ParseError as error:
+            while block:
+                block = handle.read(1 << 18)
+                guard.Parse(block, not block)  # the end, too: a cut file is an error
+                parser.feed(block) if block else parser.close()
+                yield from (e for _, e in parser.read_events() if e.tag == "chapter")
+    except (ParseError, ExpatError) as error:
         raise DataError(f"the file is not whole XML: {error}", where=str(path)) from None
 
 

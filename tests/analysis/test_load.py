@@ -1,0 +1,30 @@
+"""Loading a run: its tables, and a run without scores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ragbench.analysis.load import load_run
+from ragbench.errors import DataError
+
+
+def test_tables_of_a_finished_run(finished_home: Path) -> None:
+    run = load_run(finished_home / "runs" / "small")
+    assert run.members("arms") == ["closed-book", "bm25-2", "bm25-5", "dense-5", "random-5"]
+    assert run.metrics("icd10cm") == ["accuracy"]
+    assert len(run.scores) == 5 * 10
+    assert set(run.scores.outcome) == {"parsed"}
+    assert {r["retriever"] for r in run.retrievals} == {"bm25", "dense"}
+    assert set(run.quality.measure) == {"R@2", "R@5", "RR@5"}
+
+
+def test_a_run_without_scores_says_how_to_make_them(run_copy: Path) -> None:
+    (run_copy / "scores" / "correct.parquet").unlink()
+    with pytest.raises(DataError, match="has no scores") as caught:
+        load_run(run_copy)
+    assert caught.value.fix == "ragbench score small"
+    (run_copy / "scores" / "correct.parquet").write_bytes(b"no table")
+    with pytest.raises(DataError, match="cannot be read"):
+        load_run(run_copy)

@@ -1,0 +1,113 @@
+"""Result tables recomputed from the raw records by other means."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ragbench.analysis.load import load_run
+from ragbench.analysis.paired import mcnemar_exact
+from ragbench.analysis.results import as_objects, effects, results, write_tables
+from ragbench.experiment.folder import RunFolder
+from ragbench.experiment.score import score_run
+
+IDENTITY = ["model", "task", "arm", "metric", "mode", "scoring", "seed", "k"]
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def right_by_arm(run: Path) -> dict[str, dict[str, bool]]:
+    """Recompute from the records, in plain Python, which questions were answered right."""
+    questions = {q["id"]: q for q in lines(run / "questions" / "icd10cm.jsonl")}
+    found: dict[str, dict[str, bool]] = {}
+    for path in (run / "records").glob("*.jsonl"):
+        for record in lines(path):
+            question = questions[record["question_id"]]
+            scores = [
+                total / len(option)
+                for total, option in zip(
+                    record["log_likelihoods"], question["options"], strict=True
+                )
+            ]
+            best = max(range(len(scores)), key=lambda i: scores[i])
+            found.setdefault(record["arm"], {})[question["id"]] = best == question["answer"]
+    return found
+
+
+def test_accuracy_and_gains_follow_from_the_records(finished_home: Path) -> None:
+    path = finished_home / "runs" / "small"
+    right = right_by_arm(path)
+    run = load_run(path)
+    table = results(run)
+    gains = effects(run)
+    for arm, answers in right.items():
+        row = table[(table.arm == arm) & (table.metric == "accuracy")].iloc[0]
+        assert row["value"] == pytest.approx(sum(answers.values()) / 10)
+        assert row["n"] == 10
+        if arm == "closed-book":
+            continue
+        helped = sum(answers[q] and not right["closed-book"][q] for q in answers)
+        hurt = sum(right["closed-book"][q] and not answers[q] for q in answers)
+        gain = gains[(gains.arm == arm) & (gains.stratum == "")].iloc[0]
+        assert (gain["helped"], gain["hurt"]) == (helped, hurt)
+        assert gain["estimate"] == pytest.approx((helped - hurt) / 10)
+        assert gain["p"] == pytest.approx(mcnemar_exact(helped, hurt))
+        assert gain["ci_low"] <= gain["estimate"] <= gain["ci_high"]
+
+
+def test_recall_follows_from_the_trec_run(finished_home: Path) -> None:
+    path = finished_home / "runs" / "small"
+    gold = {q["id"]: q["gold_doc_ids"][0] for q in lines(path / "questions" / "icd10cm.jsonl")}
+    ranked: dict[str, list[str]] = {}
+    for line in (path / "retrieval" / "icd10cm+bm25.trec").read_text().splitlines():
+        query, _, passage, _, _, _ = line.split()
+        ranked.setdefault(query, []).append(passage)
+    table = results(load_run(path))
+    for k in (2, 5):
+        expected = np.mean([gold[q] in ranked.get(q, [])[:k] for q in gold])
+        row = table[(table.arm == "bm25") & (table.metric == f"R@{k}")].iloc[0]
+        assert row["value"] == pytest.approx(float(expected))
+        assert row["model"] == "-"
+
+
+def test_results_csv_is_unique_in_its_identity(finished_home: Path) -> None:
+    table = pd.read_csv(finished_home / "runs" / "small" / "results.csv")
+    assert not table.duplicated(IDENTITY).any()
+    rates = table[table.metric.str.contains("accuracy|_rate|R@")]
+    assert rates.value.between(0, 1).all()
+
+
+def test_analysis_objects_are_json_without_nan(run_copy: Path) -> None:
+    run = load_run(run_copy)
+    found = as_objects(run, *write_tables(run))
+    json.dumps(found, allow_nan=False)
+    kinds = {entry["effect"] for entry in found}
+    assert kinds == {"gain over closed-book", "accuracy"}
+    assert json.loads((run_copy / "analysis.json").read_text()) == found
+
+
+def test_an_unanswered_question_gives_bounds_and_no_test(run_copy: Path) -> None:
+    path = run_copy / "records" / "smollm2+icd10cm+bm25-5.0.jsonl"
+    kept = path.read_text(encoding="utf-8").splitlines(keepends=True)[:-1]
+    path.write_text("".join(kept), encoding="utf-8")
+    assert score_run(RunFolder(run_copy)) == 1
+    run = load_run(run_copy)
+    table = results(run)
+    right = sum(list(right_by_arm(run_copy)["bm25-5"].values()))
+    row = table[(table.arm == "bm25-5") & (table.metric == "accuracy")].iloc[0]
+    assert row["status"] == "incomplete"
+    assert (row["ci_low"], row["ci_high"]) == (right / 10, (right + 1) / 10)
+    gains = effects(run)
+    gain = gains[(gains.arm == "bm25-5") & (gains.stratum == "")].iloc[0]
+    assert gain["status"] == "incomplete"
+    assert np.isnan(gain["p"])
+    assert gain["ci_high"] - gain["ci_low"] == pytest.approx(0.1)
+    errors = table[(table.arm == "bm25-5") & (table.metric == "error_rate")].iloc[0]
+    assert errors["value"] == pytest.approx(0.1)

@@ -1,0 +1,41 @@
+"""``ragbench analyze``, ``report`` and ``show`` as a user calls them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.conftest import ragbench
+
+
+def test_analyze_prints_json(run_copy: Path, home: Path) -> None:
+    done = ragbench(home, "analyze", "small", "--json")
+    found = json.loads(done.stdout)
+    gains = [e for e in found if e["effect"] == "gain over closed-book" and not e["stratum"]]
+    assert {e["arm"] for e in gains} == {"bm25-2", "bm25-5", "dense-5", "random-5"}
+    needed = {"effect", "model", "task", "arm", "estimate", "ci_low", "ci_high", "p", "n"}
+    assert all(needed | {"helped", "hurt"} <= set(entry) for entry in found)
+    by_path = ragbench(home, "analyze", str(run_copy), "--json")
+    assert json.loads(by_path.stdout) == found
+
+
+def test_report_is_written(run_copy: Path, home: Path) -> None:
+    (run_copy / "report.md").unlink()
+    done = ragbench(home, "report", "small")
+    assert done.returncode == 0, done.stderr
+    assert (run_copy / "report.md").is_file()
+
+
+def test_show_prints_a_question_in_every_cell(run_copy: Path, home: Path) -> None:
+    first = json.loads((run_copy / "questions" / "icd10cm.jsonl").read_text().splitlines()[0])
+    done = ragbench(home, "show", "small", first["id"])
+    assert done.returncode == 0, done.stderr
+    for arm in ("closed-book", "bm25-2", "bm25-5", "dense-5", "random-5"):
+        assert f", {arm} ==" in done.stdout
+    assert first["text"] in done.stdout
+    as_json = json.loads(ragbench(home, "show", "small", first["id"], "--json").stdout)
+    assert as_json["question"] == first
+    assert len(as_json["records"]) == 5
+    near = ragbench(home, "show", "small", first["id"] + "x")
+    assert near.returncode == 3
+    assert first["id"] in near.stderr

@@ -1,0 +1,61 @@
+"""``ragbench corpus``: the contract's commands, end to end."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+from tests.conftest import ragbench
+
+LINES = [
+    {"pmid": 1, "abstract": "Insulin lowers glucose.", "head": "Insulin", "year": "1921"},
+    {"pmid": 2, "abstract": "Aspirin thins blood.", "head": None},
+]
+
+
+def write(path: Path) -> None:
+    text = "\n".join(json.dumps(line) for line in LINES)
+    if path.suffix == ".gz":
+        path.write_bytes(gzip.compress(text.encode("utf-8")))
+    else:
+        path.write_text(text, encoding="utf-8")
+
+
+def test_add_build_show(home: Path) -> None:
+    write(home / "notes.jsonl.gz")
+    fields = ["--id-field", "pmid", "--text-field", "abstract", "--title-field", "head"]
+    added = ragbench(
+        home,
+        *["corpus", "add", "notes.jsonl.gz", "--name", "notes", "--reader", "jsonl", *fields],
+        *["--option", "meta_fields=[year]", "--licence", "CC0", "--restricted"],
+    )
+    assert added.returncode == 0, added.stderr
+    built = ragbench(home, "corpus", "build", "notes")
+    assert built.returncode == 0, built.stderr
+    assert "2 passages" in built.stdout
+    shown = json.loads(ragbench(home, "corpus", "show", "notes", "--json", "--sample", "2").stdout)
+    assert shown["n_passages"] == shown["n_docs"] == 2
+    assert (shown["licence"], shown["data_use"]) == ("CC0", "restricted")
+    assert shown["files"][0]["name"] == "notes.jsonl.gz"
+    assert shown["sample"][0] == {
+        "id": "1",
+        "doc_id": "1",
+        "title": "Insulin",
+        "text": "Insulin lowers glucose.",
+        "meta": {"year": "1921"},
+    }
+    assert shown["sample"][1]["title"] == ""
+    plain = ragbench(home, "corpus", "show", "notes")
+    assert "n_passages" in plain.stdout
+
+
+def test_add_twice_needs_replace(home: Path) -> None:
+    write(home / "a.jsonl")
+    command = ["corpus", "add", "a.jsonl", "--name", "a", "--id-field", "pmid"]
+    command += ["--text-field", "abstract"]
+    assert ragbench(home, *command).returncode == 0
+    again = ragbench(home, *command)
+    assert again.returncode == 2
+    assert "--replace" in again.stderr
+    assert ragbench(home, *command, "--replace").returncode == 0

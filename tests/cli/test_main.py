@@ -1,0 +1,107 @@
+"""The command line as a whole: exit codes, one clear message, no traceback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ragbench
+
+
+def test_help_lists_every_command(home: Path) -> None:
+    done = ragbench(home, "--help")
+    assert done.returncode == 0
+    for name in ("corpus", "index", "plan", "run", "score", "analyze", "report", "list", "doctor"):
+        assert f"  {name} " in done.stdout
+    assert ragbench(home, "--version").stdout.startswith("ragbench, version 0.")
+
+
+def test_a_misspelt_command_offers_near_names(home: Path) -> None:
+    done = ragbench(home, "anlyze")
+    assert done.returncode == 2
+    assert "'analyze'" in done.stderr
+
+
+BAD_INPUT: list[tuple[str, dict[str, str], list[str], int, str]] = [
+    ("absent corpus", {}, ["corpus", "add", "no.jsonl", "--name", "n"], 3, "not there"),
+    ("empty corpus", {"e.jsonl": ""}, ["corpus", "add", "e.jsonl", "--name", "n"], 3, "empty"),
+    (
+        "not JSON",
+        {"e.jsonl": '{"id": "1", "text": "x"}\n{"id": '},
+        ["corpus", "add", "e.jsonl", "--name", "n"],
+        3,
+        "e.jsonl:2",
+    ),
+    (
+        "duplicate ids",
+        {"e.jsonl": '{"id": "1", "text": "x"}\n{"id": "1", "text": "y"}\n'},
+        ["corpus", "add", "e.jsonl", "--name", "n"],
+        3,
+        "e.jsonl:1 and",
+    ),
+    (
+        "missing field",
+        {"e.jsonl": '{"id": "1", "body": "x"}\n'},
+        ["corpus", "add", "e.jsonl", "--name", "n"],
+        3,
+        "body",
+    ),
+    (
+        "name that leaves its folder",
+        {"e.jsonl": '{"id": "1", "text": "x"}\n'},
+        ["corpus", "add", "e.jsonl", "--name", "../x"],
+        2,
+        "'../x'",
+    ),
+    (
+        "unknown reader option",
+        {"e.jsonl": '{"id": "1", "text": "x"}\n'},
+        ["corpus", "add", "e.jsonl", "--name", "n", "--option", "id_feild=x"],
+        2,
+        "id_field",
+    ),
+    ("misspelt key", {"c.yaml": "nmae: x\n"}, ["run", "c.yaml"], 2, "c.yaml:1"),
+    (
+        "YAML tag",
+        {"c.yaml": "name: !!python/object/apply:os.system ['touch owned']\n"},
+        ["run", "c.yaml"],
+        2,
+        "tag",
+    ),
+    ("no YAML", {"c.yaml": "a: [1\n"}, ["plan", "c.yaml"], 2, "not YAML"),
+    ("absent config", {}, ["run", "nope"], 2, "no config 'nope'"),
+    ("absent index", {}, ["index", "search", "nope", "x"], 3, "not built"),
+    ("absent recipe", {}, ["index", "build", "bm26", "--corpus", "icd10cm"], 2, "'bm25'"),
+    ("corpus not built", {}, ["index", "build", "bm25", "--corpus", "icd10cm"], 3, "corpus build"),
+    ("absent run", {}, ["analyze", "nope"], 3, "no run 'nope'"),
+    ("index name", {}, ["index", "search", "../x", "q"], 2, "'../x'"),
+]
+
+
+@pytest.mark.parametrize(
+    ("files", "command", "code", "said"),
+    [case[1:] for case in BAD_INPUT],
+    ids=[case[0] for case in BAD_INPUT],
+)
+def test_bad_input_is_one_clear_message(
+    home: Path, files: dict[str, str], command: list[str], code: int, said: str
+) -> None:
+    for name, text in files.items():
+        (home / name).write_text(text, encoding="utf-8")
+    done = ragbench(home, *command)
+    if done.returncode == 0 and command[:2] == ["corpus", "add"]:
+        done = ragbench(home, "corpus", "build", "n")  # the card is fine, its file is not
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("error:") == 1
+    assert not (home / "owned").exists()
+    left = {p.name for p in home.rglob("*") if p.is_file() and not p.name.endswith(".lock")}
+    assert left <= {*files, "n.yaml"}
+
+
+def test_debug_shows_the_traceback(home: Path) -> None:
+    done = ragbench(home, "--debug", "analyze", "nope")
+    assert "Traceback" in done.stderr
+    assert done.returncode == 1

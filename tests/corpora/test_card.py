@@ -1,0 +1,193 @@
+"""Cards: checked with the line of each mistake; added only when the source is there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from ragbench.corpora.card import Card, add_card, load_card, make_reader
+from ragbench.corpora.readers.jsonl import JsonlOptions, JsonlReader
+from ragbench.errors import DataError, UsageError
+
+
+def write_card(home: Path, text: str) -> Path:
+    path = home / "corpora" / "notes.yaml"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_the_card_that_the_package_carries(home: Path) -> None:
+    card, path = load_card("icd10cm")
+    assert path.name == "icd10cm.yaml"
+    assert card.reader == "icd10cm"
+    assert card.data_use == "open"
+    assert card.path is None
+    assert [p.suffix for p in make_reader(card, path).sources()] == [".xml"]
+
+
+def test_defaults_are_the_careful_ones() -> None:
+    card = Card(reader="jsonl")
+    assert card.licence == "not stated"
+    assert card.options == {}
+    with pytest.raises(ValidationError):
+        card.reader = "other"
+
+
+def test_the_digest_covers_reader_path_and_options_only() -> None:
+    card = Card(reader="jsonl", path="x.jsonl", options={"id_field": "_id"})
+    canonical = '{"options":{"id_field":"_id"},"path":"x.jsonl","reader":"jsonl"}'
+    assert card.digest() == hashlib.sha256(canonical.encode()).hexdigest()
+    for same in ({"title": "T"}, {"licence": "CC0"}, {"source": "s"}, {"data_use": "restricted"}):
+        assert card.model_copy(update=same).digest() == card.digest()
+    for other in ({"reader": "icd10cm"}, {"path": "y.jsonl"}, {"options": {}}):
+        assert card.model_copy(update=other).digest() != card.digest()
+
+
+@pytest.mark.parametrize(
+    ("text", "what", "line"),
+    [
+        ("reader: jsonl\nlicense: CC0\n", "there is no key 'license'", 2),
+        ("path: x.jsonl\n", "the key 'reader' is missing", 1),
+        ("reader: jsonl\ndata_use: secret\n", "Input should be 'open' or 'restricted'", 2),
+        ("reader: jsonl\n\npath: [a]\n", "Input should be a valid string", 3),
+        ("reader: jsonl\noptions: [a]\n", "Input should be a valid dictionary", 2),
+    ],
+)
+def test_a_mistake_in_a_card_is_named_by_its_line(
+    home: Path, text: str, what: str, line: int
+) -> None:
+    path = write_card(home, text)
+    with pytest.raises(UsageError) as caught:
+        load_card("notes")
+    assert caught.value.what.startswith(what)
+    assert caught.value.where.startswith(f"{path}:{line}")
+
+
+def test_near_keys_are_offered(home: Path) -> None:
+    write_card(home, "reader: jsonl\nlicense: CC0\n")
+    with pytest.raises(UsageError) as caught:
+        load_card("notes")
+    assert caught.value.fix.startswith("did you mean 'licence'? known: data_use, description,")
+
+
+@pytest.mark.parametrize(
+    ("options", "what", "line"),
+    [
+        ("  id_field: _id\n  txt_field: body\n", "there is no key 'txt_field'", 4),
+        ("  skip_empty: perhaps\n", "Input should be a valid boolean", 3),
+        ("  meta_fields: year\n", "Input should be a valid tuple", 3),
+    ],
+)
+def test_a_mistake_in_the_options_is_named_by_its_line(
+    home: Path, options: str, what: str, line: int
+) -> None:
+    path = write_card(home, f"reader: jsonl\noptions:\n{options}")
+    with pytest.raises(UsageError) as caught:
+        make_reader(*load_card("notes"))
+    assert caught.value.what.startswith(what)
+    assert caught.value.where.startswith(f"{path}:{line} ")
+
+
+def test_an_unknown_reader_is_named_with_those_there_are(home: Path) -> None:
+    write_card(home, "reader: json\n")
+    with pytest.raises(UsageError) as caught:
+        make_reader(*load_card("notes"))
+    assert caught.value.what == "there is no 'json' among the readers"
+    assert caught.value.fix.startswith("did you mean 'jsonl'? known: icd10cm, jsonl; new ones")
+
+
+def test_relative_paths_start_at_the_card_and_tilde_is_the_user(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    (home / "corpora").mkdir()
+    for place in (home / "corpora" / "near.jsonl", tmp_path / "far.jsonl"):
+        place.write_text('{"id": "a", "text": "x"}\n', encoding="utf-8")
+    for path, expected in (
+        ("near.jsonl", home / "corpora" / "near.jsonl"),
+        ("~/far.jsonl", tmp_path / "far.jsonl"),
+        (str(tmp_path / "far.jsonl"), tmp_path / "far.jsonl"),
+    ):
+        write_card(home, f"reader: jsonl\npath: {path}\n")
+        assert make_reader(*load_card("notes")).sources() == [expected]
+
+
+def test_options_reach_the_reader(home: Path) -> None:
+    write_card(
+        home, "reader: jsonl\npath: x\noptions: {id_field: _id, meta_fields: [year, journal]}\n"
+    )
+    reader = make_reader(*load_card("notes"))
+    assert isinstance(reader, JsonlReader)
+    assert reader.options == JsonlOptions(id_field="_id", meta_fields=("year", "journal"))
+
+
+# -- adding ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "notes.jsonl"
+    path.write_text('{"id": "a", "text": "x"}\n', encoding="utf-8")
+    return path
+
+
+def test_an_added_card_is_read_again_as_it_was(home: Path, source: Path) -> None:
+    card = Card(
+        title="Ménière: notes",
+        reader="jsonl",
+        path=str(source),
+        options={"id_field": "_id", "skip_empty": True},
+        licence="CC BY 4.0",
+        data_use="restricted",
+    )
+    path = add_card("notes", card, replace=False)
+    assert path == home / "corpora" / "notes.yaml"
+    assert load_card("notes") == (card, path)
+    assert "Ménière" in path.read_text(encoding="utf-8")
+
+
+def test_a_card_is_overwritten_only_on_request(home: Path, source: Path) -> None:
+    path = add_card("notes", Card(reader="jsonl", path=str(source)), replace=False)
+    before = path.read_bytes()
+    other = Card(reader="jsonl", path=str(source), title="other")
+    with pytest.raises(UsageError, match="the corpus 'notes' has a card already"):
+        add_card("notes", other, replace=False)
+    assert path.read_bytes() == before
+    add_card("notes", other, replace=True)
+    assert load_card("notes")[0].title == "other"
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "", ".hidden", "a..b"])
+def test_a_card_cannot_leave_its_folder(home: Path, source: Path, name: str) -> None:
+    with pytest.raises(UsageError, match="cannot be the name of a corpus"):
+        add_card(name, Card(reader="jsonl", path=str(source)), replace=True)
+    assert list(home.rglob("*")) == []
+
+
+def test_nothing_is_written_without_a_reader_or_a_source(home: Path, source: Path) -> None:
+    with pytest.raises(UsageError, match="there is no 'csv' among the readers"):
+        add_card("notes", Card(reader="csv", path=str(source)), replace=False)
+    missing = source.with_name("missing.jsonl")
+    with pytest.raises(DataError, match="the corpus file is not there") as caught:
+        add_card("notes", Card(reader="jsonl", path=str(missing)), replace=False)
+    assert caught.value.where == str(missing)
+    assert list(home.rglob("*")) == []
+
+
+def test_a_relative_source_is_sought_where_the_card_will_stand(
+    home: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(source.parent)
+    with pytest.raises(DataError, match="the corpus file is not there"):
+        add_card("notes", Card(reader="jsonl", path=source.name), replace=False)
+    (home / "corpora").mkdir()
+    (home / "corpora" / source.name).write_bytes(source.read_bytes())
+    add_card("notes", Card(reader="jsonl", path=source.name), replace=False)
+    (found,) = make_reader(*load_card("notes")).sources()
+    assert json.loads(found.read_text(encoding="utf-8"))["id"] == "a"

@@ -1,0 +1,114 @@
+"""Arms over a real corpus: budgets hold, placebos are long enough and never gold."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ragbench.corpora.build import build_corpus
+from ragbench.corpora.card import Card, add_card
+from ragbench.corpora.store import Corpus
+from ragbench.errors import DataError
+from ragbench.experiment.arms import ClosedBook, Context, Delivery, RandomLike, Retrieved, pack
+from ragbench.experiment.config import ArmSpec
+from ragbench.experiment.prompts import passage_entry
+from ragbench.records import Passage, Question
+
+
+def count(text: str) -> int:
+    return len(text.split())
+
+
+@pytest.fixture
+def corpus(home: Path, tmp_path: Path) -> Corpus:
+    """200 passages of 3 to 22 words; document d7 is gold in the tests."""
+    source = tmp_path / "words.jsonl"
+    lines = [{"id": f"d{i}", "text": " ".join(["word"] * (3 + i % 20))} for i in range(200)]
+    source.write_text("\n".join(json.dumps(line) for line in lines), encoding="utf-8")
+    add_card("words", Card(reader="jsonl", path=str(source)), replace=False)
+    return build_corpus("words")
+
+
+def context(corpus: Corpus | None, **changes: object) -> Context:
+    values: dict[str, object] = {
+        "task": "t",
+        "corpus": corpus,
+        "ranked": {},
+        "like": {},
+        "count_tokens": count,
+        "budget_tokens": 100,
+        "seed": 1,
+    }
+    return Context(**{**values, **changes})  # type: ignore[arg-type]
+
+
+QUESTION = Question("q1", "?", ("a", "b"), 0, "?", gold_doc_ids=("d7",))
+
+
+def test_closed_book_gives_nothing() -> None:
+    found = ClosedBook(ArmSpec(name="closed-book")).deliver(QUESTION, context(None))
+    assert found == Delivery()
+
+
+def test_retrieved_takes_k_in_rank_order(corpus: Corpus) -> None:
+    arm = Retrieved(ArmSpec(name="a", retriever="r", k=2))
+    found = arm.deliver(QUESTION, context(corpus, ranked={"q1": ["d3", "d1", "d2"]}))
+    assert [p.id for p in found.passages] == ["d3", "d1"]
+    # "[1]" and 3 + 3 words, "[2]" and 3 + 1 words
+    assert (found.tokens, found.requested) == (7 + 5, 2)
+
+
+def test_budget_stops_before_the_first_passage_that_does_not_fit(corpus: Corpus) -> None:
+    arm = Retrieved(ArmSpec(name="a", retriever="r", k=3))
+    # d19 has 22 words and its number: 23 > 30 - 7; the short d0 behind it is not pulled forward.
+    limited = context(corpus, ranked={"q1": ["d3", "d19", "d0"]}, budget_tokens=29)
+    found = arm.deliver(QUESTION, limited)
+    assert [p.id for p in found.passages] == ["d3"]
+
+
+def test_a_passage_that_the_corpus_lacks_is_an_error(corpus: Corpus) -> None:
+    arm = Retrieved(ArmSpec(name="a", retriever="r", k=1))
+    with pytest.raises(DataError, match="'nope'"):
+        arm.deliver(QUESTION, context(corpus, ranked={"q1": ["nope"]}))
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 10**6), target=st.integers(30, 100))
+def test_placebo_is_as_long_and_never_gold(corpus: Corpus, seed: int, target: int) -> None:
+    like = {"q1": Delivery((), target, 5)}
+    arm = RandomLike(ArmSpec(name="r", control="random", like="a"))
+    found = arm.deliver(QUESTION, context(corpus, like=like, seed=seed))
+    assert 0.9 * target <= found.tokens <= 1.1 * target
+    assert found.tokens == sum(count(passage_entry(n, p)) for n, p in enumerate(found.passages, 1))
+    ids = [p.id for p in found.passages]
+    assert "d7" not in ids
+    assert len(set(ids)) == len(ids)
+    assert found.shortfall_tokens == 0
+    again = arm.deliver(QUESTION, context(corpus, like=like, seed=seed))
+    assert again == found
+
+
+def test_placebo_records_its_shortfall(corpus: Corpus) -> None:
+    like = {"q1": Delivery((), 2, 1)}  # shorter than any passage with its number
+    arm = RandomLike(ArmSpec(name="r", control="random", like="a"))
+    found = arm.deliver(QUESTION, context(corpus, like=like))
+    assert (found.passages, found.tokens, found.shortfall_tokens) == ((), 0, 2)
+
+
+def test_placebos_differ_between_questions(corpus: Corpus) -> None:
+    other = Question("q2", "?", ("a", "b"), 0, "?")
+    like = {q: Delivery((), 60, 5) for q in ("q1", "q2")}
+    arm = RandomLike(ArmSpec(name="r", control="random", like="a"))
+    assert arm.deliver(QUESTION, context(corpus, like=like)).passages != (
+        arm.deliver(other, context(corpus, like=like)).passages
+    )
+
+
+def test_pack_of_nothing() -> None:
+    assert pack([], context(None)) == ((), 0)
+    huge = Passage("x", "x", "", "word " * 200)
+    assert pack([huge], context(None)) == ((), 0)

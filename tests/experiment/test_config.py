@@ -1,0 +1,113 @@
+"""Configs: what is refused, with which words, and how overrides win."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ragbench.errors import UsageError
+from ragbench.experiment.config import Config, load_config
+
+GOOD = """\
+name: x
+indexes: {lex: {recipe: bm25}}
+models:
+  - {name: m, path: ./weights}
+  - {name: b, path: ./tuned, kind: biomedical, base: m}
+tasks: [icd10cm]
+arms:
+  - closed-book
+  - {name: lex-5, retriever: lex, k: 5}
+  - {name: placebo, control: random, like: lex-5}
+"""
+
+
+def write(tmp_path: Path, text: str) -> str:
+    path = tmp_path / "config.yaml"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def test_short_forms_and_defaults(tmp_path: Path) -> None:
+    config, _ = load_config(write(tmp_path, GOOD))
+    assert config.tasks[0].task == "icd10cm"
+    assert [arm.kind for arm in config.arms] == ["closed-book", "retriever", "random"]
+    assert config.packing.budget_tokens == 2048
+    assert config.reference_model().name == "m"
+    assert config.corpus_of(config.indexes["lex"], "icd10cm") == "icd10cm"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "what", "where"),
+    [
+        ("name: x", "nmae: x", "there is no key 'nmae'", "config.yaml:1"),
+        ("k: 5", "kk: 5", "there is no key 'kk'", "config.yaml:9"),
+        ("name: x", "name: ../x", "a name has letters", "config.yaml:1"),
+        ("retriever: lex, k: 5", "retriever: lexx, k: 5", "there is no index 'lexx'", ":9"),
+        ("like: lex-5", "like: closed-book", "no arm with a retriever 'closed-book'", ":10"),
+        ("base: m", "base: n", "there is no model 'n'", "config.yaml:5"),
+        ("retriever: lex, k: 5", "retriever: lex", "takes `k`", "config.yaml:9"),
+        ("kind: biomedical, base: m", "kind: biomedical", "go together", "config.yaml:5"),
+        ("{name: m, path: ./weights}", "{name: m}", "give one of `path`", "config.yaml:4"),
+        ("name: b,", "name: m,", "two models have the name 'm'", "config.yaml:5"),
+        ("k: 5", "k: 0", "greater than 0", "config.yaml:9"),
+        ("name: x", "name: !!python/name:os.system x", "the tag", "config.yaml:1"),
+        ("name: x", "name: x\nname: y", "the key 'name' stands twice", "config.yaml:2"),
+        ("tasks: [icd10cm]", "tasks: []", "at least 1 item", "config.yaml:6"),
+    ],
+)
+def test_mistakes_name_their_line(
+    tmp_path: Path, old: str, new: str, what: str, where: str
+) -> None:
+    assert old in GOOD
+    with pytest.raises(UsageError) as caught:
+        load_config(write(tmp_path, GOOD.replace(old, new, 1)))
+    assert what in caught.value.what
+    assert where in caught.value.where
+
+
+def test_near_name_is_offered(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        load_config(write(tmp_path, GOOD.replace("name: x", "name: x\nseeed: 3")))
+    assert "'seed'" in caught.value.fix
+
+
+def test_overrides_win_over_environment_over_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path, GOOD)
+    monkeypatch.setenv("RAGBENCH_SET_seed", "3")
+    monkeypatch.setenv("RAGBENCH_SET_tasks__0__limit", "7")
+    config, _ = load_config(path)
+    assert (config.seed, config.tasks[0].limit) == (3, 7)
+    config, _ = load_config(path, ["seed=4", "arms.lex-5.k=9", "tasks.icd10cm.limit=8"])
+    assert (config.seed, config.arms[1].k, config.tasks[0].limit) == (4, 9, 8)
+
+
+@pytest.mark.parametrize(
+    ("override", "what"),
+    [
+        ("seed", "is not key=value"),
+        ("sede=3", "there is no key 'sede'"),
+        ("arms.7.k=3", "there is no member '7'"),
+        ("seed=abc", "valid integer"),
+    ],
+)
+def test_bad_overrides_are_named(tmp_path: Path, override: str, what: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        load_config(write(tmp_path, GOOD), [override])
+    assert what in caught.value.what
+    assert f"--set {override}" in caught.value.where
+
+
+def test_unknown_config_lists_known(home: Path) -> None:
+    with pytest.raises(UsageError, match="no config 'quickstrat'") as caught:
+        load_config("quickstrat")
+    assert "quickstart" in caught.value.fix
+
+
+def test_bundled_quickstart_is_valid(home: Path) -> None:
+    config, document = load_config("quickstart")
+    assert isinstance(config, Config)
+    assert document.path.name == "quickstart.yaml"

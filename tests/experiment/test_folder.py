@@ -1,0 +1,121 @@
+"""The run folder: another experiment is refused, an extension is let in."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ragbench.errors import DataError, UsageError
+from ragbench.experiment.folder import (
+    RunFolder,
+    find_run,
+    question_from_json,
+    question_to_json,
+)
+from ragbench.files import write_json
+from ragbench.records import Question
+
+CONFIG: dict[str, Any] = {
+    "seed": 1,
+    "description": "",
+    "analysis": {"alpha": 0.05},
+    "tasks": [{"name": "t", "limit": 5}],
+    "arms": [{"name": "closed-book"}],
+    "models": [{"name": "m", "path": "x"}],
+}
+IDENTITY: dict[str, Any] = {
+    "tasks": {"t": {"digest": "a", "n": 5}},
+    "models": {"m": {"digest": "b", "device": "cpu"}},
+    "indexes": {"i": {"digest": "c"}},
+}
+
+
+@pytest.fixture
+def folder(home: Path) -> RunFolder:
+    made = RunFolder(home / "runs" / "r")
+    made.start(CONFIG, IDENTITY, extend=False)
+    return made
+
+
+def changed(path: str, value: object) -> tuple[dict[str, Any], dict[str, Any]]:
+    both = {"config": copy.deepcopy(CONFIG), "identity": copy.deepcopy(IDENTITY)}
+    place: Any = both
+    *parents, last = path.split(".")
+    for part in parents:
+        place = place[int(part)] if part.isdigit() else place[part]
+    place[last] = value
+    return both["config"], both["identity"]
+
+
+def test_the_same_experiment_goes_on(folder: RunFolder) -> None:
+    folder.start(CONFIG, IDENTITY, extend=False)
+    assert len((folder.path / "sessions.jsonl").read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "named"),
+    [
+        ("config.seed", 2, "config.seed"),
+        ("config.tasks.0.limit", 6, "config.tasks.t.limit"),
+        ("config.models.0.path", "y", "config.models.m.path"),
+        ("identity.indexes.i.digest", "d", "indexes.i.digest"),
+        ("identity.models.m.digest", "d", "models.m.digest"),
+        ("config.arms", [], "config.arms"),
+    ],
+)
+def test_another_experiment_is_refused(
+    folder: RunFolder, path: str, value: object, named: str
+) -> None:
+    with pytest.raises(UsageError, match="another config") as caught:
+        folder.start(*changed(path, value), extend=False)
+    assert named in caught.value.where
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("config.description", "new words"),
+        ("config.analysis", {"alpha": 0.1}),
+        ("identity.models.m.device", "cuda"),
+    ],
+)
+def test_what_changes_no_record_may_change(folder: RunFolder, path: str, value: object) -> None:
+    folder.start(*changed(path, value), extend=False)
+    folder.check(*changed(path, value), extend=False)
+    assert (folder.path / "run.json").is_file()
+
+
+def test_extend_adds_and_nothing_else(folder: RunFolder) -> None:
+    arms = [{"name": "closed-book"}, {"name": "b", "k": 5}]
+    folder.check(*changed("config.arms", arms), extend=True)
+    folder.check(*changed("config.tasks.0.limit", 6), extend=True)
+    for path, value in (
+        ("config.seed", 2),
+        ("config.tasks.0.limit", 4),
+        ("config.arms", [{"name": "b", "k": 5}]),
+        ("identity.indexes.i.digest", "d"),
+    ):
+        with pytest.raises(UsageError):
+            folder.check(*changed(path, value), extend=True)
+
+
+def test_find_run_by_name_and_path(folder: RunFolder) -> None:
+    assert find_run("r").path == folder.path.resolve()
+    assert find_run(str(folder.path)).path == folder.path.resolve()
+    with pytest.raises(DataError, match="no run 'q'") as caught:
+        find_run("q")
+    assert "runs here: r" in caught.value.fix
+
+
+def test_other_format_is_refused(folder: RunFolder) -> None:
+    write_json(folder.path / "run.json", {"format": 99})
+    with pytest.raises(DataError, match="format 99"):
+        folder.read()
+
+
+def test_questions_survive_the_round_trip() -> None:
+    question = Question("q", "t", ("a", "b"), 1, "s", ("g",), "stratum", "cluster")
+    assert question_from_json(question_to_json(question)) == question

@@ -1,0 +1,27 @@
+"""The template: an arm changes the passages and nothing else."""
+
+from __future__ import annotations
+
+from ragbench.experiment.prompts import messages
+from ragbench.records import Passage, Question
+from ragbench.tasks.task import TaskInfo
+
+INFO = TaskInfo(instruction="Be brief.", default_corpus="c", licence="", data_use="open")
+QUESTION = Question("q", "Which?", ("a", "b"), 0, "Which?")
+PASSAGES = [Passage("1", "1", "One", "first"), Passage("2", "2", "", "second")]
+
+
+def test_passages_stand_before_the_unchanged_question() -> None:
+    without = messages(INFO, QUESTION, [])
+    given = messages(INFO, QUESTION, PASSAGES)
+    assert [m.role for m in without] == ["system", "user"]
+    assert without[0] == given[0]
+    assert without[1].content == "Which?"
+    assert given[1].content == ("Reference passages:\n\n[1] One\nfirst\n\n[2]\nsecond\n\nWhich?")
+
+
+def test_options_are_not_listed() -> None:
+    question = Question("q", "Which?", ("alpha", "beta"), 0, "Which?")
+    text = " ".join(m.content for m in messages(INFO, question, PASSAGES))
+    assert "alpha" not in text
+    assert "beta" not in text

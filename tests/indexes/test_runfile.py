@@ -1,0 +1,152 @@
+"""TREC runs and query files."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ragbench.errors import DataError
+from ragbench.indexes.runfile import read_queries, read_run, write_run
+from ragbench.records import Hit, Query
+
+IDS = st.text(
+    st.characters(exclude_categories=["Cs", "Cc", "Cn", "Z"]), min_size=1, max_size=8
+).filter(lambda s: s.isprintable() and not any(c.isspace() for c in s))
+SCORES = st.floats(-1e6, 1e6, width=32)
+RUNS = st.dictionaries(IDS, st.lists(st.tuples(IDS, SCORES), max_size=6, unique_by=lambda p: p[0]))
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@given(run=RUNS)
+def test_a_run_reads_back_as_written(
+    tmp_path_factory: pytest.TempPathFactory, run: dict[str, list[tuple[str, float]]]
+) -> None:
+    """Scores of float32 come back bit for bit; queries without hits have no line."""
+    path = tmp_path_factory.mktemp("run") / "run.trec"
+    queries = [Query(identifier, "text") for identifier in run]
+    hits = [[Hit(key, key, 0, score) for key, score in found] for found in run.values()]
+    write_run(path, queries, hits, tag="bm25-small")
+    back = read_run(path)
+    assert list(back) == [query for query, found in run.items() if found]
+    for query, found in back.items():
+        assert [key for key, _ in found] == [key for key, _ in run[query]]
+        assert [np.float32(s) for _, s in found] == [np.float32(s) for _, s in run[query]]
+
+
+def test_lines_have_trecs_six_columns(tmp_path: Path) -> None:
+    path = tmp_path / "new folder" / "run.trec"
+    hits = [[Hit("E11.9", "E11", 3, 2.5), Hit("E11.8", "E11", 4, 1e-7)], []]
+    write_run(path, [Query("q1", "diabetes"), Query("q2", "")], hits, tag="bm25")
+    assert path.read_text() == "q1 Q0 E11.9 1 2.5 bm25\nq1 Q0 E11.8 2 1e-07 bm25\n"
+
+
+def test_hits_for_another_number_of_queries_leave_no_file(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="zip"):
+        write_run(tmp_path / "run.trec", [Query("q1", "a"), Query("q2", "b")], [[]], tag="t")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_rank_column_is_the_order(tmp_path: Path) -> None:
+    text = "q Q0 c 10 0.1 t\nq Q0 a 2 0.5 t\n\nq Q0 b 1 0.5 t\n"
+    assert read_run(write(tmp_path / "run", text)) == {"q": [("b", 0.5), ("a", 0.5), ("c", 0.1)]}
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ("q Q0 a 1 0.5", "5 columns, not 6"),
+        ("q Q0 a 1 0.5 my tag", "7 columns, not 6"),
+        ("q Q0 a first 0.5 t", "rank 'first'"),
+        ("q Q0 a 1.5 0.5 t", "rank '1.5'"),
+        ("q Q0 a 1 high t", "score 'high'"),
+        ("q Q0 a 1 nan t", "'nan' is not finite"),
+        ("q Q0 a 1 -inf t", "'-inf' is not finite"),
+        ("q Q0 ok 9 0.1 t", "'ok' stands twice under query 'q'"),
+    ],
+)
+def test_a_wrong_line_is_named(tmp_path: Path, line: str, what: str) -> None:
+    path = write(tmp_path / "run.trec", f"q Q0 ok 1 0.5 t\n{line}\n")
+    with pytest.raises(DataError) as caught:
+        read_run(path)
+    assert what in caught.value.what
+    assert caught.value.where == f"{path}:2"
+
+
+def test_a_passage_may_stand_under_two_queries(tmp_path: Path) -> None:
+    run = read_run(write(tmp_path / "run", "q1 Q0 a 1 2 t\nq2 Q0 a 1 1 t\n"))
+    assert run == {"q1": [("a", 2.0)], "q2": [("a", 1.0)]}
+
+
+def test_a_run_that_is_not_there_or_not_text_is_a_data_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="cannot be read"):
+        read_run(tmp_path / "nowhere")
+    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(DataError, match="cannot be read"):
+        read_run(tmp_path / "binary")
+
+
+@pytest.mark.parametrize("id_key", ["id", "_id", "qid"])
+@pytest.mark.parametrize("text_key", ["question", "query", "text"])
+def test_each_spelling_of_the_keys_is_read(tmp_path: Path, id_key: str, text_key: str) -> None:
+    lines = [{id_key: "1", text_key: "gout?"}, {id_key: 2, text_key: "fièvre?", "more": []}]
+    text = "\n".join(json.dumps(line) for line in lines)
+    expected = [Query("1", "gout?"), Query("2", "fièvre?")]
+    assert read_queries(write(tmp_path / "queries.jsonl", text)) == expected
+    with gzip.open(tmp_path / "queries.jsonl.gz", "wt", encoding="utf-8") as handle:
+        handle.write(text)
+    assert read_queries(tmp_path / "queries.jsonl.gz") == expected
+
+
+def test_the_first_spelling_that_is_there_counts(tmp_path: Path) -> None:
+    line = '{"qid": "3", "_id": "2", "id": null, "text": "t", "query": "q"}'
+    assert read_queries(write(tmp_path / "queries.jsonl", line)) == [Query("2", "q")]
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ('{"text": "x"}', "none of the fields id, _id, qid"),
+        ('{"id": "2"}', "none of the fields question, query, text"),
+        ('{"id": "2", "text": ["x"]}', "none of the fields question, query, text"),
+        ('{"id": true, "text": "x"}', "none of the fields id, _id, qid"),
+        ('{"id": "", "text": "x"}', "'' is empty or has white space"),
+        ('{"id": "a b", "text": "x"}', "'a b' is empty or has white space"),
+        ('{"id": "a\\u00a0b", "text": "x"}', "white space"),
+        ('{"id": "2", "text"', "not JSON"),
+        ('["2", "x"]', "not an object"),
+    ],
+)
+def test_a_wrong_query_line_is_named(tmp_path: Path, line: str, what: str) -> None:
+    path = write(tmp_path / "queries.jsonl", '{"id": "1", "text": "ok"}\n' + line)
+    with pytest.raises(DataError) as caught:
+        read_queries(path)
+    assert what in caught.value.what
+    assert caught.value.where == f"{path}:2"
+
+
+def test_a_repeated_query_id_is_named_with_both_places(tmp_path: Path) -> None:
+    path = write(tmp_path / "q.jsonl", '{"id": 7, "text": "a"}\n\n{"qid": "7", "text": "b"}\n')
+    with pytest.raises(DataError, match="'7' stands twice") as caught:
+        read_queries(path)
+    assert caught.value.where == f"{path}:1 and {path}:3"
+
+
+@pytest.mark.parametrize("text", ["", "\n\n"])
+def test_a_file_without_queries_is_a_data_error(tmp_path: Path, text: str) -> None:
+    with pytest.raises(DataError, match="holds no query"):
+        read_queries(write(tmp_path / "q.jsonl", text))
+
+
+def test_a_query_file_that_is_not_there_is_a_data_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="not there"):
+        read_queries(tmp_path / "nowhere.jsonl")

@@ -1,0 +1,71 @@
+"""What every registered task keeps to, and the digest of a question."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from ragbench.metrics import metrics
+from ragbench.records import Question
+from ragbench.tasks import tasks
+from ragbench.tasks.task import question_digest
+
+QUESTION = Question(
+    id="t-1",
+    text="Which code stands for gout?",
+    options=("M10.9", "M11.9"),
+    answer=0,
+    query="gout",
+    gold_doc_ids=("M10.9",),
+    stratum="one",
+    cluster="c1",
+)
+
+
+@pytest.mark.parametrize("name", tasks.names())
+def test_a_task_states_what_it_is_and_gives_whole_questions(name: str) -> None:
+    kind = tasks.get(name)
+    assert kind.info.instruction
+    assert kind.info.licence
+    assert all(metric in metrics for metric in kind.info.metrics)
+    questions = kind(kind.Options()).questions(limit=20, seed=1)
+    assert len({question.id for question in questions}) == len(questions) == 20
+    for question in questions:
+        assert not any(c.isspace() for c in question.id)
+        assert len(set(question.options)) == len(question.options) >= 2
+        assert 0 <= question.answer < len(question.options)
+        assert question.text
+        assert question.query
+        assert (question.cluster is None) == (kind.info.cluster_unit is None)
+    assert kind(kind.Options()).questions(limit=20, seed=1) == questions
+
+
+@pytest.mark.parametrize("name", tasks.names())
+def test_an_option_that_a_task_does_not_have_is_refused(name: str) -> None:
+    with pytest.raises(ValidationError, match="no_such_option"):
+        tasks.get(name).Options.model_validate({"no_such_option": 1})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"id": "t-2"},
+        {"text": "Which code stands for Gout?"},
+        {"options": ("M11.9", "M10.9")},
+        {"answer": 1},
+        {"query": "gout "},
+        {"gold_doc_ids": ()},
+        {"stratum": ""},
+        {"cluster": None},
+    ],
+)
+def test_everything_in_a_question_is_in_its_digest(change: dict[str, Any]) -> None:
+    assert question_digest(replace(QUESTION, **change)) != question_digest(QUESTION)
+
+
+def test_equal_questions_have_equal_digests() -> None:
+    assert question_digest(replace(QUESTION)) == question_digest(QUESTION)
+    assert len(question_digest(QUESTION)) == 64
