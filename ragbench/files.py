@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import json
 import os
+import re
 import shutil
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -71,6 +72,8 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
 def atomic_folder(path: Path, *, staging: Path | None = None) -> Iterator[Path]:
     """Yield a staging folder that replaces ``path`` only if the block succeeds.
 
+    The caller holds the lock of ``path``, so what killed processes left beside it is removed.
+
     Args:
         path: The final folder; an existing one is replaced.
         staging: A fixed staging folder that is kept when the block fails, so that a long
@@ -82,8 +85,7 @@ def atomic_folder(path: Path, *, staging: Path | None = None) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     keep = staging is not None
     work = staging or path.parent / f".{path.name}.{os.getpid()}.tmp"
-    if not keep:
-        shutil.rmtree(work, ignore_errors=True)
+    remove_stale(path, r"\d+\.(?:tmp|old)")
     work.mkdir(parents=True, exist_ok=True)
     try:
         yield work
@@ -95,6 +97,14 @@ def atomic_folder(path: Path, *, staging: Path | None = None) -> Iterator[Path]:
     finally:
         if not keep:
             shutil.rmtree(work, ignore_errors=True)
+
+
+def remove_stale(path: Path, suffix: str) -> None:
+    """Remove the hidden folders beside ``path`` named ``.NAME.SUFFIX``, a regular expression."""
+    pattern = re.compile(rf"\.{re.escape(path.name)}\.{suffix}")
+    for sibling in path.parent.iterdir():
+        if pattern.fullmatch(sibling.name) and sibling.is_dir():
+            shutil.rmtree(sibling, ignore_errors=True)
 
 
 @contextmanager

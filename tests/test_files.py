@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -332,7 +333,7 @@ def damaged_in_the_middle() -> bytes:
         broken[position] ^= 0xFF
         try:
             gzip.decompress(bytes(broken))
-        except gzip.zlib.error:  # type: ignore[attr-defined]
+        except zlib.error:
             return bytes(broken)
         except (OSError, EOFError):
             continue

@@ -20,10 +20,18 @@ def test_plain_names_are_legal(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", ".", "..", "../x", "a/b", "/etc", "a\\b", ".hidden", "-x", "_x", "a..b", "a b", "a\n"]
-    + ["a\x00", "é", "a" * 101, "~", "*", "a:b"],
+    ["", ".", "..", "../x", "a/b", "/etc", "a\\b", ".hidden", "-x", "_x", "a..b", "a b", "a\n"],
 )
-def test_names_that_leave_the_folder_or_break_tables_are_refused(name: str) -> None:
+def test_names_that_leave_the_folder_are_refused(name: str) -> None:
+    refuse(name)
+
+
+@pytest.mark.parametrize("name", ["a\x00", "é", "~", "*", "a:b", "a" * 101])
+def test_names_that_break_tables_or_file_systems_are_refused(name: str) -> None:
+    refuse(name)
+
+
+def refuse(name: str) -> None:
     with pytest.raises(UsageError) as caught:
         check_name(name, what="a corpus")
     assert caught.value.what == f"{name!r} cannot be the name of a corpus"
@@ -52,11 +60,10 @@ def test_home_is_the_variable_or_the_current_folder(
     monkeypatch.setenv("RAGBENCH_HOME", "~/elsewhere")
     assert ragbench.home.home() == tmp_path / "elsewhere"
     monkeypatch.chdir(tmp_path)
-    for unset in (lambda: monkeypatch.setenv("RAGBENCH_HOME", ""), monkeypatch.undo):
-        unset()
-        monkeypatch.delenv("RAGBENCH_HOME", raising=False)
-        monkeypatch.chdir(tmp_path)
-        assert ragbench.home.home() == tmp_path
+    monkeypatch.setenv("RAGBENCH_HOME", "")
+    assert ragbench.home.home() == tmp_path
+    monkeypatch.delenv("RAGBENCH_HOME")
+    assert ragbench.home.home() == tmp_path
 
 
 def test_cache_is_the_variable_then_xdg_then_the_user_folder(

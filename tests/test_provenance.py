@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import platform
 import re
 import shutil
@@ -54,7 +55,7 @@ def git(root: Path, *arguments: str) -> str:
 def state_of(root: Path) -> str:
     done = subprocess.run(
         [sys.executable, "-c", "from ragbench.provenance import git_state; print(git_state())"],
-        env={"PYTHONPATH": str(root), "PATH": "/usr/local/bin:/usr/bin:/bin"},
+        env={"PYTHONPATH": str(root), "PATH": os.environ["PATH"]},
         cwd=root.parent,
         check=True,
         capture_output=True,

@@ -65,8 +65,13 @@ def test_a_name_is_registered_once() -> None:
 
 
 def test_registries_do_not_share_their_tables() -> None:
-    small().register("extra", "collections:deque")
-    assert "extra" not in small()
+    table = {"counter": Entry("collections:Counter", "a bag")}
+    first: Registry[object] = Registry("shelves", table, source="")
+    second: Registry[object] = Registry("shelves", table, source="")
+    first.register("extra", "collections:deque")
+    assert "extra" in first
+    assert "extra" not in second
+    assert list(table) == ["counter"]
 
 
 @pytest.mark.parametrize("kind", sorted(REGISTRIES))

@@ -100,7 +100,9 @@ def test_a_file_that_the_package_lacks(package: Path) -> None:
 )
 def test_a_missing_package_gives_the_line_to_type(name: str, line: str) -> None:
     code = (
-        "import sys; from ragbench.errors import RagbenchError; from ragbench.weights import locate\n"
+        "import sys\n"
+        "from ragbench.errors import RagbenchError\n"
+        "from ragbench.weights import locate\n"
         f"try: locate('package:{name}/model')\n"
         "except RagbenchError as error: print(error); sys.exit(error.exit_code)"
     )

@@ -33,6 +33,7 @@ class Study(Strict):
     arms: tuple[Arm, ...] = ()
     packing: Arm | None = None
     indexes: dict[str, Arm] = {}
+    groups: dict[str, tuple[Arm, ...]] = {}
 
 
 STUDY = """\
@@ -280,6 +281,12 @@ def test_a_right_file_becomes_the_model(tmp_path: Path) -> None:
             "name: x\nindexes:\n  flat: {name: a, nmae: 3}\n",
             "nmae",
             "3 (indexes.flat.nmae)",
+            "did you mean 'name'? known: k, name",
+        ),
+        (
+            "name: x\ngroups:\n  g:\n  - name: a\n    nmae: 3\n",
+            "nmae",
+            "5 (groups.g.0.nmae)",
             "did you mean 'name'? known: k, name",
         ),
     ],

@@ -29,7 +29,8 @@ def add_corpus(home: Path) -> Callable[..., Path]:
         card.parent.mkdir(exist_ok=True)
         card.write_text(
             f"title: Ward notes\nreader: jsonl\npath: ../sources/{file}\n"
-            f"licence: CC0\nsource: invented\ndata_use: restricted\noptions: {json.dumps(options)}\n",
+            "licence: CC0\nsource: invented\ndata_use: restricted\n"
+            f"options: {json.dumps(options)}\n",
             encoding="utf-8",
         )
         return source

@@ -26,7 +26,7 @@ from ragbench.errors import DataError, UsageError
 from ragbench.files import locked
 
 AddCorpus = Callable[..., Path]
-NOTES = [
+NOTES: list[dict[str, object]] = [
     {"id": "d2", "title": "Cough", "text": "Cough for two weeks.", "year": 2001},
     {"id": "d1", "title": "Heat", "text": "Fever é", "year": 1999},
     {"id": "d10", "text": "Ménière's disease\nwith vertigo"},
@@ -260,7 +260,29 @@ def test_a_changed_source_is_refused_until_replaced(add_corpus: AddCorpus, same_
     assert build_corpus("notes").digest == new.digest
 
 
-def test_another_file_or_other_options_are_refused(home: Path, add_corpus: AddCorpus) -> None:
+def test_another_size_at_the_same_time_is_a_change(add_corpus: AddCorpus) -> None:
+    for text in ("old", "newer"):
+        os.utime(add_corpus("notes", [{"id": "a", "text": text}]), (1, 1))
+        if text == "old":
+            build_corpus("notes")
+    with pytest.raises(DataError, match="is built already"):
+        build_corpus("notes")
+
+
+def test_one_more_file_in_the_folder_is_a_change(home: Path, add_corpus: AddCorpus) -> None:
+    add_corpus("notes", NOTES, "parts/a.jsonl")
+    card = home / "corpora" / "notes.yaml"
+    card.write_text("reader: jsonl\npath: ../sources/parts\n", encoding="utf-8")
+    build_corpus("notes")
+    (home / "sources" / "parts" / "b.jsonl").write_text(
+        '{"id": "b", "text": "x"}\n', encoding="utf-8"
+    )
+    with pytest.raises(DataError, match="is built already"):
+        build_corpus("notes")
+    assert len(build_corpus("notes", replace=True)) == 4
+
+
+def test_other_options_are_refused(home: Path, add_corpus: AddCorpus) -> None:
     add_corpus("notes", NOTES)
     build_corpus("notes")
     add_corpus("notes", NOTES, title_field="title")

@@ -64,6 +64,6 @@ def test_options_are_frozen_and_closed() -> None:
 
     options = Options(depth=2)
     with pytest.raises(ValidationError):
-        options.depth = 3
+        options.depth = 3  # type: ignore[misc]
     with pytest.raises(ValidationError):
         Options.model_validate({"deep": 2})

@@ -31,7 +31,8 @@ RANKED = st.dictionaries(
         (["x", "y", "z", "b"], {"R@1": 0.0, "R@3": 0.0, "RR": 0.25}),
         (["x", "y"], {"R@1": 0.0, "R@3": 0.0, "RR": 0.0}),
         ([], {"R@1": 0.0, "R@3": 0.0, "RR": 0.0}),
-        # A repeat counts at its first place and takes none of its own: b is third.
+        # A repeat counts at its first place and takes none of its own: b is first, then third.
+        (["b", "x", "b"], {"R@1": 0.5, "R@3": 0.5, "RR": 1.0}),
         (["x", "x", "y", "x", "b"], {"R@1": 0.0, "R@3": 0.5, "RR": 1 / 3}),
     ],
 )

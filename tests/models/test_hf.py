@@ -64,13 +64,13 @@ def test_log_likelihoods_equal_whole_passes(
     assert scores.elapsed_s > 0
 
 
-def test_reuse_changes_no_score_and_no_pick(smollm2: HfModel) -> None:
+def test_reuse_changes_no_score_and_no_pick(plain: HfModel) -> None:
     """Ten questions of the demonstration task, both directions."""
     task = Icd10cmTask(Icd10cmTaskOptions(chapters=("3",)))
     for question in task.questions(limit=10, seed=5):
-        prompt = smollm2.render([Message("user", question.text)])
-        once = smollm2.score_options(prompt, question.options)
-        each = smollm2.score_options(prompt, question.options, reuse=False)
+        prompt = plain.render([Message("user", question.text)])
+        once = plain.score_options(prompt, question.options)
+        each = plain.score_options(prompt, question.options, reuse=False)
         assert once.log_likelihoods == pytest.approx(each.log_likelihoods, abs=1e-3)
         assert (once.prompt_tokens, once.option_tokens) == (each.prompt_tokens, each.option_tokens)
         pick, _ = pick_option(once.log_likelihoods, question.options)
@@ -103,6 +103,31 @@ def test_prompt_and_option_are_tokenised_together(
     # A plain model's option follows after a blank: " E", "1", "1", ".", "9" and " G", "out".
     scores = plain.score_options("Answer:", ["E11.9", "Gout"])
     assert (scores.prompt_tokens, scores.option_tokens) == (2, (5, 2))
+
+
+@pytest.mark.parametrize(("format_", "first"), [("plain", 1), ("chat", 0)])
+def test_plain_prompts_get_the_first_token_that_a_tokenizer_adds(
+    smollm2_folder: Path, without_weights: Path, format_: str, first: int
+) -> None:
+    """A rendered chat template holds it already. Llama's rule, put into this tokenizer."""
+    path = without_weights / "tokenizer.json"
+    settings = json.loads(path.read_text(encoding="utf-8"))
+    start = {"SpecialToken": {"id": "<|im_start|>", "type_id": 0}}
+    settings["post_processor"] = {
+        "type": "TemplateProcessing",
+        "single": [start, {"Sequence": {"id": "A", "type_id": 0}}],
+        "pair": [{"Sequence": {"id": name, "type_id": 0}} for name in "AB"],
+        "special_tokens": {
+            "<|im_start|>": {"id": "<|im_start|>", "ids": [1], "tokens": ["<|im_start|>"]}
+        },
+    }
+    path.write_text(json.dumps(settings), encoding="utf-8")
+    for name in ("model.safetensors", "chat_template.jinja"):
+        (without_weights / name).symlink_to(smollm2_folder / name)
+    model = load(path=str(without_weights), format=format_)
+    scores = model.score_options("Answer:", ["no", "yes"])
+    assert (scores.prompt_tokens, scores.option_tokens) == (first + 2, (1, 1))
+    assert model.count_tokens("Answer:") == 2
 
 
 def test_a_chat_prompt_ends_where_the_reply_begins(smollm2: HfModel) -> None:

@@ -171,7 +171,7 @@ def test_a_passage_read_by_hand(passages: dict[str, Passage]) -> None:
 def test_chapters_are_chosen_in_the_order_of_the_book(passages: dict[str, Passage]) -> None:
     chosen = read(chapters=["15", "3"])
     assert chosen == {i: p for i, p in passages.items() if p.meta["chapter"] in ("3", "15")}
-    assert list(chosen)[0] == "chapter:3"
+    assert next(iter(chosen)) == "chapter:3"
 
 
 def test_an_unknown_chapter_is_named_with_those_there_are() -> None:
