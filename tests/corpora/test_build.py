@@ -468,3 +468,4 @@ def test_a_killed_build_leaves_no_corpus_and_can_be_run_again(
     slow.unlink()
     slow.write_bytes(b'{"id": "a", "text": "x"}\n')
     assert len(build_corpus("notes")) == 1
+    assert not [p for p in (home / "corpora").iterdir() if p.name.endswith(".tmp")]

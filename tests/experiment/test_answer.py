@@ -35,7 +35,7 @@ def count_calls(grid: Grid, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     model = grid.models["smollm2"]
     real, calls = model.score_options, []
 
-    def noted(prompt: str, options: Any) -> Any:  # noqa: ANN401
+    def noted(prompt: str, options: Any) -> Any:
         calls.append(prompt)
         return real(prompt, options)
 
@@ -97,7 +97,7 @@ def test_an_error_is_recorded_and_asked_again(
     model = parts[0].models["smollm2"]
     with monkeypatch.context() as broken:
 
-        def fail(prompt: str, options: Any) -> Any:  # noqa: ANN401
+        def fail(prompt: str, options: Any) -> Any:
             raise BackendError("out of memory")
 
         broken.setattr(model, "score_options", fail)
@@ -114,7 +114,7 @@ def test_many_errors_in_a_row_stop_the_run(
 ) -> None:
     (run_copy / "records" / CELL).unlink()
 
-    def fail(prompt: str, options: Any) -> Any:  # noqa: ANN401
+    def fail(prompt: str, options: Any) -> Any:
         raise BackendError("out of memory")
 
     monkeypatch.setattr(parts[0].models["smollm2"], "score_options", fail)
