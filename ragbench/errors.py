@@ -55,6 +55,11 @@ class BackendError(RagbenchError):
     exit_code = 5
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of a foreign error's message, or its type where it has none."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
 def near(name: str, known: Iterable[str]) -> str:
     """Return a sentence that offers the closest of the known names, then all of them."""
     from difflib import get_close_matches

@@ -140,8 +140,8 @@ def locked(path: Path, *, what: str) -> Iterator[None]:
 
 
 def sha256_text(text: str) -> str:
-    """Return the SHA-256 of UTF-8 text as 64 hex digits."""
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+    """Return the SHA-256 of text in UTF-8, undecodable bytes of file names kept, as hex."""
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def sha256_json(value: object) -> str:

@@ -10,18 +10,40 @@ from pathlib import Path
 from ragbench.errors import UsageError, near
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+NAME_RULE = (
+    "a name has letters, digits, '.', '_' and '-' only, begins with a letter or digit, "
+    "and has 100 characters at most"
+)
+
+
+def expand(path: str) -> Path:
+    """Return a path with ``~`` expanded.
+
+    Args:
+        path: As the user wrote it.
+
+    Returns:
+        The path; it need not exist.
+
+    Raises:
+        UsageError: ``~NAME`` names nobody on this machine.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise UsageError(f"{path!r}: {error}", fix="write the path out") from None
 
 
 def home() -> Path:
     """Return the working place for cards, built data and runs (RAGBENCH_HOME, else the cwd)."""
-    return Path(os.environ.get("RAGBENCH_HOME") or ".").expanduser().resolve()
+    return expand(os.environ.get("RAGBENCH_HOME") or ".").resolve()
 
 
 def cache() -> Path:
     """Return the place of converted models (RAGBENCH_CACHE, else the user's cache folder)."""
     explicit = os.environ.get("RAGBENCH_CACHE")
     if explicit:
-        return Path(explicit).expanduser().resolve()
+        return expand(explicit).resolve()
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "ragbench"
 
@@ -30,6 +52,23 @@ def bundled() -> Path:
     """Return the root of the cards, recipes and configs that the package carries."""
     inside = Path(__file__).parent / "bundled"
     return inside if inside.is_dir() else Path(__file__).parents[1]
+
+
+def legal_name(name: str) -> str:
+    """Return a legal name.
+
+    Args:
+        name: The name as the user wrote it.
+
+    Returns:
+        The same name.
+
+    Raises:
+        ValueError: The name could leave its folder or be misread in a table.
+    """
+    if not NAME.fullmatch(name) or ".." in name:
+        raise ValueError(NAME_RULE)
+    return name
 
 
 def check_name(name: str, *, what: str) -> str:
@@ -45,12 +84,10 @@ def check_name(name: str, *, what: str) -> str:
     Raises:
         UsageError: The name could leave its folder or be misread in a table.
     """
-    if not NAME.fullmatch(name) or ".." in name:
-        raise UsageError(
-            f"{name!r} cannot be the name of {what}",
-            fix="use letters, digits, '.', '_' and '-', beginning with a letter or digit",
-        )
-    return name
+    try:
+        return legal_name(name)
+    except ValueError:
+        raise UsageError(f"{name!r} cannot be the name of {what}", fix=NAME_RULE) from None
 
 
 def find_yaml(kind: str, name: str, *, what: str) -> Path:

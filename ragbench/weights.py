@@ -18,11 +18,12 @@ WITHOUT_DEPENDENCIES = {
 IGNORED = {".gitattributes", "README.md"}
 
 
-def locate(reference: str) -> Path | None:
+def locate(reference: str, *, hub: bool = True) -> Path | None:
     """Find weights on this machine.
 
     Args:
         reference: ``package:NAME/FILE``, a path, or ``owner/name`` on the hub.
+        hub: Whether it may be an id on the hub.
 
     Returns:
         The file or folder, or None for an id on the hub.
@@ -33,13 +34,11 @@ def locate(reference: str) -> Path | None:
     """
     if reference.startswith("package:"):
         return _in_package(reference)
-    path = Path(reference).expanduser()
-    if not path.is_absolute():
-        path = home.home() / path
+    path = home.home() / home.expand(reference)
     if path.exists():
         return path
     looks_local = reference.startswith((".", "/", "~")) or reference.endswith(".gguf")
-    if looks_local or reference.count("/") != 1:
+    if not hub or looks_local or reference.count("/") != 1:
         raise UsageError(
             f"there are no weights at {reference!r}",
             where=str(path),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pandas as pd
 from ragbench.errors import DataError
 from ragbench.files import read_json, read_jsonl
 
+FORMAT = 1  # of run.json
 CELL = ["model", "task", "arm", "mode", "scoring", "seed", "k"]
 
 
@@ -57,9 +57,13 @@ def load_run(path: Path) -> Run:
         Its tables.
 
     Raises:
-        DataError: The run has not been scored.
+        DataError: The run has not been scored, or not since it was extended.
     """
     about = read_json(path / "run.json", what="the file run.json of the run")
+    if about.get("format") != FORMAT:
+        raise DataError(
+            f"the run has format {about.get('format')!r}, not {FORMAT}", where=str(path)
+        )
     table = path / "scores" / f"{about['config']['mode']}.parquet"
     if not table.is_file():
         raise DataError("the run has no scores", where=str(path), fix=f"ragbench score {path.name}")
@@ -67,8 +71,26 @@ def load_run(path: Path) -> Run:
         scores = pd.read_parquet(table)
     except (OSError, ValueError) as error:
         raise DataError(f"the scores cannot be read: {error}", where=str(table)) from None
+    _check_whole(path, about, scores)
     quality, retrievals = _retrieval(path)
     return Run(path, about, scores, quality, retrievals)
+
+
+def _check_whole(path: Path, about: dict[str, Any], scores: pd.DataFrame) -> None:
+    """Refuse scores that an interrupted extension of the run has left behind its config."""
+    config, tasks = about["config"], about["identity"]["tasks"]
+    cells = {
+        (model["name"], task["name"], arm["name"]): tasks[task["name"]]["n"]
+        for model in config["models"]
+        for task in config["tasks"]
+        for arm in config["arms"]
+    }
+    if scores.groupby(["model", "task", "arm"]).size().to_dict() != cells:
+        raise DataError(
+            "the scores are not those of the run's models, tasks, arms and questions",
+            where=str(path),
+            fix="an extension was interrupted: give the same `ragbench run` again",
+        )
 
 
 def _retrieval(path: Path) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
@@ -76,7 +98,7 @@ def _retrieval(path: Path) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
     retrievals: list[dict[str, Any]] = []
     for about in sorted((path / "retrieval").glob("*.json")):
         task, _, retriever = about.name.removesuffix(".json").partition("+")
-        note = json.loads(about.read_text(encoding="utf-8"))
+        note = read_json(about, what="the note of a retrieval")
         retrievals.append({"task": task, "retriever": retriever, **note})
         for _, line in read_jsonl(about.with_name(f"{task}+{retriever}.quality.jsonl")):
             rows.append({"task": task, "retriever": retriever, **line})

@@ -10,6 +10,8 @@ import click
 from ragbench.cli.output import emit_json, emit_table
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from ragbench.analysis.load import Run
 
 
@@ -27,15 +29,13 @@ def analyze(run_folder: str, as_json: bool) -> None:
     if as_json:
         emit_json(as_objects(run, results, effects))
     else:
-        emit_results(run)
+        emit_results(run, results, effects)
 
 
-def emit_results(run: Run) -> None:
+def emit_results(run: Run, found: pd.DataFrame, gains: pd.DataFrame) -> None:
     """Print accuracy and gain by cell, then retrieval quality."""
-    from ragbench.analysis.results import effects, results
     from ragbench.report.markdown import accuracy_rows, retrieval_rows
 
-    found, gains = results(run), effects(run)
     emit_table(*accuracy_rows(run, found, gains))
     header, rows = retrieval_rows(run, found)
     if rows:
@@ -52,9 +52,9 @@ def report(run_folder: str, open_it: bool) -> None:
     from ragbench.report.write import write_report
 
     written = write_report(find_run(run_folder).path)
-    click.echo(f"wrote {written}")
+    click.echo(f"wrote {written.path}")
     if open_it:
-        click.launch(str(written))
+        click.launch(str(written.path))
 
 
 @click.command()

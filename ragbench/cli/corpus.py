@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -46,6 +45,7 @@ def add(
     from ragbench.corpora.card import Card, add_card
     from ragbench.corpora.readers import readers
     from ragbench.errors import UsageError, near
+    from ragbench.home import expand
     from ragbench.yamlfile import parse_value
 
     options: dict[str, Any] = {
@@ -78,7 +78,7 @@ def add(
         ) from None
     card = Card(
         reader=reader,
-        path=str(Path(path).expanduser().resolve()),
+        path=str(expand(path).resolve()),
         options=options,
         licence=licence,
         source=source,
@@ -104,7 +104,13 @@ def build(name: str, replace: bool) -> None:
 
 @corpus.command()
 @click.argument("name")
-@click.option("--sample", default=0, metavar="N", help="Also show N passages, evenly spread.")
+@click.option(
+    "--sample",
+    default=0,
+    type=click.IntRange(0),
+    metavar="N",
+    help="Also show N passages, evenly spread.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show(name: str, sample: int, as_json: bool) -> None:
     """Show what is known of the built corpus NAME."""

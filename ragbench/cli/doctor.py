@@ -47,7 +47,8 @@ def doctor(as_json: bool) -> None:
         if find_spec(module) is None
     ]
     faiss, devices = _faiss(), _devices()
-    free = shutil.disk_usage(home.home()).free
+    place = next(path for path in (home.home(), *home.home().parents) if path.exists())
+    free = shutil.disk_usage(place).free
     facts = {
         "home": str(home.home()),
         "cache": str(home.cache()),

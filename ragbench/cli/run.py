@@ -44,10 +44,9 @@ def score(run_folder: str) -> None:
 
 def print_summary(path: Path) -> None:
     """Write the report of a run; print its main table and where everything lies."""
-    from ragbench.analysis.load import load_run
     from ragbench.cli.analyze import emit_results
     from ragbench.report.write import write_report
 
     written = write_report(path)
-    emit_results(load_run(path))
-    click.echo(f"\nreport:  {written}\ntable:   {path / 'results.csv'}")
+    emit_results(written.run, written.results, written.effects)
+    click.echo(f"\nreport:  {written.path}\ntable:   {path / 'results.csv'}")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ragbench import home
-from ragbench.corpora.card import load_card, make_reader
+from ragbench.corpora.card import Card, load_card, make_reader
 from ragbench.corpora.reader import Located, Reader, Skipped
 from ragbench.corpora.store import (
     FORMAT,
@@ -56,7 +56,7 @@ def build_corpus(name: str, *, replace: bool = False) -> Corpus:
     if is_built(name) and not replace:
         built = Corpus(folder_of(name))
         if built.manifest.card_digest == card.digest() and _unchanged(built.manifest, sources):
-            return built
+            return _with_facts(built, card)
         raise DataError(
             f"the corpus {name!r} is built already, from another card or other files",
             where=str(folder_of(name)),
@@ -77,11 +77,7 @@ def build_corpus(name: str, *, replace: bool = False) -> Corpus:
             name=name,
             card_digest=card.digest(),
             batch_rows=BATCH_ROWS,
-            licence=card.licence,
-            data_use=card.data_use,
-            title=card.title or name,
-            description=card.description,
-            source=card.source,
+            **_facts(name, card),
             reader=card.reader,
             files=[_file_facts(path, digest=True) for path in sources],
             built_at=now(),
@@ -91,6 +87,27 @@ def build_corpus(name: str, *, replace: bool = False) -> Corpus:
         )
         write_json(work / MANIFEST, asdict(manifest))
     return Corpus(folder)
+
+
+def _facts(name: str, card: Card) -> dict[str, Any]:
+    """Return what the manifest repeats of the card."""
+    return {
+        "licence": card.licence,
+        "data_use": card.data_use,
+        "title": card.title or name,
+        "description": card.description,
+        "source": card.source,
+    }
+
+
+def _with_facts(built: Corpus, card: Card) -> Corpus:
+    """Bring the manifest up to the card where only its terms or words have changed."""
+    old = asdict(built.manifest)
+    fresh = old | _facts(built.name, card)
+    if fresh != old:
+        write_json(built.folder / MANIFEST, fresh)
+        return Corpus(built.folder)
+    return built
 
 
 def _is_empty(folder: Path) -> bool:

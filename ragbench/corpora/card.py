@@ -74,7 +74,7 @@ def make_reader(card: Card, card_path: Path) -> Reader:
 
 
 def _source(card: Card, card_path: Path) -> Path | None:
-    return None if card.path is None else card_path.parent / Path(card.path).expanduser()
+    return None if card.path is None else card_path.parent / home.expand(card.path)
 
 
 def add_card(name: str, card: Card, *, replace: bool) -> Path:

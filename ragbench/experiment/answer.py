@@ -142,14 +142,13 @@ def answer_all(grid: Grid, folder: RunFolder, packed: Packed) -> int:
 
 def _unanswered(grid: Grid, folder: RunFolder, cell: Cell, packed: Packed) -> list[Job]:
     path = folder.records(cell.model_name, cell.task.spec.name, cell.arm)
-    done: dict[str, str] = {}
     if path.exists():
         drop_torn_line(path)
-        done = {
-            line["question_id"]: line["key"]
-            for _, line in read_jsonl(path)
-            if line["error"] is None
-        }
+    done = {
+        record["question_id"]: record["key"]
+        for record in folder.read_records(cell.model_name, cell.task.spec.name, cell.arm)
+        if record["error"] is None
+    }
     found = []
     for job in jobs(grid, cell, packed):
         key = done.get(job.question.id)

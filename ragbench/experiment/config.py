@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -16,16 +15,11 @@ from ragbench.yamlfile import Document, Keys, check, load, parse_value
 
 ENVIRONMENT = "RAGBENCH_SET_"
 TASK_CORPUS = "task"
+CLOSED_BOOK = "closed-book"
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-def _legal(name: str) -> str:
-    if not home.NAME.fullmatch(name) or ".." in name:
-        raise ValueError("a name has letters, digits, '.', '_' and '-' only")
-    return name
 
 
 class IndexSpec(_Part):
@@ -43,7 +37,7 @@ class TaskSpec(_Part):
     limit: int | None = Field(None, gt=0)
     options: dict[str, Any] = {}
 
-    _name = field_validator("name")(_legal)
+    _name = field_validator("name")(home.legal_name)
 
     @model_validator(mode="before")
     @classmethod
@@ -80,27 +74,29 @@ class ArmSpec(_Part):
     @model_validator(mode="after")
     def _named(self) -> ArmSpec:
         if self.name:
-            _legal(self.name)
+            home.legal_name(self.name)
             return self
         parts = (self.control, self.like) if self.control else (self.retriever, self.k)
         return self.model_copy(update={"name": f"{parts[0]}-{parts[1]}"})
 
     @model_validator(mode="after")
     def _shape(self) -> ArmSpec:
+        if self.name == CLOSED_BOOK and self.kind != CLOSED_BOOK:
+            raise ValueError("the name closed-book is for the arm without passages")
         if self.control is not None:
             if self.like is None or self.retriever is not None or self.k is not None:
                 raise ValueError("a control takes `like: ARM`, and neither `retriever` nor `k`")
         elif self.retriever is not None:
             if self.k is None or self.like is not None:
                 raise ValueError("an arm with a `retriever` takes `k`, and no `like`")
-        elif self.name != "closed-book" or self.k is not None or self.like is not None:
+        elif self.name != CLOSED_BOOK or self.k is not None or self.like is not None:
             raise ValueError("an arm is `closed-book`, or has a `retriever`, or has a `control`")
         return self
 
     @property
     def kind(self) -> str:
         """The registered arm that carries this entry out."""
-        return self.control or ("retriever" if self.retriever else "closed-book")
+        return self.control or ("retriever" if self.retriever else CLOSED_BOOK)
 
 
 class PackingSpec(_Part):
@@ -142,7 +138,7 @@ class Config(_Part):
 
     name: str
     description: str = ""
-    seed: int = Field(17, ge=0)
+    seed: int = Field(17, ge=0, lt=2**63)
     corpora: tuple[str, ...] = ()
     indexes: dict[str, IndexSpec] = {}
     models: tuple[ModelSpec, ...] = Field(min_length=1)
@@ -153,7 +149,7 @@ class Config(_Part):
     packing: PackingSpec = PackingSpec()
     analysis: AnalysisSpec = AnalysisSpec()
 
-    _name = field_validator("name")(_legal)
+    _name = field_validator("name")(home.legal_name)
 
     def reference_model(self) -> ModelSpec:
         """Return the model whose tokenizer counts passages."""
@@ -176,7 +172,7 @@ def load_config(reference: str, overrides: Sequence[str] = ()) -> tuple[Config, 
     Returns:
         The config and the document it was read from.
     """
-    path = Path(reference).expanduser()
+    path = home.expand(reference)
     if path.suffix not in (".yaml", ".yml") and "/" not in reference:
         path = home.find_yaml("configs", reference, what="config")
     document = load(path)
@@ -230,7 +226,7 @@ def _member(members: list[Any], rest: str, part: str, origin: str) -> int:
     names = [m.get("name") if isinstance(m, dict) else m for m in members]
     if part in names:
         return names.index(part)
-    if part.isdigit() and int(part) < len(members):
+    if part.isascii() and part.isdigit() and int(part) < len(members):
         return int(part)
     raise UsageError(
         f"there is no member {part!r} (of {rest!r})",
@@ -258,10 +254,7 @@ def _check_references(config: Config, document: Document) -> None:
             config.packing.tokenizer, models, "model", document, ("packing", "tokenizer")
         )
     for name in config.indexes:
-        if not home.NAME.fullmatch(name) or ".." in name:
-            raise UsageError(
-                f"{name!r} cannot be the name of an index", where=document.where(("indexes", name))
-            )
+        home.check_name(name, what="an index")
     for index, arm in enumerate(config.arms):
         if arm.retriever is not None:
             _must_be_among(

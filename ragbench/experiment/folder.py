@@ -9,11 +9,12 @@ from typing import Any
 
 from ragbench import home
 from ragbench.errors import DataError, UsageError
-from ragbench.files import JsonlAppender, read_json, write_json
+from ragbench.files import JsonlAppender, read_json, read_jsonl, write_json
 from ragbench.provenance import git_state, machine, now, versions
 from ragbench.records import Question
 
 FORMAT = 1
+RECORD_FIELDS = {"key", "question_id", "prompt", "log_likelihoods", "error"}
 RUN = "run.json"
 # What may change between sessions without changing a record.
 FREE = ("config.description", "config.analysis")
@@ -56,6 +57,30 @@ class RunFolder:
         """Return the file of one cell's records."""
         return self.path / "records" / f"{model}+{task}+{arm}.0.jsonl"
 
+    def read_records(self, model: str, task: str, arm: str) -> Iterator[dict[str, Any]]:
+        """Yield one cell's records in the order written; none if it has no file.
+
+        Args:
+            model: The model's name.
+            task: The task's name.
+            arm: The arm's name.
+
+        Yields:
+            Each record.
+
+        Raises:
+            DataError: A record lacks a field.
+        """
+        path = self.records(model, task, arm)
+        for number, line in read_jsonl(path) if path.exists() else ():
+            if missing := RECORD_FIELDS - line.keys():
+                raise DataError(
+                    f"the record is not whole: it has no {', '.join(sorted(missing))}",
+                    where=f"{path}:{number}",
+                    fix="remove the line; the question is then asked again",
+                )
+            yield line
+
     def scores(self, mode: str) -> Path:
         """Return the table of scores in a mode."""
         return self.path / "scores" / f"{mode}.parquet"
@@ -89,7 +114,7 @@ class RunFolder:
         Raises:
             UsageError: The folder holds another experiment; the differing keys are named.
         """
-        if not (self.path / RUN).exists():
+        if not (self.path / RUN).exists() or not self._has_records():
             return
         old = self.read()
         known = {key: old["identity"].get(key) for key in identity}
@@ -102,6 +127,9 @@ class RunFolder:
                 fix="give the config another `name:`, remove the folder, or, if you only "
                 "add models, tasks, arms or questions, run with --extend",
             )
+
+    def _has_records(self) -> bool:
+        return any(path.stat().st_size for path in (self.path / "records").glob("*.jsonl"))
 
     def start(
         self, config: Mapping[str, Any], identity: Mapping[str, Any], *, extend: bool
@@ -121,7 +149,7 @@ class RunFolder:
             "git": git_state(),
         }
         fresh = {"format": FORMAT, "name": self.name, "config": config, "identity": identity}
-        old = self.read() if (self.path / RUN).exists() else {"started": session}
+        old = self.read() if self._has_records() else {"started": session}
         write_json(self.path / RUN, old | fresh)
         with JsonlAppender(self.path / "sessions.jsonl") as log:
             log.append(session)
@@ -182,7 +210,7 @@ def find_run(reference: str) -> RunFolder:
     Raises:
         DataError: There is no such run.
     """
-    for path in (Path(reference).expanduser(), home.home() / "runs" / reference):
+    for path in (home.expand(reference), home.home() / "runs" / reference):
         if (path / RUN).is_file():
             return RunFolder(path.resolve())
     known = sorted(p.parent.name for p in (home.home() / "runs").glob(f"*/{RUN}"))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from ragbench.corpora.build import build_corpus
+from ragbench.corpora.card import load_card
 from ragbench.corpora.store import is_built as corpus_is_built
 from ragbench.errors import DataError
 from ragbench.experiment.config import ArmSpec, Config, IndexSpec, TaskSpec
@@ -121,9 +122,13 @@ class Grid:
         return list(dict.fromkeys(index for _, index, _ in self.retrievals()))
 
     def missing(self) -> list[str]:
-        """Return the commands that would build what is not built."""
+        """Return the commands that would build what is not built; checks recipes and cards."""
         parts = self.index_parts()
+        for part in parts:
+            indexes.load_recipe(part.recipe)
         corpora = dict.fromkeys([*self.config.corpora, *(part.corpus for part in parts)])
+        for corpus in corpora:
+            load_card(corpus)
         lines = [f"ragbench corpus build {c}" for c in corpora if not corpus_is_built(c)]
         for part in {p.name: p for p in parts}.values():
             if not indexes.is_built(part.name):

@@ -8,6 +8,7 @@ from typing import Any
 from ragbench.corpora.store import Corpus, open_corpus
 from ragbench.errors import DataError
 from ragbench.experiment.arms import Context, Delivery, arms
+from ragbench.experiment.config import ArmSpec
 from ragbench.experiment.folder import RunFolder, question_to_json
 from ragbench.experiment.grid import Grid, IndexPart, TaskPart
 from ragbench.files import read_json, sha256_json, write_json, write_jsonl
@@ -67,7 +68,7 @@ def _retrieve(
             progress.advance(len(batch))
     name = task.spec.name
     write_run(folder.retrieval(name, part.key, "trec"), queries, hits, tag=part.name)
-    level, values = _quality(task, part, index.corpus, hits, asked["measures"])
+    level, values = _quality(task, index.corpus, hits, asked["measures"])
     write_jsonl(
         folder.retrieval(name, part.key, "quality.jsonl"),
         [
@@ -83,23 +84,21 @@ def _retrieve(
 
 
 def _quality(
-    task: TaskPart, part: IndexPart, corpus: Corpus, hits: list[list[Hit]], names: list[str]
+    task: TaskPart, corpus: Corpus, hits: list[list[Hit]], names: list[str]
 ) -> tuple[str, dict[str, dict[str, float]]]:
-    """Return what gold ids match (passage, document or nothing) and the values by measure."""
+    """Return what gold ids match (passages or documents) and the values by measure."""
     gold = {q.id: q.gold_doc_ids for q in task.questions if q.gold_doc_ids}
     if not gold:
         return "no gold", {}
     every = {identifier for ids in gold.values() for identifier in ids}
     level = "passage" if any(corpus.find(i) is not None for i in every) else "document"
     lacking = sorted(i for i in every if not _is_in(corpus, i, level))
-    if len(lacking) == len(every) and part.corpus != task.info.default_corpus:
-        return "nothing in this corpus", {}
     if lacking:
         raise DataError(
             f"{len(lacking):,} of {len(every):,} gold ids of the task {task.spec.name!r} are not "
             f"in the corpus {corpus.name!r}: {', '.join(lacking[:5])}",
             where=str(corpus.folder),
-            fix="build the corpus from the edition that the task was made from, with all of it",
+            fix="give the task a corpus that holds its gold documents, from the same edition",
         )
     ranked = {
         question.id: [hit.id if level == "passage" else hit.doc_id for hit in found]
@@ -134,7 +133,7 @@ def pack_all(grid: Grid, folder: RunFolder) -> Packed:
     with stage("pack passages", total) as progress:
         for task in grid.tasks:
             for arm in order:
-                context = _context(grid, folder, task, arm.name, packed)
+                context = _context(grid, folder, task, arm, packed)
                 carrier = arms.get(arm.kind)(arm)
                 found = {q.id: carrier.deliver(q, context) for q in task.questions}
                 packed[task.spec.name, arm.name] = found
@@ -156,8 +155,9 @@ def pack_all(grid: Grid, folder: RunFolder) -> Packed:
     return packed
 
 
-def _context(grid: Grid, folder: RunFolder, task: TaskPart, arm: str, packed: Packed) -> Context:
-    spec = next(a for a in grid.config.arms if a.name == arm)
+def _context(
+    grid: Grid, folder: RunFolder, task: TaskPart, spec: ArmSpec, packed: Packed
+) -> Context:
     index = grid.index_of(spec, task)
     ranked: dict[str, list[str]] = {}
     if index is not None and spec.retriever is not None:

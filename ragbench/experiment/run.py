@@ -42,7 +42,11 @@ def run_experiment(config: Config, document: Document, *, extend: bool = False) 
     folder = RunFolder(home.home() / "runs" / config.name)
     resolved = config.model_dump(mode="json")
     with locked(folder.path, what=f"the run {config.name!r}"):
-        known = {"tasks": task_identity(grid), "models": model_identity(grid)}
+        known = {
+            "tasks": task_identity(grid),
+            "models": model_identity(grid),
+            "packing": {"tokenizer": config.reference_model().name},
+        }
         folder.check(resolved, known, extend=extend)  # before anything is built
         manifests = grid.build_missing()
         identity = known | {

@@ -51,6 +51,12 @@ def score_run(folder: RunFolder) -> int:
                         "seed": config["seed"],
                         "k": arm["k"],
                     }
+                    if question.id not in packing:
+                        raise DataError(
+                            f"the run has not packed anything for question {question.id!r}",
+                            where=str(folder.packed(task["name"], arm["name"])),
+                            fix="an extension was interrupted: give the same `ragbench run` again",
+                        )
                     row = _row(question, records.get(question.id), packing[question.id], names)
                     rows.append(cell | row)
     table = pd.DataFrame(rows)
@@ -63,15 +69,7 @@ def score_run(folder: RunFolder) -> int:
 
 def _records(folder: RunFolder, model: str, task: str, arm: str) -> dict[str, dict[str, Any]]:
     """Return the last record of each question; a later answer replaces an earlier error."""
-    path = folder.records(model, task, arm)
-    if not path.exists():
-        return {}
-    records: dict[str, dict[str, Any]] = {}
-    for number, line in read_jsonl(path):
-        if not {"question_id", "log_likelihoods", "error"} <= line.keys():
-            raise DataError("the record is not whole", where=f"{path}:{number}")
-        records[line["question_id"]] = line
-    return records
+    return {record["question_id"]: record for record in folder.read_records(model, task, arm)}
 
 
 def _row(

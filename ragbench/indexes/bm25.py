@@ -31,7 +31,7 @@ ENGINE = "bm25s"
 class Bm25Recipe(Recipe):
     """The options of a BM25 index; each is part of the index's identity."""
 
-    k1: float = Field(0.9, ge=0)
+    k1: float = Field(0.9, ge=0, allow_inf_nan=False)
     b: float = Field(0.4, ge=0, le=1)
     formula: Literal["lucene"] = "lucene"
     stopwords: Literal["none", "lucene-english"] = "lucene-english"
@@ -121,7 +121,7 @@ class Bm25Index:
         options = Bm25Recipe.model_validate(recipe.model_dump())
         try:
             engine = BM25.load(folder / ENGINE, mmap=True, load_vocab=True)
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, EOFError, ValueError, TypeError) as error:
             raise DataError(
                 f"the BM25 index cannot be read: {error}",
                 where=str(folder),

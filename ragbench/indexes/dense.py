@@ -15,7 +15,7 @@ import numpy as np
 
 from ragbench.corpora.store import Corpus
 from ragbench.devices import Device
-from ragbench.errors import DataError, PrerequisiteError
+from ragbench.errors import DataError, PrerequisiteError, first_line
 from ragbench.files import atomic_file
 from ragbench.indexes.encoders import Encoder, EncoderCard, Vectors
 from ragbench.indexes.retriever import Recipe, Rows, Scores, passage_text, top_hits
@@ -101,7 +101,8 @@ class DenseIndex:
                     index = faiss.IndexFlatIP(vectors.shape[1])
                 index.add(vectors)
         faiss.write_index(index, str(work / INDEX))
-        shutil.rmtree(shards)  # a flat index holds the very vectors
+        for folder in work.glob("embeddings-*"):
+            shutil.rmtree(folder)  # a flat index holds the very vectors
         return {"dimension": index.d, "n_vectors": index.ntotal, "dtype": encoder.dtype}
 
     @classmethod
@@ -129,7 +130,7 @@ class DenseIndex:
             index = faiss.read_index(str(folder / INDEX))
         except RuntimeError as error:
             raise DataError(
-                f"the FAISS index cannot be read: {str(error).splitlines()[0]}",
+                f"the FAISS index cannot be read: {first_line(error)}",
                 where=str(folder / INDEX),
                 fix="build it again with `ragbench index build ... --replace`",
             ) from None
@@ -140,7 +141,8 @@ class DenseIndex:
                 where=str(folder / INDEX),
                 fix="build it again with `ragbench index build ... --replace`",
             )
-        encoder = Encoder(options.encoder, device, facts.get("dtype"))
+        # In bfloat16 a query's vector would depend on the queries that share its batch.
+        encoder = Encoder(options.encoder, device, "float32")
         on_gpu = device == "cuda" or (device == "auto" and gpu_count(faiss) > 0)
         if on_gpu:
             _require_gpu(faiss)

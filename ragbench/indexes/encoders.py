@@ -17,7 +17,7 @@ from ragbench.devices import (
     pick_dtype,
     torch_dtype,
 )
-from ragbench.errors import BackendError, PrerequisiteError
+from ragbench.errors import BackendError, PrerequisiteError, first_line
 from ragbench.weights import locate, weights_digest
 
 Vectors = npt.NDArray[np.float32]
@@ -61,21 +61,19 @@ class Encoder:
     Args:
         card: Which encoder.
         device: Where it computes.
-        dtype: The number format that built an index; None resolves the card's.
+        dtype: The number format; None resolves the card's.
 
     Raises:
         PrerequisiteError: The weights are not here and cannot be had.
     """
 
-    def __init__(self, card: EncoderCard, device: Device, dtype: str | None = None) -> None:
+    def __init__(self, card: EncoderCard, device: Device, dtype: Dtype | None = None) -> None:
         from sentence_transformers import SentenceTransformer
 
         hide_loading_bars()
         self.card = card
         self.device = pick_device(device)
-        self.dtype = pick_dtype(card.dtype, self.device)
-        if dtype == "float32":
-            self.dtype = "float32"
+        self.dtype = pick_dtype(dtype or card.dtype, self.device)
         path = locate(card.model)
         try:
             self._model = SentenceTransformer(
@@ -83,12 +81,11 @@ class Encoder:
                 device=self.device,
                 revision=card.revision,
                 local_files_only=path is not None,
-                model_kwargs={"dtype": torch_dtype(self.dtype)},
+                model_kwargs={"dtype": torch_dtype(self.dtype), "use_safetensors": True},
             )
         except (OSError, ValueError) as error:
-            lines = str(error).strip().splitlines() or [type(error).__name__]
             raise PrerequisiteError(
-                f"the encoder cannot be loaded: {lines[0]}",
+                f"the encoder cannot be loaded: {first_line(error)}",
                 where=f"encoder: model: {card.model}",
                 fix="check the path or id; a hub model needs the network once",
             ) from None

@@ -54,6 +54,8 @@ def _first(line: Mapping[str, object], keys: Sequence[str], where: str) -> str:
     for key in keys:
         value = line.get(key)
         if isinstance(value, str):
+            if not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value):
+                raise DataError(f"the field {key!r} holds half of a surrogate pair", where=where)
             return value
         if isinstance(value, int) and not isinstance(value, bool):
             return str(value)

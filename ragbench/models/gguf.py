@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+import struct
 from contextlib import redirect_stderr
 from importlib.util import find_spec
 from pathlib import Path
 
 from ragbench import home
-from ragbench.errors import DataError, PrerequisiteError
+from ragbench.errors import DataError, PrerequisiteError, first_line
 from ragbench.files import atomic_folder, locked
 from ragbench.progress import stage
 from ragbench.weights import weights_digest
@@ -56,9 +57,9 @@ def converted(path: Path) -> Path:
                 model = AutoModelForCausalLM.from_pretrained(
                     path.parent, gguf_file=path.name, dtype=torch.float32
                 )
-        except (ValueError, OSError, KeyError, RuntimeError) as error:
+        except (ValueError, OSError, LookupError, RuntimeError, struct.error) as error:
             raise DataError(
-                f"transformers cannot read this GGUF file: {str(error).splitlines()[0]}",
+                f"transformers cannot read this GGUF file: {first_line(error)}",
                 where=str(path),
                 fix="give a GGUF file of an architecture that transformers supports, "
                 "or the model's safetensors folder",

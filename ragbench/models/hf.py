@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
 from ragbench.devices import hide_loading_bars, pick_device, pick_dtype, torch_dtype
-from ragbench.errors import BackendError, PrerequisiteError
+from ragbench.errors import BackendError, PrerequisiteError, first_line
 from ragbench.files import sha256_json, sha256_text
 from ragbench.models.gguf import converted
 from ragbench.models.model import ModelSpec
@@ -17,6 +18,7 @@ from ragbench.records import Message, OptionScores
 from ragbench.weights import locate, weights_digest
 
 PLAIN_CUE = "Answer:"
+TEMPLATE_DATE = "26 Jul 2024"  # some chat templates write today's, and would change every prompt
 
 
 class HfModel:
@@ -30,13 +32,14 @@ class HfModel:
     """
 
     def __init__(self, spec: ModelSpec) -> None:
+        from safetensors import SafetensorError
         from transformers import AutoConfig, AutoTokenizer
 
         hide_loading_bars()
         self.spec = spec
         self.device = pick_device(spec.device)
         self.dtype = pick_dtype(spec.dtype, self.device)
-        self._origin = locate(spec.reference)
+        self._origin = locate(spec.reference, hub=spec.path is None)
         folder = self._origin
         if folder is not None and folder.is_file():
             folder = converted(folder)
@@ -49,7 +52,7 @@ class HfModel:
         try:
             self._config: Any = AutoConfig.from_pretrained(self._source, **self._options)
             self._tokenizer: Any = AutoTokenizer.from_pretrained(self._source, **self._options)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, SafetensorError) as error:
             raise _unavailable(spec, error) from None
         self.context_tokens: int = int(
             getattr(self._config, "max_position_embeddings", None)
@@ -100,19 +103,19 @@ class HfModel:
         """Return how many parameters the local weights hold, read from their headers."""
         from pathlib import Path
 
-        from safetensors import safe_open
+        from safetensors import SafetensorError, safe_open
 
         files = sorted(Path(self._source).glob("*.safetensors"))
         if not files:
             return None
         total = 0
         for file in files:
-            with safe_open(file, framework="numpy") as tensors:
-                for name in tensors.keys():  # noqa: SIM118 - not a mapping
-                    size = 1
-                    for length in tensors.get_slice(name).get_shape():
-                        size *= length
-                    total += size
+            try:
+                with safe_open(file, framework="numpy") as tensors:
+                    for name in tensors.keys():  # noqa: SIM118 - not a mapping
+                        total += math.prod(tensors.get_slice(name).get_shape())
+            except SafetensorError as error:
+                raise _unavailable(self.spec, error) from None
         return total
 
     def render(self, messages: Sequence[Message]) -> str:
@@ -138,7 +141,9 @@ class HfModel:
 
     def _apply_template(self, turns: list[dict[str, str]]) -> str:
         return str(
-            self._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+            self._tokenizer.apply_chat_template(
+                turns, tokenize=False, add_generation_prompt=True, date_string=TEMPLATE_DATE
+            )
         )
 
     def continuation(self, option: str) -> str:
@@ -155,6 +160,7 @@ class HfModel:
 
     @cached_property
     def _model(self) -> Any:
+        from safetensors import SafetensorError
         from transformers import AutoModelForCausalLM
 
         try:
@@ -165,7 +171,7 @@ class HfModel:
                 output_loading_info=True,
                 **self._options,
             )
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, SafetensorError) as error:
             raise _unavailable(self.spec, error) from None
         model, report = loaded
         if missing := sorted(report["missing_keys"]):  # transformers fills them at random
@@ -196,8 +202,6 @@ class HfModel:
         Raises:
             BackendError: The model failed, or gave a likelihood that is not finite.
         """
-        import math
-
         started = time.perf_counter()
         prompt_tokens = len(self._encode(prompt))
         sequences = [self._encode(prompt + self.continuation(option)) for option in options]
@@ -207,7 +211,7 @@ class HfModel:
             sums = option_log_likelihoods(model, sequences, starts, reuse=reuse)
         except RuntimeError as error:  # out of memory is one
             raise BackendError(
-                f"{self.spec.name} failed: {str(error).splitlines()[0]}",
+                f"{self.spec.name} failed: {first_line(error)}",
                 fix="a smaller context budget or another dtype or device may help",
             ) from None
         if not all(math.isfinite(value) for value in sums):
@@ -233,9 +237,8 @@ def _without_system(turns: list[dict[str, str]]) -> list[dict[str, str]]:
 
 
 def _unavailable(spec: ModelSpec, error: Exception) -> PrerequisiteError:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
     return PrerequisiteError(
-        f"the model {spec.name!r} cannot be loaded: {lines[0]}",
+        f"the model {spec.name!r} cannot be loaded: {first_line(error)}",
         where=f"models: {spec.name}: {spec.reference}",
         fix="check the path or id; a hub model needs the network once, and a gated one a login",
     )

@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
+from ragbench import home
 from ragbench.devices import Device, Dtype
 from ragbench.records import Message, OptionScores
 
@@ -42,14 +43,7 @@ class ModelSpec(BaseModel):
     device: Device = "auto"
     trust_remote_code: bool = False
 
-    @field_validator("name")
-    @classmethod
-    def _name(cls, name: str) -> str:
-        from ragbench.home import NAME
-
-        if not NAME.fullmatch(name) or ".." in name:
-            raise ValueError("a name has letters, digits, '.', '_' and '-' only")
-        return name
+    _name = field_validator("name")(home.legal_name)
 
     @model_validator(mode="after")
     def _one_source(self) -> ModelSpec:

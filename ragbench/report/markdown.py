@@ -122,18 +122,28 @@ def stratum_rows(run: Run, results: pd.DataFrame) -> Rows:
 
 def retrieval_rows(run: Run, results: pd.DataFrame) -> Rows:
     """Return retrieval quality against gold passages; no rows where no task knows them."""
+    gold = {(r["task"], r["retriever"]): r["gold_matches"] for r in run.retrievals}
     rows = [
         [
             row["task"],
             row["arm"],
             row["metric"],
+            gold[row["task"], row["arm"]],
             str(row["n"]),
             f"{row['value']:.3f}",
             f"{row['ci_low']:.3f} to {row['ci_high']:.3f}",
         ]
         for row in results[results.model == NO_MODEL].to_dict(orient="records")
     ]
-    header = ["task", "retriever", "measure", "n", "mean", f"{coverage(run)} interval"]
+    header = [
+        "task",
+        "retriever",
+        "measure",
+        "gold matched by",
+        "n",
+        "mean",
+        f"{coverage(run)} interval",
+    ]
     return header, rows
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from ragbench.analysis.load import load_run
+import pandas as pd
+
+from ragbench.analysis.load import Run, load_run
 from ragbench.analysis.results import write_tables
 from ragbench.files import write_text
 from ragbench.report.figure import draw
@@ -15,14 +18,24 @@ REPORT = "report.md"
 FIGURE = "accuracy.svg"
 
 
-def write_report(path: Path) -> Path:
+@dataclass(frozen=True)
+class Written:
+    """A report's file, with the run and the tables that it was made from."""
+
+    path: Path
+    run: Run
+    results: pd.DataFrame
+    effects: pd.DataFrame
+
+
+def write_report(path: Path) -> Written:
     """Analyse a run and write report.md, the tables and, with matplotlib, the figure.
 
     Args:
         path: The run folder.
 
     Returns:
-        The report.
+        The report, and what it was made from.
     """
     run = load_run(path)
     results, effects = write_tables(run)
@@ -31,4 +44,4 @@ def write_report(path: Path) -> Path:
         draw(run, results, path / FIGURE)
         figure = FIGURE
     write_text(path / REPORT, report(run, results, effects, figure))
-    return path / REPORT
+    return Written(path / REPORT, run, results, effects)

@@ -24,7 +24,6 @@ from ragbench.records import Passage, Question
 from ragbench.tasks.task import TaskInfo, TaskOptions
 
 N_OPTIONS = 4
-DIRECTIONS = ("description-to-code", "code-to-description")
 WHOLE_LIST = "list"
 
 

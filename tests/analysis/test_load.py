@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -27,4 +28,16 @@ def test_a_run_without_scores_says_how_to_make_them(run_copy: Path) -> None:
     assert caught.value.fix == "ragbench score small"
     (run_copy / "scores" / "correct.parquet").write_bytes(b"no table")
     with pytest.raises(DataError, match="cannot be read"):
+        load_run(run_copy)
+
+
+def test_scores_behind_an_interrupted_extension_are_refused(run_copy: Path) -> None:
+    about = json.loads((run_copy / "run.json").read_text())
+    about["config"]["arms"].append({"name": "bm25-1", "k": 1})
+    (run_copy / "run.json").write_text(json.dumps(about))
+    with pytest.raises(DataError, match="not those of the run's models") as caught:
+        load_run(run_copy)
+    assert "ragbench run" in caught.value.fix
+    (run_copy / "run.json").write_text("{}")
+    with pytest.raises(DataError, match="format None"):
         load_run(run_copy)

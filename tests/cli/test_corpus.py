@@ -59,3 +59,15 @@ def test_add_twice_needs_replace(home: Path) -> None:
     assert again.returncode == 2
     assert "--replace" in again.stderr
     assert ragbench(home, *command, "--replace").returncode == 0
+
+
+def test_new_terms_reach_a_corpus_that_is_built(home: Path) -> None:
+    write(home / "a.jsonl")
+    command = ["corpus", "add", "a.jsonl", "--name", "a", "--id-field", "pmid"]
+    command += ["--text-field", "abstract"]
+    assert ragbench(home, *command).returncode == 0
+    assert ragbench(home, "corpus", "build", "a").returncode == 0
+    assert ragbench(home, *command, "--replace", "--restricted").returncode == 0
+    assert ragbench(home, "corpus", "build", "a").returncode == 0
+    shown = json.loads(ragbench(home, "corpus", "show", "a", "--json").stdout)
+    assert shown["data_use"] == "restricted"

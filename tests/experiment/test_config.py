@@ -51,6 +51,8 @@ def test_short_forms_and_defaults(tmp_path: Path) -> None:
         ("kind: biomedical, base: m", "kind: biomedical", "go together", "config.yaml:5"),
         ("{name: m, path: ./weights}", "{name: m}", "give one of `path`", "config.yaml:4"),
         ("name: b,", "name: m,", "two models have the name 'm'", "config.yaml:5"),
+        ("name: lex-5,", "name: closed-book,", "the name closed-book is for", "config.yaml:9"),
+        ("name: x", "name: x\nseed: 9223372036854775808", "less than", "config.yaml:2"),
         ("k: 5", "k: 0", "greater than 0", "config.yaml:9"),
         ("name: x", "name: !!python/name:os.system x", "the tag", "config.yaml:1"),
         ("name: x", "name: x\nname: y", "the key 'name' stands twice", "config.yaml:2"),
@@ -65,6 +67,12 @@ def test_mistakes_name_their_line(
         load_config(write(tmp_path, GOOD.replace(old, new, 1)))
     assert what in caught.value.what
     assert where in caught.value.where
+
+
+def test_arms_without_a_name_get_one(tmp_path: Path) -> None:
+    text = GOOD.replace("name: lex-5, ", "").replace("name: placebo, ", "")
+    config, _ = load_config(write(tmp_path, text))
+    assert [arm.name for arm in config.arms] == ["closed-book", "lex-5", "random-lex-5"]
 
 
 def test_near_name_is_offered(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +34,22 @@ IDENTITY: dict[str, Any] = {
 }
 
 
+RECORD: dict[str, Any] = {
+    "key": "k",
+    "question_id": "q",
+    "prompt": "p",
+    "log_likelihoods": [],
+    "error": None,
+}
+
+
 @pytest.fixture
 def folder(home: Path) -> RunFolder:
     made = RunFolder(home / "runs" / "r")
     made.start(CONFIG, IDENTITY, extend=False)
+    path = made.records("m", "t", "closed-book")
+    path.parent.mkdir()
+    path.write_text(json.dumps(RECORD) + "\n", encoding="utf-8")
     return made
 
 
@@ -119,3 +132,20 @@ def test_other_format_is_refused(folder: RunFolder) -> None:
 def test_questions_survive_the_round_trip() -> None:
     question = Question("q", "t", ("a", "b"), 1, "s", ("g",), "stratum", "cluster")
     assert question_from_json(question_to_json(question)) == question
+
+
+def test_a_run_without_an_answer_may_change(folder: RunFolder) -> None:
+    """What a refused plan has left must not stand in the way of the mended config."""
+    folder.records("m", "t", "closed-book").write_text("")
+    folder.start(*changed("config.seed", 2), extend=False)
+    assert folder.read()["config"]["seed"] == 2
+
+
+def test_records_are_checked_line_by_line(folder: RunFolder) -> None:
+    assert list(folder.read_records("m", "t", "closed-book")) == [RECORD]
+    assert list(folder.read_records("m", "t", "other")) == []
+    with folder.records("m", "t", "closed-book").open("a", encoding="utf-8") as handle:
+        handle.write('{"question_id": "x"}\n')
+    with pytest.raises(DataError, match="it has no error, key") as caught:
+        list(folder.read_records("m", "t", "closed-book"))
+    assert caught.value.where.endswith(".0.jsonl:2")

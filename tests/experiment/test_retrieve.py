@@ -71,3 +71,25 @@ def test_gold_that_the_corpus_lacks_is_an_error(run_copy: Path, home: Path) -> N
     with pytest.raises(DataError, match="10 of 10 gold ids") as caught:
         retrieve_all(grid, RunFolder(home / "runs" / "other"), grid.build_missing())
     assert "icd10cm" in caught.value.what
+
+
+def test_gold_is_sought_in_any_corpus(run_copy: Path, home: Path) -> None:
+    (home / "notes.jsonl").write_text('{"id": "n", "text": "gout"}', encoding="utf-8")
+    (home / "corpora" / "notes.yaml").write_text("reader: jsonl\npath: ../notes.jsonl\n")
+    override = "indexes.bm25.corpus=notes"
+    grid = Grid(*load_config(str(home / "small.yaml"), [override]))
+    with pytest.raises(DataError, match="10 of 10 gold ids"):
+        retrieve_all(grid, RunFolder(home / "runs" / "other"), grid.build_missing())
+
+
+def test_more_questions_leave_the_passages_of_the_first_alone(run_copy: Path, home: Path) -> None:
+    """Encoded in one batch with others, a query must find what it found without them."""
+    path = run_copy / "packed" / "icd10cm+dense-5.jsonl"
+    before = lines(path)
+    grid = Grid(*load_config(str(home / "small.yaml"), ["tasks.0.limit=80"]))
+    folder = RunFolder(run_copy)
+    retrieve_all(grid, folder, grid.build_missing())
+    pack_all(grid, folder)
+    after = lines(path)
+    assert len(after) == 80
+    assert after[:10] == before

@@ -79,3 +79,16 @@ def test_an_index_of_another_corpus_stops_a_resumed_run(run_copy: Path, home: Pa
     assert refused.returncode == 3
     assert "another corpus" in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+def test_another_tokenizer_for_packing_is_refused(run_copy: Path, home: Path) -> None:
+    """The first general model counts tokens: putting another first would change the packing."""
+    text = (home / "small.yaml").read_text()
+    model = next(line for line in text.splitlines() if "smollm2," in line)
+    other = model.replace("smollm2,", "again, format: plain,")
+    (home / "small.yaml").write_text(text.replace(model, f"{other}\n{model}"))
+    packed = (run_copy / "packed" / "icd10cm+bm25-5.jsonl").read_bytes()
+    refused = ragbench(home, "run", "small.yaml", "--extend")
+    assert refused.returncode == 2
+    assert "packing.tokenizer: 'smollm2' -> 'again'" in refused.stderr
+    assert (run_copy / "packed" / "icd10cm+bm25-5.jsonl").read_bytes() == packed

@@ -274,3 +274,14 @@ def test_what_a_stopped_build_left_goes_with_the_next_of_its_name_alone(
     build_index("bm25", "small", replace=True)
     assert not own.exists()
     assert all(folder.is_dir() for folder in others)
+
+
+def test_what_is_no_index_is_not_replaced(home: Path, corpus_of: CorpusOf) -> None:
+    corpus_of("small", {"a": "gout"})
+    mine = home / "indexes" / "mine"
+    mine.mkdir(parents=True)
+    (mine / "notes.txt").write_text("keep me", encoding="utf-8")
+    for replace in (False, True):
+        with pytest.raises(DataError, match="is not a built index"):
+            build_index("bm25", "small", name="mine", replace=replace)
+    assert (mine / "notes.txt").read_text(encoding="utf-8") == "keep me"
