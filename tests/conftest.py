@@ -14,7 +14,7 @@ from hypothesis import settings
 settings.register_profile("ragbench", deadline=None)  # the first call imports scipy or torch
 settings.load_profile("ragbench")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch is loaded
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # as the command line does, before torch
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 REPOSITORY = Path(__file__).parents[1]

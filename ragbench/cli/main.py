@@ -71,8 +71,10 @@ def cli(debug: bool) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; exits with 0, or 2 usage, 3 data, 4 prerequisite, 5 backend."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    # Idle threads that spin, as OpenMP's do by default, make a busy machine several times slower.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # GNU OpenMP's idle threads spin long by default, which makes a busy machine several times
+    # slower; a short spin keeps an idle one as fast (docs/performance.md).
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     debug = "--debug" in arguments
     try:
         code = cli.main(arguments, standalone_mode=False)
