@@ -83,6 +83,17 @@ def ragbench(home: Path, *arguments: str, **environment: str) -> subprocess.Comp
     )
 
 
+def without(home: Path, *packages: str) -> dict[str, str]:
+    """Return an environment in which packages are not found, as where they are not installed."""
+    hide = (
+        "import importlib.util as u\n"
+        "real = u.find_spec\n"
+        f"u.find_spec = lambda n, *a: None if n in {packages!r} else real(n, *a)\n"
+    )
+    (home / "sitecustomize.py").write_text(hide, encoding="utf-8")
+    return {"PYTHONPATH": str(home)}
+
+
 @pytest.fixture(scope="session")
 def finished_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home where the small config has run to its end; read it, do not change it."""

