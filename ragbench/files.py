@@ -99,6 +99,28 @@ def atomic_folder(path: Path, *, staging: Path | None = None) -> Iterator[Path]:
             shutil.rmtree(work, ignore_errors=True)
 
 
+def check_replaceable(folder: Path, marker: str, *, what: str) -> None:
+    """Refuse to build over a folder or file that no build has made.
+
+    Args:
+        folder: Where the build will put its result.
+        marker: A file that every finished build holds.
+        what: What is being built, for the message.
+
+    Raises:
+        DataError: Something else lies there.
+    """
+    if not folder.exists() or (folder / marker).is_file():
+        return
+    if folder.is_dir() and not any(folder.iterdir()):
+        return
+    raise DataError(
+        f"what lies in the place of the {what} {folder.name!r} is not a built {what}",
+        where=str(folder),
+        fix=f"move it elsewhere, or give the {what} another name",
+    )
+
+
 def remove_stale(path: Path, suffix: str) -> None:
     """Remove the hidden folders beside ``path`` named ``.NAME.SUFFIX``, a regular expression."""
     pattern = re.compile(rf"\.{re.escape(path.name)}\.{suffix}")

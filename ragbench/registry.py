@@ -19,9 +19,6 @@ class Entry:
     summary: str
 
 
-NOTHING = Entry("", "")
-
-
 class Registry(Generic[T]):
     """A table from names to objects of one kind.
 
@@ -64,7 +61,8 @@ class Registry(Generic[T]):
 
             for point in entry_points(group=f"ragbench.{self.kind}"):
                 package = point.dist.name if point.dist else "an installed package"
-                if self._table.get(point.name, NOTHING).target != point.value:
+                known = self._table.get(point.name)
+                if known is None or known.target != point.value:  # a retry after a clash
                     self.register(point.name, point.value, f"from {package}")
             self._outside_loaded = True
         return self._table

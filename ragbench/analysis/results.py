@@ -12,6 +12,7 @@ import pandas as pd
 from ragbench.analysis.intervals import bootstrap_mean, wilson
 from ragbench.analysis.load import CELL, Run
 from ragbench.analysis.paired import discordance
+from ragbench.errors import DataError
 from ragbench.files import atomic_file, write_json
 
 BASELINE = "closed-book"
@@ -62,7 +63,11 @@ def results(run: Run) -> pd.DataFrame:
 
     Returns:
         The columns of RESULT_COLUMNS; rates from 0 to 1.
+
+    Raises:
+        DataError: A task is clustered, or a metric takes values other than 0 and 1.
     """
+    _check_supported(run)
     alpha = run.config["analysis"]["alpha"]
     rows: list[dict[str, Any]] = []
     for model in run.members("models"):
@@ -73,6 +78,28 @@ def results(run: Run) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=RESULT_COLUMNS)
     table["k"] = table["k"].astype("Int64")
     return table
+
+
+def _check_supported(run: Run) -> None:
+    """Refuse what Wilson's interval and McNemar's test would be wrong for."""
+    for task in run.members("tasks"):
+        unit = run.about["identity"]["tasks"][task]["cluster_unit"]
+        if unit is not None:
+            raise DataError(
+                f"the questions of {task!r} come in clusters ({unit}), which the analysis "
+                "cannot take yet",
+                where=str(run.path),
+                fix="take the task out; its records and scores are kept",
+            )
+        for metric in run.metrics(task):
+            values = run.scores.loc[run.scores.task == task, metric].dropna()
+            if not values.isin([0.0, 1.0]).all():
+                raise DataError(
+                    f"the metric {metric!r} of {task!r} is not 0 or 1, which the analysis "
+                    "cannot take yet",
+                    where=str(run.path),
+                    fix="take the metric out of the task; its scores are kept",
+                )
 
 
 def _cell(run: Run, model: str, task: str, arm: str) -> pd.DataFrame:

@@ -27,7 +27,7 @@ from ragbench.corpora.store import (
     is_built,
 )
 from ragbench.errors import DataError
-from ragbench.files import atomic_folder, locked, sha256_file, write_json
+from ragbench.files import atomic_folder, check_replaceable, locked, sha256_file, write_json
 from ragbench.progress import Progress, stage
 from ragbench.provenance import now, versions
 from ragbench.records import Passage
@@ -63,12 +63,7 @@ def build_corpus(name: str, *, replace: bool = False) -> Corpus:
             fix=f"ragbench corpus build {name} --replace, or give the new one another name",
         )
     folder = folder_of(name)
-    if folder.exists() and not is_built(name) and not (folder.is_dir() and _is_empty(folder)):
-        raise DataError(
-            f"what lies in the place of the corpus {name!r} is not a built corpus",
-            where=str(folder),
-            fix="move it elsewhere, or give the corpus another name",
-        )
+    check_replaceable(folder, MANIFEST, what="corpus")
     with locked(folder, what=f"the corpus {name!r}"), atomic_folder(folder) as work:
         with stage(f"corpus {name}: reading") as progress:
             counts = _write_passages(reader, work / PASSAGES, progress)
@@ -108,10 +103,6 @@ def _with_facts(built: Corpus, card: Card) -> Corpus:
         write_json(built.folder / MANIFEST, fresh)
         return Corpus(built.folder)
     return built
-
-
-def _is_empty(folder: Path) -> bool:
-    return next(folder.iterdir(), None) is None
 
 
 def _file_facts(path: Path, *, digest: bool) -> dict[str, Any]:

@@ -121,15 +121,20 @@ class Grid:
         """Return the indexes that the run searches, each once."""
         return list(dict.fromkeys(index for _, index, _ in self.retrievals()))
 
+    def corpora(self) -> list[str]:
+        """Return the corpora that the config names and those behind its indexes, each once."""
+        return list(
+            dict.fromkeys([*self.config.corpora, *(part.corpus for part in self.index_parts())])
+        )
+
     def missing(self) -> list[str]:
         """Return the commands that would build what is not built; checks recipes and cards."""
         parts = self.index_parts()
         for part in parts:
             indexes.load_recipe(part.recipe)
-        corpora = dict.fromkeys([*self.config.corpora, *(part.corpus for part in parts)])
-        for corpus in corpora:
+        for corpus in self.corpora():
             load_card(corpus)
-        lines = [f"ragbench corpus build {c}" for c in corpora if not corpus_is_built(c)]
+        lines = [f"ragbench corpus build {c}" for c in self.corpora() if not corpus_is_built(c)]
         for part in {p.name: p for p in parts}.values():
             if not indexes.is_built(part.name):
                 lines.append(f"ragbench index build {part.recipe} --corpus {part.corpus}")
@@ -142,11 +147,10 @@ class Grid:
             The manifest of each index, by its name.
         """
         manifests: dict[str, indexes.Manifest] = {}
-        parts = self.index_parts()
-        for corpus in dict.fromkeys([*self.config.corpora, *(part.corpus for part in parts)]):
+        for corpus in self.corpora():
             if not corpus_is_built(corpus):
                 build_corpus(corpus)
-        for part in parts:
+        for part in self.index_parts():
             if part.name not in manifests:
                 manifests[part.name] = indexes.build_index(part.recipe, part.corpus)
         return manifests

@@ -14,7 +14,14 @@ from ragbench import home
 from ragbench.corpora.store import Corpus, open_corpus
 from ragbench.devices import Device
 from ragbench.errors import DataError, UsageError
-from ragbench.files import atomic_folder, locked, read_json, sha256_json, write_json
+from ragbench.files import (
+    atomic_folder,
+    check_replaceable,
+    locked,
+    read_json,
+    sha256_json,
+    write_json,
+)
 from ragbench.indexes import retrievers
 from ragbench.indexes.retriever import IndexKind, Recipe
 from ragbench.provenance import now, versions
@@ -160,12 +167,7 @@ def build_index(
             fix="add --replace, or give the new one another --name",
         )
     folder = folder_of(name)
-    if folder.exists() and not is_built(name):
-        raise DataError(
-            f"what lies in the place of the index {name!r} is not a built index",
-            where=str(folder),
-            fix="move it elsewhere, or give the index another --name",
-        )
+    check_replaceable(folder, MANIFEST, what="index")
     staging = folder.parent / f".{name}.{digest[:12]}.building"
     started = time.monotonic()
     with locked(folder, what=f"the index {name!r}"), _unless_refused(staging):

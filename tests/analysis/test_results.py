@@ -13,6 +13,7 @@ import pytest
 from ragbench.analysis.load import load_run
 from ragbench.analysis.paired import mcnemar_exact
 from ragbench.analysis.results import as_objects, effects, results, write_tables
+from ragbench.errors import DataError
 from ragbench.experiment.folder import RunFolder
 from ragbench.experiment.score import score_run
 
@@ -111,3 +112,14 @@ def test_an_unanswered_question_gives_bounds_and_no_test(run_copy: Path) -> None
     assert gain["ci_high"] - gain["ci_low"] == pytest.approx(0.1)
     errors = table[(table.arm == "bm25-5") & (table.metric == "error_rate")].iloc[0]
     assert errors["value"] == pytest.approx(0.1)
+
+
+def test_clusters_and_fractions_are_refused_rather_than_mistreated(run_copy: Path) -> None:
+    run = load_run(run_copy)
+    run.scores.loc[0, "accuracy"] = 0.5
+    with pytest.raises(DataError, match="is not 0 or 1"):
+        results(run)
+    clustered = load_run(run_copy)
+    clustered.about["identity"]["tasks"]["icd10cm"]["cluster_unit"] = "patient"
+    with pytest.raises(DataError, match="come in clusters \\(patient\\)"):
+        results(clustered)
