@@ -7,6 +7,7 @@ from typing import Literal
 
 Outcome = Literal["parsed", "unparsed", "refused", "truncated", "error"]
 DataUse = Literal["open", "restricted", "bring-your-own"]
+Scoring = Literal["options", "letters", "generate"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,5 +85,24 @@ class OptionScores:
 
     log_likelihoods: tuple[float, ...]
     option_tokens: tuple[int, ...]
+    prompt_tokens: int
+    elapsed_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a model wrote as its reply to one prompt.
+
+    Attributes:
+        text: The reply as decoded, reasoning trace included, the end-of-turn token not.
+        tokens: How many tokens were generated, the end-of-turn token included.
+        finish: ``stop`` where the model ended its turn, ``length`` where the limit did.
+        prompt_tokens: How many tokens the prompt has.
+        elapsed_s: Seconds that the model took.
+    """
+
+    text: str
+    tokens: int
+    finish: Literal["stop", "length"]
     prompt_tokens: int
     elapsed_s: float

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Sequence
 from functools import cached_property
@@ -11,10 +12,12 @@ from typing import Any
 from ragbench.devices import hide_loading_bars, pick_device, pick_dtype, torch_dtype
 from ragbench.errors import BackendError, PrerequisiteError, first_line
 from ragbench.files import sha256_json, sha256_text
+from ragbench.models.adapter import check_adapter, with_adapter
+from ragbench.models.generation import forget_sampling, greedy, turn_ends
 from ragbench.models.gguf import converted
 from ragbench.models.model import ModelSpec
-from ragbench.models.prefix import option_log_likelihoods
-from ragbench.records import Message, OptionScores
+from ragbench.models.prefix import option_log_likelihoods, use_float32_output
+from ragbench.records import Message, OptionScores, Reply
 from ragbench.weights import locate, weights_digest
 
 PLAIN_CUE = "Answer:"
@@ -40,6 +43,7 @@ class HfModel:
         self.device = pick_device(spec.device)
         self.dtype = pick_dtype(spec.dtype, self.device)
         self._origin = locate(spec.reference, hub=spec.path is None)
+        self._adapter = None if spec.adapter is None else locate(spec.adapter, hub=False)
         folder = self._origin
         if folder is not None and folder.is_file():
             folder = converted(folder)
@@ -54,6 +58,8 @@ class HfModel:
             self._tokenizer: Any = AutoTokenizer.from_pretrained(self._source, **self._options)
         except (OSError, ValueError, SafetensorError) as error:
             raise _unavailable(spec, error) from None
+        if self._adapter is not None:
+            check_adapter(self._adapter)
         self.context_tokens: int = int(
             getattr(self._config, "max_position_embeddings", None)
             or self._tokenizer.model_max_length
@@ -81,8 +87,10 @@ class HfModel:
     def _weights_identity(self) -> str:
         if self._origin is None:
             commit = getattr(self._config, "_commit_hash", None) or self.spec.revision
-            return f"{self.spec.reference}@{commit}"
-        return weights_digest(self._origin)
+            weights = f"{self.spec.reference}@{commit}"
+        else:
+            weights = weights_digest(self._origin)
+        return weights + (f"+{weights_digest(self._adapter)}" if self._adapter else "")
 
     def facts(self) -> dict[str, object]:
         """Return what the run folder records of the model."""
@@ -127,13 +135,15 @@ class HfModel:
 
         Returns:
             The template's text with the assistant's turn opened, or, for a plain model, the
-            contents parted by blank lines and then ``Answer:``.
+            contents parted by blank lines and then ``Answer:``. A control token that a content
+            spells out, such as ``<|im_end|>``, is broken by a blank, so that no passage can end
+            its turn or open another.
         """
+        turns = [{"role": m.role, "content": self._harmless(m.content)} for m in messages]
         if not self.is_chat:
-            return "\n\n".join([*(m.content for m in messages), PLAIN_CUE])
+            return "\n\n".join([*(turn["content"] for turn in turns), PLAIN_CUE])
         from jinja2 import TemplateError
 
-        turns = [{"role": m.role, "content": m.content} for m in messages]
         try:
             return self._apply_template(turns)
         except TemplateError:
@@ -145,6 +155,19 @@ class HfModel:
                 turns, tokenize=False, add_generation_prompt=True, date_string=TEMPLATE_DATE
             )
         )
+
+    @cached_property
+    def _control(self) -> re.Pattern[str] | None:
+        added = getattr(self._tokenizer, "added_tokens_decoder", {}).values()
+        names = {str(token) for token in added if token.special}
+        names |= set(self._tokenizer.all_special_tokens)
+        spelt = sorted((re.escape(name) for name in names if len(name) > 1), key=len, reverse=True)
+        return re.compile("|".join(spelt)) if spelt else None
+
+    def _harmless(self, content: str) -> str:
+        if self._control is None:
+            return content
+        return self._control.sub(lambda found: f"{found[0][0]} {found[0][1:]}", content)
 
     def continuation(self, option: str) -> str:
         """Return an option as it follows the prompt: after a blank for plain models."""
@@ -181,7 +204,13 @@ class HfModel:
                 where=f"models: {self.spec.name}: {self.spec.reference}",
                 fix="give a whole causal language model; an encoder is none",
             )
-        return model.to(self.device).eval()
+        if self._adapter is not None:
+            model = with_adapter(model, self._adapter, name=self.spec.name)
+        model = model.to(self.device).eval()
+        use_float32_output(model)
+        self._ends = turn_ends(model, self._tokenizer)
+        forget_sampling(model)
+        return model
 
     def score_options(
         self, prompt: str, options: Sequence[str], *, reuse: bool = True
@@ -210,10 +239,7 @@ class HfModel:
         try:
             sums = option_log_likelihoods(model, sequences, starts, reuse=reuse)
         except RuntimeError as error:  # out of memory is one
-            raise BackendError(
-                f"{self.spec.name} failed: {first_line(error)}",
-                fix="a smaller context budget or another dtype or device may help",
-            ) from None
+            raise _failed(self.spec, error) from None
         if not all(math.isfinite(value) for value in sums):
             raise BackendError(
                 f"{self.spec.name} gave a likelihood that is not finite ({sums})",
@@ -227,6 +253,40 @@ class HfModel:
             prompt_tokens=prompt_tokens,
             elapsed_s=time.perf_counter() - started,
         )
+
+    def generate(self, prompt: str, *, limit: int) -> Reply:
+        """Return the model's own reply to a rendered prompt, decoded greedily.
+
+        The repository's sampling and penalty settings are not used. A plain model's reply ends
+        at the first blank line, where a new part of the prompt would begin.
+
+        Args:
+            prompt: A rendered prompt.
+            limit: The most tokens of the reply.
+
+        Returns:
+            The reply, with special tokens other than the end of the turn left in it.
+
+        Raises:
+            BackendError: The model failed.
+        """
+        started = time.perf_counter()
+        ids = self._encode(prompt)
+        model = self._model
+        try:
+            text, tokens, finish = greedy(
+                model, self._tokenizer, ids, limit=limit, ends=self._ends, plain=not self.is_chat
+            )
+        except RuntimeError as error:  # out of memory is one
+            raise _failed(self.spec, error) from None
+        return Reply(text, tokens, finish, len(ids), time.perf_counter() - started)
+
+
+def _failed(spec: ModelSpec, error: Exception) -> BackendError:
+    return BackendError(
+        f"{spec.name} failed: {first_line(error)}",
+        fix="a smaller context budget or another dtype or device may help",
+    )
 
 
 def _without_system(turns: list[dict[str, str]]) -> list[dict[str, str]]:

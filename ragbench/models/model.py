@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
 from ragbench import home
 from ragbench.devices import Device, Dtype
-from ragbench.records import Message, OptionScores
+from ragbench.records import Message, OptionScores, Reply
 
 
 class ModelSpec(BaseModel):
@@ -19,7 +19,9 @@ class ModelSpec(BaseModel):
         name: The model's name in every table.
         backend: A registered backend.
         path: ``package:NAME/FILE``, a local folder or a ``.gguf`` file.
-        model: An id on the model hub; one of ``path`` and ``model`` is needed.
+        model: An id on the model hub; one of ``path`` and ``model`` is needed, unless ``base``
+            and ``adapter`` say where the weights are.
+        adapter: A folder with a PEFT adapter in safetensors, or ``package:NAME/FOLDER``.
         revision: The hub revision.
         kind: Whether it is a biomedical or a general model.
         base: The name of the general model that a biomedical one was made from.
@@ -35,6 +37,7 @@ class ModelSpec(BaseModel):
     backend: str = "hf"
     path: str | None = None
     model: str | None = None
+    adapter: str | None = None
     revision: str | None = None
     kind: Literal["general", "biomedical"] = "general"
     base: str | None = None
@@ -47,7 +50,10 @@ class ModelSpec(BaseModel):
 
     @model_validator(mode="after")
     def _one_source(self) -> ModelSpec:
-        if (self.path is None) == (self.model is None):
+        from_base = self.adapter is not None and self.base is not None
+        if self.path is not None and self.model is not None:
+            raise ValueError("give one of `path` (this machine) and `model` (hub id), not both")
+        if self.path is None and self.model is None and not from_base:
             raise ValueError("give one of `path` (this machine) and `model` (hub id)")
         if (self.kind == "biomedical") != (self.base is not None):
             raise ValueError("`kind: biomedical` and `base:` go together")
@@ -58,9 +64,17 @@ class ModelSpec(BaseModel):
         """What the weights are found by."""
         return self.path or self.model or ""
 
+    def with_weights_of(self, base: ModelSpec) -> ModelSpec:
+        """Return the spec of an adapter with the weights of its base, where it names none."""
+        if self.path is not None or self.model is not None:
+            return self
+        return self.model_copy(
+            update={"path": base.path, "model": base.model, "revision": base.revision}
+        )
+
 
 class Model(Protocol):
-    """Renders prompts and scores options; loads its weights on the first score."""
+    """Renders prompts, scores options and replies; loads its weights on first use."""
 
     context_tokens: int
 
@@ -90,6 +104,17 @@ class Model(Protocol):
 
         Returns:
             Sums of natural log-probabilities, with token counts and seconds.
+
+        Raises:
+            BackendError: The model failed on this prompt.
+        """
+
+    def generate(self, prompt: str, *, limit: int) -> Reply:
+        """Return the model's own reply to a rendered prompt, decoded greedily.
+
+        Args:
+            prompt: A rendered prompt.
+            limit: The most tokens of the reply, a reasoning trace included.
 
         Raises:
             BackendError: The model failed on this prompt.

@@ -20,7 +20,8 @@ def option_log_likelihoods(
 
     The tokens that all sequences share, but for the last before the first start, run through
     the model once; their keys and values are then repeated for one batch of the rests. Rests
-    are padded on the right, where causal attention keeps the padding out of every score.
+    are padded on the right, where causal attention keeps the padding out of every score. A
+    model without a cache of keys and values gets every sequence whole.
 
     Args:
         model: Gives logits for ``input_ids`` (B, T) and takes ``past_key_values``.
@@ -34,19 +35,43 @@ def option_log_likelihoods(
     import torch
 
     with torch.inference_mode():
-        if not reuse:
+        shared = min(_common_length(sequences), min(starts) - 1)
+        cache = _prefill(model, sequences[0][:shared]) if reuse and shared > 0 else None
+        if cache is None:
             return [
                 _sums(_forward(model, [ids], None), [ids], [start])[0]
                 for ids, start in zip(sequences, starts, strict=True)
             ]
-        shared = min(_common_length(sequences), min(starts) - 1)
-        cache = None
-        if shared > 0:
-            cache = _prefill(model, sequences[0][:shared])
-            cache.batch_repeat_interleave(len(sequences))
+        cache.batch_repeat_interleave(len(sequences))
         rests = [ids[shared:] for ids in sequences]
         logits = _forward(model, rests, cache)
         return _sums(logits, rests, [start - shared for start in starts])
+
+
+def use_float32_output(model: Any) -> None:
+    """Make a model compute its logits in float32, whatever the layers below compute in.
+
+    A logit near 20 has steps of 0.125 in bfloat16: options would tie that do not, and
+    log-likelihoods would hang on the order of the additions.
+
+    Args:
+        model: A causal language model; its output matrix is replaced by a float32 copy.
+    """
+    import torch
+
+    head = model.get_output_embeddings()
+    if head is None or head.weight.dtype == torch.float32:
+        return
+    bias = getattr(head, "bias", None)
+    wide = torch.nn.Linear(
+        head.weight.shape[1], head.weight.shape[0], bias=bias is not None, device=head.weight.device
+    )
+    with torch.no_grad():
+        wide.weight.copy_(head.weight)
+        if bias is not None:
+            wide.bias.copy_(bias)
+    wide.register_forward_pre_hook(lambda _, inputs: (inputs[0].float(),))
+    model.set_output_embeddings(wide)
 
 
 def _common_length(sequences: Sequence[Sequence[int]]) -> int:
@@ -58,11 +83,12 @@ def _common_length(sequences: Sequence[Sequence[int]]) -> int:
 
 
 def _prefill(model: Any, ids: Sequence[int]) -> Any:
-    """Run the prefix through the layers alone; the output matrix is not needed for it."""
+    """Run the prefix through the layers alone; None if the model's cache cannot be repeated."""
     import torch
 
     tokens = torch.tensor([list(ids)], device=model.device)
-    return model.base_model(input_ids=tokens, use_cache=True).past_key_values
+    cache = getattr(model.base_model(input_ids=tokens, use_cache=True), "past_key_values", None)
+    return cache if hasattr(cache, "batch_repeat_interleave") else None
 
 
 def _forward(model: Any, rows: Sequence[Sequence[int]], cache: Any) -> torch.Tensor:

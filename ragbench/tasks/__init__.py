@@ -1,7 +1,10 @@
 """Tasks: where questions come from, how they are put, and what their answers are.
 
 task     the protocol, and what every task states about itself
+answers  what a written reply answers
 icd10cm  diagnosis <-> code, generated from the tabular list: a positive control
+mcq      multiple-choice questions of the user's own
+pubmedqa yes, no or maybe to the question of an abstract
 """
 
 from __future__ import annotations
@@ -19,6 +22,14 @@ tasks: Registry[type[Task]] = Registry(
         "icd10cm": Entry(
             "ragbench.tasks.icd10cm:Icd10cmTask",
             "ICD-10-CM: diagnosis to code and code to diagnosis (generated; a positive control)",
+        ),
+        "mcq": Entry(
+            "ragbench.tasks.mcq:McqTask",
+            "your own questions: JSONL {id, question, options, answer, context?, gold_doc_ids?}",
+        ),
+        "pubmedqa": Entry(
+            "ragbench.tasks.pubmedqa:PubmedqaTask",
+            "PubMedQA (PQA-L): yes, no or maybe; the abstract can only be retrieved",
         ),
     },
     source=__file__,

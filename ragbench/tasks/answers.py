@@ -1,0 +1,198 @@
+"""What a written reply answers: its reasoning trace split off, then the option that it names.
+
+A JSON field such as ``"answer_choice": "B"`` decides alone where there is one. Else extractors are
+tried in the order of ``EXTRACTORS``; each is anchored to a form that states an answer, and knows
+the item's own letters alone. A reply that none of them reads is unparsed: no option is ever
+assumed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from string import ascii_uppercase
+
+from ragbench.records import Outcome
+
+# What opens and closes a reasoning trace in the replies of current models.
+TRACES = (
+    ("<think>", "</think>"),
+    ("<thinking>", "</thinking>"),
+    ("<reasoning>", "</reasoning>"),
+    ("[THINK]", "[/THINK]"),
+    ("<unused94>", "<unused95>"),
+    ("<|channel|>analysis<|message|>", "<|channel|>final<|message|>"),
+)
+FIELD = re.compile(r'"(?:final_)?(?:answer|answer_choice|choice|option)"\s*:\s*"([^"]*)"')
+REFUSAL = re.compile(
+    r"^\W*(?:i['\u2019]?m (?:very )?sorry|sorry\b|i apologi[sz]e|i can(?:no|['\u2019])t"
+    r"|i(?: a|['\u2019])m (?:unable|not able)|as an ai\b|i (?:must|have to) decline"
+    r"|i won['\u2019]t)",
+    re.IGNORECASE,
+)
+STATED = re.compile(
+    r"(?:\b(?:final |correct |best |right )?(?:answer|option|choice)(?: choice| option)?"
+    r"(?: is| would be|:| =)+:?|\\boxed)\s*(?:option |choice |letter )?[\s*_\"'`({\[]*"
+    r"([A-Z])(?![\w'\u2019])",
+    re.IGNORECASE,
+)
+LEADING = re.compile(r"^[\s*_\"'`(\[]*([A-Z])(?:[\s*_\"'`)\]]*$|[*_\"'`)\]]*[.:)\]](?:\s|$)|[)\]])")
+LETTER_LINE = re.compile(r"^[\s*_\"'`(\[]*([A-Za-z])[\s*_\"'`)\].]*$")
+HEDGE = re.compile(
+    r"^[*_\"'`)\]}]*\s*(?:,|/|\bor\b|\band\b|&)\s*[*_\"'`({\[]*([A-Z])(?![\w'\u2019])"
+)
+EDGES = " \t\r\n.,;:!*_\"'`"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a reply says.
+
+    Attributes:
+        outcome: ``parsed``, ``unparsed``, ``refused`` or ``truncated``.
+        pick: Index of the option named; None unless parsed.
+        rule: The extractor that read it; empty unless parsed.
+        text: The reply without its trace.
+        reasoning: The trace; empty if there is none.
+    """
+
+    outcome: Outcome
+    pick: int | None
+    rule: str
+    text: str
+    reasoning: str
+
+
+def letters(n: int) -> tuple[str, ...]:
+    """Return the letters of n options, A first; n is at most 26."""
+    return tuple(ascii_uppercase[:n])
+
+
+def split_reasoning(reply: str) -> tuple[str, str, bool]:
+    """Split a reasoning trace off a reply.
+
+    A trace may be opened by the chat template, so that the reply holds its end alone.
+
+    Args:
+        reply: The reply as the model wrote it.
+
+    Returns:
+        The trace, the rest, and whether the trace was closed (or there is none).
+
+    >>> split_reasoning("<think>Anaemia.</think>The answer is B.")
+    ('Anaemia.', 'The answer is B.', True)
+    """
+    for opening, closing in TRACES:
+        before, closed, after = reply.rpartition(closing)
+        if closed:
+            start = before.find(opening)
+            trace = before if start < 0 else before[:start] + before[start + len(opening) :]
+            return trace.strip(), after.strip(), True
+        head, opened, rest = reply.partition(opening)
+        if opened:
+            return rest.strip(), head.strip(), False
+    return "", reply.strip(), True
+
+
+def read_reply(reply: str, options: Sequence[str], *, finish: str) -> Answer:
+    """Return what a reply answers.
+
+    Args:
+        reply: The reply as the model wrote it.
+        options: The item's option texts.
+        finish: ``stop``, or ``length`` where the reply met its limit.
+
+    Returns:
+        The answer; a reply that met its limit before one is ``truncated``.
+    """
+    reasoning, text, closed = split_reasoning(reply)
+    if closed:
+        field = _field(text)
+        rules = EXTRACTORS.items() if field is None else [("field", _named)]
+        for rule, extract in rules:
+            pick = extract(text if field is None else field, options)
+            if pick is not None:
+                return Answer("parsed", pick, rule, text, reasoning)
+    outcome: Outcome = "unparsed"
+    if finish == "length":
+        outcome = "truncated"
+    elif REFUSAL.match(text):
+        outcome = "refused"
+    return Answer(outcome, None, "", text, reasoning)
+
+
+def _of_letter(letter: str, options: Sequence[str]) -> int | None:
+    index = ascii_uppercase.find(letter.upper())
+    return index if 0 <= index < len(options) else None
+
+
+def _of_text(text: str, options: Sequence[str]) -> int | None:
+    wanted = " ".join(text.strip(EDGES).split()).casefold()
+    found = [
+        i for i, o in enumerate(options) if " ".join(o.strip(EDGES).split()).casefold() == wanted
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def _named(value: str, options: Sequence[str]) -> int | None:
+    """Return the option that a short value names: a letter, a letter with its text, or a text."""
+    alone = LETTER_LINE.match(value)
+    if alone:
+        return _of_letter(alone[1], options)
+    found = _of_text(value, options)
+    return found if found is not None else _leading(value, options)
+
+
+def _field(text: str) -> str | None:
+    """Return the value of the last answer field, from JSON that may be broken elsewhere."""
+    values = FIELD.findall(text)
+    return str(values[-1]) if values else None
+
+
+def _stated(text: str, options: Sequence[str]) -> int | None:
+    """Read the last "the answer is X"; one that names two letters is no answer."""
+    pick: int | None = None
+    for found in STATED.finditer(text):
+        if found[1].islower():  # "the answer is a matter of ..."
+            continue
+        hedged = HEDGE.match(text[found.end() :])
+        pick = None if hedged else _of_letter(found[1], options)
+    return pick
+
+
+def _leading(text: str, options: Sequence[str]) -> int | None:
+    """Read a letter that opens the reply and is set off from what follows, as in ``B. Asthma``."""
+    found = LEADING.match(text)
+    if not found or HEDGE.match(text[found.end(1) :]):
+        return None
+    return _of_letter(found[1], options)
+
+
+def _alone(text: str, options: Sequence[str]) -> int | None:
+    """Read a reply, or its last line, that is one letter."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    for line in lines[:1] if len(lines) == 1 else lines[-1:]:
+        found = LETTER_LINE.match(line)
+        if found and (len(lines) == 1 or found[1].isupper()):
+            return _of_letter(found[1], options)
+    return None
+
+
+def _text(text: str, options: Sequence[str]) -> int | None:
+    """Read a reply that is an option's text, or opens with it and a punctuation mark."""
+    whole = _of_text(text, options)
+    if whole is not None:
+        return whole
+    opening = re.split(r"[.,;:!\n]", text.strip(" \t\r\n*_\"'`"), maxsplit=1)[0]
+    first = text.strip().partition("\n")[0]
+    found = _of_text(first, options)
+    return found if found is not None else _of_text(opening, options)
+
+
+EXTRACTORS: dict[str, Callable[[str, Sequence[str]], int | None]] = {
+    "stated": _stated,
+    "alone": _alone,
+    "leading": _leading,
+    "text": _text,
+}
