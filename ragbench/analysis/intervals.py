@@ -52,3 +52,8 @@ def bootstrap_mean(
     means = drawn @ distinct / values.size
     low, high = np.quantile(means, [alpha / 2, 1 - alpha / 2])
     return float(low), float(high)
+
+
+def seeded(seed: int, *names: str) -> np.random.Generator:
+    """Return the generator of one figure: the run's seed, and what the figure is of."""
+    return np.random.default_rng([seed, *"\x1f".join(names).encode("utf-8")])

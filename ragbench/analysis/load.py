@@ -11,7 +11,7 @@ import pandas as pd
 from ragbench.errors import DataError
 from ragbench.files import read_json, read_jsonl
 
-FORMAT = 1  # of run.json
+FORMAT = 2  # of run.json
 CELL = ["model", "task", "arm", "mode", "scoring", "seed", "k"]
 
 
@@ -41,6 +41,19 @@ class Run:
     def metrics(self, task: str) -> list[str]:
         """Return the metrics of a task."""
         return list(self.about["identity"]["tasks"][task]["metrics"])
+
+    def arms(self, task: str) -> list[str]:
+        """Return the arms of a task, in the config's order."""
+        return list(self.about["identity"]["tasks"][task]["arms"])
+
+    def scoring(self, task: str) -> str:
+        """Return how the answers to a task were taken."""
+        return str(self.about["identity"]["tasks"][task]["scoring"])
+
+    def cell(self, model: str, task: str, arm: str) -> pd.DataFrame:
+        """Return the scores of one cell, a row a question."""
+        scores = self.scores
+        return scores[(scores.model == model) & (scores.task == task) & (scores.arm == arm)]
 
     def members(self, kind: str) -> list[str]:
         """Return the names of models, tasks or arms, in the config's order."""
@@ -80,10 +93,10 @@ def _check_whole(path: Path, about: dict[str, Any], scores: pd.DataFrame) -> Non
     """Refuse scores that an interrupted extension of the run has left behind its config."""
     config, tasks = about["config"], about["identity"]["tasks"]
     cells = {
-        (model["name"], task["name"], arm["name"]): tasks[task["name"]]["n"]
+        (model["name"], task["name"], arm): tasks[task["name"]]["n"]
         for model in config["models"]
         for task in config["tasks"]
-        for arm in config["arms"]
+        for arm in tasks[task["name"]]["arms"]
     }
     if scores.groupby(["model", "task", "arm"]).size().to_dict() != cells:
         raise DataError(

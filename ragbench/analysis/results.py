@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ragbench.analysis.intervals import bootstrap_mean, wilson
+from ragbench.analysis.effects import EFFECT_COLUMNS, effects
+from ragbench.analysis.intervals import bootstrap_mean, seeded, wilson
 from ragbench.analysis.load import CELL, Run
-from ragbench.analysis.paired import discordance
 from ragbench.errors import DataError
 from ragbench.files import atomic_file, write_json
 
-BASELINE = "closed-book"
 NO_MODEL = "-"
 RESULT_COLUMNS = [
     "model",
@@ -30,22 +29,6 @@ RESULT_COLUMNS = [
     "scoring",
     "seed",
     "k",
-    "status",
-]
-EFFECT_COLUMNS = [
-    "effect",
-    "model",
-    "task",
-    "arm",
-    "baseline",
-    "stratum",
-    "estimate",
-    "ci_low",
-    "ci_high",
-    "p",
-    "n",
-    "helped",
-    "hurt",
     "status",
 ]
 
@@ -72,8 +55,8 @@ def results(run: Run) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for model in run.members("models"):
         for task in run.members("tasks"):
-            for arm in run.members("arms"):
-                rows += _cell_rows(run, _cell(run, model, task, arm), alpha)
+            for arm in run.arms(task):
+                rows += _cell_rows(run, run.cell(model, task, arm), alpha)
     rows += _quality_rows(run)
     table = pd.DataFrame(rows, columns=RESULT_COLUMNS)
     table["k"] = table["k"].astype("Int64")
@@ -102,11 +85,6 @@ def _check_supported(run: Run) -> None:
                 )
 
 
-def _cell(run: Run, model: str, task: str, arm: str) -> pd.DataFrame:
-    scores = run.scores
-    return scores[(scores.model == model) & (scores.task == task) & (scores.arm == arm)]
-
-
 def _cell_rows(run: Run, cell: pd.DataFrame, alpha: float) -> Iterator[dict[str, Any]]:
     first = cell.iloc[0]
     base = {name: first[name] for name in CELL}
@@ -121,10 +99,19 @@ def _cell_rows(run: Run, cell: pd.DataFrame, alpha: float) -> Iterator[dict[str,
     for outcome in ("parsed", "unparsed", "refused", "truncated", "error"):
         share = (cell.outcome == outcome).astype(float)
         yield base | {"metric": f"{outcome}_rate"} | _rate(share, alpha)
-    for column in ("delivered_k", "passage_tokens", "prompt_tokens"):
+    columns = ["delivered_k", "passage_tokens", "prompt_tokens"]
+    if first["scoring"] == "generate":
+        columns.append("reply_tokens")
+    else:
+        yield base | {"metric": "tied_rate"} | _rate(cell.tied.astype(float), alpha)
+    for column in columns:
         values = cell[column].dropna()
         yield base | {"metric": f"mean_{column}"} | _plain(values)
-    yield base | {"metric": "tied_rate"} | _rate(cell.tied.astype(float), alpha)
+    shares = {"shortfall_rate": cell.shortfall_tokens > 0, "left_out_rate": cell.left_out > 0}
+    if cell.has_gold.any():
+        shares["gold_delivered_rate"] = cell.gold_delivered[cell.has_gold] > 0
+    for metric, held in shares.items():
+        yield base | {"metric": metric} | _rate(held.astype(float), alpha)
 
 
 def _plain(values: pd.Series[Any]) -> dict[str, Any]:
@@ -169,93 +156,9 @@ def _quality_rows(run: Run) -> Iterator[dict[str, Any]]:
         if set(np.unique(values)) <= {0.0, 1.0}:
             yield row | _rate(group.value, alpha)
         else:
-            draw = _generator(config["seed"], str(task), str(retriever), str(measure))
+            draw = seeded(config["seed"], str(task), str(retriever), str(measure))
             low, high = bootstrap_mean(values, draw, resamples=resamples, alpha=alpha)
             yield row | _plain(group.value) | {"ci_low": low, "ci_high": high}
-
-
-def _generator(seed: int, *names: str) -> np.random.Generator:
-    return np.random.default_rng([seed, *"\x1f".join(names).encode("utf-8")])
-
-
-def effects(run: Run) -> pd.DataFrame:
-    """Return the gain of each arm over closed-book, paired by question.
-
-    The estimate is the difference of the accuracies; its interval is the percentile bootstrap
-    over questions; p is McNemar's exact, not corrected for the number of comparisons. A pair
-    with an incomplete cell has bounds and no p.
-
-    Args:
-        run: The run.
-
-    Returns:
-        The columns of EFFECT_COLUMNS; overall (empty stratum) and by stratum.
-    """
-    rows: list[dict[str, Any]] = []
-    arms = run.members("arms")
-    if BASELINE in arms:
-        for model in run.members("models"):
-            for task in run.members("tasks"):
-                before = _cell(run, model, task, BASELINE)
-                for arm in arms:
-                    if arm != BASELINE:
-                        rows += _gains(run, before, _cell(run, model, task, arm))
-    return pd.DataFrame(rows, columns=EFFECT_COLUMNS).astype(
-        {"n": "Int64", "helped": "Int64", "hurt": "Int64"}
-    )
-
-
-def _gains(run: Run, before: pd.DataFrame, after: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    joined = before.merge(after, on=["question_id", "stratum"], suffixes=("_before", "_after"))
-    strata = [s for s in sorted(joined.stratum.unique()) if s]
-    first = after.iloc[0]
-    for stratum in ["", *(strata if len(strata) > 1 else [])]:
-        part = joined[joined.stratum == stratum] if stratum else joined
-        base = {
-            "effect": "gain over closed-book",
-            "model": first["model"],
-            "task": first["task"],
-            "arm": first["arm"],
-            "baseline": BASELINE,
-            "stratum": stratum,
-        }
-        yield base | _gain(run, part, base)
-
-
-def _gain(run: Run, part: pd.DataFrame, base: dict[str, Any]) -> dict[str, Any]:
-    config = run.config
-    metric = run.metrics(base["task"])[0]
-    before = part[f"{metric}_before"].to_numpy(dtype=float)
-    after = part[f"{metric}_after"].to_numpy(dtype=float)
-    if np.isnan(before).any() or np.isnan(after).any():
-        low = (np.nan_to_num(after, nan=0.0) - np.nan_to_num(before, nan=1.0)).mean()
-        high = (np.nan_to_num(after, nan=1.0) - np.nan_to_num(before, nan=0.0)).mean()
-        return {
-            "estimate": math.nan,
-            "ci_low": float(low),
-            "ci_high": float(high),
-            "p": math.nan,
-            "n": len(part),
-            "status": "incomplete",
-        }
-    found = discordance(before, after)
-    draw = _generator(config["seed"], *(str(base[key]) for key in sorted(base)))
-    low, high = bootstrap_mean(
-        after - before,
-        draw,
-        resamples=config["analysis"]["resamples"],
-        alpha=config["analysis"]["alpha"],
-    )
-    return {
-        "estimate": float((after - before).mean()),
-        "ci_low": low,
-        "ci_high": high,
-        "p": found.p,
-        "n": found.n,
-        "helped": found.helped,
-        "hurt": found.hurt,
-        "status": "complete",
-    }
 
 
 def write_tables(run: Run) -> tuple[pd.DataFrame, pd.DataFrame]:

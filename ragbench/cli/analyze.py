@@ -33,14 +33,14 @@ def analyze(run_folder: str, as_json: bool) -> None:
 
 
 def emit_results(run: Run, found: pd.DataFrame, gains: pd.DataFrame) -> None:
-    """Print accuracy and gain by cell, then retrieval quality."""
-    from ragbench.report.markdown import accuracy_rows, retrieval_rows
+    """Print accuracy and gain by cell, effects against controls, then retrieval quality."""
+    from ragbench.report.markdown import accuracy_rows, effect_rows, retrieval_rows
 
     emit_table(*accuracy_rows(run, found, gains))
-    header, rows = retrieval_rows(run, found)
-    if rows:
-        click.echo()
-        emit_table(header, rows)
+    for header, rows in (effect_rows(run, gains), retrieval_rows(run, found)):
+        if rows:
+            click.echo()
+            emit_table(header, rows)
 
 
 @click.command()
@@ -95,6 +95,8 @@ def show(run_folder: str, question_id: str, as_json: bool) -> None:
             question["options"], record["log_likelihoods"] or [], strict=False
         ):
             click.echo(f"  {value:10.3f}  {option}")
+        if record.get("reply") is not None:
+            click.echo(f"reply: {record['reply']}")
         if record["error"]:
             click.echo(f"  error: {record['error']}")
 

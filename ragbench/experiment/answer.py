@@ -14,8 +14,8 @@ from typing import Any
 from ragbench.errors import BackendError, DataError, UsageError
 from ragbench.experiment.folder import RunFolder
 from ragbench.experiment.grid import Grid, TaskPart
-from ragbench.experiment.prompts import messages
-from ragbench.experiment.retrieve import Packed
+from ragbench.experiment.packing import Packed
+from ragbench.experiment.prompts import continuations, messages
 from ragbench.files import (
     JsonlAppender,
     drop_torn_line,
@@ -54,7 +54,7 @@ def cells(grid: Grid) -> Iterator[Cell]:
     """Yield the grid's cells, model by model, so that one model is loaded at a time."""
     for spec in grid.config.models:
         for task in grid.tasks:
-            for arm in grid.config.arms:
+            for arm in grid.arms_of(task):
                 yield Cell(spec.name, task, arm.name)
 
 
@@ -62,18 +62,22 @@ def jobs(grid: Grid, cell: Cell, packed: Packed) -> Iterator[Job]:
     """Yield a cell's questions with their rendered prompts and record keys."""
     model = grid.models[cell.model_name]
     model_digest = model.digest()
-    delivered = packed[cell.task.spec.name, cell.arm]
-    for question in cell.task.questions:
+    task = cell.task
+    delivered = packed[task.spec.name, cell.arm]
+    decoding = None
+    if task.scoring == "generate":
+        decoding = {"greedy": True, "reply_limit": task.reply_limit}
+    for question in task.questions:
         passages = delivered[question.id].passages
-        prompt = model.render(messages(cell.task.info, question, passages))
+        prompt = model.render(messages(task.info, question, passages, task.scoring))
         key = sha256_json(
             {
-                "task": cell.task.spec.task,
+                "task": task.spec.task,
                 "question": question_digest(question),
                 "model": model_digest,
                 "prompt": prompt,
-                "scoring": grid.config.scoring,
-                "decoding": None,
+                "scoring": task.scoring,
+                "decoding": decoding,
                 "seed": grid.config.seed,
             }
         )
@@ -94,8 +98,7 @@ def check_lengths(grid: Grid, packed: Packed) -> None:
         model = grid.models[cell.model_name]
         worst: tuple[int, Job] | None = None
         for job in jobs(grid, cell, packed):
-            reserve = max(model.count_tokens(model.continuation(o)) for o in job.question.options)
-            size = model.count_tokens(job.prompt) + reserve
+            size = model.count_tokens(job.prompt) + reserve(model, cell.task, job.question)
             if size > model.context_tokens and (worst is None or size > worst[0]):
                 worst = (size, job)
         if worst is not None:
@@ -106,6 +109,14 @@ def check_lengths(grid: Grid, packed: Packed) -> None:
                 f"{worst[1].question.id}",
                 fix="lower packing.budget_tokens or the arm's k, or leave the model out",
             )
+
+
+def reserve(model: Model, task: TaskPart, question: Question) -> int:
+    """Return how many tokens a reply may take."""
+    if task.scoring == "generate":
+        return task.reply_limit
+    replies = continuations(question, task.scoring)
+    return max(model.count_tokens(model.continuation(reply)) for reply in replies)
 
 
 def answer_all(grid: Grid, folder: RunFolder, packed: Packed) -> int:
@@ -180,7 +191,7 @@ def _answer_cell(
             if digest not in stored:
                 prompts.append({"digest": digest, "text": job.prompt})
                 stored.add(digest)
-            facts = _ask(model, job)
+            facts = _ask(model, cell.task, job)
             records.append(
                 {
                     "key": job.key,
@@ -188,7 +199,7 @@ def _answer_cell(
                     "task": cell.task.spec.name,
                     "arm": cell.arm,
                     "seed": grid.config.seed,
-                    "scoring": grid.config.scoring,
+                    "scoring": cell.task.scoring,
                     "question_id": job.question.id,
                     "passages": job.passages,
                     "prompt": digest,
@@ -208,23 +219,35 @@ def _answer_cell(
     return errors
 
 
-def _ask(model: Model, job: Job) -> dict[str, Any]:
+NOTHING: dict[str, Any] = {
+    "log_likelihoods": None,
+    "option_tokens": None,
+    "reply": None,
+    "reply_tokens": None,
+    "prompt_tokens": None,
+    "elapsed_s": None,
+    "error": None,
+}
+
+
+def _ask(model: Model, task: TaskPart, job: Job) -> dict[str, Any]:
     try:
-        found = model.score_options(job.prompt, job.question.options)
+        if task.scoring == "generate":
+            reply = model.generate(job.prompt, limit=task.reply_limit)
+            return NOTHING | {
+                "reply": reply.text,
+                "reply_tokens": reply.tokens,
+                "prompt_tokens": reply.prompt_tokens,
+                "elapsed_s": round(reply.elapsed_s, 4),
+                "finish": reply.finish,
+            }
+        found = model.score_options(job.prompt, continuations(job.question, task.scoring))
     except BackendError as error:
-        return {
-            "log_likelihoods": None,
-            "option_tokens": None,
-            "prompt_tokens": None,
-            "elapsed_s": None,
-            "finish": "error",
-            "error": error.what,
-        }
-    return {
+        return NOTHING | {"finish": "error", "error": error.what}
+    return NOTHING | {
         "log_likelihoods": list(found.log_likelihoods),
         "option_tokens": list(found.option_tokens),
         "prompt_tokens": found.prompt_tokens,
         "elapsed_s": round(found.elapsed_s, 4),
         "finish": "scored",
-        "error": None,
     }

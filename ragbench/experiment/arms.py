@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
-
-import numpy as np
 
 from ragbench.corpora.store import Corpus
 from ragbench.errors import DataError
-from ragbench.experiment.config import ArmSpec
 from ragbench.experiment.prompts import passage_entry
+from ragbench.experiment.spec import ArmSpec
 from ragbench.records import Passage, Question
 from ragbench.registry import Entry, Registry
-
-LENGTH_TOLERANCE = 0.10
-MAX_DRAWS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +23,16 @@ class Delivery:
         tokens: Their length by the reference tokenizer.
         requested: How many were asked for.
         shortfall_tokens: By how much a control fell short of the arm that it imitates.
+        left_out: How many were there to be delivered, but did not fit the budget.
+        gold: How many of the passages are gold.
     """
 
     passages: tuple[Passage, ...] = ()
     tokens: int = 0
     requested: int = 0
     shortfall_tokens: int = 0
+    left_out: int = 0
+    gold: int = 0
 
 
 @dataclass(frozen=True)
@@ -44,8 +42,10 @@ class Context:
     Attributes:
         task: The task's name.
         corpus: Behind the arm; None for closed-book.
-        ranked: Passage ids by question id, best first, of the arm's retriever.
+        ranked: Passage ids by question id, best first, of the arm's source.
+        gold: Rows of the gold passages in text order, by question id.
         like: Deliveries by question id of the arm that is imitated.
+        like_spec: The arm that is imitated.
         count_tokens: The reference tokenizer.
         budget_tokens: The most that may be delivered.
         seed: The run's.
@@ -54,7 +54,9 @@ class Context:
     task: str
     corpus: Corpus | None
     ranked: Mapping[str, list[str]]
+    gold: Mapping[str, tuple[int, ...]]
     like: Mapping[str, Delivery]
+    like_spec: ArmSpec | None
     count_tokens: Callable[[str], int]
     budget_tokens: int
     seed: int
@@ -81,86 +83,84 @@ class ClosedBook:
 
 
 class Retrieved:
-    """The first k hits of a retriever, best first."""
+    """The first k of a ranking: a retriever's, a fusion's or a run file's."""
 
     def __init__(self, spec: ArmSpec) -> None:
         self.spec = spec
 
     def deliver(self, question: Question, context: Context) -> Delivery:
-        """Return the whole passages, in rank order, that the budget holds."""
-        k = self.spec.k or 0
+        """Return the whole passages, in the arm's order, that the budget holds."""
+        k = self.spec.asked
         ids = context.ranked.get(question.id, [])[:k]
-        passages, tokens = pack((_fetch(context.corpus, i) for i in ids), context)
-        return Delivery(passages, tokens, k)
-
-
-class RandomLike:
-    """Placebo: passages drawn from the same corpus, none of them gold, as long as another arm's.
-
-    Whole passages are drawn until their tokens are within 10 % of what the imitated arm
-    delivered; one that would overshoot is passed over. What is lacking after 500 draws is
-    recorded as the shortfall.
-    """
-
-    def __init__(self, spec: ArmSpec) -> None:
-        self.spec = spec
-
-    def deliver(self, question: Question, context: Context) -> Delivery:
-        """Draw the passages, by the run's seed, the task, the arm and the question."""
-        target = context.like[question.id]
-        corpus = context.corpus
-        if corpus is None or target.tokens == 0:
-            return Delivery(requested=target.requested)
-        draw = np.random.default_rng(_seed(context.seed, context.task, self.spec.name, question.id))
-        used = {row for doc in question.gold_doc_ids for row in corpus.rows_of_doc(doc)}
-        chosen: list[Passage] = []
-        tokens = 0
-        for _ in range(MAX_DRAWS):
-            if tokens >= target.tokens * (1 - LENGTH_TOLERANCE) or len(used) >= len(corpus):
-                break
-            row = int(draw.integers(len(corpus)))
-            if row in used:
-                continue
-            used.add(row)
-            passage = corpus[row]
-            size = context.count_tokens(passage_entry(len(chosen) + 1, passage))
-            if tokens + size <= min(target.tokens * (1 + LENGTH_TOLERANCE), context.budget_tokens):
-                chosen.append(passage)
-                tokens += size
-        shortfall = (
-            0 if tokens >= target.tokens * (1 - LENGTH_TOLERANCE) else target.tokens - tokens
-        )
-        return Delivery(tuple(chosen), tokens, target.requested, shortfall)
+        found = pack((fetch(context.corpus, i) for i in ids), context, order=self.spec.order)
+        return replace(found, requested=k)
 
 
 arms: Registry[type[Arm]] = Registry(
     "arms",
     {
         "closed-book": Entry("ragbench.experiment.arms:ClosedBook", "no passages"),
-        "retriever": Entry("ragbench.experiment.arms:Retrieved", "the first k of a retriever"),
+        "retriever": Entry(
+            "ragbench.experiment.arms:Retrieved",
+            "the first k of a retriever, of several fused, or of a TREC run file",
+        ),
         "random": Entry(
-            "ragbench.experiment.arms:RandomLike",
+            "ragbench.experiment.controls:RandomLike",
             "placebo: drawn passages, none of them gold, as long as another arm's",
+        ),
+        "oracle": Entry(
+            "ragbench.experiment.controls:Oracle", "the gold passages, where the task knows them"
+        ),
+        "oracle-removed": Entry(
+            "ragbench.experiment.controls:OracleRemoved",
+            "another arm's ranking with the gold taken out and refilled",
+        ),
+        "shuffled": Entry(
+            "ragbench.experiment.controls:Shuffled", "another arm's passages in a drawn order"
         ),
     },
     source=__file__,
 )
 
 
-def pack(passages: Iterable[Passage], context: Context) -> tuple[tuple[Passage, ...], int]:
-    """Return the passages that fit the budget whole, up to the first that does not."""
+def pack(passages: Iterable[Passage], context: Context, *, order: str = "best-first") -> Delivery:
+    """Return the passages that fit the budget whole, up to the first that does not.
+
+    Args:
+        passages: Best first.
+        context: Counts tokens and knows the budget.
+        order: ``best-last`` turns what was chosen around.
+
+    Returns:
+        What is delivered, and how many were left out.
+    """
     chosen: list[Passage] = []
-    total = 0
+    total = left_out = 0
     for passage in passages:
         size = context.count_tokens(passage_entry(len(chosen) + 1, passage))
-        if total + size > context.budget_tokens:
-            break
+        if left_out or total + size > context.budget_tokens:
+            left_out += 1
+            continue
         chosen.append(passage)
         total += size
-    return tuple(chosen), total
+    if order == "best-last":
+        chosen.reverse()
+    return Delivery(tuple(chosen), total, left_out=left_out)
 
 
-def _fetch(corpus: Corpus | None, identifier: str) -> Passage:
+def fetch(corpus: Corpus | None, identifier: str) -> Passage:
+    """Return a passage of a ranking by its id.
+
+    Args:
+        corpus: What was ranked.
+        identifier: The passage.
+
+    Returns:
+        The passage.
+
+    Raises:
+        DataError: The corpus does not hold it.
+    """
     row = None if corpus is None else corpus.find(identifier)
     if corpus is None or row is None:
         raise DataError(
@@ -168,8 +168,3 @@ def _fetch(corpus: Corpus | None, identifier: str) -> Passage:
             where=corpus.name if corpus else "",
         )
     return corpus[row]
-
-
-def _seed(*parts: object) -> int:
-    text = "\x1f".join(str(part) for part in parts)
-    return int.from_bytes(hashlib.sha256(text.encode("utf-8")).digest()[:8], "big")

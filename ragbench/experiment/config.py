@@ -6,119 +6,26 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from ragbench import home
 from ragbench.errors import UsageError, near
+from ragbench.experiment.spec import (
+    AnalysisSpec,
+    ArmSpec,
+    IndexSpec,
+    PackingSpec,
+    Part,
+    TaskSpec,
+)
 from ragbench.models.model import ModelSpec
+from ragbench.records import Scoring
 from ragbench.yamlfile import Document, Keys, check, load, parse_value
 
 ENVIRONMENT = "RAGBENCH_SET_"
-TASK_CORPUS = "task"
-CLOSED_BOOK = "closed-book"
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class IndexSpec(_Part):
-    """One entry of ``indexes``: a recipe over a corpus; ``task`` is each task's own corpus."""
-
-    recipe: str
-    corpus: str = TASK_CORPUS
-
-
-class TaskSpec(_Part):
-    """One entry of ``tasks``; ``task`` names the registered task where ``name`` is a label."""
-
-    name: str
-    task: str = ""
-    limit: int | None = Field(None, gt=0)
-    options: dict[str, Any] = {}
-
-    _name = field_validator("name")(home.legal_name)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _short(cls, value: Any) -> Any:
-        return {"name": value} if isinstance(value, str) else value
-
-    @model_validator(mode="after")
-    def _kind(self) -> TaskSpec:
-        return self if self.task else self.model_copy(update={"task": self.name})
-
-
-class ArmSpec(_Part):
-    """One entry of ``arms``.
-
-    Attributes:
-        name: The arm's name in every table; by default ``RETRIEVER-K`` or ``CONTROL-LIKE``.
-        retriever: A key of ``indexes``, with ``k``.
-        k: How many passages are asked for.
-        control: ``random``, with ``like``.
-        like: The arm whose delivered length a control imitates.
-    """
-
-    name: str = ""
-    retriever: str | None = None
-    k: int | None = Field(None, gt=0, le=1000)
-    control: Literal["random"] | None = None
-    like: str | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _short(cls, value: Any) -> Any:
-        return {"name": value} if isinstance(value, str) else value
-
-    @model_validator(mode="after")
-    def _named(self) -> ArmSpec:
-        if self.name:
-            home.legal_name(self.name)
-            return self
-        parts = (self.control, self.like) if self.control else (self.retriever, self.k)
-        return self.model_copy(update={"name": f"{parts[0]}-{parts[1]}"})
-
-    @model_validator(mode="after")
-    def _shape(self) -> ArmSpec:
-        if self.name == CLOSED_BOOK and self.kind != CLOSED_BOOK:
-            raise ValueError("the name closed-book is for the arm without passages")
-        if self.control is not None:
-            if self.like is None or self.retriever is not None or self.k is not None:
-                raise ValueError("a control takes `like: ARM`, and neither `retriever` nor `k`")
-        elif self.retriever is not None:
-            if self.k is None or self.like is not None:
-                raise ValueError("an arm with a `retriever` takes `k`, and no `like`")
-        elif self.name != CLOSED_BOOK or self.k is not None or self.like is not None:
-            raise ValueError("an arm is `closed-book`, or has a `retriever`, or has a `control`")
-        return self
-
-    @property
-    def kind(self) -> str:
-        """The registered arm that carries this entry out."""
-        return self.control or ("retriever" if self.retriever else CLOSED_BOOK)
-
-
-class PackingSpec(_Part):
-    """How passages get into prompts.
-
-    Attributes:
-        budget_tokens: The most tokens of passages in any prompt.
-        tokenizer: The model whose tokenizer counts them; the first general model by default.
-    """
-
-    budget_tokens: int = Field(2048, gt=0)
-    tokenizer: str | None = None
-
-
-class AnalysisSpec(_Part):
-    """How results are analysed."""
-
-    alpha: float = Field(0.05, gt=0, lt=1)
-    resamples: int = Field(10_000, ge=100)
-
-
-class Config(_Part):
+class Config(Part):
     """One experiment.
 
     Attributes:
@@ -130,7 +37,8 @@ class Config(_Part):
         models: Who answers.
         tasks: What is asked.
         arms: What a question is given.
-        scoring: How replies are taken; ``options`` scores each option's text.
+        scoring: How answers are taken; each task's own way by default.
+        reply_limit: The most tokens of a generated reply, a reasoning trace included.
         mode: How they are scored.
         packing: How passages get into prompts.
         analysis: How results are analysed.
@@ -140,26 +48,34 @@ class Config(_Part):
     description: str = ""
     seed: int = Field(17, ge=0, lt=2**63)
     corpora: tuple[str, ...] = ()
-    indexes: dict[str, IndexSpec] = {}
+    indexes: dict[str, IndexSpec] = Field(default_factory=dict)
     models: tuple[ModelSpec, ...] = Field(min_length=1)
     tasks: tuple[TaskSpec, ...] = Field(min_length=1)
     arms: tuple[ArmSpec, ...] = Field(min_length=1)
-    scoring: Literal["options"] = "options"
+    scoring: Scoring | None = None
+    reply_limit: int = Field(512, gt=0)
     mode: Literal["correct"] = "correct"
     packing: PackingSpec = PackingSpec()
     analysis: AnalysisSpec = AnalysisSpec()
 
     _name = field_validator("name")(home.legal_name)
 
+    @model_validator(mode="after")
+    def _whole(self) -> Config:
+        """Give every k its arm, and adapters the weights of their base."""
+        named = {model.name: model for model in self.models}
+        models = tuple(
+            model.with_weights_of(named[model.base]) if model.base in named else model
+            for model in self.models
+        )
+        arms = tuple(arm for entry in self.arms for arm in entry.each())
+        return self.model_copy(update={"models": models, "arms": arms})
+
     def reference_model(self) -> ModelSpec:
         """Return the model whose tokenizer counts passages."""
         if self.packing.tokenizer:
             return next(m for m in self.models if m.name == self.packing.tokenizer)
         return next((m for m in self.models if m.kind == "general"), self.models[0])
-
-    def corpus_of(self, index: IndexSpec, default_corpus: str) -> str:
-        """Return the corpus that an index entry means for a task."""
-        return default_corpus if index.corpus == TASK_CORPUS else index.corpus
 
 
 def load_config(reference: str, overrides: Sequence[str] = ()) -> tuple[Config, Document]:
@@ -242,29 +158,56 @@ def _check_references(config: Config, document: Document) -> None:
         names = [member.name for member in getattr(config, field)]
         for index, name in enumerate(names):
             if name in names[:index]:
-                raise UsageError(
-                    f"two {field} have the name {name!r}", where=document.where((field, index))
-                )
+                line = document.where((field, index) if field != "arms" else (field,))
+                raise UsageError(f"two {field} have the name {name!r}", where=line)
     models = [model.name for model in config.models]
     for index, model in enumerate(config.models):
         if model.base is not None:
             _must_be_among(model.base, models, "model", document, ("models", index, "base"))
+            if not model.reference:
+                raise UsageError(
+                    f"neither {model.name!r} nor its base says where the weights are",
+                    where=document.where(("models", index)),
+                    fix="give the base a `path` or `model`",
+                )
     if config.packing.tokenizer is not None:
         _must_be_among(
             config.packing.tokenizer, models, "model", document, ("packing", "tokenizer")
         )
     for name in config.indexes:
         home.check_name(name, what="an index")
-    for index, arm in enumerate(config.arms):
+    _check_arms(config, document)
+
+
+def _check_arms(config: Config, document: Document) -> None:
+    tasks = [task.name for task in config.tasks]
+    entries = [(i, size) for i, entry in enumerate(_entries(document)) for size in range(entry)]
+    others = [arm.name for arm in config.arms if arm.kind == "retriever"]
+    for (index, _), arm in zip(entries, config.arms, strict=True):
         if arm.retriever is not None:
-            _must_be_among(
-                arm.retriever, config.indexes, "index", document, ("arms", index, "retriever")
+            keys: Keys = ("arms", index, "retriever")
+            _must_be_among(arm.retriever, config.indexes, "index", document, keys)
+        for place, part in enumerate(arm.fuse):
+            _must_be_among(part, config.indexes, "index", document, ("arms", index, "fuse", place))
+        if len({config.indexes[part].corpus for part in arm.fuse}) > 1:
+            raise UsageError(
+                "the fused retrievers search different corpora",
+                where=document.where(("arms", index, "fuse")),
+                fix="fuse indexes over one corpus",
             )
         if arm.like is not None:
-            others = [a.name for a in config.arms if a.retriever is not None]
-            _must_be_among(
-                arm.like, others, "arm with a retriever", document, ("arms", index, "like")
-            )
+            keys = ("arms", index, "like")
+            _must_be_among(arm.like, others, "arm with a retriever", document, keys)
+        for place, task in enumerate(arm.tasks):
+            _must_be_among(task, tasks, "task", document, ("arms", index, "tasks", place))
+
+
+def _entries(document: Document) -> list[int]:
+    """Return how many arms each entry of the file stands for."""
+    sizes = [
+        entry.get("k") if isinstance(entry, dict) else None for entry in document.value["arms"]
+    ]
+    return [len(k) if isinstance(k, list) else 1 for k in sizes]
 
 
 def _must_be_among(

@@ -13,7 +13,7 @@ from ragbench.files import JsonlAppender, read_json, read_jsonl, write_json
 from ragbench.provenance import git_state, machine, now, versions
 from ragbench.records import Question
 
-FORMAT = 1
+FORMAT = 2
 RECORD_FIELDS = {"key", "question_id", "prompt", "log_likelihoods", "error"}
 RUN = "run.json"
 # What may change between sessions without changing a record.
@@ -195,6 +195,8 @@ def _is_longer(key: str, old: object, new: object) -> bool:
     """Say whether a change only adds questions to a task; its records' keys prove the rest."""
     if key.startswith("config.tasks.") and key.endswith(".limit"):
         return old is not None and (new is None or int(str(new)) > int(str(old)))
+    if key.startswith("tasks.") and key.endswith(".arms"):
+        return isinstance(old, list) and isinstance(new, list) and set(old) <= set(new)
     return key.startswith("tasks.") and key.endswith((".digest", ".n"))
 
 

@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
+from ragbench import home
 from ragbench.corpora.build import build_corpus
 from ragbench.corpora.card import load_card
 from ragbench.corpora.store import is_built as corpus_is_built
-from ragbench.errors import DataError
-from ragbench.experiment.config import ArmSpec, Config, IndexSpec, TaskSpec
+from ragbench.errors import DataError, UsageError
+from ragbench.experiment.config import Config
+from ragbench.experiment.spec import TASK_CORPUS, ArmSpec, TaskSpec
 from ragbench.files import sha256_json
 from ragbench.indexes import build as indexes
 from ragbench.models import models
 from ragbench.models.model import Model
-from ragbench.records import Question
+from ragbench.records import Question, Scoring
 from ragbench.tasks import tasks
 from ragbench.tasks.task import TaskInfo, question_digest
 from ragbench.yamlfile import Document, check
 
+DEPTH, K0 = ArmSpec.model_fields["depth"].default, ArmSpec.model_fields["k0"].default
+
 
 @dataclass(frozen=True)
 class TaskPart:
-    """A task of the config with its questions."""
+    """A task of the config with its questions, and how its answers are taken."""
 
     spec: TaskSpec
     info: TaskInfo
     questions: list[Question]
+    scoring: Scoring
+    reply_limit: int
 
     @cached_property
     def digest(self) -> str:
@@ -47,6 +53,27 @@ class IndexPart:
     def name(self) -> str:
         """The built index's name."""
         return f"{self.recipe}-{self.corpus}"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where an arm's ranking comes from: one index, several fused, or a run file.
+
+    Attributes:
+        key: Its name in file names and tables.
+        corpus: What it ranks the passages of.
+        parts: The indexes.
+        run_file: The TREC run.
+        depth: How many hits of each part are fused.
+        k0: The constant of the fusion.
+    """
+
+    key: str
+    corpus: str
+    parts: tuple[IndexPart, ...] = ()
+    run_file: Path | None = None
+    depth: int = 0
+    k0: int = 0
 
 
 class Grid:
@@ -78,7 +105,15 @@ class Grid:
                     f"the task {spec.name!r} has no question, or two of one id",
                     where=self.document.where(("tasks", index)),
                 )
-            parts.append(TaskPart(spec, task.info, questions))
+            parts.append(
+                TaskPart(
+                    spec,
+                    task.info,
+                    questions,
+                    spec.scoring or self.config.scoring or task.info.scoring,
+                    spec.reply_limit or self.config.reply_limit,
+                )
+            )
         return parts
 
     def _lines(self, prefix: tuple[str | int, ...]) -> dict[tuple[str | int, ...], int]:
@@ -96,36 +131,83 @@ class Grid:
         """The model whose tokenizer counts passages."""
         return self.models[self.config.reference_model().name]
 
-    def index_of(self, arm: ArmSpec, task: TaskPart) -> IndexPart | None:
-        """Return the index behind an arm: its own, or that of the arm that it imitates."""
-        if arm.like is not None:
-            arm = next(other for other in self.config.arms if other.name == arm.like)
-        if arm.retriever is None:
-            return None
-        spec: IndexSpec = self.config.indexes[arm.retriever]
-        corpus = self.config.corpus_of(spec, task.info.default_corpus)
-        return IndexPart(arm.retriever, spec.recipe, corpus)
+    def arms_of(self, task: TaskPart) -> list[ArmSpec]:
+        """Return the arms that a task has, in the config's order."""
+        named = {arm.name: arm for arm in self.config.arms}
 
-    def retrievals(self) -> Iterator[tuple[TaskPart, IndexPart, int]]:
-        """Yield each task and index to be searched, with the largest k that any arm asks."""
-        for task in self.tasks:
-            deepest: dict[IndexPart, int] = {}
-            for arm in self.config.arms:
-                index = self.index_of(arm, task)
-                if index is not None and arm.k is not None:
-                    deepest[index] = max(deepest.get(index, 0), arm.k)
-            for index, k in deepest.items():
-                yield task, index, k
+        def applies(arm: ArmSpec) -> bool:
+            if arm.tasks and task.spec.name not in arm.tasks:
+                return False
+            return arm.like is None or applies(named[arm.like])
+
+        return [arm for arm in self.config.arms if applies(arm)]
+
+    def imitated(self, arm: ArmSpec) -> ArmSpec:
+        """Return the arm that a control imitates; any other arm is itself."""
+        if arm.like is None:
+            return arm
+        return next(other for other in self.config.arms if other.name == arm.like)
+
+    def source_of(self, arm: ArmSpec, task: TaskPart) -> Source | None:
+        """Return where an arm's ranking comes from; None for closed-book."""
+        arm = self.imitated(arm)
+        if arm.run_file is not None:
+            corpus = self._corpus(arm.corpus or TASK_CORPUS, task, f"arm {arm.name}")
+            return Source(arm.name, corpus, run_file=home.home() / home.expand(arm.run_file))
+        if arm.retriever is None and not arm.fuse:
+            return None
+        parts = tuple(self._index(key, task) for key in arm.fuse or (arm.retriever or "",))
+        if not arm.fuse:
+            return Source(parts[0].key, parts[0].corpus, parts)
+        changed = (arm.depth, arm.k0) != (DEPTH, K0)
+        key = "+".join(arm.fuse) + (f"~{arm.depth}~{arm.k0}" if changed else "")
+        return Source(key, parts[0].corpus, parts, depth=arm.depth, k0=arm.k0)
+
+    def _index(self, key: str, task: TaskPart) -> IndexPart:
+        spec = self.config.indexes[key]
+        return IndexPart(key, spec.recipe, self._corpus(spec.corpus, task, f"indexes: {key}"))
+
+    def _corpus(self, name: str, task: TaskPart, where: str) -> str:
+        if name != TASK_CORPUS:
+            return name
+        if not task.info.default_corpus:
+            raise UsageError(
+                f"the task {task.spec.name!r} has no corpus of its own",
+                where=where,
+                fix="write `corpus: NAME` there, or set the task's option corpus",
+            )
+        return task.info.default_corpus
+
+    def sources(self, task: TaskPart) -> dict[Source, int]:
+        """Return every source of a task's arms, with how deep it must rank."""
+        most_gold = max(len(question.gold_doc_ids) for question in task.questions)
+        deepest: dict[Source, int] = {}
+        for arm in self.arms_of(task):
+            source = self.source_of(arm, task)
+            if source is None:
+                continue
+            # Where gold is taken out, the ranking must go as much deeper.
+            extra = most_gold if arm.control == "oracle-removed" else 0
+            asked = self.imitated(arm).asked + extra
+            deepest[source] = max(deepest.get(source, 0), asked)
+        return deepest
+
+    def searches(self, task: TaskPart) -> dict[IndexPart, int]:
+        """Return every index to be searched for a task, with the largest k that is needed."""
+        deepest: dict[IndexPart, int] = {}
+        for source, k in self.sources(task).items():
+            for part in source.parts:
+                deepest[part] = max(deepest.get(part, 0), k, source.depth)
+        return deepest
 
     def index_parts(self) -> list[IndexPart]:
         """Return the indexes that the run searches, each once."""
-        return list(dict.fromkeys(index for _, index, _ in self.retrievals()))
+        return list(dict.fromkeys(part for task in self.tasks for part in self.searches(task)))
 
     def corpora(self) -> list[str]:
-        """Return the corpora that the config names and those behind its indexes, each once."""
-        return list(
-            dict.fromkeys([*self.config.corpora, *(part.corpus for part in self.index_parts())])
-        )
+        """Return the corpora that the config names and those behind its arms, each once."""
+        behind = [source.corpus for task in self.tasks for source in self.sources(task)]
+        return list(dict.fromkeys([*self.config.corpora, *behind]))
 
     def missing(self) -> list[str]:
         """Return the commands that would build what is not built; checks recipes and cards."""

@@ -6,9 +6,11 @@ import time
 from dataclasses import dataclass, field
 
 from ragbench.errors import UsageError
-from ragbench.experiment.arms import Context
+from ragbench.experiment.answer import reserve
+from ragbench.experiment.arms import Context, pack
 from ragbench.experiment.grid import Grid, TaskPart
 from ragbench.experiment.prompts import messages
+from ragbench.experiment.spec import ArmSpec
 from ragbench.indexes import build as indexes
 from ragbench.models.model import Model
 from ragbench.records import Passage, Question
@@ -70,7 +72,7 @@ def make_plan(grid: Grid) -> Plan:
         for task in grid.tasks:
             longest = _longest_closed_book(model, task)
             mean = _mean_closed_book(model, task)
-            for arm in grid.config.arms:
+            for arm in grid.arms_of(task):
                 passages = 0 if arm.kind == "closed-book" else grid.config.packing.budget_tokens
                 _check_fit(spec.name, model, task, arm.name, longest, passages)
                 plan.cells.append((spec.name, task.spec.name, arm.name, len(task.questions)))
@@ -85,16 +87,14 @@ def make_plan(grid: Grid) -> Plan:
 
 
 def _prompt(model: Model, task: TaskPart, question: Question, passages: list[Passage]) -> str:
-    return model.render(messages(task.info, question, passages))
+    return model.render(messages(task.info, question, passages, task.scoring))
 
 
 def _longest_closed_book(model: Model, task: TaskPart) -> tuple[int, str]:
     """Return the most tokens of a prompt without passages and its longest reply."""
-    worst = max(
-        task.questions, key=lambda q: len(q.text) + max(len(option) for option in q.options)
-    )
-    reply = max(model.count_tokens(model.continuation(option)) for option in worst.options)
-    return model.count_tokens(_prompt(model, task, worst, [])) + reply, worst.id
+    worst = max(task.questions, key=lambda q: len(q.text) + sum(len(o) for o in q.options))
+    size = model.count_tokens(_prompt(model, task, worst, [])) + reserve(model, task, worst)
+    return size, worst.id
 
 
 def _mean_closed_book(model: Model, task: TaskPart) -> int:
@@ -120,18 +120,10 @@ def _samples(grid: Grid, model_name: str, task: TaskPart) -> list[Sample]:
     model = grid.models[model_name]
     samples: list[Sample] = []
     chosen = task.questions[:: max(1, len(task.questions) // SAMPLES)][:SAMPLES]
-    for arm in grid.config.arms:
-        part = grid.index_of(arm, task)
-        given: dict[str, list[Passage]] = {q.id: [] for q in chosen}
-        note = ""
-        if arm.control is not None:
-            note = f"as long as {arm.like}; drawn when the run packs"
-        elif part is not None and not indexes.is_built(part.name):
-            note = f"without its passages, for {part.name} is not built yet"
-        elif part is not None and arm.k is not None:
-            given = _retrieved(grid, part.name, chosen, arm.k)
+    for arm in grid.arms_of(task):
+        given, note = _given(grid, arm, task, chosen)
         for question in chosen:
-            prompt = _prompt(model, task, question, given[question.id])
+            prompt = _prompt(model, task, question, given.get(question.id, []))
             size = model.count_tokens(prompt)
             samples.append(
                 Sample(model_name, task.spec.name, arm.name, question.id, prompt, size, note)
@@ -139,25 +131,43 @@ def _samples(grid: Grid, model_name: str, task: TaskPart) -> list[Sample]:
     return samples
 
 
-def _retrieved(
-    grid: Grid, index_name: str, questions: list[Question], k: int
-) -> dict[str, list[Passage]]:
-    from ragbench.experiment.arms import pack
+def _given(
+    grid: Grid, arm: ArmSpec, task: TaskPart, questions: list[Question]
+) -> tuple[dict[str, list[Passage]], str]:
+    """Return the passages of some questions, or a note why they are not shown yet."""
+    source = grid.source_of(arm, task)
+    if source is None:
+        return {}, ""
+    if arm.control is not None:
+        return {}, f"a control of {arm.like}; its passages are chosen when the run packs"
+    if len(source.parts) != 1:
+        return {}, "its passages are ranked when the run retrieves"
+    name = source.parts[0].name
+    if not indexes.is_built(name):
+        return {}, f"without its passages, for {name} is not built yet"
+    return _retrieved(grid, name, questions, arm), ""
 
+
+def _retrieved(
+    grid: Grid, index_name: str, questions: list[Question], arm: ArmSpec
+) -> dict[str, list[Passage]]:
     index = indexes.open_index(index_name)
     context = Context(
         task="",
         corpus=index.corpus,
         ranked={},
+        gold={},
         like={},
+        like_spec=None,
         count_tokens=grid.reference_model.count_tokens,
         budget_tokens=grid.config.packing.budget_tokens,
         seed=grid.config.seed,
     )
-    hits = index.search([question.query for question in questions], k)
+    hits = index.search([question.query for question in questions], arm.asked)
+    passages = ((index.corpus[hit.row] for hit in found) for found in hits)
     return {
-        question.id: list(pack((index.corpus[hit.row] for hit in found), context)[0])
-        for question, found in zip(questions, hits, strict=True)
+        question.id: list(pack(found, context, order=arm.order).passages)
+        for question, found in zip(questions, passages, strict=True)
     }
 
 

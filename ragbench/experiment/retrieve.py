@@ -1,28 +1,34 @@
-"""Stage 1: one retrieval a retriever and task, saved as a TREC run; then one packing an arm."""
+"""Stage 1: one ranking a source and task, saved as a TREC run, with its quality.
+
+An index is searched once a task, at the largest k that any arm needs; fusions are made of the
+saved runs; a run file is checked and copied.
+"""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from typing import Any
 
 from ragbench.corpora.store import Corpus, open_corpus
 from ragbench.errors import DataError
-from ragbench.experiment.arms import Context, Delivery, arms
-from ragbench.experiment.config import ArmSpec
 from ragbench.experiment.folder import RunFolder, question_to_json
-from ragbench.experiment.grid import Grid, IndexPart, TaskPart
-from ragbench.files import read_json, sha256_json, write_json, write_jsonl
+from ragbench.experiment.gold import Gold, find_gold
+from ragbench.experiment.grid import Grid, IndexPart, Source, TaskPart
+from ragbench.files import atomic_file, read_json, sha256_file, sha256_json, write_json, write_jsonl
 from ragbench.indexes.build import Manifest, open_index
-from ragbench.indexes.runfile import read_run, write_run
+from ragbench.indexes.fusion import rrf
+from ragbench.indexes.runfile import check_run_ids, read_run, write_run
 from ragbench.metrics.retrieval import per_query
-from ragbench.progress import stage
-from ragbench.records import Hit, Passage, Query, Question
+from ragbench.progress import say, stage
+from ragbench.records import Hit, Query
 
 BATCH_QUERIES = 1024
+Ranked = dict[str, list[str]]
 
 
 def retrieve_all(grid: Grid, folder: RunFolder, manifests: Mapping[str, Manifest]) -> None:
-    """Search every index for every task that needs it; what is saved already is kept.
+    """Rank passages for every task by every source; what is saved already is kept.
 
     Args:
         grid: The experiment.
@@ -31,33 +37,65 @@ def retrieve_all(grid: Grid, folder: RunFolder, manifests: Mapping[str, Manifest
     """
     for task in grid.tasks:
         write_jsonl(folder.questions(task.spec.name), [question_to_json(q) for q in task.questions])
-    for task, index, k in grid.retrievals():
-        asked = {
-            "index": manifests[index.name].digest,
-            "queries": sha256_json([[q.id, q.query] for q in task.questions]),
-            "gold": sha256_json([list(q.gold_doc_ids) for q in task.questions]),
-            "k": k,
-            "measures": measures(grid, task, index, k),
-        }
-        about = folder.retrieval(task.spec.name, index.key, "json")
-        if about.is_file():
-            was = read_json(about, what="the note of a retrieval")
-            if all(was.get(key) == value for key, value in asked.items()):
-                continue
-        _retrieve(task, index, k, asked, folder)
+        for part, k in grid.searches(task).items():
+            _search(task, part, k, manifests[part.name], folder)
+        sources = list(grid.sources(task))
+        for source in sources:
+            if len(source.parts) > 1:
+                _fuse(task, source, folder)
+            elif source.run_file is not None:
+                _take(task, source, folder)
+        parts = [Source(p.key, p.corpus, (p,)) for source in sources for p in source.parts]
+        for source in dict.fromkeys([*sources, *parts]):
+            _judge(grid, task, source, folder)
 
 
-def measures(grid: Grid, task: TaskPart, index: IndexPart, k: int) -> list[str]:
-    """Return the retrieval measures: recall at every k that an arm asks, and at the deepest."""
-    asked = {
-        arm.k for arm in grid.config.arms if arm.k is not None and grid.index_of(arm, task) == index
-    }
-    return [f"R@{depth}" for depth in sorted(asked | {k})] + [f"RR@{k}"]
+def ranking(folder: RunFolder, task: TaskPart, source: Source) -> Ranked:
+    """Return the saved ranking of a source.
+
+    Args:
+        folder: The run.
+        task: The task.
+        source: The source.
+
+    Returns:
+        Passage ids by question id, best first.
+    """
+    run = read_run(folder.retrieval(task.spec.name, source.key, "trec"))
+    return {query: [passage for passage, _ in found] for query, found in run.items()}
 
 
-def _retrieve(
-    task: TaskPart, part: IndexPart, k: int, asked: Mapping[str, Any], folder: RunFolder
-) -> None:
+def measures(grid: Grid, task: TaskPart, source: Source) -> list[str]:
+    """Return the retrieval measures: recall at every k that an arm asks, and RR at the largest.
+
+    A retriever that is only a part of a fusion is measured as the fusion is.
+    """
+    asked = set()
+    for arm in grid.arms_of(task):
+        of = grid.source_of(arm, task)
+        if of is not None and (of == source or set(source.parts) < set(of.parts)):
+            asked.add(grid.imitated(arm).asked)
+    return [f"R@{depth}" for depth in sorted(asked)] + [f"RR@{max(asked)}"]
+
+
+def _note(folder: RunFolder, task: TaskPart, key: str) -> dict[str, Any]:
+    path = folder.retrieval(task.spec.name, key, "json")
+    return read_json(path, what="the note of a retrieval") if path.is_file() else {}
+
+
+def _is_done(folder: RunFolder, task: TaskPart, key: str, asked: Mapping[str, Any]) -> bool:
+    was = _note(folder, task, key)
+    return all(was.get(name) == value for name, value in asked.items()) and bool(was)
+
+
+def _queries(task: TaskPart) -> str:
+    return sha256_json([[q.id, q.query] for q in task.questions])
+
+
+def _search(task: TaskPart, part: IndexPart, k: int, manifest: Manifest, folder: RunFolder) -> None:
+    asked = {"index": manifest.digest, "queries": _queries(task), "depth": k}
+    if _is_done(folder, task, part.key, asked):
+        return
     index = open_index(part.name)
     queries = [Query(q.id, q.query) for q in task.questions]
     hits: list[list[Hit]] = []
@@ -66,119 +104,106 @@ def _retrieve(
             batch = queries[start : start + BATCH_QUERIES]
             hits += index.search([query.text for query in batch], k)
             progress.advance(len(batch))
+    write_run(folder.retrieval(task.spec.name, part.key, "trec"), queries, hits, tag=part.name)
+    write_json(
+        folder.retrieval(task.spec.name, part.key, "json"),
+        {**asked, "kind": "index", "index_name": part.name, "corpus": part.corpus},
+    )
+
+
+def _fuse(task: TaskPart, source: Source, folder: RunFolder) -> None:
+    """Fuse the saved runs of the parts, each cut at the fusion's depth."""
+    notes = [_note(folder, task, part.key) for part in source.parts]
+    asked = {
+        "parts": [note["index"] for note in notes],
+        "queries": _queries(task),
+        "depth": source.depth,
+        "k0": source.k0,
+    }
+    if _is_done(folder, task, source.key, asked):
+        return
+    runs = [read_run(folder.retrieval(task.spec.name, part.key, "trec")) for part in source.parts]
+    path = folder.retrieval(task.spec.name, source.key, "trec")
+    with atomic_file(path) as handle:
+        for question in task.questions:
+            ranked = [[i for i, _ in run.get(question.id, [])[: source.depth]] for run in runs]
+            for rank, (identifier, score) in enumerate(rrf(ranked, k0=source.k0), 1):
+                line = f"{question.id} Q0 {identifier} {rank} {score:.9g} rrf\n"
+                handle.write(line.encode("utf-8"))
+    write_json(
+        folder.retrieval(task.spec.name, source.key, "json"),
+        {**asked, "kind": "fusion", "index_name": source.key, "corpus": source.corpus},
+    )
+
+
+def _take(task: TaskPart, source: Source, folder: RunFolder) -> None:
+    """Check a run that was made elsewhere, and keep a copy of it."""
+    path = source.run_file
+    if path is None or not path.is_file():
+        raise DataError("the TREC run is not there", where=f"{path} (arm {source.key})")
+    corpus = open_corpus(source.corpus)
+    asked = {
+        "run_file": sha256_file(path),
+        "queries": _queries(task),
+        "corpus_digest": corpus.digest,
+    }
+    if _is_done(folder, task, source.key, asked):
+        return
+    run = read_run(path)
+    check_run_ids(run, corpus, where=str(path))
+    known = {question.id for question in task.questions}
+    if not known & run.keys():
+        raise DataError(
+            f"the run has hits for none of the {len(known):,} questions of {task.spec.name!r}",
+            where=f"{path}: its first query is {next(iter(run), '(none)')!r}",
+            fix=f"the first column holds question ids, such as {next(iter(known))!r}",
+        )
+    if lacking := len(known - run.keys()):
+        say(f"note: the run {path.name} has no hits for {lacking:,} of {len(known):,} questions")
+    copy = folder.retrieval(task.spec.name, source.key, "trec")
+    with atomic_file(copy) as handle, path.open("rb") as original:
+        shutil.copyfileobj(original, handle)
+    write_json(
+        folder.retrieval(task.spec.name, source.key, "json"),
+        {**asked, "kind": "run file", "index_name": path.name, "corpus": source.corpus},
+    )
+
+
+def _judge(grid: Grid, task: TaskPart, source: Source, folder: RunFolder) -> None:
+    """Compare a saved ranking with the gold, where the corpus holds it."""
     name = task.spec.name
-    write_run(folder.retrieval(name, part.key, "trec"), queries, hits, tag=part.name)
-    level, values = _quality(task, index.corpus, hits, asked["measures"])
+    asked = {
+        "gold": sha256_json([list(q.gold_doc_ids) for q in task.questions]),
+        "measures": measures(grid, task, source),
+    }
+    if _is_done(folder, task, source.key, asked):
+        return
+    corpus = open_corpus(source.corpus)
+    gold = gold_of(task, corpus)
+    ranked = ranking(folder, task, source)
+    if gold.level == "document":
+        ranked = {query: _documents(corpus, ids) for query, ids in ranked.items()}
+    values = per_query(asked["measures"], gold.ids, ranked) if gold.ids else {}
     write_jsonl(
-        folder.retrieval(name, part.key, "quality.jsonl"),
+        folder.retrieval(name, source.key, "quality.jsonl"),
         [
             {"question_id": query, "measure": measure, "value": value}
             for measure, per in values.items()
             for query, value in per.items()
         ],
     )
+    note = _note(folder, task, source.key)
     write_json(
-        folder.retrieval(name, part.key, "json"),
-        {**asked, "index_name": part.name, "corpus": part.corpus, "gold_matches": level},
+        folder.retrieval(name, source.key, "json"), {**note, **asked, "gold_matches": gold.level}
     )
 
 
-def _quality(
-    task: TaskPart, corpus: Corpus, hits: list[list[Hit]], names: list[str]
-) -> tuple[str, dict[str, dict[str, float]]]:
-    """Return what gold ids match (passages or documents) and the values by measure."""
-    gold = {q.id: q.gold_doc_ids for q in task.questions if q.gold_doc_ids}
-    if not gold:
-        return "no gold", {}
-    every = {identifier for ids in gold.values() for identifier in ids}
-    level = "passage" if any(corpus.find(i) is not None for i in every) else "document"
-    lacking = sorted(i for i in every if not _is_in(corpus, i, level))
-    if lacking:
-        raise DataError(
-            f"{len(lacking):,} of {len(every):,} gold ids of the task {task.spec.name!r} are not "
-            f"in the corpus {corpus.name!r}: {', '.join(lacking[:5])}",
-            where=str(corpus.folder),
-            fix="give the task a corpus that holds its gold documents, from the same edition",
-        )
-    ranked = {
-        question.id: [hit.id if level == "passage" else hit.doc_id for hit in found]
-        for question, found in zip(task.questions, hits, strict=True)
-    }
-    return level, per_query(names, gold, ranked)
+def gold_of(task: TaskPart, corpus: Corpus) -> Gold:
+    """Return the gold passages of a task in a corpus; its own corpus must hold all of them."""
+    own = corpus.name == task.info.default_corpus
+    return find_gold(task.questions, corpus, task=task.spec.name, own=own)
 
 
-def _is_in(corpus: Corpus, identifier: str, level: str) -> bool:
-    if level == "passage":
-        return corpus.find(identifier) is not None
-    return bool(corpus.rows_of_doc(identifier))
-
-
-Packed = dict[tuple[str, str], dict[str, Delivery]]
-
-
-def pack_all(grid: Grid, folder: RunFolder) -> Packed:
-    """Decide what every question gets in every arm, and save it.
-
-    Args:
-        grid: The experiment.
-        folder: Holds the TREC runs; gets the packings and the passages' texts.
-
-    Returns:
-        Deliveries by (task, arm) and question id; the same for every model.
-    """
-    packed: Packed = {}
-    texts: dict[tuple[str, str], Passage] = {}
-    order = sorted(grid.config.arms, key=lambda arm: arm.like is not None)
-    total = sum(len(task.questions) for task in grid.tasks) * len(order)
-    with stage("pack passages", total) as progress:
-        for task in grid.tasks:
-            for arm in order:
-                context = _context(grid, folder, task, arm, packed)
-                carrier = arms.get(arm.kind)(arm)
-                found = {q.id: carrier.deliver(q, context) for q in task.questions}
-                packed[task.spec.name, arm.name] = found
-                corpus = context.corpus.name if context.corpus else ""
-                for delivery in found.values():
-                    texts.update({(corpus, p.id): p for p in delivery.passages})
-                write_jsonl(
-                    folder.packed(task.spec.name, arm.name),
-                    [_line(question, found[question.id]) for question in task.questions],
-                )
-                progress.advance(len(found))
-    write_jsonl(
-        folder.passages,
-        [
-            {"corpus": corpus, "id": p.id, "doc_id": p.doc_id, "title": p.title, "text": p.text}
-            for (corpus, _), p in sorted(texts.items())
-        ],
-    )
-    return packed
-
-
-def _context(
-    grid: Grid, folder: RunFolder, task: TaskPart, spec: ArmSpec, packed: Packed
-) -> Context:
-    index = grid.index_of(spec, task)
-    ranked: dict[str, list[str]] = {}
-    if index is not None and spec.retriever is not None:
-        run = read_run(folder.retrieval(task.spec.name, index.key, "trec"))
-        ranked = {query: [passage for passage, _ in found] for query, found in run.items()}
-    return Context(
-        task=task.spec.name,
-        corpus=open_corpus(index.corpus) if index else None,
-        ranked=ranked,
-        like=packed[task.spec.name, spec.like] if spec.like else {},
-        count_tokens=grid.reference_model.count_tokens,
-        budget_tokens=grid.config.packing.budget_tokens,
-        seed=grid.config.seed,
-    )
-
-
-def _line(question: Question, delivery: Delivery) -> dict[str, object]:
-    return {
-        "question_id": question.id,
-        "passages": [passage.id for passage in delivery.passages],
-        "requested": delivery.requested,
-        "tokens": delivery.tokens,
-        "shortfall_tokens": delivery.shortfall_tokens,
-    }
+def _documents(corpus: Corpus, ids: list[str]) -> list[str]:
+    rows = [row for row in map(corpus.find, ids) if row is not None]
+    return list(dict.fromkeys(doc for _, doc in corpus.ids_of(rows)))

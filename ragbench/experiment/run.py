@@ -6,17 +6,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from ragbench import home
+from ragbench.corpora.store import open_corpus
 from ragbench.experiment.answer import answer_all, check_lengths
 from ragbench.experiment.config import Config
 from ragbench.experiment.folder import RunFolder
 from ragbench.experiment.grid import Grid
-from ragbench.experiment.retrieve import pack_all, retrieve_all
+from ragbench.experiment.packing import pack_all
+from ragbench.experiment.retrieve import retrieve_all
 from ragbench.experiment.score import score_run
 from ragbench.files import locked, write_text
 from ragbench.indexes.build import Manifest
 from ragbench.yamlfile import Document
 
-PROMPT_TEMPLATE = 1  # counts changes of experiment/prompts.py that change prompts
+PROMPT_TEMPLATE = 2  # counts changes of experiment/prompts.py that change prompts
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,9 @@ def task_identity(grid: Grid) -> dict[str, Any]:
         task.spec.name: {
             "digest": task.digest,
             "n": len(task.questions),
+            "arms": [arm.name for arm in grid.arms_of(task)],
+            "scoring": task.scoring,
+            "reply_limit": task.reply_limit if task.scoring == "generate" else None,
             "metrics": list(task.info.metrics),
             "cluster_unit": task.info.cluster_unit,
             "note": task.info.note,
@@ -87,6 +92,10 @@ def model_identity(grid: Grid) -> dict[str, Any]:
 def index_identity(manifests: dict[str, Manifest]) -> dict[str, Any]:
     """Return what is recorded of each index and its corpus."""
     return {
-        name: {"digest": m.digest, "corpus": m.corpus, "dtype": m.facts.get("dtype")}
+        name: {
+            "digest": m.digest,
+            "corpus": m.corpus | {"data_use": open_corpus(m.corpus["name"]).manifest.data_use},
+            "dtype": m.facts.get("dtype"),
+        }
         for name, m in manifests.items()
     }

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from ragbench.errors import DataError
 from ragbench.experiment.folder import RunFolder, question_from_json
+from ragbench.experiment.prompts import continuations
 from ragbench.files import atomic_file, read_jsonl
 from ragbench.metrics import metrics
 from ragbench.metrics.choice import pick_option
-from ragbench.records import Question
+from ragbench.records import Question, Scoring
+from ragbench.tasks.answers import read_reply
+
+WHOLE = ("k", "pick", "reply_tokens", "prompt_tokens")
+TEXT = ("cluster", "error", "rule", "reply", "reasoning", "finish")
 
 
 def score_run(folder: RunFolder) -> int:
@@ -20,51 +26,48 @@ def score_run(folder: RunFolder) -> int:
 
     Returns:
         How many rows have the outcome ``error``.
-
-    Raises:
-        DataError: A record is not whole.
     """
     import pandas as pd
 
     run = folder.read()
-    config = run["config"]
-    rows: list[dict[str, Any]] = []
-    for task in config["tasks"]:
-        questions = [
-            question_from_json(line) for _, line in read_jsonl(folder.questions(task["name"]))
-        ]
-        names = run["identity"]["tasks"][task["name"]]["metrics"]
-        for arm in config["arms"]:
-            packing = {
-                line["question_id"]: line
-                for _, line in read_jsonl(folder.packed(task["name"], arm["name"]))
-            }
-            for model in config["models"]:
-                records = _records(folder, model["name"], task["name"], arm["name"])
-                for question in questions:
-                    cell = {
-                        "model": model["name"],
-                        "task": task["name"],
-                        "arm": arm["name"],
-                        "mode": config["mode"],
-                        "scoring": config["scoring"],
-                        "seed": config["seed"],
-                        "k": arm["k"],
-                    }
-                    if question.id not in packing:
-                        raise DataError(
-                            f"the run has not packed anything for question {question.id!r}",
-                            where=str(folder.packed(task["name"], arm["name"])),
-                            fix="an extension was interrupted: give the same `ragbench run` again",
-                        )
-                    row = _row(question, records.get(question.id), packing[question.id], names)
-                    rows.append(cell | row)
+    rows = [row for task in run["config"]["tasks"] for row in _task_rows(folder, run, task["name"])]
     table = pd.DataFrame(rows)
-    table["k"] = table["k"].astype("Int64")
-    table["pick"] = table["pick"].astype("Int64")
-    with atomic_file(folder.scores(config["mode"])) as handle:
+    for column in WHOLE:
+        table[column] = table[column].astype("Int64")
+    for column in TEXT:
+        table[column] = table[column].astype("string")
+    with atomic_file(folder.scores(run["config"]["mode"])) as handle:
         table.to_parquet(handle, index=False)
     return int((table["outcome"] == "error").sum())
+
+
+def _task_rows(folder: RunFolder, run: dict[str, Any], task: str) -> Iterator[dict[str, Any]]:
+    config, about = run["config"], run["identity"]["tasks"][task]
+    questions = [question_from_json(line) for _, line in read_jsonl(folder.questions(task))]
+    sizes = {arm["name"]: arm["k"] for arm in config["arms"]}
+    for arm in about["arms"]:
+        packing = {line["question_id"]: line for _, line in read_jsonl(folder.packed(task, arm))}
+        if lacking := next((q.id for q in questions if q.id not in packing), None):
+            raise DataError(
+                f"the run has not packed anything for question {lacking!r}",
+                where=str(folder.packed(task, arm)),
+                fix="an extension was interrupted: give the same `ragbench run` again",
+            )
+        for model in config["models"]:
+            records = _records(folder, model["name"], task, arm)
+            cell = {
+                "model": model["name"],
+                "task": task,
+                "arm": arm,
+                "mode": config["mode"],
+                "scoring": about["scoring"],
+                "seed": config["seed"],
+                "k": sizes[arm],
+            }
+            for question in questions:
+                record = records.get(question.id)
+                answer = _answer(question, record, about["scoring"])
+                yield cell | _row(question, record, packing[question.id], answer, about["metrics"])
 
 
 def _records(folder: RunFolder, model: str, task: str, arm: str) -> dict[str, dict[str, Any]]:
@@ -72,32 +75,58 @@ def _records(folder: RunFolder, model: str, task: str, arm: str) -> dict[str, di
     return {record["question_id"]: record for record in folder.read_records(model, task, arm)}
 
 
+def _answer(question: Question, record: dict[str, Any] | None, scoring: Scoring) -> dict[str, Any]:
+    """Return outcome and pick, with how they were read."""
+    nothing = {"pick": None, "tied": False, "rule": None, "reply": None, "reasoning": None}
+    if record is None or record["error"] is not None:
+        return nothing | {"outcome": "error"}
+    if scoring == "generate":
+        if not isinstance(record.get("reply"), str):
+            raise DataError(
+                f"the record of question {question.id!r} has no reply",
+                where=f"{record.get('model')}, {record.get('task')}, {record.get('arm')}",
+                fix="remove the line; the question is then asked again",
+            )
+        found = read_reply(record["reply"], question.options, finish=record["finish"])
+        return nothing | {
+            "outcome": found.outcome,
+            "pick": found.pick,
+            "rule": found.rule or None,
+            "reply": found.text,
+            "reasoning": found.reasoning or None,
+        }
+    pick, tied = pick_option(record["log_likelihoods"], continuations(question, scoring))
+    return nothing | {"outcome": "parsed", "pick": pick, "tied": tied}
+
+
 def _row(
     question: Question,
     record: dict[str, Any] | None,
     packing: dict[str, Any],
+    answer: dict[str, Any],
     names: list[str],
 ) -> dict[str, Any]:
-    answered = record is not None and record["error"] is None
-    pick, tied = None, False
-    if record is not None and answered:
-        pick, tied = pick_option(record["log_likelihoods"], question.options)
-    values = {
-        name: metrics.get(name)(question, pick) if answered else float("nan") for name in names
-    }
+    failed = answer["outcome"] == "error"
+    facts = record or {}
     return {
         "question_id": question.id,
         "stratum": question.stratum,
         "cluster": question.cluster,
-        "outcome": "parsed" if answered else "error",
-        "error": None if answered else (record or {}).get("error", "not answered"),
-        "pick": pick,
+        **answer,
+        "error": facts.get("error", "not answered") if failed else None,
         "answer": question.answer,
-        "tied": tied,
+        "has_gold": bool(question.gold_doc_ids),
+        "gold_delivered": packing["gold"],
         "delivered_k": len(packing["passages"]),
         "passage_tokens": packing["tokens"],
         "shortfall_tokens": packing["shortfall_tokens"],
-        "prompt_tokens": (record or {}).get("prompt_tokens"),
-        "elapsed_s": (record or {}).get("elapsed_s"),
-        **values,
+        "left_out": packing["left_out"],
+        "prompt_tokens": facts.get("prompt_tokens"),
+        "reply_tokens": facts.get("reply_tokens"),
+        "finish": facts.get("finish"),
+        "elapsed_s": facts.get("elapsed_s"),
+        **{
+            name: float("nan") if failed else metrics.get(name)(question, answer["pick"])
+            for name in names
+        },
     }

@@ -33,10 +33,11 @@ def turn_ends(model: Any, tokenizer: Any) -> list[int]:
 
 
 def forget_sampling(model: Any) -> None:
-    """Drop the repository's sampling and penalty settings: decoding is greedy for every model."""
+    """Drop the repository's sampling and penalty settings; what ends a turn is kept."""
     from transformers import GenerationConfig
 
-    model.generation_config = GenerationConfig()  # type: ignore[no-untyped-call]
+    ends = getattr(model.generation_config, "eos_token_id", None)
+    model.generation_config = GenerationConfig(eos_token_id=ends)  # type: ignore[no-untyped-call]
 
 
 def greedy(

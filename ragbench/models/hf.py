@@ -208,7 +208,6 @@ class HfModel:
             model = with_adapter(model, self._adapter, name=self.spec.name)
         model = model.to(self.device).eval()
         use_float32_output(model)
-        self._ends = turn_ends(model, self._tokenizer)
         forget_sampling(model)
         return model
 
@@ -275,7 +274,12 @@ class HfModel:
         model = self._model
         try:
             text, tokens, finish = greedy(
-                model, self._tokenizer, ids, limit=limit, ends=self._ends, plain=not self.is_chat
+                model,
+                self._tokenizer,
+                ids,
+                limit=limit,
+                ends=turn_ends(model, self._tokenizer),
+                plain=not self.is_chat,
             )
         except RuntimeError as error:  # out of memory is one
             raise _failed(self.spec, error) from None

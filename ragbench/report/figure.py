@@ -25,12 +25,14 @@ def draw(run: Run, results: pd.DataFrame, path: Path) -> None:
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    tasks, arms, models = (run.members(kind) for kind in ("tasks", "arms", "models"))
-    height = 1.2 + 0.35 * len(arms) * max(1, len(models) / 2)
+    tasks, models = run.members("tasks"), run.members("models")
+    most = max(len(run.arms(task)) for task in tasks)
+    height = 1.2 + 0.35 * most * max(1, len(models) / 2)
     figure = Figure(figsize=(7, height * len(tasks)), layout="constrained")
     FigureCanvasSVG(figure)
     panels = figure.subplots(len(tasks), 1, squeeze=False)
     for panel, task in zip(panels[:, 0], tasks, strict=True):
+        arms = run.arms(task)
         for place, model in enumerate(models):
             rows = results[
                 (results.model == model)

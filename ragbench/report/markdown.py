@@ -8,13 +8,23 @@ from typing import Any
 
 import pandas as pd
 
+from ragbench.analysis.effects import BASELINE, GAIN
 from ragbench.analysis.load import Run
-from ragbench.analysis.results import BASELINE, NO_MODEL
+from ragbench.analysis.results import NO_MODEL
 
 ESCAPES = str.maketrans({"<": "&lt;", ">": "&gt;", **{c: f"\\{c}" for c in "\\|*_`[]"}})
 
 
 NONE = "-"
+ANSWERS = {
+    "options": "An answer is the option with the highest log-likelihood per character as the "
+    "reply to the prompt, which does not list the options; ties go to the first.",
+    "letters": "An answer is the letter with the highest log-likelihood as the reply to the "
+    "prompt, which lists the options; ties go to the first.",
+    "generate": "An answer is read from the model's own reply, decoded greedily, to the prompt, "
+    "which lists the options; a reply without an answer is counted as unparsed, refused or "
+    "truncated.",
+}
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -57,12 +67,12 @@ def accuracy_rows(run: Run, results: pd.DataFrame, effects: pd.DataFrame) -> Row
     for model in run.members("models"):
         for task in run.members("tasks"):
             metric = run.metrics(task)[0]
-            for arm in run.members("arms"):
+            for arm in run.arms(task):
                 cell = _only(results, model=model, task=task, arm=arm, metric=metric)
                 tokens = _only(
                     results, model=model, task=task, arm=arm, metric="mean_passage_tokens"
                 )
-                gain = _only(effects, model=model, task=task, arm=arm, stratum="")
+                gain = _only(effects, effect=GAIN, model=model, task=task, arm=arm, stratum="")
                 rows.append(
                     [
                         model,
@@ -153,17 +163,34 @@ def outcome_rows(run: Run, results: pd.DataFrame) -> Rows:
     rows = []
     for model in run.members("models"):
         for task in run.members("tasks"):
-            for arm in run.members("arms"):
+            for arm in run.arms(task):
                 cell = {"model": model, "task": task, "arm": arm}
                 shares = [_only(results, **cell, metric=f"{name}_rate") for name in names]
-                rows.append([model, task, arm, *(percent(share["value"]) for share in shares)])
+                rows.append(
+                    [model, task, arm, *(percent(s["value"]) if s else NONE for s in shares)]
+                )
     return ["model", "task", "arm", *names], rows
+
+
+def effect_rows(run: Run, effects: pd.DataFrame) -> Rows:
+    """Return the effects of arms against their controls; no rows where there are no controls."""
+    found = effects[(effects.effect != GAIN) & (effects.stratum == "")]
+    rows = [
+        [
+            *(str(row[key]) for key in ("model", "task", "effect", "arm", "baseline", "n")),
+            *_gain_cells({str(key): value for key, value in row.items()}),
+        ]
+        for row in found.to_dict(orient="records")
+    ]
+    header = ["model", "task", "effect", "arm", "control", "n", "points"]
+    return [*header, f"{coverage(run)} interval", "helped / hurt", "p"], rows
 
 
 def summary(run: Run, results: pd.DataFrame, effects: pd.DataFrame) -> list[str]:
     """Return one plain sentence a model, task and arm, no stronger than its figures."""
     lines = []
-    for gain in effects[effects.stratum == ""].to_dict(orient="records"):
+    gains = effects[(effects.stratum == "") & (effects.effect == GAIN)]
+    for gain in gains.to_dict(orient="records"):
         cell = f"{gain['arm']} on {gain['task']} with {gain['model']}"
         if gain["status"] == "incomplete":
             lines.append(f"{cell}: some questions have no answer yet, so nothing is tested.")
@@ -206,6 +233,7 @@ def report(run: Run, results: pd.DataFrame, effects: pd.DataFrame, figure: str |
     if figure:
         parts.append(f"![Accuracy by arm with its interval]({figure})\n")
     for title, (header, rows) in (
+        ("Against the controls", effect_rows(run, effects)),
         ("By stratum", stratum_rows(run, results)),
         ("Retrieval quality", retrieval_rows(run, results)),
         ("Outcomes", outcome_rows(run, results)),
@@ -219,17 +247,19 @@ def report(run: Run, results: pd.DataFrame, effects: pd.DataFrame, figure: str |
 def methods(run: Run) -> str:
     """Return how the figures were made, in a paragraph."""
     analysis = run.config["analysis"]
+    ways = {run.scoring(task) for task in run.members("tasks")}
+    answers = " ".join(text for way, text in ANSWERS.items() if way in ways)
     return (
-        "Every question is asked in every arm; the arms differ in the passages in the prompt "
-        "and in nothing else. An answer is the option with the highest log-likelihood per "
-        "character as the reply to the prompt, which does not list the options; ties go to "
-        f"the first. Accuracy has Wilson's {coverage(run)} interval. Gains are paired by "
+        "Every question is asked in every arm of its task; the arms differ in the passages in "
+        f"the prompt and in nothing else. {answers} Accuracy has Wilson's {coverage(run)} "
+        "interval, over all questions: a reply without an answer is wrong. Gains are paired by "
         f"question: {coverage(run)} percentile bootstrap over questions "
         f"({analysis['resamples']:,} resamples, seed {run.config['seed']}), counts of "
         "questions helped and hurt, and McNemar's exact "
         "two-sided p, not corrected for the number of comparisons. Retrieval quality is "
         "computed by ir-measures; a question without hits counts as 0. A cell with unanswered "
-        "questions shows bounds instead of an interval, and is not tested.\n"
+        "questions shows bounds instead of an interval, and is not tested. Headroom is the "
+        "oracle control less the arm; every other effect is the arm less its control.\n"
     )
 
 

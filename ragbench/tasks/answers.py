@@ -37,7 +37,9 @@ STATED = re.compile(
     r"([A-Z])(?![\w'\u2019])",
     re.IGNORECASE,
 )
-LEADING = re.compile(r"^[\s*_\"'`(\[]*([A-Z])(?:[\s*_\"'`)\]]*$|[*_\"'`)\]]*[.:)\]](?:\s|$)|[)\]])")
+LEADING = re.compile(
+    r"^[\s*_\"'`(\[]*([A-Z])(?:[\s*_\"'`)\]]*$|[*_\"'`)\]]*[.:)\]][*_\"'`]*(?:\s|$)|[)\]])"
+)
 LETTER_LINE = re.compile(r"^[\s*_\"'`(\[]*([A-Za-z])[\s*_\"'`)\].]*$")
 HEDGE = re.compile(
     r"^[*_\"'`)\]}]*\s*(?:,|/|\bor\b|\band\b|&)\s*[*_\"'`({\[]*([A-Z])(?![\w'\u2019])"
@@ -162,9 +164,15 @@ def _stated(text: str, options: Sequence[str]) -> int | None:
 
 
 def _leading(text: str, options: Sequence[str]) -> int | None:
-    """Read a letter that opens the reply and is set off from what follows, as in ``B. Asthma``."""
+    """Read a letter that opens the reply and is set off from what follows, as in ``B. Asthma``.
+
+    A reply that goes on to a line of another letter lists the options, and answers nothing.
+    """
     found = LEADING.match(text)
     if not found or HEDGE.match(text[found.end(1) :]):
+        return None
+    opened = {m[1] for m in map(LEADING.match, text.splitlines()) if m}
+    if len({letter for letter in opened if _of_letter(letter, options) is not None}) > 1:
         return None
     return _of_letter(found[1], options)
 

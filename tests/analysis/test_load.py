@@ -33,7 +33,7 @@ def test_a_run_without_scores_says_how_to_make_them(run_copy: Path) -> None:
 
 def test_scores_behind_an_interrupted_extension_are_refused(run_copy: Path) -> None:
     about = json.loads((run_copy / "run.json").read_text())
-    about["config"]["arms"].append({"name": "bm25-1", "k": 1})
+    about["identity"]["tasks"]["icd10cm"]["arms"].append("bm25-1")
     (run_copy / "run.json").write_text(json.dumps(about))
     with pytest.raises(DataError, match="not those of the run's models") as caught:
         load_run(run_copy)

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ragbench.analysis.effects import effects
 from ragbench.analysis.load import load_run
 from ragbench.analysis.paired import mcnemar_exact
-from ragbench.analysis.results import as_objects, effects, results, write_tables
+from ragbench.analysis.results import as_objects, results, write_tables
 from ragbench.errors import DataError
 from ragbench.experiment.folder import RunFolder
 from ragbench.experiment.score import score_run
@@ -90,7 +91,7 @@ def test_analysis_objects_are_json_without_nan(run_copy: Path) -> None:
     found = as_objects(run, *write_tables(run))
     json.dumps(found, allow_nan=False)
     kinds = {entry["effect"] for entry in found}
-    assert kinds == {"gain over closed-book", "accuracy"}
+    assert kinds == {"gain over closed-book", "placebo-corrected gain", "accuracy"}
     assert json.loads((run_copy / "analysis.json").read_text()) == found
 
 

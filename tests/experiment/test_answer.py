@@ -13,7 +13,7 @@ from ragbench.experiment.answer import answer_all, check_lengths
 from ragbench.experiment.config import load_config
 from ragbench.experiment.folder import RunFolder
 from ragbench.experiment.grid import Grid
-from ragbench.experiment.retrieve import Packed, pack_all
+from ragbench.experiment.packing import Packed, pack_all
 from ragbench.files import sha256_text
 
 CELL = "smollm2+icd10cm+bm25-2.0.jsonl"

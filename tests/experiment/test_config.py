@@ -35,7 +35,6 @@ def test_short_forms_and_defaults(tmp_path: Path) -> None:
     assert [arm.kind for arm in config.arms] == ["closed-book", "retriever", "random"]
     assert config.packing.budget_tokens == 2048
     assert config.reference_model().name == "m"
-    assert config.corpus_of(config.indexes["lex"], "icd10cm") == "icd10cm"
 
 
 @pytest.mark.parametrize(
@@ -53,7 +52,7 @@ def test_short_forms_and_defaults(tmp_path: Path) -> None:
         ("name: b,", "name: m,", "two models have the name 'm'", "config.yaml:5"),
         ("name: lex-5,", "name: closed-book,", "the name closed-book is for", "config.yaml:9"),
         ("name: x", "name: x\nseed: 9223372036854775808", "less than", "config.yaml:2"),
-        ("k: 5", "k: 0", "greater than 0", "config.yaml:9"),
+        ("k: 5", "k: 0", "k is a number from 1", "config.yaml:9"),
         ("name: x", "name: !!python/name:os.system x", "the tag", "config.yaml:1"),
         ("name: x", "name: x\nname: y", "the key 'name' stands twice", "config.yaml:2"),
         ("tasks: [icd10cm]", "tasks: []", "at least 1 item", "config.yaml:6"),
@@ -119,3 +118,38 @@ def test_bundled_quickstart_is_valid(home: Path) -> None:
     config, document = load_config("quickstart")
     assert isinstance(config, Config)
     assert document.path.name == "quickstart.yaml"
+
+
+def test_a_list_of_k_makes_an_arm_each(tmp_path: Path) -> None:
+    text = GOOD.replace("k: 5", "k: [5, 7]", 1).replace("like: lex-5", "like: lex-5-7")
+    config, _ = load_config(write(tmp_path, text))
+    assert {"lex-5-5", "lex-5-7"} <= {arm.name for arm in config.arms}
+    assert all(not isinstance(arm.k, tuple) for arm in config.arms)
+
+
+@pytest.mark.parametrize(
+    ("arm", "what"),
+    [
+        ("{name: f, fuse: [lex, nothing], k: 2}", "no index 'nothing'"),
+        ("{name: f, fuse: [lex, other], k: 2}", "search different corpora"),
+        ("{name: f, retriever: lex, k: 2, tasks: [icd10]}", "no task 'icd10'"),
+        ("{name: f, control: shuffled, like: f}", "no arm with a retriever 'f'"),
+    ],
+)
+def test_references_of_arms_are_checked(tmp_path: Path, arm: str, what: str) -> None:
+    text = GOOD.replace("arms:\n", f"arms:\n  - {arm}\n", 1).replace(
+        "indexes: {", "indexes: {other: {recipe: bm25, corpus: notes}, ", 1
+    )
+    assert arm in text
+    with pytest.raises(UsageError, match=what):
+        load_config(write(tmp_path, text))
+
+
+def test_an_adapter_takes_the_weights_of_its_base(tmp_path: Path) -> None:
+    text = GOOD.replace("base: m", "base: m, adapter: ./tuned")
+    config, _ = load_config(write(tmp_path, text))
+    tuned = next(model for model in config.models if model.adapter)
+    assert tuned.reference == "./tuned"
+    config, _ = load_config(write(tmp_path, text.replace("path: ./tuned, ", "")))
+    tuned = next(model for model in config.models if model.adapter)
+    assert tuned.reference == "./weights"

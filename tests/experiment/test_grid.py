@@ -17,16 +17,54 @@ def grid(finished_home: Path, monkeypatch: pytest.MonkeyPatch) -> Grid:
     return Grid(*load_config(str(finished_home / "small.yaml")))
 
 
+@pytest.fixture
+def mixed_grid(mixed_home: Path, monkeypatch: pytest.MonkeyPatch) -> Grid:
+    monkeypatch.setenv("RAGBENCH_HOME", str(mixed_home))
+    return Grid(*load_config(str(mixed_home / "mixed.yaml")))
+
+
 def test_one_retrieval_at_the_largest_k(grid: Grid) -> None:
-    found = [(task.spec.name, index.name, k) for task, index, k in grid.retrievals()]
-    assert found == [
-        ("icd10cm", "bm25-icd10cm", 5),
-        ("icd10cm", "minilm-flat-icd10cm", 5),
-    ]
+    found = {index.name: k for index, k in grid.searches(grid.tasks[0]).items()}
+    assert found == {"bm25-icd10cm": 5, "minilm-flat-icd10cm": 5}
+
+
+def test_depth_counts_fusions_and_gold_to_be_taken_out(mixed_grid: Grid) -> None:
+    """bm25 and dense are fused at 100; each question has one gold passage: 2 + 1 for removal."""
+    task = mixed_grid.tasks[0]
+    assert {i.key: k for i, k in mixed_grid.searches(task).items()} == {"bm25": 100, "dense": 100}
+    assert {s.key: k for s, k in mixed_grid.sources(task).items()} == {"bm25": 3, "bm25+dense": 2}
+
+
+def test_arms_are_limited_to_their_tasks(mixed_grid: Grid) -> None:
+    first, second, _ = mixed_grid.tasks
+    assert "oracle-filled" in [arm.name for arm in mixed_grid.arms_of(first)]
+    assert "oracle-filled" not in [arm.name for arm in mixed_grid.arms_of(second)]
+
+
+def test_a_control_has_the_tasks_of_what_it_imitates(mixed_grid: Grid, mixed_home: Path) -> None:
+    arms = (
+        "arms=[{name: b, retriever: bm25, k: 1, tasks: [facts]}, "
+        "{name: r, control: random, like: b}]"
+    )
+    grid = Grid(*load_config(str(mixed_home / "mixed.yaml"), [arms]))
+    names = [[arm.name for arm in grid.arms_of(task)] for task in grid.tasks]
+    assert names == [["b", "r"], [], []]
+
+
+def test_scoring_is_the_arms_the_configs_or_the_tasks_own(mixed_grid: Grid) -> None:
+    assert [t.scoring for t in mixed_grid.tasks] == ["letters", "options", "generate"]
+    assert [t.reply_limit for t in mixed_grid.tasks] == [12, 12, 12]
+
+
+def test_a_task_without_a_corpus_needs_one_named(mixed_grid: Grid, mixed_home: Path) -> None:
+    override = "tasks=[{name: facts, task: mcq, options: {path: facts.jsonl}}]"
+    grid = Grid(*load_config(str(mixed_home / "mixed.yaml"), [override]))
+    with pytest.raises(UsageError, match="no corpus of its own"):
+        grid.corpora()
 
 
 def test_a_control_draws_from_the_corpus_of_the_arm_it_imitates(grid: Grid) -> None:
-    arms = {arm.name: grid.index_of(arm, grid.tasks[0]) for arm in grid.config.arms}
+    arms = {arm.name: grid.source_of(arm, grid.tasks[0]) for arm in grid.config.arms}
     assert arms["closed-book"] is None
     assert arms["random-5"] == arms["bm25-5"]
 

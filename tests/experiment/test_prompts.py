@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ragbench.experiment.prompts import messages
+from ragbench.experiment.prompts import continuations, messages
 from ragbench.records import Passage, Question
 from ragbench.tasks.task import TaskInfo
 
@@ -12,8 +12,8 @@ PASSAGES = [Passage("1", "1", "One", "first"), Passage("2", "2", "", "second")]
 
 
 def test_passages_stand_before_the_unchanged_question() -> None:
-    without = messages(INFO, QUESTION, [])
-    given = messages(INFO, QUESTION, PASSAGES)
+    without = messages(INFO, QUESTION, [], "options")
+    given = messages(INFO, QUESTION, PASSAGES, "options")
     assert [m.role for m in without] == ["system", "user"]
     assert without[0] == given[0]
     assert without[1].content == "Which?"
@@ -22,6 +22,22 @@ def test_passages_stand_before_the_unchanged_question() -> None:
 
 def test_options_are_not_listed() -> None:
     question = Question("q", "Which?", ("alpha", "beta"), 0, "Which?")
-    text = " ".join(m.content for m in messages(INFO, question, PASSAGES))
+    text = " ".join(m.content for m in messages(INFO, question, PASSAGES, "options"))
     assert "alpha" not in text
     assert "beta" not in text
+
+
+def test_letters_and_generate_share_one_prompt_that_lists_the_options() -> None:
+    question = Question("q", "Which?", ("alpha", "beta"), 0, "Which?")
+    listed = messages(INFO, question, PASSAGES, "letters")
+    assert listed == messages(INFO, question, PASSAGES, "generate")
+    plain = messages(INFO, question, PASSAGES, "options")
+    addition = "\n\nA. alpha\nB. beta\n\nReply with the letter of the right option."
+    assert listed[0] == plain[0]
+    assert listed[1].content == plain[1].content + addition
+
+
+def test_what_is_scored_as_the_reply() -> None:
+    question = Question("q", "Which?", ("alpha", "beta"), 0, "Which?")
+    assert continuations(question, "options") == ("alpha", "beta")
+    assert continuations(question, "letters") == ("A", "B")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from ragbench.errors import DataError
 from ragbench.experiment.config import load_config
 from ragbench.experiment.folder import RunFolder
 from ragbench.experiment.grid import Grid
-from ragbench.experiment.retrieve import pack_all, retrieve_all
+from ragbench.experiment.packing import pack_all
+from ragbench.experiment.retrieve import retrieve_all
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -73,13 +75,75 @@ def test_gold_that_the_corpus_lacks_is_an_error(run_copy: Path, home: Path) -> N
     assert "icd10cm" in caught.value.what
 
 
-def test_gold_is_sought_in_any_corpus(run_copy: Path, home: Path) -> None:
+def test_another_corpus_than_the_tasks_own_may_lack_the_gold(run_copy: Path, home: Path) -> None:
+    """It is then searched, but not judged: no recall of 0 that says nothing."""
     (home / "notes.jsonl").write_text('{"id": "n", "text": "gout"}', encoding="utf-8")
     (home / "corpora" / "notes.yaml").write_text("reader: jsonl\npath: ../notes.jsonl\n")
     override = "indexes.bm25.corpus=notes"
     grid = Grid(*load_config(str(home / "small.yaml"), [override]))
-    with pytest.raises(DataError, match="10 of 10 gold ids"):
-        retrieve_all(grid, RunFolder(home / "runs" / "other"), grid.build_missing())
+    folder = RunFolder(home / "runs" / "other")
+    retrieve_all(grid, folder, grid.build_missing())
+    note = json.loads(folder.retrieval("icd10cm", "bm25", "json").read_text())
+    assert note["gold_matches"] == "not in this corpus"
+    assert folder.retrieval("icd10cm", "bm25", "quality.jsonl").read_text() == ""
+
+
+def fused_by_hand(runs: list[dict[str, list[str]]], query: str, k0: int) -> list[str]:
+    """Reciprocal rank fusion as it is written down, in fractions."""
+    sums: dict[str, Fraction] = {}
+    for run in runs:
+        for rank, passage in enumerate(run.get(query, []), 1):
+            sums[passage] = sums.get(passage, Fraction(0)) + Fraction(1, k0 + rank)
+    return sorted(sums, key=lambda passage: (-sums[passage], passage))
+
+
+def ranked(path: Path) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        query, _, passage, *_ = line.split()
+        found.setdefault(query, []).append(passage)
+    return found
+
+
+def test_a_fusion_is_made_of_the_saved_runs(mixed_home: Path) -> None:
+    folder = mixed_home / "runs" / "mixed" / "retrieval"
+    parts = [ranked(folder / f"facts+{key}.trec") for key in ("bm25", "dense")]
+    fused = ranked(folder / "facts+bm25+dense.trec")
+    assert len(fused) == 6
+    for query, passages in fused.items():
+        assert passages == fused_by_hand(parts, query, 60)
+
+
+def test_a_run_file_is_checked_and_judged(mixed_copy: Path, home: Path) -> None:
+    original = mixed_copy / "retrieval" / "facts+bm25.trec"
+    (home / "mine.trec").write_bytes(original.read_bytes())
+    arm = "arms=[closed-book, {name: mine, run_file: mine.trec, k: 2}]"
+    grid = Grid(
+        *load_config(
+            str(home / "mixed.yaml"),
+            [arm, "tasks=[{name: facts, task: mcq, options: {path: facts.jsonl, corpus: facts}}]"],
+        )
+    )
+    folder = RunFolder(home / "runs" / "other")
+    retrieve_all(grid, folder, grid.build_missing())
+    packed = pack_all(grid, folder)
+    expected = {query: passages[:2] for query, passages in ranked(original).items()}
+    found = {q: [p.id for p in d.passages] for q, d in packed["facts", "mine"].items()}
+    assert found == expected
+    quality = lines(folder.retrieval("facts", "mine", "quality.jsonl"))
+    assert {line["measure"] for line in quality} == {"R@2", "RR@2"}
+
+    text = (home / "mine.trec").read_text()
+    for changed, what in (
+        (text.replace("d-scurvy", "d-nothing"), "d-nothing"),
+        (text.replace("q-", "other-"), "none of the 6 questions"),
+    ):
+        (home / "mine.trec").write_text(changed)
+        with pytest.raises(DataError, match=what):
+            retrieve_all(grid, folder, {})
+    (home / "mine.trec").unlink()
+    with pytest.raises(DataError, match="not there"):
+        retrieve_all(grid, folder, {})
 
 
 def test_more_questions_leave_the_passages_of_the_first_alone(run_copy: Path, home: Path) -> None:

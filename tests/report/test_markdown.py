@@ -8,8 +8,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from ragbench.analysis.effects import effects
 from ragbench.analysis.load import Run, load_run
-from ragbench.analysis.results import effects, results
+from ragbench.analysis.results import results
 from ragbench.report.markdown import escape, p_value, percent, points, report, summary, table
 
 

@@ -1,0 +1,156 @@
+"""Controls over a real corpus: each differs from what it imitates in one thing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ragbench.corpora.build import build_corpus
+from ragbench.corpora.card import Card, add_card
+from ragbench.corpora.store import Corpus
+from ragbench.experiment.arms import Context, Delivery, Retrieved
+from ragbench.experiment.controls import Oracle, OracleRemoved, RandomLike, Shuffled
+from ragbench.experiment.prompts import passage_entry
+from ragbench.experiment.spec import ArmSpec
+from ragbench.records import Question
+
+QUESTION = Question("q1", "?", ("a", "b"), 0, "?", gold_doc_ids=("d7",))
+LIKE = ArmSpec(name="a", retriever="r", k=3)
+
+
+def count(text: str) -> int:
+    return len(text.split())
+
+
+@pytest.fixture
+def corpus(home: Path, tmp_path: Path) -> Corpus:
+    """200 passages of 3 to 22 words; document d7 is gold in the tests."""
+    source = tmp_path / "words.jsonl"
+    lines = [{"id": f"d{i}", "text": " ".join(["word"] * (3 + i % 20))} for i in range(200)]
+    source.write_text("\n".join(json.dumps(line) for line in lines), encoding="utf-8")
+    add_card("words", Card(reader="jsonl", path=str(source)), replace=False)
+    return build_corpus("words")
+
+
+def context(corpus: Corpus, ranked: list[str] | None = None, **changes: Any) -> Context:
+    gold = tuple(row for row in [corpus.find("d7")] if row is not None)
+    values: dict[str, Any] = {
+        "task": "t",
+        "corpus": corpus,
+        "ranked": {"q1": ranked or []},
+        "gold": {"q1": gold},
+        "like": {},
+        "like_spec": LIKE,
+        "count_tokens": count,
+        "budget_tokens": 100,
+        "seed": 1,
+    }
+    found = Context(**{**values, **changes})
+    if not found.like:
+        delivered = Retrieved(LIKE).deliver(QUESTION, found)
+        found = Context(**{**values, **changes, "like": {"q1": delivered}})
+    return found
+
+
+def control(kind: str, **keys: Any) -> ArmSpec:
+    return ArmSpec.model_validate({"name": kind, "control": kind, "like": "a", **keys})
+
+
+def ids(delivery: Delivery) -> list[str]:
+    return [passage.id for passage in delivery.passages]
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 10**6), target=st.integers(30, 100))
+def test_placebo_is_as_long_and_never_gold(corpus: Corpus, seed: int, target: int) -> None:
+    given_like = {"q1": Delivery((), target, 5)}
+    arm = RandomLike(control("random"))
+    found = arm.deliver(QUESTION, context(corpus, like=given_like, seed=seed))
+    assert 0.9 * target <= found.tokens <= 1.1 * target
+    assert found.tokens == sum(count(passage_entry(n, p)) for n, p in enumerate(found.passages, 1))
+    assert "d7" not in ids(found)
+    assert len(set(ids(found))) == len(ids(found))
+    assert found.shortfall_tokens == 0
+    assert arm.deliver(QUESTION, context(corpus, like=given_like, seed=seed)) == found
+
+
+def test_placebo_records_its_shortfall(corpus: Corpus) -> None:
+    short = {"q1": Delivery((), 2, 1)}  # shorter than any passage with its number
+    found = RandomLike(control("random")).deliver(QUESTION, context(corpus, like=short))
+    assert (found.passages, found.tokens, found.shortfall_tokens) == ((), 0, 2)
+
+
+def test_placebos_differ_between_questions(corpus: Corpus) -> None:
+    other = Question("q2", "?", ("a", "b"), 0, "?")
+    given_like = {q: Delivery((), 60, 5) for q in ("q1", "q2")}
+    arm = RandomLike(control("random"))
+    assert arm.deliver(QUESTION, context(corpus, like=given_like)).passages != (
+        arm.deliver(other, context(corpus, like=given_like)).passages
+    )
+
+
+def test_oracle_gives_the_gold_alone(corpus: Corpus) -> None:
+    found = Oracle(control("oracle")).deliver(QUESTION, context(corpus, ["d3", "d1"]))
+    assert (ids(found), found.requested) == (["d7"], 1)
+
+
+def test_oracle_gives_gold_in_text_order_whatever_its_rank(corpus: Corpus) -> None:
+    rows = tuple(sorted(r for r in map(corpus.find, ("d9", "d2")) if r is not None))
+    found = Oracle(control("oracle")).deliver(
+        QUESTION, context(corpus, ["d9", "d2"], gold={"q1": rows})
+    )
+    assert ids(found) == ["d2", "d9"]
+
+
+def test_oracle_filled_goes_on_with_the_ranking(corpus: Corpus) -> None:
+    arm = Oracle(control("oracle", fill="retrieved"))
+    found = arm.deliver(QUESTION, context(corpus, ["d3", "d7", "d1", "d2"]))
+    assert (ids(found), found.requested) == (["d7", "d3", "d1"], 3)
+
+
+def test_oracle_without_gold_gives_nothing(corpus: Corpus) -> None:
+    found = Oracle(control("oracle")).deliver(QUESTION, context(corpus, ["d3"], gold={}))
+    assert found == Delivery()
+
+
+def test_oracle_keeps_to_the_budget(corpus: Corpus) -> None:
+    found = Oracle(control("oracle")).deliver(QUESTION, context(corpus, budget_tokens=5))
+    assert (ids(found), found.left_out) == ([], 1)
+
+
+def test_gold_taken_out_is_refilled_from_the_same_ranking(corpus: Corpus) -> None:
+    arm = OracleRemoved(control("oracle-removed"))
+    found = arm.deliver(QUESTION, context(corpus, ["d3", "d7", "d1", "d2", "d4"]))
+    assert (ids(found), found.requested) == (["d3", "d1", "d2"], 3)
+    without = arm.deliver(QUESTION, context(corpus, ["d3", "d1", "d2", "d7"]))
+    assert ids(without) == ["d3", "d1", "d2"]  # the very passages of the arm
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 10**6))
+def test_shuffled_has_the_same_passages(corpus: Corpus, seed: int) -> None:
+    given_context = context(corpus, ["d3", "d7", "d1"], seed=seed)
+    found = Shuffled(control("shuffled")).deliver(QUESTION, given_context)
+    assert sorted(ids(found)) == ["d1", "d3", "d7"]
+    assert found.tokens == given_context.like["q1"].tokens
+    assert Shuffled(control("shuffled")).deliver(QUESTION, given_context) == found
+
+
+def test_every_order_comes_up(corpus: Corpus) -> None:
+    """Three passages have six orders; in 200 draws each comes up (chance of a miss 1e-15)."""
+    orders = {
+        tuple(
+            ids(
+                Shuffled(control("shuffled")).deliver(
+                    QUESTION, context(corpus, ["d3", "d7", "d1"], seed=seed)
+                )
+            )
+        )
+        for seed in range(200)
+    }
+    assert len(orders) == 6
