@@ -48,6 +48,7 @@ class Bm25Index:
         self, engine: Any, vocabulary: dict[str, int], recipe: Bm25Recipe, corpus: Corpus
     ) -> None:
         self.corpus = corpus
+        self.metric = f"bm25 {recipe.formula}"
         self._engine = engine
         self._vocabulary = vocabulary
         self._tokenise = make_tokeniser(stopwords=recipe.stopwords, stemmer=recipe.stemmer)

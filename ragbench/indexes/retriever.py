@@ -41,6 +41,10 @@ class Retriever(Protocol):
 
     corpus: Corpus
 
+    @property
+    def metric(self) -> str:
+        """What a hit's score is, such as ``bm25 lucene`` or ``inner-product``."""
+
     def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
         """Return up to k hits a query: score descending, ties by passage id ascending."""
 
