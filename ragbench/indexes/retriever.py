@@ -17,7 +17,7 @@ from ragbench.records import Hit
 
 TIE_MARGIN = 32
 PLACE = re.compile(r"\{(?:title|text)\}")
-Scores = npt.NDArray[np.float32]
+Scores = npt.NDArray[np.floating[Any]]
 Rows = npt.NDArray[np.int64]
 # Asks for k hits of some of the queries (by position); gives scores and rows, both (Q, k).
 Search = Callable[[Sequence[int], int], tuple[Scores, Rows]]
@@ -30,6 +30,10 @@ class Recipe(BaseModel):
 
     kind: str
     description: str = ""
+
+    def identity(self) -> dict[str, Any]:
+        """Return the options that can change a hit; part of the index's digest."""
+        return self.model_dump(exclude={"description"})
 
     def encoder_digest(self) -> str | None:
         """Return the digest of the encoder's weights, None where there is no encoder."""
