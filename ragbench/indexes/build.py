@@ -78,7 +78,7 @@ def index_digest(recipe: Recipe, corpus: Corpus) -> str:
         {
             "format": FORMAT,
             "corpus": corpus.digest,
-            "recipe": recipe.model_dump(exclude={"description"}),
+            "recipe": recipe.identity(),
             "encoder": recipe.encoder_digest(),
         }
     )

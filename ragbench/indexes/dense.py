@@ -70,6 +70,7 @@ class DenseIndex:
 
     def __init__(self, index: Any, encoder: Encoder, corpus: Corpus, *, on_gpu: bool) -> None:
         self.corpus = corpus
+        self.metric = "inner-product"
         self._index = index
         self._encoder = encoder
         self._on_gpu = on_gpu

@@ -17,7 +17,7 @@ from ragbench.records import Hit
 
 TIE_MARGIN = 32
 PLACE = re.compile(r"\{(?:title|text)\}")
-Scores = npt.NDArray[np.float32]
+Scores = npt.NDArray[np.floating[Any]]
 Rows = npt.NDArray[np.int64]
 # Asks for k hits of some of the queries (by position); gives scores and rows, both (Q, k).
 Search = Callable[[Sequence[int], int], tuple[Scores, Rows]]
@@ -31,6 +31,10 @@ class Recipe(BaseModel):
     kind: str
     description: str = ""
 
+    def identity(self) -> dict[str, Any]:
+        """Return the options that can change a hit; part of the index's digest."""
+        return self.model_dump(exclude={"description"})
+
     def encoder_digest(self) -> str | None:
         """Return the digest of the encoder's weights, None where there is no encoder."""
         return None
@@ -40,6 +44,10 @@ class Retriever(Protocol):
     """Anything that finds passages for queries, in batches."""
 
     corpus: Corpus
+
+    @property
+    def metric(self) -> str:
+        """What a hit's score is, such as ``bm25 lucene`` or ``inner-product``."""
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
         """Return up to k hits a query: score descending, ties by passage id ascending."""

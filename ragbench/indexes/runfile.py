@@ -6,10 +6,13 @@ retriever's own; the rank column, not the score, is the order (ties go by passag
 
 from __future__ import annotations
 
+import gzip
 import math
-from collections.abc import Iterable, Mapping, Sequence
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from ragbench.corpora.store import Corpus
 from ragbench.errors import DataError
 from ragbench.files import atomic_file, read_jsonl
 from ragbench.records import Hit, Query
@@ -84,14 +87,18 @@ def write_run(
                 handle.write(line.encode("utf-8"))
 
 
-def read_run(path: Path) -> dict[str, list[tuple[str, float]]]:
+Run = dict[str, list[tuple[str, float]]]
+
+
+def read_run(path: Path) -> Run:
     """Read a TREC run.
 
     Args:
-        path: The file.
+        path: The file, plain or gzip.
 
     Returns:
-        For each query id its (passage id, score) by rank.
+        For each query id its (passage id, score) by rank, ties by passage id ascending; where
+        rank and score disagree, the rank counts.
 
     Raises:
         DataError: A line has not six columns, a rank or score is no number, or a passage
@@ -99,15 +106,9 @@ def read_run(path: Path) -> dict[str, list[tuple[str, float]]]:
     """
     ranked: dict[str, list[tuple[int, str, float]]] = {}
     seen: set[tuple[str, str]] = set()
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"the run cannot be read: {error}", where=str(path)) from None
-    for number, line in enumerate(lines, 1):
+    for number, line in text_lines(path, what="the run"):
         where = f"{path}:{number}"
         parts = line.split()
-        if not parts:
-            continue
         if len(parts) != 6:
             raise DataError(
                 f"the line has {len(parts)} columns, not 6",
@@ -118,7 +119,11 @@ def read_run(path: Path) -> dict[str, list[tuple[str, float]]]:
         try:
             entry = (int(rank), passage, float(score))
         except ValueError:
-            raise DataError(f"rank {rank!r} or score {score!r} is no number", where=where) from None
+            raise DataError(
+                f"rank {rank!r} or score {score!r} is no number",
+                where=where,
+                fix="a run has no header" if number == 1 else "write whole ranks, from 1",
+            ) from None
         if not math.isfinite(entry[2]):
             raise DataError(f"the score {score!r} is not finite", where=where)
         if (query, passage) in seen:
@@ -126,6 +131,54 @@ def read_run(path: Path) -> dict[str, list[tuple[str, float]]]:
         seen.add((query, passage))
         ranked.setdefault(query, []).append(entry)
     return {
-        query: [(passage, score) for _, passage, score in sorted(entries, key=lambda e: e[0])]
+        query: [(passage, score) for _, passage, score in sorted(entries)]
         for query, entries in ranked.items()
     }
+
+
+def check_run_ids(run: Mapping[str, Sequence[tuple[str, float]]], corpus: Corpus) -> None:
+    """Refuse a run that names passages which the corpus does not hold.
+
+    Args:
+        run: What ``read_run`` returned.
+        corpus: Where the passages should lie.
+
+    Raises:
+        DataError: Some ids are unknown; they are counted and examples are given.
+    """
+    every = {passage for found in run.values() for passage, _ in found}
+    unknown = sorted(passage for passage in every if corpus.find(passage) is None)
+    if unknown:
+        have = ", ".join(corpus[row].id for row in range(min(3, len(corpus))))
+        raise DataError(
+            f"{len(unknown):,} of the {len(every):,} passage ids of the run are not in the corpus "
+            f"{corpus.name!r}: {', '.join(unknown[:5])}",
+            where=str(corpus.folder),
+            fix=f"give the corpus that the run was made over; ids there look like: {have}",
+        )
+
+
+def text_lines(path: Path, *, what: str) -> Iterator[tuple[int, str]]:
+    """Yield (line number from 1, line) of a UTF-8 file; blank lines are passed over.
+
+    Args:
+        path: The file; gzip if it ends in ``.gz``.
+        what: What the file is, for the message.
+
+    Yields:
+        Each line's number and text, without its end.
+
+    Raises:
+        DataError: The file cannot be read or is not UTF-8.
+    """
+    number = 0
+    try:
+        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as handle:
+            for number, line in enumerate(handle, 1):
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+                if text.strip():
+                    yield number, text.rstrip("\r\n")
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        raise DataError(
+            f"{what} cannot be read after line {number}: {error}", where=str(path)
+        ) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ragbench.corpora.store import Corpus
 from ragbench.errors import DataError
-from ragbench.indexes.runfile import read_queries, read_run, write_run
+from ragbench.indexes.runfile import check_run_ids, read_queries, read_run, write_run
 from ragbench.records import Hit, Query
 
 IDS = st.text(
@@ -93,6 +95,50 @@ def test_a_run_that_is_not_there_or_not_text_is_a_data_error(tmp_path: Path) -> 
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(DataError, match="cannot be read"):
         read_run(tmp_path / "binary")
+
+
+def test_equal_ranks_go_by_id_and_the_rank_counts_more_than_the_score(tmp_path: Path) -> None:
+    text = "q Q0 z 1 0.1 t\nq Q0 b 1 0.2 t\nq Q0 a 2 9.0 t\nq Q0 y 2 9.5 t\n"
+    (found,) = read_run(write(tmp_path / "run", text)).values()
+    assert [passage for passage, _ in found] == ["b", "z", "a", "y"]
+
+
+@given(order=st.permutations(range(6)))
+def test_the_order_of_the_lines_does_not_count(
+    tmp_path_factory: pytest.TempPathFactory, order: list[int]
+) -> None:
+    lines = [f"q Q0 p{i} {1 + i // 2} {i} t" for i in range(6)]
+    path = tmp_path_factory.mktemp("run") / "run"
+    run = read_run(write(path, "\n".join(lines[i] for i in order)))
+    assert [passage for passage, _ in run["q"]] == [f"p{i}" for i in range(6)]
+
+
+def test_a_header_is_named_as_one(tmp_path: Path) -> None:
+    path = write(tmp_path / "run", "query-id Q0 doc-id rank score tag\nq Q0 a 1 0.5 t\n")
+    with pytest.raises(DataError, match="rank 'rank'") as caught:
+        read_run(path)
+    assert caught.value.where == f"{path}:1"
+    assert caught.value.fix == "a run has no header"
+
+
+def test_gzip_and_a_byte_order_mark_are_read(tmp_path: Path) -> None:
+    with gzip.open(tmp_path / "run.gz", "wb") as handle:
+        handle.write(b"\xef\xbb\xbfq Q0 a 1 0.5 t\r\n")
+    assert read_run(tmp_path / "run.gz") == {"q": [("a", 0.5)]}
+    (tmp_path / "torn.gz").write_bytes((tmp_path / "run.gz").read_bytes()[:20])
+    with pytest.raises(DataError, match="cannot be read"):
+        read_run(tmp_path / "torn.gz")
+
+
+def test_ids_that_the_corpus_lacks_are_counted_and_named(
+    home: Path, corpus_of: Callable[[str, Mapping[str, str]], Corpus]
+) -> None:
+    corpus = corpus_of("small", {"a": "gout", "b": "fever"})
+    check_run_ids({"q": [("a", 1.0), ("b", 0.5)], "r": []}, corpus)
+    run = {"q": [("a", 1.0), ("zz", 0.5)], "r": [("yy", 1.0), ("zz", 0.1)]}
+    with pytest.raises(DataError, match=r"2 of the 3 passage ids .*'small': yy, zz") as caught:
+        check_run_ids(run, corpus)
+    assert "look like: a, b" in caught.value.fix
 
 
 @pytest.mark.parametrize("id_key", ["id", "_id", "qid"])
