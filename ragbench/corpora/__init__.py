@@ -3,6 +3,7 @@
 card     the YAML file ``corpora/NAME.yaml``
 reader   the protocol that readers meet
 readers  the readers, and the table of their names
+xml      XML that is not trusted
 build    card -> reader -> store
 store    memory-mapped passages
 """

@@ -22,7 +22,8 @@ class Card(BaseModel):
         title: A name for people.
         description: What the corpus holds.
         reader: A registered reader.
-        path: File or folder; relative ones are taken from the card's folder.
+        path: File or folder; relative ones are taken from the card's folder, those of a card
+            that the package carries from the home's ``corpora``.
         options: The reader's own options.
         source: Where the texts come from, edition included.
         licence: Under which terms they may be used.
@@ -74,7 +75,11 @@ def make_reader(card: Card, card_path: Path) -> Reader:
 
 
 def _source(card: Card, card_path: Path) -> Path | None:
-    return None if card.path is None else card_path.parent / home.expand(card.path)
+    if card.path is None:
+        return None
+    carried = card_path.is_relative_to(home.bundled() / "corpora")
+    base = home.home() / "corpora" if carried else card_path.parent
+    return base / home.expand(card.path)
 
 
 def add_card(name: str, card: Card, *, replace: bool) -> Path:

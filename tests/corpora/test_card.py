@@ -98,7 +98,8 @@ def test_an_unknown_reader_is_named_with_those_there_are(home: Path) -> None:
     with pytest.raises(UsageError) as caught:
         make_reader(*load_card("notes"))
     assert caught.value.what == "there is no 'json' among the readers"
-    assert caught.value.fix.startswith("did you mean 'jsonl'? known: icd10cm, jsonl; new ones")
+    assert caught.value.fix.startswith("did you mean 'jsonl'? known: ")
+    assert "; new ones are added in " in caught.value.fix
 
 
 def test_relative_paths_start_at_the_card_and_tilde_is_the_user(
@@ -116,6 +117,15 @@ def test_relative_paths_start_at_the_card_and_tilde_is_the_user(
     ):
         write_card(home, f"reader: jsonl\npath: {path}\n")
         assert make_reader(*load_card("notes")).sources() == [expected]
+
+
+def test_a_carried_card_finds_its_source_in_the_home(home: Path) -> None:
+    card, path = load_card("medquad")
+    assert not path.is_relative_to(home)
+    source = home / "corpora" / "medquad-xml" / "1.xml"
+    source.parent.mkdir(parents=True)
+    source.write_text("<Document source='a'/>", encoding="utf-8")
+    assert make_reader(card, path).sources() == [source]
 
 
 def test_options_reach_the_reader(home: Path) -> None:

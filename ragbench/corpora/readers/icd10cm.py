@@ -11,11 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, ClassVar
-from xml.etree.ElementTree import Element, ParseError, XMLPullParser
-from xml.parsers.expat import ExpatError, ParserCreate
+from typing import ClassVar
+from xml.etree.ElementTree import Element
 
 from ragbench.corpora.reader import Located, ReaderOptions, Skipped
+from ragbench.corpora.xml import elements
 from ragbench.errors import DataError, PrerequisiteError
 from ragbench.records import Passage
 
@@ -81,7 +81,7 @@ class Icd10cmReader:
         (path,) = self.sources()
         wanted = set(self.options.chapters)
         seen: set[str] = set()
-        for chapter in _chapters(path):
+        for chapter in elements(path, "chapter"):
             number = _text(chapter, "name", path)
             seen.add(number)
             if not wanted or number in wanted:
@@ -95,25 +95,6 @@ class Icd10cmReader:
                 where=str(path),
                 fix=f"the chapters are {', '.join(sorted(seen, key=lambda n: (len(n), n)))}",
             )
-
-
-def _chapters(path: Path) -> Iterator[Element]:
-    def refuse(*_: object) -> None:
-        raise DataError("the XML declares entities, which are not read", where=str(path))
-
-    parser: Any = XMLPullParser(["end"])
-    guard = ParserCreate()  # sees a declaration in any encoding and across blocks
-    guard.EntityDeclHandler = refuse
-    block = b"-"
-    try:
-        with path.open("rb") as handle:
-            while block:
-                block = handle.read(1 << 18)
-                guard.Parse(block, not block)  # the end, too: a cut file is an error
-                parser.feed(block) if block else parser.close()
-                yield from (e for _, e in parser.read_events() if e.tag == "chapter")
-    except (ParseError, ExpatError) as error:
-        raise DataError(f"the file is not whole XML: {error}", where=str(path)) from None
 
 
 def _chapter_passages(chapter: Element, number: str, path: Path) -> Iterator[Located]:
