@@ -71,7 +71,7 @@ def main() -> None:
         failed |= abs(value - stated["recall_at_k"]) > 1e-3
         print(
             f"  recall@{k} of {len(queries)} {stated['queries']}: manifest "
-            f"{stated['recall_at_k']:.4f}, here {value:.4f}; {len(queries) / elapsed:,.0f} queries/s"
+            f"{stated['recall_at_k']:.4f}, here {value:.4f}; {size / elapsed:,.0f} queries/s"
         )
     if failed:
         sys.exit("the figures differ")

@@ -26,15 +26,18 @@ from ragbench.indexes.ann import (
     resolve_factory,
     set_knobs,
 )
+from ragbench.indexes.check import Finding
 from ragbench.indexes.embeddings import Embeddings
 from ragbench.indexes.encoders import Encoder, EncoderCard
-from ragbench.indexes.retriever import Recipe, Rows, Scores, top_hits
+from ragbench.indexes.retriever import Recipe, Rows, Scores, passage_text, top_hits
 from ragbench.progress import stage
 from ragbench.records import Hit
 
 INDEX = "index.faiss"
 GPU_MAX_K = 2048
 SELF_ROWS = 200
+FRESH_ROWS = 32
+FRESH_TOLERANCE = 0.02
 
 
 class DenseRecipe(Recipe):
@@ -106,10 +109,21 @@ class DenseIndex:
     Options: ClassVar[type[Recipe]] = DenseRecipe
 
     def __init__(
-        self, index: Any, encoder: Encoder, recipe: DenseRecipe, corpus: Corpus, *, on_gpu: bool
+        self,
+        index: Any,
+        encoder: Encoder,
+        recipe: DenseRecipe,
+        corpus: Corpus,
+        *,
+        folder: Path,
+        facts: dict[str, Any],
+        on_gpu: bool,
     ) -> None:
         self.corpus = corpus
         self.metric = recipe.metric
+        self.recipe = recipe
+        self.folder = folder
+        self.facts = facts
         self._index = index
         self._encoder = encoder
         self._on_gpu = on_gpu
@@ -194,7 +208,7 @@ class DenseIndex:
         on_gpu = device != "cpu" and gpu_count(faiss) > 0 and "HNSW" not in options.factory
         if on_gpu:
             index = faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, index)
-        return cls(index, encoder, options, corpus, on_gpu=on_gpu)
+        return cls(index, encoder, options, corpus, folder=folder, facts=facts, on_gpu=on_gpu)
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
         """Return the k nearest passages a query.
@@ -218,6 +232,51 @@ class DenseIndex:
             return (-scores if self.metric == "l2" else scores), rows
 
         return top_hits(self.corpus, len(queries), k, ask)
+
+    def examine(self) -> list[Finding]:
+        """Encode some passages anew, and measure an approximate index's recall again."""
+        n = len(self.corpus)
+        rows = np.random.default_rng(self.recipe.seed).choice(n, min(FRESH_ROWS, n), replace=False)
+        floor = 1.0 if self.recipe.is_exact else self.recipe.min_self_retrieval
+        share = self._fresh_self_retrieval(rows)
+        findings = [
+            Finding(
+                "passages, encoded anew, that find themselves",
+                share >= floor,
+                f"{share:.3f} of {len(rows)}, at least {floor:g}",
+            )
+        ]
+        return findings if self.recipe.is_exact else [*findings, *self._recall_again()]
+
+    def _fresh_self_retrieval(self, rows: Rows) -> float:
+        passages = [self.corpus[int(row)] for row in rows]
+        card = self.recipe.encoder
+        texts = [passage_text(card.template, p.title, p.text) for p in passages]
+        scores, found = self._index.search(self._encoder.passages(texts), 10)
+        own = 0
+        for row, text, near, places in zip(rows, texts, scores, found, strict=True):
+            first = self.corpus[int(places[0])] if places[0] >= 0 else None
+            is_twin = first and passage_text(card.template, first.title, first.text) == text
+            at = np.flatnonzero(places == row)
+            # The stored vectors may be rounded to bfloat16, these are not.
+            own += bool(is_twin or (at.size and abs(near[at[0]] - near[0]) <= FRESH_TOLERANCE))
+        return own / len(rows)
+
+    def _recall_again(self) -> list[Finding]:
+        stored = Embeddings(self.corpus, self.recipe.encoder, "auto")
+        stated = ", ".join(f"{r['recall_at_k']:.3f} ({r['queries']})" for r in self.facts["recall"])
+        if stored.digest != self.facts["embeddings"] or not stored.is_whole:
+            return [Finding("recall", True, f"{stated} at build; the embeddings are not here")]
+        drawn = recall.Sample.load(self.folder)
+        k, metric = self.recipe.recall_k, self.recipe.metric
+        return [
+            Finding(
+                f"recall@{one.k} of {one.queries}",
+                one.recall_at_k >= self.recipe.min_recall,
+                f"{one.recall_at_k:.3f}, at least {self.recipe.min_recall:g}; at build {stated}",
+            )
+            for one in recall.measure(self._index, drawn, stored, k, metric)
+        ]
 
 
 def _require_gpu(faiss: Any) -> None:
