@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from ragbench.analysis.load import Run, load_run
 from ragbench.analysis.effects import effects
+from ragbench.analysis.load import Run, load_run
 from ragbench.files import read_jsonl
 from ragbench.report.tables import (
     delivered_rows,
