@@ -4,4 +4,5 @@ load       the tables of a run
 intervals  Wilson's interval, the paired bootstrap
 paired     helped and hurt, McNemar's exact test
 results    every figure of a run, as rows
+samples    questions, passages, prompts and answers, line by line
 """

@@ -34,7 +34,7 @@ def analyze(run_folder: str, as_json: bool) -> None:
 
 def emit_results(run: Run, found: pd.DataFrame, gains: pd.DataFrame) -> None:
     """Print accuracy and gain by cell, effects against controls, then retrieval quality."""
-    from ragbench.report.markdown import accuracy_rows, effect_rows, retrieval_rows
+    from ragbench.report.tables import accuracy_rows, effect_rows, retrieval_rows
 
     emit_table(*accuracy_rows(run, found, gains))
     for header, rows in (effect_rows(run, gains), retrieval_rows(run, found)):
@@ -45,16 +45,16 @@ def emit_results(run: Run, found: pd.DataFrame, gains: pd.DataFrame) -> None:
 
 @click.command()
 @click.argument("run_folder", metavar="RUN")
-@click.option("--open", "open_it", is_flag=True, help="Open the report when it is written.")
+@click.option("--open", "open_it", is_flag=True, help="Open the page when it is written.")
 def report(run_folder: str, open_it: bool) -> None:
     """Write the report of RUN (a folder or a name)."""
     from ragbench.experiment.folder import find_run
     from ragbench.report.write import write_report
 
     written = write_report(find_run(run_folder).path)
-    click.echo(f"wrote {written.path}")
+    click.echo(f"wrote {written.path}\nwrote {written.page}")
     if open_it:
-        click.launch(str(written.path))
+        click.launch(str(written.page))
 
 
 @click.command()

@@ -8,7 +8,7 @@ import pandas as pd
 
 from ragbench.analysis.load import Run
 from ragbench.files import atomic_file
-from ragbench.report.markdown import coverage
+from ragbench.report.tables import coverage
 
 MARKERS = "osD^v<>P*X"
 

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import pandas as pd
 
 from ragbench.analysis.effects import BASELINE, GAIN
 from ragbench.analysis.load import Run
-from ragbench.analysis.results import NO_MODEL
+from ragbench.report.tables import (
+    accuracy_rows,
+    coverage,
+    delivered_rows,
+    effect_rows,
+    outcome_rows,
+    p_value,
+    points,
+    provenance_rows,
+    retrieval_rows,
+    stratum_rows,
+)
 
 ESCAPES = str.maketrans({"<": "&lt;", ">": "&gt;", **{c: f"\\{c}" for c in "\\|*_`[]"}})
-
-
-NONE = "-"
 ANSWERS = {
     "options": "An answer is the option with the highest log-likelihood per character as the "
     "reply to the prompt, which does not list the options; ties go to the first.",
@@ -39,151 +45,6 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 def escape(text: str) -> str:
     """Return text that neither breaks a Markdown table nor becomes markup in it."""
     return " ".join(text.translate(ESCAPES).split())
-
-
-def percent(value: float) -> str:
-    """Return a rate as a percentage with one decimal, or a dash."""
-    return NONE if math.isnan(value) else f"{100 * value:.1f} %"
-
-
-def points(value: float) -> str:
-    """Return a difference of rates in points, with its sign."""
-    return NONE if math.isnan(value) else f"{100 * value:+.1f}"
-
-
-def p_value(p: float) -> str:
-    """Return a p value in two significant digits, never as zero."""
-    if math.isnan(p):
-        return NONE
-    return f"{p:.1e}" if p < 0.001 else f"{p:.2g}"
-
-
-Rows = tuple[list[str], list[list[str]]]
-
-
-def accuracy_rows(run: Run, results: pd.DataFrame, effects: pd.DataFrame) -> Rows:
-    """Return header and rows of the main table: one row a model, task and arm."""
-    rows: list[list[str]] = []
-    for model in run.members("models"):
-        for task in run.members("tasks"):
-            metric = run.metrics(task)[0]
-            for arm in run.arms(task):
-                cell = _only(results, model=model, task=task, arm=arm, metric=metric)
-                tokens = _only(
-                    results, model=model, task=task, arm=arm, metric="mean_passage_tokens"
-                )
-                gain = _only(effects, effect=GAIN, model=model, task=task, arm=arm, stratum="")
-                rows.append(
-                    [
-                        model,
-                        task,
-                        arm,
-                        str(cell["n"]),
-                        percent(cell["value"]),
-                        f"{percent(cell['ci_low'])} to {percent(cell['ci_high'])}"
-                        + (" (bounds)" if cell["status"] == "incomplete" else ""),
-                        *_gain_cells(gain),
-                        f"{tokens['value']:.0f}",
-                    ]
-                )
-    interval = f"{coverage(run)} interval"
-    header = ["model", "task", "arm", "n", "accuracy", interval, "gain (points)", interval]
-    return [*header, "helped / hurt", "p", "passage tokens"], rows
-
-
-def coverage(run: Run) -> str:
-    """Return the coverage of the run's intervals, such as ``95 %``."""
-    return f"{100 * (1 - run.config['analysis']['alpha']):g} %"
-
-
-def _gain_cells(gain: dict[str, Any] | None) -> list[str]:
-    if gain is None:
-        return ["", "", "", ""]
-    counts = NONE if pd.isna(gain["helped"]) else f"{gain['helped']} / {gain['hurt']}"
-    interval = f"{points(gain['ci_low'])} to {points(gain['ci_high'])}"
-    return [points(gain["estimate"]), interval, counts, p_value(gain["p"])]
-
-
-def _only(frame: pd.DataFrame, **wanted: str) -> Any:
-    for key, value in wanted.items():
-        frame = frame[frame[key] == value]
-    return None if frame.empty else frame.iloc[0].to_dict()
-
-
-def stratum_rows(run: Run, results: pd.DataFrame) -> Rows:
-    """Return accuracy by stratum; no rows where no task has strata."""
-    rows = []
-    for row in results[results.metric.str.contains("/")].to_dict(orient="records"):
-        _, _, stratum = str(row["metric"]).partition("/")
-        rows.append(
-            [
-                row["model"],
-                row["task"],
-                stratum,
-                row["arm"],
-                str(row["n"]),
-                percent(row["value"]),
-                f"{percent(row['ci_low'])} to {percent(row['ci_high'])}",
-            ]
-        )
-    header = ["model", "task", "stratum", "arm", "n", "accuracy", f"{coverage(run)} interval"]
-    return header, rows
-
-
-def retrieval_rows(run: Run, results: pd.DataFrame) -> Rows:
-    """Return retrieval quality against gold passages; no rows where no task knows them."""
-    gold = {(r["task"], r["retriever"]): r["gold_matches"] for r in run.retrievals}
-    rows = [
-        [
-            row["task"],
-            row["arm"],
-            row["metric"],
-            gold[row["task"], row["arm"]],
-            str(row["n"]),
-            f"{row['value']:.3f}",
-            f"{row['ci_low']:.3f} to {row['ci_high']:.3f}",
-        ]
-        for row in results[results.model == NO_MODEL].to_dict(orient="records")
-    ]
-    header = [
-        "task",
-        "retriever",
-        "measure",
-        "gold matched by",
-        "n",
-        "mean",
-        f"{coverage(run)} interval",
-    ]
-    return header, rows
-
-
-def outcome_rows(run: Run, results: pd.DataFrame) -> Rows:
-    """Return the shares of outcomes and ties by cell."""
-    names = ["parsed", "unparsed", "refused", "truncated", "error", "tied"]
-    rows = []
-    for model in run.members("models"):
-        for task in run.members("tasks"):
-            for arm in run.arms(task):
-                cell = {"model": model, "task": task, "arm": arm}
-                shares = [_only(results, **cell, metric=f"{name}_rate") for name in names]
-                rows.append(
-                    [model, task, arm, *(percent(s["value"]) if s else NONE for s in shares)]
-                )
-    return ["model", "task", "arm", *names], rows
-
-
-def effect_rows(run: Run, effects: pd.DataFrame) -> Rows:
-    """Return the effects of arms against their controls; no rows where there are no controls."""
-    found = effects[(effects.effect != GAIN) & (effects.stratum == "")]
-    rows = [
-        [
-            *(str(row[key]) for key in ("model", "task", "effect", "arm", "baseline", "n")),
-            *_gain_cells({str(key): value for key, value in row.items()}),
-        ]
-        for row in found.to_dict(orient="records")
-    ]
-    header = ["model", "task", "effect", "arm", "control", "n", "points"]
-    return [*header, f"{coverage(run)} interval", "helped / hurt", "p"], rows
 
 
 def summary(run: Run, results: pd.DataFrame, effects: pd.DataFrame) -> list[str]:
@@ -236,6 +97,7 @@ def report(run: Run, results: pd.DataFrame, effects: pd.DataFrame, figure: str |
         ("Against the controls", effect_rows(run, effects)),
         ("By stratum", stratum_rows(run, results)),
         ("Retrieval quality", retrieval_rows(run, results)),
+        ("What was delivered", delivered_rows(run)),
         ("Outcomes", outcome_rows(run, results)),
     ):
         if rows:
@@ -264,26 +126,5 @@ def methods(run: Run) -> str:
 
 
 def provenance(run: Run) -> str:
-    """Return versions, digests and the machine, as tables."""
-    identity, started = run.about["identity"], run.about["started"]
-    rows = [["started", started["at"]], ["seed", run.config["seed"]]]
-    rows += [["machine", f"{started['machine']['processor']}, {started['machine']['platform']}"]]
-    if started["git"]:
-        rows += [["ragbench commit", f"{started['git']['commit']} ({started['git']['state']})"]]
-    rows += [
-        [f"model {name}", f"{facts['digest'][:16]}, {facts['dtype']}, {facts['format']}"]
-        for name, facts in identity["models"].items()
-    ]
-    for name, index in identity["indexes"].items():
-        corpus = index["corpus"]
-        rows += [
-            [f"index {name}", index["digest"][:16]],
-            [
-                f"corpus {corpus['name']}",
-                f"{corpus['digest'][:16]}, {corpus['n']:,} passages",
-            ],
-        ]
-    rows += [[f"questions {name}", t["digest"][:16]] for name, t in identity["tasks"].items()]
-    rows += [[name, version] for name, version in started["versions"].items()]
-    unique = list(dict.fromkeys((str(a), str(b)) for a, b in rows))
-    return table(["what", "value"], unique)
+    """Return versions, digests and the machine, as a table."""
+    return table(*provenance_rows(run))

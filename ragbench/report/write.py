@@ -10,26 +10,29 @@ import pandas as pd
 
 from ragbench.analysis.load import Run, load_run
 from ragbench.analysis.results import write_tables
-from ragbench.files import write_text
+from ragbench.files import write_bytes, write_text
 from ragbench.report.figure import draw
 from ragbench.report.markdown import report
+from ragbench.report.page import page
 
 REPORT = "report.md"
+PAGE = "report.html"
 FIGURE = "accuracy.svg"
 
 
 @dataclass(frozen=True)
 class Written:
-    """A report's file, with the run and the tables that it was made from."""
+    """A report's files, with the run and the tables that it was made from."""
 
     path: Path
+    page: Path
     run: Run
     results: pd.DataFrame
     effects: pd.DataFrame
 
 
 def write_report(path: Path) -> Written:
-    """Analyse a run and write report.md, the tables and, with matplotlib, the figure.
+    """Analyse a run and write report.md, report.html, the tables and, with matplotlib, a figure.
 
     Args:
         path: The run folder.
@@ -39,9 +42,12 @@ def write_report(path: Path) -> Written:
     """
     run = load_run(path)
     results, effects = write_tables(run)
+    html = page(run, results, effects)
     figure = None
     if find_spec("matplotlib") is not None:
         draw(run, results, path / FIGURE)
         figure = FIGURE
     write_text(path / REPORT, report(run, results, effects, figure))
-    return Written(path / REPORT, run, results, effects)
+    # What a file holds may be no text at all (half of a surrogate pair); a page still is.
+    write_bytes(path / PAGE, html.encode("utf-8", "replace"))
+    return Written(path / REPORT, path / PAGE, run, results, effects)

@@ -1,0 +1,95 @@
+"""The tables: numbers as people read them, every effect, what was delivered."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from ragbench.analysis.effects import effects
+from ragbench.analysis.load import Run, load_run
+from ragbench.files import read_jsonl
+from ragbench.report.tables import (
+    delivered_rows,
+    effect_rows,
+    effect_table,
+    p_value,
+    percent,
+    points,
+)
+
+
+@pytest.fixture(scope="module")
+def mixed(mixed_home: Path) -> Run:
+    return load_run(mixed_home / "runs" / "mixed")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.5, "0.5"), (0.0112, "0.011"), (1.72e-12, "1.7e-12"), (math.nan, "-")]
+)
+def test_p_values_are_never_zero(value: float, text: str) -> None:
+    assert p_value(value) == text
+
+
+def test_rates_and_points() -> None:
+    assert percent(0.9249) == "92.5 %"
+    assert points(-0.03) == "-3.0"
+    assert points(0.62) == "+62.0"
+    assert percent(math.nan) == "-"
+
+
+def test_each_effect_has_a_table_of_its_own(mixed: Run) -> None:
+    found = effects(mixed)
+    for kind in found.effect.unique():
+        header, rows = effect_table(mixed, found, kind)
+        wanted = found[found.effect == kind]
+        assert len(rows) == len(wanted)
+        assert [row[header.index("points")] for row in rows] == [
+            points(value) for value in wanted.estimate
+        ]
+    assert len(effect_rows(mixed, found)[1]) == (found.effect != "gain over closed-book").sum()
+
+
+def test_strata_get_a_column_where_there_are_any(mixed: Run) -> None:
+    row = {
+        "effect": "headroom",
+        "model": "m",
+        "task": "t",
+        "arm": "a",
+        "baseline": "oracle",
+        "stratum": "",
+        "estimate": 0.25,
+        "ci_low": -0.125,
+        "ci_high": 0.5,
+        "p": 0.5,
+        "n": 8,
+        "helped": 3,
+        "hurt": 1,
+        "status": "complete",
+    }
+    frame = pd.DataFrame([row, row | {"stratum": "rare", "n": 2}])
+    header, rows = effect_table(mixed, frame, "headroom")
+    assert header[:6] == ["model", "task", "arm", "control", "stratum", "n"]
+    assert rows[0] == ["m", "t", "a", "oracle", "all", "8", *rows[0][6:]]
+    assert rows[0][6:] == ["+25.0", "-12.5 to +50.0", "3 / 1", "0.5"]
+    assert rows[1][4:6] == ["rare", "2"]
+    assert "stratum" not in effect_table(mixed, frame[:1], "headroom")[0]
+
+
+def test_delivered_is_what_was_packed(mixed: Run) -> None:
+    """Means of the packings' own lines, one arm at a time."""
+    header, rows = delivered_rows(mixed)
+    assert len(rows) == sum(len(mixed.arms(task)) for task in mixed.members("tasks"))
+    for row in rows:
+        path = mixed.path / "packed" / f"{row[0]}+{row[1]}.jsonl"
+        lines = [line for _, line in read_jsonl(path)]
+        n = len(lines)
+        cell = dict(zip(header, row, strict=True))
+        assert cell["passages"] == f"{sum(len(li['passages']) for li in lines) / n:.1f}"
+        assert cell["tokens"] == f"{sum(li['tokens'] for li in lines) / n:.0f}"
+        short = sum(li["shortfall_tokens"] > 0 for li in lines)
+        assert cell["questions short"] == f"{100 * short / n:.1f} %"
+        gold = sum(li["gold"] > 0 for li in lines)
+        assert cell["with a gold passage"] == f"{100 * gold / n:.1f} %"
