@@ -2,10 +2,10 @@
 
 task     the protocol, and what every task states about itself
 answers  what a written reply answers
+hpo      definition or lay synonym -> term of the Human Phenotype Ontology: a positive control
 icd10cm  diagnosis <-> code, generated from the tabular list: a positive control
 mcq      multiple-choice questions of the user's own
 pubmedqa yes, no or maybe to the question of an abstract
-hpo      definition or lay synonym -> term of the Human Phenotype Ontology: a positive control
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ tasks: Registry[type[Task]] = Registry(
         "pubmedqa": Entry(
             "ragbench.tasks.pubmedqa:PubmedqaTask",
             "PubMedQA (PQA-L): yes, no or maybe; the abstract can only be retrieved",
+        ),
         "hpo": Entry(
             "ragbench.tasks.hpo:HpoTask",
             "HPO: definition or lay synonym to term (generated; a positive control)",
