@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-from tests.conftest import make_small_home, ragbench
+import pandas as pd
+import pytest
+
+from ragbench.experiment.config import load_config
+from ragbench.experiment.grid import Grid
+from ragbench.experiment.run import run_experiment
+from tests.conftest import make_mixed_home, make_small_home, ragbench
 
 
 def records(home: Path) -> dict[str, list[str]]:
@@ -92,3 +100,125 @@ def test_another_tokenizer_for_packing_is_refused(run_copy: Path, home: Path) ->
     assert refused.returncode == 2
     assert "packing.tokenizer: 'smollm2' -> 'again'" in refused.stderr
     assert (run_copy / "packed" / "icd10cm+bm25-5.jsonl").read_bytes() == packed
+
+
+ONE_TASK = [
+    "tasks=[{name: facts, task: mcq, limit: 2, options: {path: facts.jsonl, corpus: facts}}]",
+    "arms=[closed-book, {retriever: bm25, k: 1}]",
+]
+# In the order in which a run writes them; what is appended stands between the two lists.
+BEFORE = (
+    "run.json",
+    "questions/*",
+    "retrieval/*.trec",
+    "retrieval/*",
+    "packed/*",
+    "passages.jsonl",
+)
+
+
+def written_in_order(run: Path) -> list[tuple[str, bytes]]:
+    """Return what was appended: each record's prompt, then the record."""
+    prompts = {
+        json.loads(line)["digest"]: line.encode()
+        for line in (run / "prompts" / "0.jsonl").read_text().splitlines(keepends=True)
+    }
+    steps: list[tuple[str, bytes]] = []
+    for arm in ("closed-book", "bm25-1"):
+        name = f"records/smollm2+facts+{arm}.0.jsonl"
+        for line in (run / name).read_text().splitlines(keepends=True):
+            steps.append(("prompts/0.jsonl", prompts[json.loads(line)["prompt"]]))
+            steps.append((name, line.encode()))
+    return steps
+
+
+def cut(whole: Path, run: Path, steps: list[tuple[str, bytes]], size: int) -> None:
+    """Make the folder what a kill after ``size`` appended bytes leaves; less than 0: before."""
+    shutil.rmtree(run, ignore_errors=True)
+    files = [p for pattern in BEFORE for p in sorted(whole.glob(pattern))]
+    files = list(dict.fromkeys(files))
+    for path in files if size >= 0 else files[: len(files) + size]:
+        copy = run / path.relative_to(whole)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)
+    for name, data in steps:
+        if size <= 0:
+            break
+        (run / name).parent.mkdir(parents=True, exist_ok=True)
+        with (run / name).open("ab") as handle:
+            handle.write(data[:size])
+        size -= len(data)
+
+
+def test_resume_equals_uninterrupted_at_fifty_random_kill_points(
+    mixed_copy: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The real model, loaded once; every state of the folder that a kill can leave behind."""
+    overrides = [*ONE_TASK, "name=whole"]
+    config, document = load_config(str(home / "mixed.yaml"), overrides)
+    run_experiment(config, document)
+    model = Grid(config, document).models["smollm2"]
+    monkeypatch.setattr(Grid, "models", {"smollm2": model})
+    whole, run = home / "runs" / "whole", home / "runs" / "cut"
+    text = (whole / "run.json").read_text().replace('"whole"', '"cut"')
+    (whole / "run.json").write_text(text)
+    expected = pd.read_parquet(whole / "scores" / "correct.parquet").drop(columns="elapsed_s")
+    steps = written_in_order(whole)
+    total = sum(len(data) for _, data in steps)
+    draw = random.Random(11)
+    config, document = load_config(str(home / "mixed.yaml"), [*ONE_TASK, "name=cut"])
+    for point in range(50):
+        size = draw.randint(-8, -1) if point % 5 == 0 else draw.randint(0, total)
+        cut(whole, run, steps, size)
+        kept = whole_lines(run)
+        assert run_experiment(config, document).errors == 0
+        for path, lines in kept.items():
+            assert whole_lines(run)[path][: len(lines)] == lines, size
+        found = pd.read_parquet(run / "scores" / "correct.parquet").drop(columns="elapsed_s")
+        pd.testing.assert_frame_equal(found, expected)
+        for path in (p for kind in BEFORE[1:] for p in whole.glob(kind)):
+            assert (run / path.relative_to(whole)).read_bytes() == path.read_bytes()
+
+
+def whole_lines(run: Path) -> dict[str, list[str]]:
+    found = {}
+    for path in sorted((run / "records").glob("*.jsonl")):
+        text = path.read_bytes().decode("utf-8", "replace")
+        found[path.name] = [line for line in text.splitlines(keepends=True) if line.endswith("\n")]
+    return found
+
+
+def count(lines: dict[str, list[str]]) -> int:
+    return sum(len(found) for found in lines.values())
+
+
+@pytest.mark.slow
+def test_killed_fifty_times(mixed_home: Path, tmp_path: Path) -> None:
+    """SIGKILL, fifty times in one run, each after a drawn number of further records."""
+    home = make_mixed_home(tmp_path / "home")
+    for name in ("corpora", "indexes"):
+        shutil.copytree(mixed_home / name, home / name, dirs_exist_ok=True)
+    draw = random.Random(23)
+    run = home / "runs" / "mixed"
+    kept: dict[str, list[str]] = {}
+    for _ in range(50):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ragbench", "run", "mixed.yaml"],
+            env={**os.environ, "RAGBENCH_HOME": str(home)},
+            cwd=home,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        enough = count(kept) + draw.randint(1, 3)
+        while process.poll() is None and count(whole_lines(run)) < enough:
+            time.sleep(draw.uniform(0, 0.05))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        after = whole_lines(run)
+        assert all(after[path][: len(lines)] == lines for path, lines in kept.items())
+        kept = after
+    assert count(kept) >= 50
+    done = ragbench(home, "run", "mixed.yaml")
+    assert done.returncode == 0, done.stderr
+    for name in ("results.csv", "effects.csv"):
+        assert (run / name).read_bytes() == (mixed_home / "runs" / "mixed" / name).read_bytes()

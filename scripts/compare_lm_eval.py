@@ -1,0 +1,121 @@
+"""Compare a finished run's letter picks with those of lm-eval on the same prompts and model.
+
+    python scripts/compare_lm_eval.py RUN --python /path/to/env/with/lm-eval/bin/python
+
+RUN is a run whose tasks are scored by letters, with a local model in float32. lm-eval stands in
+an environment of its own (`pip install lm-eval`), for it pins other versions. Prints, by task
+and arm: items, equal picks, the largest difference between the two of a log-likelihood relative
+to the item's first letter, and both times.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from ragbench.experiment.folder import RunFolder, find_run
+from ragbench.files import read_jsonl
+from ragbench.metrics.choice import pick_option
+from ragbench.models.hf import HfModel
+from ragbench.models.model import ModelSpec
+from ragbench.tasks.answers import letters
+
+TASK = """\
+task: ragbench_letters
+dataset_path: json
+dataset_kwargs: {{data_files: {{test: {file}}}}}
+test_split: test
+output_type: multiple_choice
+doc_to_text: "{{{{prompt}}}}"
+doc_to_choice: "{{{{letters}}}}"
+doc_to_target: "{{{{answer}}}}"
+target_delimiter: "{delimiter}"
+metric_list: [{{metric: acc}}]
+"""
+
+
+def items(folder: RunFolder, model: str, task: str, arm: str) -> list[dict[str, Any]]:
+    """Return a cell's rendered prompts with our log-likelihoods."""
+    prompts = {line["digest"]: line["text"] for _, line in read_jsonl(folder.prompts)}
+    questions = {line["id"]: line for _, line in read_jsonl(folder.questions(task))}
+    return [
+        {
+            "id": record["question_id"],
+            "prompt": prompts[record["prompt"]],
+            "letters": list(letters(len(questions[record["question_id"]]["options"]))),
+            "answer": questions[record["question_id"]]["answer"],
+            "ours": record["log_likelihoods"],
+            "elapsed_s": record["elapsed_s"],
+        }
+        for record in folder.read_records(model, task, arm)
+    ]
+
+
+def lm_eval(python: str, source: str, docs: list[dict[str, Any]], delimiter: str) -> list[Any]:
+    """Return lm-eval's log-likelihoods of each item, in the order of the items."""
+    with tempfile.TemporaryDirectory() as name:
+        work = Path(name)
+        file = work / "items.jsonl"
+        file.write_text("".join(json.dumps(doc) + "\n" for doc in docs), encoding="utf-8")
+        task = TASK.format(file=file, delimiter=delimiter)
+        (work / "ragbench_letters.yaml").write_text(task, encoding="utf-8")
+        command = [python, "-m", "lm_eval", "run", "--model", "hf", "--tasks", "ragbench_letters"]
+        command += ["--model_args", f"pretrained={source},dtype=float32"]
+        command += ["--include_path", name, "--device", "cpu", "--batch_size", "1"]
+        command += ["--output_path", str(work / "out"), "--log_samples"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            sys.exit(done.stderr[-3000:])
+        (samples,) = (work / "out").rglob("samples_*.jsonl")
+        lines = [json.loads(line) for line in samples.read_text(encoding="utf-8").splitlines()]
+        lines.sort(key=lambda line: line["doc_id"])
+        return [[float(answer[0]) for answer in line["filtered_resps"]] for line in lines]
+
+
+def main() -> None:
+    """Read the run, ask lm-eval, print the agreement."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("run")
+    parser.add_argument("--python", required=True, help="the Python that has lm-eval")
+    arguments = parser.parse_args()
+    folder = find_run(arguments.run)
+    about = folder.read()
+    for entry in about["config"]["models"]:
+        model = HfModel(ModelSpec.model_validate(entry))
+        for task, facts in about["identity"]["tasks"].items():
+            for arm in facts["arms"] if facts["scoring"] == "letters" else ():
+                docs = items(folder, entry["name"], task, arm)
+                started = time.perf_counter()
+                theirs = lm_eval(
+                    arguments.python, model._source, docs, "" if model.is_chat else " "
+                )
+                elapsed = time.perf_counter() - started
+                print(json.dumps(agreement(entry["name"], task, arm, docs, theirs, elapsed)))
+
+
+def agreement(
+    model: str, task: str, arm: str, docs: list[dict[str, Any]], theirs: list[Any], elapsed: float
+) -> dict[str, Any]:
+    """Return how far the two agree; only differences within an item bear on its pick."""
+    same, largest = 0, 0.0
+    for doc, other in zip(docs, theirs, strict=True):
+        ours = doc["ours"]
+        same += pick_option(ours, doc["letters"])[0] == pick_option(other, doc["letters"])[0]
+        shifts = [(a - ours[0]) - (b - other[0]) for a, b in zip(ours, other, strict=True)]
+        largest = max([largest, *map(abs, shifts)])
+    return {
+        **{"model": model, "task": task, "arm": arm, "items": len(docs), "equal_picks": same},
+        "largest_difference": round(largest, 6),
+        "ours_s": round(sum(doc["elapsed_s"] for doc in docs), 1),
+        "lm_eval_s_with_start": round(elapsed, 1),
+    }
+
+
+if __name__ == "__main__":
+    main()
