@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -198,6 +201,42 @@ def test_a_stopped_build_goes_on_from_its_shards(
     np.testing.assert_array_equal(vectors_of("stopped"), vectors_of("whole"))
     assert sorted(p.name for p in folder_of("stopped").iterdir()) == [dense.INDEX, "manifest.json"]
     assert not list((home / "indexes").glob("*.building"))
+
+
+KILLED = """
+import os, signal
+from ragbench.indexes import embeddings
+from ragbench.indexes.build import build_index
+from ragbench.indexes.encoders import Encoder
+
+embeddings.SHARD_ROWS = 16
+encode, seen = Encoder.passages, []
+
+def passages(self, texts):
+    if len(seen) >= 34:
+        os.kill(os.getpid(), signal.SIGKILL)
+    seen.extend(texts)
+    return encode(self, texts)
+
+Encoder.passages = passages
+build_index("minilm", "half", device="cpu")
+"""
+
+
+def test_a_build_that_was_killed_goes_on_in_another_process(
+    home: Path, corpus_of: CorpusOf, monkeypatch: pytest.MonkeyPatch, counted: Counted
+) -> None:
+    """Kill -9 in the third shard: its lock is free, and the two whole shards are kept."""
+    corpus_of("half", short_texts(36))
+    recipe = write_recipe(home)
+    done = subprocess.run([sys.executable, "-c", KILLED], check=False, capture_output=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert not is_built("minilm-half")
+    monkeypatch.setattr(embeddings, "SHARD_ROWS", 16)
+    build_index(recipe, "half", device="cpu")
+    assert counted.texts == list(short_texts(36).values())[32:]
+    assert vectors_of("minilm-half").shape == (36, 384)
+    assert open_index("minilm-half", device="cpu").search(["gout"], 1)[0]
 
 
 def test_a_device_that_is_not_here_leaves_the_shards_of_a_stopped_build(
