@@ -176,8 +176,8 @@ def test_resume_equals_uninterrupted_at_fifty_random_kill_points(
             assert whole_lines(run)[path][: len(lines)] == lines, size
         found = pd.read_parquet(run / "scores" / "correct.parquet").drop(columns="elapsed_s")
         pd.testing.assert_frame_equal(found, expected)
-        for path in (p for kind in BEFORE[1:] for p in whole.glob(kind)):
-            assert (run / path.relative_to(whole)).read_bytes() == path.read_bytes()
+        for file in (p for kind in BEFORE[1:] for p in whole.glob(kind)):
+            assert (run / file.relative_to(whole)).read_bytes() == file.read_bytes()
 
 
 def whole_lines(run: Path) -> dict[str, list[str]]:
