@@ -1,27 +1,34 @@
-"""``ragbench corpus``: add, build, show."""
+"""``ragbench corpus``: add, build, show, check."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ragbench.cli.output import emit_json, emit_table, size
 
+if TYPE_CHECKING:
+    from ragbench.corpora.chunking import Chunking
+
 
 @click.group()
 def corpus() -> None:
-    """Add, build and show corpora."""
+    """Add, build, show and check corpora."""
 
 
 @corpus.command()
 @click.argument("path")
 @click.option("--name", required=True, help="The corpus's name.")
 @click.option("--reader", default="jsonl", show_default=True, help="How the files are read.")
-@click.option("--id-field", help="Of the jsonl reader: the field of a document's id.")
-@click.option("--text-field", help="Of the jsonl reader: the field of its text.")
-@click.option("--title-field", help="Of the jsonl reader: the field of its title.")
+@click.option("--id-field", help="Of jsonl and tabular: the field of a document's id.")
+@click.option("--text-field", help="Of jsonl and tabular: the field of its text.")
+@click.option("--title-field", help="Of jsonl and tabular: the field of its title.")
 @click.option("--option", "extra", multiple=True, metavar="KEY=VALUE", help="Any reader option.")
+@click.option("--chunk", metavar="CHUNKER", help="Cut documents: tokens or sentences.")
+@click.option("--chunk-size", type=click.IntRange(1), help="Tokens of a chunk at most (256).")
+@click.option("--chunk-overlap", type=click.IntRange(0), help="Tokens shared by two (0).")
+@click.option("--chunk-tokenizer", metavar="REF", help="Whose tokens: a folder, package: or id.")
 @click.option("--licence", default="not stated", help="The terms of the texts.")
 @click.option("--source", default="", help="Where the texts come from, edition included.")
 @click.option("--restricted", is_flag=True, help="The texts are under a data-use agreement.")
@@ -34,29 +41,46 @@ def add(
     text_field: str | None,
     title_field: str | None,
     extra: tuple[str, ...],
+    chunk: str | None,
+    chunk_size: int | None,
+    chunk_overlap: int | None,
+    chunk_tokenizer: str | None,
     licence: str,
     source: str,
     restricted: bool,
     replace: bool,
 ) -> None:
     """Write the card of a corpus whose texts lie at PATH."""
+    from ragbench.corpora.card import Card, add_card
+    from ragbench.home import expand
+
+    fields = {"id_field": id_field, "text_field": text_field, "title_field": title_field}
+    options = _reader_options(reader, fields, extra)
+    sizes = {"size": chunk_size, "overlap": chunk_overlap, "tokenizer": chunk_tokenizer}
+    card = Card(
+        reader=reader,
+        path=str(expand(path).resolve()),
+        options=options,
+        chunking=_chunking(chunk, sizes),
+        licence=licence,
+        source=source,
+        data_use="restricted" if restricted else "open",
+    )
+    written = add_card(name, card, replace=replace)
+    click.echo(f"wrote {written}; next: ragbench corpus build {name}")
+
+
+def _reader_options(
+    reader: str, fields: dict[str, str | None], extra: tuple[str, ...]
+) -> dict[str, Any]:
+    """Return the reader's options that the command line gives, checked."""
     from pydantic import ValidationError
 
-    from ragbench.corpora.card import Card, add_card
     from ragbench.corpora.readers import readers
     from ragbench.errors import UsageError, near
-    from ragbench.home import expand
     from ragbench.yamlfile import parse_value
 
-    options: dict[str, Any] = {
-        key: value
-        for key, value in (
-            ("id_field", id_field),
-            ("text_field", text_field),
-            ("title_field", title_field),
-        )
-        if value is not None
-    }
+    options: dict[str, Any] = {key: value for key, value in fields.items() if value is not None}
     for text in extra:
         key, equals, value = text.partition("=")
         if not equals:
@@ -76,16 +100,30 @@ def add(
         raise UsageError(
             f"the reader's option {detail['loc'][0]!r} is wrong: {detail['msg']}"
         ) from None
-    card = Card(
-        reader=reader,
-        path=str(expand(path).resolve()),
-        options=options,
-        licence=licence,
-        source=source,
-        data_use="restricted" if restricted else "open",
-    )
-    written = add_card(name, card, replace=replace)
-    click.echo(f"wrote {written}; next: ragbench corpus build {name}")
+    return options
+
+
+def _chunking(chunker: str | None, sizes: dict[str, int | str | None]) -> Chunking | None:
+    """Return the card's chunking, or None where ``--chunk`` is not given."""
+    from pydantic import ValidationError
+
+    from ragbench.corpora.chunking import Chunking
+    from ragbench.errors import UsageError
+
+    given = {key: value for key, value in sizes.items() if value is not None}
+    if chunker is None:
+        if given:
+            raise UsageError(
+                f"--chunk-{next(iter(given))} is given without --chunk",
+                fix="add --chunk tokens or --chunk sentences",
+            )
+        return None
+    try:
+        return Chunking.model_validate({"chunker": chunker} | given)
+    except ValidationError as error:
+        raise UsageError(
+            f"the chunking is wrong: {error.errors()[0]['msg'].removeprefix('Value error, ')}"
+        ) from None
 
 
 @corpus.command()
@@ -132,3 +170,28 @@ def show(name: str, sample: int, as_json: bool) -> None:
     emit_table(["what", "value"], [*rows, ["size", size(facts["size_bytes"])]])
     for passage in passages:
         click.echo(f"\n{passage['id']}  {passage['title']}\n{passage['text']}")
+
+
+@corpus.command()
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def check(name: str, as_json: bool) -> None:
+    """Read the built corpus NAME from end to end and tell whether it is whole."""
+    from dataclasses import asdict
+
+    from ragbench.corpora.check import check_corpus
+    from ragbench.errors import DataError
+
+    found = check_corpus(name)
+    facts = asdict(found)
+    if as_json:
+        emit_json(facts)
+    else:
+        emit_table(["what", "value"], [[k, v] for k, v in facts.items() if k != "problems"])
+    if found.problems:
+        more = f" ({len(found.problems) - 1} more problems)" if found.problems[1:] else ""
+        raise DataError(
+            found.problems[0] + more,
+            where=f"the corpus {name!r}",
+            fix=f"ragbench corpus build {name} --replace",
+        )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from ragbench.corpora.store import (
     ID_RANK,
     MANIFEST,
     PASSAGES,
+    ContentDigest,
     Corpus,
     Manifest,
     folder_of,
@@ -55,7 +55,7 @@ def build_corpus(name: str, *, replace: bool = False) -> Corpus:
     sources = reader.sources()
     if is_built(name) and not replace:
         built = Corpus(folder_of(name))
-        if built.manifest.card_digest == card.digest() and _unchanged(built.manifest, sources):
+        if built.manifest.card_digest == card.digest() and is_unchanged(built.manifest, sources):
             return _with_facts(built, card)
         raise DataError(
             f"the corpus {name!r} is built already, from another card or other files",
@@ -77,6 +77,7 @@ def build_corpus(name: str, *, replace: bool = False) -> Corpus:
             files=[_file_facts(path, digest=True) for path in sources],
             built_at=now(),
             versions=versions(),
+            chunking=card.chunking.facts() if card.chunking else None,
             format=FORMAT,
             **counts,
         )
@@ -111,7 +112,7 @@ def _file_facts(path: Path, *, digest: bool) -> dict[str, Any]:
     return facts | ({"sha256": sha256_file(path)} if digest else {})
 
 
-def _unchanged(manifest: Manifest, sources: list[Path]) -> bool:
+def is_unchanged(manifest: Manifest, sources: list[Path]) -> bool:
     """Say whether the source files are those of the build: by size and time, else by digest."""
     if len(sources) != len(manifest.files):
         return False
@@ -130,7 +131,7 @@ def _write_passages(reader: Reader, path: Path, progress: Progress) -> dict[str,
 
     names = ("id", "doc_id", "title", "text", "meta")
     schema = pa.schema([(name, pa.large_string()) for name in names])
-    digest = hashlib.sha256(b"ragbench corpus 1")
+    digest = ContentDigest()
     skipped: Counter[str] = Counter()
     n_passages = n_docs = n_characters = 0
     last_doc: str | None = None
@@ -143,8 +144,7 @@ def _write_passages(reader: Reader, path: Path, progress: Progress) -> dict[str,
             row = _row(entry)
             for column, value in zip(columns, row, strict=True):
                 column.append(value)
-                data = value.encode("utf-8")
-                digest.update(len(data).to_bytes(8, "big") + data)
+            digest.add(row)
             n_passages += 1
             n_characters += len(row[3])
             n_docs += row[1] != last_doc

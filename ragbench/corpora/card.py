@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from ragbench import home
+from ragbench.corpora.chunking import Chunked, Chunking
 from ragbench.corpora.reader import Reader
 from ragbench.corpora.readers import readers
 from ragbench.errors import UsageError
@@ -25,6 +26,7 @@ class Card(BaseModel):
         path: File or folder; relative ones are taken from the card's folder, those of a card
             that the package carries from the home's ``corpora``.
         options: The reader's own options.
+        chunking: How documents are cut; each is one passage without it.
         source: Where the texts come from, edition included.
         licence: Under which terms they may be used.
         data_use: ``restricted`` for anything under a data-use agreement.
@@ -37,13 +39,15 @@ class Card(BaseModel):
     reader: str
     path: str | None = None
     options: dict[str, Any] = {}
+    chunking: Chunking | None = None
     source: str = ""
     licence: str = "not stated"
     data_use: Literal["open", "restricted"] = "open"
 
     def digest(self) -> str:
-        """Return the digest of what can change the passages: reader, path and options."""
-        return sha256_json(self.model_dump(include={"reader", "path", "options"}))
+        """Return the digest of what can change the passages: reader, path, options, chunking."""
+        facts = self.model_dump(include={"reader", "path", "options"})
+        return sha256_json(facts | ({"chunking": self.chunking.facts()} if self.chunking else {}))
 
 
 def load_card(name: str) -> tuple[Card, Path]:
@@ -67,11 +71,12 @@ def make_reader(card: Card, card_path: Path) -> Reader:
         card_path: Where it stands; relative paths start from its folder.
 
     Returns:
-        A reader; nothing has been read yet.
+        A reader, which chunks if the card says so; nothing has been read yet.
     """
     kind = readers.get(card.reader)
     options = check(kind.Options, load(card_path).part("options"))
-    return kind(_source(card, card_path), options)
+    reader = kind(_source(card, card_path), options)
+    return Chunked(reader, card.chunking.make()) if card.chunking else reader
 
 
 def _source(card: Card, card_path: Path) -> Path | None:
@@ -87,7 +92,7 @@ def add_card(name: str, card: Card, *, replace: bool) -> Path:
 
     Args:
         name: The corpus.
-        card: What to write; its reader must exist, and its source must be there.
+        card: What to write; its reader, its source and its tokenizer must be there.
         replace: Whether an existing card may be overwritten.
 
     Returns:
@@ -112,5 +117,7 @@ def add_card(name: str, card: Card, *, replace: bool) -> Path:
     kind = readers.get(card.reader)
     options = kind.Options.model_validate(card.options)
     kind(_source(card, path), options).sources()
+    if card.chunking:
+        card.chunking.make()
     write_text(path, text)
     return path

@@ -10,6 +10,7 @@ Layout of ``corpora/NAME/``:
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -53,6 +54,7 @@ class Manifest:
     files: list[dict[str, Any]]
     built_at: str
     versions: dict[str, str]
+    chunking: dict[str, Any] | None = None
     format: int = FORMAT
 
 
@@ -112,9 +114,12 @@ class Corpus:
         return _passage(column[offset].as_py() for column in self._batch(index).columns)
 
     def __iter__(self) -> Iterator[Passage]:
+        yield from map(_passage, self.rows())
+
+    def rows(self) -> Iterator[tuple[str, ...]]:
+        """Yield each passage as it is stored: id, doc_id, title, text, meta (JSON)."""
         for index in range(self._reader.num_record_batches):
-            for values in zip(*(c.to_pylist() for c in self._batch(index).columns), strict=True):
-                yield _passage(values)
+            yield from zip(*(c.to_pylist() for c in self._batch(index).columns), strict=True)
 
     @cached_property
     def _ids(self) -> tuple[Any, Any]:
@@ -172,6 +177,23 @@ class Corpus:
             row = self.find(doc_id)
             return [] if row is None else [row]
         return self._rows_by_doc.get(doc_id, [])
+
+
+class ContentDigest:
+    """SHA-256 over the passages in their order, each value after its length in eight bytes."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256(b"ragbench corpus 1")
+
+    def add(self, row: Iterable[str]) -> None:
+        """Take in the next passage: id, doc_id, title, text, meta (JSON)."""
+        for value in row:
+            data = value.encode("utf-8")
+            self._digest.update(len(data).to_bytes(8, "big") + data)
+
+    def hexdigest(self) -> str:
+        """Return the digest of all passages so far."""
+        return self._digest.hexdigest()
 
 
 def _passage(values: Iterable[str]) -> Passage:

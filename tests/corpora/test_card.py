@@ -72,7 +72,7 @@ def test_near_keys_are_offered(home: Path) -> None:
     write_card(home, "reader: jsonl\nlicense: CC0\n")
     with pytest.raises(UsageError) as caught:
         load_card("notes")
-    assert caught.value.fix.startswith("did you mean 'licence'? known: data_use, description,")
+    assert caught.value.fix.startswith("did you mean 'licence'? known: chunking, data_use, desc")
 
 
 @pytest.mark.parametrize(

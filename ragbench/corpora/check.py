@@ -1,0 +1,139 @@
+"""Whether a built corpus is whole, and whether its card and source are still those of the build."""
+
+from __future__ import annotations
+
+import json
+from array import array
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from itertools import pairwise
+
+import numpy as np
+
+from ragbench.corpora.build import is_unchanged
+from ragbench.corpora.card import load_card, make_reader
+from ragbench.corpora.store import ContentDigest, Corpus, open_corpus
+from ragbench.errors import DataError, RagbenchError
+from ragbench.progress import stage
+
+
+@dataclass
+class Check:
+    """What was found.
+
+    Attributes:
+        name: The corpus.
+        n_passages: How many passages were read.
+        digest: The digest of what was read.
+        repeated_texts: How many passages have the text of an earlier one.
+        empty_texts: How many have nothing but white space.
+        longest_id: The passage with the longest text.
+        longest_characters: Its length.
+        source: ``unchanged``, ``changed``, or why it could not be told.
+        problems: What is wrong; empty if the corpus is whole and its source unchanged.
+    """
+
+    name: str
+    n_passages: int = 0
+    digest: str = ""
+    repeated_texts: int = 0
+    empty_texts: int = 0
+    longest_id: str = ""
+    longest_characters: int = -1
+    source: str = "unchanged"
+    problems: list[str] = field(default_factory=list)
+
+
+def check_corpus(name: str) -> Check:
+    """Read a built corpus from end to end.
+
+    Args:
+        name: The corpus.
+
+    Returns:
+        What was found; a corpus that is not whole is no error here.
+
+    Raises:
+        DataError: It is not built, or cannot be opened at all.
+    """
+    corpus = open_corpus(name)
+    found = Check(name)
+    _check_passages(corpus, found)
+    if not found.problems:  # else the places of ids mean nothing
+        _check_order(corpus, found)
+    _check_source(corpus, found)
+    return found
+
+
+def _check_passages(corpus: Corpus, found: Check) -> None:
+    import pyarrow as pa
+
+    digest = ContentDigest()
+    hashes = array("Q")
+    documents = 0
+    last = None
+    try:
+        with stage(f"corpus {corpus.name}: checking", total=len(corpus)) as progress:
+            for row in corpus.rows():
+                digest.add(row)
+                identifier, document, _, text, meta = row
+                found.n_passages += 1
+                found.empty_texts += not text.strip()
+                documents += document != last
+                last = document
+                hashes.append(int.from_bytes(blake2b(text.encode(), digest_size=8).digest()))
+                if len(text) > found.longest_characters:
+                    found.longest_id, found.longest_characters = identifier, len(text)
+                if corpus.manifest.chunking:
+                    _check_offsets(identifier, text, json.loads(meta), found)
+                progress.advance()
+    except (pa.ArrowException, UnicodeDecodeError, ValueError, OSError) as error:
+        found.problems.append(f"passage {found.n_passages + 1} cannot be read: {error}")
+        return
+    found.digest = digest.hexdigest()
+    found.repeated_texts = len(hashes) - len(np.unique(np.array(hashes)))
+    for what, value, stated in (
+        ("the digest of the passages", found.digest, corpus.manifest.digest),
+        ("the number of passages", found.n_passages, corpus.manifest.n_passages),
+        ("the number of documents", documents, corpus.manifest.n_docs),
+    ):
+        if value != stated:
+            found.problems.append(f"{what} is {value}, the manifest says {stated}")
+
+
+def _check_offsets(identifier: str, text: str, meta: dict[str, str], found: Check) -> None:
+    start, end = int(meta.get("start", -1)), int(meta.get("end", -1))
+    if not 0 <= start < end or end - start != len(text):
+        found.problems.append(f"the offsets of {identifier} are not those of its text")
+
+
+def _check_order(corpus: Corpus, found: Check) -> None:
+    """Check that the order of ids is one, strictly ascending, and that the ranks invert it."""
+    order, rank = np.asarray(corpus.id_order), np.asarray(corpus.id_rank)
+    size = len(corpus)
+    if not np.array_equal(np.sort(order), np.arange(size)):
+        found.problems.append("id_order.npy is not an order of all rows")
+        return
+    if len(rank) != size or not np.array_equal(rank[order], np.arange(size)):
+        found.problems.append("id_rank.npy is not the inverse of id_order.npy")
+    ids = [identifier for identifier, _ in corpus.ids_of(order)]
+    if any(first >= second for first, second in pairwise(ids)):
+        found.problems.append("id_order.npy does not give the ids in ascending order")
+
+
+def _check_source(corpus: Corpus, found: Check) -> None:
+    try:
+        card, path = load_card(corpus.name)
+        if card.digest() != corpus.manifest.card_digest:
+            found.source = "the card has changed since"
+        elif not is_unchanged(corpus.manifest, make_reader(card, path).sources()):
+            found.source = "changed"
+        else:
+            return
+    except DataError as error:  # the corpus can be used where its source is gone
+        found.source = f"not there: {error.what}"
+        return
+    except RagbenchError as error:
+        found.source = f"cannot be told: {error.what}"
+        return
+    found.problems.append(f"the source is not that of the build: {found.source}")

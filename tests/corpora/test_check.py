@@ -1,0 +1,132 @@
+"""Checking a built corpus: what is counted, and every damage that is told."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ragbench.corpora.build import build_corpus
+from ragbench.corpora.check import check_corpus
+from ragbench.errors import DataError
+
+AddCorpus = Callable[..., Path]
+DOCS: list[dict[str, object]] = [
+    {"id": "c", "text": "Fever."},
+    {"id": "a", "text": "Cough for two weeks."},
+    {"id": "b", "text": "Fever."},
+    {"id": "d", "text": "Fever."},
+]
+
+
+@pytest.fixture
+def folder(home: Path, add_corpus: AddCorpus) -> Path:
+    add_corpus("notes", DOCS)
+    return build_corpus("notes").folder
+
+
+def change_manifest(folder: Path, **values: Any) -> None:
+    path = folder / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | values), encoding="utf-8")
+
+
+def test_a_whole_corpus(folder: Path) -> None:
+    found = check_corpus("notes")
+    assert found.problems == []
+    assert (found.n_passages, found.repeated_texts, found.empty_texts) == (4, 2, 0)
+    assert (found.longest_id, found.longest_characters) == ("a", 20)
+    assert found.source == "unchanged"
+    assert found.digest == json.loads((folder / "manifest.json").read_text("utf-8"))["digest"]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "problem"),
+    [
+        ("digest", "0" * 64, "the digest of the passages is "),
+        ("n_passages", 5, "the number of passages is 4, the manifest says 5"),
+        ("n_docs", 3, "the number of documents is 4, the manifest says 3"),
+    ],
+)
+def test_a_manifest_of_other_passages_is_told(
+    folder: Path, key: str, value: object, problem: str
+) -> None:
+    change_manifest(folder, **{key: value})
+    assert check_corpus("notes").problems[0].startswith(problem)
+
+
+def test_changed_bytes_are_told(folder: Path) -> None:
+    path = folder / "passages.arrow"
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b"Cough", b"Tough"))
+    assert [p.partition(" is ")[0] for p in check_corpus("notes").problems] == [
+        "the digest of the passages"
+    ]
+    path.write_bytes(data.replace(b"Cough", b"\xff\xff\xff\xff\xff"))
+    assert check_corpus("notes").problems[0].startswith("passage 1 cannot be read")
+
+
+@pytest.mark.parametrize(
+    ("file", "values", "problem"),
+    [
+        ("id_order.npy", [0, 1, 2, 3], "id_rank.npy is not the inverse of id_order.npy"),
+        ("id_order.npy", [0, 1, 2, 2], "id_order.npy is not an order of all rows"),
+        ("id_order.npy", [1, 2, 0], "id_order.npy is not an order of all rows"),
+        ("id_order.npy", [1, 2, 0, 9], "id_order.npy is not an order of all rows"),
+        ("id_rank.npy", [0, 1, 2, 3], "id_rank.npy is not the inverse of id_order.npy"),
+        ("id_rank.npy", [0], "id_rank.npy is not the inverse of id_order.npy"),
+    ],
+)
+def test_a_wrong_order_is_told(folder: Path, file: str, values: list[int], problem: str) -> None:
+    np.save(folder / file, np.array(values))
+    assert problem in check_corpus("notes").problems
+
+
+def test_an_order_that_does_not_ascend_is_told(folder: Path) -> None:
+    for file in ("id_order.npy", "id_rank.npy"):
+        np.save(folder / file, np.arange(4))
+    assert check_corpus("notes").problems == [
+        "id_order.npy does not give the ids in ascending order"
+    ]
+
+
+def test_the_source_is_compared(home: Path, folder: Path) -> None:
+    source = home / "sources" / "notes.jsonl"
+    os.utime(source, (1, 1))
+    assert check_corpus("notes").problems == []  # the same bytes
+    data = source.read_bytes()
+    source.write_bytes(data.replace(b"Cough", b"Tough"))
+    assert check_corpus("notes").problems == ["the source is not that of the build: changed"]
+    source.unlink()
+    gone = check_corpus("notes")
+    assert (gone.problems, gone.source) == ([], "not there: the corpus file is not there")
+    source.write_bytes(data)
+    card = home / "corpora" / "notes.yaml"
+    card.write_text(card.read_text("utf-8").replace("{}", "{skip_empty: true}"), encoding="utf-8")
+    assert check_corpus("notes").problems == [
+        "the source is not that of the build: the card has changed since"
+    ]
+    card.unlink()
+    assert check_corpus("notes").source.startswith("cannot be told: there is no corpus 'notes'")
+
+
+def test_wrong_offsets_of_chunks_are_told(home: Path, add_corpus: AddCorpus) -> None:
+    add_corpus("notes", DOCS)
+    card = home / "corpora" / "notes.yaml"
+    chunking = "chunking: {chunker: sentences, size: 12}\n"
+    card.write_text(card.read_text("utf-8") + chunking, encoding="utf-8")
+    folder = build_corpus("notes").folder
+    assert check_corpus("notes").problems == []
+    path = folder / "passages.arrow"
+    path.write_bytes(path.read_bytes().replace(b'"end": "6"', b'"end": "9"'))
+    assert check_corpus("notes").problems[0] == "the offsets of c#0 are not those of its text"
+
+
+def test_a_corpus_that_is_not_built_is_an_error(home: Path, add_corpus: AddCorpus) -> None:
+    add_corpus("notes", DOCS)
+    with pytest.raises(DataError, match="the corpus 'notes' is not built"):
+        check_corpus("notes")
