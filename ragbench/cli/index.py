@@ -1,4 +1,4 @@
-"""``ragbench index``: build, search, show."""
+"""``ragbench index``: build, search, show; and what ``index_quality`` adds."""
 
 from __future__ import annotations
 
@@ -7,19 +7,22 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ragbench.cli.index_quality import DEVICES, check, clean, evaluate
 from ragbench.cli.output import emit_json, emit_table, size
 
 if TYPE_CHECKING:
     from ragbench.devices import Device
     from ragbench.indexes.retriever import IndexKind
 
-DEVICES = click.Choice(["auto", "cpu", "cuda"])
-BATCH_QUERIES = 1024
-
 
 @click.group()
 def index() -> None:
-    """Build and search indexes."""
+    """Build, search and check indexes."""
+
+
+index.add_command(evaluate)
+index.add_command(check)
+index.add_command(clean)
 
 
 @index.command()
@@ -98,18 +101,12 @@ def _hits(opened: IndexKind, query: str, k: int) -> list[dict[str, object]]:
 
 def _search_file(name: str, queries: Path, k: int, out: Path, device: Device) -> None:
     from ragbench.indexes.build import open_index
+    from ragbench.indexes.retriever import search_all
     from ragbench.indexes.runfile import read_queries, write_run
-    from ragbench.progress import stage
-    from ragbench.records import Hit
 
     asked = read_queries(queries)
     opened = open_index(name, device=device)
-    hits: list[list[Hit]] = []
-    with stage(f"search {name}", len(asked)) as progress:
-        for start in range(0, len(asked), BATCH_QUERIES):
-            batch = asked[start : start + BATCH_QUERIES]
-            hits += opened.search([query.text for query in batch], k)
-            progress.advance(len(batch))
+    hits = search_all(opened, [query.text for query in asked], k, label=f"search {name}")
     write_run(out, asked, hits, tag=name)
     empty = sum(not found for found in hits)
     note = f"; {empty:,} queries have no hit" if empty else ""

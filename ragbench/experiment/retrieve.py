@@ -150,7 +150,7 @@ def _take(task: TaskPart, source: Source, folder: RunFolder) -> None:
     if _is_done(folder, task, source.key, asked):
         return
     run = read_run(path)
-    check_run_ids(run, corpus, where=str(path))
+    check_run_ids(run, corpus)
     known = {question.id for question in task.questions}
     if not known & run.keys():
         raise DataError(

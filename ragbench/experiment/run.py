@@ -53,6 +53,7 @@ def run_experiment(config: Config, document: Document, *, extend: bool = False) 
         manifests = grid.build_missing()
         identity = known | {
             "indexes": index_identity(manifests),
+            "corpora": corpus_identity(grid),
             "prompts": {"template": PROMPT_TEMPLATE},
         }
         folder.start(resolved, identity, extend=extend)
@@ -94,8 +95,22 @@ def index_identity(manifests: dict[str, Manifest]) -> dict[str, Any]:
     return {
         name: {
             "digest": m.digest,
-            "corpus": m.corpus | {"data_use": open_corpus(m.corpus["name"]).manifest.data_use},
+            "corpus": m.corpus,
             "dtype": m.facts.get("dtype"),
         }
         for name, m in manifests.items()
     }
+
+
+def corpus_identity(grid: Grid) -> dict[str, Any]:
+    """Return what is recorded of each corpus that passages come from."""
+    found = {}
+    for name in grid.corpora():
+        facts = open_corpus(name).manifest
+        found[name] = {
+            "digest": facts.digest,
+            "n": facts.n_passages,
+            "licence": facts.licence,
+            "data_use": facts.data_use,
+        }
+    return found

@@ -1,12 +1,14 @@
 """Indexes: built retrievers over one corpus.
 
-retriever  the protocol, and hits with ties in the order of ids
-recipe     the YAML file ``indexes/NAME.yaml``
-manifest   what built an index, and its digest
-bm25       lexical, on bm25s; ``tokenise`` makes its tokens
-dense      vectors of ``encoders`` in FAISS
-build      recipe + corpus -> index folder -> open index
-runfile    TREC runs, query files
+retriever  the protocol, the base of recipes, and hits with ties in the order of ids
+bm25       lexical, on bm25s; ``tokenise`` makes its tokens, ``okapi`` is rank-bm25's formula
+dense      vectors of ``encoders`` in FAISS; ``embeddings`` keeps them, ``ann`` makes approximate
+           indexes, ``recall`` measures those
+hybrid     several of the others, joined by ``fusion``
+langchain  LangChain's retrievers and ours, each as the other; ``langchain_kind`` is the recipe
+build      recipe + corpus -> index folder with its manifest -> open index
+check      whether a built index is sound
+runfile    TREC runs, query files; ``qrels`` judgements of relevance
 """
 
 from __future__ import annotations
@@ -21,8 +23,15 @@ if TYPE_CHECKING:
 retrievers: Registry[type[IndexKind]] = Registry(
     "retrievers",
     {
-        "bm25": Entry("ragbench.indexes.bm25:Bm25Index", "BM25 with Lucene's formula, on bm25s"),
+        "bm25": Entry("ragbench.indexes.bm25:Bm25Index", "BM25 by Lucene's or Okapi's formula"),
         "faiss": Entry("ragbench.indexes.dense:DenseIndex", "sentence vectors in FAISS"),
+        "hybrid": Entry(
+            "ragbench.indexes.hybrid:HybridIndex", "several indexes, joined by reciprocal rank"
+        ),
+        "langchain": Entry(
+            "ragbench.indexes.langchain_kind:LangchainIndex",
+            "a LangChain retriever that a function of yours returns",
+        ),
     },
     source=__file__,
 )

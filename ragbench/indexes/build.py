@@ -56,7 +56,7 @@ def load_recipe(name: str) -> Recipe:
         name: The recipe.
 
     Returns:
-        The recipe of the kind that the file names.
+        The recipe of the kind that the file names, with the recipes that it names in place.
 
     Raises:
         UsageError: The file has no kind.
@@ -69,7 +69,7 @@ def load_recipe(name: str) -> Recipe:
             where=document.where(()),
             fix=f"add `kind: {' | '.join(retrievers.names())}`",
         )
-    return check(retrievers.get(kind).Options, document)
+    return check(retrievers.get(kind).Options, document).resolved(load_recipe)
 
 
 def index_digest(recipe: Recipe, corpus: Corpus) -> str:
@@ -127,6 +127,12 @@ def read_manifest(name: str) -> Manifest:
             fix="build it again with --replace",
         )
     return manifest
+
+
+def recipe_of(manifest: Manifest) -> Recipe:
+    """Return the recipe that a manifest holds."""
+    document = Document(manifest.recipe, folder_of(manifest.name) / MANIFEST, {})
+    return check(retrievers.get(manifest.kind).Options, document)
 
 
 def build_index(
@@ -226,10 +232,7 @@ def open_index(name: str, *, device: Device = "auto", corpus: Corpus | None = No
         DataError: The corpus or the encoder is not the one that the index was built from.
     """
     manifest = read_manifest(name)
-    recipe = check(
-        retrievers.get(manifest.kind).Options,
-        Document(manifest.recipe, folder_of(name) / MANIFEST, {}),
-    )
+    recipe = recipe_of(manifest)
     corpus = corpus or open_corpus(manifest.corpus["name"])
     if corpus.digest != manifest.corpus["digest"]:
         raise DataError(

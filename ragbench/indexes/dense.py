@@ -1,61 +1,101 @@
-"""Sentence vectors in FAISS.
+"""Sentence vectors in FAISS: exact (``Flat``), or approximate with a recall that was measured.
 
-Embedding writes shards to disk, so that a killed build goes on where it stopped. What is saved
-is always the CPU form of the index; a GPU, where there is one, gets a copy at opening.
+What is saved is always the CPU form of the index; a GPU, where there is one, gets a copy at
+opening (of all but HNSW, which FAISS has no GPU form of).
 """
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+from pydantic import Field, model_validator
 
 from ragbench.corpora.store import Corpus
 from ragbench.devices import Device
 from ragbench.errors import DataError, PrerequisiteError, first_line
-from ragbench.files import atomic_file
-from ragbench.indexes.encoders import Encoder, EncoderCard, Vectors
+from ragbench.indexes import recall
+from ragbench.indexes.ann import (
+    fill,
+    import_faiss,
+    knobs_of,
+    metric_number,
+    new_index,
+    resolve_factory,
+    set_knobs,
+)
+from ragbench.indexes.check import Finding
+from ragbench.indexes.embeddings import Embeddings
+from ragbench.indexes.encoders import Encoder, EncoderCard
 from ragbench.indexes.retriever import Recipe, Rows, Scores, passage_text, top_hits
-from ragbench.progress import Progress, stage
+from ragbench.progress import stage
 from ragbench.records import Hit
 
-SHARD_ROWS = 8192
 INDEX = "index.faiss"
 GPU_MAX_K = 2048
+SELF_ROWS = 200
+FRESH_ROWS = 32
+FRESH_TOLERANCE = 0.02
 
 
 class DenseRecipe(Recipe):
-    """The options of a FAISS index; each is part of the index's identity."""
+    """The options of a FAISS index; each is part of the index's identity.
 
-    factory: Literal["Flat"] = "Flat"
-    metric: Literal["inner-product"] = "inner-product"
+    Attributes:
+        factory: A string of FAISS's index factory; a bare ``IVF`` counts its cells itself.
+        metric: ``cosine`` is the inner product of vectors that the encoder card normalises;
+            the scores of ``l2`` are minus the squared distance.
+        encoder: What makes the vectors.
+        ef_construction: Of HNSW, while it is built.
+        ef_search: Of HNSW, while it is searched.
+        nprobe: Of IVF: how many cells are searched.
+        train_rows: How many vectors the index is trained on, at most.
+        min_recall: Below this recall@k the build fails; no matter for ``Flat``.
+        min_self_retrieval: Below this share of vectors that find themselves the build fails;
+            ``Flat`` must find all.
+        recall_k: The k of that recall.
+        recall_queries: How many queries of each kind measure it.
+        seed: Of the training sample and of those queries.
+    """
+
+    factory: str = Field("Flat", pattern=r"^[A-Za-z0-9_,()]{1,80}$")
+    metric: Literal["inner-product", "l2", "cosine"] = "inner-product"
     encoder: EncoderCard
+    ef_construction: int | None = Field(None, gt=0)
+    ef_search: int | None = Field(None, gt=0)
+    nprobe: int | None = Field(None, gt=0)
+    train_rows: int = Field(100_000, gt=0)
+    min_recall: float = Field(0.9, ge=0, le=1)
+    min_self_retrieval: float = Field(0.95, ge=0, le=1)
+    recall_k: int = Field(10, gt=0)
+    recall_queries: int = Field(500, gt=0)
+    seed: int = Field(17, ge=0)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether every vector is compared with the query as it is."""
+        return self.factory == "Flat"
+
+    @model_validator(mode="after")
+    def _check_metric(self) -> DenseRecipe:
+        if self.metric == "cosine" and not self.encoder.normalise:
+            raise ValueError("`metric: cosine` needs `normalise: true` in the encoder")
+        if self.is_exact and knobs_of(self):
+            raise ValueError(f"`factory: Flat` is exact and has no {', '.join(knobs_of(self))}")
+        return self
+
+    def identity(self) -> dict[str, Any]:
+        """Return the options that can change a hit; an exact index has fewer of them."""
+        every = super().identity()
+        if self.is_exact:
+            return {key: every[key] for key in ("kind", "factory", "metric", "encoder")}
+        return every
 
     def encoder_digest(self) -> str | None:
         """Return the digest of the encoder's weights."""
         return self.encoder.digest()
-
-
-def import_faiss() -> Any:
-    """Return the faiss module.
-
-    Returns:
-        The module of faiss-cpu or faiss-gpu.
-
-    Raises:
-        PrerequisiteError: Neither is installed.
-    """
-    try:
-        import faiss
-    except ImportError as error:
-        raise PrerequisiteError(
-            f"FAISS cannot be imported: {error}",
-            fix="pip install faiss-cpu, or faiss-gpu on a machine with an NVIDIA GPU",
-        ) from None
-    return faiss
 
 
 def gpu_count(faiss: Any) -> int:
@@ -68,43 +108,61 @@ class DenseIndex:
 
     Options: ClassVar[type[Recipe]] = DenseRecipe
 
-    def __init__(self, index: Any, encoder: Encoder, corpus: Corpus, *, on_gpu: bool) -> None:
+    def __init__(
+        self,
+        index: Any,
+        encoder: Encoder,
+        recipe: DenseRecipe,
+        corpus: Corpus,
+        *,
+        folder: Path,
+        facts: dict[str, Any],
+        on_gpu: bool,
+    ) -> None:
         self.corpus = corpus
-        self.metric = "inner-product"
+        self.metric = recipe.metric
+        self.recipe = recipe
+        self.folder = folder
+        self.facts = facts
         self._index = index
         self._encoder = encoder
         self._on_gpu = on_gpu
 
     @classmethod
     def build(cls, recipe: Recipe, corpus: Corpus, work: Path, device: Device) -> dict[str, Any]:
-        """Embed the corpus in shards and write the FAISS index.
+        """Embed the corpus, unless that has been done, write the FAISS index, and measure it.
 
         Args:
             recipe: A DenseRecipe.
             corpus: What is indexed.
-            work: The folder to fill; shards that a killed build left there are kept.
+            work: The folder to fill.
             device: Where the encoder computes.
 
         Returns:
             Facts for the manifest.
+
+        Raises:
+            DataError: The index finds too little of what exact search finds.
         """
         faiss = import_faiss()
         options = DenseRecipe.model_validate(recipe.model_dump())
-        encoder = Encoder(options.encoder, device)
+        stored = Embeddings(corpus, options.encoder, device)
         if device == "cuda":
             _require_gpu(faiss)
-        shards = work / f"embeddings-{encoder.dtype}"
-        index: Any = None
-        with stage(f"index over {corpus.name}: embedding", len(corpus)) as progress:
-            for start in range(0, len(corpus), SHARD_ROWS):
-                vectors = _shard(encoder, corpus, shards, start, progress)
-                if index is None:
-                    index = faiss.IndexFlatIP(vectors.shape[1])
-                index.add(vectors)
+        factory = resolve_factory(options.factory, len(corpus))
+        index = new_index(faiss, factory, stored.dimension, options.metric)
+        set_knobs(faiss, index, knobs_of(options), factory=factory)
+        stored.make()
+        fill(index, stored, train_rows=options.train_rows, seed=options.seed)
         faiss.write_index(index, str(work / INDEX))
-        for folder in work.glob("embeddings-*"):
-            shutil.rmtree(folder)  # a flat index holds the very vectors
-        return {"dimension": index.d, "n_vectors": index.ntotal, "dtype": encoder.dtype}
+        return {
+            "dimension": index.d,
+            "n_vectors": index.ntotal,
+            "dtype": stored.dtype,
+            "embeddings": stored.digest,
+            "factory": factory,
+            **_measured(index, options, stored, work),
+        }
 
     @classmethod
     def open(
@@ -135,7 +193,7 @@ class DenseIndex:
                 where=str(folder / INDEX),
                 fix="build it again with `ragbench index build ... --replace`",
             ) from None
-        if index.ntotal != len(corpus) or index.metric_type != faiss.METRIC_INNER_PRODUCT:
+        if index.ntotal != len(corpus) or index.metric_type != metric_number(faiss, options.metric):
             raise DataError(
                 f"the FAISS index holds {index.ntotal:,} vectors for {len(corpus):,} passages, "
                 f"or another metric than {options.metric}",
@@ -144,11 +202,13 @@ class DenseIndex:
             )
         # In bfloat16 a query's vector would depend on the queries that share its batch.
         encoder = Encoder(options.encoder, device, "float32")
-        on_gpu = device == "cuda" or (device == "auto" and gpu_count(faiss) > 0)
-        if on_gpu:
+        set_knobs(faiss, index, knobs_of(options), factory=options.factory)
+        if device == "cuda":
             _require_gpu(faiss)
+        on_gpu = device != "cpu" and gpu_count(faiss) > 0 and "HNSW" not in options.factory
+        if on_gpu:
             index = faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, index)
-        return cls(index, encoder, corpus, on_gpu=on_gpu)
+        return cls(index, encoder, options, corpus, folder=folder, facts=facts, on_gpu=on_gpu)
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
         """Return the k nearest passages a query.
@@ -158,7 +218,8 @@ class DenseIndex:
             k: How many hits are wanted.
 
         Returns:
-            One list a query: inner product descending, ties by passage id ascending.
+            One list a query: nearest first, ties by passage id ascending; an approximate index
+            that searches few cells may give fewer than k.
         """
         if not queries:
             return []
@@ -168,9 +229,54 @@ class DenseIndex:
             if self._on_gpu:
                 size = min(size, GPU_MAX_K)
             scores, rows = self._index.search(vectors[list(places)], size)
-            return scores, rows
+            return (-scores if self.metric == "l2" else scores), rows
 
         return top_hits(self.corpus, len(queries), k, ask)
+
+    def examine(self) -> list[Finding]:
+        """Encode some passages anew, and measure an approximate index's recall again."""
+        n = len(self.corpus)
+        rows = np.random.default_rng(self.recipe.seed).choice(n, min(FRESH_ROWS, n), replace=False)
+        floor = 1.0 if self.recipe.is_exact else self.recipe.min_self_retrieval
+        share = self._fresh_self_retrieval(rows)
+        findings = [
+            Finding(
+                "passages, encoded anew, that find themselves",
+                share >= floor,
+                f"{share:.3f} of {len(rows)}, at least {floor:g}",
+            )
+        ]
+        return findings if self.recipe.is_exact else [*findings, *self._recall_again()]
+
+    def _fresh_self_retrieval(self, rows: Rows) -> float:
+        passages = [self.corpus[int(row)] for row in rows]
+        card = self.recipe.encoder
+        texts = [passage_text(card.template, p.title, p.text) for p in passages]
+        scores, found = self._index.search(self._encoder.passages(texts), 10)
+        own = 0
+        for row, text, near, places in zip(rows, texts, scores, found, strict=True):
+            first = self.corpus[int(places[0])] if places[0] >= 0 else None
+            is_twin = first and passage_text(card.template, first.title, first.text) == text
+            at = np.flatnonzero(places == row)
+            # The stored vectors may be rounded to bfloat16, these are not.
+            own += bool(is_twin or (at.size and abs(near[at[0]] - near[0]) <= FRESH_TOLERANCE))
+        return own / len(rows)
+
+    def _recall_again(self) -> list[Finding]:
+        stored = Embeddings(self.corpus, self.recipe.encoder, "auto")
+        stated = ", ".join(f"{r['recall_at_k']:.3f} ({r['queries']})" for r in self.facts["recall"])
+        if stored.digest != self.facts["embeddings"] or not stored.is_whole:
+            return [Finding("recall", True, f"{stated} at build; the embeddings are not here")]
+        drawn = recall.Sample.load(self.folder)
+        k, metric = self.recipe.recall_k, self.recipe.metric
+        return [
+            Finding(
+                f"recall@{one.k} of {one.queries}",
+                one.recall_at_k >= self.recipe.min_recall,
+                f"{one.recall_at_k:.3f}, at least {self.recipe.min_recall:g}; at build {stated}",
+            )
+            for one in recall.measure(self._index, drawn, stored, k, metric)
+        ]
 
 
 def _require_gpu(faiss: Any) -> None:
@@ -181,25 +287,40 @@ def _require_gpu(faiss: Any) -> None:
         )
 
 
-def _shard(
-    encoder: Encoder, corpus: Corpus, folder: Path, start: int, progress: Progress
-) -> Vectors:
-    """Return the vectors of one shard, from disk if a killed build has left them."""
-    stop = min(start + SHARD_ROWS, len(corpus))
-    path = folder / f"{start:012d}.npy"
-    if path.is_file():
-        kept = np.asarray(np.load(path), dtype=np.float32)
-        if len(kept) == stop - start:  # else left by a version with shards of another length
-            progress.advance(stop - start)
-            return kept
-    parts: list[Vectors] = []
-    for low in range(start, stop, SHARD_ROWS // 8):
-        rows = range(low, min(low + SHARD_ROWS // 8, stop))
-        passages = (corpus[row] for row in rows)
-        texts = [passage_text(encoder.card.template, p.title, p.text) for p in passages]
-        parts.append(encoder.passages(texts))
-        progress.advance(len(rows))
-    vectors = np.concatenate(parts)
-    with atomic_file(path) as handle:
-        np.save(handle, vectors)
-    return vectors
+def _measured(index: Any, options: DenseRecipe, stored: Embeddings, work: Path) -> dict[str, Any]:
+    """Return the facts that say how good the index is; refuse one that is not good enough."""
+    n = len(stored.corpus)
+    generator = np.random.default_rng(options.seed)
+    rows = generator.choice(n, size=min(SELF_ROWS, n), replace=False)
+    share = recall.self_retrieval(index, rows, stored, options.metric)
+    floor = 1.0 if options.is_exact else options.min_self_retrieval
+    if share < floor:
+        raise _too_poor(f"of its vectors only {share:.3f} find themselves", floor, options, stored)
+    facts: dict[str, Any] = {"self_retrieval": {"n_queries": len(rows), "share": share}}
+    if options.is_exact:
+        return facts
+    with stage(f"index over {stored.corpus.name}: recall", options.recall_queries) as progress:
+        # Queries are encoded in float32 when they are searched, so here too.
+        encoder = Encoder(options.encoder, stored.device, "float32")
+        drawn = recall.draw(stored.corpus, options.recall_queries, options.seed, encoder.queries)
+        found = recall.measure(index, drawn, stored, options.recall_k, options.metric)
+        progress.advance(len(drawn.rows))
+    for one in found:
+        if one.recall_at_k < options.min_recall:
+            what = f"recall@{one.k} of {one.queries} against exact search is {one.recall_at_k:.3f}"
+            raise _too_poor(what, options.min_recall, options, stored)
+    drawn.save(work)
+    facts["recall"] = [one.to_json() for one in found]
+    facts["recall_seed"] = options.seed
+    return facts
+
+
+def _too_poor(what: str, floor: float, options: DenseRecipe, stored: Embeddings) -> DataError:
+    knobs = ", ".join(f"{name} {value}" for name, value in knobs_of(options).items())
+    return DataError(
+        f"{what}, below the recipe's {floor:g}",
+        where=f"index over {stored.corpus.name}: factory {options.factory}"
+        + (f", {knobs}" if knobs else ""),
+        fix="raise nprobe (IVF) or ef_search and ef_construction (HNSW), or take finer codes or "
+        "Flat; the embeddings are kept, so that the next build is quick",
+    )

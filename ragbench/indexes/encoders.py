@@ -91,6 +91,11 @@ class Encoder:
             ) from None
         self._model.max_seq_length = card.max_tokens
 
+    @property
+    def dimension(self) -> int:
+        """The length of a vector."""
+        return int(self._encode([""]).shape[1])
+
     def passages(self, texts: Sequence[str]) -> Vectors:
         """Encode passages that the template has been applied to, as float32 (N, D)."""
         return self._encode(texts)

@@ -13,9 +13,11 @@ from pydantic import BaseModel, ConfigDict
 
 from ragbench.corpora.store import Corpus
 from ragbench.devices import Device
+from ragbench.progress import stage
 from ragbench.records import Hit
 
 TIE_MARGIN = 32
+BATCH_QUERIES = 1024
 PLACE = re.compile(r"\{(?:title|text)\}")
 Scores = npt.NDArray[np.floating[Any]]
 Rows = npt.NDArray[np.int64]
@@ -35,8 +37,12 @@ class Recipe(BaseModel):
         """Return the options that can change a hit; part of the index's digest."""
         return self.model_dump(exclude={"description"})
 
+    def resolved(self, load: Callable[[str], Recipe]) -> Recipe:
+        """Return the recipe with the recipes that it names, loaded, in their places."""
+        return self
+
     def encoder_digest(self) -> str | None:
-        """Return the digest of the encoder's weights, None where there is no encoder."""
+        """Return the digest of what else decides, such as the encoder's weights; None if none."""
         return None
 
 
@@ -67,6 +73,29 @@ class IndexKind(Retriever, Protocol):
         cls, folder: Path, recipe: Recipe, facts: dict[str, Any], corpus: Corpus, device: Device
     ) -> IndexKind:
         """Open what ``build`` filled."""
+
+
+def search_all(
+    retriever: Retriever, queries: Sequence[str], k: int, *, label: str
+) -> list[list[Hit]]:
+    """Search for many queries in batches, with progress.
+
+    Args:
+        retriever: Who is asked.
+        queries: The texts.
+        k: How many hits are wanted.
+        label: What the progress is called.
+
+    Returns:
+        One list a query.
+    """
+    hits: list[list[Hit]] = []
+    with stage(label, len(queries)) as progress:
+        for start in range(0, len(queries), BATCH_QUERIES):
+            batch = queries[start : start + BATCH_QUERIES]
+            hits += retriever.search(batch, k)
+            progress.advance(len(batch))
+    return hits
 
 
 def passage_text(template: str, title: str, text: str) -> str:

@@ -7,11 +7,15 @@ that of its best passage. A query without hits scores 0.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from subprocess import SubprocessError
+from typing import Any
+
+from ragbench.errors import UsageError, first_line
 
 
 def per_query(
     measures: Sequence[str],
-    gold: Mapping[str, Sequence[str]],
+    gold: Mapping[str, Sequence[str] | Mapping[str, int]],
     ranked: Mapping[str, Sequence[str]],
 ) -> dict[str, dict[str, float]]:
     """Return each measure of each query that has gold.
@@ -21,17 +25,24 @@ def per_query(
 
     Args:
         measures: Names such as ``R@5`` or ``RR``.
-        gold: Relevant ids by query id; queries without any are left out.
+        gold: Relevant ids, or grades by id, by query id; queries without any are left out.
         ranked: Retrieved ids by query id, best first; repeats count at their first place.
 
     Returns:
         Value by query id, by measure name as ir-measures writes it.
+
+    Raises:
+        UsageError: A name is no measure, or this measure cannot be computed here.
     """
     import ir_measures
     from ir_measures import Qrel, ScoredDoc
 
-    parsed = [ir_measures.parse_measure(name) for name in measures]
-    qrels = [Qrel(query, doc, 1) for query, docs in gold.items() for doc in dict.fromkeys(docs)]
+    parsed = [parse(name) for name in measures]
+    qrels = [
+        Qrel(query, doc, grade)
+        for query, docs in gold.items()
+        for doc, grade in (docs if isinstance(docs, Mapping) else dict.fromkeys(docs, 1)).items()
+    ]
     run = [
         ScoredDoc(query, doc, -float(rank))
         for query in gold
@@ -40,6 +51,35 @@ def per_query(
     values = {
         str(measure): dict.fromkeys((q for q, d in gold.items() if d), 0.0) for measure in parsed
     }
-    for found in ir_measures.iter_calc(parsed, qrels, run):
-        values[str(found.measure)][found.query_id] = float(found.value)
+    try:
+        for found in ir_measures.iter_calc(parsed, qrels, run):
+            values[str(found.measure)][found.query_id] = float(found.value)
+    except (AssertionError, ValueError, OSError, SubprocessError, RuntimeError) as error:
+        raise UsageError(
+            f"ir-measures cannot compute {', '.join(map(str, parsed))}: {first_line(error)}",
+            fix="measures such as nDCG@10, R@5, P@5, RR@10, AP need no further program",
+        ) from None
     return values
+
+
+def parse(name: str) -> Any:
+    """Return the measure of a name.
+
+    Args:
+        name: Such as ``R@5`` or ``nDCG@10``.
+
+    Returns:
+        ir-measures' object, whose text is the name in its own spelling.
+
+    Raises:
+        UsageError: It is the name of none.
+    """
+    import ir_measures
+
+    try:
+        return ir_measures.parse_measure(name)
+    except (ValueError, NameError, TypeError, AssertionError, RecursionError) as error:
+        raise UsageError(
+            f"{name!r} is no measure: {first_line(error)}",
+            fix="write it as ir-measures does, such as nDCG@10, R@5, P@5, RR@10 or AP",
+        ) from None

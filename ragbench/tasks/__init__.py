@@ -2,6 +2,7 @@
 
 task     the protocol, and what every task states about itself
 answers  what a written reply answers
+hpo      definition or lay synonym -> term of the Human Phenotype Ontology: a positive control
 icd10cm  diagnosis <-> code, generated from the tabular list: a positive control
 mcq      multiple-choice questions of the user's own
 pubmedqa yes, no or maybe to the question of an abstract
@@ -30,6 +31,10 @@ tasks: Registry[type[Task]] = Registry(
         "pubmedqa": Entry(
             "ragbench.tasks.pubmedqa:PubmedqaTask",
             "PubMedQA (PQA-L): yes, no or maybe; the abstract can only be retrieved",
+        ),
+        "hpo": Entry(
+            "ragbench.tasks.hpo:HpoTask",
+            "HPO: definition or lay synonym to term (generated; a positive control)",
         ),
     },
     source=__file__,

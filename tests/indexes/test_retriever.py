@@ -11,7 +11,17 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from ragbench.corpora.store import Corpus
-from ragbench.indexes.retriever import TIE_MARGIN, Recipe, Rows, Scores, passage_text, top_hits
+from ragbench.indexes import retriever
+from ragbench.indexes.retriever import (
+    TIE_MARGIN,
+    Recipe,
+    Rows,
+    Scores,
+    passage_text,
+    search_all,
+    top_hits,
+)
+from ragbench.records import Hit
 
 N = 120
 
@@ -113,3 +123,24 @@ def test_no_queries_give_no_lists(shuffled: Corpus) -> None:
         raise AssertionError("the engine was asked")
 
     assert top_hits(shuffled, 0, 5, ask) == []
+
+
+def test_searching_for_many_keeps_their_order(
+    shuffled: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Batches of three queries, the last one shorter."""
+    monkeypatch.setattr(retriever, "BATCH_QUERIES", 3)
+    sizes: list[int] = []
+
+    class Echo:
+        corpus = shuffled
+        metric = "the query itself"
+
+        def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
+            sizes.append(len(queries))
+            return [[Hit(query, query, k, 1.0)] for query in queries]
+
+    queries = [f"q{i}" for i in range(8)]
+    found = search_all(Echo(), queries, 4, label="search")
+    assert [(hit.id, hit.row) for (hit,) in found] == [(query, 4) for query in queries]
+    assert sizes == [3, 3, 2]

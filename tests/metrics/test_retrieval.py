@@ -8,6 +8,7 @@ import pytrec_eval
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ragbench.errors import UsageError
 from ragbench.metrics.retrieval import per_query
 
 DOCS = [f"d{i}" for i in range(12)]
@@ -65,6 +66,29 @@ def test_names_are_those_of_ir_measures() -> None:
     names = ["RR", "R@5", "nDCG@10", "P@3", "AP"]
     found = per_query(names, {"q": ["a"]}, {"q": ["a"]})
     assert list(found) == names == [str(ir_measures.parse_measure(name)) for name in names]
+
+
+def test_graded_gold_worked_by_hand() -> None:
+    """Grades 3, 1 and 0. DCG = 1/log2(2) + 3/log2(4) = 2.5; ideal 3 + 1/log2(3) = 3.63093."""
+    gold = {"q": {"a": 3, "b": 1, "c": 0}, "none": {"c": 0}}
+    found = per_query(["nDCG@10", "R@2", "R(rel=2)@1"], gold, {"q": ["b", "c", "a"], "none": ["c"]})
+    assert found["nDCG@10"] == {"q": pytest.approx(2.5 / 3.63093, rel=1e-5), "none": 0.0}
+    assert found["R@2"] == {"q": 0.5, "none": 0.0}
+    assert found["R(rel=2)@1"] == {"q": 0.0, "none": 0.0}
+
+
+@pytest.mark.parametrize(
+    "name", ["nonsense", "nDCG@x", "R@5 R@10", "__import__('os').getcwd()", "", "R(rel=[1])@5"]
+)
+def test_a_name_of_no_measure_is_a_usage_error(name: str) -> None:
+    with pytest.raises(UsageError, match="is no measure") as caught:
+        per_query([name], {"q": ["a"]}, {"q": ["a"]})
+    assert "nDCG@10" in caught.value.fix
+
+
+def test_a_measure_without_its_cutoff_is_a_usage_error() -> None:
+    with pytest.raises(UsageError, match="cannot compute R"):
+        per_query(["R"], {"q": ["a"]}, {"q": ["a"]})
 
 
 @given(gold=GOLD, ranked=RANKED)

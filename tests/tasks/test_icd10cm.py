@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import cache
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -227,3 +229,83 @@ def test_a_chapter_that_is_not_there_is_named() -> None:
 def test_a_direction_that_is_not_there_is_refused() -> None:
     with pytest.raises(ValidationError, match="direction"):
         Icd10cmTaskOptions.model_validate({"direction": "up"})
+
+
+# -- added since ----------------------------------------------------------------------------
+
+
+def old_codes() -> dict[str, Any]:
+    """The older list by the package's own module."""
+    codes: dict[str, Any] = import_module("icd10").codes
+    return codes
+
+
+def test_only_codes_that_the_older_package_lacks_are_asked(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    added = make(None, 5, added_since="package")
+    new = {gold for question in added for gold in question.gold_doc_ids}
+    old = old_codes()
+    leaves = {c for c in icd.get_all_codes() if icd.is_leaf(c) and not icd.is_chapter_or_block(c)}
+    plain = {c for c in leaves if not icd.is_extended_subcategory(c)}
+    assert new == {c for c in plain if c.replace(".", "") not in old}
+    assert len(added) == len(new) == 1_207
+    assert capsys.readouterr().err == (
+        "icd10cm: 1,207 of 23,414 billable codes are not in the list 'package'\n"
+    )
+    for code, is_old in (("K35.20", True), ("I26.93", False), ("U07.1", False), ("A00.9", True)):
+        assert (code.replace(".", "") in old) == is_old
+        assert (code in new) != is_old
+
+
+def test_added_codes_keep_seed_and_limit() -> None:
+    first = make(30, 5, added_since="package")
+    assert make(60, 5, added_since="package")[:30] == first
+    assert make(30, 6, added_since="package") != first
+    by_direction = Counter(question.stratum for question in first)
+    assert by_direction == {TO_CODE: 15, TO_DESCRIPTION: 15}
+    with pytest.raises(DataError, match="icd10cm has 1,207 billable codes to ask about, fewer"):
+        make(1_208, 5, added_since="package")
+
+
+def test_an_older_list_in_a_file(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    every = [gold for q in make(None, 1, chapters=["3"]) for gold in q.gold_doc_ids]
+    (home / "old.txt").write_text(
+        "\ufeff# FY 2019\n\n"
+        + "\n".join(
+            c.lower() if i % 2 else c.replace(".", "") + " # x" for i, c in enumerate(every[5:])
+        ),
+        encoding="utf-8",
+    )
+    added = make(None, 1, chapters=["3"], added_since="old.txt")
+    assert {q.gold_doc_ids[0] for q in added} == set(every[:5])
+    assert "5 of " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"", "the older list holds no code"),
+        (b"# nothing\n", "the older list holds no code"),
+        (b"A00.9\nCholera\n", "'Cholera' is not an ICD-10-CM code"),
+        (b"A00.9 Cholera\n", "'A00.9 Cholera' is not an ICD-10-CM code"),
+        (b"001.1\n", "'001.1' is not an ICD-10-CM code"),
+        (b"A00.9\nB\xff\n", "the older list of codes cannot be read"),
+        (b"A00.9\n", "the older list has none of the"),
+        (None, "the older list of codes cannot be read"),
+    ],
+)
+def test_a_wrong_older_list_is_named(home: Path, content: bytes | None, what: str) -> None:
+    if content is not None:
+        (home / "old.txt").write_bytes(content)
+    with pytest.raises(DataError) as caught:
+        make(5, 1, chapters=["3"], added_since="old.txt")
+    assert caught.value.what.startswith(what)
+    assert "added_since" in caught.value.where or "old.txt" in caught.value.where
+
+
+def test_a_list_of_all_codes_leaves_nothing_to_ask(home: Path) -> None:
+    every = [gold for q in make(None, 1, chapters=["3"]) for gold in q.gold_doc_ids]
+    (home / "old.txt").write_text("\n".join(every), encoding="utf-8")
+    with pytest.raises(DataError, match="billable codes stand in the older list too"):
+        make(5, 1, chapters=["3"], added_since="old.txt")

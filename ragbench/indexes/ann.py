@@ -1,0 +1,156 @@
+"""FAISS indexes from factory strings: made, trained, filled and set for searching."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+import numpy as np
+
+from ragbench.errors import DataError, PrerequisiteError, UsageError, first_line
+from ragbench.indexes.embeddings import Embeddings
+from ragbench.indexes.retriever import Recipe
+from ragbench.progress import stage
+
+MIN_ROWS_A_CELL = 39  # where FAISS begins to warn that cells are badly placed
+AUTO_IVF = re.compile(r"(?<![A-Za-z])IVF(?=[,_]|$)")
+KNOBS = {"nprobe": "nprobe", "ef_search": "efSearch", "ef_construction": "efConstruction"}
+
+
+def import_faiss() -> Any:
+    """Return the faiss module.
+
+    Returns:
+        The module of faiss-cpu or faiss-gpu.
+
+    Raises:
+        PrerequisiteError: Neither is installed.
+    """
+    try:
+        import faiss
+    except ImportError as error:
+        raise PrerequisiteError(
+            f"FAISS cannot be imported: {error}",
+            fix="pip install faiss-cpu, or faiss-gpu on a machine with an NVIDIA GPU",
+        ) from None
+    return faiss
+
+
+def metric_number(faiss: Any, metric: str) -> int:
+    """Return FAISS's number of a metric; cosine is the inner product of unit vectors."""
+    return int(faiss.METRIC_L2 if metric == "l2" else faiss.METRIC_INNER_PRODUCT)
+
+
+def resolve_factory(factory: str, n: int) -> str:
+    """Return a factory string with the cells of a bare ``IVF`` counted out.
+
+    Args:
+        factory: As the recipe has it.
+        n: How many vectors there will be.
+
+    Returns:
+        The same with ``IVF<n>``: 4 * sqrt(n) cells, fewer where they would hold under 39 vectors.
+    """
+    cells = max(1, min(round(4 * math.sqrt(n)), n // MIN_ROWS_A_CELL))
+    return AUTO_IVF.sub(f"IVF{cells}", factory)
+
+
+def new_index(faiss: Any, factory: str, dimension: int, metric: str) -> Any:
+    """Return an empty index.
+
+    Args:
+        faiss: The module.
+        factory: A resolved factory string.
+        dimension: The length of a vector.
+        metric: ``inner-product``, ``l2`` or ``cosine``.
+
+    Returns:
+        The FAISS index, in which the metric has arrived.
+
+    Raises:
+        UsageError: FAISS does not know the string, or cannot do it with this metric or dimension.
+    """
+    try:
+        index = faiss.index_factory(dimension, factory, metric_number(faiss, metric))
+    except RuntimeError as error:
+        raise _refused(factory, dimension, metric, faiss_reason(error)) from None
+    if index.metric_type != metric_number(faiss, metric):
+        raise _refused(factory, dimension, metric, "it has another metric")
+    if "IDMap" in factory:
+        raise _refused(factory, dimension, metric, "rows are the ids here; leave IDMap away")
+    return index
+
+
+def _refused(factory: str, dimension: int, metric: str, reason: str) -> UsageError:
+    return UsageError(
+        f"FAISS makes no {factory!r} over {dimension} dimensions with {metric}: {reason}",
+        where="recipe: factory",
+        fix="write Flat, HNSW32, IVF,Flat or another string of FAISS's index factory",
+    )
+
+
+def faiss_reason(error: RuntimeError) -> str:
+    """Return what a FAISS error says, without its C++ signature."""
+    return first_line(error).rpartition("Error: ")[2]
+
+
+def knobs_of(recipe: Recipe) -> dict[str, int]:
+    """Return the search and build settings that a recipe gives, by their names there."""
+    values = ((name, getattr(recipe, name)) for name in KNOBS)
+    return {name: value for name, value in values if value is not None}
+
+
+def set_knobs(faiss: Any, index: Any, knobs: dict[str, int], *, factory: str) -> None:
+    """Set what a recipe says of building and searching.
+
+    Args:
+        faiss: The module.
+        index: The index.
+        knobs: Values by the recipe's names.
+        factory: Named in the message.
+
+    Raises:
+        UsageError: The index has no such setting.
+    """
+    for name, value in knobs.items():
+        try:
+            faiss.ParameterSpace().set_index_parameter(index, KNOBS[name], value)
+        except RuntimeError:
+            raise UsageError(
+                f"an index of the factory {factory!r} has no {name}",
+                where=f"recipe: {name}",
+                fix="nprobe belongs to IVF; ef_search and ef_construction belong to HNSW",
+            ) from None
+
+
+def fill(index: Any, stored: Embeddings, *, train_rows: int, seed: int) -> None:
+    """Train an index on a sample, if it needs training, and add all vectors in blocks.
+
+    Args:
+        index: An empty index.
+        stored: The vectors, whole.
+        train_rows: How many are drawn at most.
+        seed: Of the draw.
+
+    Raises:
+        DataError: There are too few vectors to train on.
+    """
+    n, name = len(stored.corpus), stored.corpus.name
+    if not index.is_trained:
+        size = min(train_rows, n)
+        rows = np.sort(np.random.default_rng(seed).choice(n, size=size, replace=False))
+        with stage(f"index over {name}: training", size) as progress:
+            try:
+                index.train(stored.rows(rows))
+            except RuntimeError as error:
+                raise DataError(
+                    f"the index cannot be trained on {size:,} passages: {faiss_reason(error)}",
+                    where=str(stored.corpus.folder),
+                    fix="use fewer cells or shorter codes in `factory`, or Flat",
+                ) from None
+            progress.advance(size)
+    with stage(f"index over {name}: adding", n) as progress:
+        for _, vectors in stored.shards():
+            index.add(np.ascontiguousarray(vectors))
+            progress.advance(len(vectors))

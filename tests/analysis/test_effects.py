@@ -1,0 +1,73 @@
+"""Effects against controls, recomputed from the scores by other means."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from statsmodels.stats.contingency_tables import mcnemar
+
+from ragbench.analysis.effects import EFFECT_COLUMNS, effects
+from ragbench.analysis.load import Run, load_run
+
+CONTROLS = {
+    "random-bm25-2": ("placebo-corrected gain", 1),
+    "oracle-bm25-2": ("headroom", -1),
+    "oracle-filled": ("headroom", -1),
+    "oracle-removed-bm25-2": ("gain from gold passages", 1),
+    "shuffled-bm25-2": ("order effect", 1),
+}
+
+
+@pytest.fixture
+def run(mixed_home: Path) -> Run:
+    return load_run(mixed_home / "runs" / "mixed")
+
+
+def right(run: Run, task: str, arm: str) -> pd.Series[float]:
+    scores = run.scores
+    cell = scores[(scores.task == task) & (scores.arm == arm)]
+    return cell.set_index("question_id").accuracy.sort_index()
+
+
+def test_every_control_gives_its_effect(run: Run) -> None:
+    table = effects(run)
+    assert list(table.columns) == EFFECT_COLUMNS
+    against = table[table.effect != "gain over closed-book"]
+    assert len(against) == 5 + 4 + 4  # oracle-filled belongs to one task alone
+    for row in against.to_dict(orient="records"):
+        name, sign = CONTROLS[str(row["baseline"])]
+        task = str(row["task"])
+        difference = sign * (
+            right(run, task, str(row["arm"])) - right(run, task, str(row["baseline"]))
+        )
+        assert (row["effect"], row["arm"], row["n"]) == (name, "bm25-2", 6)
+        assert row["estimate"] == pytest.approx(difference.mean())
+        helped, hurt = int((difference > 0).sum()), int((difference < 0).sum())
+        assert (row["helped"], row["hurt"]) == (helped, hurt)
+        pairs = np.array([[0, helped], [hurt, 0]])
+        assert row["p"] == pytest.approx(min(1.0, float(mcnemar(pairs, exact=True).pvalue)))
+        assert row["ci_low"] <= row["estimate"] <= row["ci_high"]
+
+
+def test_every_other_arm_gains_or_loses_over_closed_book(run: Run) -> None:
+    table = effects(run)
+    gains = table[table.effect == "gain over closed-book"]
+    assert gains.groupby("task").size().to_dict() == {
+        **{"facts": 8, "facts-options": 7, "facts-written": 7}
+    }
+
+
+def test_without_closed_book_the_controls_still_count(mixed_copy: Path) -> None:
+    about = json.loads((mixed_copy / "run.json").read_text())
+    scores = pd.read_parquet(mixed_copy / "scores" / "correct.parquet")
+    scores[scores.arm != "closed-book"].to_parquet(mixed_copy / "scores" / "correct.parquet")
+    about["config"]["arms"] = [a for a in about["config"]["arms"] if a["name"] != "closed-book"]
+    for task in about["identity"]["tasks"].values():
+        task["arms"] = [arm for arm in task["arms"] if arm != "closed-book"]
+    (mixed_copy / "run.json").write_text(json.dumps(about))
+    found = effects(load_run(mixed_copy))
+    assert set(found.effect) == {name for name, _ in CONTROLS.values()}

