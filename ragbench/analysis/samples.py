@@ -42,15 +42,15 @@ def restricted_data(run: Run) -> list[str]:
         Each as ``task NAME`` or ``corpus NAME``.
     """
     identity = run.about["identity"]
-    known = [index["corpus"] for index in identity["indexes"].values()]
-    uses = {corpus["name"]: corpus.get("data_use") for corpus in known}
-    uses |= {name: c.get("data_use") for name, c in identity.get("corpora", {}).items()}
-    corpora = {*uses, *(str(note["corpus"]) for note in run.retrievals)}
-    tasks = [n for n in run.members("tasks") if identity["tasks"][n].get("data_use") not in OPEN]
-    return [
-        *(f"task {name}" for name in tasks),
-        *(f"corpus {name}" for name in sorted(corpora) if uses.get(name) not in OPEN),
+    recorded = [
+        *((index["corpus"]["name"], index["corpus"]) for index in identity["indexes"].values()),
+        *identity.get("corpora", {}).items(),
     ]
+    known = {name for name, about in recorded if about.get("data_use") in OPEN}
+    closed = {name for name, about in recorded if about.get("data_use") not in OPEN}
+    closed |= {str(note["corpus"]) for note in run.retrievals} - known
+    tasks = [n for n in run.members("tasks") if identity["tasks"][n].get("data_use") not in OPEN]
+    return [*(f"task {name}" for name in tasks), *(f"corpus {name}" for name in sorted(closed))]
 
 
 def read_questions(run: Run, task: str) -> list[Question]:

@@ -75,6 +75,7 @@ def page(run: Run, results: pd.DataFrame, effects: pd.DataFrame) -> str:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
     style, script = (_source(name) for name in ("page.css", "page.js"))
     found = browser(run)

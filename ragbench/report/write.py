@@ -10,7 +10,7 @@ import pandas as pd
 
 from ragbench.analysis.load import Run, load_run
 from ragbench.analysis.results import write_tables
-from ragbench.files import write_bytes, write_text
+from ragbench.files import write_bytes
 from ragbench.report.figure import draw
 from ragbench.report.markdown import report
 from ragbench.report.page import page
@@ -47,7 +47,8 @@ def write_report(path: Path) -> Written:
     if find_spec("matplotlib") is not None:
         draw(run, results, path / FIGURE)
         figure = FIGURE
-    write_text(path / REPORT, report(run, results, effects, figure))
-    # What a file holds may be no text at all (half of a surrogate pair); a page still is.
-    write_bytes(path / PAGE, html.encode("utf-8", "replace"))
+    markdown = report(run, results, effects, figure)
+    for name, text in ((REPORT, markdown), (PAGE, html)):
+        # What a run holds may be no text at all (half of a surrogate pair); a report still is.
+        write_bytes(path / name, text.encode("utf-8", "replace"))
     return Written(path / REPORT, path / PAGE, run, results, effects)

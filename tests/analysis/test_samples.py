@@ -110,8 +110,9 @@ def test_restricted_and_unknown_data_use_are_told(mixed_copy: Path) -> None:
     identity = run.about["identity"]
     identity["tasks"]["facts"]["data_use"] = "restricted"
     assert restricted_data(run) == ["task facts"]
+    identity["indexes"]["bm25-facts"]["corpus"]["data_use"] = "restricted"
+    assert restricted_data(run) == ["task facts", "corpus facts"]
     del identity["indexes"]["bm25-facts"]["corpus"]["data_use"]
-    identity["indexes"]["minilm-flat-facts"]["corpus"]["data_use"] = "restricted"
     assert restricted_data(run) == ["task facts", "corpus facts"]
     identity["indexes"] = {}
     assert restricted_data(run) == ["task facts", "corpus facts"]

@@ -24,6 +24,7 @@ def test_report_is_written(run_copy: Path, home: Path) -> None:
     done = ragbench(home, "report", "small")
     assert done.returncode == 0, done.stderr
     assert (run_copy / "report.md").is_file()
+    assert f"wrote {run_copy / 'report.html'}" in done.stdout
 
 
 def test_show_prints_a_question_in_every_cell(run_copy: Path, home: Path) -> None:

@@ -1,0 +1,52 @@
+"""A run whose every text tries to become markup."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+ATTACK = "</script><img src=x onerror=\"hacked('x')\"><!--<script>{{ 7 * 7 }}\u2028&lt;b&gt;\ud800'"
+MODEL = "<img src=x onerror=hacked(1)>"
+
+
+def change_lines(path: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Put every line of a JSON-lines file through a function."""
+    lines = [change(json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+
+
+@pytest.fixture
+def hostile(mixed_copy: Path) -> Path:
+    """A run folder with ATTACK in questions, options, passages, prompts, replies and errors."""
+    for path in (mixed_copy / "questions").glob("*.jsonl"):
+        change_lines(
+            path,
+            lambda q: (
+                q | {"text": ATTACK + q["text"], "options": [ATTACK + o for o in q["options"]]}
+            ),
+        )
+    change_lines(
+        mixed_copy / "passages.jsonl",
+        lambda p: p | {"title": ATTACK, "text": ATTACK + p["text"]},
+    )
+    change_lines(mixed_copy / "prompts" / "0.jsonl", lambda p: p | {"text": ATTACK + p["text"]})
+    about = json.loads((mixed_copy / "run.json").read_text(encoding="utf-8"))
+    about["config"]["description"] = ATTACK
+    about["config"]["models"][0]["name"] = MODEL
+    about["identity"]["models"] = {MODEL: about["identity"]["models"]["smollm2"]}
+    about["identity"]["tasks"]["facts"]["note"] = ATTACK
+    (mixed_copy / "run.json").write_text(json.dumps(about), encoding="utf-8")
+    for path in (mixed_copy / "records").iterdir():
+        path.rename(path.with_name(path.name.replace("smollm2", MODEL)))
+    table = mixed_copy / "scores" / "correct.parquet"
+    scores = pd.read_parquet(table)
+    scores["model"] = MODEL
+    scores["reasoning"] = ATTACK.replace("\ud800", "")  # Arrow refuses half a pair by itself
+    scores["error"] = scores["reasoning"]
+    scores.to_parquet(table)
+    return mixed_copy
