@@ -11,6 +11,7 @@ REGISTRIES = {
     "models": "ragbench.models:models",
     "metrics": "ragbench.metrics:metrics",
     "readers": "ragbench.corpora.readers:readers",
+    "chunkers": "ragbench.corpora.chunkers:chunkers",
     "retrievers": "ragbench.indexes:retrievers",
     "arms": "ragbench.experiment.arms:arms",
 }

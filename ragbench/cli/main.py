@@ -13,8 +13,8 @@ from ragbench.errors import RagbenchError
 
 # Name -> (module:object, help line); the module is imported when the command is called.
 COMMANDS = {
-    "corpus": ("ragbench.cli.corpus:corpus", "Add, build and show corpora."),
-    "index": ("ragbench.cli.index:index", "Build and search indexes."),
+    "corpus": ("ragbench.cli.corpus:corpus", "Add, build, show and check corpora."),
+    "index": ("ragbench.cli.index:index", "Build, search, judge and check indexes."),
     "plan": ("ragbench.cli.plan:plan", "Show what a run would do; nothing runs."),
     "run": ("ragbench.cli.run:run", "Run an experiment, or go on with it."),
     "score": ("ragbench.cli.run:score", "Score a run's records again; needs no model."),

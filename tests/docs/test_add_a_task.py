@@ -1,0 +1,24 @@
+"""The page docs/add-a-task.md, followed to the letter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ragbench.tasks.mcq import KNOWN
+from tests.docs.page import DOCS, blocks, follow
+
+PAGE = DOCS / "add-a-task.md"
+
+
+def test_every_command_of_the_page_does_what_it_says(tmp_path: Path) -> None:
+    assert "Traceback" not in follow(PAGE, tmp_path)
+
+
+def test_the_task_has_forty_lines() -> None:
+    files = {block.file: block.text for block in blocks(PAGE) if block.file}
+    assert len(files["doses/doses.py"].splitlines()) <= 40
+
+
+def test_the_page_names_every_field() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    assert all(f"`{name}`" in text for name in KNOWN)
