@@ -13,7 +13,9 @@ Only exact lay synonyms are asked, since a broad or narrow one may be true of se
 Strata: ``definition``; ``lay-overlap-any`` and ``lay-overlap-none`` say whether the lay synonym
 shares a word with the term's name and definition (lower case, Snowball stems, no stop words).
 The term's passage holds all of these texts and is the gold passage, so the task is a look-up: a
-positive control for retrieval, in which ``lay-overlap-none`` asks most of a dense index.
+positive control for retrieval. BM25 finds the term first for 98 % of definitions and 74 % of lay
+synonyms (600 questions, seed 1). Over a corpus whose card sets the reader's option
+``lay_terms: false`` lay synonyms are no look-up, and ``lay-overlap-none`` has no word to match.
 """
 
 from __future__ import annotations

@@ -24,7 +24,14 @@ LAY = "layperson"
 
 
 class HpoOptions(ReaderOptions):
-    """The reader has no options."""
+    """What a passage holds.
+
+    Attributes:
+        lay_terms: Whether passages hold lay synonyms; without them, finding the term that lay
+            people mean is no look-up.
+    """
+
+    lay_terms: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +64,7 @@ class HpoReader:
 
     def __init__(self, path: Path | None, options: ReaderOptions) -> None:
         self.path = path
+        self.options = HpoOptions.model_validate(options.model_dump())
 
     def sources(self) -> list[Path]:
         """Return the one OBO file.
@@ -92,7 +100,7 @@ class HpoReader:
             elif not term.name:
                 yield Skipped("no name", where)
             else:
-                yield Located(_passage(term, terms), where)
+                yield Located(_passage(term, terms, self.options.lay_terms), where)
 
 
 def read_terms(path: Path) -> dict[str, Term]:
@@ -161,8 +169,8 @@ def _line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _passage(term: Term, terms: dict[str, Term]) -> Passage:
-    lay = [s.text for s in term.synonyms if s.kind == LAY]
+def _passage(term: Term, terms: dict[str, Term], lay_terms: bool) -> Passage:
+    lay = [s.text for s in term.synonyms if s.kind == LAY and lay_terms]
     others = [s.text for s in term.synonyms if s.kind != LAY]
     parents = [terms[parent].name for parent in term.parents]
     lines = [

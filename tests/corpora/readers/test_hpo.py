@@ -79,6 +79,13 @@ def test_a_small_ontology_read_by_hand(tmp_path: Path) -> None:
     )
 
 
+def test_lay_terms_can_be_left_out(tmp_path: Path) -> None:
+    entries = list(HpoReader(small(tmp_path), HpoOptions(lay_terms=False)).read())
+    assert isinstance(entries[1], Located)
+    assert "High temperature" not in str(entries[1].passage)
+    assert "Synonyms: Pyrexia; Heat\nIs a kind of: All" in entries[1].passage.text
+
+
 @pytest.mark.parametrize(
     ("old", "new", "what", "line"),
     [
