@@ -42,13 +42,10 @@ def restricted_data(run: Run) -> list[str]:
         Each as ``task NAME`` or ``corpus NAME``.
     """
     identity = run.about["identity"]
-    recorded = [
-        *((index["corpus"]["name"], index["corpus"]) for index in identity["indexes"].values()),
-        *identity.get("corpora", {}).items(),
-    ]
-    known = {name for name, about in recorded if about.get("data_use") in OPEN}
-    closed = {name for name, about in recorded if about.get("data_use") not in OPEN}
-    closed |= {str(note["corpus"]) for note in run.retrievals} - known
+    corpora = identity.get("corpora", {})
+    held = [*corpora, *(index["corpus"]["name"] for index in identity["indexes"].values())]
+    names = {*held, *(str(note["corpus"]) for note in run.retrievals)}
+    closed = {n for n in names if corpora.get(n, {}).get("data_use") not in OPEN}
     tasks = [n for n in run.members("tasks") if identity["tasks"][n].get("data_use") not in OPEN]
     return [*(f"task {name}" for name in tasks), *(f"corpus {name}" for name in sorted(closed))]
 

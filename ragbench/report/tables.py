@@ -210,15 +210,11 @@ def provenance_rows(run: Run) -> Rows:
         [f"model {name}", f"{facts['digest'][:16]}, {facts['dtype']}, {facts['format']}"]
         for name, facts in identity["models"].items()
     ]
-    for name, index in identity["indexes"].items():
-        corpus = index["corpus"]
-        rows += [
-            [f"index {name}", index["digest"][:16]],
-            [
-                f"corpus {corpus['name']}",
-                f"{corpus['digest'][:16]}, {corpus['n']:,} passages",
-            ],
-        ]
+    rows += [[f"index {name}", i["digest"][:16]] for name, i in identity["indexes"].items()]
+    rows += [
+        [f"corpus {name}", f"{corpus['digest'][:16]}, {corpus['n']:,} passages"]
+        for name, corpus in identity.get("corpora", {}).items()
+    ]
     rows += [[f"questions {name}", t["digest"][:16]] for name, t in identity["tasks"].items()]
     rows += [[name, version] for name, version in started["versions"].items()]
     unique = dict.fromkeys((str(a), str(b)) for a, b in rows)

@@ -110,11 +110,16 @@ def test_restricted_and_unknown_data_use_are_told(mixed_copy: Path) -> None:
     identity = run.about["identity"]
     identity["tasks"]["facts"]["data_use"] = "restricted"
     assert restricted_data(run) == ["task facts"]
-    identity["indexes"]["bm25-facts"]["corpus"]["data_use"] = "restricted"
+    identity["corpora"]["facts"]["data_use"] = "restricted"
+    identity["corpora"]["more"] = {"data_use": "bring-your-own"}
     assert restricted_data(run) == ["task facts", "corpus facts"]
-    del identity["indexes"]["bm25-facts"]["corpus"]["data_use"]
-    assert restricted_data(run) == ["task facts", "corpus facts"]
-    identity["indexes"] = {}
-    assert restricted_data(run) == ["task facts", "corpus facts"]
+    identity["tasks"]["facts"]["data_use"] = "bring-your-own"
+    assert restricted_data(run) == ["corpus facts"]
+    del identity["corpora"]["facts"]["data_use"]
+    assert restricted_data(run) == ["corpus facts"]
+    del identity["corpora"]
+    assert restricted_data(run) == ["corpus facts"]
+    identity["indexes"] = {}  # as for rankings made elsewhere
+    assert restricted_data(run) == ["corpus facts"]
     identity["corpora"] = {"facts": {"data_use": "open"}}
-    assert restricted_data(run) == ["task facts"]
+    assert restricted_data(run) == []

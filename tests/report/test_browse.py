@@ -82,7 +82,7 @@ def test_what_is_too_much_is_left_out_by_worth(run: Run) -> None:
 
 
 def test_restricted_data_gives_numbers_and_ids_alone(run: Run) -> None:
-    run.about["identity"]["indexes"]["bm25-facts"]["corpus"]["data_use"] = "restricted"
+    run.about["identity"]["corpora"]["facts"]["data_use"] = "restricted"
     found = browser(run)
     assert list(found.blocks) == ["core"]
     assert found.left_out == []

@@ -151,7 +151,7 @@ def test_a_restricted_run_shows_no_text(mixed_copy: Path, what: str) -> None:
     if what == "task":
         about["identity"]["tasks"]["facts"]["data_use"] = "restricted"
     else:
-        about["identity"]["indexes"]["bm25-facts"]["corpus"]["data_use"] = "restricted"
+        about["identity"]["corpora"]["facts"]["data_use"] = "restricted"
     (mixed_copy / "run.json").write_text(json.dumps(about), encoding="utf-8")
     made = page_of(mixed_copy)
     for name, text in FACTS.items():
