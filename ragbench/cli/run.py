@@ -49,4 +49,6 @@ def print_summary(path: Path) -> None:
 
     written = write_report(path)
     emit_results(written.run, written.results, written.effects)
-    click.echo(f"\nreport:  {written.page}\n         {written.path}\ntable:   {path / 'results.csv'}")
+    click.echo(
+        f"\nreport:  {written.page}\n         {written.path}\ntable:   {path / 'results.csv'}"
+    )

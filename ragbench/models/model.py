@@ -116,6 +116,9 @@ class Model(Protocol):
             prompt: A rendered prompt.
             limit: The most tokens of the reply, a reasoning trace included.
 
+        Returns:
+            The reply, with its tokens, how it ended, and seconds.
+
         Raises:
             BackendError: The model failed on this prompt.
         """

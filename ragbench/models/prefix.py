@@ -42,6 +42,14 @@ def option_log_likelihoods(
                 _sums(_forward(model, [ids], None), [ids], [start])[0]
                 for ids, start in zip(sequences, starts, strict=True)
             ]
+        if all(
+            len(ids) == start + 1 == shared + 2
+            for ids, start in zip(sequences, starts, strict=True)
+        ):
+            # One token each after one prompt, as letters are: its last place tells all of them.
+            logits = _forward(model, [sequences[0][shared:-1]], cache)[0, -1]
+            predicted = torch.log_softmax(logits.float(), dim=-1)
+            return [float(predicted[ids[-1]]) for ids in sequences]
         cache.batch_repeat_interleave(len(sequences))
         rests = [ids[shared:] for ids in sequences]
         logits = _forward(model, rests, cache)

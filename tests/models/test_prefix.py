@@ -55,6 +55,18 @@ def test_sums_equal_whole_passes(
     assert all(value < 0 for value in found)
 
 
+def test_letters_need_the_prompt_alone(smollm2: HfModel) -> None:
+    """Six tokens of the prompt, then its last: no row an option."""
+    shapes: list[tuple[int, ...]] = []
+    embed = smollm2._model.get_input_embeddings()
+    handle = embed.register_forward_hook(lambda _m, given, _o: shapes.append(given[0].shape))
+    try:
+        option_log_likelihoods(smollm2._model, [[*A, 1], [*A, 2], [*A, 3]], [7, 7, 7])
+    finally:
+        handle.remove()
+    assert [tuple(shape) for shape in shapes] == [(1, 6), (1, 1)]
+
+
 @pytest.mark.parametrize(
     ("reuse", "tokens"),
     [
