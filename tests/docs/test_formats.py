@@ -20,7 +20,7 @@ TEXT = " ".join((DOCS / "formats.md").read_text(encoding="utf-8").split())
 def names(after: str) -> list[str]:
     """Return the names in backticks after some words, up to the end of the sentence."""
     start = TEXT.index(after) + len(after)
-    sentence = re.split(r"\.[ |]|;|: ", TEXT[start:], maxsplit=1)[0]
+    sentence = re.split(r"\.[ |]|;|: | \|", TEXT[start:], maxsplit=1)[0]
     found = re.findall(r"`([^`]+)`", sentence)
     return [name.strip() for group in found for name in group.split(",")]
 
