@@ -85,7 +85,7 @@ def load_run(path: Path) -> Run:
     except (OSError, ValueError) as error:
         raise DataError(f"the scores cannot be read: {error}", where=str(table)) from None
     _check_whole(path, about, scores)
-    quality, retrievals = _retrieval(path)
+    quality, retrievals = _retrieval(path, about)
     return Run(path, about, scores, quality, retrievals)
 
 
@@ -106,11 +106,14 @@ def _check_whole(path: Path, about: dict[str, Any], scores: pd.DataFrame) -> Non
         )
 
 
-def _retrieval(path: Path) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
+def _retrieval(path: Path, run: dict[str, Any]) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
     rows: list[dict[str, Any]] = []
     retrievals: list[dict[str, Any]] = []
     for about in sorted((path / "retrieval").glob("*.json")):
         task, _, retriever = about.name.removesuffix(".json").partition("+")
+        sources = run["identity"]["tasks"].get(task, {}).get("sources")
+        if sources is not None and retriever not in sources:
+            continue  # left by an earlier config of the same name
         note = read_json(about, what="the note of a retrieval")
         retrievals.append({"task": task, "retriever": retriever, **note})
         for _, line in read_jsonl(about.with_name(f"{task}+{retriever}.quality.jsonl")):

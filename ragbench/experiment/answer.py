@@ -29,6 +29,7 @@ from ragbench.records import Question
 from ragbench.tasks.task import question_digest
 
 MAX_ERRORS_IN_A_ROW = 5
+SPECIAL_TOKENS = 2  # that a tokenizer may put around a plain prompt
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,7 @@ def check_lengths(grid: Grid, packed: Packed) -> None:
         worst: tuple[int, Job] | None = None
         for job in jobs(grid, cell, packed):
             size = model.count_tokens(job.prompt) + reserve(model, cell.task, job.question)
+            size += 0 if getattr(model, "is_chat", True) else SPECIAL_TOKENS
             if size > model.context_tokens and (worst is None or size > worst[0]):
                 worst = (size, job)
         if worst is not None:
@@ -146,7 +148,9 @@ def answer_all(grid: Grid, folder: RunFolder, packed: Packed) -> int:
     if not total:
         return 0
     with JsonlAppender(folder.prompts) as prompts, stage("answer", total) as progress:
-        for cell, open_jobs in todo:
+        for place, (cell, open_jobs) in enumerate(todo):
+            if place and todo[place - 1][0].model_name != cell.model_name:
+                grid.models[todo[place - 1][0].model_name].release()
             errors += _answer_cell(grid, folder, cell, open_jobs, prompts, stored, progress)
     return errors
 
@@ -162,7 +166,7 @@ def _unanswered(grid: Grid, folder: RunFolder, cell: Cell, packed: Packed) -> li
     }
     found = []
     for job in jobs(grid, cell, packed):
-        key = done.get(job.question.id)
+        key = done.pop(job.question.id, None)
         if key is None:
             found.append(job)
         elif key != job.key:
@@ -171,6 +175,13 @@ def _unanswered(grid: Grid, folder: RunFolder, cell: Cell, packed: Packed) -> li
                 where=str(path),
                 fix="give the config another `name:`, or remove the run folder",
             )
+    if done:
+        raise DataError(
+            f"the run holds answers to {len(done):,} questions that are no longer asked, such as "
+            f"{next(iter(done))!r}",
+            where=str(path),
+            fix="give the config another `name:`, or remove the run folder",
+        )
     return found
 
 

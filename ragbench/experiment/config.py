@@ -187,6 +187,12 @@ def _check_arms(config: Config, document: Document) -> None:
         if arm.retriever is not None:
             keys: Keys = ("arms", index, "retriever")
             _must_be_among(arm.retriever, config.indexes, "index", document, keys)
+        if arm.run_file is not None and arm.name in config.indexes:
+            raise UsageError(
+                f"the arm {arm.name!r} of a run file has the name of an index",
+                where=document.where(("arms", index)),
+                fix="give the arm another name",
+            )
         for place, part in enumerate(arm.fuse):
             _must_be_among(part, config.indexes, "index", document, ("arms", index, "fuse", place))
         if len({config.indexes[part].corpus for part in arm.fuse}) > 1:

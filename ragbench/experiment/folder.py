@@ -180,10 +180,19 @@ def _changes(old: Mapping[str, Any], new: Mapping[str, Any], *, extend: bool) ->
             continue
         if key.startswith("models.") and not key.endswith(".digest"):
             continue  # facts that the digest covers
-        if extend and (key not in old or _is_longer(key, old.get(key), new.get(key))):
+        if extend and (_is_added(key, old) or _is_longer(key, old.get(key), new.get(key))):
             continue
         changed.append(f"{key}: {_short(old, key)} -> {_short(new, key)}")
     return changed
+
+
+def _is_added(key: str, old: Mapping[str, Any]) -> bool:
+    """Say whether a key belongs to a new member, and is no new option of an old task."""
+    parts = key.split(".")
+    task = ".".join(parts[:3]) + "."
+    if parts[:2] == ["config", "tasks"] and any(known.startswith(task) for known in old):
+        return False
+    return key not in old
 
 
 def _short(values: Mapping[str, Any], key: str) -> str:
@@ -195,9 +204,11 @@ def _is_longer(key: str, old: object, new: object) -> bool:
     """Say whether a change only adds questions to a task; its records' keys prove the rest."""
     if key.startswith("config.tasks.") and key.endswith(".limit"):
         return old is not None and (new is None or int(str(new)) > int(str(old)))
-    if key.startswith("tasks.") and key.endswith(".arms"):
+    if key.startswith("tasks.") and key.endswith((".arms", ".sources")):
         return isinstance(old, list) and isinstance(new, list) and set(old) <= set(new)
-    return key.startswith("tasks.") and key.endswith((".digest", ".n"))
+    if key.startswith("tasks.") and key.endswith(".n"):
+        return isinstance(old, int) and isinstance(new, int) and new >= old
+    return key.startswith("tasks.") and key.endswith(".digest")
 
 
 def find_run(reference: str) -> RunFolder:

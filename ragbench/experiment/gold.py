@@ -26,7 +26,14 @@ class Gold:
     ids: dict[str, tuple[str, ...]]
 
 
-def find_gold(questions: Sequence[Question], corpus: Corpus, *, task: str, own: bool) -> Gold:
+def find_gold(
+    questions: Sequence[Question],
+    corpus: Corpus,
+    *,
+    task: str,
+    own: bool = False,
+    only: bool = False,
+) -> Gold:
     """Look the gold ids of a task up in a corpus.
 
     They match passage ids if any of them does, else document ids.
@@ -36,12 +43,13 @@ def find_gold(questions: Sequence[Question], corpus: Corpus, *, task: str, own: 
         corpus: Where to look.
         task: The task's name, for messages.
         own: Whether this is the task's own corpus, which must hold every gold document.
+        only: Whether the task has no corpus of its own, so that this one must hold some.
 
     Returns:
         What was found.
 
     Raises:
-        DataError: The task's own corpus lacks a gold document.
+        DataError: The task's own corpus lacks a gold document, or the only one lacks all.
     """
     gold = {q.id: q.gold_doc_ids for q in questions if q.gold_doc_ids}
     if not gold:
@@ -59,7 +67,7 @@ def find_gold(questions: Sequence[Question], corpus: Corpus, *, task: str, own: 
             if found := corpus.rows_of_doc(identifier):
                 rows[identifier] = tuple(found)
     lacking = [identifier for identifier in every if identifier not in rows]
-    if lacking and own:
+    if lacking and (own or (only and not rows)):
         raise DataError(
             f"{len(lacking):,} of {len(every):,} gold ids of the task {task!r} are not in the "
             f"corpus {corpus.name!r}: {', '.join(lacking[:5])}",

@@ -10,8 +10,10 @@ from ragbench import home
 from ragbench.corpora.build import build_corpus
 from ragbench.corpora.card import load_card
 from ragbench.corpora.store import is_built as corpus_is_built
+from ragbench.corpora.store import open_corpus
 from ragbench.errors import DataError, UsageError
 from ragbench.experiment.config import Config
+from ragbench.experiment.gold import find_gold
 from ragbench.experiment.spec import TASK_CORPUS, ArmSpec, TaskSpec
 from ragbench.files import sha256_json
 from ragbench.indexes import build as indexes
@@ -87,6 +89,7 @@ class Grid:
     def __init__(self, config: Config, document: Document) -> None:
         self.config = config
         self.document = document
+        self._gold_rows: dict[tuple[str, str], int] = {}
 
     @cached_property
     def tasks(self) -> list[TaskPart]:
@@ -180,17 +183,44 @@ class Grid:
 
     def sources(self, task: TaskPart) -> dict[Source, int]:
         """Return every source of a task's arms, with how deep it must rank."""
-        most_gold = max(len(question.gold_doc_ids) for question in task.questions)
         deepest: dict[Source, int] = {}
         for arm in self.arms_of(task):
             source = self.source_of(arm, task)
             if source is None:
                 continue
             # Where gold is taken out, the ranking must go as much deeper.
-            extra = most_gold if arm.control == "oracle-removed" else 0
+            removes = arm.control == "oracle-removed"
+            extra = self._most_gold(task, source.corpus) if removes else 0
             asked = self.imitated(arm).asked + extra
             deepest[source] = max(deepest.get(source, 0), asked)
         return deepest
+
+    def _most_gold(self, task: TaskPart, corpus: str) -> int:
+        """Return the most gold passages of a question; before the corpus is built, documents."""
+        documents = max(len(question.gold_doc_ids) for question in task.questions)
+        if not documents or not corpus_is_built(corpus):
+            return documents
+        if (task.spec.name, corpus) not in self._gold_rows:
+            rows = find_gold(task.questions, open_corpus(corpus), task=task.spec.name).rows
+            most = max((len(found) for found in rows.values()), default=0)
+            self._gold_rows[task.spec.name, corpus] = most
+        return self._gold_rows[task.spec.name, corpus]
+
+    def source_keys(self, task: TaskPart) -> set[str]:
+        """Return the names of a task's rankings in the run folder, parts of fusions included."""
+        sources = self.sources(task)
+        return {s.key for s in sources} | {part.key for s in sources for part in s.parts}
+
+    def check_supported(self) -> None:
+        """Refuse before the first answer what the analysis would refuse after the last."""
+        for task in self.tasks:
+            if task.info.cluster_unit is not None:
+                raise UsageError(
+                    f"the questions of {task.spec.name!r} come in clusters "
+                    f"({task.info.cluster_unit}), which the analysis cannot take yet",
+                    where=f"tasks: {task.spec.name}",
+                    fix="take the task out",
+                )
 
     def searches(self, task: TaskPart) -> dict[IndexPart, int]:
         """Return every index to be searched for a task, with the largest k that is needed."""

@@ -48,7 +48,7 @@ def pack_all(grid: Grid, folder: RunFolder) -> Packed:
                     texts.update({(corpus, p.id): p for p in delivery.passages})
                 write_jsonl(
                     folder.packed(task.spec.name, arm.name),
-                    [_line(question, found[question.id]) for question in task.questions],
+                    [_line(q, found[q.id], context) for q in task.questions],
                 )
                 progress.advance(len(found))
     for (name, arm_name), found in packed.items():
@@ -131,7 +131,7 @@ def _tell(task: str, arm: str, found: dict[str, Delivery], budget: int) -> None:
         )
 
 
-def _line(question: Question, delivery: Delivery) -> dict[str, object]:
+def _line(question: Question, delivery: Delivery, context: Context) -> dict[str, object]:
     return {
         "question_id": question.id,
         "passages": [passage.id for passage in delivery.passages],
@@ -140,4 +140,5 @@ def _line(question: Question, delivery: Delivery) -> dict[str, object]:
         "shortfall_tokens": delivery.shortfall_tokens,
         "left_out": delivery.left_out,
         "gold": delivery.gold,
+        "gold_known": len(context.gold.get(question.id, ())),
     }

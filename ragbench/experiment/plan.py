@@ -65,6 +65,7 @@ def make_plan(grid: Grid) -> Plan:
     Raises:
         UsageError: A prompt with a full budget of passages would not fit a model's context.
     """
+    grid.check_supported()
     plan = Plan(to_build=grid.missing())
     for spec in grid.config.models:
         model = grid.models[spec.name]

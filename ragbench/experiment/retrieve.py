@@ -73,7 +73,8 @@ def measures(grid: Grid, task: TaskPart, source: Source) -> list[str]:
     asked = set()
     for arm in grid.arms_of(task):
         of = grid.source_of(arm, task)
-        if of is not None and (of == source or set(source.parts) < set(of.parts)):
+        is_part = bool(source.parts) and of is not None and set(source.parts) < set(of.parts)
+        if of is not None and (of == source or is_part):
             asked.add(grid.imitated(arm).asked)
     return [f"R@{depth}" for depth in sorted(asked)] + [f"RR@{max(asked)}"]
 
@@ -181,9 +182,14 @@ def _judge(grid: Grid, task: TaskPart, source: Source, folder: RunFolder) -> Non
     corpus = open_corpus(source.corpus)
     gold = gold_of(task, corpus)
     ranked = ranking(folder, task, source)
-    if gold.level == "document":
-        ranked = {query: _documents(corpus, ids) for query, ids in ranked.items()}
-    values = per_query(asked["measures"], gold.ids, ranked) if gold.ids else {}
+    values: dict[str, dict[str, float]] = {}
+    for measure in asked["measures"] if gold.ids else ():
+        # The first k passages are what an arm is given, however many documents they are of.
+        k = int(measure.partition("@")[2])
+        found = {query: ids[:k] for query, ids in ranked.items()}
+        if gold.level == "document":
+            found = {query: _documents(corpus, ids) for query, ids in found.items()}
+        values |= per_query([measure], gold.ids, found)
     write_jsonl(
         folder.retrieval(name, source.key, "quality.jsonl"),
         [
@@ -200,8 +206,14 @@ def _judge(grid: Grid, task: TaskPart, source: Source, folder: RunFolder) -> Non
 
 def gold_of(task: TaskPart, corpus: Corpus) -> Gold:
     """Return the gold passages of a task in a corpus; its own corpus must hold all of them."""
-    own = corpus.name == task.info.default_corpus
-    return find_gold(task.questions, corpus, task=task.spec.name, own=own)
+    default = task.info.default_corpus
+    return find_gold(
+        task.questions,
+        corpus,
+        task=task.spec.name,
+        own=corpus.name == default,
+        only=not default,
+    )
 
 
 def _documents(corpus: Corpus, ids: list[str]) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ragbench import home
 from ragbench.corpora.store import open_corpus
+from ragbench.errors import DataError
 from ragbench.experiment.answer import answer_all, check_lengths
 from ragbench.experiment.config import Config
 from ragbench.experiment.folder import RunFolder
@@ -14,7 +15,7 @@ from ragbench.experiment.grid import Grid
 from ragbench.experiment.packing import pack_all
 from ragbench.experiment.retrieve import retrieve_all
 from ragbench.experiment.score import score_run
-from ragbench.files import locked, write_text
+from ragbench.files import locked, sha256_file, write_text
 from ragbench.indexes.build import Manifest
 from ragbench.yamlfile import Document
 
@@ -48,7 +49,9 @@ def run_experiment(config: Config, document: Document, *, extend: bool = False) 
             "tasks": task_identity(grid),
             "models": model_identity(grid),
             "packing": {"tokenizer": config.reference_model().name},
+            "run_files": run_file_identity(grid),
         }
+        grid.check_supported()
         folder.check(resolved, known, extend=extend)  # before anything is built
         manifests = grid.build_missing()
         identity = known | {
@@ -73,6 +76,7 @@ def task_identity(grid: Grid) -> dict[str, Any]:
             "digest": task.digest,
             "n": len(task.questions),
             "arms": [arm.name for arm in grid.arms_of(task)],
+            "sources": sorted(grid.source_keys(task)),
             "scoring": task.scoring,
             "reply_limit": task.reply_limit if task.scoring == "generate" else None,
             "metrics": list(task.info.metrics),
@@ -83,6 +87,29 @@ def task_identity(grid: Grid) -> dict[str, Any]:
         }
         for task in grid.tasks
     }
+
+
+def run_file_identity(grid: Grid) -> dict[str, str]:
+    """Return the digest of every arm's run file.
+
+    Args:
+        grid: The experiment.
+
+    Returns:
+        SHA-256 by arm.
+
+    Raises:
+        DataError: A run file is not there.
+    """
+    found = {}
+    for task in grid.tasks:
+        for source in grid.sources(task):
+            if source.run_file is not None:
+                if not source.run_file.is_file():
+                    where = f"{source.run_file} (arm {source.key})"
+                    raise DataError("the TREC run is not there", where=where)
+                found[source.key] = sha256_file(source.run_file)
+    return found
 
 
 def model_identity(grid: Grid) -> dict[str, Any]:

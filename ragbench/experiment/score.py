@@ -115,7 +115,7 @@ def _row(
         **answer,
         "error": facts.get("error", "not answered") if failed else None,
         "answer": question.answer,
-        "has_gold": bool(question.gold_doc_ids),
+        "has_gold": packing["gold_known"] > 0,
         "gold_delivered": packing["gold"],
         "delivered_k": len(packing["passages"]),
         "passage_tokens": packing["tokens"],

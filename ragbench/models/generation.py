@@ -28,7 +28,9 @@ def turn_ends(model: Any, tokenizer: Any) -> list[int]:
     ):
         named += ends if isinstance(ends, list) else [ends]
     known = tokenizer.get_vocab()
-    named += [known[token] for token in TURN_ENDS if token in known]
+    # Where replies have channels, <|end|> ends the trace and not the reply.
+    ends_trace = {"<|end|>"} if "<|channel|>" in known else set[str]()
+    named += [known[token] for token in TURN_ENDS if token in known and token not in ends_trace]
     return sorted({int(end) for end in named if end is not None})
 
 

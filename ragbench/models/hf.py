@@ -35,7 +35,6 @@ class HfModel:
     """
 
     def __init__(self, spec: ModelSpec) -> None:
-        from safetensors import SafetensorError
         from transformers import AutoConfig, AutoTokenizer
 
         hide_loading_bars()
@@ -56,7 +55,7 @@ class HfModel:
         try:
             self._config: Any = AutoConfig.from_pretrained(self._source, **self._options)
             self._tokenizer: Any = AutoTokenizer.from_pretrained(self._source, **self._options)
-        except (OSError, ValueError, SafetensorError) as error:
+        except Exception as error:  # tokenizers raises just that on a damaged file
             raise _unavailable(spec, error) from None
         if self._adapter is not None:
             check_adapter(self._adapter)
@@ -194,7 +193,7 @@ class HfModel:
                 output_loading_info=True,
                 **self._options,
             )
-        except (OSError, ValueError, SafetensorError) as error:
+        except (OSError, ValueError, RuntimeError, ImportError, SafetensorError) as error:
             raise _unavailable(self.spec, error) from None
         model, report = loaded
         if missing := sorted(report["missing_keys"]):  # transformers fills them at random
@@ -206,10 +205,24 @@ class HfModel:
             )
         if self._adapter is not None:
             model = with_adapter(model, self._adapter, name=self.spec.name)
-        model = model.to(self.device).eval()
+        try:
+            model = model.to(self.device).eval()
+        except RuntimeError as error:  # out of memory is one
+            raise _unavailable(self.spec, error) from None
         use_float32_output(model)
         forget_sampling(model)
         return model
+
+    def release(self) -> None:
+        """Give the weights' memory back; they are loaded again on the next use."""
+        import gc
+
+        import torch
+
+        if self.__dict__.pop("_model", None) is not None:
+            gc.collect()
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
 
     def score_options(
         self, prompt: str, options: Sequence[str], *, reuse: bool = True
@@ -237,7 +250,7 @@ class HfModel:
         model = self._model
         try:
             sums = option_log_likelihoods(model, sequences, starts, reuse=reuse)
-        except RuntimeError as error:  # out of memory is one
+        except (RuntimeError, IndexError) as error:  # out of memory is one
             raise _failed(self.spec, error) from None
         if not all(math.isfinite(value) for value in sums):
             raise BackendError(
@@ -281,7 +294,7 @@ class HfModel:
                 ends=turn_ends(model, self._tokenizer),
                 plain=not self.is_chat,
             )
-        except RuntimeError as error:  # out of memory is one
+        except (RuntimeError, IndexError) as error:  # out of memory is one
             raise _failed(self.spec, error) from None
         return Reply(text, tokens, finish, len(ids), time.perf_counter() - started)
 

@@ -95,6 +95,9 @@ class Model(Protocol):
     def count_tokens(self, text: str) -> int:
         """Return how many tokens a text has, special tokens apart."""
 
+    def release(self) -> None:
+        """Give the weights' memory back; they are loaded again on the next use."""
+
     def score_options(self, prompt: str, options: Sequence[str]) -> OptionScores:
         """Return the log-likelihood of each option as the reply to a rendered prompt.
 

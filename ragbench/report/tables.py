@@ -103,7 +103,7 @@ def stratum_rows(run: Run, results: pd.DataFrame) -> Rows:
 
 def retrieval_rows(run: Run, results: pd.DataFrame) -> Rows:
     """Return retrieval quality against gold passages; no rows where no task knows them."""
-    gold = {(r["task"], r["retriever"]): r["gold_matches"] for r in run.retrievals}
+    gold = {(r["task"], r["retriever"]): r.get("gold_matches", NONE) for r in run.retrievals}
     rows = [
         [
             row["task"],

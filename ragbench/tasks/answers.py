@@ -31,16 +31,23 @@ REFUSAL = re.compile(
     r"|i won['\u2019]t)",
     re.IGNORECASE,
 )
-STATED = re.compile(
-    r"(?:\b(?:final |correct |best |right )?(?:answer|option|choice)(?: choice| option)?"
-    r"(?: is| would be|:| =)+:?|\\boxed)\s*(?:option |choice |letter )?[\s*_\"'`({\[]*"
+ANCHOR = re.compile(
+    r"(?:\b(?:final |correct |best |right )?(?:answer|option|choice)(?: choice| option)?[*_]*"
+    r"(?: is| would be|:| =)+:?|\\boxed(?={))",
+    re.IGNORECASE,
+)
+# A letter as it may stand after an anchor, with markup and a word such as "option" before it.
+AFTER = re.compile(
+    r"^[\s*_\"'`({\[]*(?:(?:option|choice|letter)\b[\s*_]*|\\text{)?[\s*_\"'`({\[]*"
     r"([A-Z])(?![\w'\u2019])",
     re.IGNORECASE,
 )
+BECAUSE = re.compile(r"^ (?:because|since|as|due|given|for)\b")
+OPENING = r"^[\s*_\"'`(\[]*(?:[Oo]ption |[Cc]hoice )?"
 LEADING = re.compile(
-    r"^[\s*_\"'`(\[]*([A-Z])(?:[\s*_\"'`)\]]*$|[*_\"'`)\]]*[.:)\]][*_\"'`]*(?:\s|$)|[)\]])"
+    OPENING + r"([A-Z])(?:[\s*_\"'`)\]]*$|[*_\"'`)\]]*[.:)\]][*_\"'`]*(?:\s|$)|[)\]])"
 )
-LETTER_LINE = re.compile(r"^[\s*_\"'`(\[]*([A-Za-z])[\s*_\"'`)\].]*$")
+LETTER_LINE = re.compile(OPENING + r"([A-Za-z])[\s*_\"'`)\].]*$")
 HEDGE = re.compile(
     r"^[*_\"'`)\]}]*\s*(?:,|/|\bor\b|\band\b|&)\s*[*_\"'`({\[]*([A-Z])(?![\w'\u2019])"
 )
@@ -153,13 +160,27 @@ def _field(text: str) -> str | None:
 
 
 def _stated(text: str, options: Sequence[str]) -> int | None:
-    """Read the last "the answer is X"; one that names two letters is no answer."""
+    """Read the last "the answer is ..." that goes on with a letter or with an option's text."""
     pick: int | None = None
-    for found in STATED.finditer(text):
-        if found[1].islower():  # "the answer is a matter of ..."
-            continue
-        hedged = HEDGE.match(text[found.end() :])
-        pick = None if hedged else _of_letter(found[1], options)
+    for anchor in ANCHOR.finditer(text):
+        line = text[anchor.end() :].partition("\n")[0]
+        named = _text(line, options)
+        found = AFTER.match(line)
+        if named is not None:
+            pick = named
+        elif found and found[1].isupper():
+            pick = _stated_letter(found[1], line[found.end() :], options)
+    return pick
+
+
+def _stated_letter(letter: str, rest: str, options: Sequence[str]) -> int | None:
+    """Return the option of a letter; None where it is one of two, or an article or a pronoun."""
+    pick = _of_letter(letter, options)
+    if pick is None or HEDGE.match(rest):
+        return None
+    if letter in "AI" and re.match(r" \w", rest) and not BECAUSE.match(rest):
+        own = options[pick].strip(EDGES).casefold()
+        return pick if rest.strip(EDGES).casefold().startswith(own) else None
     return pick
 
 
@@ -178,13 +199,13 @@ def _leading(text: str, options: Sequence[str]) -> int | None:
 
 
 def _alone(text: str, options: Sequence[str]) -> int | None:
-    """Read a reply, or its last line, that is one letter."""
+    """Read a reply whose first or last line is one letter; two that differ are no answer."""
     lines = [line for line in text.splitlines() if line.strip()]
-    for line in lines[:1] if len(lines) == 1 else lines[-1:]:
-        found = LETTER_LINE.match(line)
-        if found and (len(lines) == 1 or found[1].isupper()):
-            return _of_letter(found[1], options)
-    return None
+    found = [m[1] for m in map(LETTER_LINE.match, dict.fromkeys([*lines[:1], *lines[-1:]])) if m]
+    if len(lines) > 1:  # a small letter among other lines is a list's, or a word
+        found = [letter for letter in found if letter.isupper()]
+    picks = {_of_letter(letter, options) for letter in found}
+    return picks.pop() if len(picks) == 1 else None
 
 
 def _text(text: str, options: Sequence[str]) -> int | None:

@@ -154,9 +154,9 @@ def _question(line: Mapping[str, Any], where: str, options: McqOptions) -> Quest
         options=texts,
         answer=answer,
         query=question,
-        gold_doc_ids=tuple(dict.fromkeys(str(i) for i in gold)),
-        stratum=str(line.get("stratum") or ""),
-        cluster=str(cluster) if options.cluster_unit is not None else None,
+        gold_doc_ids=tuple(dict.fromkeys(_whole(str(i), "gold_doc_ids", where) for i in gold)),
+        stratum=_plain(line, "stratum", where),
+        cluster=_plain(line, "cluster", where) if options.cluster_unit is not None else None,
     )
 
 
@@ -168,9 +168,20 @@ def _text(line: Mapping[str, Any], name: str, where: str) -> str:
             where=where,
             fix=f"the line has the fields: {', '.join(sorted(line)) or '(none)'}",
         )
+    return _whole(value, name, where).strip()
+
+
+def _plain(line: Mapping[str, Any], name: str, where: str) -> str:
+    value = line.get(name)
+    if value is not None and (isinstance(value, bool) or not isinstance(value, str | int)):
+        raise DataError(f"the field {name!r} is neither text nor a whole number", where=where)
+    return _whole("" if value is None else str(value), name, where)
+
+
+def _whole(value: str, name: str, where: str) -> str:
     if any("\ud800" <= c <= "\udfff" for c in value):
         raise DataError(f"the field {name!r} holds half of a surrogate pair", where=where)
-    return value.strip()
+    return value
 
 
 def _identifier(value: object, where: str) -> str:
@@ -202,7 +213,7 @@ def _options(value: object, where: str) -> tuple[str, ...]:
         )
     if len(value) > len(ascii_uppercase):
         raise DataError(f"there are {len(value)} options, more than letters", where=where)
-    return tuple(text.strip() for text in value)
+    return tuple(_whole(text, "options", where).strip() for text in value)
 
 
 def _answer(value: object, options: tuple[str, ...], where: str) -> int:

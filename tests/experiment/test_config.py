@@ -133,6 +133,7 @@ def test_a_list_of_k_makes_an_arm_each(tmp_path: Path) -> None:
         ("{name: f, fuse: [lex, nothing], k: 2}", "no index 'nothing'"),
         ("{name: f, fuse: [lex, other], k: 2}", "search different corpora"),
         ("{name: f, retriever: lex, k: 2, tasks: [icd10]}", "no task 'icd10'"),
+        ("{name: lex, run_file: a.trec, k: 2}", "'lex' of a run file has the name of an index"),
         ("{name: f, control: shuffled, like: f}", "no arm with a retriever 'f'"),
     ],
 )

@@ -57,3 +57,11 @@ def test_another_corpus_may_hold_some_or_none() -> None:
     assert found([question("q1", "a"), question("q2", "c")], own=False).ids == {"q1": ("a",)}
     assert found([question("q1", "c")], own=False).level == "not in this corpus"
     assert found([question("q1")]).level == "no gold"
+
+
+def test_the_only_corpus_must_hold_some_gold() -> None:
+    questions = [question("q1", "c"), question("q2", "d")]
+    with pytest.raises(DataError, match="2 of 2 gold ids"):
+        find_gold(questions, cast("Corpus", Rows()), task="t", only=True)
+    some = [question("q1", "a"), question("q2", "d")]
+    assert find_gold(some, cast("Corpus", Rows()), task="t", only=True).ids == {"q1": ("a",)}

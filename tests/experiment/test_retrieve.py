@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ragbench.corpora.build import build_corpus
 from ragbench.errors import DataError
 from ragbench.experiment.config import load_config
 from ragbench.experiment.folder import RunFolder
@@ -157,3 +158,31 @@ def test_more_questions_leave_the_passages_of_the_first_alone(run_copy: Path, ho
     after = lines(path)
     assert len(after) == 80
     assert after[:10] == before
+
+
+def test_recall_at_k_is_of_the_first_k_passages(mixed_copy: Path, home: Path) -> None:
+    """Chunks: the gold document stands at the third passage, but is the second document."""
+    facts = [line | {"gold_doc_ids": ["d-scurvy"]} for line in lines(home / "facts.jsonl")[:1]]
+    (home / "facts.jsonl").write_text("".join(json.dumps(f) + "\n" for f in facts))
+    with (home / "passages.jsonl").open("a") as handle:
+        for number in range(9):
+            handle.write(json.dumps({"id": f"x{number}", "text": "filler " * 30}) + "\n")
+    card = home / "corpora" / "facts.yaml"
+    card.write_text(card.read_text() + "chunking: {chunker: sentences, size: 60}\n")
+    build_corpus("facts", replace=True)
+    run = "".join(
+        f"q-scurvy Q0 {chunk} {rank} {9 - rank} mine\n"
+        for rank, chunk in enumerate(["x0#0", "x0#1", "d-scurvy#0", "x1#0"], 1)
+    )
+    (home / "mine.trec").write_text(run)
+    task = "tasks=[{name: facts, task: mcq, options: {path: facts.jsonl, corpus: facts}}]"
+    arm = "arms=[closed-book, {name: mine, run_file: mine.trec, k: [2, 4]}]"
+    config, document = load_config(str(home / "mixed.yaml"), [task, arm])
+    folder = RunFolder(home / "runs" / "other")
+    retrieve_all(Grid(config, document), folder, {})
+    values = {
+        line["measure"]: line["value"]
+        for path in (folder.path / "retrieval").glob("*.quality.jsonl")
+        for line in lines(path)
+    }
+    assert (values["R@2"], values["R@4"]) == (0.0, 1.0)

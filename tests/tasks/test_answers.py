@@ -38,6 +38,17 @@ YES_NO = ("yes", "no", "maybe")
         ("So we get \\boxed{B}.", 1, "stated"),
         ("First I thought the answer is A. No: the answer is B.", 1, "stated"),
         ("Urate is high.\n\nB", 1, "alone"),
+        ("B\n\nUrate is high.", 1, "alone"),
+        ("**B**\n\nUrate is high.", 1, "alone"),
+        ("Option B", 1, "alone"),
+        ("**Option B: Gout**", 1, "leading"),
+        ("**Answer**: B", 1, "stated"),
+        ("The correct answer is **option B**.", 1, "stated"),
+        ("So \\boxed{\\text{B}}.", 1, "stated"),
+        ("The answer is Gout.", 1, "stated"),
+        ("The answer is **Gout**, for urate is high.", 1, "stated"),
+        ("The answer is A because iron is low.", 0, "stated"),
+        ("The answer is A Iron deficiency.", 0, "stated"),
         ("Gout", 1, "text"),
         ("gout.", 1, "text"),
         ("Gout: the toe is red and hot.", 1, "text"),
@@ -64,6 +75,8 @@ def test_what_states_an_answer(reply: str, pick: int, rule: str) -> None:
         "A or B",
         "The answer is A or B.",
         "The answer is a matter of debate.",
+        "The answer is: A 45-year-old with gout.",
+        "A\nUrate is high.\nB",
         "Answer: A/B",
         "A. Iron deficiency\nB. Gout\nC. Asthma",  # the list again
         "It may be gout, or asthma.",
@@ -120,6 +133,25 @@ def test_a_trace_never_answers() -> None:
     assert (found.outcome, found.reasoning, found.text) == ("unparsed", "The answer is A.", "Hm.")
     open_trace = read_reply("<think>The answer is A.", OPTIONS, finish="stop")
     assert (open_trace.outcome, open_trace.pick) == ("unparsed", None)
+
+
+def test_an_option_that_opens_with_an_article() -> None:
+    options = ("An increase in preload", "Beta blocker", "A decrease in preload")
+    for reply in ("The answer is A decrease in preload.", "A decrease in preload"):
+        assert read_reply(reply, options, finish="stop").pick == 2
+
+
+@pytest.mark.parametrize(
+    ("reply", "pick"),
+    [
+        ("Answer: yes", 0),
+        ("The answer is no.", 1),
+        ("Answer: Maybe", 2),
+        ("The answer is not no", None),
+    ],
+)
+def test_short_option_texts_after_an_anchor(reply: str, pick: int | None) -> None:
+    assert read_reply(reply, YES_NO, finish="stop").pick == pick
 
 
 @pytest.mark.parametrize(
