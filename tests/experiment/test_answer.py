@@ -130,3 +130,28 @@ def test_a_prompt_that_does_not_fit_is_refused_before_any_answer(
     monkeypatch.setattr(grid.models["smollm2"], "context_tokens", 100)
     with pytest.raises(UsageError, match="does not fit the 100 tokens of 'smollm2'"):
         check_lengths(grid, packed)
+
+
+def test_answers_to_questions_no_longer_asked_are_refused(
+    parts: tuple[Grid, RunFolder, Packed], run_copy: Path
+) -> None:
+    path = run_copy / "records" / CELL
+    records = lines(path)
+    with path.open("a", encoding="utf-8") as handle:
+        handle.write(json.dumps(records[0] | {"question_id": "gone"}) + "\n")
+    with pytest.raises(DataError, match="1 questions that are no longer asked, such as 'gone'"):
+        answer_all(*parts)
+
+
+def test_only_one_model_is_in_memory(run_copy: Path, home: Path) -> None:
+    """Two models, one after the other: the first's weights are gone when the second answers."""
+    text = (home / "small.yaml").read_text()
+    first = next(line for line in text.splitlines() if "smollm2," in line)
+    second = first.replace("smollm2,", "again, format: plain,")
+    (home / "two.yaml").write_text(text.replace(first, f"{first}\n{second}"))
+    overrides = ["name=two", "arms=[closed-book]", "tasks.0.limit=1"]
+    grid = Grid(*load_config(str(home / "two.yaml"), overrides))
+    folder = RunFolder(home / "runs" / "two")
+    assert answer_all(grid, folder, pack_all(grid, folder)) == 0
+    loaded = {name: "_model" in vars(model) for name, model in grid.models.items()}
+    assert loaded == {"smollm2": False, "again": True}

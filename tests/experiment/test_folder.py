@@ -149,3 +149,22 @@ def test_records_are_checked_line_by_line(folder: RunFolder) -> None:
     with pytest.raises(DataError, match="it has no error, key") as caught:
         list(folder.read_records("m", "t", "closed-book"))
     assert caught.value.where.endswith(".0.jsonl:2")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "fits"),
+    [
+        ("identity.tasks.t.n", 9, True),
+        ("identity.tasks.t.n", 4, False),  # questions were dropped
+        ("identity.tasks.t.digest", "z", True),  # more questions; their records' keys say which
+        ("config.tasks.0.options", {"strata": ["one"]}, False),  # a new option of an old task
+        ("identity.tasks.u", {"digest": "a", "n": 5}, True),
+    ],
+)
+def test_an_extension_only_adds(folder: RunFolder, path: str, value: object, fits: bool) -> None:
+    config, identity = changed(path, value)
+    if fits:
+        folder.check(config, identity, extend=True)
+        return
+    with pytest.raises(UsageError, match="another config"):
+        folder.check(config, identity, extend=True)
