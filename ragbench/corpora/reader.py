@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
+from ragbench.errors import DataError
 from ragbench.records import Passage
 
 
@@ -46,3 +47,31 @@ class Reader(Protocol):
 
     def read(self) -> Iterator[Located | Skipped]:
         """Yield every entry in source order; the same source gives the same stream."""
+
+
+def files_at(path: Path, fits: Callable[[Path], bool], *, what: str) -> list[Path]:
+    """Return the file of a card's path, or the fitting files of its folder by name.
+
+    Args:
+        path: A file or a folder.
+        fits: Says which files of a folder are read; hidden ones never are.
+        what: The endings, for messages.
+
+    Returns:
+        At least one file.
+
+    Raises:
+        DataError: There is no such file, or the folder holds none that fits.
+    """
+    if not path.exists():
+        raise DataError("the corpus file is not there", where=str(path))
+    if path.is_file():
+        return [path]
+    found = sorted(p for p in path.iterdir() if p.is_file() and p.name[0] != "." and fits(p))
+    if not found:
+        raise DataError(
+            f"the folder holds no {what} file",
+            where=str(path),
+            fix="give the file itself, or a folder of such files",
+        )
+    return found

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ragbench.corpora.reader import Located, ReaderOptions, Skipped
+from ragbench.corpora.reader import Located, ReaderOptions, Skipped, files_at
 from ragbench.errors import DataError, PrerequisiteError
 from ragbench.files import read_jsonl
 from ragbench.records import Passage
@@ -50,18 +50,11 @@ class JsonlReader:
         Raises:
             DataError: There is no such file, or the folder holds none.
         """
-        if not self.path.exists():
-            raise DataError("the corpus file is not there", where=str(self.path))
-        if self.path.is_file():
-            return [self.path]
-        found = sorted([*self.path.glob("*.jsonl"), *self.path.glob("*.jsonl.gz")])
-        if not found:
-            raise DataError(
-                "the folder holds no .jsonl or .jsonl.gz file",
-                where=str(self.path),
-                fix="give the file itself, or a folder of such files",
-            )
-        return found
+        return files_at(
+            self.path,
+            lambda path: path.name.endswith((".jsonl", ".jsonl.gz")),
+            what=".jsonl or .jsonl.gz",
+        )
 
     def read(self) -> Iterator[Located | Skipped]:
         """Yield one passage a line."""

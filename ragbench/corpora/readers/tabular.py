@@ -17,7 +17,7 @@ from typing import ClassVar
 
 from pydantic import field_validator
 
-from ragbench.corpora.reader import Located, ReaderOptions, Skipped
+from ragbench.corpora.reader import Located, ReaderOptions, Skipped, files_at
 from ragbench.corpora.readers.jsonl import JsonlOptions
 from ragbench.corpora.tables import ENDINGS, Shape, ending, table_rows
 from ragbench.errors import DataError, PrerequisiteError
@@ -78,22 +78,11 @@ class TabularReader:
         Raises:
             DataError: There is no such file, or the folder holds none.
         """
-        if not self.path.exists():
-            raise DataError("the corpus file is not there", where=str(self.path))
-        if self.path.is_file():
-            return [self.path]
-        found = sorted(
-            path
-            for path in self.path.iterdir()
-            if ending(path) and path.is_file() and not path.name.startswith((".", "~$"))
+        return files_at(
+            self.path,
+            lambda path: bool(ending(path)) and not path.name.startswith("~$"),
+            what=", ".join(ENDINGS),
         )
-        if not found:
-            raise DataError(
-                f"the folder holds no {', '.join(ENDINGS)} file",
-                where=str(self.path),
-                fix="give the file itself, or a folder of such files",
-            )
-        return found
 
     def read(self) -> Iterator[Located | Skipped]:
         """Yield one passage a row."""
