@@ -67,7 +67,7 @@ def files_at(path: Path, fits: Callable[[Path], bool], *, what: str) -> list[Pat
         raise DataError("the corpus file is not there", where=str(path))
     if path.is_file():
         return [path]
-    found = sorted(p for p in path.iterdir() if p.is_file() and p.name[0] != "." and fits(p))
+    found = sorted(p for p in path.iterdir() if not p.is_dir() and p.name[0] != "." and fits(p))
     if not found:
         raise DataError(
             f"the folder holds no {what} file",
