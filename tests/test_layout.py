@@ -24,6 +24,7 @@ GROUND = {
     "provenance",
     "devices",
     "weights",
+    "pairs",
 }
 # Each room may import itself and what is listed; every room may import the ground.
 ROOMS: dict[str, set[str]] = {

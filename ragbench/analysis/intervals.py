@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -44,13 +46,36 @@ def bootstrap_mean(
     Returns:
         Low and high end. Source: Efron and Tibshirani 1993, chapter 13.
     """
-    if values.size == 0:
+    return bootstrap_mean_of_means([values], draw, resamples=resamples, alpha=alpha)
+
+
+def bootstrap_mean_of_means(
+    groups: Sequence[npt.NDArray[np.float64]],
+    draw: np.random.Generator,
+    *,
+    resamples: int = 10_000,
+    alpha: float = 0.05,
+) -> tuple[float, float]:
+    """Return the percentile bootstrap interval of the mean of the groups' means.
+
+    Args:
+        groups: Arrays (N_g,); each is resampled by itself and keeps its size.
+        draw: The seeded generator.
+        resamples: How many samples are drawn, with replacement.
+        alpha: One less the coverage.
+
+    Returns:
+        Low and high end; NaN where a group is empty.
+    """
+    if not all(group.size for group in groups):
         return float("nan"), float("nan")
-    # A resample of a discrete variable is a multinomial draw over its distinct values.
-    distinct, counts = np.unique(values, return_counts=True)
-    drawn = draw.multinomial(values.size, counts / values.size, size=resamples)
-    means = drawn @ distinct / values.size
-    low, high = np.quantile(means, [alpha / 2, 1 - alpha / 2])
+    means = np.zeros(resamples)
+    for group in groups:
+        # A resample of a discrete variable is a multinomial draw over its distinct values.
+        distinct, counts = np.unique(group, return_counts=True)
+        drawn = draw.multinomial(group.size, counts / group.size, size=resamples)
+        means += drawn @ distinct / group.size
+    low, high = np.quantile(means / len(groups), [alpha / 2, 1 - alpha / 2])
     return float(low), float(high)
 
 

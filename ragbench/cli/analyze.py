@@ -33,11 +33,12 @@ def analyze(run_folder: str, as_json: bool) -> None:
 
 
 def emit_results(run: Run, found: pd.DataFrame, gains: pd.DataFrame) -> None:
-    """Print accuracy and gain by cell, effects against controls, then retrieval quality."""
-    from ragbench.report.tables import accuracy_rows, effect_rows, retrieval_rows
+    """Print accuracy by cell, effects against controls, retrieval quality, then the pairs."""
+    from ragbench.report.tables import accuracy_rows, effect_rows, pair_rows, retrieval_rows
 
     emit_table(*accuracy_rows(run, found, gains))
-    for header, rows in (effect_rows(run, gains), retrieval_rows(run, found)):
+    pairs = pair_rows(run, gains, first_arm=True)
+    for header, rows in (effect_rows(run, gains), retrieval_rows(run, found), pairs):
         if rows:
             click.echo()
             emit_table(header, rows)

@@ -7,15 +7,16 @@ Positions are percentages of the width, so that a plot fits a phone without its 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 
-from ragbench.analysis.effects import BASELINE, HEADROOM
+from ragbench.analysis.effects import BASELINE, GAIN, HEADROOM
 from ragbench.analysis.load import Run
-from ragbench.report.tables import NONE, coverage, points
+from ragbench.pairs import pairs_of
+from ragbench.report.tables import NONE, OF_PAIR, coverage, points, retrieval_arms
 
 LEFT, RIGHT = 6.0, 94.0  # per cent of the width; tick labels need room at the ends
 TOP_PX, HEADING_PX, ROW_PX = 8, 26, 38
@@ -96,23 +97,61 @@ def plots(run: Run, effects: pd.DataFrame, kind: str) -> list[Plot]:
     return made
 
 
-def _plot(run: Run, key: str, title: str, records: Sequence[Any], scale: Scale) -> Plot:
-    models = run.members("models")
+def pair_plots(run: Run, effects: pd.DataFrame) -> list[Plot]:
+    """Return a plot for each pair and task: the pair's effects with every retrieval arm.
+
+    Args:
+        run: The run.
+        effects: Its effects.
+
+    Returns:
+        The plots in the order of pairs and tasks, all to one scale.
+    """
+    pairs = pairs_of((model["name"], model["base"]) for model in run.config["models"])
+    chosen = []
+    for number, pair in enumerate(pairs):
+        for place, task in enumerate(run.members("tasks")):
+            found = effects[(effects.task == task) & (effects.stratum == "")]
+            mine = found[(found.model == pair.biomedical) & (found.base == pair.general)]
+            base = found[(found.model == pair.general) & (found.base == "")]
+            arms = [BASELINE, *retrieval_arms(run, task)]
+            both = pd.concat([base[base.effect == GAIN], mine])
+            records = both[both.arm.isin(arms)].to_dict(orient="records")
+            chosen.append((f"pair {number} {place}", f"{pair} on {task}", records))
+    scale = Scale.over([record for *_, records in chosen for record in records])
+    return [
+        _plot(run, key.replace(" ", "-"), title, records, scale, OF_PAIR)
+        for key, title, records in chosen
+        if records
+    ]
+
+
+def _plot(
+    run: Run,
+    key: str,
+    title: str,
+    records: Sequence[Any],
+    scale: Scale,
+    effects: Mapping[str, str] | None = None,
+) -> Plot:
+    """Return a plot whose headings are the models, or the effects where names are given."""
+    groups = list(effects) if effects else run.members("models")
     rows: list[Row] = []
     headings: list[tuple[str, int]] = []
     y_px = TOP_PX
-    for model in models:
-        mine = [record for record in records if record["model"] == model]
+    for number, group in enumerate(groups):
+        mine = [record for record in records if record["effect" if effects else "model"] == group]
         if mine:
-            headings.append((model, y_px))
+            headings.append((effects[group] if effects else group, y_px))
             y_px += HEADING_PX
         for record in mine:
-            rows.append(_row(record, scale, y_px, SHAPES[models.index(model) % len(SHAPES)]))
+            row = _row(record, scale, y_px, SHAPES[number % len(SHAPES)])
+            rows.append(replace(row, label=shortened(record["arm"])) if effects else row)
             y_px += ROW_PX
     description = (
-        f"One row a model and arm: the estimate in points with its {coverage(run)} interval; the "
-        "upright line is zero. A dashed line without a marker shows bounds, where answers are "
-        "lacking. The table below holds the same figures."
+        f"One row {'an effect' if effects else 'a model'} and arm: the estimate in points with "
+        f"its {coverage(run)} interval; the upright line is zero. A dashed line without a "
+        "marker shows bounds, where answers are lacking. The table below holds the same figures."
     )
     return Plot(
         key=key,

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
-from ragbench.analysis.effects import BASELINE, GAIN
+from ragbench.analysis.effects import (
+    BASELINE,
+    FINE_TUNING,
+    GAIN,
+    ITEMS,
+    MACRO,
+    RETRIEVAL_OR_FINE_TUNING,
+)
 from ragbench.analysis.load import Run
+from ragbench.pairs import Pair, differences, pairs_of
 from ragbench.report.tables import (
     accuracy_rows,
     coverage,
@@ -15,12 +24,15 @@ from ragbench.report.tables import (
     effect_rows,
     outcome_rows,
     p_value,
+    pair_rows,
     points,
     provenance_rows,
+    retrieval_arms,
     retrieval_rows,
     stratum_rows,
 )
 
+LEAST = "smallest_detectable"
 ESCAPES = str.maketrans({"<": "&lt;", ">": "&gt;", **{c: f"\\{c}" for c in "\\|*_`[]"}})
 ANSWERS = {
     "options": "An answer is the option with the highest log-likelihood per character as the "
@@ -49,8 +61,14 @@ def escape(text: str) -> str:
 
 def summary(run: Run, results: pd.DataFrame, effects: pd.DataFrame) -> list[str]:
     """Return one plain sentence a model, task and arm, no stronger than its figures."""
-    lines = []
+    lines = [
+        line
+        for pair in pairs_of((model["name"], model["base"]) for model in run.config["models"])
+        for task in run.members("tasks")
+        for line in _verdicts(run, effects, pair, task)
+    ]
     gains = effects[(effects.stratum == "") & (effects.effect == GAIN)]
+    gains = gains[~gains.task.isin([MACRO, ITEMS])]
     for gain in gains.to_dict(orient="records"):
         cell = f"{gain['arm']} on {gain['task']} with {gain['model']}"
         if gain["status"] == "incomplete":
@@ -68,6 +86,49 @@ def summary(run: Run, results: pd.DataFrame, effects: pd.DataFrame) -> list[str]
     return lines
 
 
+def _verdicts(run: Run, effects: pd.DataFrame, pair: Pair, task: str) -> Iterator[str]:
+    """Yield what a task's first retrieval arm and fine-tuning bought, and which bought more."""
+    found = effects[(effects.task == task) & (effects.stratum == "")]
+    mine = found[(found.model == pair.biomedical) & (found.base == pair.general)]
+    base = found[(found.model == pair.general) & (found.base == "")]
+    for arm in retrieval_arms(run, task)[:1]:
+        rows = {
+            f"retrieval ({arm})": base[(base.effect == GAIN) & (base.arm == arm)],
+            "fine-tuning": mine[mine.effect == FINE_TUNING],
+            "retrieval less fine-tuning": mine[
+                (mine.effect == RETRIEVAL_OR_FINE_TUNING) & (mine.arm == arm)
+            ],
+        }
+        records = {name: part.to_dict(orient="records") for name, part in rows.items()}
+        if not all(records.values()):
+            return
+        if any(part[0]["status"] == "incomplete" for part in records.values()):
+            yield f"{pair} on {task}: some questions have no answer yet, so nothing is tested."
+            return
+        parts = [_bought(run, name, part[0]) for name, part in records.items()]
+        yield f"{pair} on {task}, n = {records['fine-tuning'][0]['n']}: {'; '.join(parts)}."
+
+
+def _bought(run: Run, name: str, effect: Mapping[Hashable, Any]) -> str:
+    low, high = effect["ci_low"], effect["ci_high"]
+    text = (
+        f"{name} {points(effect['estimate'])} points ({coverage(run)} interval {points(low)} to "
+        f"{points(high)})"
+    )
+    if low > 0 or high < 0:
+        return text
+    return f"{text}, and this n could not have seen less than {points(effect[LEAST])[1:]}"
+
+
+def notes(run: Run) -> list[str]:
+    """Return what a reader must know of the tasks, and in what the members of a pair differ."""
+    identity = run.about["identity"]
+    found = [f"Note on {n}: {t['note']}." for n, t in identity["tasks"].items() if t["note"]]
+    for pair in pairs_of((model["name"], model["base"]) for model in run.config["models"]):
+        found += [f"Note on {pair}: {x}." for x in differences(pair, identity["models"])]
+    return found
+
+
 def report(run: Run, results: pd.DataFrame, effects: pd.DataFrame, figure: str | None) -> str:
     """Return the whole report.
 
@@ -80,15 +141,15 @@ def report(run: Run, results: pd.DataFrame, effects: pd.DataFrame, figure: str |
     Returns:
         Markdown.
     """
-    about = run.about
     parts = [f"# {escape(run.path.name)}\n"]
     if run.config["description"]:
         parts.append(escape(run.config["description"]) + "\n")
     parts.append("## What came out\n")
     parts.append("\n".join(f"- {escape(line)}" for line in summary(run, results, effects)) + "\n")
-    for name, task in about["identity"]["tasks"].items():
-        if task["note"]:
-            parts.append(f"Note on {escape(name)}: {escape(task['note'])}.\n")
+    parts += [f"{escape(note)}\n" for note in notes(run)]
+    header, rows = pair_rows(run, effects)
+    if rows:
+        parts += ["## Retrieval or fine-tuning\n", table(header, rows)]
     parts.append("## Accuracy, and the gain over closed-book\n")
     parts.append(table(*accuracy_rows(run, results, effects)))
     if figure:
@@ -118,7 +179,11 @@ def methods(run: Run) -> str:
         f"question: {coverage(run)} percentile bootstrap over questions "
         f"({analysis['resamples']:,} resamples, seed {run.config['seed']}), counts of "
         "questions helped and hurt, and McNemar's exact "
-        "two-sided p, not corrected for the number of comparisons. Retrieval quality is "
+        "two-sided p, not corrected for the number of comparisons. "
+        "Interactions and averages have the p of a sign-flip permutation. The row (macro) counts "
+        "every task the same, (items) every question. The smallest detectable difference is the "
+        "one that this n finds with a power of 0.8 at the uncorrected level, by the spread that "
+        "was seen. Retrieval quality is "
         "computed by ir-measures; a question without hits counts as 0. A cell with unanswered "
         "questions shows bounds instead of an interval, and is not tested. Headroom is the "
         "oracle control less the arm; every other effect is the arm less its control.\n"

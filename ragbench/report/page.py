@@ -14,14 +14,15 @@ from markupsafe import Markup
 
 from ragbench.analysis.load import Run
 from ragbench.report.browse import LIMIT_BYTES, browser
-from ragbench.report.forest import Plot, plots
-from ragbench.report.markdown import methods, summary
+from ragbench.report.forest import Plot, pair_plots, plots
+from ragbench.report.markdown import methods, notes, summary
 from ragbench.report.tables import (
     Rows,
     accuracy_rows,
     delivered_rows,
     effect_table,
     outcome_rows,
+    pair_rows,
     provenance_rows,
     retrieval_rows,
     stratum_rows,
@@ -29,7 +30,7 @@ from ragbench.report.tables import (
 
 FOLDER = Path(__file__).parent
 # Leading columns that name a row; the rest are figures.
-NAMING = {"model", "task", "arm", "control", "stratum", "what"}
+NAMING = {"model", "task", "arm", "control", "stratum", "what", "pair", "effect"}
 NAMING |= {"retriever", "measure", "gold matched by"}
 
 
@@ -82,7 +83,7 @@ def page(run: Run, results: pd.DataFrame, effects: pd.DataFrame) -> str:
     text: str = environment.get_template("page.html.j2").render(
         run=run,
         summary=summary(run, results, effects),
-        notes={n: t["note"] for n, t in run.about["identity"]["tasks"].items() if t["note"]},
+        notes=notes(run),
         sections=list(sections(run, results, effects)),
         methods=methods(run),
         provenance=Table("Versions, digests and machine", *provenance_rows(run)),
@@ -123,12 +124,13 @@ def sections(run: Run, results: pd.DataFrame, effects: pd.DataFrame) -> Iterator
         effects: Its effects; every kind gets a part.
 
     Yields:
-        Accuracy, each effect, then what lies behind them.
+        The pairs, accuracy, each effect of a model, then what lies behind them.
     """
     parts: list[tuple[str, Rows, list[Plot]]] = [
-        ("Accuracy, and the gain over closed-book", accuracy_rows(run, results, effects), [])
+        ("Retrieval or fine-tuning", pair_rows(run, effects), pair_plots(run, effects)),
+        ("Accuracy, and the gain over closed-book", accuracy_rows(run, results, effects), []),
     ]
-    for kind in effects.effect.unique():
+    for kind in effects.effect[effects.base == ""].unique():
         title = kind[:1].upper() + kind[1:]
         parts.append((title, effect_table(run, effects, kind), plots(run, effects, kind)))
     parts += [

@@ -7,11 +7,33 @@ from typing import Any
 
 import pandas as pd
 
-from ragbench.analysis.effects import GAIN
+from ragbench.analysis.effects import (
+    BASELINE,
+    BOTH,
+    FINE_TUNING,
+    GAIN,
+    HEADROOM,
+    INTERACTION,
+    ITEMS,
+    MACRO,
+    PLACEBO,
+    RETRIEVAL_OR_FINE_TUNING,
+)
 from ragbench.analysis.load import Run
 from ragbench.analysis.results import NO_MODEL
+from ragbench.pairs import pairs_of
 
 NONE = "-"
+# The questions that a pair answers, in their order, and what each is called in a table.
+OF_PAIR = {
+    GAIN: "retrieval gain",
+    FINE_TUNING: "fine-tuning gain",
+    RETRIEVAL_OR_FINE_TUNING: RETRIEVAL_OR_FINE_TUNING,
+    BOTH: BOTH,
+    INTERACTION: INTERACTION,
+    PLACEBO: PLACEBO,
+    HEADROOM: HEADROOM,
+}
 Rows = tuple[list[str], list[list[str]]]
 
 
@@ -145,8 +167,65 @@ def outcome_rows(run: Run, results: pd.DataFrame) -> Rows:
 
 def effect_rows(run: Run, effects: pd.DataFrame) -> Rows:
     """Return the effects of arms against their controls; no rows where there are no controls."""
-    found = effects[(effects.effect != GAIN) & (effects.stratum == "")]
+    found = effects[(effects.effect != GAIN) & (effects.stratum == "") & (effects.base == "")]
+    found = found[~found.task.isin([MACRO, ITEMS])]
     return _effect_cells(run, found, ["model", "task", "effect", "arm", "baseline"])
+
+
+def pair_rows(run: Run, effects: pd.DataFrame, *, first_arm: bool = False) -> Rows:
+    """Return the seven effects of each pair: on every task, and on average.
+
+    Retrieval gain, placebo-corrected gain and headroom are those of the general model.
+
+    Args:
+        run: The run.
+        effects: Its effects.
+        first_arm: Whether to leave out all retrieval arms but a task's first, and the strata of
+            every effect but the fine-tuning gain.
+
+    Returns:
+        Header and rows; no rows where the config has no pair.
+    """
+    rows = []
+    for pair in pairs_of((model["name"], model["base"]) for model in run.config["models"]):
+        mine = effects[(effects.model == pair.biomedical) & (effects.base == pair.general)]
+        base = effects[(effects.model == pair.general) & (effects.base == "")]
+        both = pd.concat([mine, base[base.effect.isin(OF_PAIR)]])
+        for task in [*run.members("tasks"), MACRO, ITEMS]:
+            for effect in OF_PAIR:
+                part = both[(both.task == task) & (both.effect == effect)]
+                rows += _pair_cells(run, str(pair), task, part, first_arm=first_arm)
+    header = ["pair", "task", "effect", "arm", "stratum", "n", "points"]
+    header += [f"{coverage(run)} interval", "helped / hurt", "p", "smallest detectable"]
+    return header, rows
+
+
+def retrieval_arms(run: Run, task: str) -> list[str]:
+    """Return the arms of a task that are no controls; of an average, those of every task."""
+    kinds = {arm["name"]: arm["control"] for arm in run.config["arms"]}
+    tasks = run.members("tasks") if task in (MACRO, ITEMS) else [task]
+    shared = [arm for arm in run.arms(tasks[0]) if all(arm in run.arms(t) for t in tasks)]
+    return [arm for arm in shared if arm != BASELINE and kinds[arm] is None]
+
+
+def _pair_cells(
+    run: Run, pair: str, task: str, part: pd.DataFrame, *, first_arm: bool
+) -> list[list[str]]:
+    arms = retrieval_arms(run, task)[: 1 if first_arm else None]
+    rows = []
+    for record in part.to_dict(orient="records"):
+        row = {str(key): value for key, value in record.items()}
+        stratum = row["stratum"] or "all"
+        if row["arm"] not in (BASELINE, *arms):
+            continue
+        if first_arm and stratum != "all" and row["effect"] != FINE_TUNING:
+            continue
+        least = row["smallest_detectable"]
+        cells = [pair, task, OF_PAIR[row["effect"]], row["arm"], stratum, str(row["n"])]
+        rows.append(
+            [*cells, *_gain_cells(row), NONE if math.isnan(least) else f"{100 * least:.1f}"]
+        )
+    return rows
 
 
 def effect_table(run: Run, effects: pd.DataFrame, kind: str) -> Rows:

@@ -94,7 +94,7 @@ def test_an_effect_that_the_page_has_never_seen_gets_its_part(mixed_home: Path) 
     new = found[found.effect == "headroom"].assign(effect="interaction")
     made = read(page(run, results(run), pd.concat([found, new], ignore_index=True)))
     assert "Interaction" in [heading.text for heading in made.all("h2")]
-    assert len(tables(made)["Interaction"]) == len(new) + 1
+    assert len(tables(made)["Interaction"]) == len(new) + 1  # averages over tasks too
     assert "Interaction on facts" in [title.text for title in made.all("title")]
 
 
