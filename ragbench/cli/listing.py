@@ -8,7 +8,7 @@ from ragbench.cli.output import emit_json, emit_table
 
 REGISTRIES = {
     "tasks": "ragbench.tasks:tasks",
-    "models": "ragbench.models:models",
+    "backends": "ragbench.models:models",
     "metrics": "ragbench.metrics:metrics",
     "readers": "ragbench.corpora.readers:readers",
     "chunkers": "ragbench.corpora.chunkers:chunkers",
@@ -16,15 +16,19 @@ REGISTRIES = {
     "arms": "ragbench.experiment.arms:arms",
 }
 FILES = ("corpora", "indexes", "configs")
+MODELS = "models"
 
 
 @click.command(name="list")
-@click.argument("what", type=click.Choice([*FILES, *REGISTRIES]))
+@click.argument("what", type=click.Choice([*FILES, MODELS, *REGISTRIES]))
 @click.option("--where", is_flag=True, help="Tell the file, and the line, of each.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(what: str, where: bool, as_json: bool) -> None:
-    """List corpora, indexes (recipes and built ones), configs, tasks, models, metrics, ..."""
-    rows = _registered(what, where) if what in REGISTRIES else _files(what)
+    """List corpora, indexes (recipes and built ones), configs, model cards, tasks, metrics, ..."""
+    if what == MODELS:
+        rows = _cards()
+    else:
+        rows = _registered(what, where) if what in REGISTRIES else _files(what)
     if not where:
         rows = [{k: v for k, v in row.items() if k != "where"} for row in rows]
     if as_json:
@@ -47,6 +51,30 @@ def _registered(what: str, where: bool) -> list[dict[str, str]]:
             "where": registry.find(key) if where else "",
         }
         for key, entry in registry.items()
+    ]
+
+
+def _cards() -> list[dict[str, str]]:
+    from ragbench.models.cards import CARDS, cards
+    from ragbench.yamlfile import load
+
+    lines = load(CARDS).lines
+    return [
+        {
+            "name": name,
+            "id or path": card.reference,
+            "kind": card.kind,
+            "base": card.base or "",
+            "parameters": f"{card.parameters_b:g} B",
+            "context": f"{card.context_tokens:,}",
+            "chat template": card.chat_template,
+            "licence": card.licence + (", gated" if card.gated else ""),
+            "from": card.source,
+            "verified": "yes" if card.verified else "no",
+            "note": card.note,
+            "where": f"{CARDS}:{lines[(name,)]}",
+        }
+        for name, card in cards().items()
     ]
 
 

@@ -27,6 +27,8 @@ def plan(config: str, overrides: tuple[str, ...], as_json: bool) -> None:
     click.echo("\nto be built first:" if made.to_build else "\neverything is built")
     for line in made.to_build:
         click.echo(f"  {line}")
+    for line in made.notes:
+        click.echo(f"note: {line}")
     for sample in made.samples:
         note = f" ({sample.note})" if sample.note else ""
         click.echo(

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from ragbench import home
 from ragbench.errors import UsageError, near
+from ragbench.experiment.formats import PromptFormat, in_formats
 from ragbench.experiment.spec import (
     AnalysisSpec,
     ArmSpec,
@@ -18,6 +19,7 @@ from ragbench.experiment.spec import (
     Part,
     TaskSpec,
 )
+from ragbench.models.cards import join_cards
 from ragbench.models.model import ModelSpec
 from ragbench.records import Scoring
 from ragbench.yamlfile import Document, Keys, check, load, parse_value
@@ -34,7 +36,9 @@ class Config(Part):
         seed: Of every draw.
         corpora: Corpora to build beside those that the indexes need.
         indexes: Recipes over corpora, under the names that arms use.
-        models: Who answers.
+        models: Who answers; ``card:NAME`` takes a model card in, and its base with it.
+        prompt_format: ``chat`` or ``plain`` for every model that does not say, ``both`` to ask
+            each in either form; ``auto`` is chat where the tokenizer has a template.
         tasks: What is asked.
         arms: What a question is given.
         scoring: How answers are taken; each task's own way by default.
@@ -50,6 +54,7 @@ class Config(Part):
     corpora: tuple[str, ...] = ()
     indexes: dict[str, IndexSpec] = Field(default_factory=dict)
     models: tuple[ModelSpec, ...] = Field(min_length=1)
+    prompt_format: PromptFormat = "auto"
     tasks: tuple[TaskSpec, ...] = Field(min_length=1)
     arms: tuple[ArmSpec, ...] = Field(min_length=1)
     scoring: Scoring | None = None
@@ -70,6 +75,16 @@ class Config(Part):
         )
         arms = tuple(arm for entry in self.arms for arm in entry.each())
         return self.model_copy(update={"models": models, "arms": arms})
+
+    def in_formats(self) -> Config:
+        """Return the config with every model in the form, or the forms, of ``prompt_format``."""
+        models = in_formats(self.models, self.prompt_format)
+        names = [model.name for model in models]
+        reference = self.packing.tokenizer
+        if reference is not None and reference not in names:
+            reference = f"{reference}-chat"
+        packing = self.packing.model_copy(update={"tokenizer": reference})
+        return self.model_copy(update={"models": models, "packing": packing})
 
     def reference_model(self) -> ModelSpec:
         """Return the model whose tokenizer counts passages."""
@@ -92,11 +107,15 @@ def load_config(reference: str, overrides: Sequence[str] = ()) -> tuple[Config, 
     if path.suffix not in (".yaml", ".yml") and "/" not in reference:
         path = home.find_yaml("configs", reference, what="config")
     document = load(path)
+    join_cards(document)  # so that an override can reach into a card
     for text, origin in [*_from_environment(os.environ), *((o, f"--set {o}") for o in overrides)]:
         _override(document, text, origin)
+    join_cards(document)  # of overrides
     config = check(Config, document)
     _check_references(config, document)
-    return config, document
+    spread = config.in_formats()
+    _check_unique("models", spread, document)
+    return spread, document
 
 
 def _from_environment(environment: Mapping[str, str]) -> Iterable[tuple[str, str]]:
@@ -155,11 +174,7 @@ def _member(members: list[Any], rest: str, part: str, origin: str) -> int:
 def _check_references(config: Config, document: Document) -> None:
     """Refuse names that lead nowhere, and names given twice."""
     for field in ("models", "tasks", "arms"):
-        names = [member.name for member in getattr(config, field)]
-        for index, name in enumerate(names):
-            if name in names[:index]:
-                line = document.where((field, index) if field != "arms" else (field,))
-                raise UsageError(f"two {field} have the name {name!r}", where=line)
+        _check_unique(field, config, document)
     models = [model.name for model in config.models]
     for index, model in enumerate(config.models):
         if model.base is not None:
@@ -177,6 +192,15 @@ def _check_references(config: Config, document: Document) -> None:
     for name in config.indexes:
         home.check_name(name, what="an index")
     _check_arms(config, document)
+
+
+def _check_unique(field: str, config: Config, document: Document) -> None:
+    names = [member.name for member in getattr(config, field)]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            as_written = len(names) == len(document.value[field])
+            line = document.where((field, index) if as_written else (field,))
+            raise UsageError(f"two {field} have the name {name!r}", where=line)
 
 
 def _check_arms(config: Config, document: Document) -> None:

@@ -19,6 +19,7 @@ from ragbench.files import sha256_json
 from ragbench.indexes import build as indexes
 from ragbench.models import models
 from ragbench.models.model import Model
+from ragbench.pairs import Pair, check_alike, differences, pairs_of
 from ragbench.records import Question, Scoring
 from ragbench.tasks import tasks
 from ragbench.tasks.task import TaskInfo, question_digest
@@ -130,6 +131,16 @@ class Grid:
         return {spec.name: models.get(spec.backend)(spec) for spec in self.config.models}
 
     @cached_property
+    def pairs(self) -> list[Pair]:
+        """The biomedical models with their bases."""
+        return pairs_of((spec.name, spec.base) for spec in self.config.models)
+
+    def unlike(self) -> list[str]:
+        """Return in what the models of a pair are asked differently, a sentence each."""
+        facts = {n: self.models[n].facts() for p in self.pairs for n in (p.biomedical, p.general)}
+        return [line for pair in self.pairs for line in differences(pair, facts)]
+
+    @cached_property
     def reference_model(self) -> Model:
         """The model whose tokenizer counts passages."""
         return self.models[self.config.reference_model().name]
@@ -213,6 +224,9 @@ class Grid:
 
     def check_supported(self) -> None:
         """Refuse before the first answer what the analysis would refuse after the last."""
+        for pair in self.pairs:
+            members = (pair.biomedical, pair.general)
+            check_alike(pair, {name: self.models[name].facts() for name in members})
         for task in self.tasks:
             if task.info.cluster_unit is not None:
                 raise UsageError(

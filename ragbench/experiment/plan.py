@@ -51,6 +51,7 @@ class Plan:
     to_build: list[str] = field(default_factory=list)
     samples: list[Sample] = field(default_factory=list)
     estimates: list[Estimate] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 def make_plan(grid: Grid) -> Plan:
@@ -66,7 +67,7 @@ def make_plan(grid: Grid) -> Plan:
         UsageError: A prompt with a full budget of passages would not fit a model's context.
     """
     grid.check_supported()
-    plan = Plan(to_build=grid.missing())
+    plan = Plan(to_build=grid.missing(), notes=grid.unlike())
     for spec in grid.config.models:
         model = grid.models[spec.name]
         total = prompts = 0
