@@ -33,6 +33,7 @@ import numpy as np
 from ragbench.corpora.readers.hpo import LAY, HpoOptions, HpoReader, Term, read_terms
 from ragbench.errors import DataError
 from ragbench.records import Question
+from ragbench.tasks.split import by_stratum, in_turn, read_split
 from ragbench.tasks.task import TaskInfo, TaskOptions
 
 N_OPTIONS = 4
@@ -50,10 +51,14 @@ class HpoTaskOptions(TaskOptions):
     Attributes:
         strata: The kinds of question; all of them if empty.
         branches: The ids of the terms below which to ask; the whole ontology if empty.
+        split: Strata from a file, asked in turn, in the place of those of the kinds: ``demo`` for
+            what the demonstration adapter has seen and what was held out from it, or a file of
+            that form (docs/formats.md).
     """
 
     strata: tuple[Stratum, ...] = ()
     branches: tuple[str, ...] = (PHENOTYPES,)
+    split: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +111,22 @@ class HpoTask:
             for i in np.random.default_rng(seed).permutation(len(items))
         )
         picks = [(item, *_pick(item, draw), draw) for item, draw in draws]
-        return [_question(tree, *pick) for pick in _in_turn(picks)[:limit]]
+        chosen = self._in_strata(picks)[:limit]
+        if limit is not None and limit > len(chosen):
+            raise DataError(
+                f"the split has {len(chosen):,} terms to ask about, fewer than {limit:,}",
+                where="tasks: hpo: limit",
+                fix=f"set limit to {len(chosen)} or less",
+            )
+        return [_question(tree, *pick, split=name) for name, pick in chosen]
+
+    def _in_strata(self, picks: list[_Pick]) -> list[tuple[str, _Pick]]:
+        """Return (stratum of the split, pick), the strata in turn; none without a split."""
+        if self.options.split is None:
+            return [("", pick) for pick in _in_turn(picks)]
+        strata = read_split(self.options.split, "hpo")
+        found = by_stratum(((pick[0].term.id, pick) for pick in picks), strata, task="hpo")
+        return in_turn([[(n, pick) for pick in _in_turn(held)] for n, held in found.items()])
 
 
 @lru_cache(maxsize=1)  # reading takes a second, and a plan and its run ask twice
@@ -226,13 +246,17 @@ def _in_turn(picks: list[_Pick]) -> list[_Pick]:
     """Order definitions and lay synonyms in turn; what is left of the longer comes last."""
     definitions = [pick for pick in picks if pick[1] == "definition"]
     lay = [pick for pick in picks if pick[1] != "definition"]
-    both = [pick for pair in zip(definitions, lay, strict=False) for pick in pair]
-    shorter = min(len(definitions), len(lay))
-    return [*both, *definitions[shorter:], *lay[shorter:]]
+    return in_turn([definitions, lay])
 
 
 def _question(
-    tree: _Tree, item: _Item, stratum: Stratum, shown: str, draw: np.random.Generator
+    tree: _Tree,
+    item: _Item,
+    stratum: Stratum,
+    shown: str,
+    draw: np.random.Generator,
+    *,
+    split: str,
 ) -> Question:
     term = item.term
     options = [term.name, *_distractors(term, tree, draw)]
@@ -253,7 +277,7 @@ def _question(
         answer=int(np.flatnonzero(order == 0)[0]),
         query=shown,
         gold_doc_ids=(term.id,),
-        stratum=stratum,
+        stratum=split or stratum,
     )
 
 

