@@ -130,16 +130,15 @@ def test_effects_of_a_random_pair_equal_numpys() -> None:
         for model in ("general", "bio")
         for arm in ("closed-book", "bm25")
     }
-    tables = []
     runs = [
         run_of({k: "".join(map(str, v)) for k, v in values.items() if k[1] == t}, [""] * n)
         for t, n in sizes.items()
     ]
-    tables = pd.concat([run.scores for run in runs])
+    scores = pd.concat([run.scores for run in runs])
     about = runs[0].about
     about["config"]["tasks"] = [{"name": t} for t in sizes]
     about["identity"]["tasks"] |= runs[1].about["identity"]["tasks"]
-    table = effects(Run(Path("none"), about, tables, pd.DataFrame(), []))
+    table = effects(Run(Path("none"), about, scores, pd.DataFrame(), []))
 
     def difference(task: str) -> npt.NDArray[np.int64]:
         def gain(model: str) -> npt.NDArray[np.int64]:
