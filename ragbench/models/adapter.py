@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,13 @@ def check_adapter(folder: Path) -> dict[str, Any]:
         The object of ``adapter_config.json``.
 
     Raises:
+        PrerequisiteError: The package peft is not installed.
         DataError: The folder is no adapter, or has its weights in a pickle only.
     """
+    if find_spec("peft") is None:
+        raise PrerequisiteError(
+            "adapters need the package peft", where=str(folder), fix="pip install peft"
+        )
     config, weights = folder / CONFIG, folder / WEIGHTS
     if not config.is_file() or not weights.is_file():
         lacking = CONFIG if not config.is_file() else WEIGHTS
@@ -59,13 +65,7 @@ def with_adapter(model: Any, folder: Path, *, name: str) -> Any:
         PrerequisiteError: The package peft is not installed.
         DataError: The adapter was made for another base: its layers or shapes are not there.
     """
-    from importlib.util import find_spec
-
     check_adapter(folder)
-    if find_spec("peft") is None:
-        raise PrerequisiteError(
-            "adapters need the package peft", where=str(folder), fix="pip install peft"
-        )
     _check_fits(model, folder, name)
     from peft import PeftModel
 

@@ -15,6 +15,7 @@ from ragbench.errors import DataError, UsageError
 from ragbench.models.adapter import CONFIG, WEIGHTS
 from ragbench.models.hf import HfModel
 from ragbench.models.model import ModelSpec
+from tests.conftest import ragbench, without
 from tests.models.conftest import SMOLLM2
 
 PROMPT = "Question: which vitamin is lacking in scurvy?\n\nAnswer:"
@@ -131,3 +132,11 @@ def test_torn_files(adapter: Path, tmp_path: Path) -> None:
 def test_an_adapter_that_is_not_there() -> None:
     with pytest.raises(UsageError, match="no weights at"):
         make("nowhere/adapter")
+
+
+def test_an_adapter_without_peft_says_what_to_type_before_anything_runs(home: Path) -> None:
+    config = "name: c\nmodels: [card:smollm2-135m-icd-hpo]\ntasks: [hpo]\narms: [closed-book]\n"
+    (home / "c.yaml").write_text(config, encoding="utf-8")
+    done = ragbench(home, "plan", "c.yaml", **without(home, "peft"))
+    assert done.returncode == 4, done.stderr
+    assert "pip install peft" in done.stderr
