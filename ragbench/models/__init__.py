@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ragbench.models.model import Model
 
 models: Registry[type[Model]] = Registry(
-    "models",
+    "backends",
     {
         "hf": Entry(
             "ragbench.models.hf:HfModel",
