@@ -8,6 +8,7 @@ from typing import Literal
 Outcome = Literal["parsed", "unparsed", "refused", "truncated", "error"]
 DataUse = Literal["open", "restricted", "bring-your-own"]
 Scoring = Literal["options", "letters", "generate"]
+Mode = Literal["correct", "clue-2024", "clue-2025", "mirage"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +42,22 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One multiple-choice question of a task.
+    """One question of a task: multiple choice, or one whose answer is a text.
 
     Attributes:
         id: Unique within the task, without white space.
         text: The question as the prompt shows it.
-        options: The answer texts, in the order in which ties are broken.
-        answer: Index of the right option.
+        options: The answer texts, in the order in which ties are broken; none where the answer
+            is a text.
+        answer: Index of the right option; -1 where there are none.
         query: What the retriever sees; never the options.
         gold_doc_ids: The documents that hold the answer, where the task knows them.
         stratum: The part of the task that the question belongs to.
         cluster: The unit that questions are drawn by; None where each stands alone.
+        reference: The right answer where it is a text.
+        documents: The documents that the question is about, in the order in which a budget is
+            spent on them; a task that has any shows them in no prompt of its own.
+        gold_spans: (document, start, end) in characters, where the task knows the answer's place.
     """
 
     id: str
@@ -62,6 +68,28 @@ class Question:
     gold_doc_ids: tuple[str, ...] = ()
     stratum: str = ""
     cluster: str | None = None
+    reference: str = ""
+    documents: tuple[str, ...] = ()
+    gold_spans: tuple[tuple[str, int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One answered question, as metrics see it.
+
+    Attributes:
+        question: What was asked.
+        outcome: How the answer was read.
+        pick: Index of the chosen option; None if there is none.
+        text: The reply without its reasoning; empty where options were scored.
+        log_likelihoods: Of each option, where options were scored.
+    """
+
+    question: Question
+    outcome: Outcome
+    pick: int | None
+    text: str = ""
+    log_likelihoods: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

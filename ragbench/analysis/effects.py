@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ragbench.analysis.intervals import bootstrap_mean_of_means, seeded
+from ragbench.analysis.intervals import Clusters, bootstrap_mean_of_means, seeded
 from ragbench.analysis.load import Run
 from ragbench.analysis.paired import discordance, sign_flip, smallest_detectable
 
@@ -51,8 +51,23 @@ EFFECT_COLUMNS = [
     "hurt",
     "smallest_detectable",
     "status",
+    "metric",
+    "n_clusters",
 ]
 Values = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """The signed values of a contrast.
+
+    Attributes:
+        values: (N, terms).
+        clusters: (N,) where the task has clusters, else None.
+    """
+
+    values: Values
+    clusters: Clusters | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +105,13 @@ def effects(run: Run) -> pd.DataFrame:
     with the arm) and ``interaction`` (gain of the arm in the biomedical model less that in the
     general one).
 
-    The estimate is the mean over questions; its interval is the percentile bootstrap over
-    questions. p is McNemar's exact where two cells of 0 and 1 are compared, else that of a
-    sign-flip permutation; neither is corrected for the number of comparisons. The rows of the
-    tasks ``(macro)`` and ``(items)`` average over all tasks, each task counting the same, or each
-    question. An effect with an incomplete cell has bounds and no p.
+    The estimate is the mean over questions of the task's first metric; its interval is the
+    percentile bootstrap over questions. p is McNemar's exact where two cells of 0 and 1 are
+    compared, else that of a sign-flip permutation; neither is corrected for the number of
+    comparisons. Where a task's questions come in clusters, whole clusters are drawn and flipped,
+    and under 30 of them the interval is by t. The rows of the tasks ``(macro)`` and ``(items)``
+    average over all tasks, each task counting the same, or each question, where all tasks have
+    the same first metric. An effect with an incomplete cell has bounds and no p.
 
     Args:
         run: The run.
@@ -104,20 +121,21 @@ def effects(run: Run) -> pd.DataFrame:
     """
     rows: list[dict[str, Any]] = []
     tasks = run.members("tasks")
-    found: dict[Contrast, dict[str, dict[str, Values]]] = {}
+    found: dict[Contrast, dict[str, dict[str, Cells]]] = {}
+    alike = len({run.metrics(task)[0] for task in tasks}) == 1
     for model in run.config["models"]:
         for task in tasks:
             for contrast in _contrasts(run, task, model):
                 parts = _values(run, task, contrast)
                 found.setdefault(contrast, {})[task] = parts
-                for stratum, values in parts.items():
-                    rows.append(_row(run, contrast, task, stratum, [values]))
-        if len(tasks) > 1:
+                for stratum, cells in parts.items():
+                    rows.append(_row(run, contrast, task, stratum, [cells]))
+        if len(tasks) > 1 and alike:
             for contrast, by_task in found.items():
                 if contrast.model == model["name"] and len(by_task) == len(tasks):
                     rows += _averages(run, contrast, by_task)
     return pd.DataFrame(rows, columns=EFFECT_COLUMNS).astype(
-        {"n": "Int64", "helped": "Int64", "hurt": "Int64"}
+        {"n": "Int64", "helped": "Int64", "hurt": "Int64", "n_clusters": "Int64"}
     )
 
 
@@ -152,39 +170,65 @@ def _contrasts(run: Run, task: str, model: dict[str, Any]) -> Iterator[Contrast]
             yield Contrast(INTERACTION, me, base, arm, BASELINE, whole)
 
 
-def _values(run: Run, task: str, contrast: Contrast) -> dict[str, Values]:
-    """Return, for all questions and for each stratum, an (N, terms) array of signed values."""
+def _values(run: Run, task: str, contrast: Contrast) -> dict[str, Cells]:
+    """Return the signed values for all questions, and for each stratum."""
     metric = run.metrics(task)[0]
     columns = []
     for sign, model, arm in contrast.terms:
         cell = run.cell(model, task, arm).set_index("question_id")
         columns.append(sign * cell[metric])
-        strata = cell.stratum
     table = pd.concat(columns, axis=1, join="inner")
-    strata = strata.loc[table.index]
+    missing = cell.loc[table.index].outcome == "error"
+    # A metric may have no value for a question that was answered: it is then not compared.
+    table = table[missing | table.notna().all(axis=1)] if not missing.any() else table
+    strata = cell.stratum.loc[table.index]
     names = [name for name in sorted(strata.unique()) if name]
     values = table.to_numpy(dtype=float)
-    parts = {"": values}
+    clusters = cluster_codes(run, task, cell.loc[table.index])
+    parts = {"": Cells(values, clusters)}
     if len(names) > 1:
-        parts |= {name: values[(strata == name).to_numpy()] for name in names}
+        for name in names:
+            held = (strata == name).to_numpy()
+            parts[name] = Cells(values[held], None if clusters is None else clusters[held])
     return parts
 
 
+def cluster_codes(run: Run, task: str, cell: pd.DataFrame) -> Clusters | None:
+    """Return a number for the cluster of each row; None where the task has no clusters."""
+    if run.about["identity"]["tasks"][task]["cluster_unit"] is None:
+        return None
+    return np.asarray(pd.factorize(cell.cluster)[0], dtype=np.int64)
+
+
 def _averages(
-    run: Run, contrast: Contrast, by_task: dict[str, dict[str, Values]]
+    run: Run, contrast: Contrast, by_task: dict[str, dict[str, Cells]]
 ) -> Iterator[dict[str, Any]]:
     """Yield the averages over tasks; by stratum where every task has the same strata."""
     strata = [list(parts) for parts in by_task.values()]
     for stratum in strata[0] if all(names == strata[0] for names in strata) else [""]:
-        values = [parts[stratum] for parts in by_task.values()]
-        yield _row(run, contrast, MACRO, stratum, values)
-        yield _row(run, contrast, ITEMS, stratum, [np.concatenate(values)])
+        cells = [parts[stratum] for parts in by_task.values()]
+        yield _row(run, contrast, MACRO, stratum, cells)
+        yield _row(run, contrast, ITEMS, stratum, [_joined(cells)])
+
+
+def _joined(cells: list[Cells]) -> Cells:
+    """Return the questions of all tasks as one; a question without a cluster is one of its own."""
+    values = np.concatenate([part.values for part in cells])
+    if all(part.clusters is None for part in cells):
+        return Cells(values, None)
+    codes, start = [], 0
+    for part in cells:
+        own = np.arange(len(part.values)) if part.clusters is None else part.clusters
+        codes.append(own + start)
+        start += len(part.values)
+    return Cells(values, np.concatenate(codes))
 
 
 def _row(
-    run: Run, contrast: Contrast, task: str, stratum: str, values: list[Values]
+    run: Run, contrast: Contrast, task: str, stratum: str, cells: list[Cells]
 ) -> dict[str, Any]:
-    """Return one row; ``values`` holds an array for each task that counts the same."""
+    """Return one row; ``cells`` has a member for each task that counts the same."""
+    values = [part.values for part in cells]
     base = {
         "effect": contrast.effect,
         "model": contrast.model,
@@ -194,6 +238,8 @@ def _row(
         "baseline": contrast.baseline,
         "stratum": stratum,
         "n": sum(len(part) for part in values),
+        "metric": run.metrics(task if task not in (MACRO, ITEMS) else run.members("tasks")[0])[0],
+        "n_clusters": _n_clusters(cells),
     }
     signs = np.array([sign for sign, _, _ in contrast.terms], dtype=float)
     if any(np.isnan(part).any() for part in values):
@@ -205,23 +251,49 @@ def _row(
         nan = {"estimate": math.nan, "p": math.nan, "smallest_detectable": math.nan}
         low, high = (float(end) for end in ends)
         return base | nan | {"ci_low": low, "ci_high": high, "status": "incomplete"}
-    return base | _estimate(run, base, values) | {"status": "complete"}
+    return base | _estimate(run, base, cells) | {"status": "complete"}
 
 
-def _estimate(run: Run, base: dict[str, Any], values: list[Values]) -> dict[str, Any]:
+def _n_clusters(cells: list[Cells]) -> int | None:
+    if all(part.clusters is None for part in cells):
+        return None
+    counts = [
+        len(part.values) if part.clusters is None else np.unique(part.clusters).size
+        for part in cells
+    ]
+    return int(sum(counts))
+
+
+def _estimate(run: Run, base: dict[str, Any], cells: list[Cells]) -> dict[str, Any]:
+    values, clusters = [part.values for part in cells], [part.clusters for part in cells]
+    if not all(len(part) for part in values):
+        nan = math.nan
+        return {
+            "estimate": nan,
+            "ci_low": nan,
+            "ci_high": nan,
+            "p": nan,
+            "smallest_detectable": nan,
+        }
     config = run.config
     alpha, resamples = config["analysis"]["alpha"], config["analysis"]["resamples"]
     differences = [part.sum(axis=1) for part in values]
     names = [str(base[key]) for key in ("arm", "baseline", "effect", "model", "stratum", "task")]
     low, high = bootstrap_mean_of_means(
-        differences, seeded(config["seed"], *names), resamples=resamples, alpha=alpha
+        differences,
+        seeded(config["seed"], *names),
+        clusters=clusters,
+        resamples=resamples,
+        alpha=alpha,
     )
     pooled = np.concatenate(differences)
-    exact = len(values) == 1 and values[0].shape[1] == 2
+    exact = len(values) == 1 and values[0].shape[1] == 2 and clusters[0] is None
+    exact = exact and set(np.unique(np.abs(values[0]))) <= {0.0, 1.0}
     if exact:
         p = discordance(-values[0].min(axis=1), values[0].max(axis=1)).p
     else:
-        p = sign_flip(differences, seeded(config["seed"], "sign-flip", *names), draws=resamples)
+        draw = seeded(config["seed"], "sign-flip", *names)
+        p = sign_flip(differences, draw, clusters=clusters, draws=resamples)
     return {
         "estimate": float(np.mean([part.mean() for part in differences])),
         "ci_low": low,
@@ -229,5 +301,5 @@ def _estimate(run: Run, base: dict[str, Any], values: list[Values]) -> dict[str,
         "p": p,
         "helped": int((pooled > 0).sum()),
         "hurt": int((pooled < 0).sum()),
-        "smallest_detectable": smallest_detectable(differences, alpha=alpha),
+        "smallest_detectable": smallest_detectable(differences, clusters=clusters, alpha=alpha),
     }

@@ -1,4 +1,4 @@
-"""Intervals: Wilson's for a rate, the percentile bootstrap for a paired mean."""
+"""Intervals: Wilson's for a rate, the percentile bootstrap for a paired mean, by cluster."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+
+FEW_CLUSTERS = 30  # below, the bootstrap over clusters is too narrow
+Values = npt.NDArray[np.float64]
+Clusters = npt.NDArray[np.int64]
 
 
 def wilson(successes: int, n: int, *, alpha: float = 0.05) -> tuple[float, float]:
@@ -29,9 +33,10 @@ def wilson(successes: int, n: int, *, alpha: float = 0.05) -> tuple[float, float
 
 
 def bootstrap_mean(
-    values: npt.NDArray[np.float64],
+    values: Values,
     draw: np.random.Generator,
     *,
+    clusters: Clusters | None = None,
     resamples: int = 10_000,
     alpha: float = 0.05,
 ) -> tuple[float, float]:
@@ -40,43 +45,102 @@ def bootstrap_mean(
     Args:
         values: (N,) one value a question; for a paired comparison, the differences.
         draw: The seeded generator.
-        resamples: How many samples of N are drawn, with replacement.
+        clusters: (N,) the cluster of each question, where they come in clusters.
+        resamples: How many samples are drawn, with replacement.
         alpha: One less the coverage.
 
     Returns:
         Low and high end. Source: Efron and Tibshirani 1993, chapter 13.
     """
-    return bootstrap_mean_of_means([values], draw, resamples=resamples, alpha=alpha)
+    return bootstrap_mean_of_means(
+        [values], draw, clusters=[clusters], resamples=resamples, alpha=alpha
+    )
 
 
 def bootstrap_mean_of_means(
-    groups: Sequence[npt.NDArray[np.float64]],
+    groups: Sequence[Values],
     draw: np.random.Generator,
     *,
+    clusters: Sequence[Clusters | None] | None = None,
     resamples: int = 10_000,
     alpha: float = 0.05,
 ) -> tuple[float, float]:
     """Return the percentile bootstrap interval of the mean of the groups' means.
 
+    Whole clusters are drawn where a group has any. Where one of them has fewer than 30, the
+    interval is instead the t-interval on the clusters' means (for clusters of unequal size, on
+    the residuals of the ratio estimator), with the degrees of freedom of the smallest group.
+
     Args:
         groups: Arrays (N_g,); each is resampled by itself and keeps its size.
         draw: The seeded generator.
+        clusters: For each group (N_g,) the clusters, or None.
         resamples: How many samples are drawn, with replacement.
         alpha: One less the coverage.
 
     Returns:
-        Low and high end; NaN where a group is empty.
+        Low and high end; NaN where a group is empty, or has fewer than two clusters.
     """
     if not all(group.size for group in groups):
         return float("nan"), float("nan")
+    units = list(clusters) if clusters is not None else [None] * len(groups)
+    sizes = [np.unique(unit).size for unit in units if unit is not None]
+    if sizes and min(sizes) < FEW_CLUSTERS:
+        return _t_interval(groups, units, min(sizes), alpha)
     means = np.zeros(resamples)
-    for group in groups:
+    for group, unit in zip(groups, units, strict=True):
+        if unit is not None:
+            sums, counts = by_cluster(group, unit)
+            drawn = draw.multinomial(sums.size, np.full(sums.size, 1 / sums.size), size=resamples)
+            means += (drawn @ sums) / (drawn @ counts)
+            continue
         # A resample of a discrete variable is a multinomial draw over its distinct values.
-        distinct, counts = np.unique(group, return_counts=True)
-        drawn = draw.multinomial(group.size, counts / group.size, size=resamples)
+        distinct, times = np.unique(group, return_counts=True)
+        drawn = draw.multinomial(group.size, times / group.size, size=resamples)
         means += drawn @ distinct / group.size
     low, high = np.quantile(means / len(groups), [alpha / 2, 1 - alpha / 2])
     return float(low), float(high)
+
+
+def by_cluster(values: Values, clusters: Clusters) -> tuple[Values, Values]:
+    """Return the sum and the size of each cluster, both (C,), clusters in ascending order."""
+    _, index = np.unique(clusters, return_inverse=True)
+    sums = np.bincount(index, weights=values).astype(np.float64)
+    return sums, np.bincount(index).astype(np.float64)
+
+
+def variance_of_mean(values: Values, clusters: Clusters | None = None) -> float:
+    """Return the variance of the mean of the values.
+
+    Args:
+        values: (N,) values.
+        clusters: (N,) the cluster of each, if any: the variance is then that of the ratio of the
+            clusters' sums to their sizes (Cochran 1977, 2.11), which is that of the mean of the
+            clusters' means where all have one size.
+
+    Returns:
+        The variance; NaN with fewer than two values, or clusters.
+    """
+    if clusters is None:
+        return float(values.var(ddof=1)) / values.size if values.size > 1 else float("nan")
+    sums, counts = by_cluster(values, clusters)
+    if sums.size < 2:
+        return float("nan")
+    residuals = sums - values.mean() * counts
+    return float((residuals**2).sum() * sums.size / (sums.size - 1) / values.size**2)
+
+
+def _t_interval(
+    groups: Sequence[Values], units: Sequence[Clusters | None], fewest: int, alpha: float
+) -> tuple[float, float]:
+    from scipy.stats import t
+
+    if fewest < 2:
+        return float("nan"), float("nan")
+    mean = float(np.mean([group.mean() for group in groups]))
+    variance = sum(variance_of_mean(g, u) for g, u in zip(groups, units, strict=True))
+    half = float(t.ppf(1 - alpha / 2, fewest - 1)) * variance**0.5 / len(groups)
+    return mean - half, mean + half
 
 
 def seeded(seed: int, *names: str) -> np.random.Generator:

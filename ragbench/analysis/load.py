@@ -11,7 +11,7 @@ import pandas as pd
 from ragbench.errors import DataError
 from ragbench.files import read_json, read_jsonl
 
-FORMAT = 2  # of run.json
+FORMAT = 3  # of run.json
 CELL = ["model", "task", "arm", "mode", "scoring", "seed", "k"]
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ragbench.analysis.intervals import Clusters, by_cluster, variance_of_mean
+
 
 @dataclass(frozen=True, slots=True)
 class Discordance:
@@ -66,17 +68,22 @@ def discordance(before: npt.NDArray[np.float64], after: npt.NDArray[np.float64])
 
 
 def sign_flip(
-    groups: Sequence[npt.NDArray[np.float64]], draw: np.random.Generator, *, draws: int = 10_000
+    groups: Sequence[npt.NDArray[np.float64]],
+    draw: np.random.Generator,
+    *,
+    clusters: Sequence[Clusters | None] | None = None,
+    draws: int = 10_000,
 ) -> float:
     """Return the two-sided p that the differences are symmetric about zero.
 
-    Each question's difference is given a random sign; p is the share of draws whose statistic
-    (the mean of the groups' means) is at least as far from zero as the observed one, the observed
-    one counted in (Phipson and Smyth 2010).
+    Each question's difference is given a random sign, all of a cluster the same; p is the share
+    of draws whose statistic (the mean of the groups' means) is at least as far from zero as the
+    observed one, the observed one counted in (Phipson and Smyth 2010).
 
     Args:
         groups: Arrays (N_g,) of paired differences.
         draw: The seeded generator.
+        clusters: For each group (N_g,) the clusters, or None.
         draws: How many sets of signs.
 
     Returns:
@@ -84,19 +91,25 @@ def sign_flip(
     """
     observed = abs(sum(float(group.mean()) for group in groups))
     flipped = np.zeros(draws)
-    for group in groups:
+    units = clusters if clusters is not None else [None] * len(groups)
+    for values, unit in zip(groups, units, strict=True):
+        group = values if unit is None else by_cluster(values, unit)[0]
         # Flipping n differences of one size gives that size times (2 Binomial(n, 1/2) - n).
         sizes, counts = np.unique(np.abs(group), return_counts=True)
         for size, count in zip(sizes, counts, strict=True):
             if size:
                 plus = draw.binomial(count, 0.5, size=draws)
-                flipped += size * (2.0 * plus - count) / group.size
+                flipped += size * (2.0 * plus - count) / values.size
     reached = int((np.abs(flipped) >= observed - 1e-12).sum())
     return (1 + reached) / (1 + draws)
 
 
 def smallest_detectable(
-    groups: Sequence[npt.NDArray[np.float64]], *, alpha: float = 0.05, power: float = 0.8
+    groups: Sequence[npt.NDArray[np.float64]],
+    *,
+    clusters: Sequence[Clusters | None] | None = None,
+    alpha: float = 0.05,
+    power: float = 0.8,
 ) -> float:
     """Return the smallest true difference that this many questions would have found.
 
@@ -106,6 +119,7 @@ def smallest_detectable(
 
     Args:
         groups: Arrays (N_g,) of paired differences.
+        clusters: For each group (N_g,) the clusters, or None.
         alpha: The two-sided level.
         power: The chance to find it.
 
@@ -117,9 +131,12 @@ def smallest_detectable(
     """
     from scipy.stats import norm
 
-    if any(group.size < 2 for group in groups):
+    units = clusters if clusters is not None else [None] * len(groups)
+    parts = [variance_of_mean(group, unit) for group, unit in zip(groups, units, strict=True)]
+    variance = sum(parts) / len(groups) ** 2
+    if math.isnan(variance):
         return math.nan
-    variance = sum(float(group.var(ddof=1)) / group.size for group in groups) / len(groups) ** 2
     found = float(norm.ppf(1 - alpha / 2) + norm.ppf(power)) * math.sqrt(variance)
     fewest = math.ceil(math.log2(2 / alpha))
-    return max(found, fewest / (len(groups) * max(group.size for group in groups)))
+    sizes = [g.size if u is None else np.unique(u).size for g, u in zip(groups, units, strict=True)]
+    return max(found, fewest / (len(groups) * max(sizes)))

@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ragbench.analysis.effects import EFFECT_COLUMNS, effects
+from ragbench.analysis.effects import EFFECT_COLUMNS, cluster_codes, effects
 from ragbench.analysis.intervals import bootstrap_mean, seeded, wilson
 from ragbench.analysis.load import CELL, Run
-from ragbench.errors import DataError
 from ragbench.files import atomic_file, write_json
 
 NO_MODEL = "-"
@@ -30,6 +29,7 @@ RESULT_COLUMNS = [
     "seed",
     "k",
     "status",
+    "n_clusters",
 ]
 
 
@@ -37,81 +37,59 @@ def results(run: Run) -> pd.DataFrame:
     """Return one row a model, task, arm and metric.
 
     Metrics are the task's own, the same by stratum (``accuracy/STRATUM``), shares of outcomes,
-    means of what was delivered, and, for the model ``-``, retrieval measures. A cell with
-    questions that have no answer is ``incomplete``: its interval runs from all of those wrong
-    to all of them right.
+    means of what was delivered, and, for the model ``-``, retrieval measures. A rate has
+    Wilson's interval, any other mean the bootstrap's; both go by cluster where the task's
+    questions come in clusters. A cell with questions that have no answer is ``incomplete``: its
+    interval runs from all of those 0 to all of them 1. A question that a metric has no value for
+    is not counted in its n.
 
     Args:
         run: The run.
 
     Returns:
         The columns of RESULT_COLUMNS; rates from 0 to 1.
-
-    Raises:
-        DataError: A task is clustered, or a metric takes values other than 0 and 1.
     """
-    _check_supported(run)
-    alpha = run.config["analysis"]["alpha"]
     rows: list[dict[str, Any]] = []
     for model in run.members("models"):
         for task in run.members("tasks"):
             for arm in run.arms(task):
-                rows += _cell_rows(run, run.cell(model, task, arm), alpha)
+                rows += _cell_rows(run, run.cell(model, task, arm))
     rows += _quality_rows(run)
     table = pd.DataFrame(rows, columns=RESULT_COLUMNS)
-    table["k"] = table["k"].astype("Int64")
-    return table
+    return table.astype({"k": "Int64", "n_clusters": "Int64"})
 
 
-def _check_supported(run: Run) -> None:
-    """Refuse what Wilson's interval and McNemar's test would be wrong for."""
-    for task in run.members("tasks"):
-        unit = run.about["identity"]["tasks"][task]["cluster_unit"]
-        if unit is not None:
-            raise DataError(
-                f"the questions of {task!r} come in clusters ({unit}), which the analysis "
-                "cannot take yet",
-                where=str(run.path),
-                fix="take the task out; its records and scores are kept",
-            )
-        for metric in run.metrics(task):
-            values = run.scores.loc[run.scores.task == task, metric].dropna()
-            if not values.isin([0.0, 1.0]).all():
-                raise DataError(
-                    f"the metric {metric!r} of {task!r} is not 0 or 1, which the analysis "
-                    "cannot take yet",
-                    where=str(run.path),
-                    fix="take the metric out of the task; its scores are kept",
-                )
-
-
-def _cell_rows(run: Run, cell: pd.DataFrame, alpha: float) -> Iterator[dict[str, Any]]:
+def _cell_rows(run: Run, cell: pd.DataFrame) -> Iterator[dict[str, Any]]:
     first = cell.iloc[0]
     base = {name: first[name] for name in CELL}
-    metrics = run.metrics(first["task"])
-    for metric in metrics:
-        yield base | {"metric": metric} | _rate(cell[metric], alpha)
+    mean = _Mean(run, cell)
+    for metric in run.metrics(first["task"]):
+        # A metric may have no value for a question that was answered.
+        held = cell[metric].notna() | (cell.outcome == "error")
+        yield base | {"metric": metric} | mean(metric, cell.loc[held, metric])
         strata = [s for s in cell.stratum.unique() if s]
         if len(strata) > 1:
             for stratum in sorted(strata):
-                part = cell.loc[cell.stratum == stratum, metric]
-                yield base | {"metric": f"{metric}/{stratum}"} | _rate(part, alpha)
+                name = f"{metric}/{stratum}"
+                part = cell.loc[held & (cell.stratum == stratum), metric]
+                yield base | {"metric": name} | mean(name, part)
     for outcome in ("parsed", "unparsed", "refused", "truncated", "error"):
-        share = (cell.outcome == outcome).astype(float)
-        yield base | {"metric": f"{outcome}_rate"} | _rate(share, alpha)
+        name = f"{outcome}_rate"
+        yield base | {"metric": name} | mean(name, (cell.outcome == outcome).astype(float))
     columns = ["delivered_k", "passage_tokens", "prompt_tokens"]
+    shares = {"shortfall_rate": cell.shortfall_tokens > 0, "left_out_rate": cell.left_out > 0}
     if first["scoring"] == "generate":
         columns.append("reply_tokens")
     else:
-        yield base | {"metric": "tied_rate"} | _rate(cell.tied.astype(float), alpha)
+        shares["tied_rate"] = cell.tied
     for column in columns:
-        values = cell[column].dropna()
-        yield base | {"metric": f"mean_{column}"} | _plain(values)
-    shares = {"shortfall_rate": cell.shortfall_tokens > 0, "left_out_rate": cell.left_out > 0}
+        yield base | {"metric": f"mean_{column}"} | _plain(cell[column].dropna())
     if cell.has_gold.any():
         shares["gold_delivered_rate"] = cell.gold_delivered[cell.has_gold] > 0
-    for metric, held in shares.items():
-        yield base | {"metric": metric} | _rate(held.astype(float), alpha)
+    if cell.answer_truncated.any():
+        shares["answer_truncated_rate"] = cell.answer_truncated
+    for name, share in shares.items():
+        yield base | {"metric": name} | mean(name, share.astype(float))
 
 
 def _plain(values: pd.Series[Any]) -> dict[str, Any]:
@@ -120,18 +98,57 @@ def _plain(values: pd.Series[Any]) -> dict[str, Any]:
     return {"value": mean, "ci_low": nan, "ci_high": nan, "n": len(values), "status": "complete"}
 
 
-def _rate(values: pd.Series[Any], alpha: float) -> dict[str, Any]:
+class _Mean:
+    """Means of a cell's columns, with the intervals that its task asks for."""
+
+    def __init__(self, run: Run, cell: pd.DataFrame) -> None:
+        first = cell.iloc[0]
+        self._config = run.config
+        self._names = [str(first[key]) for key in ("model", "task", "arm")]
+        codes = cluster_codes(run, first["task"], cell)
+        self._clusters = None if codes is None else pd.Series(codes, index=cell.index)
+
+    def __call__(self, name: str, values: pd.Series[Any]) -> dict[str, Any]:
+        """Return mean and interval of some of the cell's rows; missing ones are bounded."""
+        config = self._config["analysis"]
+        known = values.dropna().astype(float)
+        if self._clusters is None and set(known.unique()) <= {0.0, 1.0} and len(values):
+            return rate(values, config["alpha"])
+        if len(known) < len(values) or not len(values):
+            return _bounded(known, len(values))
+        clusters = None if self._clusters is None else self._clusters.loc[values.index].to_numpy()
+        low, high = bootstrap_mean(
+            np.asarray(known, dtype=np.float64),
+            seeded(self._config["seed"], *self._names, name),
+            clusters=clusters,
+            resamples=config["resamples"],
+            alpha=config["alpha"],
+        )
+        units = None if clusters is None else int(np.unique(clusters).size)
+        return _plain(known) | {"ci_low": low, "ci_high": high, "n_clusters": units}
+
+
+def _bounded(known: pd.Series[Any], n: int) -> dict[str, Any]:
+    """Return what is known of a mean of values from 0 to 1 of which some are missing."""
+    if not n:
+        nan = math.nan
+        return {"value": nan, "ci_low": nan, "ci_high": nan, "n": 0, "status": "complete"}
+    low = float(known.sum()) / n
+    return {
+        "value": low,
+        "ci_low": low,
+        "ci_high": low + (n - len(known)) / n,
+        "n": n,
+        "status": "incomplete",
+    }
+
+
+def rate(values: pd.Series[Any], alpha: float) -> dict[str, Any]:
     """Return a rate over all questions; one with missing answers is bounded, not estimated."""
     n, known = len(values), values.dropna()
-    right = int(known.sum())
     if len(known) < n:
-        return {
-            "value": right / n,
-            "ci_low": right / n,
-            "ci_high": (right + n - len(known)) / n,
-            "n": n,
-            "status": "incomplete",
-        }
+        return _bounded(known, n)
+    right = int(known.sum())
     low, high = wilson(right, n, alpha=alpha)
     return {"value": right / n, "ci_low": low, "ci_high": high, "n": n, "status": "complete"}
 
@@ -154,7 +171,7 @@ def _quality_rows(run: Run) -> Iterator[dict[str, Any]]:
             "k": int(str(measure).partition("@")[2]),
         }
         if set(np.unique(values)) <= {0.0, 1.0}:
-            yield row | _rate(group.value, alpha)
+            yield row | rate(group.value, alpha)
         else:
             draw = seeded(config["seed"], str(task), str(retriever), str(measure))
             low, high = bootstrap_mean(values, draw, resamples=resamples, alpha=alpha)
@@ -191,7 +208,7 @@ def as_objects(run: Run, found: pd.DataFrame, gains: pd.DataFrame) -> list[dict[
     ]
 
 
-_SHARED = ["model", "task", "arm", "ci_low", "ci_high", "n", "status"]
+_SHARED = ["model", "task", "arm", "ci_low", "ci_high", "n", "status", "n_clusters"]
 
 
 def _json(value: Any) -> Any:

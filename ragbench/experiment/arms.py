@@ -25,6 +25,7 @@ class Delivery:
         shortfall_tokens: By how much a control fell short of the arm that it imitates.
         left_out: How many were there to be delivered, but did not fit the budget.
         gold: How many of the passages are gold.
+        answer_truncated: Whether the budget cut, or kept out, a document that holds the answer.
     """
 
     passages: tuple[Passage, ...] = ()
@@ -33,6 +34,7 @@ class Delivery:
     shortfall_tokens: int = 0
     left_out: int = 0
     gold: int = 0
+    answer_truncated: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,10 @@ arms: Registry[type[Arm]] = Registry(
         "retriever": Entry(
             "ragbench.experiment.arms:Retrieved",
             "the first k of a retriever, of several fused, or of a TREC run file",
+        ),
+        "documents": Entry(
+            "ragbench.experiment.documents:Documents",
+            "the question's own documents, whole, as the task draws them",
         ),
         "random": Entry(
             "ragbench.experiment.controls:RandomLike",

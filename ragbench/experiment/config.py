@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field, field_validator, model_validator
 
@@ -21,7 +21,7 @@ from ragbench.experiment.spec import (
 )
 from ragbench.models.cards import join_cards
 from ragbench.models.model import ModelSpec
-from ragbench.records import Scoring
+from ragbench.records import Mode, Scoring
 from ragbench.yamlfile import Document, Keys, check, load, parse_value
 
 ENVIRONMENT = "RAGBENCH_SET_"
@@ -42,8 +42,10 @@ class Config(Part):
         tasks: What is asked.
         arms: What a question is given.
         scoring: How answers are taken; each task's own way by default.
-        reply_limit: The most tokens of a generated reply, a reasoning trace included.
-        mode: How they are scored.
+        reply_limit: The most tokens of a generated reply, a reasoning trace included; each
+            task's own by default.
+        mode: How they are asked and scored: ``correct``, or as a published harness did.
+        metrics: Options by the name of a metric, such as the encoder of ``bertscore_f1``.
         packing: How passages get into prompts.
         analysis: How results are analysed.
     """
@@ -58,8 +60,9 @@ class Config(Part):
     tasks: tuple[TaskSpec, ...] = Field(min_length=1)
     arms: tuple[ArmSpec, ...] = Field(min_length=1)
     scoring: Scoring | None = None
-    reply_limit: int = Field(512, gt=0)
-    mode: Literal["correct"] = "correct"
+    reply_limit: int | None = Field(None, gt=0)
+    mode: Mode = "correct"
+    metrics: dict[str, dict[str, Any]] = Field(default_factory=dict)
     packing: PackingSpec = PackingSpec()
     analysis: AnalysisSpec = AnalysisSpec()
 

@@ -13,7 +13,7 @@ from ragbench.files import JsonlAppender, read_json, read_jsonl, write_json
 from ragbench.provenance import git_state, machine, now, versions
 from ragbench.records import Question
 
-FORMAT = 2
+FORMAT = 3
 RECORD_FIELDS = {"key", "question_id", "prompt", "log_likelihoods", "error"}
 RUN = "run.json"
 # What may change between sessions without changing a record.
@@ -246,5 +246,7 @@ def question_from_json(value: Mapping[str, Any]) -> Question:
             **value,
             "options": tuple(value["options"]),
             "gold_doc_ids": tuple(value["gold_doc_ids"]),
+            "documents": tuple(value["documents"]),
+            "gold_spans": tuple((d, a, b) for d, a, b in value["gold_spans"]),
         }
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ragbench.corpora.store import Corpus
 from ragbench.errors import DataError
-from ragbench.records import Question
+from ragbench.records import Passage, Question
 
 
 @dataclass(frozen=True)
@@ -15,8 +15,9 @@ class Gold:
     """The gold passages of a task in one corpus.
 
     Attributes:
-        level: ``passage`` or ``document``: what the gold ids match; ``no gold`` where the task
-            knows none; ``not in this corpus`` where another corpus holds them.
+        level: ``passage`` or ``document``: what the gold ids match, or the chunks by the place
+            of the answer; ``no gold`` where the task knows none; ``not in this corpus`` where
+            another corpus holds them.
         rows: Rows in text order by question id; questions without any are left out.
         ids: The gold ids found, by question id.
     """
@@ -76,6 +77,8 @@ def find_gold(
         )
     if not rows:
         return Gold("not in this corpus", {}, {})
+    if level == "document" and any(q.gold_spans for q in questions):
+        return _by_place(questions, corpus, rows)
     held = {q: tuple(i for i in ids if i in rows) for q, ids in gold.items()}
     held = {q: ids for q, ids in held.items() if ids}
     return Gold(
@@ -83,3 +86,38 @@ def find_gold(
         {q: tuple(sorted({r for i in ids for r in rows[i]})) for q, ids in held.items()},
         held,
     )
+
+
+def _by_place(
+    questions: Sequence[Question], corpus: Corpus, rows_of: dict[str, tuple[int, ...]]
+) -> Gold:
+    """Return the chunks that the places of the answers lie in."""
+    wanted: dict[str, list[tuple[str, int, int]]] = {}
+    for question in questions:
+        spans = {doc for doc, _, _ in question.gold_spans}
+        whole = [(doc, 0, -1) for doc in question.gold_doc_ids if doc not in spans]
+        wanted[question.id] = [*question.gold_spans, *whole]
+    chunks = {
+        doc: [(row, *_place(corpus[row])) for row in rows_of.get(doc, ())]
+        for doc in {doc for places in wanted.values() for doc, _, _ in places}
+    }
+    rows: dict[str, tuple[int, ...]] = {}
+    for identifier, places in wanted.items():
+        found = {
+            row
+            for doc, start, end in places
+            for row, first, last in chunks[doc]
+            if end < 0 or (first < max(end, start + 1) and start < last)
+        }
+        if found:
+            rows[identifier] = tuple(sorted(found))
+    ids = {q: tuple(i for i, _ in corpus.ids_of(found)) for q, found in rows.items()}
+    return Gold("passage, by the place of the answer", rows, ids)
+
+
+def _place(passage: Passage) -> tuple[int, int]:
+    """Return where a chunk stands in its document, in characters; all of it if not known."""
+    start, end = passage.meta.get("start", ""), passage.meta.get("end", "")
+    if start.isdigit() and end.isdigit():
+        return int(start), int(end)
+    return 0, 2**62

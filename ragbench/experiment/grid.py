@@ -17,14 +17,16 @@ from ragbench.experiment.gold import find_gold
 from ragbench.experiment.spec import TASK_CORPUS, ArmSpec, TaskSpec
 from ragbench.files import sha256_json
 from ragbench.indexes import build as indexes
+from ragbench.metrics import metrics
 from ragbench.models import models
 from ragbench.models.model import Model
 from ragbench.pairs import Pair, check_alike, differences, pairs_of
 from ragbench.records import Question, Scoring
 from ragbench.tasks import tasks
-from ragbench.tasks.task import TaskInfo, question_digest
+from ragbench.tasks.task import Task, TaskInfo, TaskOptions, question_digest
 from ragbench.yamlfile import Document, check
 
+WITHIN = "~documents"
 DEPTH, K0 = ArmSpec.model_fields["depth"].default, ArmSpec.model_fields["k0"].default
 
 
@@ -40,17 +42,32 @@ class TaskPart:
 
     @cached_property
     def digest(self) -> str:
-        """Digest of all questions."""
-        return sha256_json([question_digest(question) for question in self.questions])
+        """Digest of all questions, and of the few-shot examples where there are any."""
+        questions = [question_digest(question) for question in self.questions]
+        examples = [question_digest(example) for example in self.info.examples]
+        return sha256_json([questions, examples] if examples else questions)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The task's metrics, then those that the config adds."""
+        return tuple(dict.fromkeys([*self.info.metrics, *self.spec.metrics]))
 
 
 @dataclass(frozen=True)
 class IndexPart:
-    """An index that the config needs for a task: its key there, its recipe and its corpus."""
+    """An index that the config needs for a task.
+
+    Attributes:
+        key: The name of its ranking: that in the config, with a mark where it is ``within``.
+        recipe: Its recipe.
+        corpus: What it ranks the passages of.
+        within: Whether only the question's own documents are ranked.
+    """
 
     key: str
     recipe: str
     corpus: str
+    within: bool = False
 
     @property
     def name(self) -> str:
@@ -63,7 +80,7 @@ class Source:
     """Where an arm's ranking comes from: one index, several fused, or a run file.
 
     Attributes:
-        key: Its name in file names and tables.
+        key: Its name in file names and tables; empty where nothing is ranked.
         corpus: What it ranks the passages of.
         parts: The indexes.
         run_file: The TREC run.
@@ -101,7 +118,7 @@ class Grid:
             options = Document(
                 spec.options, self.document.path, self._lines(("tasks", index, "options"))
             )
-            task = kind(check(kind.Options, options))
+            task = self._make(kind, check(kind.Options, options), index)
             questions = task.questions(limit=spec.limit, seed=self.config.seed)
             ids = [question.id for question in questions]
             if len(set(ids)) < len(ids) or not ids:
@@ -109,16 +126,42 @@ class Grid:
                     f"the task {spec.name!r} has no question, or two of one id",
                     where=self.document.where(("tasks", index)),
                 )
+            info = task.info
+            for name in spec.metrics:
+                metrics.get(name)
             parts.append(
                 TaskPart(
                     spec,
-                    task.info,
+                    info,
                     questions,
-                    spec.scoring or self.config.scoring or task.info.scoring,
-                    spec.reply_limit or self.config.reply_limit,
+                    self._scoring(spec, info),
+                    spec.reply_limit or self.config.reply_limit or info.reply_limit,
                 )
             )
         return parts
+
+    def _make(self, kind: type[Task], options: TaskOptions, index: int) -> Task:
+        mode, known = self.config.mode, getattr(kind, "modes", ("correct",))
+        if mode not in known:
+            raise UsageError(
+                f"the task {self.config.tasks[index].name!r} has no mode {mode!r}",
+                where=self.document.where(("mode",)),
+                fix=f"its modes are {', '.join(known)}",
+            )
+        return kind(options) if known == ("correct",) else kind(options, mode=mode)  # type: ignore[call-arg]
+
+    def _scoring(self, spec: TaskSpec, info: TaskInfo) -> Scoring:
+        """Return how a task's answers are taken; a text can only be generated."""
+        if info.answers != "text":
+            return spec.scoring or self.config.scoring or info.scoring
+        if spec.scoring not in (None, "generate"):
+            raise UsageError(
+                f"the answers to {spec.name!r} are texts, which cannot be scored by "
+                f"{spec.scoring!r}",
+                where=f"tasks: {spec.name}: scoring",
+                fix="write `scoring: generate`, or leave it out",
+            )
+        return "generate"
 
     def _lines(self, prefix: tuple[str | int, ...]) -> dict[tuple[str | int, ...], int]:
         size = len(prefix)
@@ -165,21 +208,26 @@ class Grid:
     def source_of(self, arm: ArmSpec, task: TaskPart) -> Source | None:
         """Return where an arm's ranking comes from; None for closed-book."""
         arm = self.imitated(arm)
+        if arm.documents is not None:
+            where = f"arm {arm.name}"
+            return Source("", self._corpus(arm.corpus or TASK_CORPUS, task, where))
         if arm.run_file is not None:
             corpus = self._corpus(arm.corpus or TASK_CORPUS, task, f"arm {arm.name}")
             return Source(arm.name, corpus, run_file=home.home() / home.expand(arm.run_file))
         if arm.retriever is None and not arm.fuse:
             return None
-        parts = tuple(self._index(key, task) for key in arm.fuse or (arm.retriever or "",))
+        within = arm.within == "documents"
+        parts = tuple(self._index(k, task, within) for k in arm.fuse or (arm.retriever or "",))
         if not arm.fuse:
             return Source(parts[0].key, parts[0].corpus, parts)
         changed = (arm.depth, arm.k0) != (DEPTH, K0)
-        key = "+".join(arm.fuse) + (f"~{arm.depth}~{arm.k0}" if changed else "")
+        key = "+".join(part.key for part in parts) + (f"~{arm.depth}~{arm.k0}" if changed else "")
         return Source(key, parts[0].corpus, parts, depth=arm.depth, k0=arm.k0)
 
-    def _index(self, key: str, task: TaskPart) -> IndexPart:
+    def _index(self, key: str, task: TaskPart, within: bool) -> IndexPart:
         spec = self.config.indexes[key]
-        return IndexPart(key, spec.recipe, self._corpus(spec.corpus, task, f"indexes: {key}"))
+        corpus = self._corpus(spec.corpus, task, f"indexes: {key}")
+        return IndexPart(key + WITHIN if within else key, spec.recipe, corpus, within)
 
     def _corpus(self, name: str, task: TaskPart, where: str) -> str:
         if name != TASK_CORPUS:
@@ -197,7 +245,7 @@ class Grid:
         deepest: dict[Source, int] = {}
         for arm in self.arms_of(task):
             source = self.source_of(arm, task)
-            if source is None:
+            if source is None or not source.key:
                 continue
             # Where gold is taken out, the ranking must go as much deeper.
             removes = arm.control == "oracle-removed"
@@ -227,14 +275,6 @@ class Grid:
         for pair in self.pairs:
             members = (pair.biomedical, pair.general)
             check_alike(pair, {name: self.models[name].facts() for name in members})
-        for task in self.tasks:
-            if task.info.cluster_unit is not None:
-                raise UsageError(
-                    f"the questions of {task.spec.name!r} come in clusters "
-                    f"({task.info.cluster_unit}), which the analysis cannot take yet",
-                    where=f"tasks: {task.spec.name}",
-                    fix="take the task out",
-                )
 
     def searches(self, task: TaskPart) -> dict[IndexPart, int]:
         """Return every index to be searched for a task, with the largest k that is needed."""
@@ -250,7 +290,8 @@ class Grid:
 
     def corpora(self) -> list[str]:
         """Return the corpora that the config names and those behind its arms, each once."""
-        behind = [source.corpus for task in self.tasks for source in self.sources(task)]
+        every = [self.source_of(arm, t) for t in self.tasks for arm in self.arms_of(t)]
+        behind = [source.corpus for source in every if source is not None]
         return list(dict.fromkeys([*self.config.corpora, *behind]))
 
     def missing(self) -> list[str]:

@@ -7,11 +7,12 @@ from dataclasses import replace
 from ragbench.corpora.store import Corpus, open_corpus
 from ragbench.errors import UsageError
 from ragbench.experiment.arms import Context, Delivery, arms
+from ragbench.experiment.documents import whole
 from ragbench.experiment.folder import RunFolder
 from ragbench.experiment.gold import Gold
 from ragbench.experiment.grid import Grid, TaskPart
 from ragbench.experiment.retrieve import Ranked, gold_of, ranking
-from ragbench.experiment.spec import ArmSpec
+from ragbench.experiment.spec import DOCUMENTS, ArmSpec
 from ragbench.files import write_jsonl
 from ragbench.progress import say, stage
 from ragbench.records import Passage, Question
@@ -72,6 +73,13 @@ def _deliver(arm: ArmSpec, task: TaskPart, context: Context) -> dict[str, Delive
             where=f"arms: {arm.name}",
             fix=f"take the arm out, or limit it with `tasks:` to tasks other than {task.spec.name}",
         )
+    if DOCUMENTS in (arm.kind, arm.within) and not any(q.documents for q in task.questions):
+        raise UsageError(
+            f"the arm {arm.name!r} is of the question's own documents, and the questions of "
+            f"{task.spec.name!r} have none",
+            where=f"arms: {arm.name}",
+            fix=f"limit it with `tasks:` to tasks other than {task.spec.name}",
+        )
     carrier = arms.get(arm.kind)(arm)
     found: dict[str, Delivery] = {}
     for question in task.questions:
@@ -79,7 +87,8 @@ def _deliver(arm: ArmSpec, task: TaskPart, context: Context) -> dict[str, Delive
         gold = set(context.gold.get(question.id, ()))
         held = 0
         if gold and context.corpus is not None:
-            held = sum(context.corpus.find(p.id) in gold for p in delivery.passages)
+            found_rows = (context.corpus.find(whole(p.id)) for p in delivery.passages)
+            held = sum(row in gold for row in found_rows)
         found[question.id] = replace(delivery, gold=held)
     return found
 
@@ -102,9 +111,9 @@ class _Drawer:
                 opened = open_corpus(source.corpus)
                 self._corpora[source.corpus] = opened, gold_of(self._task, opened)
             corpus, gold = self._corpora[source.corpus]
-            if source.key not in self._ranked:
+            if source.key and source.key not in self._ranked:
                 self._ranked[source.key] = ranking(self._folder, self._task, source)
-            ranked = self._ranked[source.key]
+            ranked = self._ranked.get(source.key, Ranked())
         return Context(
             task=self._task.spec.name,
             corpus=corpus,
@@ -113,7 +122,7 @@ class _Drawer:
             like=packed[self._task.spec.name, arm.like] if arm.like else {},
             like_spec=self._grid.imitated(arm) if arm.like else None,
             count_tokens=self._grid.reference_model.count_tokens,
-            budget_tokens=self._grid.config.packing.budget_tokens,
+            budget_tokens=arm.budget_tokens or self._grid.config.packing.budget_tokens,
             seed=self._grid.config.seed,
         )
 
@@ -141,4 +150,5 @@ def _line(question: Question, delivery: Delivery, context: Context) -> dict[str,
         "left_out": delivery.left_out,
         "gold": delivery.gold,
         "gold_known": len(context.gold.get(question.id, ())),
+        "answer_truncated": delivery.answer_truncated,
     }

@@ -10,7 +10,7 @@ from ragbench.experiment.answer import reserve
 from ragbench.experiment.arms import Context, pack
 from ragbench.experiment.grid import Grid, TaskPart
 from ragbench.experiment.prompts import messages
-from ragbench.experiment.spec import ArmSpec
+from ragbench.experiment.spec import CLOSED_BOOK, DOCUMENTS, ArmSpec
 from ragbench.indexes import build as indexes
 from ragbench.models.model import Model
 from ragbench.records import Passage, Question
@@ -75,7 +75,8 @@ def make_plan(grid: Grid) -> Plan:
             longest = _longest_closed_book(model, task)
             mean = _mean_closed_book(model, task)
             for arm in grid.arms_of(task):
-                passages = 0 if arm.kind == "closed-book" else grid.config.packing.budget_tokens
+                budget = arm.budget_tokens or grid.config.packing.budget_tokens
+                passages = 0 if arm.kind == CLOSED_BOOK else budget
                 _check_fit(spec.name, model, task, arm.name, longest, passages)
                 plan.cells.append((spec.name, task.spec.name, arm.name, len(task.questions)))
                 prompts += len(task.questions)
@@ -140,6 +141,8 @@ def _given(
     source = grid.source_of(arm, task)
     if source is None:
         return {}, ""
+    if arm.kind == DOCUMENTS or arm.within == DOCUMENTS:
+        return {}, "the question's own documents; they are chosen when the run packs"
     if arm.control is not None:
         return {}, f"a control of {arm.like}; its passages are chosen when the run packs"
     if len(source.parts) != 1:
@@ -162,7 +165,7 @@ def _retrieved(
         like={},
         like_spec=None,
         count_tokens=grid.reference_model.count_tokens,
-        budget_tokens=grid.config.packing.budget_tokens,
+        budget_tokens=arm.budget_tokens or grid.config.packing.budget_tokens,
         seed=grid.config.seed,
     )
     hits = index.search([question.query for question in questions], arm.asked)

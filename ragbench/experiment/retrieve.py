@@ -21,9 +21,10 @@ from ragbench.indexes.fusion import rrf
 from ragbench.indexes.runfile import check_run_ids, read_run, write_run
 from ragbench.metrics.retrieval import per_query
 from ragbench.progress import say, stage
-from ragbench.records import Hit, Query
+from ragbench.records import Hit, Query, Question
 
 BATCH_QUERIES = 1024
+MAX_HITS = 4_000_000  # held at once
 Ranked = dict[str, list[str]]
 
 
@@ -100,16 +101,29 @@ def _search(task: TaskPart, part: IndexPart, k: int, manifest: Manifest, folder:
     index = open_index(part.name)
     queries = [Query(q.id, q.query) for q in task.questions]
     hits: list[list[Hit]] = []
+    # The whole corpus is ranked where only the question's own documents are wanted.
+    depth = len(index.corpus) if part.within else k
+    size = max(1, min(BATCH_QUERIES, MAX_HITS // depth))
     with stage(f"retrieve {task.spec.name} with {part.key}", len(queries)) as progress:
-        for start in range(0, len(queries), BATCH_QUERIES):
-            batch = queries[start : start + BATCH_QUERIES]
-            hits += index.search([query.text for query in batch], k)
+        for start in range(0, len(queries), size):
+            batch = queries[start : start + size]
+            found = index.search([query.text for query in batch], depth)
+            if part.within:
+                asked_of = task.questions[start : start + size]
+                found = [_own(q, some)[:k] for q, some in zip(asked_of, found, strict=True)]
+            hits += found
             progress.advance(len(batch))
     write_run(folder.retrieval(task.spec.name, part.key, "trec"), queries, hits, tag=part.name)
     write_json(
         folder.retrieval(task.spec.name, part.key, "json"),
         {**asked, "kind": "index", "index_name": part.name, "corpus": part.corpus},
     )
+
+
+def _own(question: Question, hits: list[Hit]) -> list[Hit]:
+    """Return the hits in the question's own documents."""
+    documents = set(question.documents)
+    return [hit for hit in hits if hit.doc_id in documents]
 
 
 def _fuse(task: TaskPart, source: Source, folder: RunFolder) -> None:
@@ -174,7 +188,7 @@ def _judge(grid: Grid, task: TaskPart, source: Source, folder: RunFolder) -> Non
     """Compare a saved ranking with the gold, where the corpus holds it."""
     name = task.spec.name
     asked = {
-        "gold": sha256_json([list(q.gold_doc_ids) for q in task.questions]),
+        "gold": sha256_json([[q.gold_doc_ids, q.gold_spans] for q in task.questions]),
         "measures": measures(grid, task, source),
     }
     if _is_done(folder, task, source.key, asked):

@@ -11,8 +11,8 @@ from ragbench.experiment.prompts import continuations
 from ragbench.files import atomic_file, read_jsonl
 from ragbench.metrics import metrics
 from ragbench.metrics.choice import pick_option
-from ragbench.records import Question, Scoring
-from ragbench.tasks.answers import read_reply
+from ragbench.records import Answered, Question
+from ragbench.tasks.replies import READERS
 
 WHOLE = ("k", "pick", "reply_tokens", "prompt_tokens")
 TEXT = ("cluster", "error", "rule", "reply", "reasoning", "finish")
@@ -64,10 +64,11 @@ def _task_rows(folder: RunFolder, run: dict[str, Any], task: str) -> Iterator[di
                 "seed": config["seed"],
                 "k": sizes[arm],
             }
-            for question in questions:
-                record = records.get(question.id)
-                answer = _answer(question, record, about["scoring"])
-                yield cell | _row(question, record, packing[question.id], answer, about["metrics"])
+            found = [_answer(q, records.get(q.id), about) for q in questions]
+            values = _metrics(questions, found, records, about["metrics"], config["metrics"])
+            for question, answer, value in zip(questions, found, values, strict=True):
+                row = _row(question, records.get(question.id), packing[question.id], answer)
+                yield cell | row | value
 
 
 def _records(folder: RunFolder, model: str, task: str, arm: str) -> dict[str, dict[str, Any]]:
@@ -75,8 +76,11 @@ def _records(folder: RunFolder, model: str, task: str, arm: str) -> dict[str, di
     return {record["question_id"]: record for record in folder.read_records(model, task, arm)}
 
 
-def _answer(question: Question, record: dict[str, Any] | None, scoring: Scoring) -> dict[str, Any]:
+def _answer(
+    question: Question, record: dict[str, Any] | None, about: dict[str, Any]
+) -> dict[str, Any]:
     """Return outcome and pick, with how they were read."""
+    scoring = about["scoring"]
     nothing = {"pick": None, "tied": False, "rule": None, "reply": None, "reasoning": None}
     if record is None or record["error"] is not None:
         return nothing | {"outcome": "error"}
@@ -87,7 +91,7 @@ def _answer(question: Question, record: dict[str, Any] | None, scoring: Scoring)
                 where=f"{record.get('model')}, {record.get('task')}, {record.get('arm')}",
                 fix="remove the line; the question is then asked again",
             )
-        found = read_reply(record["reply"], question.options, finish=record["finish"])
+        found = READERS[about["reader"]](record["reply"], question, record["finish"])
         return nothing | {
             "outcome": found.outcome,
             "pick": found.pick,
@@ -99,12 +103,38 @@ def _answer(question: Question, record: dict[str, Any] | None, scoring: Scoring)
     return nothing | {"outcome": "parsed", "pick": pick, "tied": tied}
 
 
+def _metrics(
+    questions: list[Question],
+    found: list[dict[str, Any]],
+    records: dict[str, dict[str, Any]],
+    names: list[str],
+    options: dict[str, dict[str, Any]],
+) -> list[dict[str, float]]:
+    """Return the metrics of each question; NaN where there is no answer."""
+    answered = {
+        i: Answered(
+            question,
+            answer["outcome"],
+            answer["pick"],
+            answer["reply"] or "",
+            tuple(records[question.id].get("log_likelihoods") or ()),
+        )
+        for i, (question, answer) in enumerate(zip(questions, found, strict=True))
+        if answer["outcome"] != "error"
+    }
+    values: list[dict[str, float]] = [dict.fromkeys(names, float("nan")) for _ in questions]
+    for name in names:
+        scored = metrics.get(name)(list(answered.values()), options.get(name, {}))
+        for i, value in zip(answered, scored, strict=True):
+            values[i][name] = float(value)
+    return values
+
+
 def _row(
     question: Question,
     record: dict[str, Any] | None,
     packing: dict[str, Any],
     answer: dict[str, Any],
-    names: list[str],
 ) -> dict[str, Any]:
     failed = answer["outcome"] == "error"
     facts = record or {}
@@ -117,6 +147,7 @@ def _row(
         "answer": question.answer,
         "has_gold": packing["gold_known"] > 0,
         "gold_delivered": packing["gold"],
+        "answer_truncated": packing.get("answer_truncated", False),
         "delivered_k": len(packing["passages"]),
         "passage_tokens": packing["tokens"],
         "shortfall_tokens": packing["shortfall_tokens"],
@@ -125,8 +156,4 @@ def _row(
         "reply_tokens": facts.get("reply_tokens"),
         "finish": facts.get("finish"),
         "elapsed_s": facts.get("elapsed_s"),
-        **{
-            name: float("nan") if failed else metrics.get(name)(question, answer["pick"])
-            for name in names
-        },
     }

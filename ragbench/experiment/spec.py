@@ -11,6 +11,7 @@ from ragbench.records import Scoring
 
 TASK_CORPUS = "task"
 CLOSED_BOOK = "closed-book"
+DOCUMENTS = "documents"
 MAX_K = 1000
 Control = Literal["random", "oracle", "oracle-removed", "shuffled"]
 
@@ -37,6 +38,7 @@ class TaskSpec(Part):
         limit: How many questions; all if None.
         scoring: ``options``, ``letters`` or ``generate``; else the config's, else the task's own.
         reply_limit: The most tokens of a generated reply; else the config's.
+        metrics: Metrics beside the task's own.
         options: The task's own options.
     """
 
@@ -45,6 +47,7 @@ class TaskSpec(Part):
     limit: int | None = Field(None, gt=0)
     scoring: Scoring | None = None
     reply_limit: int | None = Field(None, gt=0)
+    metrics: tuple[str, ...] = ()
     options: dict[str, Any] = Field(default_factory=dict)
 
     _name = field_validator("name")(home.legal_name)
@@ -67,13 +70,16 @@ class ArmSpec(Part):
         retriever: A key of ``indexes``.
         fuse: Two or more keys of ``indexes`` over one corpus, fused by reciprocal ranks.
         run_file: A TREC run made elsewhere, over ``corpus``.
-        corpus: Of a ``run_file``; ``task`` is each task's own.
+        documents: ``whole`` gives the question's own documents, as the task draws them.
+        corpus: Of a ``run_file`` or of ``documents``; ``task`` is each task's own.
+        within: ``documents`` ranks the passages of the question's own documents alone.
         k: How many passages are asked for; a list makes an arm for each.
         depth: How many hits of each retriever ``fuse`` takes.
         k0: The constant of reciprocal rank fusion.
         control: What the arm does to the passages of ``like``.
         like: The arm that a control imitates.
         fill: Whether ``oracle`` goes on with retrieved passages up to what ``like`` asks for.
+        budget_tokens: The most tokens of passages; else that of ``packing``.
         order: Whether the best passage stands first or last in the prompt.
         tasks: The tasks of the arm; all if empty.
     """
@@ -82,6 +88,9 @@ class ArmSpec(Part):
     retriever: str | None = None
     fuse: tuple[str, ...] = ()
     run_file: str | None = None
+    documents: Literal["whole"] | None = None
+    within: Literal["corpus", "documents"] = "corpus"
+    budget_tokens: int | None = Field(None, gt=0)
     corpus: str | None = None
     k: int | tuple[int, ...] | None = None
     depth: int = Field(100, gt=0, le=MAX_K)
@@ -111,17 +120,20 @@ class ArmSpec(Part):
             home.legal_name(self.name)
         if self.name == CLOSED_BOOK and self.kind != CLOSED_BOOK:
             raise ValueError("the name closed-book is for the arm without passages")
-        given = [self.retriever, self.run_file, self.control, self.fuse or None]
+        given = [self.retriever, self.run_file, self.control, self.fuse or None, self.documents]
         sources = sum(value is not None for value in given)
         if sources > 1:
-            raise ValueError("give one of `retriever`, `fuse`, `run_file` and `control`")
+            raise ValueError(
+                "give one of `retriever`, `fuse`, `run_file`, `documents` and `control`"
+            )
         if sources == 0 and self.name != CLOSED_BOOK:
             raise ValueError(
-                "an arm is `closed-book`, or has a `retriever`, `fuse`, `run_file` or `control`"
+                "an arm is `closed-book`, or has a `retriever`, `fuse`, `run_file`, `documents` "
+                "or `control`"
             )
         if (self.control is not None) != (self.like is not None):
             raise ValueError("a control takes `like: ARM`, and nothing else does")
-        if (sources == 1 and self.control is None) != (self.k is not None):
+        if (self.kind == "retriever") != (self.k is not None):
             raise ValueError("an arm with a retriever, `fuse` or `run_file` takes `k`")
         self._check_keys()
         return self
@@ -129,11 +141,13 @@ class ArmSpec(Part):
     def _check_keys(self) -> None:
         """Refuse keys that the arm's kind does not use."""
         uses = {
-            "corpus": self.run_file is not None,
+            "corpus": self.run_file is not None or self.documents is not None,
+            "within": bool(self.retriever or self.fuse),
+            "budget_tokens": self.kind != CLOSED_BOOK and self.control != "shuffled",
             "depth": bool(self.fuse),
             "k0": bool(self.fuse),
             "fill": self.control == "oracle",
-            "order": self.kind not in (CLOSED_BOOK, "shuffled"),
+            "order": self.kind not in (CLOSED_BOOK, DOCUMENTS, "shuffled"),
         }
         for key, used in uses.items():
             if key in self.model_fields_set and not used:
@@ -148,6 +162,8 @@ class ArmSpec(Part):
         """The registered arm that carries this entry out."""
         if self.control is not None:
             return self.control
+        if self.documents is not None:
+            return DOCUMENTS
         return "retriever" if self.retriever or self.fuse or self.run_file else CLOSED_BOOK
 
     def sizes(self) -> tuple[int, ...]:
@@ -167,6 +183,8 @@ class ArmSpec(Part):
         stem = self.name
         if self.control is not None:
             return [self.model_copy(update={"name": stem or f"{self.control}-{self.like}"})]
+        if self.documents is not None:
+            return [self.model_copy(update={"name": stem or DOCUMENTS})]
         if self.k is None:
             return [self]
         base = stem or self.retriever or "-".join(self.fuse) or "run-file"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from ragbench.records import Question
+from ragbench.records import Answered
 
 
 def pick_option(log_likelihoods: Sequence[float], options: Sequence[str]) -> tuple[int, bool]:
@@ -30,6 +31,6 @@ def pick_option(log_likelihoods: Sequence[float], options: Sequence[str]) -> tup
     return scores.index(best), scores.count(best) > 1
 
 
-def accuracy(question: Question, pick: int | None) -> float:
+def accuracy(answers: Sequence[Answered], options: Mapping[str, Any]) -> list[float]:
     """Return 1.0 where the picked option is the right one, else 0.0; no pick is wrong."""
-    return float(pick == question.answer)
+    return [float(answered.pick == answered.question.answer) for answered in answers]

@@ -130,23 +130,27 @@ class HfModel:
 
         Args:
             messages: The turns; the system turn joins the first user turn where the chat
-                template knows no system role.
+                template knows no system role. A last turn of the assistant is what its reply
+                is begun with.
 
         Returns:
             The template's text with the assistant's turn opened, or, for a plain model, the
-            contents parted by blank lines and then ``Answer:``. A control token that a content
-            spells out, such as ``<|im_end|>``, is broken by a blank, so that no passage can end
-            its turn or open another.
+            contents parted by blank lines, each reply after ``Answer:``. A control token that a
+            content spells out, such as ``<|im_end|>``, is broken by a blank, so that no passage
+            can end its turn or open another.
         """
         turns = [{"role": m.role, "content": self._harmless(m.content)} for m in messages]
+        begun = ""
+        if turns and turns[-1]["role"] == "assistant":
+            begun = turns.pop()["content"]
         if not self.is_chat:
-            return "\n\n".join([*(turn["content"] for turn in turns), PLAIN_CUE])
+            return _plain(turns, begun)
         from jinja2 import TemplateError
 
         try:
-            return self._apply_template(turns)
+            return self._apply_template(turns) + begun
         except TemplateError:
-            return self._apply_template(_without_system(turns))
+            return self._apply_template(_without_system(turns)) + begun
 
     def _apply_template(self, turns: list[dict[str, str]]) -> str:
         return str(
@@ -297,6 +301,17 @@ class HfModel:
         except (RuntimeError, IndexError) as error:  # out of memory is one
             raise _failed(self.spec, error) from None
         return Reply(text, tokens, finish, len(ids), time.perf_counter() - started)
+
+
+def _plain(turns: list[dict[str, str]], begun: str) -> str:
+    """Return a prompt without roles; a reply follows ``Answer:``, or the cue in its place."""
+    parts = []
+    for turn in turns:
+        if turn["role"] == "assistant" and not begun:
+            parts.append(f"{PLAIN_CUE} {turn['content']}")
+        else:
+            parts.append(turn["content"])
+    return "\n\n".join([*parts, begun.rstrip() or PLAIN_CUE])
 
 
 def _failed(spec: ModelSpec, error: Exception) -> BackendError:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
 from ragbench.errors import DataError
 from ragbench.files import sha256_json
-from ragbench.records import DataUse, Question, Scoring
+from ragbench.records import DataUse, Mode, Question, Scoring
+
+Answers = Literal["option", "label", "text"]
 
 
 class TaskOptions(BaseModel):
@@ -29,8 +31,17 @@ class TaskInfo:
         data_use: Who may see them.
         scoring: How its answers are taken unless the config says otherwise.
         cluster_unit: What questions are drawn by; None where each stands alone.
-        metrics: Names of registered metrics.
+        metrics: Names of registered metrics; the first is the one that effects are of.
         note: What a reader of its figures must know.
+        answers: ``option``: lettered options are listed; ``label``: the reply is one of the
+            option texts, which are not listed; ``text``: the reply is a text.
+        reader: The registered reader of replies; by default that of ``answers``.
+        examples: Few-shot questions, the same in every prompt; they are never scored.
+        reply_limit: The most tokens of a generated reply, unless the config says otherwise.
+        cue: What every reply is begun with, after the generation prompt.
+        excluded: (question id, reason) of what the file holds and the task does not ask.
+        double_first: Whether means are also given as CLUE took them, the first item doubled.
+        sources: Digest by name of every file that the questions came from.
     """
 
     instruction: str
@@ -41,10 +52,57 @@ class TaskInfo:
     cluster_unit: str | None = None
     metrics: tuple[str, ...] = ("accuracy",)
     note: str = ""
+    answers: Answers = "option"
+    reader: str = ""
+    examples: tuple[Question, ...] = ()
+    reply_limit: int = 512
+    cue: str = ""
+    excluded: tuple[tuple[str, str], ...] = ()
+    double_first: bool = False
+    sources: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def reads(self) -> str:
+        """The registered reader of replies."""
+        return self.reader or self.answers
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What ``ragbench list tasks`` tells of a task before its file is there.
+
+    Attributes:
+        licence: Terms of the questions.
+        data_use: Who may see them.
+        scoring: How its answers are taken by default.
+        metrics: Its metrics.
+        cluster_unit: What questions are drawn by.
+        modes: The scoring modes that it knows.
+        shots: How many few-shot examples a prompt has, and where they come from.
+        query: What the retriever sees.
+        file: Where the file is expected, and its layout.
+        access: How to get it.
+    """
+
+    licence: str
+    data_use: DataUse
+    scoring: Scoring
+    metrics: tuple[str, ...] = ("accuracy",)
+    cluster_unit: str | None = None
+    modes: tuple[Mode, ...] = ("correct",)
+    shots: str = "none"
+    query: str = "the question, without its options"
+    file: str = ""
+    access: str = ""
 
 
 class Task(Protocol):
-    """A source of questions."""
+    """A source of questions.
+
+    A class that knows other modes than ``correct`` names them in a class attribute ``modes`` and
+    takes the mode as the keyword argument ``mode``; one with a class attribute ``about`` is
+    listed with what it tells.
+    """
 
     Options: ClassVar[type[TaskOptions]]
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragbench.metrics.choice import accuracy, pick_option
-from ragbench.records import Question
+from ragbench.records import Answered, Question
 
 QUESTION = Question(id="q", text="?", options=("a", "b", "c"), answer=1, query="?")
 
@@ -51,9 +51,9 @@ def test_options_and_sums_must_be_as_many() -> None:
 
 @pytest.mark.parametrize(("pick", "expected"), [(0, 0.0), (1, 1.0), (2, 0.0), (None, 0.0)])
 def test_accuracy(pick: int | None, expected: float) -> None:
-    assert accuracy(QUESTION, pick) == expected
+    assert accuracy([Answered(QUESTION, "parsed", pick)], {}) == [expected]
 
 
 def test_no_pick_is_wrong_even_where_the_first_option_is_right() -> None:
     question = Question(id="q", text="?", options=("a", "b"), answer=0, query="?")
-    assert accuracy(question, None) == 0.0
+    assert accuracy([Answered(question, "unparsed", None)], {}) == [0.0]
