@@ -152,6 +152,14 @@ class Grid:
 
     def _scoring(self, spec: TaskSpec, info: TaskInfo) -> Scoring:
         """Return how a task's answers are taken; a text can only be generated."""
+        asked = spec.scoring or self.config.scoring
+        if self.config.mode != "correct" and asked not in (None, info.scoring):
+            raise UsageError(
+                f"the mode {self.config.mode!r} takes the answers to {spec.name!r} by "
+                f"{info.scoring!r}, not by {asked!r}",
+                where=f"tasks: {spec.name}: scoring",
+                fix="leave scoring out, or write `mode: correct`",
+            )
         if info.answers != "text":
             return spec.scoring or self.config.scoring or info.scoring
         if spec.scoring not in (None, "generate"):

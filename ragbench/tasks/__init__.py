@@ -2,10 +2,13 @@
 
 task     the protocol, and what every task states about itself
 answers  what a written reply answers
+clue     what the six tasks of CLUE share
 hpo      definition or lay synonym -> term of the Human Phenotype Ontology: a positive control
 icd10cm  diagnosis <-> code, generated from the tabular list: a positive control
 mcq      multiple-choice questions of the user's own
 pubmedqa yes, no or maybe to the question of an abstract
+replies  readers of replies, by the kind of answer and the scoring mode
+mednli, meqsum, problem_list, medisumqa, medisumcode, longhealth: the tasks of CLUE
 """
 
 from __future__ import annotations
@@ -31,6 +34,38 @@ tasks: Registry[type[Task]] = Registry(
         "pubmedqa": Entry(
             "ragbench.tasks.pubmedqa:PubmedqaTask",
             "PubMedQA (PQA-L): yes, no or maybe; the abstract can only be retrieved",
+        ),
+        "mednli": Entry(
+            "ragbench.tasks.mednli:MednliTask",
+            "MedNLI: entailment, contradiction or neutral (CLUE level 1; restricted)",
+        ),
+        "meqsum": Entry(
+            "ragbench.tasks.meqsum:MeqsumTask",
+            "MeQSum: a health inquiry as one question (CLUE level 1)",
+        ),
+        "problem_list": Entry(
+            "ragbench.tasks.problem_list:ProblemListTask",
+            "ProbSum: the active problems of a progress note (CLUE level 1; restricted)",
+        ),
+        "longhealth1": Entry(
+            "ragbench.tasks.longhealth:Longhealth1Task",
+            "LongHealth 1: questions on a patient's own documents (CLUE level 2)",
+        ),
+        "longhealth2": Entry(
+            "ragbench.tasks.longhealth:Longhealth2Task",
+            "LongHealth 2: with documents of other patients among them (CLUE level 2)",
+        ),
+        "longhealth3": Entry(
+            "ragbench.tasks.longhealth:Longhealth3Task",
+            "LongHealth 3: of other patients' documents alone, not answerable (CLUE level 2)",
+        ),
+        "medisumqa": Entry(
+            "ragbench.tasks.medisumqa:MedisumqaTask",
+            "MeDiSumQA: a patient's question on a discharge letter (CLUE level 2; restricted)",
+        ),
+        "medisumcode": Entry(
+            "ragbench.tasks.medisumcode:MedisumcodeTask",
+            "MeDiSumCode: ICD-10-CM codes of a discharge summary (CLUE level 2; restricted)",
         ),
         "hpo": Entry(
             "ragbench.tasks.hpo:HpoTask",
