@@ -54,8 +54,19 @@ def p_value(p: float) -> str:
     return f"{p:.1e}" if p < 0.001 else f"{p:.2g}"
 
 
+def measured(run: Run) -> str:
+    """Return what the tasks' first metrics are called together: the one they share, or score."""
+    names = {run.metrics(task)[0] for task in run.members("tasks")}
+    return names.pop() if len(names) == 1 else "score"
+
+
+def task_label(run: Run, task: str) -> str:
+    """Return a task's name, with its first metric where the run has tasks of different ones."""
+    return f"{task} ({run.metrics(task)[0]})" if measured(run) == "score" else task
+
+
 def accuracy_rows(run: Run, results: pd.DataFrame, effects: pd.DataFrame) -> Rows:
-    """Return header and rows of the main table: one row a model, task and arm."""
+    """Return header and rows of the main table, of first metrics: a row a model, task and arm."""
     rows: list[list[str]] = []
     for model in run.members("models"):
         for task in run.members("tasks"):
@@ -69,7 +80,7 @@ def accuracy_rows(run: Run, results: pd.DataFrame, effects: pd.DataFrame) -> Row
                 rows.append(
                     [
                         model,
-                        task,
+                        task_label(run, task),
                         arm,
                         str(cell["n"]),
                         percent(cell["value"]),
@@ -80,8 +91,25 @@ def accuracy_rows(run: Run, results: pd.DataFrame, effects: pd.DataFrame) -> Row
                     ]
                 )
     interval = f"{coverage(run)} interval"
-    header = ["model", "task", "arm", "n", "accuracy", interval, "gain (points)", interval]
+    header = ["model", "task", "arm", "n", measured(run), interval, "gain (points)", interval]
     return [*header, "helped / hurt", "p", "passage tokens"], rows
+
+
+def metric_rows(run: Run, results: pd.DataFrame) -> Rows:
+    """Return a row a model, task, arm and further metric; none where tasks have one alone."""
+    wanted = {task: run.metrics(task)[1:] for task in run.members("tasks")}
+    rows = []
+    for row in results.to_dict(orient="records"):
+        if row["metric"] in wanted.get(row["task"], ()) and row["model"] != NO_MODEL:
+            rows.append(
+                [
+                    *(str(row[key]) for key in ("model", "task", "arm", "metric", "n")),
+                    percent(row["value"]),
+                    f"{percent(row['ci_low'])} to {percent(row['ci_high'])}",
+                ]
+            )
+    header = ["model", "task", "arm", "metric", "n", "value", f"{coverage(run)} interval"]
+    return header, rows
 
 
 def coverage(run: Run) -> str:
@@ -104,10 +132,12 @@ def _only(frame: pd.DataFrame, **wanted: str) -> Any:
 
 
 def stratum_rows(run: Run, results: pd.DataFrame) -> Rows:
-    """Return accuracy by stratum; no rows where no task has strata."""
+    """Return first metrics by stratum; no rows where no task has strata."""
     rows = []
     for row in results[results.metric.str.contains("/")].to_dict(orient="records"):
-        _, _, stratum = str(row["metric"]).partition("/")
+        metric, _, stratum = str(row["metric"]).partition("/")
+        if metric != run.metrics(row["task"])[0]:
+            continue
         rows.append(
             [
                 row["model"],
@@ -119,7 +149,8 @@ def stratum_rows(run: Run, results: pd.DataFrame) -> Rows:
                 f"{percent(row['ci_low'])} to {percent(row['ci_high'])}",
             ]
         )
-    header = ["model", "task", "stratum", "arm", "n", "accuracy", f"{coverage(run)} interval"]
+    interval = f"{coverage(run)} interval"
+    header = ["model", "task", "stratum", "arm", "n", measured(run), interval]
     return header, rows
 
 
