@@ -61,7 +61,7 @@ class Estimate:
     Attributes:
         model: Its name.
         prompts: How many.
-        prompt_tokens: Of all of them, about.
+        prompt_tokens: Of all of them, about; where passages are not known yet, with a full budget.
         reply_tokens: The most that is generated.
         weight_bytes: Of the weights in their number format.
         seconds: On the device: prompts at 40 % of the peak of a matrix product; replies, one at a
@@ -116,19 +116,18 @@ def make_plan(grid: Grid, *, device: str = "") -> Plan:
         for task in grid.tasks:
             longest = _longest_closed_book(model, task)
             mean = _mean_closed_book(model, task)
+            samples = _samples(grid, spec.name, task)
+            plan.samples += samples
+            n = len(task.questions)
             for arm in grid.arms_of(task):
                 budget = arm.budget_tokens or grid.config.packing.budget_tokens
                 passages = 0 if arm.kind == CLOSED_BOOK else budget
                 _check_fit(spec.name, model, task, arm.name, longest, passages)
-                plan.cells.append((spec.name, task.spec.name, arm.name, len(task.questions)))
-                prompts += len(task.questions)
-                total += mean * len(task.questions)
-                if task.scoring == "generate":
-                    replies += task.reply_limit * len(task.questions)
-        found = [sample for task in grid.tasks for sample in _samples(grid, spec.name, task)]
-        plan.samples += found
-        tokens = max(total, _scaled(found, prompts))
-        plan.estimates.append(_estimate(spec.name, model, prompts, tokens, replies, stated))
+                plan.cells.append((spec.name, task.spec.name, arm.name, n))
+                prompts += n
+                total += n * _mean_prompt([s for s in samples if s.arm == arm.name], mean, passages)
+                replies += task.reply_limit * n if task.scoring == "generate" else 0
+        plan.estimates.append(_estimate(spec.name, model, prompts, total, replies, stated))
     if isinstance(grid, OfflineGrid):
         plan.lacking = grid.lacking
     return plan
@@ -221,8 +220,11 @@ def _retrieved(
     }
 
 
-def _scaled(samples: list[Sample], prompts: int) -> int:
-    return sum(sample.prompt_tokens for sample in samples) * prompts // max(len(samples), 1)
+def _mean_prompt(samples: list[Sample], closed_book: int, passages: int) -> int:
+    """Return an arm's mean prompt in tokens; with a full budget where passages are not known."""
+    if any(sample.note for sample in samples) or not samples:
+        return closed_book + passages
+    return max(closed_book, sum(sample.prompt_tokens for sample in samples) // len(samples))
 
 
 def device_of(name: str) -> StatedDevice:
