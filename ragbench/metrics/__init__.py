@@ -52,6 +52,9 @@ metrics: Registry[Metric] = Registry(
         "code_billable": Entry(
             "ragbench.metrics.codes:code_billable", "named codes that are billable"
         ),
+        "code_hits": Entry("ragbench.metrics.codes:code_hits", "how many codes are right"),
+        "code_named": Entry("ragbench.metrics.codes:code_named", "how many codes are named"),
+        "code_gold": Entry("ragbench.metrics.codes:code_gold", "how many codes there are"),
         "clue_code_em_f1": Entry(
             "ragbench.metrics.codes:clue_code_em_f1", "exact codes as CLUE counts them"
         ),

@@ -93,6 +93,21 @@ def code_billable(answers: Sequence[Answered], options: Mapping[str, Any]) -> li
     return _share(answers, lambda code: code in code_table()[1])
 
 
+def code_hits(answers: Sequence[Answered], options: Mapping[str, Any]) -> list[float]:
+    """Return how many of the reference's codes are named; with the two below for micro-F1."""
+    return [float(len(set(codes_of(a.text)) & set(gold_of(a)))) for a in answers]
+
+
+def code_named(answers: Sequence[Answered], options: Mapping[str, Any]) -> list[float]:
+    """Return how many codes are named."""
+    return [float(len(codes_of(a.text))) for a in answers]
+
+
+def code_gold(answers: Sequence[Answered], options: Mapping[str, Any]) -> list[float]:
+    """Return how many codes the reference has."""
+    return [float(len(set(gold_of(a)))) for a in answers]
+
+
 def _share(answers: Sequence[Answered], holds: Callable[[str], bool]) -> list[float]:
     found = []
     for answered in answers:

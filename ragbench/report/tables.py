@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from ragbench.analysis.aggregates import CODE_COUNTS
 from ragbench.analysis.effects import (
     BASELINE,
     BOTH,
@@ -24,6 +25,7 @@ from ragbench.analysis.results import NO_MODEL
 from ragbench.pairs import pairs_of
 
 NONE = "-"
+TOGETHER = {"balanced_accuracy", "macro_f1", "ece", "code_micro_f1", "clue_score"}
 # The questions that a pair answers, in their order, and what each is called in a table.
 OF_PAIR = {
     GAIN: "retrieval gain",
@@ -96,11 +98,12 @@ def accuracy_rows(run: Run, results: pd.DataFrame, effects: pd.DataFrame) -> Row
 
 
 def metric_rows(run: Run, results: pd.DataFrame) -> Rows:
-    """Return a row a model, task, arm and further metric; none where tasks have one alone."""
+    """Return a row a model, task, arm and further metric; none where there are no others."""
     wanted = {task: run.metrics(task)[1:] for task in run.members("tasks")}
     rows = []
     for row in results.to_dict(orient="records"):
-        if row["metric"] in wanted.get(row["task"], ()) and row["model"] != NO_MODEL:
+        shown = row["metric"] in wanted.get(row["task"], ()) or row["metric"] in TOGETHER
+        if shown and row["metric"] not in CODE_COUNTS and row["model"] != NO_MODEL:
             rows.append(
                 [
                     *(str(row[key]) for key in ("model", "task", "arm", "metric", "n")),
