@@ -83,13 +83,16 @@ def _cell_rows(run: Run, cell: pd.DataFrame) -> Iterator[dict[str, Any]]:
         name = f"{outcome}_rate"
         yield base | {"metric": name} | mean(name, (cell.outcome == outcome).astype(float))
     columns = ["delivered_k", "passage_tokens", "prompt_tokens"]
-    shares = {"shortfall_rate": cell.shortfall_tokens > 0, "left_out_rate": cell.left_out > 0}
+    shares = {}
+    if cell.passage_tokens.notna().all():  # else the run was imported
+        shares = {"shortfall_rate": cell.shortfall_tokens > 0, "left_out_rate": cell.left_out > 0}
     if first["scoring"] == "generate":
         columns.append("reply_tokens")
     else:
         shares["tied_rate"] = cell.tied
     for column in columns:
-        yield base | {"metric": f"mean_{column}"} | _plain(cell[column].dropna())
+        if cell[column].notna().any():
+            yield base | {"metric": f"mean_{column}"} | _plain(cell[column].dropna())
     if cell.has_gold.any():
         shares["gold_delivered_rate"] = cell.gold_delivered[cell.has_gold] > 0
     if cell.answer_truncated.any():

@@ -15,7 +15,10 @@ from ragbench.metrics.likelihood import probabilities
 from ragbench.records import Answered, Question
 from ragbench.tasks.replies import READERS
 
-WHOLE = ("k", "pick", "reply_tokens", "prompt_tokens")
+WHOLE = (
+    *("k", "pick", "reply_tokens", "prompt_tokens"),
+    *("delivered_k", "passage_tokens", "shortfall_tokens", "left_out"),
+)
 TEXT = ("cluster", "error", "rule", "reply", "reasoning", "finish")
 
 
@@ -152,7 +155,8 @@ def _row(
         "has_gold": packing["gold_known"] > 0,
         "gold_delivered": packing["gold"],
         "answer_truncated": packing.get("answer_truncated", False),
-        "delivered_k": len(packing["passages"]),
+        # What an imported run delivered is not known.
+        "delivered_k": packing.get("delivered", len(packing["passages"])),
         "passage_tokens": packing["tokens"],
         "shortfall_tokens": packing["shortfall_tokens"],
         "left_out": packing["left_out"],

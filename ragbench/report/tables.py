@@ -89,7 +89,7 @@ def accuracy_rows(run: Run, results: pd.DataFrame, effects: pd.DataFrame) -> Row
                         f"{percent(cell['ci_low'])} to {percent(cell['ci_high'])}"
                         + (" (bounds)" if cell["status"] == "incomplete" else ""),
                         *_gain_cells(gain),
-                        f"{tokens['value']:.0f}",
+                        NONE if tokens is None else f"{tokens['value']:.0f}",
                     ]
                 )
     interval = f"{coverage(run)} interval"
@@ -170,7 +170,9 @@ def retrieval_rows(run: Run, results: pd.DataFrame) -> Rows:
             f"{row['value']:.3f}",
             f"{row['ci_low']:.3f} to {row['ci_high']:.3f}",
         ]
-        for row in results[results.model == NO_MODEL].to_dict(orient="records")
+        for row in results[(results.model == NO_MODEL) & (results.arm != NO_MODEL)].to_dict(
+            orient="records"
+        )
     ]
     header = [
         "task",
@@ -294,6 +296,8 @@ def delivered_rows(run: Run) -> Rows:
     for task in run.members("tasks"):
         for arm in run.arms(task):
             cell = run.cell(run.members("models")[0], task, arm)
+            if cell.passage_tokens.isna().all():
+                continue
             asked, gold = cell.k.iloc[0], cell.gold_delivered[cell.has_gold]
             rows.append(
                 [
@@ -323,6 +327,7 @@ def provenance_rows(run: Run) -> Rows:
         [f"model {name}", f"{facts['digest'][:16]}, {facts['dtype']}, {facts['format']}"]
         for name, facts in identity["models"].items()
     ]
+    rows += [[f"imported {n}", d[:16]] for n, d in identity.get("imported_from", {}).items()]
     rows += [[f"index {name}", i["digest"][:16]] for name, i in identity["indexes"].items()]
     rows += [
         [f"corpus {name}", f"{corpus['digest'][:16]}, {corpus['n']:,} passages"]
