@@ -69,7 +69,7 @@ class Icd10cmTask:
         licence="public domain (US government work)",
         data_use="open",
         scoring="options",
-        query="the description, or the question for that of a code",
+        query="the description or the code",
         access="generated from the package simple-icd-10-cm",
     )
     info: ClassVar[TaskInfo] = TaskInfo(
