@@ -140,7 +140,7 @@ class Asked:
 class Checked(Protocol):
     """A model that must be asked first what it can do, as one behind a server."""
 
-    def check(self, asked: Collection[Asked]) -> None:
+    def check_abilities(self, asked: Collection[Asked]) -> None:
         """Refuse what the model cannot do, before the first question.
 
         Args:

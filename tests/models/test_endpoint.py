@@ -34,7 +34,13 @@ def test_an_address_has_one_spelling(address: str, url: str, origin: str) -> Non
         *("", "host:8000/v1", "ftp://host/v1", "file:///etc/passwd", "http://", "http:///v1"),
         *("http://user:secret@host/v1", "http://localhost@host/v1", "http://localhost\\@host"),
         *("http://host/v1?key=secret", "http://host/v1#x", "http://host/v1 ", "http://ho st"),
-        *("http://host:0/v1", "http://host:65536", "http://host:80:80", "http://[::1", "http://[x]"),
+        *(
+            "http://host:0/v1",
+            "http://host:65536",
+            "http://host:80:80",
+            "http://[::1",
+            "http://[x]",
+        ),
         *("http://host//evil.example.org", "http://h\u00f6st", "http://host/%2e%2e", "http://-a-"),
     ],
 )
