@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
 from typing import TypeVar
@@ -11,7 +11,9 @@ J = TypeVar("J")
 R = TypeVar("R")
 
 
-def in_flight(ask: Callable[[J], R], jobs: Sequence[J], *, at_once: int) -> Iterator[tuple[J, R]]:
+def in_flight(
+    ask: Callable[[J], R], jobs: Sequence[J], *, at_once: int
+) -> Generator[tuple[J, R], None, None]:
     """Yield each job with its result, in the order in which they are done.
 
     Where the caller stops early, no further job is begun; those in flight are not waited for, and

@@ -20,6 +20,7 @@ from email.utils import parsedate_to_datetime
 from itertools import cycle
 from threading import Lock
 from typing import Any
+from weakref import finalize
 
 import httpx
 
@@ -32,6 +33,11 @@ LONGEST_WAIT_S = 60.0
 MAX_RESPONSE_BYTES = 64 << 20
 EXCERPT_CHARACTERS = 200
 SECRET_CHARACTERS = 12  # a key as long as this stands in no reply by chance
+HEADERS = {
+    "user-agent": "ragbench",
+    "accept": "application/json",
+    "accept-encoding": "identity",  # so that few bytes do not unfold into many
+}
 VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 KEY = re.compile(r"[\x21-\x7e]+")
 TOO_MANY = 429
@@ -124,8 +130,9 @@ class Client:
                     verify=ssl.create_default_context(),
                     timeout=httpx.Timeout(self._timeout_s, connect=min(CONNECT_S, self._timeout_s)),
                     limits=httpx.Limits(max_connections=self._connections),
-                    headers={"user-agent": "ragbench", "accept": "application/json"},
+                    headers=HEADERS,
                 )
+                finalize(self, self._opened.close)
             return self._opened
 
     def close(self) -> None:

@@ -154,9 +154,11 @@ class Checked(Protocol):
 class Model(Protocol):
     """Renders prompts, scores options and replies; loads its weights on first use."""
 
-    context_tokens: int
-
     def __init__(self, spec: ModelSpec) -> None: ...
+
+    @property
+    def context_tokens(self) -> int:
+        """How many tokens a prompt and its reply may have."""
 
     def digest(self) -> str:
         """Return the identity of weights, number format and prompt format."""
