@@ -6,6 +6,7 @@ gguf    a GGUF file, converted once into a cached safetensors folder
 prefix  log-likelihoods of options with the prompt computed once
 
 server       a model behind a server that speaks OpenAI's API
+asking       one model asked through its servers, and what they are able to do
 served       what such a server tells of its model
 completions  the requests and answers
 http         bounded, retried, never sent elsewhere

@@ -301,6 +301,8 @@ def _message(value: Any) -> str:
         if isinstance(value, dict) and value.get(name):
             inner = value[name]
             return inner if isinstance(inner, str) else _message(inner)
+    if isinstance(value, list):  # of FastAPI: each has a message, and the input, which is left out
+        return "; ".join(str(v["msg"]) for v in value if isinstance(v, dict) and "msg" in v)
     return ""
 
 

@@ -114,22 +114,22 @@ def _check_unlisted(
     except Refused as error:
         if error.status in UNAUTHORISED:
             raise unusable(error, where) from None
-        raise _unknown(model, listed, endpoint, where) from None
+        raise _unknown(model, listed, endpoint, where, f": {error.what}") from None
     except BackendError as error:
         raise unusable(error, where) from None
     try:
         probe(NO_SUCH, endpoint, 0)
     except BackendError:
         return
-    raise _unknown(model, listed, endpoint, where)
+    raise _unknown(model, listed, endpoint, where, ", and answers to any name")
 
 
 def _unknown(
-    model: str, listed: Mapping[str, object], endpoint: Endpoint, where: str
+    model: str, listed: Mapping[str, object], endpoint: Endpoint, where: str, why: str
 ) -> PrerequisiteError:
     names = [excerpt(name.encode()) for name in listed]
     return PrerequisiteError(
-        f"the server at {endpoint.url} does not know the model {model!r}",
+        f"the server at {endpoint.url} does not know the model {model!r}{why}",
         where=where,
         fix=near(model, names) if names else "check `model`, and `url`, which often ends in /v1",
     )

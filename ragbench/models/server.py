@@ -9,31 +9,16 @@ from functools import cached_property
 
 from ragbench.errors import BackendError, PrerequisiteError, UsageError
 from ragbench.files import sha256_json, sha256_text
-from ragbench.models.completions import (
-    CHAT,
-    TEXT,
-    Written,
-    chat_request,
-    echo_request,
-    read_chat,
-    read_echo,
-    read_text,
-    text_request,
-)
+from ragbench.models.asking import Asker
 from ragbench.models.counting import TokenCounter
-from ragbench.models.endpoint import Endpoint
-from ragbench.models.http import Client, Refused
+from ragbench.models.http import Client
 from ragbench.models.model import Asked, ModelSpec
-from ragbench.models.rendering import Turn, chat_text, plain_text, turns_of, without_system
+from ragbench.models.rendering import Turn, chat_text, plain_text, turns_of
 from ragbench.models.served import Served, ask_served, unusable
+from ragbench.pairs import AS_SERVED
 from ragbench.records import Message, OptionScores, Reply
 
 CONCURRENCY, TIMEOUT_S, RETRIES = 4, 600.0, 4
-AS_SERVED = "as served"
-SYSTEM: Turn = {"role": "system", "content": "You are asked whether you answer."}
-HELLO: Turn = {"role": "user", "content": "Say yes."}
-BEGUN = "Yes, yes, yes"
-ECHOED, ECHOED_END = "One, two, three,", " four, five."
 
 
 class ServerModel:
@@ -64,12 +49,13 @@ class ServerModel:
             connections=self.concurrency,
             key_env=spec.api_key_env,
         )
+        self._asker = Asker(self._client, self._model, is_chat=self.is_chat, where=self._where)
         self._counter = TokenCounter(spec.tokenizer, where=self._where)
 
     @cached_property
     def served(self) -> Served:
         """What the servers tell; the first contact with them."""
-        told = ask_served(self._client, self._model, where=self._where, probe=self._one_token)
+        told = ask_served(self._client, self._model, where=self._where, probe=self._asker.one_token)
         asked = self.spec.context
         if asked is not None and told.context is not None and asked > told.context:
             raise UsageError(
@@ -168,67 +154,16 @@ class ServerModel:
         _ = self.served, self.context_tokens
         try:
             if any(each.scoring == "generate" for each in asked):
-                self._check_replies(any(a.begun for a in asked if a.scoring == "generate"))
+                self._asker.check_replies()
+            if self.is_chat and Asked("generate", True) in asked:
+                self._asker.check_begun()
             if any(each.scoring != "generate" for each in asked):
-                self._check_log_likelihoods()
+                self._check_template()
+                self._asker.check_echo()
         except BackendError as error:
             raise unusable(error, self._where) from None
 
-    def _check_replies(self, begun: bool) -> None:
-        for endpoint in self._client.endpoints:
-            self._one_token(self._model, endpoint)
-        _ = self._joins_system
-        if begun and self.is_chat:
-            for endpoint in self._client.endpoints:
-                self._check_begun(endpoint)
-
-    def _one_token(self, model: str, endpoint: Endpoint, retries: int | None = None) -> Written:
-        if self.is_chat:
-            body = chat_request(model, [HELLO], "", 1)
-            answer = self._client.ask(CHAT, body, endpoint=endpoint, retries=retries)
-            return read_chat(answer.value)
-        body = text_request(model, HELLO["content"], 1)
-        answer = self._client.ask(TEXT, body, endpoint=endpoint, retries=retries)
-        return read_text(answer.value)
-
-    @cached_property
-    def _joins_system(self) -> bool:
-        """Whether the server's chat template knows no system turn: the user's then begins with it.
-
-        Source: the rule of ``HfModel.render``, which Gemma's template needs.
-        """
-        if not self.is_chat:
-            return False
-        try:
-            self._client.ask(CHAT, chat_request(self._model, [SYSTEM, HELLO], "", 1))
-        except Refused as error:
-            if error.status >= 500:
-                raise
-            return True
-        return False
-
-    def _check_begun(self, endpoint: Endpoint) -> None:
-        """Check that a begun reply is gone on with: its prompt then lacks the turn's end."""
-        begun = chat_request(self._model, [HELLO], BEGUN, 1)
-        ended = chat_request(self._model, [HELLO, {"role": "assistant", "content": BEGUN}], "", 1)
-        try:
-            sizes = [
-                read_chat(self._client.ask(CHAT, body, endpoint=endpoint).value).prompt_tokens
-                for body in (begun, ended)
-            ]
-        except Refused as error:
-            sizes, why = [], error.what
-        else:
-            why = "it starts another turn, or does not tell the size of the prompt"
-        if not sizes or sizes[0] is None or sizes[1] is None or sizes[0] >= sizes[1]:
-            raise PrerequisiteError(
-                f"a task begins the reply, and the server does not go on with it: {why}",
-                where=f"{self._where}, {endpoint.url}",
-                fix="write `format: plain`, or take a server that knows `continue_final_message`, "
-                "such as vLLM or SGLang",
-            )
-
-    def _check_log_likelihoods(self) -> None:
+    def _check_template(self) -> None:
         if self.is_chat and self._counter.template is None:
             raise PrerequisiteError(
                 "options of a chat are scored as a text in the model's chat template, which is "
@@ -236,36 +171,6 @@ class ServerModel:
                 where=self._where,
                 fix="give the model's `tokenizer`, or write `format: plain` or `scoring: generate`",
             )
-        for endpoint in self._client.endpoints:
-            try:
-                short = self._echo(ECHOED, endpoint)
-                whole = self._echo(ECHOED + ECHOED_END, endpoint)
-                if len(whole) <= len(short):
-                    raise BackendError("a longer text has no more tokens")
-            except BackendError as error:
-                raise PrerequisiteError(
-                    f"the server does not tell the log-probabilities of a prompt: {error.what}",
-                    where=f"{self._where}, {endpoint.url}",
-                    fix="write `scoring: generate`, or take a server that knows `echo` with "
-                    "`logprobs`, such as vLLM",
-                ) from None
-
-    @cached_property
-    def _beyond(self) -> int:
-        """How many tokens are generated beyond an echoed text: 0, or 1 where 0 is refused."""
-        try:
-            for endpoint in self._client.endpoints:
-                body = echo_request(self._model, ECHOED, 0)
-                answer = self._client.ask(TEXT, body, endpoint=endpoint, retries=0)
-                read_echo(answer.value, generated=0)
-        except BackendError:
-            return 1
-        return 0
-
-    def _echo(self, text: str, endpoint: Endpoint | None = None) -> list[float | None]:
-        body = echo_request(self._model, text, self._beyond)
-        answer = self._client.ask(TEXT, body, endpoint=endpoint).value
-        return read_echo(answer, generated=self._beyond)
 
     def score_options(self, prompt: str, options: Sequence[str]) -> OptionScores:
         """Return the log-likelihood of each option as the reply to a rendered prompt.
@@ -291,10 +196,10 @@ class ServerModel:
         if self.is_chat:
             turns, begun = self._turns(prompt)
             text = self._counter.without_first(chat_text(self._counter.tokenizer, turns, begun))
-        alone = len(self._echo(text))
+        alone = len(self._asker.echo(text))
         sums, sizes = [], []
         for option in options:
-            numbers = self._echo(text + self.continuation(option))
+            numbers = self._asker.echo(text + self.continuation(option))
             own = numbers[max(1, min(alone, len(numbers) - 1)) :]
             if not own:
                 raise BackendError(f"the server counts no token of the option {option!r}")
@@ -323,12 +228,9 @@ class ServerModel:
         started = time.perf_counter()
         if self.is_chat:
             turns, begun = self._turns(prompt)
-            turns = without_system(turns) if self._joins_system else turns
-            body = chat_request(self._model, turns, begun, limit)
-            found = read_chat(self._client.ask(CHAT, body).value)
+            found = self._asker.chat(turns, begun, limit)
         else:
-            body = text_request(self._model, prompt, limit)
-            found = read_text(self._client.ask(TEXT, body).value)
+            found = self._asker.text(prompt, limit)
         return Reply(
             text=found.text,
             tokens=self.count_tokens(found.text) if found.tokens is None else found.tokens,

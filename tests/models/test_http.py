@@ -276,3 +276,5 @@ def test_an_excerpt_is_one_short_printable_line() -> None:
     assert excerpt(b'{"error": {"message": "too long"}}') == "too long"
     assert excerpt(b'{"detail": [1, 2]}') == '{"detail": [1, 2]}'
     assert excerpt(b'{"message": "no"}') == "no"
+    fastapi = b'{"detail": [{"loc": ["body"], "msg": "field required", "input": "a secret"}]}'
+    assert excerpt(fastapi) == "field required"

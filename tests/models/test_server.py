@@ -142,26 +142,13 @@ def test_tokens_are_counted_where_the_server_does_not(server: Loopback) -> None:
 def test_no_fault_is_a_reply_or_a_score(server: Loopback, sent: Sent, prompts: str) -> None:
     model = ServerModel(spec(server, format=prompts, tokenizer=SMOLLM2))
     prompt = model.render(TURNS)
-    _ = model._joins_system
+    _ = model._asker.joins_system
     server.script(CHAT, sent)
     server.script(TEXT, sent)
     with pytest.raises(BackendError):
         model.generate(prompt, limit=5)
     with pytest.raises(BackendError):
         model.score_options(prompt, ["yes", "no"])
-
-
-def test_a_template_without_system_role_gets_one_user_turn(server: Loopback) -> None:
-    def gemma(request: Request) -> Sent:
-        if request.body["messages"][0]["role"] == "system":
-            return Sent({"message": "System role not supported"}, 400)
-        return Sent(chat("B"))
-
-    server.answers[CHAT] = gemma
-    model = ServerModel(spec(server))
-    assert model.generate(model.render(TURNS), limit=5).text == "B"
-    joined = "Be brief.\n\nWhich code stands for gout?"
-    assert server.requests[-1].body["messages"] == [{"role": "user", "content": joined}]
 
 
 @pytest.mark.parametrize("refuses_zero", [False, True])
@@ -195,59 +182,11 @@ def test_an_option_without_a_token_is_an_error(server: Loopback) -> None:
         ServerModel(spec(server, format="plain")).score_options("A", ["B"])
 
 
-def test_a_server_without_log_probabilities_is_refused_before_the_first_question(
-    server: Loopback,
-) -> None:
-    """As transformers serve: it leaves ``echo`` and ``logprobs`` out, and says nothing of it."""
-    model = ServerModel(spec(server, format="plain"))
-    model.check_abilities([GENERATE])
-    with pytest.raises(PrerequisiteError, match="does not tell the log-probabilities") as caught:
-        model.check_abilities([GENERATE, OPTIONS])
-    assert "scoring: generate" in caught.value.fix
-    same = {"token_logprobs": [None, -1.0]}
-    server.script(TEXT, Sent({"choices": [{"logprobs": same}], "usage": {"prompt_tokens": 2}}))
-    with pytest.raises(PrerequisiteError, match="a longer text has no more tokens"):
-        ServerModel(spec(server, format="plain")).check_abilities([OPTIONS])
-
-
 def test_options_of_a_chat_need_its_template(server: Loopback) -> None:
     with pytest.raises(PrerequisiteError, match="chat template") as caught:
         ServerModel(spec(server)).check_abilities([Asked("letters", False)])
     assert "`tokenizer`" in caught.value.fix
     assert server.asked(TEXT) == []
-
-
-def test_a_begun_reply_needs_a_server_that_goes_on_with_it(server: Loopback) -> None:
-    begun = Asked("generate", True)
-
-    def vllm(request: Request) -> Sent:
-        return Sent(chat("Yes", size=15 if "continue_final_message" in request.body else 20))
-
-    server.answers[CHAT] = vllm
-    ServerModel(spec(server)).check_abilities([begun])
-    for sent in (
-        lambda _: Sent(chat("Yes")),  # leaves the field out: another turn is begun
-        lambda _: Sent({"choices": [{"message": {"content": "Yes"}}]}),
-        lambda r: (
-            Sent({"detail": "Unexpected fields"}, 422)
-            if "continue_final_message" in r.body
-            else Sent(chat("Yes"))
-        ),
-    ):
-        server.answers[CHAT] = sent
-        with pytest.raises(PrerequisiteError, match="does not go on with it") as caught:
-            ServerModel(spec(server)).check_abilities([begun])
-        assert "format: plain" in caught.value.fix
-    ServerModel(spec(server, format="plain")).check_abilities([begun])
-
-
-@pytest.mark.parametrize("sent", [Sent(b"<html>"), Sent({}), Sent({"message": "no"}, 404)])
-def test_a_server_that_does_not_answer_is_refused_before_the_first_question(
-    server: Loopback, sent: Sent
-) -> None:
-    server.script(CHAT, sent)
-    with pytest.raises(PrerequisiteError):
-        ServerModel(spec(server)).check_abilities([GENERATE])
 
 
 def test_the_context_is_the_configs_or_the_servers(server: Loopback) -> None:
