@@ -86,6 +86,7 @@ class Loopback:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
             server_version, sys_version = "loopback/1", ""
+            disable_nagle_algorithm = True
 
             def do_GET(self) -> None:
                 self._answer({})
