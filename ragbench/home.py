@@ -93,6 +93,8 @@ def check_name(name: str, *, what: str) -> str:
 def find_yaml(kind: str, name: str, *, what: str) -> Path:
     """Find ``KIND/NAME.yaml`` in the home folder, then among what the package carries.
 
+    A config may also lie one folder deeper, as in ``configs/paper/NAME.yaml``.
+
     Args:
         kind: ``corpora``, ``indexes`` or ``configs``.
         name: The bare name.
@@ -106,9 +108,9 @@ def find_yaml(kind: str, name: str, *, what: str) -> Path:
     """
     check_name(name, what=what)
     for root in (home(), bundled()):
-        path = root / kind / f"{name}.yaml"
-        if path.is_file():
-            return path
+        for path in (root / kind / f"{name}.yaml", *_deeper(root, kind, f"{name}.yaml")):
+            if path.is_file():
+                return path
     raise UsageError(
         f"there is no {what} {name!r}",
         where=f"looked in {home() / kind} and in the package",
@@ -120,7 +122,11 @@ def yaml_names(kind: str) -> Iterator[tuple[str, Path]]:
     """Yield each (name, path) of ``KIND/*.yaml``; a home file hides a carried one of its name."""
     seen: set[str] = set()
     for root in (home(), bundled()):
-        for path in sorted((root / kind).glob("*.yaml")):
+        for path in [*sorted((root / kind).glob("*.yaml")), *_deeper(root, kind, "*.yaml")]:
             if path.stem not in seen:
                 seen.add(path.stem)
                 yield path.stem, path
+
+
+def _deeper(root: Path, kind: str, pattern: str) -> list[Path]:
+    return sorted((root / kind).glob(f"*/{pattern}")) if kind == "configs" else []

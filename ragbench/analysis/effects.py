@@ -173,14 +173,15 @@ def _contrasts(run: Run, task: str, model: dict[str, Any]) -> Iterator[Contrast]
 def _values(run: Run, task: str, contrast: Contrast) -> dict[str, Cells]:
     """Return the signed values for all questions, and for each stratum."""
     metric = run.metrics(task)[0]
-    columns = []
+    columns, failed = [], []
     for sign, model, arm in contrast.terms:
         cell = run.cell(model, task, arm).set_index("question_id")
         columns.append(sign * cell[metric])
+        failed.append(cell.outcome == "error")
     table = pd.concat(columns, axis=1, join="inner")
-    missing = cell.loc[table.index].outcome == "error"
+    missing = pd.concat(failed, axis=1, join="inner").any(axis=1)
     # A metric may have no value for a question that was answered: it is then not compared.
-    table = table[missing | table.notna().all(axis=1)] if not missing.any() else table
+    table = table[missing.loc[table.index] | table.notna().all(axis=1)]
     strata = cell.stratum.loc[table.index]
     names = [name for name in sorted(strata.unique()) if name]
     values = table.to_numpy(dtype=float)

@@ -76,8 +76,10 @@ def read_questions(run: Run, task: str) -> list[Question]:
             gold_doc_ids=_texts(line, "gold_doc_ids", where),
             stratum=_text(line, "stratum", where),
             cluster=_optional(line, "cluster", where),
+            reference=_optional(line, "reference", where) or "",
         )
-        if question.id in found or not 0 <= question.answer < len(question.options):
+        beyond = not 0 <= question.answer < len(question.options)
+        if question.id in found or (beyond and not question.reference):
             what = "repeats an id" if question.id in found else "has an answer beyond its options"
             raise DataError(f"the question {question.id!r} {what}", where=where, fix=AGAIN)
         found[question.id] = question

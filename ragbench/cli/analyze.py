@@ -90,6 +90,8 @@ def show(run_folder: str, question_id: str, as_json: bool) -> None:
     click.echo(f"{question['id']}\n{question['text']}\n")
     for index, option in enumerate(question["options"]):
         click.echo(f"  {'*' if index == question['answer'] else ' '} {option}")
+    if question.get("reference"):
+        click.echo(f"  reference: {question['reference']}")
     for record in found:
         click.echo(f"\n== {record['model']}, {record['arm']} ==\n{record['prompt_text']}\n")
         for option, value in zip(

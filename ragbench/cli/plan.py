@@ -10,20 +10,33 @@ from ragbench.cli.output import emit_json, emit_table, size
 @click.command()
 @click.argument("config")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key.")
+@click.option("--tokenizer", help="What counts tokens for models that are not here.")
+@click.option("--device", default="", help="State times for it, such as h100; else this machine.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def plan(config: str, overrides: tuple[str, ...], as_json: bool) -> None:
-    """Show the grid of CONFIG, what must be built, prompts and costs; nothing runs."""
+def plan(
+    config: str, overrides: tuple[str, ...], tokenizer: str | None, device: str, as_json: bool
+) -> None:
+    """Show the grid of CONFIG, what is lacking or must be built, prompts, costs; nothing runs."""
     from dataclasses import asdict
 
     from ragbench.experiment.config import load_config
-    from ragbench.experiment.grid import Grid
+    from ragbench.experiment.offline import OfflineGrid
     from ragbench.experiment.plan import make_plan
 
-    made = make_plan(Grid(*load_config(config, overrides)))
+    grid = OfflineGrid(*load_config(config, overrides), tokenizer=tokenizer)
+    made = make_plan(grid, device=device)
     if as_json:
         emit_json(asdict(made))
         return
     emit_table(["model", "task", "arm", "questions"], made.cells)
+    if made.lacking:
+        click.echo("\nnot here:")
+        for lack in made.lacking:
+            click.echo(f"  {lack.what}: {lack.reason}\n    {lack.fix}")
+    if made.not_built:
+        click.echo("\nnot built yet in ragbench:")
+        for line in made.not_built:
+            click.echo(f"  {line}")
     click.echo("\nto be built first:" if made.to_build else "\neverything is built")
     for line in made.to_build:
         click.echo(f"  {line}")
@@ -37,15 +50,25 @@ def plan(config: str, overrides: tuple[str, ...], as_json: bool) -> None:
         )
     click.echo()
     emit_table(
-        ["model", "prompts", "prompt tokens, about", "memory of weights", "time, about"],
+        [
+            *("model", "prompts", "prompt tokens, about", "reply tokens, at most"),
+            *("memory of weights", "time, about", "on"),
+        ],
         [
             [
                 e.model,
                 f"{e.prompts:,}",
                 f"{e.prompt_tokens:,}",
+                f"{e.reply_tokens:,}",
                 "unknown" if e.weight_bytes is None else size(e.weight_bytes),
-                "unknown" if e.seconds is None else f"{e.seconds / 60:.1f} min",
+                "unknown" if e.seconds is None else duration(e.seconds),
+                f"{e.devices} x {e.device}" if e.devices else e.device,
             ]
             for e in made.estimates
         ],
     )
+
+
+def duration(seconds: float) -> str:
+    """Return a time in minutes, or in hours from two on."""
+    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

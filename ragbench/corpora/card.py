@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, Literal
 
@@ -84,7 +85,7 @@ def _source(card: Card, card_path: Path) -> Path | None:
         return None
     carried = card_path.is_relative_to(home.bundled() / "corpora")
     base = home.home() / "corpora" if carried else card_path.parent
-    return base / home.expand(card.path)
+    return Path(os.path.normpath(base / home.expand(card.path)))  # the base may not exist yet
 
 
 def add_card(name: str, card: Card, *, replace: bool) -> Path:

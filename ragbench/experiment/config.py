@@ -47,6 +47,7 @@ class Config(Part):
             task's own by default.
         mode: How they are asked and scored: ``correct``, or as a published harness did.
         metrics: Options by the name of a metric, such as the encoder of ``bertscore_f1``.
+        not_built: What the experiment will also have once ragbench can; for the plan alone.
         packing: How passages get into prompts.
         analysis: How results are analysed.
         trusted_endpoints: Servers, as ``https://HOST:PORT``, that restricted data may be sent to
@@ -66,6 +67,7 @@ class Config(Part):
     reply_limit: int | None = Field(None, gt=0)
     mode: Mode = "correct"
     metrics: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    not_built: tuple[str, ...] = ()
     packing: PackingSpec = PackingSpec()
     analysis: AnalysisSpec = AnalysisSpec()
     trusted_endpoints: tuple[str, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -113,33 +114,38 @@ class Grid:
     @cached_property
     def tasks(self) -> list[TaskPart]:
         """The tasks with their questions; DataError if one has none, or two of one id."""
-        parts = []
-        for index, spec in enumerate(self.config.tasks):
-            kind = tasks.get(spec.task)
-            options = Document(
-                spec.options, self.document.path, self._lines(("tasks", index, "options"))
+        return [self.task_part(index) for index in range(len(self.config.tasks))]
+
+    def task_part(self, index: int) -> TaskPart:
+        """Make one task of the config.
+
+        Args:
+            index: Its place there.
+
+        Returns:
+            The task with its questions.
+
+        Raises:
+            DataError: Its file is lacking or wrong, or it has no question, or two of one id.
+            UsageError: Its options are wrong, or it does not know the mode or scoring.
+        """
+        spec = self.config.tasks[index]
+        kind = tasks.get(spec.task)
+        lines = self._lines(("tasks", index, "options"))
+        options = Document(spec.options, self.document.path, lines)
+        task = self._make(kind, check(kind.Options, options), index)
+        questions = task.questions(limit=spec.limit, seed=self.config.seed)
+        ids = [question.id for question in questions]
+        if len(set(ids)) < len(ids) or not ids:
+            raise DataError(
+                f"the task {spec.name!r} has no question, or two of one id",
+                where=self.document.where(("tasks", index)),
             )
-            task = self._make(kind, check(kind.Options, options), index)
-            questions = task.questions(limit=spec.limit, seed=self.config.seed)
-            ids = [question.id for question in questions]
-            if len(set(ids)) < len(ids) or not ids:
-                raise DataError(
-                    f"the task {spec.name!r} has no question, or two of one id",
-                    where=self.document.where(("tasks", index)),
-                )
-            info = task.info
-            for name in spec.metrics:
-                metrics.get(name)
-            parts.append(
-                TaskPart(
-                    spec,
-                    info,
-                    questions,
-                    self._scoring(spec, info),
-                    spec.reply_limit or self.config.reply_limit or info.reply_limit,
-                )
-            )
-        return parts
+        info = task.info
+        for name in spec.metrics:
+            metrics.get(name)
+        limit = spec.reply_limit or self.config.reply_limit or info.reply_limit
+        return TaskPart(spec, info, questions, self._scoring(spec, info), limit)
 
     def _make(self, kind: type[Task], options: TaskOptions, index: int) -> Task:
         mode, known = self.config.mode, getattr(kind, "modes", ("correct",))
@@ -153,6 +159,14 @@ class Grid:
 
     def _scoring(self, spec: TaskSpec, info: TaskInfo) -> Scoring:
         """Return how a task's answers are taken; a text can only be generated."""
+        asked = spec.scoring or self.config.scoring
+        if self.config.mode != "correct" and asked not in (None, info.scoring):
+            raise UsageError(
+                f"the mode {self.config.mode!r} takes the answers to {spec.name!r} by "
+                f"{info.scoring!r}, not by {asked!r}",
+                where=f"tasks: {spec.name}: scoring",
+                fix="leave scoring out, or write `mode: correct`",
+            )
         if info.answers != "text":
             return spec.scoring or self.config.scoring or info.scoring
         if spec.scoring not in (None, "generate"):
@@ -302,14 +316,31 @@ class Grid:
 
     def missing(self) -> list[str]:
         """Return the commands that would build what is not built; checks recipes and cards."""
-        parts = self.index_parts()
-        for part in parts:
+        for part in self.index_parts():
             indexes.load_recipe(part.recipe)
         for corpus in self.corpora():
             load_card(corpus)
-        lines = [f"ragbench corpus build {c}" for c in self.corpora() if not corpus_is_built(c)]
-        for part in {p.name: p for p in parts}.values():
-            if not indexes.is_built(part.name):
+        return self.commands()
+
+    @staticmethod
+    def is_built(corpus: str) -> bool:
+        """Say whether a corpus is built."""
+        return corpus_is_built(corpus)
+
+    def commands(self, *, without: Collection[str] = ()) -> list[str]:
+        """Return the commands that would build what is not built.
+
+        Args:
+            without: Corpora and recipes that cannot be built.
+
+        Returns:
+            Corpora first.
+        """
+        wanted = [name for name in self.corpora() if name not in without]
+        lines = [f"ragbench corpus build {c}" for c in wanted if not corpus_is_built(c)]
+        for part in {p.name: p for p in self.index_parts()}.values():
+            lacks = part.recipe in without or part.corpus in without
+            if not lacks and not indexes.is_built(part.name):
                 lines.append(f"ragbench index build {part.recipe} --corpus {part.corpus}")
         return lines
 

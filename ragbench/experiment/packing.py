@@ -52,8 +52,9 @@ def pack_all(grid: Grid, folder: RunFolder) -> Packed:
                     [_line(q, found[q.id], context) for q in task.questions],
                 )
                 progress.advance(len(found))
+    budgets = {arm.name: arm.budget_tokens for arm in grid.config.arms}
     for (name, arm_name), found in packed.items():
-        _tell(name, arm_name, found, grid.config.packing.budget_tokens)
+        _tell(name, arm_name, found, budgets[arm_name] or grid.config.packing.budget_tokens)
     write_jsonl(
         folder.passages,
         [

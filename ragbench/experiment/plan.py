@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, field
 
-from ragbench.errors import UsageError
+from ragbench.errors import UsageError, near
 from ragbench.experiment.answer import reserve
 from ragbench.experiment.arms import Context, pack
 from ragbench.experiment.grid import Grid, TaskPart
+from ragbench.experiment.offline import Lacking, OfflineGrid
 from ragbench.experiment.prompts import messages
 from ragbench.experiment.spec import CLOSED_BOOK, DOCUMENTS, ArmSpec
 from ragbench.indexes import build as indexes
@@ -17,6 +19,26 @@ from ragbench.records import Passage, Question
 
 SAMPLES = 3
 GEMM_SHARE = 0.4  # of the peak of a plain matrix product, as seen in prefill on processors
+
+
+@dataclass(frozen=True, slots=True)
+class StatedDevice:
+    """An accelerator by its data sheet: dense bfloat16 products, bytes, and bytes a second."""
+
+    title: str
+    products_per_s: float
+    memory: float
+    bytes_per_s: float
+
+
+# Makers' data sheets; dense figures, without sparsity.
+DEVICES = {
+    "rtx-4090": StatedDevice("RTX 4090, 24 GB", 165e12, 24e9, 1.01e12),
+    "l40s": StatedDevice("L40S, 48 GB", 362e12, 48e9, 0.864e12),
+    "a100-80gb": StatedDevice("A100, 80 GB", 312e12, 80e9, 2.04e12),
+    "h100": StatedDevice("H100 SXM, 80 GB", 989e12, 80e9, 3.35e12),
+    "h200": StatedDevice("H200, 141 GB", 989e12, 141e9, 4.8e12),
+}
 
 
 @dataclass(frozen=True)
@@ -34,13 +56,28 @@ class Sample:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a model costs in this run; None where its size is not known."""
+    """What a model costs in this run; None where its size is not known.
+
+    Attributes:
+        model: Its name.
+        prompts: How many.
+        prompt_tokens: Of all of them, about; where passages are not known yet, with a full budget.
+        reply_tokens: The most that is generated.
+        weight_bytes: Of the weights in their number format.
+        seconds: On the device: prompts at 40 % of the peak of a matrix product; replies, one at a
+            time, at half the memory's speed where the device is a stated one.
+        device: What the seconds are of.
+        devices: How many of it hold the weights and a fifth more.
+    """
 
     model: str
     prompts: int
     prompt_tokens: int
+    reply_tokens: int
     weight_bytes: int | None
     seconds: float | None
+    device: str = ""
+    devices: int | None = None
 
 
 @dataclass
@@ -52,40 +89,47 @@ class Plan:
     samples: list[Sample] = field(default_factory=list)
     estimates: list[Estimate] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    lacking: list[Lacking] = field(default_factory=list)
+    not_built: list[str] = field(default_factory=list)
 
 
-def make_plan(grid: Grid) -> Plan:
+def make_plan(grid: Grid, *, device: str = "") -> Plan:
     """Work the plan out; nothing is built, searched for all, or answered.
 
     Args:
-        grid: The experiment.
+        grid: The experiment; what an ``OfflineGrid`` lacks is listed.
+        device: What the times are to be of, by its name in ``DEVICES``; this machine if empty.
 
     Returns:
         The plan.
 
     Raises:
-        UsageError: A prompt with a full budget of passages would not fit a model's context.
+        UsageError: A prompt with a full budget of passages would not fit a model's context, or
+            there is no such device.
     """
+    stated = device_of(device) if device else None
     grid.check_supported()
-    plan = Plan(to_build=grid.missing(), notes=grid.unlike())
+    plan = Plan(to_build=grid.missing(), notes=grid.unlike(), not_built=list(grid.config.not_built))
     for spec in grid.config.models:
         model = grid.models[spec.name]
-        total = prompts = 0
+        total = prompts = replies = 0
         for task in grid.tasks:
             longest = _longest_closed_book(model, task)
             mean = _mean_closed_book(model, task)
+            samples = _samples(grid, spec.name, task)
+            plan.samples += samples
+            n = len(task.questions)
             for arm in grid.arms_of(task):
                 budget = arm.budget_tokens or grid.config.packing.budget_tokens
                 passages = 0 if arm.kind == CLOSED_BOOK else budget
                 _check_fit(spec.name, model, task, arm.name, longest, passages)
-                plan.cells.append((spec.name, task.spec.name, arm.name, len(task.questions)))
-                prompts += len(task.questions)
-                total += mean * len(task.questions)
-        found = [sample for task in grid.tasks for sample in _samples(grid, spec.name, task)]
-        plan.samples += found
-        plan.estimates.append(
-            _estimate(spec.name, model, prompts, max(total, _scaled(found, prompts)))
-        )
+                plan.cells.append((spec.name, task.spec.name, arm.name, n))
+                prompts += n
+                total += n * _mean_prompt([s for s in samples if s.arm == arm.name], mean, passages)
+                replies += task.reply_limit * n if task.scoring == "generate" else 0
+        plan.estimates.append(_estimate(spec.name, model, prompts, total, replies, stated))
+    if isinstance(grid, OfflineGrid):
+        plan.lacking = grid.lacking
     return plan
 
 
@@ -176,21 +220,41 @@ def _retrieved(
     }
 
 
-def _scaled(samples: list[Sample], prompts: int) -> int:
-    return sum(sample.prompt_tokens for sample in samples) * prompts // max(len(samples), 1)
+def _mean_prompt(samples: list[Sample], closed_book: int, passages: int) -> int:
+    """Return an arm's mean prompt in tokens; with a full budget where passages are not known."""
+    if any(sample.note for sample in samples) or not samples:
+        return closed_book + passages
+    return max(closed_book, sum(sample.prompt_tokens for sample in samples) // len(samples))
 
 
-def _estimate(name: str, model: Model, prompts: int, tokens: int) -> Estimate:
+def device_of(name: str) -> StatedDevice:
+    """Return a device by its name; UsageError if there is none."""
+    if name not in DEVICES:
+        raise UsageError(f"there is no device {name!r}", fix=near(name, DEVICES))
+    return DEVICES[name]
+
+
+def _estimate(
+    name: str, model: Model, prompts: int, tokens: int, replies: int, stated: StatedDevice | None
+) -> Estimate:
     facts = model.facts()
     parameters = facts.get("parameters")
     if not isinstance(parameters, int):
-        return Estimate(name, prompts, tokens, None, None)
+        return Estimate(name, prompts, tokens, replies, None, None)
     dtype = str(facts["dtype"])
-    seconds = (
-        2.0 * parameters * tokens / (_products_per_s(str(facts["device"]), dtype) * GEMM_SHARE)
-    )
-    width = 4 if dtype == "float32" else 2
-    return Estimate(name, prompts, tokens, parameters * width, seconds)
+    held = parameters * (4 if dtype == "float32" else 2)
+    if stated is not None:
+        count = math.ceil(held * 1.2 / stated.memory)
+        reading = 2.0 * parameters * tokens / (stated.products_per_s * GEMM_SHARE * count)
+        writing = replies * held / (stated.bytes_per_s * 0.5 * count)
+        return Estimate(
+            name, prompts, tokens, replies, held, reading + writing, stated.title, count
+        )
+    if facts.get("stands_in"):
+        return Estimate(name, prompts, tokens, replies, held, None)
+    speed = _products_per_s(str(facts["device"]), dtype) * GEMM_SHARE
+    seconds = 2.0 * parameters * (tokens + replies) / speed
+    return Estimate(name, prompts, tokens, replies, held, seconds, "this machine")
 
 
 def _products_per_s(device: str, dtype: str) -> float:

@@ -31,7 +31,7 @@ def question_text(info: TaskInfo, question: Question, scoring: Scoring) -> str:
         f"{letter}. {option}"
         for letter, option in zip(letters(len(question.options)), question.options, strict=True)
     )
-    return f"{question.text}\n\n{listed}\n\n{LETTER_RULE}"
+    return f"{question.text}\n\n{listed}\n\n{info.rule or LETTER_RULE}"
 
 
 def lists_options(info: TaskInfo, scoring: Scoring) -> bool:

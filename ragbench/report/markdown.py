@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -22,6 +23,8 @@ from ragbench.report.tables import (
     coverage,
     delivered_rows,
     effect_rows,
+    measured,
+    metric_rows,
     outcome_rows,
     p_value,
     pair_rows,
@@ -39,9 +42,8 @@ ANSWERS = {
     "reply to the prompt, which does not list the options; ties go to the first.",
     "letters": "An answer is the letter with the highest log-likelihood as the reply to the "
     "prompt, which lists the options; ties go to the first.",
-    "generate": "An answer is read from the model's own reply, decoded greedily, to the prompt, "
-    "which lists the options; a reply without an answer is counted as unparsed, refused or "
-    "truncated.",
+    "generate": "An answer is read from the model's own reply, decoded greedily, to the prompt; a "
+    "reply without an answer is counted as unparsed, refused or truncated.",
 }
 
 
@@ -81,9 +83,14 @@ def summary(run: Run, results: pd.DataFrame, effects: pd.DataFrame) -> list[str]
             f"{cell} {verb} {abs(100 * gain['estimate']):.1f} points over {BASELINE} "
             f"({coverage(run)} interval {points(low)} to {points(high)}, n = {gain['n']}): "
             f"{gain['helped']} questions helped, {gain['hurt']} hurt, "
-            f"McNemar's exact p = {p_value(gain['p'])}{sure}."
+            f"{_test(gain)} p = {p_value(gain['p'])}{sure}."
         )
     return lines
+
+
+def _test(gain: Mapping[Hashable, Any]) -> str:
+    alone = gain["metric"] == "accuracy" and pd.isna(gain["n_clusters"])
+    return "McNemar's exact" if alone else "sign-flip"
 
 
 def _verdicts(run: Run, effects: pd.DataFrame, pair: Pair, task: str) -> Iterator[str]:
@@ -123,7 +130,14 @@ def _bought(run: Run, name: str, effect: Mapping[Hashable, Any]) -> str:
 def notes(run: Run) -> list[str]:
     """Return what a reader must know of the tasks, and in what the members of a pair differ."""
     identity = run.about["identity"]
-    found = [f"Note on {n}: {t['note']}." for n, t in identity["tasks"].items() if t["note"]]
+    found = []
+    for name, task in identity["tasks"].items():
+        if task["note"]:
+            found.append(f"Note on {name}: {task['note'].rstrip('.')}.")
+        reasons = Counter(reason for _, reason in task["excluded"])
+        shown = ", ".join(f"{n:,} ({reason})" for reason, n in reasons.items())
+        if shown:
+            found.append(f"Note on {name}: not asked: {shown}.")
     for pair in pairs_of((model["name"], model["base"]) for model in run.config["models"]):
         found += [f"Note on {pair}: {x}." for x in differences(pair, identity["models"])]
     return found
@@ -150,11 +164,13 @@ def report(run: Run, results: pd.DataFrame, effects: pd.DataFrame, figure: str |
     header, rows = pair_rows(run, effects)
     if rows:
         parts += ["## Retrieval or fine-tuning\n", table(header, rows)]
-    parts.append("## Accuracy, and the gain over closed-book\n")
+    title = measured(run).capitalize()
+    parts.append(f"## {title}, and the gain over closed-book\n")
     parts.append(table(*accuracy_rows(run, results, effects)))
     if figure:
-        parts.append(f"![Accuracy by arm with its interval]({figure})\n")
+        parts.append(f"![{title} by arm with its interval]({figure})\n")
     for title, (header, rows) in (
+        ("Further metrics", metric_rows(run, results)),
         ("Against the controls", effect_rows(run, effects)),
         ("By stratum", stratum_rows(run, results)),
         ("Retrieval quality", retrieval_rows(run, results)),
@@ -174,19 +190,36 @@ def methods(run: Run) -> str:
     answers = " ".join(text for way, text in ANSWERS.items() if way in ways)
     return (
         "Every question is asked in every arm of its task; the arms differ in the passages in "
-        f"the prompt and in nothing else. {answers} Accuracy has Wilson's {coverage(run)} "
-        "interval, over all questions: a reply without an answer is wrong. Gains are paired by "
+        f"the prompt and in nothing else. {answers} Rates have Wilson's {coverage(run)} "
+        "interval, over all questions: a reply without an answer is wrong; other means have that "
+        f"of the bootstrap. {_clusters(run)}Gains are paired by "
         f"question: {coverage(run)} percentile bootstrap over questions "
         f"({analysis['resamples']:,} resamples, seed {run.config['seed']}), counts of "
         "questions helped and hurt, and McNemar's exact "
-        "two-sided p, not corrected for the number of comparisons. "
-        "Interactions and averages have the p of a sign-flip permutation. The row (macro) counts "
-        "every task the same, (items) every question. The smallest detectable difference is the "
-        "one that this n finds with a power of 0.8 at the uncorrected level, by the spread that "
-        "was seen. Retrieval quality is "
+        "two-sided p, not corrected for the number of comparisons. Interactions, averages, "
+        "clustered tasks and metrics other than rates have the p of a sign-flip permutation. "
+        "The row (macro) counts every task the same, (items) every question. The smallest "
+        "detectable difference is the one that this n finds with a power of 0.8 at the "
+        "uncorrected level, by the spread that was seen. Retrieval quality is "
         "computed by ir-measures; a question without hits counts as 0. A cell with unanswered "
         "questions shows bounds instead of an interval, and is not tested. Headroom is the "
         "oracle control less the arm; every other effect is the arm less its control.\n"
+    )
+
+
+def _clusters(run: Run) -> str:
+    """Return what holds for tasks whose questions come in clusters; empty where none does."""
+    about = run.about["identity"]["tasks"]
+    found = [
+        f"{task} (by {unit})"
+        for task in run.members("tasks")
+        if (unit := about[task]["cluster_unit"]) is not None
+    ]
+    if not found:
+        return ""
+    return (
+        f"The questions of {', '.join(found)} come in clusters: there whole clusters are drawn, "
+        "and given a sign, and under 30 of them intervals are by t. "
     )
 
 

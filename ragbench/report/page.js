@@ -118,7 +118,7 @@
     const cells = cellsOf(t);
     const right = cells.filter((cell) => cell.right[q] === 1).length;
     const summary = make("summary", "", make("span", "id", task.ids[q]));
-    const facts = [task.name, task.strata[q], `${right} of ${cells.length} right`];
+    const facts = [task.name, task.strata[q], task.graded ? "" : `${right} of ${cells.length} right`];
     summary.append(make("span", "soft", ` (${facts.filter(Boolean).join(", ")})`));
     if (texts) {
       const text = texts[t].text[q];
@@ -129,15 +129,25 @@
 
   function asked(t, q) {
     const task = core.tasks[t];
+    if (!texts && task.answer[q] < 0) return [];
     if (!texts) return [make("p", "", `Right option: ${letter(task.answer[q])}`)];
     const options = texts[t].options[q].map((option, index) =>
       make("li", "", option, ...(index === task.answer[q] ? [make("span", "good", " \u2713 right")] : [])),
     );
-    return [make("p", "text", texts[t].text[q]), make("ol", "options", ...options)];
+    const asks = make("p", "text", texts[t].text[q]);
+    const reference = texts[t].references[q];
+    if (reference) return [asks, make("p", "", "Reference:"), make("pre", "", reference)];
+    return [asks, make("ol", "options", ...options)];
   }
 
   function verdict(cell, t, q) {
     if (cell.outcome[q] === "error") return make("span", "bad", "\u26a0 error");
+    const grade = cell.right[q];
+    if (core.tasks[t].graded) {
+      const shown = grade === null ? "no value" : grade.toFixed(2);
+      const outcome = unread(cell.outcome[q]) ? `, ${cell.outcome[q]}` : "";
+      return make("span", "", `${core.tasks[t].metric} ${shown}${outcome}`);
+    }
     const picked = cell.pick[q] === null ? "" : ` (${letter(cell.pick[q])}${cell.tied[q] ? ", a tie" : ""})`;
     if (cell.right[q] === 1) return make("span", "good", `\u2713 right${picked}`);
     const why = unread(cell.outcome[q]) ? `, ${cell.outcome[q]}` : "";
@@ -191,6 +201,7 @@
   function delivered(t, q, cell) {
     const task = core.tasks[t];
     const places = task.packed[cell.arm][q];
+    if (!places.length && task.unknown.includes(cell.arm)) return [make("p", "soft", "The passages are not known.")];
     if (!places.length) return [make("p", "soft", "No passages were delivered.")];
     const stored = block("passages");
     const entries = places.map((place) => {

@@ -21,6 +21,8 @@ from ragbench.report.tables import (
     accuracy_rows,
     delivered_rows,
     effect_table,
+    measured,
+    metric_rows,
     outcome_rows,
     pair_rows,
     provenance_rows,
@@ -31,7 +33,7 @@ from ragbench.report.tables import (
 FOLDER = Path(__file__).parent
 # Leading columns that name a row; the rest are figures.
 NAMING = {"model", "task", "arm", "control", "stratum", "what", "pair", "effect"}
-NAMING |= {"retriever", "measure", "gold matched by"}
+NAMING |= {"retriever", "measure", "metric", "gold matched by"}
 
 
 @dataclass(frozen=True)
@@ -126,15 +128,17 @@ def sections(run: Run, results: pd.DataFrame, effects: pd.DataFrame) -> Iterator
     Yields:
         The pairs, accuracy, each effect of a model, then what lies behind them.
     """
+    title = measured(run).capitalize()
     parts: list[tuple[str, Rows, list[Plot]]] = [
         ("Retrieval or fine-tuning", pair_rows(run, effects), pair_plots(run, effects)),
-        ("Accuracy, and the gain over closed-book", accuracy_rows(run, results, effects), []),
+        (f"{title}, and the gain over closed-book", accuracy_rows(run, results, effects), []),
+        ("Further metrics", metric_rows(run, results), []),
     ]
     for kind in effects.effect[effects.base == ""].unique():
         title = kind[:1].upper() + kind[1:]
         parts.append((title, effect_table(run, effects, kind), plots(run, effects, kind)))
     parts += [
-        ("Accuracy by stratum", stratum_rows(run, results), []),
+        (f"{title} by stratum", stratum_rows(run, results), []),
         ("Retrieval quality", retrieval_rows(run, results), []),
         ("What was delivered, a question", delivered_rows(run), []),
         ("Outcomes", outcome_rows(run, results), []),

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from ragbench.analysis.aggregates import CODE_COUNTS
 from ragbench.analysis.effects import (
     BASELINE,
     BOTH,
@@ -24,6 +25,7 @@ from ragbench.analysis.results import NO_MODEL
 from ragbench.pairs import pairs_of
 
 NONE = "-"
+TOGETHER = {"balanced_accuracy", "macro_f1", "ece", "code_micro_f1", "clue_score"}
 # The questions that a pair answers, in their order, and what each is called in a table.
 OF_PAIR = {
     GAIN: "retrieval gain",
@@ -54,8 +56,19 @@ def p_value(p: float) -> str:
     return f"{p:.1e}" if p < 0.001 else f"{p:.2g}"
 
 
+def measured(run: Run) -> str:
+    """Return what the tasks' first metrics are called together: the one they share, or score."""
+    names = {run.metrics(task)[0] for task in run.members("tasks")}
+    return names.pop() if len(names) == 1 else "score"
+
+
+def task_label(run: Run, task: str) -> str:
+    """Return a task's name, with its first metric where the run has tasks of different ones."""
+    return f"{task} ({run.metrics(task)[0]})" if measured(run) == "score" else task
+
+
 def accuracy_rows(run: Run, results: pd.DataFrame, effects: pd.DataFrame) -> Rows:
-    """Return header and rows of the main table: one row a model, task and arm."""
+    """Return header and rows of the main table, of first metrics: a row a model, task and arm."""
     rows: list[list[str]] = []
     for model in run.members("models"):
         for task in run.members("tasks"):
@@ -69,19 +82,37 @@ def accuracy_rows(run: Run, results: pd.DataFrame, effects: pd.DataFrame) -> Row
                 rows.append(
                     [
                         model,
-                        task,
+                        task_label(run, task),
                         arm,
                         str(cell["n"]),
                         percent(cell["value"]),
                         f"{percent(cell['ci_low'])} to {percent(cell['ci_high'])}"
                         + (" (bounds)" if cell["status"] == "incomplete" else ""),
                         *_gain_cells(gain),
-                        f"{tokens['value']:.0f}",
+                        NONE if tokens is None else f"{tokens['value']:.0f}",
                     ]
                 )
     interval = f"{coverage(run)} interval"
-    header = ["model", "task", "arm", "n", "accuracy", interval, "gain (points)", interval]
+    header = ["model", "task", "arm", "n", measured(run), interval, "gain (points)", interval]
     return [*header, "helped / hurt", "p", "passage tokens"], rows
+
+
+def metric_rows(run: Run, results: pd.DataFrame) -> Rows:
+    """Return a row a model, task, arm and further metric; none where there are no others."""
+    wanted = {task: run.metrics(task)[1:] for task in run.members("tasks")}
+    rows = []
+    for row in results.to_dict(orient="records"):
+        shown = row["metric"] in wanted.get(row["task"], ()) or row["metric"] in TOGETHER
+        if shown and row["metric"] not in CODE_COUNTS and row["model"] != NO_MODEL:
+            rows.append(
+                [
+                    *(str(row[key]) for key in ("model", "task", "arm", "metric", "n")),
+                    percent(row["value"]),
+                    f"{percent(row['ci_low'])} to {percent(row['ci_high'])}",
+                ]
+            )
+    header = ["model", "task", "arm", "metric", "n", "value", f"{coverage(run)} interval"]
+    return header, rows
 
 
 def coverage(run: Run) -> str:
@@ -104,10 +135,12 @@ def _only(frame: pd.DataFrame, **wanted: str) -> Any:
 
 
 def stratum_rows(run: Run, results: pd.DataFrame) -> Rows:
-    """Return accuracy by stratum; no rows where no task has strata."""
+    """Return first metrics by stratum; no rows where no task has strata."""
     rows = []
     for row in results[results.metric.str.contains("/")].to_dict(orient="records"):
-        _, _, stratum = str(row["metric"]).partition("/")
+        metric, _, stratum = str(row["metric"]).partition("/")
+        if metric != run.metrics(row["task"])[0]:
+            continue
         rows.append(
             [
                 row["model"],
@@ -119,7 +152,8 @@ def stratum_rows(run: Run, results: pd.DataFrame) -> Rows:
                 f"{percent(row['ci_low'])} to {percent(row['ci_high'])}",
             ]
         )
-    header = ["model", "task", "stratum", "arm", "n", "accuracy", f"{coverage(run)} interval"]
+    interval = f"{coverage(run)} interval"
+    header = ["model", "task", "stratum", "arm", "n", measured(run), interval]
     return header, rows
 
 
@@ -136,7 +170,9 @@ def retrieval_rows(run: Run, results: pd.DataFrame) -> Rows:
             f"{row['value']:.3f}",
             f"{row['ci_low']:.3f} to {row['ci_high']:.3f}",
         ]
-        for row in results[results.model == NO_MODEL].to_dict(orient="records")
+        for row in results[(results.model == NO_MODEL) & (results.arm != NO_MODEL)].to_dict(
+            orient="records"
+        )
     ]
     header = [
         "task",
@@ -260,6 +296,8 @@ def delivered_rows(run: Run) -> Rows:
     for task in run.members("tasks"):
         for arm in run.arms(task):
             cell = run.cell(run.members("models")[0], task, arm)
+            if cell.passage_tokens.isna().all():
+                continue
             asked, gold = cell.k.iloc[0], cell.gold_delivered[cell.has_gold]
             rows.append(
                 [
@@ -289,6 +327,7 @@ def provenance_rows(run: Run) -> Rows:
         [f"model {name}", f"{facts['digest'][:16]}, {facts['dtype']}, {facts['format']}"]
         for name, facts in identity["models"].items()
     ]
+    rows += [[f"imported {n}", d[:16]] for n, d in identity.get("imported_from", {}).items()]
     rows += [[f"index {name}", i["digest"][:16]] for name, i in identity["indexes"].items()]
     rows += [
         [f"corpus {name}", f"{corpus['digest'][:16]}, {corpus['n']:,} passages"]

@@ -2,10 +2,18 @@
 
 task     the protocol, and what every task states about itself
 answers  what a written reply answers
+cases    case challenges of NEJM and JAMA, which you bring
+clue     what the six tasks of CLUE share
+generation questions of the user's own whose answers are texts
 hpo      definition or lay synonym -> term of the Human Phenotype Ontology: a positive control
 icd10cm  diagnosis <-> code, generated from the tabular list: a positive control
+lines    the fields of a line of questions
 mcq      multiple-choice questions of the user's own
+mirage   MIRAGE's sets: one format and a table
 pubmedqa yes, no or maybe to the question of an abstract
+questionfile what tasks share whose questions stand in a file: few-shot examples, exclusions
+replies  readers of replies, by the kind of answer and the scoring mode
+mednli, meqsum, problem_list, medisumqa, medisumcode, longhealth: the tasks of CLUE
 """
 
 from __future__ import annotations
@@ -28,9 +36,66 @@ tasks: Registry[type[Task]] = Registry(
             "ragbench.tasks.mcq:McqTask",
             "your own questions: JSONL {id, question, options, answer, context?, gold_doc_ids?}",
         ),
+        "generation": Entry(
+            "ragbench.tasks.generation:GenerationTask",
+            "your own questions with texts as answers: JSONL {id, question, reference, context?}",
+        ),
+        "nejm": Entry(
+            "ragbench.tasks.cases:NejmTask",
+            "NEJM cases: diagnosis or management (copyrighted; you bring the file)",
+        ),
+        "jama": Entry(
+            "ragbench.tasks.cases:JamaTask",
+            "JAMA clinical challenges: what to do next (copyrighted; you bring the file)",
+        ),
+        "mmlu_med": Entry(
+            "ragbench.tasks.mirage:MmluMedTask", "MMLU's six medical subjects (MIRAGE)"
+        ),
+        "medqa_us": Entry(
+            "ragbench.tasks.mirage:MedqaUsTask", "MedQA: US licensing examination (MIRAGE)"
+        ),
+        "medmcqa": Entry(
+            "ragbench.tasks.mirage:MedmcqaTask", "MedMCQA: Indian entrance examinations (MIRAGE)"
+        ),
+        "bioasq_yn": Entry(
+            "ragbench.tasks.mirage:BioasqYnTask",
+            "BioASQ: yes or no, with gold articles (MIRAGE; you bring the file)",
+        ),
         "pubmedqa": Entry(
             "ragbench.tasks.pubmedqa:PubmedqaTask",
             "PubMedQA (PQA-L): yes, no or maybe; the abstract can only be retrieved",
+        ),
+        "mednli": Entry(
+            "ragbench.tasks.mednli:MednliTask",
+            "MedNLI: entailment, contradiction or neutral (CLUE level 1; restricted)",
+        ),
+        "meqsum": Entry(
+            "ragbench.tasks.meqsum:MeqsumTask",
+            "MeQSum: a health inquiry as one question (CLUE level 1)",
+        ),
+        "problem_list": Entry(
+            "ragbench.tasks.problem_list:ProblemListTask",
+            "ProbSum: the active problems of a progress note (CLUE level 1; restricted)",
+        ),
+        "longhealth1": Entry(
+            "ragbench.tasks.longhealth:Longhealth1Task",
+            "LongHealth 1: questions on a patient's own documents (CLUE level 2)",
+        ),
+        "longhealth2": Entry(
+            "ragbench.tasks.longhealth:Longhealth2Task",
+            "LongHealth 2: with documents of other patients among them (CLUE level 2)",
+        ),
+        "longhealth3": Entry(
+            "ragbench.tasks.longhealth:Longhealth3Task",
+            "LongHealth 3: of other patients' documents alone, not answerable (CLUE level 2)",
+        ),
+        "medisumqa": Entry(
+            "ragbench.tasks.medisumqa:MedisumqaTask",
+            "MeDiSumQA: a patient's question on a discharge letter (CLUE level 2; restricted)",
+        ),
+        "medisumcode": Entry(
+            "ragbench.tasks.medisumcode:MedisumcodeTask",
+            "MeDiSumCode: ICD-10-CM codes of a discharge summary (CLUE level 2; restricted)",
         ),
         "hpo": Entry(
             "ragbench.tasks.hpo:HpoTask",

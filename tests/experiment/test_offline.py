@@ -1,0 +1,82 @@
+"""Plans of what is not here: the paper's configs, with stand-ins by card and a stated device."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ragbench.errors import PrerequisiteError, UsageError
+from ragbench.experiment.config import load_config
+from ragbench.experiment.offline import OfflineGrid, StandIn, card_of
+from ragbench.experiment.plan import DEVICES, Plan, make_plan
+from ragbench.models.cards import cards
+from ragbench.models.model import ModelSpec
+
+PAPER = ("cases-8b", "cases-70b", "clue-level1", "clue-level2", "rag-or-finetuning")
+
+
+def plan_of(name: str, *overrides: str, device: str = "") -> Plan:
+    return make_plan(OfflineGrid(*load_config(name, overrides)), device=device)
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_without_its_files_a_config_of_the_paper_lists_what_is_lacking(
+    name: str, home: Path
+) -> None:
+    plan = plan_of(name, device="h100")
+    lacking = {lack.what: lack for lack in plan.lacking}
+    config, _ = load_config(name)
+    assert {f"task {task.name}" for task in config.tasks} <= set(lacking)
+    assert {f"model {model.name}" for model in config.models} <= set(lacking)
+    assert all(lack.reason and lack.fix for lack in plan.lacking)
+    gated = [m.name for m in config.models if (card := card_of(m)) and card.gated]
+    assert all("accept its terms" in lacking[f"model {name}"].fix for name in gated)
+    assert plan.not_built
+    assert list(home.iterdir()) == []
+
+
+def test_what_a_model_takes_follows_from_its_card(home: Path) -> None:
+    (home / "data").mkdir()
+    questions = [
+        {"id": f"q{i}", "question": f"Which vitamin is lacking in case {i}?",
+         "options": {"A": "vitamin C", "B": "vitamin D"}, "answer": "A"}
+        for i in range(5)
+    ]  # fmt: skip
+    text = "\n".join(json.dumps(question) for question in questions)
+    (home / "data" / "q.jsonl").write_text(text, encoding="utf-8")
+    (home / "big.yaml").write_text(
+        "name: big\nmodels: ['card:openbiollm-70b']\narms: [closed-book]\n"
+        "tasks: [{name: mcq, scoring: generate, reply_limit: 100, options: {path: data/q.jsonl}}]\n"
+    )
+    plan = plan_of(str(home / "big.yaml"), device="h100")
+    assert [estimate.model for estimate in plan.estimates] == [
+        "openbiollm-70b",
+        "llama-3-70b-instruct",
+    ]
+    estimate = plan.estimates[0]
+    assert estimate.prompts == 5
+    assert estimate.reply_tokens == 500
+    # 70.6e9 parameters of two bytes, and a fifth more, on 80 GB each: 169 / 80 -> 3
+    assert estimate.weight_bytes == 141_200_000_000
+    assert estimate.devices == 3
+    h100 = DEVICES["h100"]
+    reading = 2 * 70.6e9 * estimate.prompt_tokens / (h100.products_per_s * 0.4 * 3)
+    writing = 500 * 141.2e9 / (h100.bytes_per_s * 0.5 * 3)
+    assert estimate.seconds == pytest.approx(reading + writing)
+    assert len(plan.samples) == 2 * 3
+    assert all("vitamin" in sample.prompt for sample in plan.samples)
+    with pytest.raises(UsageError, match="no device 'h1000'") as caught:
+        plan_of(str(home / "big.yaml"), device="h1000")
+    assert "h100" in caught.value.fix
+
+
+def test_a_stand_in_only_plans() -> None:
+    spec = ModelSpec(name="meditron-7b", model=cards()["meditron-7b"].model)
+    counter = OfflineGrid(*load_config("cases-8b"))._counter
+    model = StandIn(spec, counter)
+    assert model.context_tokens == cards()["meditron-7b"].context_tokens
+    assert model.count_tokens("a b c") == 3
+    with pytest.raises(PrerequisiteError, match="can only be planned"):
+        model.generate("x", limit=1)
