@@ -291,10 +291,13 @@ class Grid:
         for pair in self.pairs:
             members = (pair.biomedical, pair.general)
             check_alike(pair, {name: self.models[name].facts() for name in members})
-        asked = {Asked(task.scoring, bool(task.info.cue)) for task in self.tasks}
         for model in self.models.values():
-            if isinstance(model, Checked):
-                model.check_abilities(asked)
+            self.check_abilities(model)
+
+    def check_abilities(self, model: Model) -> None:
+        """Ask a model behind a server what it can do, as far as the tasks need it."""
+        if isinstance(model, Checked):
+            model.check_abilities({Asked(t.scoring, bool(t.info.cue)) for t in self.tasks})
 
     def searches(self, task: TaskPart) -> dict[IndexPart, int]:
         """Return every index to be searched for a task, with the largest k that is needed."""

@@ -14,6 +14,7 @@ import pytest
 from ragbench.errors import BackendError, PrerequisiteError, UsageError
 from ragbench.experiment.config import load_config
 from ragbench.experiment.grid import Grid
+from ragbench.experiment.offline import OfflineGrid
 from ragbench.experiment.plan import make_plan
 from ragbench.experiment.run import Finished, run_experiment
 from ragbench.models import http
@@ -188,6 +189,17 @@ def test_a_plan_needs_no_size_of_the_model(config: str) -> None:
     made = make_plan(Grid(*load_config(config)))
     assert (made.estimates[0].weight_bytes, made.estimates[0].prompts) == (None, 20)
     assert json.loads(made.samples[0].prompt)[-1]["role"] == "user"
+
+
+def test_a_server_that_is_not_there_has_a_stand_in_in_a_plan(config: str) -> None:
+    nobody = ["models.m.url=http://127.0.0.1:1/v1", "models.m.context=2048"]
+    grid = OfflineGrid(*load_config(config, nobody))
+    made = make_plan(grid)
+    (lack,) = made.lacking
+    assert (lack.what, "cannot be asked" in lack.reason) == ("model m", True)
+    assert grid.models["m"].context_tokens == 2048
+    assert made.estimates[0].weight_bytes is None
+    assert not make_plan(OfflineGrid(*load_config(config))).lacking
 
 
 def test_what_a_server_cannot_do_is_told_before_anything_is_built(

@@ -13,6 +13,7 @@ from ragbench.corpora.build import build_corpus
 from ragbench.errors import PrerequisiteError, UsageError
 from ragbench.experiment.config import load_config
 from ragbench.experiment.grid import Grid
+from ragbench.experiment.offline import OfflineGrid
 from ragbench.experiment.plan import make_plan
 from ragbench.experiment.run import run_experiment
 
@@ -100,6 +101,7 @@ def test_restricted_data_is_sent_nowhere(
     for way in (
         lambda grid: run_experiment(grid.config, grid.document),
         make_plan,
+        lambda grid: make_plan(OfflineGrid(grid.config, grid.document)),
         lambda grid: grid.models,
         lambda grid: grid.check_supported(),
     ):
