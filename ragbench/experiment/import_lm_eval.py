@@ -53,7 +53,8 @@ def read_lm_eval_run(samples: Sequence[str], *, name: str, model: str) -> Import
     """
     home.check_name(model, what="a model")
     found: dict[tuple[str, str], dict[str, _Sample]] = {}
-    sources, prompts = {}, {}
+    sources: dict[str, str] = {}
+    prompts: dict[str, str] = {}
     for given in samples:
         arm, equals, rest = given.partition("=")
         arm, path = (arm, Path(rest)) if equals else (CLOSED_BOOK, Path(given))
