@@ -32,7 +32,7 @@ ROOMS: dict[str, set[str]] = {
     "indexes": {"corpora"},
     "models": set(),
     "tasks": {"corpora"},
-    "metrics": set(),
+    "metrics": {"corpora"},  # ontologies
     "experiment": {"corpora", "indexes", "models", "tasks", "metrics"},
     "analysis": set(),
     "report": {"analysis"},

@@ -4,6 +4,7 @@ metric     what a metric is
 bertscore  BERTScore with any local encoder
 choice     picks by log-likelihood, and their accuracy
 codes      lists of ICD-10-CM codes
+concepts   terms of the UMLS or of the HPO that texts share
 likelihood how sure a model was
 text       ROUGE, and lists of problems
 retrieval  recall@k of gold passages, by ir-measures
@@ -45,6 +46,12 @@ metrics: Registry[Metric] = Registry(
         "bertscore_f1": Entry(
             "ragbench.metrics.bertscore:bertscore_f1",
             "greedy matches of token vectors, F (needs an encoder in `metrics`)",
+        ),
+        "umls_f1": Entry(
+            "ragbench.metrics.concepts:umls_f1", "shared UMLS concepts, F (needs scispaCy)"
+        ),
+        "hpo_concept_f1": Entry(
+            "ragbench.metrics.concepts:hpo_concept_f1", "shared terms of the HPO, F"
         ),
         "problem_f1": Entry(
             "ragbench.metrics.text:problem_f1", "problems of a list that are the reference's, F"
