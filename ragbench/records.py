@@ -8,6 +8,8 @@ from typing import Literal
 Outcome = Literal["parsed", "unparsed", "refused", "truncated", "error"]
 DataUse = Literal["open", "restricted", "bring-your-own"]
 Scoring = Literal["options", "letters", "generate"]
+# The option of LongHealth that calls a question unanswerable.
+UNANSWERABLE = "Question cannot be answered with provided documents"
 Mode = Literal["correct", "clue-2024", "clue-2025", "mirage"]
 
 

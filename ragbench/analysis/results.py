@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ragbench.analysis.aggregates import aggregates, majority
+from ragbench.analysis.clue import LONGHEALTH, first_doubled, level_scores, task_score
 from ragbench.analysis.effects import EFFECT_COLUMNS, cluster_codes, effects
 from ragbench.analysis.intervals import bootstrap_mean, seeded, wilson
 from ragbench.analysis.load import CELL, Run
 from ragbench.files import atomic_file, write_json
 
 NO_MODEL = "-"
+DOUBLED = " (first doubled)"
 RESULT_COLUMNS = [
     "model",
     "task",
@@ -53,8 +56,11 @@ def results(run: Run) -> pd.DataFrame:
     for model in run.members("models"):
         for task in run.members("tasks"):
             for arm in run.arms(task):
-                rows += _cell_rows(run, run.cell(model, task, arm))
+                cell = run.cell(model, task, arm)
+                rows += _cell_rows(run, cell)
     rows += _quality_rows(run)
+    rows += _majority_rows(run)
+    rows += _clue_rows(run, rows)
     table = pd.DataFrame(rows, columns=RESULT_COLUMNS)
     return table.astype({"k": "Int64", "n_clusters": "Int64"})
 
@@ -77,19 +83,30 @@ def _cell_rows(run: Run, cell: pd.DataFrame) -> Iterator[dict[str, Any]]:
         name = f"{outcome}_rate"
         yield base | {"metric": name} | mean(name, (cell.outcome == outcome).astype(float))
     columns = ["delivered_k", "passage_tokens", "prompt_tokens"]
-    shares = {"shortfall_rate": cell.shortfall_tokens > 0, "left_out_rate": cell.left_out > 0}
+    shares = {}
+    if cell.passage_tokens.notna().all():  # else the run was imported
+        shares = {"shortfall_rate": cell.shortfall_tokens > 0, "left_out_rate": cell.left_out > 0}
     if first["scoring"] == "generate":
         columns.append("reply_tokens")
     else:
         shares["tied_rate"] = cell.tied
     for column in columns:
-        yield base | {"metric": f"mean_{column}"} | _plain(cell[column].dropna())
+        if cell[column].notna().any():
+            yield base | {"metric": f"mean_{column}"} | _plain(cell[column].dropna())
     if cell.has_gold.any():
         shares["gold_delivered_rate"] = cell.gold_delivered[cell.has_gold] > 0
     if cell.answer_truncated.any():
         shares["answer_truncated_rate"] = cell.answer_truncated
     for name, share in shares.items():
         yield base | {"metric": name} | mean(name, share.astype(float))
+    for row in aggregates(run, cell):
+        yield base | row
+    if run.about["identity"]["tasks"][first["task"]]["double_first"]:
+        for metric in run.metrics(first["task"]):
+            known = cell[metric].dropna()
+            if len(known) == len(cell):
+                doubled = first_doubled(known.tolist())
+                yield base | {"metric": metric + DOUBLED} | _plain(known) | {"value": doubled}
 
 
 def _plain(values: pd.Series[Any]) -> dict[str, Any]:
@@ -151,6 +168,59 @@ def rate(values: pd.Series[Any], alpha: float) -> dict[str, Any]:
     right = int(known.sum())
     low, high = wilson(right, n, alpha=alpha)
     return {"value": right / n, "ci_low": low, "ci_high": high, "n": n, "status": "complete"}
+
+
+def _majority_rows(run: Run) -> Iterator[dict[str, Any]]:
+    """Yield what one constant answer would get, where answers are options."""
+    for task in run.members("tasks"):
+        cell = run.cell(run.members("models")[0], task, run.arms(task)[0])
+        if (cell["answer"] < 0).any():
+            continue
+        first = cell.iloc[0]
+        row = {"model": NO_MODEL, "task": task, "arm": NO_MODEL, "metric": "majority_accuracy"}
+        shared = {key: first[key] for key in ("mode", "scoring", "seed")}
+        found = _plain(cell["answer"]) | {"value": majority(cell)}
+        yield row | shared | {"k": 0} | found
+
+
+def _clue_rows(run: Run, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return CLUE's task and level scores, of cells in which nothing is lacking."""
+    kinds = {task["name"]: task["task"] for task in run.config["tasks"]}
+    about = run.about["identity"]["tasks"]
+    made: list[dict[str, Any]] = []
+    for model in run.members("models"):
+        for arm in run.members("arms"):
+            scores: dict[str, float] = {}
+            base: dict[str, Any] = {}
+            for task, kind in kinds.items():
+                suffix = DOUBLED if about[task]["double_first"] else ""
+                mine = [
+                    row
+                    for row in rows
+                    if (row["model"], row["task"], row["arm"]) == (model, task, arm)
+                    and row["status"] == "complete"
+                ]
+                values = {
+                    str(row["metric"]).removesuffix(suffix): float(row["value"])
+                    for row in mine
+                    if str(row["metric"]).endswith(suffix)
+                }
+                if kind in LONGHEALTH and "accuracy" in values:
+                    scores[kind] = 100 * values["accuracy"]
+                elif (score := task_score(kind, values)) is not None:
+                    scores[kind] = score
+                else:
+                    continue
+                base = {key: mine[0][key] for key in CELL} | {"n": len(mine), "status": "complete"}
+                if kind not in LONGHEALTH:
+                    made.append(_clue_row(base, task, scores[kind], mine[0]["n"]))
+            made += [_clue_row(base, name, v, 0) for name, v in level_scores(scores).items()]
+    return made
+
+
+def _clue_row(base: dict[str, Any], task: str, score: float, n: int) -> dict[str, Any]:
+    row = {"task": task, "metric": "clue_score", "value": score / 100, "n": n}
+    return base | row | {"ci_low": math.nan, "ci_high": math.nan}
 
 
 def _quality_rows(run: Run) -> Iterator[dict[str, Any]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from ragbench.cli.output import emit_json, emit_table
@@ -17,6 +19,7 @@ REGISTRIES = {
 }
 FILES = ("corpora", "indexes", "configs")
 MODELS = "models"
+TASKS = "tasks"
 
 
 @click.command(name="list")
@@ -27,6 +30,11 @@ def list_(what: str, where: bool, as_json: bool) -> None:
     """List corpora, indexes (recipes and built ones), configs, model cards, tasks, metrics, ..."""
     if what == MODELS:
         rows = _cards()
+    elif what == TASKS and as_json:
+        emit_json(_tasks(where))
+        return
+    elif what == TASKS:
+        rows = [_short(task) for task in _tasks(where)]
     else:
         rows = _registered(what, where) if what in REGISTRIES else _files(what)
     if not where:
@@ -52,6 +60,34 @@ def _registered(what: str, where: bool) -> list[dict[str, str]]:
         }
         for key, entry in registry.items()
     ]
+
+
+def _tasks(where: bool) -> list[dict[str, Any]]:
+    """Return what each task tells of itself before its file is there."""
+    from dataclasses import asdict
+
+    from ragbench.tasks import tasks
+
+    rows = []
+    for row in _registered(TASKS, where):
+        about = getattr(tasks.get(row["name"]), "about", None)
+        told = {} if about is None else asdict(about)
+        kept = {key: value for key, value in row.items() if where or key != "where"}
+        rows.append(kept | told)
+    return rows
+
+
+def _short(task: dict[str, Any]) -> dict[str, str]:
+    """Return what fits into a line."""
+    return {
+        "name": task["name"],
+        "data use": task.get("data_use", ""),
+        "scoring": task.get("scoring", ""),
+        "cluster": task.get("cluster_unit") or "",
+        "modes": " ".join(task.get("modes", ())),
+        "file": task.get("file", "").partition(" ")[0],
+        "where": task.get("where", ""),
+    }
 
 
 def _cards() -> list[dict[str, str]]:

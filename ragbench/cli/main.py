@@ -17,6 +17,7 @@ COMMANDS = {
     "index": ("ragbench.cli.index:index", "Build, search, judge and check indexes."),
     "plan": ("ragbench.cli.plan:plan", "Show what a run would do; nothing runs."),
     "run": ("ragbench.cli.run:run", "Run an experiment, or go on with it."),
+    "import": ("ragbench.cli.importer:import_", "Turn replies from elsewhere into a run."),
     "score": ("ragbench.cli.run:score", "Score a run's records again; needs no model."),
     "analyze": ("ragbench.cli.analyze:analyze", "Print a run's figures."),
     "report": ("ragbench.cli.analyze:report", "Write a run's report."),

@@ -141,7 +141,7 @@ class Grid:
                 where=self.document.where(("tasks", index)),
             )
         info = task.info
-        for name in spec.metrics:
+        for name in (*info.metrics, *spec.metrics):
             metrics.get(name)
         limit = spec.reply_limit or self.config.reply_limit or info.reply_limit
         return TaskPart(spec, info, questions, self._scoring(spec, info), limit)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from ragbench.errors import DataError, PrerequisiteError, RagbenchError
+from ragbench.errors import AbsentError, PrerequisiteError, RagbenchError
 from ragbench.experiment.config import Config
 from ragbench.experiment.grid import Grid, TaskPart
 from ragbench.models import models
@@ -59,7 +59,7 @@ class OfflineGrid(Grid):
         for index, spec in enumerate(self.config.tasks):
             try:
                 found.append(self.task_part(index))
-            except (DataError, PrerequisiteError) as error:
+            except (AbsentError, PrerequisiteError) as error:
                 self._lacks(f"task {spec.name}", error)
         return found
 

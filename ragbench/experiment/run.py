@@ -11,7 +11,7 @@ from ragbench.errors import DataError
 from ragbench.experiment.answer import answer_all, check_lengths
 from ragbench.experiment.config import Config
 from ragbench.experiment.folder import RunFolder
-from ragbench.experiment.grid import Grid
+from ragbench.experiment.grid import Grid, TaskPart
 from ragbench.experiment.packing import pack_all
 from ragbench.experiment.retrieve import retrieve_all
 from ragbench.experiment.score import score_run
@@ -81,6 +81,7 @@ def task_identity(grid: Grid) -> dict[str, Any]:
             "reply_limit": task.reply_limit if task.scoring == "generate" else None,
             "metrics": list(task.metrics),
             "answers": task.info.answers,
+            "classes": classes(task),
             "reader": task.info.reads,
             "examples": [example.id for example in task.info.examples],
             "excluded": [list(pair) for pair in task.info.excluded],
@@ -93,6 +94,12 @@ def task_identity(grid: Grid) -> dict[str, Any]:
         }
         for task in grid.tasks
     }
+
+
+def classes(task: TaskPart) -> list[str] | None:
+    """Return the options that all questions of a task share; None where they differ."""
+    shared = {question.options for question in task.questions}
+    return list(shared.pop()) or None if len(shared) == 1 else None
 
 
 def run_file_identity(grid: Grid) -> dict[str, str]:

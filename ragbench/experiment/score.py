@@ -11,10 +11,14 @@ from ragbench.experiment.prompts import continuations
 from ragbench.files import atomic_file, read_jsonl
 from ragbench.metrics import metrics
 from ragbench.metrics.choice import pick_option
+from ragbench.metrics.likelihood import probabilities
 from ragbench.records import Answered, Question
 from ragbench.tasks.replies import READERS
 
-WHOLE = ("k", "pick", "reply_tokens", "prompt_tokens")
+WHOLE = (
+    *("k", "pick", "reply_tokens", "prompt_tokens"),
+    *("delivered_k", "passage_tokens", "shortfall_tokens", "left_out"),
+)
 TEXT = ("cluster", "error", "rule", "reply", "reasoning", "finish")
 
 
@@ -34,6 +38,7 @@ def score_run(folder: RunFolder) -> int:
     table = pd.DataFrame(rows)
     for column in WHOLE:
         table[column] = table[column].astype("Int64")
+    table["confidence"] = table["confidence"].astype("float64")
     for column in TEXT:
         table[column] = table[column].astype("string")
     with atomic_file(folder.scores(run["config"]["mode"])) as handle:
@@ -82,6 +87,7 @@ def _answer(
     """Return outcome and pick, with how they were read."""
     scoring = about["scoring"]
     nothing = {"pick": None, "tied": False, "rule": None, "reply": None, "reasoning": None}
+    nothing["confidence"] = None
     if record is None or record["error"] is not None:
         return nothing | {"outcome": "error"}
     if scoring == "generate":
@@ -100,7 +106,8 @@ def _answer(
             "reasoning": found.reasoning or None,
         }
     pick, tied = pick_option(record["log_likelihoods"], continuations(question, scoring))
-    return nothing | {"outcome": "parsed", "pick": pick, "tied": tied}
+    sure = probabilities(record["log_likelihoods"])[pick]
+    return nothing | {"outcome": "parsed", "pick": pick, "tied": tied, "confidence": sure}
 
 
 def _metrics(
@@ -148,7 +155,8 @@ def _row(
         "has_gold": packing["gold_known"] > 0,
         "gold_delivered": packing["gold"],
         "answer_truncated": packing.get("answer_truncated", False),
-        "delivered_k": len(packing["passages"]),
+        # What an imported run delivered is not known.
+        "delivered_k": packing.get("delivered", len(packing["passages"])),
         "passage_tokens": packing["tokens"],
         "shortfall_tokens": packing["shortfall_tokens"],
         "left_out": packing["left_out"],

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ragbench.records import Answered
+from ragbench.records import UNANSWERABLE, Answered
 
 
 def pick_option(log_likelihoods: Sequence[float], options: Sequence[str]) -> tuple[int, bool]:
@@ -34,3 +35,46 @@ def pick_option(log_likelihoods: Sequence[float], options: Sequence[str]) -> tup
 def accuracy(answers: Sequence[Answered], options: Mapping[str, Any]) -> list[float]:
     """Return 1.0 where the picked option is the right one, else 0.0; no pick is wrong."""
     return [float(answered.pick == answered.question.answer) for answered in answers]
+
+
+def over_refusal(answers: Sequence[Answered], options: Mapping[str, Any]) -> list[float]:
+    """Return 1.0 where an answerable question was called unanswerable; NaN for the others.
+
+    Lower is better. The option that calls a question unanswerable is the last one.
+
+    Args:
+        answers: The answers.
+        options: Not used.
+
+    Returns:
+        A value for each.
+    """
+    return [
+        float(a.pick == len(a.question.options) - 1) if _answerable(a) else math.nan
+        for a in answers
+    ]
+
+
+def hallucination(answers: Sequence[Answered], options: Mapping[str, Any]) -> list[float]:
+    """Return 1.0 where an unanswerable question was given another option; NaN for the others.
+
+    Lower is better. A reply without an option is none of it.
+
+    Args:
+        answers: The answers.
+        options: Not used.
+
+    Returns:
+        A value for each.
+    """
+    return [
+        math.nan
+        if _answerable(a)
+        else float(a.pick is not None and a.pick != len(a.question.options) - 1)
+        for a in answers
+    ]
+
+
+def _answerable(answered: Answered) -> bool:
+    last = len(answered.question.options) - 1
+    return answered.question.answer != last or answered.question.options[last] != UNANSWERABLE

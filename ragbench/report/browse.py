@@ -151,6 +151,7 @@ def _core(run: Run, tasks: list[_Task], keys: list[tuple[str, str]]) -> dict[str
                 "name": task.name,
                 "metric": run.metrics(task.name)[0],
                 "graded": _graded(run, task.name),
+                "unknown": _unknown(run, task.name),
                 "ids": [question.id for question in task.questions],
                 "strata": [question.stratum for question in task.questions],
                 "answer": [question.answer for question in task.questions],
@@ -165,6 +166,13 @@ def _core(run: Run, tasks: list[_Task], keys: list[tuple[str, str]]) -> dict[str
             for task in tasks
         ],
     }
+
+
+def _unknown(run: Run, task: str) -> list[int]:
+    """Return the places of the arms of which it is not known what they delivered."""
+    model = run.members("models")[0]
+    arms = run.arms(task)
+    return [i for i, a in enumerate(arms) if run.cell(model, task, a).delivered_k.isna().all()]
 
 
 def _graded(run: Run, task: str) -> bool:

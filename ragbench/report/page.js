@@ -201,6 +201,7 @@
   function delivered(t, q, cell) {
     const task = core.tasks[t];
     const places = task.packed[cell.arm][q];
+    if (!places.length && task.unknown.includes(cell.arm)) return [make("p", "soft", "The passages are not known.")];
     if (!places.length) return [make("p", "soft", "No passages were delivered.")];
     const stored = block("passages");
     const entries = places.map((place) => {

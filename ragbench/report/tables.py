@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from ragbench.analysis.aggregates import CODE_COUNTS
 from ragbench.analysis.effects import (
     BASELINE,
     BOTH,
@@ -24,6 +25,7 @@ from ragbench.analysis.results import NO_MODEL
 from ragbench.pairs import pairs_of
 
 NONE = "-"
+TOGETHER = {"balanced_accuracy", "macro_f1", "ece", "code_micro_f1", "clue_score"}
 # The questions that a pair answers, in their order, and what each is called in a table.
 OF_PAIR = {
     GAIN: "retrieval gain",
@@ -87,7 +89,7 @@ def accuracy_rows(run: Run, results: pd.DataFrame, effects: pd.DataFrame) -> Row
                         f"{percent(cell['ci_low'])} to {percent(cell['ci_high'])}"
                         + (" (bounds)" if cell["status"] == "incomplete" else ""),
                         *_gain_cells(gain),
-                        f"{tokens['value']:.0f}",
+                        NONE if tokens is None else f"{tokens['value']:.0f}",
                     ]
                 )
     interval = f"{coverage(run)} interval"
@@ -96,11 +98,12 @@ def accuracy_rows(run: Run, results: pd.DataFrame, effects: pd.DataFrame) -> Row
 
 
 def metric_rows(run: Run, results: pd.DataFrame) -> Rows:
-    """Return a row a model, task, arm and further metric; none where tasks have one alone."""
+    """Return a row a model, task, arm and further metric; none where there are no others."""
     wanted = {task: run.metrics(task)[1:] for task in run.members("tasks")}
     rows = []
     for row in results.to_dict(orient="records"):
-        if row["metric"] in wanted.get(row["task"], ()) and row["model"] != NO_MODEL:
+        shown = row["metric"] in wanted.get(row["task"], ()) or row["metric"] in TOGETHER
+        if shown and row["metric"] not in CODE_COUNTS and row["model"] != NO_MODEL:
             rows.append(
                 [
                     *(str(row[key]) for key in ("model", "task", "arm", "metric", "n")),
@@ -167,7 +170,9 @@ def retrieval_rows(run: Run, results: pd.DataFrame) -> Rows:
             f"{row['value']:.3f}",
             f"{row['ci_low']:.3f} to {row['ci_high']:.3f}",
         ]
-        for row in results[results.model == NO_MODEL].to_dict(orient="records")
+        for row in results[(results.model == NO_MODEL) & (results.arm != NO_MODEL)].to_dict(
+            orient="records"
+        )
     ]
     header = [
         "task",
@@ -291,6 +296,8 @@ def delivered_rows(run: Run) -> Rows:
     for task in run.members("tasks"):
         for arm in run.arms(task):
             cell = run.cell(run.members("models")[0], task, arm)
+            if cell.passage_tokens.isna().all():
+                continue
             asked, gold = cell.k.iloc[0], cell.gold_delivered[cell.has_gold]
             rows.append(
                 [
@@ -320,6 +327,7 @@ def provenance_rows(run: Run) -> Rows:
         [f"model {name}", f"{facts['digest'][:16]}, {facts['dtype']}, {facts['format']}"]
         for name, facts in identity["models"].items()
     ]
+    rows += [[f"imported {n}", d[:16]] for n, d in identity.get("imported_from", {}).items()]
     rows += [[f"index {name}", i["digest"][:16]] for name, i in identity["indexes"].items()]
     rows += [
         [f"corpus {name}", f"{corpus['digest'][:16]}, {corpus['n']:,} passages"]

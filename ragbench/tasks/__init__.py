@@ -2,11 +2,16 @@
 
 task     the protocol, and what every task states about itself
 answers  what a written reply answers
+cases    case challenges of NEJM and JAMA, which you bring
 clue     what the six tasks of CLUE share
+generation questions of the user's own whose answers are texts
 hpo      definition or lay synonym -> term of the Human Phenotype Ontology: a positive control
 icd10cm  diagnosis <-> code, generated from the tabular list: a positive control
+lines    the fields of a line of questions
 mcq      multiple-choice questions of the user's own
+mirage   MIRAGE's sets: one format and a table
 pubmedqa yes, no or maybe to the question of an abstract
+questionfile what tasks share whose questions stand in a file: few-shot examples, exclusions
 replies  readers of replies, by the kind of answer and the scoring mode
 mednli, meqsum, problem_list, medisumqa, medisumcode, longhealth: the tasks of CLUE
 """
@@ -30,6 +35,31 @@ tasks: Registry[type[Task]] = Registry(
         "mcq": Entry(
             "ragbench.tasks.mcq:McqTask",
             "your own questions: JSONL {id, question, options, answer, context?, gold_doc_ids?}",
+        ),
+        "generation": Entry(
+            "ragbench.tasks.generation:GenerationTask",
+            "your own questions with texts as answers: JSONL {id, question, reference, context?}",
+        ),
+        "nejm": Entry(
+            "ragbench.tasks.cases:NejmTask",
+            "NEJM cases: diagnosis or management (copyrighted; you bring the file)",
+        ),
+        "jama": Entry(
+            "ragbench.tasks.cases:JamaTask",
+            "JAMA clinical challenges: what to do next (copyrighted; you bring the file)",
+        ),
+        "mmlu_med": Entry(
+            "ragbench.tasks.mirage:MmluMedTask", "MMLU's six medical subjects (MIRAGE)"
+        ),
+        "medqa_us": Entry(
+            "ragbench.tasks.mirage:MedqaUsTask", "MedQA: US licensing examination (MIRAGE)"
+        ),
+        "medmcqa": Entry(
+            "ragbench.tasks.mirage:MedmcqaTask", "MedMCQA: Indian entrance examinations (MIRAGE)"
+        ),
+        "bioasq_yn": Entry(
+            "ragbench.tasks.mirage:BioasqYnTask",
+            "BioASQ: yes or no, with gold articles (MIRAGE; you bring the file)",
         ),
         "pubmedqa": Entry(
             "ragbench.tasks.pubmedqa:PubmedqaTask",

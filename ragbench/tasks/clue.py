@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from ragbench import home
-from ragbench.errors import DataError
+from ragbench.errors import AbsentError, DataError
 from ragbench.files import sha256_file
 from ragbench.records import Mode, Question
 from ragbench.tasks.rows import file_rows
@@ -199,7 +199,7 @@ class ClueTask:
 
     def _read(self, path: Path) -> list[Question]:
         if not path.is_file():
-            raise DataError(
+            raise AbsentError(
                 f"the file of {self.NAME} is not there",
                 where=str(path),
                 fix=f"{self.about.access}; expected: {self.about.file}; another place goes into "

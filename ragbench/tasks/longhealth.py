@@ -23,12 +23,11 @@ from ragbench import home
 from ragbench.corpora.readers.longhealth import LAYOUT, document_id, read_patients
 from ragbench.errors import DataError
 from ragbench.files import sha256_file
-from ragbench.records import Mode, Question
+from ragbench.records import UNANSWERABLE, Mode, Question
 from ragbench.tasks.clue import MODES
 from ragbench.tasks.task import About, TaskInfo, TaskOptions, check_options
 
 LETTERS = "abcde"
-UNANSWERABLE = "Question cannot be answered with provided documents"
 CLUE_RULE = (
     "Begin your reply with the words 'The correct answer is', then give the letter, a colon and "
     "the text of the option, in one sentence, such as: The correct answer is B: Aspirin. The "

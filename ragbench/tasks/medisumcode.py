@@ -18,6 +18,7 @@ from ragbench.tasks.rows import text_of
 from ragbench.tasks.task import About, TaskInfo
 
 METRICS = ("code_em_f1", "code_ap_f1", "code_valid", "code_billable")
+COUNTS = ("code_hits", "code_named", "code_gold")
 CLUE_METRICS = ("clue_code_em_f1", "clue_code_ap_f1", "clue_code_valid")
 PREFIX = "ICD-10 Codes: "
 # From a heading of diagnoses to the next heading that is none: "Primary Diagnosis:" goes on.
@@ -62,7 +63,7 @@ class MedisumcodeTask(ClueTask):
             licence=self.about.licence,
             data_use=self.about.data_use,
             scoring=self.about.scoring,
-            metrics=CLUE_METRICS if published else METRICS,
+            metrics=CLUE_METRICS if published else METRICS + COUNTS,
             answers="text",
             reader={"correct": "", "clue-2024": "clue-text"}.get(self.mode, "raw"),
             reply_limit=200 if old else 512,

@@ -1,70 +1,99 @@
 """PubMedQA: yes, no or maybe to the question of an abstract's title.
 
-Data: the expert-labelled set PQA-L (Jin et al. 2019, EMNLP), either as JSON lines in the format
-of the ``mcq`` task or as published: ``ori_pqal.json`` with ``test_ground_truth.json`` beside
-it, whose ids are the 500 test questions. The abstract never stands in the question: it can only
-be retrieved, as in MIRAGE (Xiong et al. 2024), and is the gold document.
+Data: the expert-labelled set PQA-L (Jin et al. 2019, EMNLP), in one of three layouts: JSON lines
+in the format of the ``mcq`` task; as published, ``ori_pqal.json`` with ``test_ground_truth.json``
+beside it, whose ids are the 500 test questions; or MIRAGE's ``benchmark.json``, which holds these
+500. The abstract never stands in the question: it can only be retrieved, as in MIRAGE (Xiong et
+al. 2024), and is the gold document.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ragbench.errors import DataError
+from ragbench.errors import AbsentError, DataError
 from ragbench.records import DataUse
-from ragbench.tasks.mcq import McqOptions, McqTask
-from ragbench.tasks.task import TaskOptions
+from ragbench.tasks import lines
+from ragbench.tasks.mcq import McqOptions
+from ragbench.tasks.mirage import SETS, Dataset, MirageTask, about_of
+from ragbench.tasks.questionfile import Located
+from ragbench.tasks.task import About, TaskInfo, TaskOptions
 
 OPTIONS = {"A": "yes", "B": "no", "C": "maybe"}
 TEST_IDS = "test_ground_truth.json"
+PATH = "data/pubmedqa.jsonl"
+LICENCE = "MIT (questions and labels, pubmedqa/pubmedqa)"
 
 
 class PubmedqaOptions(McqOptions):
     """Where the questions lie.
 
     Attributes:
-        path: The JSONL file or ``ori_pqal.json``.
+        path: The JSONL file, ``ori_pqal.json`` or ``benchmark.json``.
         split: ``test`` is the published 500.
     """
 
-    path: str = "data/pubmedqa.jsonl"
+    path: str = PATH
     split: str | None = "test"
     instruction: str = (
         "You are an experienced physician who reads the biomedical literature. Answer the "
         "research question with yes, no or maybe. Reply with the answer alone."
     )
     corpus: str = "pubmedqa"
-    licence: str = "MIT (questions and labels, pubmedqa/pubmedqa)"
+    licence: str = LICENCE
     data_use: DataUse = "open"
 
 
-class PubmedqaTask(McqTask):
-    """Reads the questions in either layout."""
+class PubmedqaTask(MirageTask):
+    """Reads the questions in any of the layouts."""
 
     Options: ClassVar[type[TaskOptions]] = PubmedqaOptions
+    options: PubmedqaOptions
+    SET = Dataset(
+        key="pubmedqa",
+        about=about_of(
+            LICENCE,
+            "ori_pqal.json and test_ground_truth.json are in the repository "
+            "https://github.com/pubmedqa/pubmedqa",
+            file=f"{PATH} (JSON lines: id, question, options, answer, gold_doc_ids, split; or "
+            "ori_pqal.json with test_ground_truth.json beside it; or MIRAGE's benchmark.json)",
+        ),
+    )
+    about: ClassVar[About] = SET.about
 
-    def __init__(self, options: TaskOptions) -> None:
-        self.options = PubmedqaOptions.model_validate(options.model_dump())
+    def _info(self) -> TaskInfo:
+        chosen = self.options
+        return replace(super()._info(), licence=chosen.licence, data_use=chosen.data_use)
 
-    def _lines(self, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-        if not path.is_file():
-            raise DataError(
-                "the questions of PubMedQA are not there",
-                where=str(path),
-                fix="take ori_pqal.json and test_ground_truth.json from the repository "
-                "pubmedqa/pubmedqa (MIT) and set the task's option path to the former",
-            )
-        if path.suffix != ".json":
-            yield from super()._lines(path)
+    def _unit(self) -> str | None:
+        return self.options.cluster_unit
+
+    def _lacking(self, path: Path) -> AbsentError:
+        return AbsentError(
+            "the questions of PubMedQA are not there",
+            where=str(path),
+            fix="take ori_pqal.json and test_ground_truth.json from the repository "
+            "pubmedqa/pubmedqa (MIT) and set the task's option path to the former",
+        )
+
+    def _files(self) -> list[Path]:
+        beside = self._path.with_name(TEST_IDS)
+        is_published = self._path.suffix == ".json" and beside.is_file()
+        return [*super()._files(), *([beside] if is_published else [])]
+
+    def _records(
+        self, path: Path, value: Mapping[str, Any], split: str | None
+    ) -> Iterator[Located]:
+        if any(name in value for name in SETS):
+            yield from super()._records(path, value, split)
             return
-        records = _object(path)
-        test = set(_object(path.with_name(TEST_IDS))) if self.options.split else set()
-        for number, (pmid, record) in enumerate(records.items(), 1):
+        test = set(lines.json_object(path.with_name(TEST_IDS))) if split else set()
+        for number, (pmid, record) in enumerate(value.items(), 1):
             where = f"{path}, record {number} ({pmid})"
-            if self.options.split and (pmid in test) != (self.options.split == "test"):
+            if split and (pmid in test) != (split == "test"):
                 continue
             if not isinstance(record, dict):
                 raise DataError("the record is not an object", where=where)
@@ -78,13 +107,3 @@ class PubmedqaTask(McqTask):
                     "gold_doc_ids": [pmid],
                 },
             )
-
-
-def _object(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"the file cannot be read: {error}", where=str(path)) from None
-    if not isinstance(value, dict):
-        raise DataError("the file does not hold an object of records", where=str(path))
-    return value

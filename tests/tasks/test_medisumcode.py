@@ -105,7 +105,8 @@ def test_the_modes(mode: Any, limit: int, cue: str, reader: str, doubled: bool) 
     assert info.double_first == doubled
     theirs = ("clue_code_em_f1", "clue_code_ap_f1", "clue_code_valid")
     ours = ("code_em_f1", "code_ap_f1", "code_valid", "code_billable")
-    assert info.metrics == (ours if mode == "correct" else theirs)
+    counts = ("code_hits", "code_named", "code_gold")
+    assert info.metrics == (ours + counts if mode == "correct" else theirs)
     assert info.default_corpus == "icd10cm"
     found = turns(task, every(task)[0])
     replies = [m.content for m in found if m.role == "assistant"]

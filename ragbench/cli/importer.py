@@ -1,0 +1,50 @@
+"""``ragbench import``: runs made elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import click
+
+
+@click.group(name="import")
+def import_() -> None:
+    """Turn published replies into a run that score, analyze and report take as their own."""
+
+
+@import_.command()
+@click.argument("predictions", type=click.Path(path_type=Path))
+@click.option(
+    "--benchmark",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="MIRAGE's benchmark.json.",
+)
+@click.option("--name", required=True, help="The run's name.")
+@click.option(
+    "--mode",
+    type=click.Choice(["correct", "mirage"]),
+    default="correct",
+    show_default=True,
+    help="How replies are read.",
+)
+@click.option("--replace", is_flag=True, help="Replace a run of this name.")
+def mirage(
+    predictions: Path,
+    benchmark: Path,
+    name: str,
+    mode: Literal["correct", "mirage"],
+    replace: bool,
+) -> None:
+    """Import PREDICTIONS: JSON lines {dataset, id, model, arm, replies}."""
+    from ragbench.cli.run import print_summary
+    from ragbench.errors import DataError
+    from ragbench.experiment.import_mirage import read_mirage_run
+    from ragbench.experiment.imported import write_run
+
+    for path in (predictions, benchmark):
+        if not path.is_file():
+            raise DataError("there is no such file", where=str(path))
+    run = read_mirage_run(predictions, benchmark, name=name, mode=mode)
+    print_summary(write_run(run, replace=replace))

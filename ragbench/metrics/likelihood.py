@@ -1,0 +1,43 @@
+"""How sure a model was: probabilities are the softmax of the options' raw log-likelihoods."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ragbench.records import Answered
+
+
+def probabilities(log_likelihoods: Sequence[float]) -> list[float]:
+    """Return the softmax of log-likelihoods.
+
+    >>> [round(p, 3) for p in probabilities([0.0, math.log(3)])]
+    [0.25, 0.75]
+    """
+    best = max(log_likelihoods)
+    weights = [math.exp(value - best) for value in log_likelihoods]
+    return [weight / sum(weights) for weight in weights]
+
+
+def brier(answers: Sequence[Answered], options: Mapping[str, Any]) -> list[float]:
+    """Return the squared distance of the probabilities from the right option's 1 (Brier 1950).
+
+    From 0 (sure and right) to 2; lower is better. NaN where options were not scored.
+
+    Args:
+        answers: The answers.
+        options: Not used.
+
+    Returns:
+        A value for each.
+    """
+    found = []
+    for answered in answers:
+        if not answered.log_likelihoods:
+            found.append(math.nan)
+            continue
+        shares = probabilities(answered.log_likelihoods)
+        right = answered.question.answer
+        found.append(sum((share - (i == right)) ** 2 for i, share in enumerate(shares)))
+    return found

@@ -1,0 +1,40 @@
+"""Probabilities of options and their Brier score, by hand and by scikit-learn."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from ragbench.metrics.likelihood import brier, probabilities
+from ragbench.records import Answered, Question
+
+QUESTION = Question("q", "t", ("a", "b", "c"), 1, "t")
+
+
+def test_brier_by_hand() -> None:
+    # weights 1 : 2 : 1 -> .25, .5, .25; (.25)^2 + (.5)^2 + (.25)^2 = .375
+    cell = [
+        Answered(QUESTION, "parsed", 1, "", (-5.0, -5.0 + math.log(2), -5.0)),
+        Answered(QUESTION, "parsed", None, "b"),
+        Answered(QUESTION, "parsed", 1, "", (-2000.0, -1.0, -2000.0)),
+    ]
+    found = brier(cell, {})
+    assert found[0] == pytest.approx(0.375)
+    assert math.isnan(found[1])
+    assert found[2] == pytest.approx(0.0)
+
+
+def test_the_binary_brier_is_half_of_scikit_learns_twofold() -> None:
+    from sklearn.metrics import brier_score_loss
+
+    sums = [(-1.0, -2.0), (-3.0, -0.5), (-1.0, -1.0)]
+    answers = (0, 0, 1)
+    cell = [
+        Answered(Question("q", "t", ("a", "b"), right, "t"), "parsed", 0, "", scores)
+        for scores, right in zip(sums, answers, strict=True)
+    ]
+    second = [probabilities(scores)[1] for scores in sums]
+    # over both classes the binary score counts twice
+    expected = 2 * brier_score_loss(answers, second)
+    assert sum(brier(cell, {})) / 3 == pytest.approx(expected)
