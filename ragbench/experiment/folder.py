@@ -17,7 +17,9 @@ FORMAT = 3
 RECORD_FIELDS = {"key", "question_id", "prompt", "log_likelihoods", "error"}
 RUN = "run.json"
 # What may change between sessions without changing a record.
-FREE = ("config.description", "config.analysis")
+FREE = ("config.description", "config.analysis", "config.trusted_endpoints")
+# Where and how a server is asked; what it serves is in the model's digest.
+SERVING = (".url", ".concurrency", ".timeout_s", ".retries", ".api_key_env")
 
 
 class RunFolder:
@@ -177,6 +179,8 @@ def _changes(old: Mapping[str, Any], new: Mapping[str, Any], *, extend: bool) ->
     changed: list[str] = []
     for key in sorted(old.keys() | new.keys()):
         if old.get(key) == new.get(key) or key.startswith(FREE):
+            continue
+        if key.startswith("config.models.") and key.endswith(SERVING):
             continue
         if key.startswith("models.") and not key.endswith(".digest"):
             continue  # facts that the digest covers
