@@ -52,7 +52,6 @@ class Documents:
                 part = _cut(document, number, context.budget_tokens - total, context.count_tokens)
                 if part is not None:
                     chosen.append(part)
-                    total += context.count_tokens(passage_entry(number, part))
                 truncated = _loses(question, document, part) or bool(
                     wanted & set(question.documents[place + 1 :])
                 )
@@ -64,8 +63,13 @@ class Documents:
         draw = np.random.default_rng(int.from_bytes(digest[:8], "big"))
         ordered = tuple(chosen[i] for i in draw.permutation(len(chosen)))
         n = len(question.documents)
+        entries = (passage_entry(place, passage) for place, passage in enumerate(ordered, 1))
         return Delivery(
-            ordered, total, n, left_out=n - len(chosen), answer_truncated=bool(truncated)
+            ordered,
+            sum(context.count_tokens(entry) for entry in entries),
+            requested=n,
+            left_out=n - len(chosen),
+            answer_truncated=bool(truncated),
         )
 
 

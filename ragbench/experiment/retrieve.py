@@ -90,12 +90,16 @@ def _is_done(folder: RunFolder, task: TaskPart, key: str, asked: Mapping[str, An
     return all(was.get(name) == value for name, value in asked.items()) and bool(was)
 
 
-def _queries(task: TaskPart) -> str:
+def _queries(task: TaskPart, *, within: bool = False) -> str:
+    """Return the digest of what is asked; within documents, of what is searched as well."""
+    if within:
+        return sha256_json([[q.id, q.query, q.documents] for q in task.questions])
     return sha256_json([[q.id, q.query] for q in task.questions])
 
 
 def _search(task: TaskPart, part: IndexPart, k: int, manifest: Manifest, folder: RunFolder) -> None:
-    asked = {"index": manifest.digest, "queries": _queries(task), "depth": k}
+    queries_asked = _queries(task, within=part.within)
+    asked = {"index": manifest.digest, "queries": queries_asked, "depth": k}
     if _is_done(folder, task, part.key, asked):
         return
     index = open_index(part.name)
@@ -131,7 +135,7 @@ def _fuse(task: TaskPart, source: Source, folder: RunFolder) -> None:
     notes = [_note(folder, task, part.key) for part in source.parts]
     asked = {
         "parts": [note["index"] for note in notes],
-        "queries": _queries(task),
+        "queries": _queries(task, within=any(part.within for part in source.parts)),
         "depth": source.depth,
         "k0": source.k0,
     }

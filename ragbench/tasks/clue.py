@@ -9,9 +9,8 @@ questions of their clusters.
 from __future__ import annotations
 
 import hashlib
-import json
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,16 +19,14 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from ragbench import home
-from ragbench.corpora.tables import Shape, table_rows
 from ragbench.errors import AbsentError, DataError
-from ragbench.files import read_jsonl, sha256_file
+from ragbench.files import sha256_file
 from ragbench.records import Mode, Question
+from ragbench.tasks.rows import file_rows
 from ragbench.tasks.task import About, TaskInfo, TaskOptions
 
 MODES: tuple[Mode, ...] = ("correct", "clue-2024", "clue-2025")
 SHUFFLE_SEED = 1  # of both harnesses
-TABLES = (".csv", ".tsv", ".xlsx", ".parquet")
-Located = tuple[str, dict[str, Any]]
 
 
 class ClueOptions(TaskOptions):
@@ -145,11 +142,24 @@ class ClueTask:
                 fix="set the task's option shots to less",
             )
         if self.mode == "correct":
-            return draw_examples(rows, shots)
+            return self._draw(rows, shots)
         if self.mode in self.SHUFFLED:
             random.Random(SHUFFLE_SEED).shuffle(rows)  # noqa: S311 - theirs
         taken = tuple((q.id, "few-shot example") for q in rows[:shots])
         return Drawn(tuple(rows[shots:]), tuple(rows[:shots]), taken)
+
+    def _draw(self, rows: list[Question], shots: int) -> Drawn:
+        """Draw the examples; they must be as many as asked, and leave questions to score."""
+        drawn = draw_examples(rows, shots)
+        if len(drawn.examples) == shots and drawn.questions:
+            return drawn
+        unit = self.about.cluster_unit or "question"
+        raise DataError(
+            f"{shots} examples, each with its {unit}, leave none of {len(rows)} rows to score",
+            where=str(self._path),
+            fix="set the task's option shots to less, or take the examples from another split "
+            "with its option examples",
+        )
 
     def _with_examples_of(self, rows: list[Question], shots: int) -> Drawn:
         """Take the first examples from a file of their own; none may be scored."""
@@ -160,18 +170,32 @@ class ClueTask:
                 where=f"tasks: {self.NAME}: options: examples",
                 fix="leave the option out",
             )
-        found = self._read(path)[:shots]
+        found = [q for q in self._read(path) if self._has_gold(q)][:shots]
         if len(found) < shots:
-            raise DataError(f"there are fewer than {shots} examples", where=str(path))
-        texts = {q.text: q.id for q in rows}
+            raise DataError(
+                f"the file holds {len(found)} examples, fewer than {shots}",
+                where=str(path),
+                fix="set the task's option shots to less",
+            )
+        seen = {key: q.id for q in rows for key in (q.text, q.cluster) if key is not None}
         for example in found:
-            if example.text in texts:
-                raise DataError(
-                    f"the example {example.id!r} is the scored question {texts[example.text]!r}",
-                    where=str(path),
-                    fix="take the examples from another split",
-                )
-        return Drawn(tuple(rows), tuple(found), ())
+            for key in (example.text, example.cluster):
+                if key in seen:
+                    what = (
+                        "is"
+                        if key == example.text
+                        else f"shares its {self.about.cluster_unit} with"
+                    )
+                    raise DataError(
+                        f"the example {example.id!r} {what} the scored question {seen[key]!r}",
+                        where=str(path),
+                        fix="take the examples from another split",
+                    )
+        named = (replace(q, id=f"{path.stem}:{q.id}") for q in found)  # apart from what is scored
+        return Drawn(tuple(rows), tuple(named), ())
+
+    def _has_gold(self, question: Question) -> bool:
+        return bool(question.reference or question.options)
 
     def _read(self, path: Path) -> list[Question]:
         if not path.is_file():
@@ -228,67 +252,3 @@ def draw_examples(rows: Sequence[Question], shots: int) -> Drawn:
         else:
             kept.append(question)
     return Drawn(tuple(kept), tuple(examples), tuple(excluded))
-
-
-def file_rows(path: Path, columns: Sequence[str]) -> Iterator[Located]:
-    """Yield the rows of a table, a JSON array or JSON lines, each with its place.
-
-    Args:
-        path: The file; its ending tells what it is.
-        columns: The columns of a table that are read.
-
-    Yields:
-        The place and the fields of each row.
-
-    Raises:
-        DataError: The file cannot be read, or a row is not an object.
-    """
-    if path.suffix.lower() in TABLES:
-        for where, values in table_rows(path, list(columns), Shape()):
-            yield where, dict(zip(columns, values, strict=True))
-    elif _opens_with_bracket(path):
-        try:
-            value = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise DataError(f"the file is not JSON: {error}", where=str(path)) from None
-        for number, row in enumerate(value, 1):
-            where = f"{path}, record {number}"
-            if not isinstance(row, dict):
-                raise DataError("the record is not an object", where=where)
-            yield where, row
-    else:
-        for number, row in read_jsonl(path):
-            yield f"{path}:{number}", row
-
-
-def _opens_with_bracket(path: Path) -> bool:
-    with path.open("rb") as handle:
-        return handle.read(256).lstrip()[:1] == b"["
-
-
-def text_of(row: Mapping[str, Any], names: Sequence[str], where: str) -> str:
-    """Return the text of the first of some fields that the row has.
-
-    Args:
-        row: The row.
-        names: The names that the field goes by.
-        where: The place, for messages.
-
-    Returns:
-        The text, white space around it cut.
-
-    Raises:
-        DataError: None of them is there, or it is empty or not text.
-    """
-    name = next((name for name in names if name in row), None)
-    value = row.get(name) if name is not None else None
-    if not isinstance(value, str) or not value.strip():
-        what = "is missing" if name is None else "is empty or not text"
-        raise DataError(
-            f"the field {' or '.join(map(repr, names))} {what}",
-            where=where,
-            fix=f"the row has the fields: {', '.join(map(str, row)) or '(none)'}",
-        )
-    if any("\ud800" <= c <= "\udfff" for c in value):
-        raise DataError(f"the field {name!r} holds half of a surrogate pair", where=where)
-    return value.strip()

@@ -33,6 +33,7 @@ CLUE_RULE = (
     "the text of the option, in one sentence, such as: The correct answer is B: Aspirin. The "
     "letters are A, B, C, D and E."
 )
+NO_PLACE = "no document is named for the answer"
 METRICS = ("accuracy",)
 REFUSAL_METRICS = ("accuracy", "over_refusal", "hallucination")
 
@@ -84,6 +85,7 @@ class _LonghealthTask:
             reader="clue-longhealth" if published else "",
             rule=CLUE_RULE if published else "",
             reply_limit=50 if published else 64,
+            excluded=self._excluded if self._path.is_file() else (),
             sources=((self._path.name, sha256_file(self._path)),) if self._path.is_file() else (),
             note="Each question is asked in several draws; intervals go by patient.",
         )
@@ -109,10 +111,12 @@ class _LonghealthTask:
         Raises:
             DataError: The file or a question of it is wrong, or there are fewer than ``limit``.
         """
+        left_out = {identifier for identifier, _ in self._excluded}
         found = [
             self._drawn(patient, number, draw, seed)
             for patient, record in self._patients.items()
             for number in range(len(record["questions"]))
+            if question_id(patient, number) not in left_out
             for draw in range(self.options.draws)
         ]
         if limit is not None and limit > len(found):
@@ -122,6 +126,18 @@ class _LonghealthTask:
                 fix=f"set limit to {len(found)} or less",
             )
         return found[:limit]
+
+    @cached_property
+    def _excluded(self) -> tuple[tuple[str, str], ...]:
+        """What task 2 cannot ask: questions whose answer is in no document that is named."""
+        if self.TASK != 2 or self.mode != "correct":
+            return ()
+        return tuple(
+            (question_id(patient, number), NO_PLACE)
+            for patient, record in self._patients.items()
+            for number, row in enumerate(record["questions"])
+            if not row.get("answer_location")
+        )
 
     def _drawn(self, patient: str, number: int, draw: int, seed: int) -> Question:
         record = self._patients[patient]
@@ -133,14 +149,14 @@ class _LonghealthTask:
         if self.TASK != 1:
             options = (*options, UNANSWERABLE)
         if self.TASK == 1:
-            own = [document_id(patient, text) for text in record["texts"]]
+            own = _documents(patient, record)
             documents = [*answers, *(d for d in own if d not in answers)]
         else:
             others = self._others(patient, number, draw, seed)
             documents = others if self.TASK == 3 else [*answers, *others]
         answerable = self.TASK != 3
         return Question(
-            id=f"{patient}-q{number + 1:02d}-d{draw + 1}",
+            id=f"{question_id(patient, number)}-d{draw + 1}",
             text=str(row["question"]).strip(),
             options=options,
             answer=answer if answerable else len(options) - 1,
@@ -154,10 +170,10 @@ class _LonghealthTask:
     def _others(self, patient: str, number: int, draw: int, seed: int) -> list[str]:
         """Draw documents of other patients, by seed, patient, question and draw."""
         pool = [
-            document_id(other, text)
+            document
             for other, record in self._patients.items()
             if other != patient
-            for text in record["texts"]
+            for document in _documents(other, record)
         ]
         if len(pool) < self.options.distractors:
             raise DataError(
@@ -196,6 +212,20 @@ class _LonghealthTask:
         return tuple(options), found[0]
 
 
+def question_id(patient: str, number: int) -> str:
+    """Return the id of a question without its draw; ``number`` counts from 0.
+
+    >>> question_id("patient_01", 0)
+    'patient_01-q01'
+    """
+    return f"{patient}-q{number + 1:02d}"
+
+
+def _documents(patient: str, record: Mapping[str, Any]) -> list[str]:
+    """Return a patient's documents; the corpus holds no empty ones."""
+    return [document_id(patient, name) for name, text in record["texts"].items() if text.strip()]
+
+
 def _spans(
     row: Mapping[str, Any], texts: Mapping[str, str], patient: str, where: str
 ) -> list[tuple[str, list[tuple[int, int]]]]:
@@ -212,19 +242,30 @@ def _spans(
     for text, ends in places.items():
         starts = ends.get("start") if isinstance(ends, dict) else None
         stops = ends.get("end") if isinstance(ends, dict) else None
-        if text not in texts or not isinstance(starts, list) or not isinstance(stops, list):
+        if not texts.get(text, "").strip():
+            raise wrong
+        if not isinstance(starts, list) or not isinstance(stops, list):
+            raise wrong
+        if len(starts) != len(stops):
             raise wrong
         size = len(texts[text])
         pairs = []
-        for start, stop in zip(starts, stops, strict=False):
-            if not all(isinstance(x, int | float) and 0 <= x <= 1 for x in (start, stop)):
+        for start, stop in zip(starts, stops, strict=True):
+            if not (_is_share(start) and _is_share(stop) and start <= stop):
                 raise DataError(
-                    f"a place of 'answer_location' ({start!r} to {stop!r}) is no share of the text",
+                    f"a place of 'answer_location' in {text!r} ({start!r} to {stop!r}) is no part "
+                    "of the text",
                     where=where,
+                    fix="start and end are shares of the text's length, from 0 to 1",
                 )
-            pairs.append((int(start * size), int(stop * size)))
+            # Rounded: a share such as 29/100 times 100 falls short of 29.
+            pairs.append((round(start * size), round(stop * size)))
         found.append((document_id(patient, text), pairs))
     return found
+
+
+def _is_share(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
 
 
 def _flat(spans: list[tuple[str, list[tuple[int, int]]]]) -> list[tuple[str, int, int]]:

@@ -13,16 +13,19 @@ from typing import Any, ClassVar
 
 from ragbench.errors import DataError
 from ragbench.records import Question
-from ragbench.tasks.clue import MODES, ClueTask, Drawn, text_of
+from ragbench.tasks.clue import MODES, ClueTask, Drawn
+from ragbench.tasks.rows import text_of
 from ragbench.tasks.task import About, TaskInfo
 
 METRICS = ("code_em_f1", "code_ap_f1", "code_valid", "code_billable")
 COUNTS = ("code_hits", "code_named", "code_gold")
 CLUE_METRICS = ("clue_code_em_f1", "clue_code_ap_f1", "clue_code_valid")
 PREFIX = "ICD-10 Codes: "
+# From a heading of diagnoses to the next heading that is none: "Primary Diagnosis:" goes on.
 DIAGNOSES = re.compile(
-    r"(?:discharge|final|primary|secondary) diagnos[ie]s\s*:?\s*(.+?)(?:\n\s*\n[A-Z][\w ]+:|\Z)",
-    re.IGNORECASE | re.DOTALL,
+    r"^[ \t]*(?:(?:discharge|final|principal|primary|secondary) )+diagnos[ei]s[ \t]*:\s*(.+?)"
+    r"(?=\n\s*\n(?![^\n:]*diagnos)[A-Z][^\n:.]{0,60}:|\Z)",
+    re.IGNORECASE | re.DOTALL | re.MULTILINE,
 )
 QUERY_WORDS = 200
 NO_GOLD = "no gold code"
@@ -84,7 +87,8 @@ class MedisumcodeTask(ClueTask):
             isinstance(c, dict) and isinstance(c.get("code"), str) for c in codes
         ):
             raise DataError(
-                "the field 'icd_codes' is no list of objects with a code",
+                "the field 'icd_codes' is "
+                + ("missing" if "icd_codes" not in row else "no list of objects with a code"),
                 where=where,
                 fix='write "icd_codes": [{"code": "I10", "description": "..."}]',
             )
@@ -106,6 +110,12 @@ class MedisumcodeTask(ClueTask):
         if self.mode != "correct":
             return super()._select(rows)
         empty = tuple((q.id, NO_GOLD) for q in rows if not q.reference)
+        if len(empty) == len(rows):
+            raise DataError(
+                "no letter of the file has a gold code",
+                where=str(self._path),
+                fix="generate the file again with the diagnoses of MIMIC-IV beside it",
+            )
         drawn = super()._select([q for q in rows if q.reference])
         return replace(drawn, excluded=(*drawn.excluded, *empty))
 

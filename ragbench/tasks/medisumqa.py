@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from ragbench.records import Mode, Question
-from ragbench.tasks.clue import MODES, ClueTask, text_of
+from ragbench.tasks.clue import MODES, ClueTask
+from ragbench.tasks.rows import text_of
 from ragbench.tasks.task import TEXT_METRICS, About, TaskInfo
 
 # ``with_discharge_summary`` is never read: it holds the answers.

@@ -7,11 +7,11 @@ Data: Ben Abacha and Demner-Fushman 2019 (ACL), CC BY 4.0: a workbook with the c
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, ClassVar
 
 from ragbench.records import Question
-from ragbench.tasks.clue import MODES, ClueTask, text_of
+from ragbench.tasks.clue import MODES, ClueTask
+from ragbench.tasks.rows import id_of, text_of
 from ragbench.tasks.task import TEXT_METRICS, About, TaskInfo
 
 
@@ -56,9 +56,8 @@ class MeqsumTask(ClueTask):
 
     def _question(self, row: Mapping[str, Any], number: int, where: str) -> Question:
         inquiry = text_of(row, ["CHQ", "question"], where)
-        identifier = str(row.get("File") or row.get("id") or f"meqsum-{number:04d}")
         return Question(
-            id=Path("".join(identifier.split())).name,
+            id=id_of(row, ["File", "id"], where) or f"meqsum-{number:04d}",
             text=f"<inquiry>\n{inquiry}\n</inquiry>",
             options=(),
             answer=-1,

@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 
 from ragbench.errors import DataError
 from ragbench.records import Question
-from ragbench.tasks.clue import MODES, ClueTask, text_of
+from ragbench.tasks.clue import MODES, ClueTask
+from ragbench.tasks.rows import text_of
 from ragbench.tasks.task import About, TaskInfo
 
 METRICS = ("rougeL", "rouge1", "rouge2", "problem_f1")

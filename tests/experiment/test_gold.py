@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from ragbench.corpora.store import Corpus
 from ragbench.errors import DataError
 from ragbench.experiment.gold import find_gold
-from ragbench.records import Question
+from ragbench.records import Passage, Question
 
 
 class Rows:
@@ -65,3 +66,63 @@ def test_the_only_corpus_must_hold_some_gold() -> None:
         find_gold(questions, cast("Corpus", Rows()), task="t", only=True)
     some = [question("q1", "a"), question("q2", "d")]
     assert find_gold(some, cast("Corpus", Rows()), task="t", only=True).ids == {"q1": ("a",)}
+
+
+class Places(Rows):
+    """Chunks with their places: three of a (0-10, 8-20, 20-30), one of b, whose place is not said.
+
+    The first two of a overlap, as chunks may.
+    """
+
+    places = (("0", "10"), ("8", "20"), ("20", "30"), None)
+
+    def __init__(self) -> None:
+        super().__init__(("a#0", "a#1", "a#2", "b#0"))
+
+    def __getitem__(self, row: int) -> Passage:
+        name, place = self.ids[row], self.places[row]
+        meta = {} if place is None else {"start": place[0], "end": place[1]}
+        return Passage(name, name[0], "", "text", meta)
+
+    def ids_of(self, rows: Sequence[int]) -> list[tuple[str, str]]:
+        return [(self.ids[row], self.ids[row][0]) for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("spans", "gold", "rows"),
+    [
+        ((("a", 2, 5),), ("a",), (0,)),
+        ((("a", 8, 10),), ("a",), (0, 1)),  # in the overlap
+        ((("a", 10, 20),), ("a",), (1,)),  # ends where the third begins
+        ((("a", 19, 21),), ("a",), (1, 2)),
+        ((("a", 0, 30),), ("a",), (0, 1, 2)),
+        ((("a", 20, 20),), ("a",), (2,)),  # a place without extent
+        ((("a", 1, 2), ("a", 25, 26)), ("a",), (0, 2)),
+        ((("b", 5, 6),), ("b",), (3,)),  # a chunk without a place may hold it
+        ((("a", 25, 26),), ("a", "b"), (2, 3)),  # of b no place is known: all of it
+        ((("a", 30, 40),), ("a",), None),  # behind the last chunk
+    ],
+)
+def test_chunks_that_overlap_the_place_of_the_answer(
+    spans: tuple[tuple[str, int, int], ...], gold: tuple[str, ...], rows: tuple[int, ...] | None
+) -> None:
+    asked = replace(question("q1", *gold), gold_spans=spans)
+    found = find_gold([asked], cast("Corpus", Places()), task="t", own=True)
+    assert found.level == "passage, by the place of the answer"
+    assert found.rows == ({} if rows is None else {"q1": rows})
+    ids = {} if rows is None else {"q1": tuple(("a#0", "a#1", "a#2", "b#0")[r] for r in rows)}
+    assert found.ids == ids
+
+
+def test_questions_with_and_without_a_place_in_one_task() -> None:
+    placed = replace(question("q1", "a"), gold_spans=(("a", 0, 3),))
+    gold = find_gold(
+        [placed, question("q2", "a"), question("q3")], cast("Corpus", Places()), task="t"
+    )
+    assert gold.rows == {"q1": (0,), "q2": (0, 1, 2)}
+
+
+def test_whole_documents_are_gold_by_their_ids_whatever_the_place() -> None:
+    placed = replace(question("q1", "a"), gold_spans=(("a", 0, 3),))
+    gold = find_gold([placed], cast("Corpus", Rows(("a", "b"))), task="t", own=True)
+    assert (gold.level, gold.rows) == ("passage", {"q1": (0,)})

@@ -13,6 +13,7 @@ from ragbench.metrics import metrics
 from ragbench.records import Question
 from ragbench.tasks import tasks
 from ragbench.tasks.task import check_options, question_digest
+from tests.tasks.clue_files import FILES, every, make
 
 QUESTION = Question(
     id="t-1",
@@ -26,7 +27,29 @@ QUESTION = Question(
 )
 
 
+OF_FILES = [name for name in tasks.names() if name in FILES]
 GENERATED = ["hpo", "icd10cm"]
+
+
+@pytest.mark.parametrize("name", OF_FILES)
+def test_a_task_of_a_file_states_what_it_is_and_gives_whole_questions(name: str) -> None:
+    task = make(name)
+    info, questions = task.info, every(task)
+    assert info.instruction
+    assert info.licence == task.about.licence
+    assert (info.data_use, info.cluster_unit) == (task.about.data_use, task.about.cluster_unit)
+    assert info.scoring == task.about.scoring
+    assert info.metrics[: len(task.about.metrics)] == task.about.metrics
+    assert len({question.id for question in questions}) == len(questions) > 0
+    for question in questions:
+        assert not any(c.isspace() for c in question.id)
+        assert question.text
+        assert question.query
+        assert (question.cluster is None) == (info.cluster_unit is None)
+        assert bool(question.reference) == (info.answers == "text")
+        if info.answers != "text":
+            check_options(question.options, question.answer, where=question.id)
+    assert every(make(name)) == questions
 
 
 @pytest.mark.parametrize("name", GENERATED)

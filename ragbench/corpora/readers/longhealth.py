@@ -98,9 +98,9 @@ def read_patients(path: Path) -> dict[str, dict[str, Any]]:
             fix=f"take data/benchmark_v5.json from {ORIGIN} (Apache-2.0); layout: {LAYOUT}",
         )
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DataError(f"the file is not JSON: {error}", where=str(path)) from None
+        value = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"the file is not JSON: {error}", where=str(path), fix=LAYOUT) from None
     if not isinstance(value, dict):
         raise DataError("the file does not hold an object", where=str(path), fix=LAYOUT)
     patients = {key: record for key, record in value.items() if isinstance(record, dict)}
@@ -108,8 +108,13 @@ def read_patients(path: Path) -> dict[str, dict[str, Any]]:
         raise DataError("the file holds no patient", where=str(path), fix=LAYOUT)
     for key, record in patients.items():
         _check(record, f"{path}, {key}")
-        if any(c.isspace() for c in key):
-            raise DataError(f"the patient's id {key!r} has white space", where=str(path))
+        for name in (key, *record["texts"]):
+            if not name or not name.isprintable() or any(c.isspace() for c in name):
+                raise DataError(
+                    f"the id {name!r} of a patient or text is empty or has white space",
+                    where=f"{path}, {key}",
+                    fix="documents are found by it: write '_' instead",
+                )
     return patients
 
 
