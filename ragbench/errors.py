@@ -43,6 +43,10 @@ class DataError(RagbenchError):
     exit_code = 3
 
 
+class AbsentError(DataError):
+    """A file that the user must bring is not here (exit code 3)."""
+
+
 class PrerequisiteError(RagbenchError):
     """A package, model or device that the command needs is not here (exit code 4)."""
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from ragbench.errors import UsageError
 
+AS_SERVED = "as served"  # the number format of a model whose weights a server holds
+
 
 @dataclass(frozen=True, slots=True)
 class Pair:
@@ -44,10 +46,13 @@ def check_alike(pair: Pair, facts: Mapping[str, Mapping[str, Any]]) -> None:
     """
     mine, other = (facts[name].get("dtype") for name in (pair.biomedical, pair.general))
     if mine != other:
+        served = AS_SERVED in (mine, other)
         raise UsageError(
             f"{pair.biomedical!r} runs in {mine} and its base {pair.general!r} in {other}",
             where=f"models: {pair.biomedical}: dtype",
-            fix="give both the same `dtype`",
+            fix="serve both, or run both on this machine"
+            if served
+            else "give both the same `dtype`",
         )
 
 
@@ -63,6 +68,11 @@ def differences(pair: Pair, facts: Mapping[str, Mapping[str, Any]]) -> list[str]
     """
     mine, other = facts[pair.biomedical], facts[pair.general]
     found = []
+    if mine.get("dtype") == AS_SERVED:
+        found.append(
+            f"{pair.biomedical} and its base {pair.general} are answered for by servers: whether "
+            "their number formats, chat templates and sampling defaults are alike cannot be seen"
+        )
     if mine.get("format") != other.get("format"):
         found.append(
             f"{pair.biomedical} is asked in {mine.get('format')} prompts, its base "

@@ -38,6 +38,16 @@ def test_different_number_formats_are_refused() -> None:
         check_alike(PAIR, facts(dtype="float32"))
 
 
+def test_of_served_models_it_is_told_that_it_cannot_be_seen() -> None:
+    served = facts(dtype="as served") | {"general": FACTS | {"dtype": "as served"}}
+    check_alike(PAIR, served)
+    (line,) = differences(PAIR, served)
+    assert "cannot be seen" in line
+    with pytest.raises(UsageError, match="runs in as served and its base") as caught:
+        check_alike(PAIR, facts(dtype="as served"))
+    assert "serve both" in caught.value.fix
+
+
 @pytest.mark.parametrize(
     ("other", "words"),
     [

@@ -47,12 +47,13 @@ def emit_results(run: Run, found: pd.DataFrame, gains: pd.DataFrame) -> None:
 @click.command()
 @click.argument("run_folder", metavar="RUN")
 @click.option("--open", "open_it", is_flag=True, help="Open the page when it is written.")
-def report(run_folder: str, open_it: bool) -> None:
+@click.option("--beside", type=click.Choice(["published"]), help="Add published figures.")
+def report(run_folder: str, open_it: bool, beside: str | None) -> None:
     """Write the report of RUN (a folder or a name)."""
     from ragbench.experiment.folder import find_run
     from ragbench.report.write import write_report
 
-    written = write_report(find_run(run_folder).path)
+    written = write_report(find_run(run_folder).path, beside=beside is not None)
     click.echo(f"wrote {written.path}\nwrote {written.page}")
     if open_it:
         click.launch(str(written.page))

@@ -14,6 +14,7 @@ NEEDS = {
     "core": {
         "bm25s": "bm25s",
         "ir_measures": "ir-measures",
+        "httpx": "httpx",
         "numba": "numba",
         "pyarrow": "pyarrow",
         "sentence_transformers": "sentence-transformers",

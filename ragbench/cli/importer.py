@@ -48,3 +48,18 @@ def mirage(
             raise DataError("there is no such file", where=str(path))
     run = read_mirage_run(predictions, benchmark, name=name, mode=mode)
     print_summary(write_run(run, replace=replace))
+
+
+@import_.command(name="lm-eval")
+@click.argument("samples", nargs=-1, required=True, metavar="[ARM=]SAMPLES...")
+@click.option("--name", required=True, help="The run's name.")
+@click.option("--model", required=True, help="What the model is called.")
+@click.option("--replace", is_flag=True, help="Replace a run of this name.")
+def lm_eval(samples: tuple[str, ...], name: str, model: str, replace: bool) -> None:
+    """Import logs samples_TASK_DATE.jsonl of lm-eval; ARM=PATH is of another arm."""
+    from ragbench.cli.run import print_summary
+    from ragbench.experiment.import_lm_eval import read_lm_eval_run
+    from ragbench.experiment.imported import write_run
+
+    run = read_lm_eval_run(samples, name=name, model=model)
+    print_summary(write_run(run, replace=replace))

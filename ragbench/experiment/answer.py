@@ -1,19 +1,24 @@
 """Stage 2: every model answers every question of every cell, one record at a time.
 
 A record is appended as soon as it is there and never rewritten, so that a killed run goes on
-with the next question. Its key binds it to the question, the model's weights and number
-format, and the rendered prompt; a record under another key is refused, not reused.
+with the next question. Where a model is asked several questions at a time, records stand in the
+order of its answers, and one thread writes them. A record's key binds it to the question, the
+model's weights and number format, and the rendered prompt; a record under another key is refused,
+not reused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ragbench.errors import BackendError, DataError, UsageError
 from ragbench.experiment.folder import RunFolder
 from ragbench.experiment.grid import Grid, TaskPart
+from ragbench.experiment.in_flight import in_flight
 from ragbench.experiment.packing import Packed
 from ragbench.experiment.prompts import continuations, messages
 from ragbench.files import (
@@ -196,13 +201,13 @@ def _answer_cell(
 ) -> int:
     model = grid.models[cell.model_name]
     errors = in_a_row = 0
-    with JsonlAppender(folder.records(cell.model_name, cell.task.spec.name, cell.arm)) as records:
-        for job in todo:
+    path = folder.records(cell.model_name, cell.task.spec.name, cell.arm)
+    with JsonlAppender(path) as records, closing(_answers(model, cell.task, todo)) as answers:
+        for job, facts in answers:
             digest = sha256_text(job.prompt)
             if digest not in stored:
                 prompts.append({"digest": digest, "text": job.prompt})
                 stored.add(digest)
-            facts = _ask(model, cell.task, job)
             records.append(
                 {
                     "key": job.key,
@@ -239,6 +244,18 @@ NOTHING: dict[str, Any] = {
     "elapsed_s": None,
     "error": None,
 }
+
+
+def _answers(
+    model: Model, task: TaskPart, todo: list[Job]
+) -> Generator[tuple[Job, dict[str, Any]], None, None]:
+    """Yield each job with the facts of its answer, in order where one is asked at a time."""
+    at_once = int(getattr(model, "concurrency", 1))
+    if at_once > 1:
+        yield from in_flight(partial(_ask, model, task), todo, at_once=at_once)
+        return
+    for job in todo:
+        yield job, _ask(model, task, job)
 
 
 def _ask(model: Model, task: TaskPart, job: Job) -> dict[str, Any]:

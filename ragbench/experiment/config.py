@@ -20,6 +20,7 @@ from ragbench.experiment.spec import (
     TaskSpec,
 )
 from ragbench.models.cards import join_cards
+from ragbench.models.endpoint import parse_origin
 from ragbench.models.model import ModelSpec
 from ragbench.records import Mode, Scoring
 from ragbench.yamlfile import Document, Keys, check, load, parse_value
@@ -49,6 +50,8 @@ class Config(Part):
         not_built: What the experiment will also have once ragbench can; for the plan alone.
         packing: How passages get into prompts.
         analysis: How results are analysed.
+        trusted_endpoints: Servers, as ``https://HOST:PORT``, that restricted data may be sent to
+            beside those of this machine.
     """
 
     name: str
@@ -67,8 +70,14 @@ class Config(Part):
     not_built: tuple[str, ...] = ()
     packing: PackingSpec = PackingSpec()
     analysis: AnalysisSpec = AnalysisSpec()
+    trusted_endpoints: tuple[str, ...] = ()
 
     _name = field_validator("name")(home.legal_name)
+
+    @field_validator("trusted_endpoints")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(parse_origin(address).origin for address in value)
 
     @model_validator(mode="after")
     def _whole(self) -> Config:

@@ -17,7 +17,9 @@ FORMAT = 3
 RECORD_FIELDS = {"key", "question_id", "prompt", "log_likelihoods", "error"}
 RUN = "run.json"
 # What may change between sessions without changing a record.
-FREE = ("config.description", "config.analysis")
+FREE = ("config.description", "config.analysis", "config.trusted_endpoints")
+# Where and how a server is asked; what it serves is in the model's digest.
+SERVING = (".url", ".concurrency", ".timeout_s", ".retries", ".api_key_env")
 
 
 class RunFolder:
@@ -178,8 +180,12 @@ def _changes(old: Mapping[str, Any], new: Mapping[str, Any], *, extend: bool) ->
     for key in sorted(old.keys() | new.keys()):
         if old.get(key) == new.get(key) or key.startswith(FREE):
             continue
+        if key.startswith("config.models.") and key.endswith(SERVING):
+            continue
         if key.startswith("models.") and not key.endswith(".digest"):
             continue  # facts that the digest covers
+        if key.startswith("tasks.") and ".sources_of_questions" in key:
+            continue  # the questions' own digest counts
         if extend and (_is_added(key, old) or _is_longer(key, old.get(key), new.get(key))):
             continue
         changed.append(f"{key}: {_short(old, key)} -> {_short(new, key)}")

@@ -16,11 +16,12 @@ from ragbench.errors import DataError, UsageError
 from ragbench.experiment.config import Config
 from ragbench.experiment.gold import find_gold
 from ragbench.experiment.spec import TASK_CORPUS, ArmSpec, TaskSpec
+from ragbench.experiment.trust import check_endpoints
 from ragbench.files import sha256_json
 from ragbench.indexes import build as indexes
 from ragbench.metrics import metrics
 from ragbench.models import models
-from ragbench.models.model import Model
+from ragbench.models.model import Asked, Checked, Model
 from ragbench.pairs import Pair, check_alike, differences, pairs_of
 from ragbench.records import Question, Scoring
 from ragbench.tasks import tasks
@@ -141,7 +142,7 @@ class Grid:
                 where=self.document.where(("tasks", index)),
             )
         info = task.info
-        for name in spec.metrics:
+        for name in (*info.metrics, *spec.metrics):
             metrics.get(name)
         limit = spec.reply_limit or self.config.reply_limit or info.reply_limit
         return TaskPart(spec, info, questions, self._scoring(spec, info), limit)
@@ -184,7 +185,8 @@ class Grid:
 
     @cached_property
     def models(self) -> dict[str, Model]:
-        """The models by name, their weights not yet loaded."""
+        """The models by name, their weights not yet loaded, and their servers not yet asked."""
+        check_endpoints(self)  # so that no model can be had, and none asked, before
         return {spec.name: models.get(spec.backend)(spec) for spec in self.config.models}
 
     @cached_property
@@ -289,6 +291,13 @@ class Grid:
         for pair in self.pairs:
             members = (pair.biomedical, pair.general)
             check_alike(pair, {name: self.models[name].facts() for name in members})
+        for model in self.models.values():
+            self.check_abilities(model)
+
+    def check_abilities(self, model: Model) -> None:
+        """Ask a model behind a server what it can do, as far as the tasks need it."""
+        if isinstance(model, Checked):
+            model.check_abilities({Asked(t.scoring, bool(t.info.cue)) for t in self.tasks})
 
     def searches(self, task: TaskPart) -> dict[IndexPart, int]:
         """Return every index to be searched for a task, with the largest k that is needed."""

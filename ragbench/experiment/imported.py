@@ -74,6 +74,8 @@ class ImportedRun:
         records: By (model, task, arm) and question id, the fields of a record that are known.
         description: For people.
         seed: Of the analysis.
+        arms_of: The arms of each task; all of them by default.
+        prompts: Prompts by their digest, where they are known.
     """
 
     name: str
@@ -86,6 +88,7 @@ class ImportedRun:
     description: str = ""
     seed: int = 17
     arms_of: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    prompts: Mapping[str, str] = field(default_factory=dict)
 
 
 def write_run(run: ImportedRun, *, replace: bool = False) -> Path:
@@ -133,8 +136,8 @@ def _write(run: ImportedRun, folder: RunFolder) -> None:
                         [_record(run, model, task, arm, q, cell.get(q.id)) for q in task.questions],
                     )
                     progress.advance(len(task.questions))
-    for file in (folder.passages, folder.prompts):
-        write_text(file, "")
+    write_text(folder.passages, "")
+    write_jsonl(folder.prompts, [{"digest": d, "text": t} for d, t in run.prompts.items()])
     session = {"at": now(), "versions": versions(), "machine": machine(), "git": git_state()}
     about = {"format": FORMAT, "name": run.name, "config": _config(run), "identity": _identity(run)}
     write_json(folder.path / RUN, {"started": session, **about})

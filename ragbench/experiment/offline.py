@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from ragbench.errors import DataError, PrerequisiteError, RagbenchError
+from ragbench.errors import AbsentError, PrerequisiteError, RagbenchError
 from ragbench.experiment.config import Config
 from ragbench.experiment.grid import Grid, TaskPart
+from ragbench.experiment.trust import check_endpoints
 from ragbench.models import models
 from ragbench.models.cards import ModelCard, cards
 from ragbench.models.model import Model, ModelSpec
+from ragbench.pairs import AS_SERVED
 from ragbench.records import Message, OptionScores, Reply
 from ragbench.yamlfile import Document
 
@@ -59,17 +61,19 @@ class OfflineGrid(Grid):
         for index, spec in enumerate(self.config.tasks):
             try:
                 found.append(self.task_part(index))
-            except (DataError, PrerequisiteError) as error:
+            except (AbsentError, PrerequisiteError) as error:
                 self._lacks(f"task {spec.name}", error)
         return found
 
     @cached_property
     def models(self) -> dict[str, Model]:
         """The models by name; those that are not here are stand-ins."""
+        check_endpoints(self)
         found: dict[str, Model] = {}
         for spec in self.config.models:
             try:
                 found[spec.name] = models.get(spec.backend)(spec)
+                self.check_abilities(found[spec.name])
             except PrerequisiteError as error:
                 self._lacks(f"model {spec.name}", error, gated=_is_gated(spec))
                 found[spec.name] = StandIn(spec, self._counter)
@@ -114,7 +118,8 @@ class StandIn:
         self.spec = spec
         self._counter = counter
         self.card = card_of(spec)
-        self.context_tokens = self.card.context_tokens if self.card else UNKNOWN_CONTEXT
+        of_card = self.card.context_tokens if self.card else UNKNOWN_CONTEXT
+        self.context_tokens = spec.context or of_card
         self.is_chat = spec.format == "chat" or (
             spec.format == "auto" and (self.card is None or self.card.chat_template != "no")
         )
@@ -125,10 +130,11 @@ class StandIn:
 
     def facts(self) -> dict[str, object]:
         """Return what the card tells."""
-        size = int(self.card.parameters_b * 1e9) if self.card else None
+        served = bool(self.spec.endpoints)
+        size = int(self.card.parameters_b * 1e9) if self.card and not served else None
         return {
             "digest": "",
-            "dtype": "bfloat16",
+            "dtype": AS_SERVED if served else "bfloat16",
             "device": "cuda",
             "format": "chat" if self.is_chat else "plain",
             "chat_template_digest": None,

@@ -36,6 +36,9 @@ metrics: Registry[Metric] = Registry(
             "ragbench.metrics.likelihood:brier",
             "squared distance of the options' probabilities from the right one (lower is better)",
         ),
+        "exact_match": Entry(
+            "ragbench.metrics.text:exact_match", "the reference's words, case and marks apart"
+        ),
         "rouge1": Entry("ragbench.metrics.text:rouge1", "common words with the reference, F"),
         "rouge2": Entry("ragbench.metrics.text:rouge2", "common pairs of words, F"),
         "rougeL": Entry("ragbench.metrics.text:rougeL", "longest common subsequence, F"),

@@ -100,13 +100,22 @@ def rougeL(answers: Sequence[Answered], options: Mapping[str, Any]) -> list[floa
     return [rouge_l(a.text, a.question.reference) for a in answers]
 
 
+def exact_match(answers: Sequence[Answered], options: Mapping[str, Any]) -> list[float]:
+    """Return 1.0 where reply and reference are the same words, case and punctuation apart."""
+    return [float(_words(a.text) == _words(a.question.reference)) for a in answers]
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", text.casefold())
+
+
 def problems(text: str) -> set[str]:
     """Return the members of a list of problems, without case, punctuation and doubled blanks.
 
     >>> sorted(problems("1. Sepsis; 2. AKI, likely pre-renal"))
     ['aki', 'likely pre renal', 'sepsis']
     """
-    parts = (" ".join(re.findall(r"\w+", part.casefold())) for part in SEPARATORS.split(text))
+    parts = (" ".join(_words(part)) for part in SEPARATORS.split(text))
     return {part for part in parts if part}
 
 

@@ -17,11 +17,9 @@ from ragbench.models.generation import forget_sampling, greedy, turn_ends
 from ragbench.models.gguf import converted
 from ragbench.models.model import ModelSpec
 from ragbench.models.prefix import option_log_likelihoods, use_float32_output
+from ragbench.models.rendering import chat_text, control_tokens, plain_text, turns_of
 from ragbench.records import Message, OptionScores, Reply
 from ragbench.weights import locate, weights_digest
-
-PLAIN_CUE = "Answer:"
-TEMPLATE_DATE = "26 Jul 2024"  # some chat templates write today's, and would change every prompt
 
 
 class HfModel:
@@ -139,38 +137,14 @@ class HfModel:
             content spells out, such as ``<|im_end|>``, is broken by a blank, so that no passage
             can end its turn or open another.
         """
-        turns = [{"role": m.role, "content": self._harmless(m.content)} for m in messages]
-        begun = ""
-        if turns and turns[-1]["role"] == "assistant":
-            begun = turns.pop()["content"]
-        if not self.is_chat:
-            return _plain(turns, begun)
-        from jinja2 import TemplateError
-
-        try:
-            return self._apply_template(turns) + begun
-        except TemplateError:
-            return self._apply_template(_without_system(turns)) + begun
-
-    def _apply_template(self, turns: list[dict[str, str]]) -> str:
-        return str(
-            self._tokenizer.apply_chat_template(
-                turns, tokenize=False, add_generation_prompt=True, date_string=TEMPLATE_DATE
-            )
-        )
+        turns, begun = turns_of(messages, self._control)
+        if self.is_chat:
+            return chat_text(self._tokenizer, turns, begun)
+        return plain_text(turns, begun)
 
     @cached_property
     def _control(self) -> re.Pattern[str] | None:
-        added = getattr(self._tokenizer, "added_tokens_decoder", {}).values()
-        names = {str(token) for token in added if token.special}
-        names |= set(self._tokenizer.all_special_tokens)
-        spelt = sorted((re.escape(name) for name in names if len(name) > 1), key=len, reverse=True)
-        return re.compile("|".join(spelt)) if spelt else None
-
-    def _harmless(self, content: str) -> str:
-        if self._control is None:
-            return content
-        return self._control.sub(lambda found: f"{found[0][0]} {found[0][1:]}", content)
+        return control_tokens(self._tokenizer)
 
     def continuation(self, option: str) -> str:
         """Return an option as it follows the prompt: after a blank for plain models."""
@@ -303,29 +277,11 @@ class HfModel:
         return Reply(text, tokens, finish, len(ids), time.perf_counter() - started)
 
 
-def _plain(turns: list[dict[str, str]], begun: str) -> str:
-    """Return a prompt without roles; a reply follows ``Answer:``, or the cue in its place."""
-    parts = []
-    for turn in turns:
-        if turn["role"] == "assistant" and not begun:
-            parts.append(f"{PLAIN_CUE} {turn['content']}")
-        else:
-            parts.append(turn["content"])
-    return "\n\n".join([*parts, begun.rstrip() or PLAIN_CUE])
-
-
 def _failed(spec: ModelSpec, error: Exception) -> BackendError:
     return BackendError(
         f"{spec.name} failed: {first_line(error)}",
         fix="a smaller context budget or another dtype or device may help",
     )
-
-
-def _without_system(turns: list[dict[str, str]]) -> list[dict[str, str]]:
-    if not turns or turns[0]["role"] != "system":
-        return turns
-    system, first, *rest = turns
-    return [{"role": "user", "content": f"{system['content']}\n\n{first['content']}"}, *rest]
 
 
 def _unavailable(spec: ModelSpec, error: Exception) -> PrerequisiteError:

@@ -18,6 +18,7 @@ from ragbench.analysis.effects import (
 )
 from ragbench.analysis.load import Run
 from ragbench.pairs import Pair, differences, pairs_of
+from ragbench.report.published import beside_rows
 from ragbench.report.tables import (
     accuracy_rows,
     coverage,
@@ -143,7 +144,14 @@ def notes(run: Run) -> list[str]:
     return found
 
 
-def report(run: Run, results: pd.DataFrame, effects: pd.DataFrame, figure: str | None) -> str:
+def report(
+    run: Run,
+    results: pd.DataFrame,
+    effects: pd.DataFrame,
+    figure: str | None,
+    *,
+    beside: bool = False,
+) -> str:
     """Return the whole report.
 
     Args:
@@ -151,6 +159,7 @@ def report(run: Run, results: pd.DataFrame, effects: pd.DataFrame, figure: str |
         results: Its results table.
         effects: Its gains.
         figure: The name of the figure beside the report, if there is one.
+        beside: Whether published figures stand beside the run's own.
 
     Returns:
         Markdown.
@@ -176,6 +185,10 @@ def report(run: Run, results: pd.DataFrame, effects: pd.DataFrame, figure: str |
         ("Retrieval quality", retrieval_rows(run, results)),
         ("What was delivered", delivered_rows(run)),
         ("Outcomes", outcome_rows(run, results)),
+        (
+            "Beside published figures, which were scored by their own rules",
+            beside_rows(run, results) if beside else ([], []),
+        ),
     ):
         if rows:
             parts += [f"## {title}\n", table(header, rows)]

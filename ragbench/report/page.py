@@ -16,6 +16,7 @@ from ragbench.analysis.load import Run
 from ragbench.report.browse import LIMIT_BYTES, browser
 from ragbench.report.forest import Plot, pair_plots, plots
 from ragbench.report.markdown import methods, notes, summary
+from ragbench.report.published import beside_rows
 from ragbench.report.tables import (
     Rows,
     accuracy_rows,
@@ -30,6 +31,7 @@ from ragbench.report.tables import (
     stratum_rows,
 )
 
+PUBLISHED = "Beside published figures, which were scored by their own rules"
 FOLDER = Path(__file__).parent
 # Leading columns that name a row; the rest are figures.
 NAMING = {"model", "task", "arm", "control", "stratum", "what", "pair", "effect"}
@@ -61,13 +63,14 @@ class Section:
     plots: list[Plot]
 
 
-def page(run: Run, results: pd.DataFrame, effects: pd.DataFrame) -> str:
+def page(run: Run, results: pd.DataFrame, effects: pd.DataFrame, *, beside: bool = False) -> str:
     """Return the whole page.
 
     Args:
         run: The run.
         results: Its results table.
         effects: Its effects.
+        beside: Whether published figures stand beside the run's own.
 
     Returns:
         HTML; the same for the same run.
@@ -86,7 +89,7 @@ def page(run: Run, results: pd.DataFrame, effects: pd.DataFrame) -> str:
         run=run,
         summary=summary(run, results, effects),
         notes=notes(run),
-        sections=list(sections(run, results, effects)),
+        sections=list(sections(run, results, effects, beside=beside)),
         methods=methods(run),
         provenance=Table("Versions, digests and machine", *provenance_rows(run)),
         browser=found,
@@ -117,13 +120,16 @@ def _source(name: str) -> Markup:
     return Markup((FOLDER / name).read_text(encoding="utf-8"))  # noqa: S704 - our own file
 
 
-def sections(run: Run, results: pd.DataFrame, effects: pd.DataFrame) -> Iterator[Section]:
+def sections(
+    run: Run, results: pd.DataFrame, effects: pd.DataFrame, *, beside: bool = False
+) -> Iterator[Section]:
     """Yield the parts of the page that have rows.
 
     Args:
         run: The run.
         results: Its results table.
         effects: Its effects; every kind gets a part.
+        beside: Whether published figures get one.
 
     Yields:
         The pairs, accuracy, each effect of a model, then what lies behind them.
@@ -142,6 +148,7 @@ def sections(run: Run, results: pd.DataFrame, effects: pd.DataFrame) -> Iterator
         ("Retrieval quality", retrieval_rows(run, results), []),
         ("What was delivered, a question", delivered_rows(run), []),
         ("Outcomes", outcome_rows(run, results), []),
+        (PUBLISHED, beside_rows(run, results) if beside else ([], []), []),
     ]
     for number, (title, (header, rows), drawn) in enumerate(parts):
         if rows:

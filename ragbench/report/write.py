@@ -31,23 +31,24 @@ class Written:
     effects: pd.DataFrame
 
 
-def write_report(path: Path) -> Written:
+def write_report(path: Path, *, beside: bool = False) -> Written:
     """Analyse a run and write report.md, report.html, the tables and, with matplotlib, a figure.
 
     Args:
         path: The run folder.
+        beside: Whether published figures stand beside the run's own.
 
     Returns:
         The report, and what it was made from.
     """
     run = load_run(path)
     results, effects = write_tables(run)
-    html = page(run, results, effects)
+    html = page(run, results, effects, beside=beside)
     figure = None
     if find_spec("matplotlib") is not None:
         draw(run, results, path / FIGURE)
         figure = FIGURE
-    markdown = report(run, results, effects, figure)
+    markdown = report(run, results, effects, figure, beside=beside)
     for name, text in ((REPORT, markdown), (PAGE, html)):
         # What a run holds may be no text at all (half of a surrogate pair); a report still is.
         write_bytes(path / name, text.encode("utf-8", "replace"))

@@ -21,7 +21,7 @@ from pydantic import Field
 
 from ragbench import home
 from ragbench.corpora.tables import Shape, table_rows
-from ragbench.errors import DataError
+from ragbench.errors import AbsentError, DataError
 from ragbench.files import read_jsonl, sha256_file
 from ragbench.records import Mode, Question
 from ragbench.tasks.task import About, TaskInfo, TaskOptions
@@ -175,7 +175,7 @@ class ClueTask:
 
     def _read(self, path: Path) -> list[Question]:
         if not path.is_file():
-            raise DataError(
+            raise AbsentError(
                 f"the file of {self.NAME} is not there",
                 where=str(path),
                 fix=f"{self.about.access}; expected: {self.about.file}; another place goes into "

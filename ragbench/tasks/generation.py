@@ -15,13 +15,12 @@ from pydantic import Field
 from ragbench.records import DataUse, Question
 from ragbench.tasks import lines
 from ragbench.tasks.questionfile import SHOTS, FileOptions, FileTask
-from ragbench.tasks.task import About, TaskInfo, TaskOptions
+from ragbench.tasks.task import TEXT_METRICS, About, TaskInfo, TaskOptions
 
 KNOWN = {
     *("id", "question", "reference", "context", "gold_doc_ids"),
     *("stratum", "cluster", "split"),
 }
-TEXT_METRICS = ("rougeL", "rouge1", "rouge2")
 
 
 class GenerationOptions(FileOptions):

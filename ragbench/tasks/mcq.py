@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ragbench.errors import DataError
+from ragbench.errors import AbsentError
 from ragbench.records import DataUse, Question
 from ragbench.tasks import lines
 from ragbench.tasks.questionfile import SHOTS, FileOptions, FileTask
@@ -72,8 +72,8 @@ class McqTask(FileTask):
             cluster_unit=self.options.cluster_unit,
         )
 
-    def _lacking(self, path: Path) -> DataError:
-        return DataError(
+    def _lacking(self, path: Path) -> AbsentError:
+        return AbsentError(
             "the file of questions is not there",
             where=str(path),
             fix="one JSON object a line: id, question, options {A: ..., B: ...}, answer (a "

@@ -14,8 +14,7 @@ from typing import Any, ClassVar
 
 from ragbench.records import Mode, Question
 from ragbench.tasks.clue import MODES, ClueTask, text_of
-from ragbench.tasks.meqsum import TEXT_METRICS
-from ragbench.tasks.task import About, TaskInfo
+from ragbench.tasks.task import TEXT_METRICS, About, TaskInfo
 
 # ``with_discharge_summary`` is never read: it holds the answers.
 LETTER = ["without_discharge_summary", "without_summary", "discharge_summary"]

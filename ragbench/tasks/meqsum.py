@@ -12,9 +12,7 @@ from typing import Any, ClassVar
 
 from ragbench.records import Question
 from ragbench.tasks.clue import MODES, ClueTask, text_of
-from ragbench.tasks.task import About, TaskInfo
-
-TEXT_METRICS = ("rougeL", "rouge1", "rouge2")
+from ragbench.tasks.task import TEXT_METRICS, About, TaskInfo
 
 
 class MeqsumTask(ClueTask):

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ragbench.errors import DataError
+from ragbench.errors import AbsentError, DataError
 from ragbench.records import DataUse
 from ragbench.tasks import lines
 from ragbench.tasks.mcq import McqOptions
@@ -71,8 +71,8 @@ class PubmedqaTask(MirageTask):
     def _unit(self) -> str | None:
         return self.options.cluster_unit
 
-    def _lacking(self, path: Path) -> DataError:
-        return DataError(
+    def _lacking(self, path: Path) -> AbsentError:
+        return AbsentError(
             "the questions of PubMedQA are not there",
             where=str(path),
             fix="take ori_pqal.json and test_ground_truth.json from the repository "

@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from ragbench import home
-from ragbench.errors import DataError
+from ragbench.errors import AbsentError, DataError
 from ragbench.files import read_jsonl, sha256_file
 from ragbench.records import Mode, Question
 from ragbench.tasks.task import About, TaskInfo, TaskOptions
@@ -118,9 +118,9 @@ class FileTask:
             if split is None or line.get("split") == split:
                 yield f"{path}:{number}", line
 
-    def _lacking(self, path: Path) -> DataError:
+    def _lacking(self, path: Path) -> AbsentError:
         """Return what is said of a file that is not there."""
-        return DataError(
+        return AbsentError(
             "the file of questions is not there",
             where=str(path),
             fix=f"{self.about.access}; the layout is {self.about.file.partition(' ')[2]}; "

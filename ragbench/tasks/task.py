@@ -12,6 +12,7 @@ from ragbench.files import sha256_json
 from ragbench.records import DataUse, Mode, Question, Scoring
 
 Answers = Literal["option", "label", "text"]
+TEXT_METRICS = ("rougeL", "rouge1", "rouge2")
 
 
 class TaskOptions(BaseModel):

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from ragbench.files import read_jsonl
 from ragbench.metrics.text import (
     common_subsequence,
+    exact_match,
     problem_f1,
     problems,
     rouge1,
@@ -100,3 +101,8 @@ def test_problem_f1_by_hand() -> None:
         answered("", "sepsis"),
     ]
     assert problem_f1(cell, {}) == [pytest.approx(4 / 7), 0.0]
+
+
+def test_exact_match_by_hand() -> None:
+    cell = [answered(" Vitamin C. ", "vitamin c"), answered("vitamin C!", "vitamin D")]
+    assert exact_match(cell, {}) == [1.0, 0.0]

@@ -12,7 +12,8 @@ from pydantic import ValidationError
 from ragbench.errors import DataError
 from ragbench.experiment.prompts import messages
 from ragbench.metrics import metrics
-from ragbench.tasks.generation import TEXT_METRICS, GenerationOptions, GenerationTask
+from ragbench.tasks.generation import GenerationOptions, GenerationTask
+from ragbench.tasks.task import TEXT_METRICS
 from tests.tasks.conftest import Ask
 
 LINE: dict[str, Any] = {

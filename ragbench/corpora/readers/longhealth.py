@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ragbench.corpora.reader import Located, ReaderOptions, Skipped
-from ragbench.errors import DataError, PrerequisiteError
+from ragbench.errors import AbsentError, DataError, PrerequisiteError
 from ragbench.records import Passage
 
 LAYOUT = (
@@ -50,7 +50,7 @@ class LonghealthReader:
             DataError: It is not there.
         """
         if not self.path.is_file():
-            raise DataError(
+            raise AbsentError(
                 "the file of LongHealth is not there",
                 where=str(self.path),
                 fix=f"take data/benchmark_v5.json from {ORIGIN}",
@@ -92,7 +92,7 @@ def read_patients(path: Path) -> dict[str, dict[str, Any]]:
         DataError: The file is not there, is not JSON, or a patient lacks texts or questions.
     """
     if not path.is_file():
-        raise DataError(
+        raise AbsentError(
             "the file of LongHealth is not there",
             where=str(path),
             fix=f"take data/benchmark_v5.json from {ORIGIN} (Apache-2.0); layout: {LAYOUT}",

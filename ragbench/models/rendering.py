@@ -1,0 +1,99 @@
+"""Prompts as texts: plain ones, templates, and passages that spell out no control token."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ragbench.records import Message
+
+PLAIN_CUE = "Answer:"
+TEMPLATE_DATE = "26 Jul 2024"  # some chat templates write today's, and would change every prompt
+# Control tokens as model families write them, for where no tokenizer tells its own.
+USUAL_CONTROL = re.compile(
+    r"<\|[^|<>\s]{1,40}\|>|</?s>|<(?:bos|eos|pad|unk)>|<(?:start|end)_of_turn>"
+    r"|\[/?(?:INST|SYSTEM_PROMPT)\]|<</?SYS>>|<\uff5c[^<>\s]{1,40}\uff5c>"
+)
+Turn = dict[str, str]
+
+
+def turns_of(
+    messages: Sequence[Message], control: re.Pattern[str] | None
+) -> tuple[list[Turn], str]:
+    """Return the turns, and what the reply is begun with where the last is the assistant's.
+
+    Args:
+        messages: The turns of a prompt.
+        control: What is broken by a blank wherever a content spells it out.
+
+    Returns:
+        Turns with ``role`` and ``content``, without the begun reply; the begun reply.
+    """
+    turns = [{"role": m.role, "content": harmless(m.content, control)} for m in messages]
+    begun = ""
+    if turns and turns[-1]["role"] == "assistant":
+        begun = turns.pop()["content"]
+    return turns, begun
+
+
+def harmless(content: str, control: re.Pattern[str] | None) -> str:
+    """Return a content whose control tokens are broken by a blank after their first character."""
+    if control is None:
+        return content
+    return control.sub(lambda found: f"{found[0][0]} {found[0][1:]}", content)
+
+
+def control_tokens(tokenizer: Any) -> re.Pattern[str] | None:
+    """Return what finds a tokenizer's control tokens in a text; None if it has none."""
+    added = getattr(tokenizer, "added_tokens_decoder", {}).values()
+    names: Iterable[str] = {str(token) for token in added if token.special}
+    names = {*names, *tokenizer.all_special_tokens}
+    spelt = sorted((re.escape(name) for name in names if len(name) > 1), key=len, reverse=True)
+    return re.compile("|".join(spelt)) if spelt else None
+
+
+def plain_text(turns: Sequence[Turn], begun: str) -> str:
+    """Return a prompt without roles; a reply follows ``Answer:``, or the cue in its place."""
+    parts = []
+    for turn in turns:
+        if turn["role"] == "assistant" and not begun:
+            parts.append(f"{PLAIN_CUE} {turn['content']}")
+        else:
+            parts.append(turn["content"])
+    return "\n\n".join([*parts, begun.rstrip() or PLAIN_CUE])
+
+
+def chat_text(tokenizer: Any, turns: Sequence[Turn], begun: str) -> str:
+    """Return what a tokenizer's chat template makes of the turns, the assistant's turn opened.
+
+    Args:
+        tokenizer: One with a chat template.
+        turns: The turns; the system turn joins the first user turn where the template knows no
+            system role.
+        begun: What the reply is begun with.
+
+    Returns:
+        The prompt, control tokens included.
+    """
+    from jinja2 import TemplateError
+
+    def apply(given: Sequence[Turn]) -> str:
+        return str(
+            tokenizer.apply_chat_template(
+                list(given), tokenize=False, add_generation_prompt=True, date_string=TEMPLATE_DATE
+            )
+        )
+
+    try:
+        return apply(turns) + begun
+    except TemplateError:
+        return apply(without_system(turns)) + begun
+
+
+def without_system(turns: Sequence[Turn]) -> list[Turn]:
+    """Return the turns with a first system turn joined to the user's that follows it."""
+    if not turns or turns[0]["role"] != "system":
+        return list(turns)
+    system, first, *rest = turns
+    return [{"role": "user", "content": f"{system['content']}\n\n{first['content']}"}, *rest]
