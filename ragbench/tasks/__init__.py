@@ -10,9 +10,11 @@ icd10cm  diagnosis <-> code, generated from the tabular list: a positive control
 lines    the fields of a line of questions
 mcq      multiple-choice questions of the user's own
 mirage   MIRAGE's sets: one format and a table
+phrases  the forms in which replies state, hedge or deny an option
 pubmedqa yes, no or maybe to the question of an abstract
 questionfile what tasks share whose questions stand in a file: few-shot examples, exclusions
 replies  readers of replies, by the kind of answer and the scoring mode
+traces   reasoning traces, split off a reply
 mednli, meqsum, problem_list, medisumqa, medisumcode, longhealth: the tasks of CLUE
 """
 

@@ -11,47 +11,37 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from string import ascii_uppercase
 
 from ragbench.records import Outcome
+from ragbench.tasks.phrases import (
+    AFTER,
+    ANCHOR,
+    BOXED,
+    DENIED,
+    EDGES,
+    FIELD,
+    FONT,
+    GOES_ON,
+    HEDGE,
+    IS_RIGHT,
+    LEADING,
+    LETTER_LINE,
+    MARKED,
+    MARKS,
+    NEXT_QUESTION,
+    NONE_OF,
+    REFUSAL,
+    REVERSED,
+    SENTENCE_END,
+    SPECIES,
+    WITH_LETTER,
+    plain,
+)
+from ragbench.tasks.traces import split_reasoning
 
-# What opens and closes a reasoning trace in the replies of current models.
-TRACES = (
-    ("<think>", "</think>"),
-    ("<thinking>", "</thinking>"),
-    ("<reasoning>", "</reasoning>"),
-    ("[THINK]", "[/THINK]"),
-    ("<unused94>", "<unused95>"),
-    ("<|channel|>analysis<|message|>", "<|channel|>final<|message|>"),
-)
-FIELD = re.compile(r'"(?:final_)?(?:answer|answer_choice|choice|option)"\s*:\s*"([^"]*)"')
-REFUSAL = re.compile(
-    r"^\W*(?:i['\u2019]?m (?:very )?sorry|sorry\b|i apologi[sz]e|i can(?:no|['\u2019])t"
-    r"|i(?: a|['\u2019])m (?:unable|not able)|as an ai\b|i (?:must|have to) decline"
-    r"|i won['\u2019]t)",
-    re.IGNORECASE,
-)
-ANCHOR = re.compile(
-    r"(?:\b(?:final |correct |best |right )?(?:answer|option|choice)(?: choice| option)?[*_]*"
-    r"(?: is| would be|:| =)+:?|\\boxed(?={))",
-    re.IGNORECASE,
-)
-# A letter as it may stand after an anchor, with markup and a word such as "option" before it.
-AFTER = re.compile(
-    r"^[\s*_\"'`({\[]*(?:(?:option|choice|letter)\b[\s*_]*|\\text{)?[\s*_\"'`({\[]*"
-    r"([A-Z])(?![\w'\u2019])",
-    re.IGNORECASE,
-)
-BECAUSE = re.compile(r"^ (?:because|since|as|due|given|for)\b")
-OPENING = r"^[\s*_\"'`(\[]*(?:[Oo]ption |[Cc]hoice )?"
-LEADING = re.compile(
-    OPENING + r"([A-Z])(?:[\s*_\"'`)\]]*$|[*_\"'`)\]]*[.:)\]][*_\"'`]*(?:\s|$)|[)\]])"
-)
-LETTER_LINE = re.compile(OPENING + r"([A-Za-z])[\s*_\"'`)\].]*$")
-HEDGE = re.compile(
-    r"^[*_\"'`)\]}]*\s*(?:,|/|\bor\b|\band\b|&)\s*[*_\"'`({\[]*([A-Z])(?![\w'\u2019])"
-)
-EDGES = " \t\r\n.,;:!*_\"'`"
+ALIKE = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,32 +68,6 @@ def letters(n: int) -> tuple[str, ...]:
     return tuple(ascii_uppercase[:n])
 
 
-def split_reasoning(reply: str) -> tuple[str, str, bool]:
-    """Split a reasoning trace off a reply.
-
-    A trace may be opened by the chat template, so that the reply holds its end alone.
-
-    Args:
-        reply: The reply as the model wrote it.
-
-    Returns:
-        The trace, the rest, and whether the trace was closed (or there is none).
-
-    >>> split_reasoning("<think>Anaemia.</think>The answer is B.")
-    ('Anaemia.', 'The answer is B.', True)
-    """
-    for opening, closing in TRACES:
-        before, closed, after = reply.rpartition(closing)
-        if closed:
-            start = before.find(opening)
-            trace = before if start < 0 else before[:start] + before[start + len(opening) :]
-            return trace.strip(), after.strip(), True
-        head, opened, rest = reply.partition(opening)
-        if opened:
-            return rest.strip(), head.strip(), False
-    return "", reply.strip(), True
-
-
 def read_reply(reply: str, options: Sequence[str], *, finish: str) -> Answer:
     """Return what a reply answers.
 
@@ -117,10 +81,11 @@ def read_reply(reply: str, options: Sequence[str], *, finish: str) -> Answer:
     """
     reasoning, text, closed = split_reasoning(reply)
     if closed:
-        field = _field(text)
+        said = _first_answer(plain(text))
+        field = _field(said)
         rules = EXTRACTORS.items() if field is None else [("field", _named)]
         for rule, extract in rules:
-            pick = extract(text if field is None else field, options)
+            pick = extract(said if field is None else field, options)
             if pick is not None:
                 return Answer("parsed", pick, rule, text, reasoning)
     outcome: Outcome = "unparsed"
@@ -129,6 +94,12 @@ def read_reply(reply: str, options: Sequence[str], *, finish: str) -> Answer:
     elif REFUSAL.match(text):
         outcome = "refused"
     return Answer(outcome, None, "", text, reasoning)
+
+
+def _first_answer(text: str) -> str:
+    """Cut off the questions that a model goes on to ask itself."""
+    following = NEXT_QUESTION.search(text)
+    return text[: following.start()] if following and text[: following.start()].strip() else text
 
 
 def _of_letter(letter: str, options: Sequence[str]) -> int | None:
@@ -149,53 +120,148 @@ def _named(value: str, options: Sequence[str]) -> int | None:
     alone = LETTER_LINE.match(value)
     if alone:
         return _of_letter(alone[1], options)
-    found = _of_text(value, options)
-    return found if found is not None else _leading(value, options)
+    for read in (_of_text, _leading, _text):
+        pick = read(value, options)
+        if pick is not None:
+            return pick
+    return None
 
 
 def _field(text: str) -> str | None:
     """Return the value of the last answer field, from JSON that may be broken elsewhere."""
-    values = FIELD.findall(text)
-    return str(values[-1]) if values else None
+    found = list(FIELD.finditer(text))
+    if not found:
+        return None
+    double, single, several, bare = found[-1].groups()
+    if several is not None:
+        members = re.findall(r"\"([^\"]*)\"|'([^']*)'", several)
+        return "".join(members[0]) if len(members) == 1 else ""
+    value = next(value for value in (double, single, bare, "") if value is not None)
+    return value.replace("\\n", "\n")
 
 
 def _stated(text: str, options: Sequence[str]) -> int | None:
     """Read the last "the answer is ..." that goes on with a letter or with an option's text."""
+    anchors = sorted([*ANCHOR.finditer(text), *BOXED.finditer(text)], key=lambda m: m.start())
     pick: int | None = None
-    for anchor in ANCHOR.finditer(text):
-        line = text[anchor.end() :].partition("\n")[0]
-        named = _text(line, options)
-        found = AFTER.match(line)
-        if named is not None:
-            pick = named
-        elif found and found[1].isupper():
-            pick = _stated_letter(found[1], line[found.end() :], options)
+    for anchor in anchors:
+        if anchor.re is BOXED:
+            found = _named(FONT.sub(r"\1", anchor[1]), options)
+        else:
+            found = _after(text[anchor.end() :], options)
+        pick = pick if found is None else found
     return pick
+
+
+def _after(text: str, options: Sequence[str]) -> int | None:
+    """Return the option that the text after an anchor names."""
+    line, _, following = text.partition("\n")
+    if not line.strip(EDGES):  # the answer stands below its heading
+        line = following.lstrip().partition("\n")[0]
+    line = line.partition("</")[0]
+    named = _text(line, options)
+    found = AFTER.match(line)
+    if named is not None or not found:
+        return named
+    rest = line[found.end() :]
+    if found[1].islower() and not SENTENCE_END.match(rest):
+        return None  # an article, or the first letter of something else
+    return _stated_letter(found[1].upper(), rest, options)
 
 
 def _stated_letter(letter: str, rest: str, options: Sequence[str]) -> int | None:
-    """Return the option of a letter; None where it is one of two, or an article or a pronoun."""
+    """Return the option of a letter; None where it is one of two, denied, or a word's beginning."""
     pick = _of_letter(letter, options)
-    if pick is None or HEDGE.match(rest):
+    if pick is None or _is_hedged(rest, options) or _contradicts(pick, rest, options):
         return None
-    if letter in "AI" and re.match(r" \w", rest) and not BECAUSE.match(rest):
-        own = options[pick].strip(EDGES).casefold()
-        return pick if rest.strip(EDGES).casefold().startswith(own) else None
+    if re.match(r" \w", rest) and not GOES_ON.match(rest) and not _opens(rest, options[pick]):
+        return None  # "A patient", "B cells"
     return pick
+
+
+def _is_hedged(rest: str, options: Sequence[str]) -> bool:
+    """Say whether another letter of the item follows as a second answer."""
+    other = HEDGE.match(rest)
+    return other is not None and _of_letter(other[1], options) is not None
+
+
+def _opens(rest: str, option: str) -> bool:
+    """Say whether what follows a letter begins with an option's text."""
+    own = " ".join(option.strip(EDGES).split()).casefold()
+    for marks in (EDGES + "()", MARKS):  # a dash may be the text's own sign
+        said = " ".join(rest.strip(marks).split()).casefold()
+        if said.startswith(own) and not said[len(own) : len(own) + 1].isalnum():
+            return True
+    return False
+
+
+def _contradicts(pick: int, rest: str, options: Sequence[str]) -> bool:
+    """Say whether what follows a letter denies it, or is no text of that option.
+
+    ``C. difficile`` is a species, not option C, and ``B. Asthma`` names two options.
+    """
+    own = options[pick].strip(EDGES)
+    if _opens(rest, own):
+        further = rest.lstrip(MARKS)[len(own) :]
+        return bool(DENIED.match(further)) or _is_hedged(further, options)
+    if DENIED.match(rest) or NONE_OF.match(rest):
+        return True
+    if SPECIES.match(rest) and not _is_like(rest.strip(MARKS), own):
+        return True
+    other = _text(rest.strip(MARKS), options)
+    return other is not None and other != pick
+
+
+def _is_like(said: str, own: str) -> bool:
+    """Say whether a text is an option's but for a few letters."""
+    return SequenceMatcher(None, said.casefold(), own.casefold()).ratio() > ALIKE
 
 
 def _leading(text: str, options: Sequence[str]) -> int | None:
     """Read a letter that opens the reply and is set off from what follows, as in ``B. Asthma``.
 
-    A reply that goes on to a line of another letter lists the options, and answers nothing.
+    A reply that goes on to a line of another letter lists the options, and answers nothing, unless
+    its first line is one option whole and no other line is.
     """
     found = LEADING.match(text)
-    if not found or HEDGE.match(text[found.end(1) :]):
+    pick = _of_letter(found[1], options) if found else None
+    if found is None or pick is None:
         return None
-    opened = {m[1] for m in map(LEADING.match, text.splitlines()) if m}
-    if len({letter for letter in opened if _of_letter(letter, options) is not None}) > 1:
+    first, *others = (line for line in text.splitlines() if line.strip())
+    rest = first[found.end(1) :]
+    if found[1].islower() and not _opens(rest, options[pick]):
         return None
-    return _of_letter(found[1], options)
+    if _is_hedged(rest, options) or _contradicts(pick, rest, options):
+        return None
+    if len({m[1] for m in MARKED.finditer(first) if _of_letter(m[1], options) is not None}) > 1:
+        return None
+    opened = [(m, line) for line in others if (m := LEADING.match(line))]
+    lists = any(_of_letter(m[1], options) not in (None, pick) for m, _ in opened)
+    if lists and not _is_only_heading(first, others, options):
+        return None
+    return pick
+
+
+def _is_only_heading(first: str, others: Sequence[str], options: Sequence[str]) -> bool:
+    """Say whether the first line is a letter with its whole option, and no other line is."""
+    if LEADING.match(others[0]):
+        return False
+
+    def whole(line: str) -> bool:
+        found = LEADING.match(line)
+        pick = _of_letter(found[1], options) if found else None
+        return pick is not None and _of_text(line[found.end(1) :].strip(MARKS), options) == pick  # type: ignore[union-attr]
+
+    return whole(first) and not any(map(whole, others))
+
+
+def _reversed(text: str, options: Sequence[str]) -> int | None:
+    """Read "B is the correct answer", and a first or last line such as "Option B is correct"."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    found = [m[1] for m in REVERSED.finditer(text)]
+    found += [m[1] for m in map(IS_RIGHT.match, [*lines[:1], *lines[-1:]]) if m]
+    picks = {_of_letter(letter, options) for letter in found}
+    return picks.pop() if len(picks) == 1 else None
 
 
 def _alone(text: str, options: Sequence[str]) -> int | None:
@@ -213,14 +279,19 @@ def _text(text: str, options: Sequence[str]) -> int | None:
     whole = _of_text(text, options)
     if whole is not None:
         return whole
-    opening = re.split(r"[.,;:!\n]", text.strip(" \t\r\n*_\"'`"), maxsplit=1)[0]
     first = text.strip().partition("\n")[0]
+    with_letter = WITH_LETTER.match(first)
+    if with_letter:  # "Gout (B)"
+        named, letter = _of_text(with_letter[1], options), _of_letter(with_letter[2], options)
+        return named if named == letter else None
+    opening = re.split(r"[.,;:!\n]", text.strip(" \t\r\n*_\"'`"), maxsplit=1)[0]
     found = _of_text(first, options)
     return found if found is not None else _of_text(opening, options)
 
 
 EXTRACTORS: dict[str, Callable[[str, Sequence[str]], int | None]] = {
     "stated": _stated,
+    "reversed": _reversed,
     "alone": _alone,
     "leading": _leading,
     "text": _text,

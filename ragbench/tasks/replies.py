@@ -11,7 +11,9 @@ from collections.abc import Callable
 from typing import Literal
 
 from ragbench.records import Question
-from ragbench.tasks.answers import REFUSAL, Answer, read_reply, split_reasoning
+from ragbench.tasks.answers import Answer, read_reply
+from ragbench.tasks.phrases import REFUSAL
+from ragbench.tasks.traces import split_reasoning
 
 Finish = Literal["stop", "length", "none"]
 Reader = Callable[[str, Question, str], Answer]

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import json
 import re
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragbench.tasks.answers import letters, read_reply, split_reasoning
+from ragbench.tasks.answers import letters, read_reply
 
 OPTIONS = ("Iron deficiency", "Gout", "Asthma", "Type 2 diabetes")
 YES_NO = ("yes", "no", "maybe")
@@ -112,22 +114,6 @@ def test_a_reply_that_met_its_limit() -> None:
     assert read_reply("B. Gout, because the", OPTIONS, finish="length").pick == 1
 
 
-@pytest.mark.parametrize(
-    ("reply", "trace", "rest"),
-    [
-        ("<think>A or B?</think>\n\nB", "A or B?", "B"),
-        ("A or B?</think>B", "A or B?", "B"),  # opened by the chat template
-        ("<think>\n\n</think>\n\nThe answer is C.", "", "The answer is C."),
-        ("[THINK]hm[/THINK]B", "hm", "B"),
-        ("<unused94>thought\nhm<unused95>B", "thought\nhm", "B"),
-        ("<|channel|>analysis<|message|>hm<|channel|>final<|message|>B", "hm", "B"),
-        ("no trace", "", "no trace"),
-    ],
-)
-def test_traces_are_split_off(reply: str, trace: str, rest: str) -> None:
-    assert split_reasoning(reply) == (trace, rest, True)
-
-
 def test_a_trace_never_answers() -> None:
     found = read_reply("<think>The answer is A.</think>Hm.", OPTIONS, finish="stop")
     assert (found.outcome, found.reasoning, found.text) == ("unparsed", "The answer is A.", "Hm.")
@@ -173,6 +159,49 @@ def test_only_the_items_own_letters_count(index: int, n: int) -> None:
     letter = letters(26)[index]
     found = read_reply(f"The answer is {letter}.", [f"option {i}" for i in range(n)], finish="stop")
     assert found.pick == (index if index < n else None)
+
+
+HAND_CHECKED = Path(__file__).parents[1] / "data" / "gpt35_hand_checked.csv"
+
+
+def replies_of_gpt35(folder: Path) -> Iterator[tuple[tuple[str, str, str], str, list[str]]]:
+    """Yield (dataset, id, arm), the reply and the options of every real reply."""
+    benchmark = json.loads((folder / "tasks" / "mirage_benchmark_open.json").read_text())
+    with gzip.open(folder / "tasks" / "mirage_predictions_gpt35.jsonl.gz", "rt") as lines:
+        for entry in map(json.loads, lines):
+            options = benchmark[entry["dataset"]][entry["id"]]["options"]
+            place = (entry["dataset"], entry["id"], entry["arm"])
+            yield place, (entry["replies"] or [""])[0], [options[n] for n in sorted(options)]
+
+
+def test_a_hundred_real_replies_are_read_as_a_person_reads_them(shared_data: Path) -> None:
+    """A seeded sample of the 14,090, read by hand: ids and letters stand in the file."""
+    with HAND_CHECKED.open(encoding="utf-8", newline="") as lines:
+        by_hand = {(r["dataset"], r["id"], r["arm"]): r["letter"] for r in csv.DictReader(lines)}
+    assert len(by_hand) == 100
+    wrong = []
+    for place, reply, options in replies_of_gpt35(shared_data):
+        if place in by_hand:
+            found = read_reply(reply, options, finish="stop")
+            read = "none" if found.pick is None else letters(4)[found.pick]
+            if read != by_hand.pop(place):
+                wrong.append(place)
+    assert not by_hand
+    assert not wrong
+
+
+def test_every_real_reply_that_is_not_read_has_a_reason(shared_data: Path) -> None:
+    outcomes: Counter[str] = Counter()
+    for _, reply, options in replies_of_gpt35(shared_data):
+        found = read_reply(reply, options, finish="stop")
+        outcomes[found.outcome] += 1
+        assert (found.pick is None) == (found.outcome != "parsed")
+        if reply.startswith("The response was filtered"):
+            assert found.outcome == "refused"
+        if not reply:
+            assert found.outcome == "unparsed"
+    assert sum(outcomes.values()) == 14_090
+    assert set(outcomes) == {"parsed", "unparsed", "refused"}
 
 
 def test_real_replies_of_gpt35(shared_data: Path) -> None:

@@ -1,121 +1,255 @@
-"""Readers of replies, by hand; those of published harnesses with their faults."""
+"""Every reader of replies against replies read by hand, faults of the published ones included."""
 
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ragbench.records import Question
-from ragbench.tasks.replies import DEFAULT_RULE, READERS
+from ragbench.tasks.replies import DEFAULT_RULE, MIRAGE_RULES, READERS
 
-CHOICE = Question("q", "?", ("aspirin", "heparin", "warfarin", "none"), 1, "?")
-LABEL = Question("q", "?", ("entailment", "contradiction", "neutral"), 1, "?")
-SIX = Question("q", "?", ("a", "b", "c", "d", "e", "not answerable"), 5, "?")
-TEXT = Question("q", "?", (), -1, "?", reference="r")
+GOUT = Question("q", "?", ("Anaemia", "Gout", "Asthma", "Croup"), 1, "?")
+NLI = Question("n", "?", ("entailment", "contradiction", "neutral"), 1, "?")
+TEXT = Question("t", "?", (), -1, "?", reference="Is it gout?")
+SIX = Question("l", "?", ("a", "b", "c", "d", "e", "not in the documents"), 5, "?")
+
+
+def letter(reader: str, reply: str, question: Question = GOUT, finish: str = "stop") -> str:
+    found = READERS[reader](reply, question, finish)
+    return found.outcome if found.pick is None else "ABCDEF"[found.pick]
+
+
+def field(value: str) -> str:
+    return '{"step_by_step_thinking": "option A: no", "answer_choice": "' + value
 
 
 @pytest.mark.parametrize(
-    ("reply", "letter", "rule"),
+    ("text", "letter_read", "rule"),
     [
-        ("B", "B", "mirage 1"),
-        (" C ", "C", "mirage 1"),
-        ("B or C", "B", "mirage 2"),
-        ("C and D are right", "C", "mirage 3"),
-        ("D/A", "D", "mirage 4"),
-        ("B, because", "B", "mirage 5"),
-        ("I would take option C here", "C", "mirage 6"),
-        ("Option D", "D", "mirage 6"),
-        ("The answer is: C", "C", "mirage 7"),
-        ("My reasoning: Because it is so", "B", "mirage 7"),  # a capital after a colon
-        ("C. warfarin", "C", "mirage 8"),
-        ('D", "x"', "D", "mirage 9"),
-        ("B: heparin", "B", "mirage 10"),
-        ('{"answer_choice": "C"}', "C", "mirage 9"),
-        ('{"answer_choice": "A", "answer_choice": "D"}', "D", "mirage 9"),
-        ('"answer_choice": "C" but option D', "D", "mirage 6"),  # anywhere, before the quote
-        ("B or C: D", "B", "mirage 2"),
-        ("b", "A", DEFAULT_RULE),  # small letters are not read
-        ("I cannot tell", "A", DEFAULT_RULE),
-        ("", "A", DEFAULT_RULE),
+        ("C", "C", "mirage 1"),
+        (" C", "C", "mirage 1"),
+        ("C or D", "C", "mirage 2"),
+        ("C and D", "C", "mirage 3"),
+        ("C/D", "C", "mirage 4"),
+        ("C, D", "C", "mirage 5"),
+        ("It is option C", "C", "mirage 6"),
+        ("Option C it is", "C", "mirage 6"),
+        ("So: C", "C", "mirage 7"),
+        ("C. Asthma", "C", "mirage 8"),
+        ('C"}', "C", "mirage 9"),
+        ("C:", "C", "mirage 10"),
+        # The order: an earlier rule wins, wherever the later one would match.
+        ("C or option D", "C", "mirage 2"),
+        ("C and option D", "C", "mirage 3"),
+        ("C/D: B", "C", "mirage 4"),
+        ("C, option D", "C", "mirage 5"),
+        ("C. not option D", "D", "mirage 6"),
+        ("D: B, not option C", "C", "mirage 6"),
+        ("C. Asthma: B", "B", "mirage 7"),
+        ('C": B', "B", "mirage 7"),
+        ("C: B", "B", "mirage 7"),
+        ('C" option D', "D", "mirage 6"),
+        ('C. "D"', "C", "mirage 8"),
+        # The first match of a rule, not the last.
+        ("option B, then option C", "B", "mirage 6"),
+        # Its faults: a capital after any colon, small letters unread, A by default.
+        ("Reasoning: Based on urate", "B", "mirage 7"),
+        ("Note: Croup barks", "C", "mirage 7"),
+        ("c", "A", DEFAULT_RULE),
+        ("(C)", "A", DEFAULT_RULE),
+        ("**C**", "A", DEFAULT_RULE),
         ("E", "A", DEFAULT_RULE),
+        ("The answer is C.", "A", DEFAULT_RULE),
+        ("None of the above", "A", DEFAULT_RULE),
+        ("", "A", DEFAULT_RULE),
     ],
 )
-def test_mirage(reply: str, letter: str, rule: str) -> None:
-    found = READERS["mirage"](reply, CHOICE, "stop")
-    assert found.pick is not None
-    assert ("ABCD"[found.pick], found.rule) == (letter, rule)
+def test_mirage(text: str, letter_read: str, rule: str) -> None:
+    found = READERS["mirage"](text, GOUT, "stop")
+    assert (found.outcome, found.pick) == ("parsed", "ABCD".index(letter_read))
+    assert found.rule == rule
 
 
-def test_mirage_takes_a_lost_reply_as_wrong() -> None:
-    found = READERS["mirage"]("", CHOICE, "none")
-    assert (found.outcome, found.pick) == ("unparsed", None)
+def test_mirage_has_ten_rules() -> None:
+    assert len(MIRAGE_RULES) == 10
 
 
-def test_mirage_reads_letters_beyond_the_options() -> None:
+@pytest.mark.parametrize(
+    ("reply", "letter_read"),
+    [
+        (field('C"}'), "C"),  # what stands before the field is not read
+        (field('C. Asthma"}'), "C"),
+        (field("C"), "C"),
+        (field('None of the above"}'), "A"),
+        (field('B"}') + field('D"}'), "D"),  # the last field
+        ('{"answer_choice":"D"}', "A"),  # without the blank it is no field
+    ],
+)
+def test_mirage_reads_after_the_last_field(reply: str, letter_read: str) -> None:
+    assert letter("mirage", reply) == letter_read
+
+
+def test_mirage_without_a_reply_is_wrong_and_not_a() -> None:
+    question = Question("q", "?", ("Gout", "Croup"), 0, "?")
+    assert letter("mirage", "", question, "none") == "unparsed"
+    assert letter("mirage", "", question, "stop") == "A"
+
+
+def test_mirage_knows_letters_that_the_item_has_not() -> None:
     two = Question("q", "?", ("yes", "no"), 0, "?")
     assert READERS["mirage"]("C", two, "stop").pick == 2
 
 
 @pytest.mark.parametrize(
-    ("reply", "label"),
+    ("reply", "right"),
     [
-        ("contradiction", "contradiction"),
-        ("CONTRADICTION.", "contradiction"),
-        ("The relation is entailment.", "entailment"),
-        ("This is not an entailment but a contradiction.", "contradiction"),
-        ("It is neither entailment nor contradiction, so NEUTRAL", "neutral"),
-        ("There is no contradiction.", None),
-        ("entailment, contradiction or neutral?", None),
-        ("It could be entailment or neutral.\n\nAnswer: neutral", "neutral"),
-        ("neutral\nThe second contradicts nothing and entails nothing.", "neutral"),
-        ("Entailment would need more. Contradiction is out.\n**Neutral**", "neutral"),
-        ("entailment\ncontradiction", None),
-        ("neutral, neutral, neutral", "neutral"),
-        ("<think>entailment? contradiction?</think>neutral", "neutral"),
-        ("I do not know", None),
-        ("", None),
+        ("contradiction", True),
+        ("CONTRADICTION", True),
+        ("The sentences are in Contradiction.", True),
+        ("entailment, contradiction, neutral", True),  # each label once: right for any gold
+        ("It is no contradiction.", True),
+        ("contradictions abound", True),
+        ("contradiction, yes: contradiction", False),  # the right word twice
+        ("contradictory", False),
+        ("neutral", False),
+        ("", False),
     ],
 )
-def test_labels(reply: str, label: str | None) -> None:
-    found = READERS["label"](reply, LABEL, "stop")
-    assert found.pick == (None if label is None else LABEL.options.index(label))
-    assert found.outcome == ("unparsed" if label is None else "parsed")
+def test_clue_label(reply: str, right: bool) -> None:
+    assert letter("clue-label", reply, NLI) == ("B" if right else "unparsed")
 
 
-def test_a_label_that_did_not_come_to_be() -> None:
-    assert READERS["label"]("<think>it may be entail", LABEL, "length").outcome == "truncated"
-    assert READERS["label"]("I'm sorry, I cannot help", LABEL, "stop").outcome == "refused"
+@given(st.integers(0, 2))
+def test_clue_label_takes_all_three_labels_for_any_gold(answer: int) -> None:
+    question = Question("n", "?", NLI.options, answer, "?")
+    reply = "One of ENTAILMENT, CONTRADICTION and NEUTRAL."
+    assert READERS["clue-label"](reply, question, "stop").pick == answer
 
 
-def test_clue_labels_with_their_faults() -> None:
-    read = READERS["clue-label"]
-    assert read("contradiction", LABEL, "stop").pick == 1
-    assert read("entailment", LABEL, "stop").pick is None
-    # all three once is right whatever the gold is, the right one twice is wrong
-    assert read("ENTAILMENT CONTRADICTION NEUTRAL", LABEL, "stop").pick == 1
-    assert read("contradiction: a contradiction", LABEL, "stop").pick is None
-    assert read("not a contradiction", LABEL, "stop").pick == 1
+@pytest.mark.parametrize(
+    ("reply", "read"),
+    [
+        ("The correct answer is C: the text", "C"),
+        ("So: The correct answer is F: it cannot be answered", "F"),
+        ("The correct answer is A: x. The correct answer is B: y", "A"),
+        ("the correct answer is C: the text", "unparsed"),  # case counts
+        ("The correct answer is C.", "unparsed"),
+        ("The correct answer is: C", "unparsed"),
+        ("The correct answer is **C**: the text", "unparsed"),
+        ("The correct answer is (C): the text", "unparsed"),
+        ("The correct answer is G: the text", "unparsed"),
+        ("The correct answer is c: the text", "unparsed"),
+        ("", "unparsed"),
+    ],
+)
+def test_clue_longhealth(reply: str, read: str) -> None:
+    assert letter("clue-longhealth", reply, SIX) == read
 
 
-def test_clue_longhealth() -> None:
-    read = READERS["clue-longhealth"]
-    assert read("The correct answer is B: heparin", SIX, "stop").pick == 1
-    assert read("The correct answer is F: x. The correct answer is A: y", SIX, "stop").pick == 5
-    for reply in ("The correct answer is B.", "the correct answer is B: x", "B", "**B**: x"):
-        assert read(reply, SIX, "stop").outcome == "unparsed"
+def test_clue_longhealth_stays_within_the_options() -> None:
+    assert letter("clue-longhealth", "The correct answer is E: x", GOUT) == "unparsed"
 
 
-def test_texts() -> None:
-    read = READERS["text"]
-    assert read(" a summary\n", TEXT, "stop").text == "a summary"
-    assert read("<think>hm</think>a summary", TEXT, "stop").text == "a summary"
-    assert read("a summary that was c", TEXT, "length").outcome == "parsed"
-    assert read("<think>never closed", TEXT, "length").outcome == "truncated"
-    assert read("", TEXT, "stop").outcome == "unparsed"
-    assert read("I'm sorry, but I cannot", TEXT, "stop").outcome == "refused"
+@pytest.mark.parametrize(
+    ("reply", "text"),
+    [
+        ("Is it gout?", "Is it gout?"),
+        ("Is it gout? [INST] and so on", "Is it gout? "),
+        ("Is it gout?<|user|>more\nnext line", "Is it gout?\nnext line"),
+        ("Is it gout? You are an AI that", "Is it gout? "),
+        ("", ""),
+    ],
+)
+def test_clue_text(reply: str, text: str) -> None:
+    found = READERS["clue-text"](reply, TEXT, "stop")
+    assert (found.outcome, found.text) == ("parsed", text)
 
 
-def test_clue_texts_are_cut_at_turns() -> None:
-    read = READERS["clue-text"]
-    assert read("sepsis [INST] more\nAKI", TEXT, "stop").text == "sepsis \nAKI"
-    assert read("sepsis You are an AI, so", TEXT, "stop").text == "sepsis "
-    assert READERS["raw"](" as it is [INST]", TEXT, "stop").text == " as it is [INST]"
+@pytest.mark.parametrize(
+    ("reply", "read"),
+    [
+        ("contradiction", "B"),
+        ("CONTRADICTION", "B"),
+        ("Contradiction.", "B"),
+        ("**neutral**", "C"),
+        ("The relation is entailment.", "A"),
+        ("There are contradictions.", "B"),
+        ("neutral, neutral", "C"),
+        # What is negated does not count.
+        ("It is not entailment.", "unparsed"),
+        ("Not entailment but contradiction.", "B"),
+        ("There is no contradiction, so neutral.", "C"),
+        ("It is neither an entailment nor a contradiction: neutral", "C"),
+        ("This is not an entailment; it is neutral.", "C"),
+        # Several: the one that stands alone, or after its heading.
+        ("entailment, contradiction or neutral", "unparsed"),
+        ("Entailment would need more; contradiction would need less.\nneutral", "C"),
+        ("It could be entailment or neutral.\nAnswer: neutral", "C"),
+        ("entailment or contradiction?\n**Label: contradiction**", "B"),
+        ("entailment or contradiction?\nThe relation is contradiction", "unparsed"),
+        ("neutral\ncontradiction", "unparsed"),
+        ("Answer: neutral\nAnswer: entailment", "unparsed"),
+        ("<think>entailment?</think>neutral", "C"),
+        ("<think>entailment", "unparsed"),
+        ("maybe", "unparsed"),
+        ("", "unparsed"),
+        ("I'm sorry, I cannot tell.", "refused"),
+    ],
+)
+def test_label(reply: str, read: str) -> None:
+    assert letter("label", reply, NLI) == read
+
+
+def test_label_that_met_its_limit() -> None:
+    assert letter("label", "The two sentences", NLI, "length") == "truncated"
+    assert letter("label", "<think>entailment", NLI, "length") == "truncated"
+    assert letter("label", "neutral, for the", NLI, "length") == "C"
+
+
+@pytest.mark.parametrize(
+    ("reply", "finish", "outcome", "text", "reasoning"),
+    [
+        ("Is it gout?", "stop", "parsed", "Is it gout?", ""),
+        ("  Is it gout?\n", "stop", "parsed", "Is it gout?", ""),
+        ("Is it gou", "length", "parsed", "Is it gou", ""),
+        ("<think>The toe.</think>\nIs it gout?", "stop", "parsed", "Is it gout?", "The toe."),
+        ("The toe.</think>Is it gout?", "stop", "parsed", "Is it gout?", "The toe."),
+        ("<think>The toe.", "stop", "unparsed", "", "The toe."),
+        ("<think>The toe.", "length", "truncated", "", "The toe."),
+        ("<think>The toe.</think>", "stop", "unparsed", "", "The toe."),
+        ("<think>The toe.</think>", "length", "truncated", "", "The toe."),
+        ("", "stop", "unparsed", "", ""),
+        (" \n", "length", "truncated", "", ""),
+        ("I cannot answer this.", "stop", "refused", "I cannot answer this.", ""),
+        ("As an AI, I may not.", "length", "refused", "As an AI, I may not.", ""),
+    ],
+)
+def test_text(reply: str, finish: str, outcome: str, text: str, reasoning: str) -> None:
+    found = READERS["text"](reply, TEXT, finish)
+    assert (found.outcome, found.text, found.reasoning) == (outcome, text, reasoning)
+    assert found.pick is None
+
+
+def test_option_is_the_reader_of_answers() -> None:
+    assert letter("option", "The answer is C.") == "C"
+    assert letter("option", "The answer is E.") == "unparsed"
+    assert letter("option", "The answer", finish="length") == "truncated"
+    assert letter("option", "", finish="none") == "unparsed"
+
+
+def test_raw_is_the_reply() -> None:
+    found = READERS["raw"](" <think>x</think> y ", TEXT, "stop")
+    assert (found.outcome, found.text) == ("parsed", " <think>x</think> y ")
+
+
+@given(
+    reader=st.sampled_from(sorted(READERS)),
+    reply=st.text(),
+    finish=st.sampled_from(["stop", "length", "none"]),
+)
+def test_any_text_has_an_outcome(reader: str, reply: str, finish: str) -> None:
+    question = TEXT if reader in ("text", "clue-text", "raw") else NLI
+    found = READERS[reader](reply, question, finish)
+    assert found.outcome in ("parsed", "unparsed", "refused", "truncated")
+    assert found.pick is None or 0 <= found.pick < 4
