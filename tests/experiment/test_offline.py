@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -80,3 +81,74 @@ def test_a_stand_in_only_plans() -> None:
     assert model.count_tokens("a b c") == 3
     with pytest.raises(PrerequisiteError, match="can only be planned"):
         model.generate("x", limit=1)
+
+
+def bring(home: Path) -> None:
+    """Put the fixtures where each task expects its file."""
+    clue, tasks = (Path(__file__).parents[1] / "data" / name for name in ("clue", "tasks"))
+    places = {
+        "cases/nejm.jsonl": tasks / "nejm.jsonl",
+        "cases/jama.jsonl": tasks / "jama.jsonl",
+        "mednli/mli_test_v1.jsonl": clue / "mli_test_v1.jsonl",
+        "probsum/BioNLP2023-1A-Test.csv": clue / "BioNLP2023-1A-Test.csv",
+        "longhealth/benchmark_v5.json": clue / "benchmark_v5.json",
+        "medisumqa/MeDiSumQA.json": clue / "MeDiSumQA.json",
+        "medisumcode/MeDiSumCode.json": clue / "MeDiSumCode.json",
+        "meqsum.jsonl": clue / "meqsum.jsonl",
+    }
+    for place, source in places.items():
+        path = home / "data" / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, path)
+    bioasq = json.loads((tasks / "bioasq.json").read_text(encoding="utf-8"))
+    options = {"A": "liver", "B": "heart", "C": "lung", "D": "spleen"}
+    three = {
+        f"{i:03d}": {
+            "question": f"Which organ is meant in case {i}?",
+            "options": options,
+            "answer": "B",
+        }
+        for i in range(4)
+    }
+    yes = {"A": "yes", "B": "no", "C": "maybe"}
+    pubmed = {
+        str(i): {
+            "question": f"Does it help in group {i}?",
+            "options": yes,
+            "answer": "A",
+            "PMID": [i],
+        }
+        for i in range(4)
+    }
+    benchmark = {
+        "mmlu": {f"anatomy-{key}": value for key, value in three.items()},
+        **{"medqa": three, "medmcqa": three, "pubmedqa": pubmed, **bioasq},
+    }
+    path = home / "data" / "mirage" / "benchmark.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(benchmark), encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_with_its_files_every_prompt_of_a_config_of_the_paper_is_rendered(
+    name: str, home: Path
+) -> None:
+    bring(home)
+    config, _ = load_config(name)
+    asked = {task.name for task in config.tasks}
+    moved = [
+        f"tasks.{task}.options.path={path}"
+        for task, path in (
+            ("meqsum", "data/meqsum.jsonl"),
+            ("pubmedqa", "data/mirage/benchmark.json"),
+        )
+        if task in asked
+    ]
+    plan = plan_of(name, *moved, device="h100")
+    assert not [lack for lack in plan.lacking if lack.what.startswith("task")]
+    assert {cell[1] for cell in plan.cells} == asked
+    samples = {(s.model, s.task, s.arm) for s in plan.samples}
+    assert samples == {cell[:3] for cell in plan.cells}
+    assert len(plan.samples) == 3 * len(plan.cells)
+    assert all(sample.prompt and sample.prompt_tokens > 20 for sample in plan.samples)
+    assert all(estimate.seconds and estimate.devices for estimate in plan.estimates)
