@@ -137,6 +137,6 @@ def test_an_adapter_that_is_not_there() -> None:
 def test_an_adapter_without_peft_says_what_to_type_before_anything_runs(home: Path) -> None:
     config = "name: c\nmodels: [card:smollm2-135m-icd-hpo]\ntasks: [hpo]\narms: [closed-book]\n"
     (home / "c.yaml").write_text(config, encoding="utf-8")
-    done = ragbench(home, "plan", "c.yaml", **without(home, "peft"))
+    done = ragbench(home, "run", "c.yaml", **without(home, "peft"))
     assert done.returncode == 4, done.stderr
     assert "pip install peft" in done.stderr
