@@ -45,4 +45,7 @@ def test_a_question_stands_alone_unless_told() -> None:
         "gold_doc_ids": (),
         "stratum": "",
         "cluster": None,
+        "reference": "",
+        "documents": (),
+        "gold_spans": (),
     }
