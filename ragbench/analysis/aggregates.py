@@ -59,7 +59,7 @@ def aggregates(run: Run, cell: pd.DataFrame) -> Iterator[dict[str, Any]]:
         gaps = np.zeros((len(cell), BINS))
         gaps[np.arange(len(cell)), place] = right - sure
         yield make("ece", np.column_stack([gaps, np.ones(len(cell))]), _ece)
-    if set(CODE_COUNTS) <= set(cell):
+    if set(CODE_COUNTS) <= set(run.metrics(task)):  # other tasks of the run have empty columns
         yield make("code_micro_f1", cell[list(CODE_COUNTS)].to_numpy(dtype=float), _micro)
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 from ragbench.analysis.aggregates import aggregates, majority
 from ragbench.analysis.clue import LONGHEALTH, first_doubled, level_scores, task_score
 from ragbench.analysis.effects import EFFECT_COLUMNS, cluster_codes, effects
-from ragbench.analysis.intervals import bootstrap_mean, seeded, wilson
+from ragbench.analysis.intervals import Clusters, bootstrap_mean, seeded, wilson
 from ragbench.analysis.load import CELL, Run
 from ragbench.files import atomic_file, write_json
 
@@ -240,12 +240,24 @@ def _quality_rows(run: Run) -> Iterator[dict[str, Any]]:
             "seed": config["seed"],
             "k": int(str(measure).partition("@")[2]),
         }
-        if set(np.unique(values)) <= {0.0, 1.0}:
+        clusters = _clusters_of(run, str(task), group)
+        if clusters is None and set(np.unique(values)) <= {0.0, 1.0}:
             yield row | rate(group.value, alpha)
-        else:
-            draw = seeded(config["seed"], str(task), str(retriever), str(measure))
-            low, high = bootstrap_mean(values, draw, resamples=resamples, alpha=alpha)
-            yield row | _plain(group.value) | {"ci_low": low, "ci_high": high}
+            continue
+        draw = seeded(config["seed"], str(task), str(retriever), str(measure))
+        low, high = bootstrap_mean(
+            values, draw, clusters=clusters, resamples=resamples, alpha=alpha
+        )
+        units = None if clusters is None else int(np.unique(clusters).size)
+        interval = {"ci_low": low, "ci_high": high, "n_clusters": units}
+        yield row | _plain(group.value) | interval
+
+
+def _clusters_of(run: Run, task: str, group: pd.DataFrame) -> Clusters | None:
+    """Return a number for the cluster of each question of a retrieval measure."""
+    cell = run.scores[run.scores.task == task].drop_duplicates("question_id")
+    placed = cell.set_index("question_id").reindex(group.question_id)
+    return cluster_codes(run, task, placed)
 
 
 def write_tables(run: Run) -> tuple[pd.DataFrame, pd.DataFrame]:

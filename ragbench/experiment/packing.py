@@ -52,9 +52,9 @@ def pack_all(grid: Grid, folder: RunFolder) -> Packed:
                     [_line(q, found[q.id], context) for q in task.questions],
                 )
                 progress.advance(len(found))
-    budgets = {arm.name: arm.budget_tokens for arm in grid.config.arms}
+    arms_by_name = {arm.name: arm for arm in grid.config.arms}
     for (name, arm_name), found in packed.items():
-        _tell(name, arm_name, found, budgets[arm_name] or grid.config.packing.budget_tokens)
+        _tell(name, arms_by_name[arm_name], found, grid.config.packing.budget_tokens)
     write_jsonl(
         folder.passages,
         [
@@ -128,17 +128,22 @@ class _Drawer:
         )
 
 
-def _tell(task: str, arm: str, found: dict[str, Delivery], budget: int) -> None:
+def _tell(task: str, arm: ArmSpec, found: dict[str, Delivery], common: int) -> None:
     """Say where the budget kept passages out of prompts."""
     short = [d for d in found.values() if d.left_out]
-    if short:
-        empty = sum(not d.passages for d in short)
-        none = f", and none at all to {empty:,}" if empty else ""
-        say(
-            f"note: {task}, {arm}: the budget of {budget:,} tokens kept passages from "
-            f"{len(short):,} of {len(found):,} questions{none}; chunk the corpus or raise "
-            "packing.budget_tokens"
-        )
+    lost = sum(d.answer_truncated for d in found.values())
+    if not short and not lost:
+        return
+    empty = sum(not d.passages for d in short)
+    none = f", and gave none at all to {empty:,}" if empty else ""
+    lost_too = f", and cut or left out what holds the answer of {lost:,}" if lost else ""
+    advice = "raise the arm's budget_tokens"
+    if arm.kind != DOCUMENTS:
+        advice = "chunk the corpus or raise packing.budget_tokens"
+    say(
+        f"note: {task}, {arm.name}: the budget of {arm.budget_tokens or common:,} tokens kept "
+        f"passages from {len(short):,} of {len(found):,} questions{none}{lost_too}; {advice}"
+    )
 
 
 def _line(question: Question, delivery: Delivery, context: Context) -> dict[str, object]:

@@ -16,7 +16,7 @@ import pandas as pd
 from ragbench.analysis.effects import BASELINE, GAIN, HEADROOM
 from ragbench.analysis.load import Run
 from ragbench.pairs import pairs_of
-from ragbench.report.tables import NONE, OF_PAIR, coverage, points, retrieval_arms
+from ragbench.report.tables import NONE, OF_PAIR, between, coverage, points, retrieval_arms
 
 LEFT, RIGHT = 6.0, 94.0  # per cent of the width; tick labels need room at the ends
 TOP_PX, HEADING_PX, ROW_PX = 8, 26, 38
@@ -174,7 +174,7 @@ def _row(record: Any, scale: Scale, y_px: int, shape: str) -> Row:
         None if math.isnan(record[key]) else scale.at(100 * record[key])
         for key in ("estimate", "ci_low", "ci_high")
     )
-    interval = f"{points(record['ci_low'])} to {points(record['ci_high'])}"
+    interval = between(record["ci_low"], record["ci_high"], points)
     text = f"bounds {interval}" if bounds else f"{points(record['estimate'])} ({interval})"
     return Row(
         label=shortened(name),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -79,14 +80,21 @@ def summary(run: Run, results: pd.DataFrame, effects: pd.DataFrame) -> list[str]
             continue
         low, high = gain["ci_low"], gain["ci_high"]
         verb = "gained" if gain["estimate"] >= 0 else "lost"
-        sure = "" if low > 0 or high < 0 else "; the interval holds zero"
+        sure = "" if math.isnan(low) or low > 0 or high < 0 else "; the interval holds zero"
         lines.append(
             f"{cell} {verb} {abs(100 * gain['estimate']):.1f} points over {BASELINE} "
-            f"({coverage(run)} interval {points(low)} to {points(high)}, n = {gain['n']}): "
+            f"({interval(run, low, high)}, n = {gain['n']}): "
             f"{gain['helped']} questions helped, {gain['hurt']} hurt, "
             f"{_test(gain)} p = {p_value(gain['p'])}{sure}."
         )
     return lines
+
+
+def interval(run: Run, low: float, high: float) -> str:
+    """Return an interval of points in words; a single cluster gives none."""
+    if math.isnan(low):
+        return "one cluster, so no interval"
+    return f"{coverage(run)} interval {points(low)} to {points(high)}"
 
 
 def _test(gain: Mapping[Hashable, Any]) -> str:
@@ -119,11 +127,8 @@ def _verdicts(run: Run, effects: pd.DataFrame, pair: Pair, task: str) -> Iterato
 
 def _bought(run: Run, name: str, effect: Mapping[Hashable, Any]) -> str:
     low, high = effect["ci_low"], effect["ci_high"]
-    text = (
-        f"{name} {points(effect['estimate'])} points ({coverage(run)} interval {points(low)} to "
-        f"{points(high)})"
-    )
-    if low > 0 or high < 0:
+    text = f"{name} {points(effect['estimate'])} points ({interval(run, low, high)})"
+    if math.isnan(low) or low > 0 or high < 0:
         return text
     return f"{text}, and this n could not have seen less than {points(effect[LEAST])[1:]}"
 

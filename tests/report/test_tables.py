@@ -12,6 +12,7 @@ from ragbench.analysis.effects import effects
 from ragbench.analysis.load import Run, load_run
 from ragbench.files import read_jsonl
 from ragbench.report.tables import (
+    between,
     delivered_rows,
     effect_rows,
     effect_table,
@@ -95,3 +96,9 @@ def test_delivered_is_what_was_packed(mixed: Run) -> None:
         gold, known = (sum(li[key] > 0 for li in lines) for key in ("gold", "gold_known"))
         expected = f"{100 * gold / known:.1f} %" if known else "-"  # closed-book has no corpus
         assert cell["with a gold passage"] == expected
+        assert cell["answer cut off"] == "0.0 %"  # no arm here gives whole documents
+
+
+def test_an_interval_that_there_is_not_is_a_dash() -> None:
+    assert between(float("nan"), float("nan"), percent) == "-"
+    assert between(-0.5, 0.25, points) == "-50.0 to +25.0"
