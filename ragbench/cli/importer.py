@@ -7,6 +7,17 @@ from typing import Literal
 
 import click
 
+from ragbench.records import DataUse
+
+DATA_USE = click.option(
+    "--data-use",
+    type=click.Choice(["open", "restricted", "bring-your-own"]),
+    default="bring-your-own",
+    show_default=True,
+    help="Who may see the questions; a restricted run's page has no texts.",
+)
+REPLACE = click.option("--replace", is_flag=True, help="Replace an imported run of this name.")
+
 
 @click.group(name="import")
 def import_() -> None:
@@ -29,12 +40,22 @@ def import_() -> None:
     show_default=True,
     help="How replies are read.",
 )
-@click.option("--replace", is_flag=True, help="Replace a run of this name.")
+@click.option(
+    "--missing",
+    type=click.Choice(["refuse", "error"]),
+    default="refuse",
+    show_default=True,
+    help="What a question without a line is: a mistake, or not answered.",
+)
+@DATA_USE
+@REPLACE
 def mirage(
     predictions: Path,
     benchmark: Path,
     name: str,
     mode: Literal["correct", "mirage"],
+    missing: Literal["refuse", "error"],
+    data_use: DataUse,
     replace: bool,
 ) -> None:
     """Import PREDICTIONS: JSON lines {dataset, id, model, arm, replies}."""
@@ -46,7 +67,9 @@ def mirage(
     for path in (predictions, benchmark):
         if not path.is_file():
             raise DataError("there is no such file", where=str(path))
-    run = read_mirage_run(predictions, benchmark, name=name, mode=mode)
+    run = read_mirage_run(
+        predictions, benchmark, name=name, mode=mode, missing=missing, data_use=data_use
+    )
     print_summary(write_run(run, replace=replace))
 
 
@@ -54,12 +77,21 @@ def mirage(
 @click.argument("samples", nargs=-1, required=True, metavar="[ARM=]SAMPLES...")
 @click.option("--name", required=True, help="The run's name.")
 @click.option("--model", required=True, help="What the model is called.")
-@click.option("--replace", is_flag=True, help="Replace a run of this name.")
-def lm_eval(samples: tuple[str, ...], name: str, model: str, replace: bool) -> None:
+@click.option("--filter", "filter_", metavar="NAME", help="Which filter's replies are scored.")
+@DATA_USE
+@REPLACE
+def lm_eval(
+    samples: tuple[str, ...],
+    name: str,
+    model: str,
+    filter_: str | None,
+    data_use: DataUse,
+    replace: bool,
+) -> None:
     """Import logs samples_TASK_DATE.jsonl of lm-eval; ARM=PATH is of another arm."""
     from ragbench.cli.run import print_summary
     from ragbench.experiment.import_lm_eval import read_lm_eval_run
     from ragbench.experiment.imported import write_run
 
-    run = read_lm_eval_run(samples, name=name, model=model)
+    run = read_lm_eval_run(samples, name=name, model=model, filter_=filter_, data_use=data_use)
     print_summary(write_run(run, replace=replace))

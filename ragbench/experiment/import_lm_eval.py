@@ -2,47 +2,55 @@
 
 A file ``samples_TASK_DATE.jsonl`` has a line a document: ``doc_id, doc, target, arguments, resps``.
 Multiple choice keeps the log-likelihood of each continuation, which are the options; generation
-keeps the reply, which is compared with the target as a text.
+keeps the reply, of which what a filter left is scored: as a letter or text of the document's
+options, else as a text against the target.
 """
 
 from __future__ import annotations
 
-import json
-import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ragbench import home
-from ragbench.errors import DataError, UsageError
+from ragbench.errors import DataError, UsageError, near
 from ragbench.experiment.imported import ImportedArm, ImportedRun, ImportedTask
+from ragbench.experiment.lm_eval_sample import Sample, read_sample
 from ragbench.experiment.spec import CLOSED_BOOK
 from ragbench.files import read_jsonl, sha256_file, sha256_text
-from ragbench.records import Question
+from ragbench.metrics.choice import pick_option
+from ragbench.metrics.text import exact_match
+from ragbench.progress import say
+from ragbench.records import Answered, DataUse
+from ragbench.tasks.replies import READERS
 
 NAME = re.compile(r"samples_(.+)_\d{4}-\d{2}-\d{2}T[\d.:-]+\.jsonl(?:\.gz)?$")
-TEXT_METRICS = ("exact_match", "rougeL", "rouge1")
-ASKED = ("question", "query", "input", "text", "Question")
+TEXT_METRICS: tuple[str, ...] = ("exact_match", "rougeL", "rouge1")
+THEIRS = {"scored": "acc_norm", "choice": "exact_match", "text": "exact_match"}
+NOTES = {
+    "scored": "imported from a log of the lm-evaluation-harness; accuracy is its acc_norm, "
+    "accuracy_sum its acc",
+    "choice": "imported from a log of the lm-evaluation-harness; the reply is what its filter left",
+    "text": "imported from a log of the lm-evaluation-harness; the reply is what its filter left",
+}
 
 
-@dataclass(frozen=True)
-class _Sample:
-    question: Question
-    record: dict[str, Any]
-    prompt: str
-    doc: str
-    where: str
-
-
-def read_lm_eval_run(samples: Sequence[str], *, name: str, model: str) -> ImportedRun:
+def read_lm_eval_run(
+    samples: Sequence[str],
+    *,
+    name: str,
+    model: str,
+    filter_: str | None = None,
+    data_use: DataUse = "bring-your-own",
+) -> ImportedRun:
     """Read sample logs.
 
     Args:
         samples: Paths, or ``ARM=PATH`` for logs of another arm than closed-book.
         name: The run's name.
         model: What the model is called.
+        filter_: Through which filter replies are taken, where a log has several.
+        data_use: Who may see the questions.
 
     Returns:
         The run.
@@ -52,7 +60,7 @@ def read_lm_eval_run(samples: Sequence[str], *, name: str, model: str) -> Import
         UsageError: Two logs are of one task and arm.
     """
     home.check_name(model, what="a model")
-    found: dict[tuple[str, str], dict[str, _Sample]] = {}
+    found: dict[tuple[str, str], dict[str, Sample]] = {}
     sources: dict[str, str] = {}
     prompts: dict[str, str] = {}
     for given in samples:
@@ -66,7 +74,8 @@ def read_lm_eval_run(samples: Sequence[str], *, name: str, model: str) -> Import
                 where=str(path),
                 fix="write ARM=PATH for each arm",
             )
-        found[task, arm] = _read(path)
+        found[task, arm] = _one_kind(_read(path, task, filter_), path)
+        _compare(f"{task}, {arm}", list(found[task, arm].values()))
         sources[f"{arm}={path.name}"] = sha256_file(path)
         prompts |= {sha256_text(s.prompt): s.prompt for s in found[task, arm].values()}
     names = list(dict.fromkeys(task for task, _ in found))
@@ -88,6 +97,7 @@ def read_lm_eval_run(samples: Sequence[str], *, name: str, model: str) -> Import
         description="Sample logs of the lm-evaluation-harness, scored again.",
         arms_of=of,
         prompts=prompts,
+        data_use=data_use,
     )
 
 
@@ -104,125 +114,91 @@ def _task(path: Path) -> str:
     return home.check_name(found[1], what="a task")
 
 
-def _imported(task: str, samples: Sequence[_Sample]) -> ImportedTask:
-    is_text = not samples[0].question.options
+def _imported(task: str, samples: Sequence[Sample]) -> ImportedTask:
+    kind = samples[0].kind
+    metrics = TEXT_METRICS
+    if kind == "scored":
+        has_norm = any("acc_norm" in sample.logged for sample in samples)
+        metrics = ("accuracy", "accuracy_sum") if has_norm else ("accuracy_sum", "accuracy")
+    elif kind == "choice":
+        metrics = ("accuracy",)
     return ImportedTask(
         name=task,
         questions=[sample.question for sample in samples],
-        scoring="generate" if is_text else "options",
-        answers="text" if is_text else "option",
-        reader="text" if is_text else "option",
-        metrics=TEXT_METRICS if is_text else ("accuracy", "brier"),
-        note="imported from a log of the lm-evaluation-harness; passages are not known",
+        scoring="options" if kind == "scored" else "generate",
+        answers="text" if kind == "text" else "option",
+        reader="text" if kind == "text" else "option",
+        metrics=(*metrics, "brier") if kind == "scored" else metrics,
+        note=NOTES[kind],
     )
 
 
-def _read(path: Path) -> dict[str, _Sample]:
-    found: dict[str, _Sample] = {}
-    filters: dict[str, Any] = {}
-    for number, line in read_jsonl(path):
-        where = f"{path}:{number}"
-        sample = _sample(line, where)
-        identifier = sample.question.id
-        if identifier in found:
-            if filters[identifier] == line.get("filter"):
-                raise DataError(f"the document {identifier} stands twice", where=where)
-            continue  # the same answer through another filter
-        filters[identifier] = line.get("filter")
-        found[identifier] = sample
+def _read(path: Path, task: str, filter_: str | None) -> dict[str, Sample]:
+    """Return the samples of a log by document, each through one filter."""
+    every = [read_sample(line, task, f"{path}:{number}") for number, line in read_jsonl(path)]
+    names = list(dict.fromkeys(sample.filter_name for sample in every))
+    if filter_ is not None and names and filter_ not in names:
+        raise UsageError(
+            f"the log has no filter {filter_!r}", where=str(path), fix=near(filter_, names)
+        )
+    if filter_ is None and len(names) > 1 and every[0].kind != "scored":
+        raise UsageError(
+            f"the log has the replies through {len(names)} filters",
+            where=str(path),
+            fix=f"choose one with --filter: {', '.join(names)}",
+        )
+    wanted = filter_ if filter_ is not None else names[0] if names else ""
+    found: dict[str, Sample] = {}
+    for sample in every:
+        if sample.filter_name != wanted:
+            continue
+        if sample.question.id in found:
+            raise DataError(f"the document {sample.question.id} stands twice", where=sample.where)
+        found[sample.question.id] = sample
     if not found:
         raise DataError("the log holds no sample", where=str(path))
-    if len({bool(sample.question.options) for sample in found.values()}) > 1:
-        raise DataError("the log mixes multiple choice and generation", where=str(path))
     return found
 
 
-def _sample(line: Mapping[str, Any], where: str) -> _Sample:
-    for field in ("doc_id", "doc", "target", "arguments", "resps"):
-        if field not in line:
-            raise DataError(
-                f"the line has no field {field!r}",
-                where=where,
-                fix="give a log that --log_samples of lm-eval 0.4 wrote",
-            )
-    arguments, resps = line["arguments"], line["resps"]
-    if isinstance(arguments, dict):
-        arguments = [list(part.values()) for part in arguments.values() if isinstance(part, dict)]
-    try:
-        prompt = str(arguments[0][0])
-        second = [part[1] for part in arguments]
-        first = resps[0][0]
-    except (IndexError, KeyError, TypeError):
-        raise DataError(
-            "the fields 'arguments' and 'resps' are not those of a sample", where=where
-        ) from None
-    doc = json.dumps(line["doc"], sort_keys=True, ensure_ascii=False)
-    asked = _asked(line["doc"], doc)
-    base: dict[str, Any] = {"id": str(line["doc_id"]), "text": asked, "query": asked}
-    digest = sha256_text(prompt)
-    if isinstance(second[0], str) and isinstance(first, list):
-        options = tuple(text.removeprefix(" ") for text in map(str, second))
-        sums = [_likelihood(response, where) for response in resps]
-        if len(sums) != len(options) or len(options) < 2:
-            raise DataError(
-                f"there are {len(options)} continuations and {len(sums)} answers",
-                where=where,
-                fix="only multiple choice of two options and more, and generation, are imported",
-            )
-        answer = _answer(line, options, sums, where)
-        question = Question(**base, options=options, answer=answer)
-        record = {"log_likelihoods": sums, "finish": "scored", "prompt": digest}
-    elif isinstance(second[0], dict) and isinstance(first, str):
-        question = Question(**base, options=(), answer=-1, reference=str(line["target"]))
-        record = {"reply": first, "prompt": digest}
-    else:
-        raise DataError(
-            "the sample is neither of multiple choice nor of generation",
-            where=where,
-            fix="rolling log-likelihoods (perplexity) cannot be imported",
+def _one_kind(samples: Mapping[str, Sample], path: Path) -> dict[str, Sample]:
+    """Return samples of one kind: a choice is a text where not every document has options."""
+    kinds = {sample.kind for sample in samples.values()}
+    if len(kinds) == 1:
+        return dict(samples)
+    raise DataError(
+        f"the log mixes {' and '.join(sorted(kinds))} answers",
+        where=str(path),
+        fix="a log is of multiple choice, of replies whose target is one of the document's "
+        "options, or of texts",
+    )
+
+
+def _compare(task: str, samples: Sequence[Sample]) -> None:
+    """Say where lm-eval's own metric is not what will be computed."""
+    different = 0
+    for sample in samples:
+        theirs = sample.logged.get(THEIRS[sample.kind])
+        different += theirs is not None and theirs != _ours(sample)
+    if different:
+        say(
+            f"note: {task}: {different:,} of {len(samples):,} documents score otherwise than in "
+            f"lm-eval's {THEIRS[samples[0].kind]}"
         )
-    return _Sample(question, record, prompt, doc, where)
 
 
-def _asked(doc: Any, whole: str) -> str:
-    if isinstance(doc, dict):
-        for name in ASKED:
-            if isinstance(doc.get(name), str) and doc[name].strip():
-                return str(doc[name]).strip()
-    return whole
+def _ours(sample: Sample) -> float:
+    question, record = sample.question, sample.record
+    if sample.kind == "scored":
+        pick, _ = pick_option(record["log_likelihoods"], question.options)
+        return float(pick == question.answer)
+    if sample.kind == "choice":
+        read = READERS["option"](record["reply"], question, "stop").pick
+        return float(read == question.answer)
+    answered = Answered(question, "parsed", None, record["reply"].strip())
+    return exact_match([answered], {})[0]
 
 
-def _likelihood(response: Any, where: str) -> float:
-    try:
-        value = float(response[0][0])
-    except (TypeError, ValueError, IndexError):
-        raise DataError("a log-likelihood in 'resps' is no number", where=where) from None
-    if not math.isfinite(value):
-        raise DataError("a log-likelihood in 'resps' is not finite", where=where)
-    return value
-
-
-def _answer(
-    line: Mapping[str, Any], options: Sequence[str], sums: Sequence[float], where: str
-) -> int:
-    """Return the index of the target, which the log gives as a number or as a text."""
-    target = str(line["target"]).strip()
-    found = [i for i, option in enumerate(options) if option.strip() == target]
-    if target.isdigit() and int(target) < len(options):
-        found.append(int(target))
-    if len(set(found)) > 1 and "acc" in line:  # what was recorded tells which was meant
-        best = list(sums).index(max(sums))
-        found = [i for i in found if float(i == best) == float(line["acc"])]
-    if len(set(found)) != 1:
-        raise DataError(
-            f"the target {target!r} is not one of the {len(options)} options",
-            where=where,
-            fix="tasks with several right answers cannot be imported",
-        )
-    return found[0]
-
-
-def _check_alike(arms: Sequence[Mapping[str, _Sample]]) -> None:
+def _check_alike(arms: Sequence[Mapping[str, Sample]]) -> None:
     """Refuse arms whose logs are of other documents."""
     for other in arms[1:]:
         for identifier, sample in arms[0].items():

@@ -6,7 +6,6 @@ MIRAGE's ``benchmark.json``: ``{dataset: {id: {question, options, answer, PMID?}
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,11 +13,12 @@ from string import ascii_uppercase
 from typing import Any, Literal
 
 from ragbench.errors import DataError, near
+from ragbench.experiment.import_fields import check_label, check_text
 from ragbench.experiment.imported import ImportedArm, ImportedRun, ImportedTask
 from ragbench.experiment.spec import CLOSED_BOOK
-from ragbench.files import read_jsonl, sha256_file
+from ragbench.files import read_json, read_jsonl, sha256_file
 from ragbench.progress import say
-from ragbench.records import Question
+from ragbench.records import DataUse, Question
 
 TASKS = {
     "mmlu": "mmlu_med",
@@ -33,7 +33,13 @@ Replies = dict[tuple[str, str, str], dict[str, dict[str, Any]]]
 
 
 def read_mirage_run(
-    predictions: Path, benchmark: Path, *, name: str, mode: Literal["correct", "mirage"]
+    predictions: Path,
+    benchmark: Path,
+    *,
+    name: str,
+    mode: Literal["correct", "mirage"],
+    missing: Literal["refuse", "error"] = "refuse",
+    data_use: DataUse = "bring-your-own",
 ) -> ImportedRun:
     """Read replies and questions.
 
@@ -43,6 +49,9 @@ def read_mirage_run(
         name: The run's name.
         mode: ``mirage`` reads replies as MIRAGE's evaluation did; ``correct`` leaves out the
             questions whose right option cannot be told from another.
+        missing: ``error`` takes a question without a line as one that was not answered, which
+            leaves its cell incomplete.
+        data_use: Who may see the questions.
 
     Returns:
         The run.
@@ -63,7 +72,7 @@ def read_mirage_run(
         for model in models:
             for arm in own:
                 cell = replies.get((model, dataset, arm), {})
-                _check_whole(cell, asked, f"{model}, {dataset}, {arm}", predictions)
+                _check_whole(cell, asked, f"{model}, {dataset}, {arm}", predictions, missing)
                 records[model, TASKS[dataset], arm] = cell
         if excluded:
             say(f"note: {dataset}: {len(excluded):,} questions are left out: {AMBIGUOUS}")
@@ -85,7 +94,8 @@ def read_mirage_run(
         arms=[ImportedArm(arm, _k(arm)) for arm in arms],
         models=models,
         records=records,
-        description="Replies published with MIRAGE, scored again.",
+        description="Replies made elsewhere to MIRAGE's questions, scored again.",
+        data_use=data_use,
         arms_of={
             TASKS[d]: [a for a in arms if (models[0], TASKS[d], a) in records] for d in datasets
         },
@@ -100,11 +110,8 @@ def _k(arm: str) -> int | None:
 
 def _questions(path: Path, mode: str) -> dict[str, tuple[list[Question], list[str]]]:
     """Return the questions of each set in the order of their ids, and the ids left out."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"the benchmark cannot be read: {error}", where=str(path)) from None
-    if not isinstance(value, dict) or not all(isinstance(part, dict) for part in value.values()):
+    value = read_json(path, what="the benchmark")
+    if not all(isinstance(part, dict) for part in value.values()):
         raise DataError("the benchmark is no object of sets of questions", where=str(path))
     found = {}
     for dataset, part in value.items():
@@ -141,6 +148,8 @@ def _question(identifier: str, row: Any, where: str) -> Question:
             where=where,
             fix=f"it is one of the letters {', '.join(letters)}",
         )
+    for value in (identifier, text, *texts):
+        check_text(value, "the question", where)
     return Question(
         id=identifier,
         text=text.strip(),
@@ -161,12 +170,10 @@ def _replies(path: Path, questions: Mapping[str, tuple[list[Question], list[str]
     left_out = {d: set(bad) for d, (_, bad) in questions.items()}
     found: Replies = {}
     places: dict[tuple[str, ...], str] = {}
+    several = 0
     for number, line in read_jsonl(path):
         where = f"{path}:{number}"
-        for field, kind in FIELDS.items():
-            if not isinstance(line.get(field), kind):
-                what = "a list" if kind is list else "text"
-                raise DataError(f"the field {field!r} is missing or not {what}", where=where)
+        _check_fields(line, where)
         dataset, identifier = line["dataset"], line["id"]
         if dataset not in known:
             raise DataError(
@@ -178,8 +185,6 @@ def _replies(path: Path, questions: Mapping[str, tuple[list[Question], list[str]
                 where=where,
                 fix=near(identifier, known[dataset])[:200],
             )
-        if not all(isinstance(reply, str) for reply in line["replies"]):
-            raise DataError("the field 'replies' holds something that is not text", where=where)
         cell = (line["model"], dataset, line["arm"])
         if (*cell, identifier) in places:
             raise DataError(
@@ -190,24 +195,49 @@ def _replies(path: Path, questions: Mapping[str, tuple[list[Question], list[str]
         held = found.setdefault(cell, {})
         if identifier not in left_out[dataset]:
             replies = line["replies"]
-            held[identifier] = {
-                "reply": replies[0] if replies else "",
-                "finish": "stop" if replies else "none",
-            }
+            several += len(replies) > 1
+            held[identifier] = {"reply": replies[0]} if replies else {"reply": "", "finish": "none"}
     if not found:
         raise DataError("the file holds no reply", where=str(path))
+    if several:
+        say(f"note: {several:,} lines have several replies: the first is read, as MIRAGE does")
     return found
 
 
+def _check_fields(line: Mapping[str, Any], where: str) -> None:
+    """Refuse a line with a field that is lacking, of another type, or not known."""
+    for field, kind in FIELDS.items():
+        if not isinstance(line.get(field), kind):
+            what = "a list" if kind is list else "text"
+            raise DataError(f"the field {field!r} is missing or not {what}", where=where)
+    if unknown := sorted(line.keys() - FIELDS.keys()):
+        raise DataError(
+            f"the line has a field {unknown[0]!r}, which is not read",
+            where=where,
+            fix=f"the fields are {', '.join(FIELDS)}",
+        )
+    if not all(isinstance(reply, str) for reply in line["replies"]):
+        raise DataError("the field 'replies' holds something that is not text", where=where)
+    check_label(line["model"], "a model", where)
+    check_label(line["arm"], "an arm", where)
+    for reply in line["replies"][:1]:
+        check_text(reply, "the reply", where)
+
+
 def _check_whole(
-    cell: Mapping[str, Any], asked: list[Question], name: str, predictions: Path
+    cell: Mapping[str, Any], asked: list[Question], name: str, predictions: Path, missing: str
 ) -> None:
     lacking = [question.id for question in asked if question.id not in cell]
-    if lacking:
+    if lacking and missing == "error":
+        say(
+            f"note: {name}: {len(lacking):,} of {len(asked):,} questions have no line: the cell is "
+            "incomplete"
+        )
+    elif lacking:
         raise DataError(
             f"{len(lacking):,} of {len(asked):,} questions have no line in {name}, such as "
             f"{lacking[0]!r}",
             where=str(predictions),
-            fix="import a file in which every model answers the same questions in every arm; a "
-            "reply that was lost is a line with an empty list of replies",
+            fix="a reply that was lost is a line with an empty list of replies; --missing error "
+            "takes what has no line as not answered",
         )

@@ -15,14 +15,23 @@ from ragbench.errors import UsageError
 from ragbench.experiment.folder import FORMAT, RUN, RunFolder, question_to_json
 from ragbench.experiment.score import score_run
 from ragbench.experiment.spec import CLOSED_BOOK, AnalysisSpec, ArmSpec
-from ragbench.files import atomic_folder, locked, sha256_json, write_json, write_jsonl, write_text
+from ragbench.files import (
+    atomic_folder,
+    check_replaceable,
+    locked,
+    sha256_json,
+    write_json,
+    write_jsonl,
+    write_text,
+)
 from ragbench.models.model import ModelSpec
 from ragbench.progress import stage
 from ragbench.provenance import git_state, machine, now, versions
-from ragbench.records import Mode, Question, Scoring
+from ragbench.records import DataUse, Mode, Question, Scoring
 from ragbench.tasks.task import Answers, question_digest
 
 BACKEND = "imported"
+IMPORTED = "imported_from"  # the key of an imported run's identity
 
 
 @dataclass(frozen=True)
@@ -76,6 +85,7 @@ class ImportedRun:
         seed: Of the analysis.
         arms_of: The arms of each task; all of them by default.
         prompts: Prompts by their digest, where they are known.
+        data_use: Who may see the questions; the report of a restricted run has no texts.
     """
 
     name: str
@@ -89,6 +99,7 @@ class ImportedRun:
     seed: int = 17
     arms_of: Mapping[str, Sequence[str]] = field(default_factory=dict)
     prompts: Mapping[str, str] = field(default_factory=dict)
+    data_use: DataUse = "bring-your-own"
 
 
 def write_run(run: ImportedRun, *, replace: bool = False) -> Path:
@@ -107,17 +118,31 @@ def write_run(run: ImportedRun, *, replace: bool = False) -> Path:
     home.check_name(run.name, what="a run")
     path = home.home() / "runs" / run.name
     with locked(path, what=f"the run {run.name!r}"):
-        if (path / RUN).exists() and not replace:
-            raise UsageError(
-                f"there is a run {run.name!r} already",
-                where=str(path),
-                fix="choose another --name, or add --replace",
-            )
+        _check_place(path, replace=replace)
         with atomic_folder(path) as work:
             folder = RunFolder(work)
             _write(run, folder)
             score_run(folder)
     return path
+
+
+def _check_place(path: Path, *, replace: bool) -> None:
+    """Refuse to write over what lies there, but for an imported run where that was asked for."""
+    check_replaceable(path, RUN, what="run")
+    if not (path / RUN).exists():
+        return
+    if not replace:
+        raise UsageError(
+            f"there is a run {path.name!r} already",
+            where=str(path),
+            fix="choose another --name, or add --replace",
+        )
+    if IMPORTED not in RunFolder(path).read()["identity"]:
+        raise UsageError(
+            f"the run {path.name!r} was not imported: its answers were computed",
+            where=str(path),
+            fix="choose another --name, or remove the folder yourself",
+        )
 
 
 def _write(run: ImportedRun, folder: RunFolder) -> None:
@@ -189,7 +214,7 @@ def _record(
         "reply_tokens": None,
         "prompt_tokens": None,
         "elapsed_s": None,
-        "finish": "stop",
+        "finish": "unknown",
         "error": None,
         **(lacking if facts is None else facts),
     }
@@ -216,7 +241,7 @@ def _config(run: ImportedRun) -> dict[str, Any]:
 def _identity(run: ImportedRun) -> dict[str, Any]:
     model = {"digest": BACKEND, "dtype": None, "format": None, "context_tokens": None}
     return {
-        "imported_from": dict(run.sources),
+        IMPORTED: dict(run.sources),
         "tasks": {task.name: _task_identity(run, task) for task in run.tasks},
         "models": {name: dict(model) for name in run.models},
         "indexes": {},
@@ -245,5 +270,5 @@ def _task_identity(run: ImportedRun, task: ImportedTask) -> dict[str, Any]:
         "cluster_unit": None,
         "note": task.note,
         "licence": task.licence,
-        "data_use": "open",
+        "data_use": run.data_use,
     }

@@ -25,6 +25,10 @@ metrics: Registry[Metric] = Registry(
         "accuracy": Entry(
             "ragbench.metrics.choice:accuracy", "1 where the picked option is the right one"
         ),
+        "accuracy_sum": Entry(
+            "ragbench.metrics.choice:accuracy_sum",
+            "1 where the option of the highest log-likelihood is right, whatever its length",
+        ),
         "over_refusal": Entry(
             "ragbench.metrics.choice:over_refusal",
             "answerable, but called unanswerable (LongHealth; lower is better)",

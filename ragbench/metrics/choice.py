@@ -37,6 +37,27 @@ def accuracy(answers: Sequence[Answered], options: Mapping[str, Any]) -> list[fl
     return [float(answered.pick == answered.question.answer) for answered in answers]
 
 
+def accuracy_sum(answers: Sequence[Answered], options: Mapping[str, Any]) -> list[float]:
+    """Return 1.0 where the option of the highest log-likelihood is the right one, else 0.0.
+
+    Its length does not count: lm-eval calls the same quantity ``acc``. NaN where options were not
+    scored.
+
+    Args:
+        answers: The answers.
+        options: Not used.
+
+    Returns:
+        A value for each.
+    """
+    return [
+        float(a.log_likelihoods.index(max(a.log_likelihoods)) == a.question.answer)
+        if a.log_likelihoods
+        else math.nan
+        for a in answers
+    ]
+
+
 def over_refusal(answers: Sequence[Answered], options: Mapping[str, Any]) -> list[float]:
     """Return 1.0 where an answerable question was called unanswerable; NaN for the others.
 

@@ -45,7 +45,11 @@ def changed(folder: Path, name: str, place: int, change: Any) -> Path:
 
 
 def test_arms_are_paired_by_document(home: Path) -> None:
-    other = changed(home, "tiny_mc", 0, lambda row: row["resps"][0][0].__setitem__(0, "-0.1"))
+    def change(row: dict[str, Any]) -> None:
+        row["resps"][0][0][0] = "-0.1"
+        row |= {"acc": 0.0, "acc_norm": 0.0}
+
+    other = changed(home, "tiny_mc", 0, change)
     run = read_lm_eval_run([str(CHOICE), f"bm25={other}"], name="two", model="m")
     assert [arm.name for arm in run.arms] == ["closed-book", "bm25"]
     scores = load_run(write_run(run)).scores.set_index(["arm", "question_id"])
@@ -96,3 +100,95 @@ def test_names_that_are_no_log(home: Path) -> None:
         read_lm_eval_run([str(home / "results.jsonl")], name="x", model="m")
     with pytest.raises(DataError, match="no such file"):
         read_lm_eval_run(["samples_x_2026-01-01T00-00-00.jsonl"], name="x", model="m")
+
+
+# Twenty questions, the same model: 14 right by lm-eval's acc, 11 by its acc_norm, 5 written.
+(BASICS,) = LOGS.glob("samples_medical_basics_2*.jsonl")
+(WRITTEN,) = LOGS.glob("samples_medical_basics_written_*.jsonl")
+
+
+def test_both_accuracies_of_lm_eval(home: Path) -> None:
+    run = load_run(write_run(read_lm_eval_run([str(BASICS)], name="b", model="m")))
+    theirs = [line for _, line in read_jsonl(BASICS)]
+    assert run.scores.accuracy.tolist() == [line["acc_norm"] for line in theirs]
+    assert run.scores.accuracy_sum.tolist() == [line["acc"] for line in theirs]
+    assert (run.scores.accuracy.sum(), run.scores.accuracy_sum.sum()) == (11, 14)
+    assert run.metrics("medical_basics")[0] == "accuracy"
+
+
+def test_a_log_without_acc_norm_is_scored_by_acc(home: Path) -> None:
+    path = written_log(home, BASICS, "plain", drop=("acc_norm",))
+    run = load_run(write_run(read_lm_eval_run([str(path)], name="b", model="m")))
+    assert run.metrics("plain")[0] == "accuracy_sum"
+    assert run.scores.accuracy_sum.sum() == 14
+
+
+def written_log(
+    folder: Path, source: Path, task: str, drop: tuple[str, ...] = (), **fields: Any
+) -> Path:
+    """Write a log again, each line changed alike."""
+    path = folder / f"samples_{task}_2026-01-01T00-00-00.000000.jsonl"
+    rows = [line | fields for _, line in read_jsonl(source)]
+    for row in rows:
+        for name in drop:
+            row.pop(name)
+            row["metrics"].remove(name)
+    path.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+    return path
+
+
+def test_written_letters_are_a_choice(home: Path) -> None:
+    run = load_run(write_run(read_lm_eval_run([str(WRITTEN)], name="w", model="m")))
+    theirs = [line for _, line in read_jsonl(WRITTEN)]
+    assert run.scores.accuracy.tolist() == [line["exact_match"] for line in theirs]
+    assert run.scores.accuracy.sum() == 5
+    invalid = [line["filtered_resps"] == ["[invalid]"] for line in theirs]
+    assert (run.scores.outcome == "unparsed").tolist() == invalid
+    assert 0 < sum(invalid) < 20
+    (record,) = [
+        line
+        for _, line in read_jsonl(
+            run.path / "records" / "m+medical_basics_written+closed-book.0.jsonl"
+        )
+        if line["question_id"] == "0"
+    ]
+    assert (record["reply"], record["reply_before_filter"]) == ("A", ": A.")
+
+
+def test_one_of_several_filters_is_chosen(home: Path) -> None:
+    rows = [line for _, line in read_jsonl(WRITTEN)]
+    raw = [
+        row | {"filter": "none", "filtered_resps": row["resps"][0], "exact_match": 0.0}
+        for row in rows
+    ]
+    path = home / "samples_two_2026-01-01T00-00-00.000000.jsonl"
+    path.write_text("\n".join(json.dumps(row) for row in [*rows, *raw]), encoding="utf-8")
+    with pytest.raises(UsageError, match="through 2 filters") as caught:
+        read_lm_eval_run([str(path)], name="w", model="m")
+    assert "get-letter, none" in caught.value.fix
+    run = read_lm_eval_run([str(path)], name="w", model="m", filter_="get-letter")
+    assert run.records["m", "two", "closed-book"]["0"]["reply"] == "A"
+    run = read_lm_eval_run([str(path)], name="w", model="m", filter_="none")
+    assert run.records["m", "two", "closed-book"]["0"]["reply"] == ": A."
+    with pytest.raises(UsageError, match="no filter 'letter'"):
+        read_lm_eval_run([str(path)], name="w", model="m", filter_="letter")
+
+
+def test_where_lm_evals_metric_differs_it_is_said(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    read_lm_eval_run([str(BASICS), str(WRITTEN)], name="w", model="m")
+    assert "otherwise" not in capsys.readouterr().err
+    path = changed(home, "tiny_mc", 0, lambda row: row.update(acc_norm=0.5))
+    read_lm_eval_run([str(path)], name="w", model="m")
+    said = capsys.readouterr().err
+    assert "tiny_mc, closed-book: 1 of 12 documents score otherwise than in lm-eval's" in said
+
+
+def test_kinds_are_not_mixed(home: Path) -> None:
+    rows = [line for _, line in read_jsonl(WRITTEN)]
+    rows[3]["target"] = "a text"
+    path = home / "samples_mixed_2026-01-01T00-00-00.000000.jsonl"
+    path.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+    with pytest.raises(DataError, match="mixes choice and text answers"):
+        read_lm_eval_run([str(path)], name="w", model="m")

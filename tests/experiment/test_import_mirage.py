@@ -127,6 +127,10 @@ def change(place: int, **fields: Any) -> list[dict[str, Any]]:
         (lines()[:-1], "1 of 1 questions have no line in gpt, pubmedqa, medrag-32", "replies"),
         (lines()[1:], "1 of 2 questions have no line in gpt, medmcqa, closed-book", "replies"),
         ([], "holds no reply", "replies"),
+        (change(0, note="x"), "a field 'note', which is not read", ":1"),
+        (change(3, model="../../x"), "'../../x' cannot be the name of a model", ":4"),
+        (change(3, arm="a/b"), "'a/b' cannot be the name of an arm", ":4"),
+        (change(3, replies=["\ud800"]), "the reply holds half of a surrogate pair", ":4"),
     ],
 )
 def test_mistakes_in_replies(
@@ -150,6 +154,7 @@ def test_mistakes_in_replies(
         ({"answer": "D"}, "'answer' is 'D'"),
         ({"answer": None}, "'answer' is None"),
         ({"question": float("nan")}, "'question' is missing, empty or not text"),
+        ({"question": "\ud800"}, "half of a surrogate pair"),
     ],
 )
 def test_mistakes_in_the_benchmark(home: Path, question: dict[str, Any], message: str) -> None:
@@ -159,6 +164,73 @@ def test_mistakes_in_the_benchmark(home: Path, question: dict[str, Any], message
     with pytest.raises(DataError, match=message) as caught:
         read_mirage_run(*files, name="x", mode="correct")
     assert "medmcqa, m1" in caught.value.where
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[" * 100_000, "the benchmark cannot be read"),
+        ("{", "the benchmark cannot be read"),
+        ("[]", "the benchmark is not a JSON object"),
+        ('{"medqa": 3}', "no object of sets"),
+        ('{"medqa": {"1": 3}}', "the question is not an object"),
+        ('{"mednli": {}}', "'mednli' is none of MIRAGE's"),
+    ],
+)
+def test_a_benchmark_that_is_none(home: Path, text: str, message: str) -> None:
+    predictions, benchmark = written(home, lines())
+    benchmark.write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match=message):
+        read_mirage_run(predictions, benchmark, name="x", mode="correct")
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", '{"dataset": "medmcqa"', "\x00"])
+def test_lines_that_are_no_objects(home: Path, text: str) -> None:
+    predictions, benchmark = written(home, lines())
+    predictions.write_text(f"{json.dumps(lines()[0])}\n{text}\n", encoding="utf-8")
+    with pytest.raises(DataError) as caught:
+        read_mirage_run(predictions, benchmark, name="x", mode="correct")
+    assert caught.value.where == f"{predictions}:2"
+
+
+def test_what_has_no_line_is_an_error_where_that_was_asked_for(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = written(home, lines()[1:])
+    path = write_run(read_mirage_run(*files, name="x", mode="mirage", missing="error"))
+    assert "1 of 3 questions have no line: the cell is incomplete" in capsys.readouterr().err
+    run = load_run(path)
+    row = run.scores[(run.scores.question_id == "m1") & (run.scores.arm == "closed-book")].iloc[0]
+    assert (row["outcome"], row["error"]) == ("error", "the imported file has no answer")
+    gain = effects(run).set_index("task").loc["medmcqa"]
+    assert gain["status"] == "incomplete"
+    assert pd.isna(gain["p"])
+
+
+def test_several_models_and_several_replies(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [*lines(), *(line | {"model": "other", "replies": ["A"]} for line in lines())]
+    run = load_run(imported(home, "mirage", rows))
+    assert "1 lines have several replies: the first is read" in capsys.readouterr().err
+    assert run.members("models") == ["gpt", "other"]
+    other = run.scores[run.scores.model == "other"]
+    assert other.accuracy.tolist() == [0.0, 1.0, 0.0] * 2 + [1.0] * 2
+
+
+def test_a_run_of_answers_that_were_computed_is_never_replaced(mixed_copy: Path) -> None:
+    files = written(mixed_copy.parents[1], lines())
+    run = read_mirage_run(*files, name="mixed", mode="correct")
+    with pytest.raises(UsageError, match="was not imported"):
+        write_run(run, replace=True)
+    assert (mixed_copy / "records").is_dir()
+
+
+def test_a_folder_that_is_no_run_is_never_replaced(home: Path) -> None:
+    (home / "runs" / "correct").mkdir(parents=True)
+    (home / "runs" / "correct" / "thesis.txt").write_text("mine")
+    run = read_mirage_run(*written(home, lines()), name="correct", mode="correct")
+    with pytest.raises(DataError, match="is not a built run"):
+        write_run(run, replace=True)
+    assert (home / "runs" / "correct" / "thesis.txt").read_text() == "mine"
 
 
 def test_gpt_35_as_published(home: Path, shared_data: Path) -> None:
