@@ -174,7 +174,7 @@ def replies_of_gpt35(folder: Path) -> Iterator[tuple[tuple[str, str, str], str, 
             yield place, (entry["replies"] or [""])[0], [options[n] for n in sorted(options)]
 
 
-def test_a_hundred_real_replies_are_read_as_a_person_reads_them(shared_data: Path) -> None:
+def test_a_hundred_real_replies_are_read_as_by_hand(shared_data: Path) -> None:
     """A seeded sample of the 14,090, read by hand: ids and letters stand in the file."""
     with HAND_CHECKED.open(encoding="utf-8", newline="") as lines:
         by_hand = {(r["dataset"], r["id"], r["arm"]): r["letter"] for r in csv.DictReader(lines)}
