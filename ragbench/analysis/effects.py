@@ -8,23 +8,31 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from ragbench.analysis.intervals import Clusters, bootstrap_mean_of_means, seeded
+from ragbench.analysis.estimate import NO_FIGURES, Cells, Settings, estimate
+from ragbench.analysis.family import (
+    BASELINE,
+    BOTH,
+    FINE_TUNING,
+    GAIN,
+    HEADROOM,
+    INTERACTION,
+    ITEMS,
+    MACRO,
+    OVER_TASKS,
+    PLACEBO,
+    POOLED,
+    RANDOM_EFFECTS,
+    RETRIEVAL_OR_FINE_TUNING,
+    adjusted,
+)
+from ragbench.analysis.intervals import Clusters, variance_of_mean
 from ragbench.analysis.load import Run
-from ragbench.analysis.paired import discordance, sign_flip, smallest_detectable
+from ragbench.analysis.pooled import Pooled, marginal, random_effects
 
-BASELINE = "closed-book"
-GAIN = "gain over closed-book"
-PLACEBO = "placebo-corrected gain"
-HEADROOM = "headroom"
 GOLD_GAIN = "gain from gold passages"
 ORDER = "order effect"
-FINE_TUNING = "fine-tuning gain"
-RETRIEVAL_OR_FINE_TUNING = "retrieval less fine-tuning"
-BOTH = "fine-tuning gain with retrieval"
-INTERACTION = "interaction"
 # What a control says of the arm that it imitates; all are arm less control, but for headroom,
 # which is control less arm.
 OF_CONTROL = {
@@ -33,7 +41,6 @@ OF_CONTROL = {
     "oracle-removed": GOLD_GAIN,
     "shuffled": ORDER,
 }
-MACRO, ITEMS = "(macro)", "(items)"  # in the column task: no task can have such a name
 EFFECT_COLUMNS = [
     "effect",
     "model",
@@ -43,31 +50,21 @@ EFFECT_COLUMNS = [
     "baseline",
     "stratum",
     "estimate",
+    "se",
     "ci_low",
     "ci_high",
     "p",
+    "p_adjusted",
+    "family",
     "n",
     "helped",
     "hurt",
     "smallest_detectable",
+    "p_equivalence",
     "status",
     "metric",
     "n_clusters",
 ]
-Values = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Cells:
-    """The signed values of a contrast.
-
-    Attributes:
-        values: (N, terms).
-        clusters: (N,) where the task has clusters, else None.
-    """
-
-    values: Values
-    clusters: Clusters | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +104,14 @@ def effects(run: Run) -> pd.DataFrame:
 
     The estimate is the mean over questions of the task's first metric; its interval is the
     percentile bootstrap over questions. p is McNemar's exact where two cells of 0 and 1 are
-    compared, else that of a sign-flip permutation; neither is corrected for the number of
-    comparisons. Where a task's questions come in clusters, whole clusters are drawn and flipped,
-    and under 30 of them the interval is by t. The rows of the tasks ``(macro)`` and ``(items)``
-    average over all tasks, each task counting the same, or each question, where all tasks have
-    the same first metric. An effect with an incomplete cell has bounds and no p.
+    compared, else that of a sign-flip permutation; ``p_adjusted`` is corrected for the number of
+    comparisons within its ``family`` (``analysis.family``), and ``p_equivalence`` is that of the
+    two one-sided tests against ``analysis: equivalence_margin``. Where a task's questions come in
+    clusters, whole clusters are drawn and flipped, and under 30 of them the interval is by t. The
+    rows of the tasks ``(macro)`` and ``(items)`` average over all tasks, each task counting the
+    same, or each question, where all tasks have the same first metric; ``(pooled)`` is the
+    marginal model of all questions, and ``(random effects)`` the meta-analysis of five tasks and
+    more. An effect with an incomplete cell has bounds and no p.
 
     Args:
         run: The run.
@@ -134,9 +134,10 @@ def effects(run: Run) -> pd.DataFrame:
             for contrast, by_task in found.items():
                 if contrast.model == model["name"] and len(by_task) == len(tasks):
                     rows += _averages(run, contrast, by_task)
-    return pd.DataFrame(rows, columns=EFFECT_COLUMNS).astype(
+    table = pd.DataFrame(rows, columns=EFFECT_COLUMNS).astype(
         {"n": "Int64", "helped": "Int64", "hurt": "Int64", "n_clusters": "Int64"}
     )
+    return adjusted(run, table)[EFFECT_COLUMNS]
 
 
 def _contrasts(run: Run, task: str, model: dict[str, Any]) -> Iterator[Contrast]:
@@ -208,8 +209,34 @@ def _averages(
     strata = [list(parts) for parts in by_task.values()]
     for stratum in strata[0] if all(names == strata[0] for names in strata) else [""]:
         cells = [parts[stratum] for parts in by_task.values()]
+        items = _row(run, contrast, ITEMS, stratum, [_joined(cells)])
         yield _row(run, contrast, MACRO, stratum, cells)
-        yield _row(run, contrast, ITEMS, stratum, [_joined(cells)])
+        yield items
+        if items["status"] == "complete" and items["n"]:
+            yield from _pooled(run, items, cells)
+
+
+def _pooled(run: Run, items: dict[str, Any], cells: list[Cells]) -> Iterator[dict[str, Any]]:
+    """Yield what a model of all questions, and one of all tasks, says of the same effect."""
+    alpha = run.config["analysis"]["alpha"]
+    whole = _joined(cells)
+    found = marginal(whole.values.sum(axis=1), whole.clusters, alpha=alpha)
+    yield items | {"task": POOLED} | _figures(found)
+    parts = [(part.values.sum(axis=1), part.clusters) for part in cells]
+    if all(values.size for values, _ in parts):
+        over = random_effects(
+            [float(values.mean()) for values, _ in parts],
+            [variance_of_mean(values, clusters) for values, clusters in parts],
+            alpha=alpha,
+        )
+        if not math.isnan(over.estimate):
+            yield items | {"task": RANDOM_EFFECTS} | _figures(over)
+
+
+def _figures(found: Pooled) -> dict[str, Any]:
+    figures = {"estimate": found.estimate, "se": found.error, "ci_low": found.low}
+    figures |= {"ci_high": found.high, "p": found.p}
+    return NO_FIGURES | figures | {"helped": None, "hurt": None}
 
 
 def _joined(cells: list[Cells]) -> Cells:
@@ -239,7 +266,7 @@ def _row(
         "baseline": contrast.baseline,
         "stratum": stratum,
         "n": sum(len(part) for part in values),
-        "metric": run.metrics(task if task not in (MACRO, ITEMS) else run.members("tasks")[0])[0],
+        "metric": run.metrics(task if task not in OVER_TASKS else run.members("tasks")[0])[0],
         "n_clusters": _n_clusters(cells),
     }
     signs = np.array([sign for sign, _, _ in contrast.terms], dtype=float)
@@ -249,10 +276,10 @@ def _row(
             np.mean([np.where(np.isnan(part), worst, part).sum(axis=1).mean() for part in values])
             for worst in (np.minimum(signs, 0), np.maximum(signs, 0))
         ]
-        nan = {"estimate": math.nan, "p": math.nan, "smallest_detectable": math.nan}
         low, high = (float(end) for end in ends)
-        return base | nan | {"ci_low": low, "ci_high": high, "status": "incomplete"}
-    return base | _estimate(run, base, cells) | {"status": "complete"}
+        return base | NO_FIGURES | {"ci_low": low, "ci_high": high, "status": "incomplete"}
+    names = [str(base[key]) for key in ("arm", "baseline", "effect", "model", "stratum", "task")]
+    return base | estimate(cells, Settings.of(run.config), names) | {"status": "complete"}
 
 
 def _n_clusters(cells: list[Cells]) -> int | None:
@@ -263,44 +290,3 @@ def _n_clusters(cells: list[Cells]) -> int | None:
         for part in cells
     ]
     return int(sum(counts))
-
-
-def _estimate(run: Run, base: dict[str, Any], cells: list[Cells]) -> dict[str, Any]:
-    values, clusters = [part.values for part in cells], [part.clusters for part in cells]
-    if not all(len(part) for part in values):
-        nan = math.nan
-        return {
-            "estimate": nan,
-            "ci_low": nan,
-            "ci_high": nan,
-            "p": nan,
-            "smallest_detectable": nan,
-        }
-    config = run.config
-    alpha, resamples = config["analysis"]["alpha"], config["analysis"]["resamples"]
-    differences = [part.sum(axis=1) for part in values]
-    names = [str(base[key]) for key in ("arm", "baseline", "effect", "model", "stratum", "task")]
-    low, high = bootstrap_mean_of_means(
-        differences,
-        seeded(config["seed"], *names),
-        clusters=clusters,
-        resamples=resamples,
-        alpha=alpha,
-    )
-    pooled = np.concatenate(differences)
-    exact = len(values) == 1 and values[0].shape[1] == 2 and clusters[0] is None
-    exact = exact and set(np.unique(np.abs(values[0]))) <= {0.0, 1.0}
-    if exact:
-        p = discordance(-values[0].min(axis=1), values[0].max(axis=1)).p
-    else:
-        draw = seeded(config["seed"], "sign-flip", *names)
-        p = sign_flip(differences, draw, clusters=clusters, draws=resamples)
-    return {
-        "estimate": float(np.mean([part.mean() for part in differences])),
-        "ci_low": low,
-        "ci_high": high,
-        "p": p,
-        "helped": int((pooled > 0).sum()),
-        "hurt": int((pooled < 0).sum()),
-        "smallest_detectable": smallest_detectable(differences, clusters=clusters, alpha=alpha),
-    }

@@ -64,6 +64,7 @@ def bootstrap_mean_of_means(
     clusters: Sequence[Clusters | None] | None = None,
     resamples: int = 10_000,
     alpha: float = 0.05,
+    reach: float = 1.0,
 ) -> tuple[float, float]:
     """Return the percentile bootstrap interval of the mean of the groups' means.
 
@@ -71,12 +72,18 @@ def bootstrap_mean_of_means(
     interval is instead the t-interval on the clusters' means (for clusters of unequal size, on
     the residuals of the ratio estimator), with the degrees of freedom of the smallest group.
 
+    Where no value differs from another, resampling would give an interval of no width. The ends
+    are then ``reach`` times 1 - (alpha / 2)^(1/N) away, N questions or clusters: with less than
+    that share of other questions, these N would have been alike with a chance of alpha / 2 and
+    more (Clopper and Pearson 1934).
+
     Args:
         groups: Arrays (N_g,); each is resampled by itself and keeps its size.
         draw: The seeded generator.
         clusters: For each group (N_g,) the clusters, or None.
         resamples: How many samples are drawn, with replacement.
         alpha: One less the coverage.
+        reach: How far one value can be from another: 1 for differences of rates.
 
     Returns:
         Low and high end; NaN where a group is empty, or has fewer than two clusters.
@@ -85,6 +92,8 @@ def bootstrap_mean_of_means(
         return float("nan"), float("nan")
     units = list(clusters) if clusters is not None else [None] * len(groups)
     sizes = [np.unique(unit).size for unit in units if unit is not None]
+    if all(np.ptp(group) == 0 for group in groups) and (not sizes or min(sizes) > 1):
+        return _all_alike(groups, units, alpha, reach)
     if sizes and min(sizes) < FEW_CLUSTERS:
         return _t_interval(groups, units, min(sizes), alpha)
     means = np.zeros(resamples)
@@ -100,6 +109,17 @@ def bootstrap_mean_of_means(
         means += drawn @ distinct / group.size
     low, high = np.quantile(means / len(groups), [alpha / 2, 1 - alpha / 2])
     return float(low), float(high)
+
+
+def _all_alike(
+    groups: Sequence[Values], units: Sequence[Clusters | None], alpha: float, reach: float
+) -> tuple[float, float]:
+    mean = float(np.mean([group[0] for group in groups]))
+    counts = [
+        g.size if u is None else np.unique(u).size for g, u in zip(groups, units, strict=True)
+    ]
+    half = reach * float(np.mean([1 - (alpha / 2) ** (1 / count) for count in counts]))
+    return mean - half, mean + half
 
 
 def by_cluster(values: Values, clusters: Clusters) -> tuple[Values, Values]:

@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 from ragbench.analysis.intervals import Clusters, by_cluster, variance_of_mean
 
+SIGNS_AT_ONCE = 4_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class Discordance:
@@ -96,12 +98,27 @@ def sign_flip(
         group = values if unit is None else by_cluster(values, unit)[0]
         # Flipping n differences of one size gives that size times (2 Binomial(n, 1/2) - n).
         sizes, counts = np.unique(np.abs(group), return_counts=True)
-        for size, count in zip(sizes, counts, strict=True):
-            if size:
-                plus = draw.binomial(count, 0.5, size=draws)
-                flipped += size * (2.0 * plus - count) / values.size
+        sizes, counts = sizes[sizes > 0] / values.size, counts[sizes > 0]
+        for size, count in zip(sizes[counts > 1], counts[counts > 1], strict=True):
+            flipped += size * (2.0 * draw.binomial(count, 0.5, size=draws) - count)
+        flipped += _signed_sums(sizes[counts == 1], draw, draws)
     reached = int((np.abs(flipped) >= observed - 1e-12).sum())
     return (1 + reached) / (1 + draws)
+
+
+def _signed_sums(
+    sizes: npt.NDArray[np.float64], draw: np.random.Generator, draws: int
+) -> npt.NDArray[np.float64]:
+    """Return (draws,) sums of the sizes under random signs, a block of draws at a time."""
+    sums = np.zeros(draws)
+    if not sizes.size:
+        return sums
+    block = max(1, SIGNS_AT_ONCE // sizes.size)
+    for start in range(0, draws, block):
+        rows = min(block, draws - start)
+        plus = draw.integers(0, 2, size=(rows, sizes.size), dtype=np.int8)
+        sums[start : start + rows] = plus @ (2 * sizes)
+    return np.asarray(sums - sizes.sum())
 
 
 def smallest_detectable(
@@ -140,3 +157,50 @@ def smallest_detectable(
     fewest = math.ceil(math.log2(2 / alpha))
     sizes = [g.size if u is None else np.unique(u).size for g, u in zip(groups, units, strict=True)]
     return max(found, fewest / (len(groups) * max(sizes)))
+
+
+def equivalence(
+    groups: Sequence[npt.NDArray[np.float64]],
+    *,
+    clusters: Sequence[Clusters | None] | None = None,
+    margin: float,
+    reach: float = 1.0,
+) -> float:
+    """Return the p that the true difference lies outside of plus and minus a margin.
+
+    Two one-sided t-tests (Schuirmann 1987) of the mean of the groups' means; p is the larger. Two
+    questions are added to each group, one that changed for the better and one for the worse, or
+    clusters of such (for differences of 0 and 1 this is Bonett and Price 2012): without them, ten
+    questions none of which changed would pass for proof.
+
+    Args:
+        groups: Arrays (N_g,) of paired differences.
+        clusters: For each group (N_g,) the clusters, or None.
+        margin: The largest difference that does not matter, in the units of the values.
+        reach: How much one question can change.
+
+    Returns:
+        The p value; NaN where a group has fewer than two questions or clusters.
+    """
+    from scipy.stats import t
+
+    units = clusters if clusters is not None else [None] * len(groups)
+    means, variances, counts = [], [], []
+    for values, unit in zip(groups, units, strict=True):
+        found = np.append(values, [reach, -reach])
+        codes = None
+        if unit is not None:
+            sums, sizes = by_cluster(values, unit)
+            if sums.size < 2:
+                return math.nan
+            size = round(float(sizes.mean()))
+            found = np.concatenate([values, np.repeat([reach, -reach], size)])
+            codes = np.concatenate([unit, np.repeat([unit.max() + 1, unit.max() + 2], size)])
+        elif values.size < 2:
+            return math.nan
+        means.append(float(found.mean()))
+        variances.append(variance_of_mean(found, codes))
+        counts.append(found.size if codes is None else int(np.unique(codes).size))
+    error = math.sqrt(sum(variances)) / len(groups)
+    mean, freedom = float(np.mean(means)), min(counts) - 1
+    return float(t.sf((margin - abs(mean)) / error, freedom))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from string import ascii_uppercase
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from ragbench.analysis.clue import LONGHEALTH, first_doubled, level_scores, task
 from ragbench.analysis.effects import EFFECT_COLUMNS, cluster_codes, effects
 from ragbench.analysis.intervals import Clusters, bootstrap_mean, seeded, wilson
 from ragbench.analysis.load import CELL, Run
+from ragbench.analysis.policies import policies
 from ragbench.files import atomic_file, write_json
 
 NO_MODEL = "-"
@@ -59,7 +61,7 @@ def results(run: Run) -> pd.DataFrame:
                 cell = run.cell(model, task, arm)
                 rows += _cell_rows(run, cell)
     rows += _quality_rows(run)
-    rows += _majority_rows(run)
+    rows += _constant_rows(run)
     rows += _clue_rows(run, rows)
     table = pd.DataFrame(rows, columns=RESULT_COLUMNS)
     return table.astype({"k": "Int64", "n_clusters": "Int64"})
@@ -170,17 +172,32 @@ def rate(values: pd.Series[Any], alpha: float) -> dict[str, Any]:
     return {"value": right / n, "ci_low": low, "ci_high": high, "n": n, "status": "complete"}
 
 
-def _majority_rows(run: Run) -> Iterator[dict[str, Any]]:
-    """Yield what one constant answer would get, where answers are options."""
+def _constant_rows(run: Run) -> Iterator[dict[str, Any]]:
+    """Yield what giving the same answer to every question would get, where answers are options.
+
+    ``constant_accuracy/ANSWER`` for each answer, by its text where all questions have the same
+    options, else by its letter; ``majority_accuracy`` is the best of them.
+    """
     for task in run.members("tasks"):
         cell = run.cell(run.members("models")[0], task, run.arms(task)[0])
         if (cell["answer"] < 0).any():
             continue
         first = cell.iloc[0]
-        row = {"model": NO_MODEL, "task": task, "arm": NO_MODEL, "metric": "majority_accuracy"}
-        shared = {key: first[key] for key in ("mode", "scoring", "seed")}
-        found = _plain(cell["answer"]) | {"value": majority(cell)}
-        yield row | shared | {"k": 0} | found
+        shared = {key: first[key] for key in ("mode", "scoring", "seed")} | {"k": 0}
+        base = {"model": NO_MODEL, "task": task, "arm": NO_MODEL} | shared
+        yield (
+            base
+            | {"metric": "majority_accuracy"}
+            | _plain(cell["answer"])
+            | {"value": majority(cell)}
+        )
+        classes = run.about["identity"]["tasks"][task].get("classes")
+        shares = cell["answer"].value_counts(normalize=True).sort_index()
+        for index, share in shares.items():
+            place = int(str(index))
+            name = classes[place] if classes else ascii_uppercase[place]
+            row = base | {"metric": f"constant_accuracy/{name}"}
+            yield row | _plain(cell["answer"]) | {"value": float(share)}
 
 
 def _clue_rows(run: Run, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -261,7 +278,7 @@ def _clusters_of(run: Run, task: str, group: pd.DataFrame) -> Clusters | None:
 
 
 def write_tables(run: Run) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Write results.csv, effects.csv and analysis.json into the run folder.
+    """Write results.csv, effects.csv, policies.csv and analysis.json into the run folder.
 
     Args:
         run: The run.
@@ -270,7 +287,8 @@ def write_tables(run: Run) -> tuple[pd.DataFrame, pd.DataFrame]:
         The two tables.
     """
     found, gains = results(run), effects(run)
-    for table, name in ((found, "results.csv"), (gains, "effects.csv")):
+    tables = [(found, "results.csv"), (gains, "effects.csv"), (policies(run), "policies.csv")]
+    for table, name in tables:
         with atomic_file(run.path / name) as handle:
             table.to_csv(handle, index=False, float_format="%.10g")
     write_json(run.path / "analysis.json", as_objects(run, found, gains))
@@ -284,9 +302,14 @@ def as_objects(run: Run, found: pd.DataFrame, gains: pd.DataFrame) -> list[dict[
         columns={"metric": "effect", "value": "estimate"}
     )
     table = pd.concat([gains, accuracies[["effect", "estimate", *_SHARED]]], ignore_index=True)
+    return json_rows(table[EFFECT_COLUMNS])
+
+
+def json_rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of a table as JSON objects; what is not known is null."""
     return [
         {str(key): _json(value) for key, value in row.items()}
-        for row in table[EFFECT_COLUMNS].to_dict(orient="records")
+        for row in table.to_dict(orient="records")
     ]
 
 

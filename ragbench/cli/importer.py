@@ -7,6 +7,7 @@ from typing import Literal
 
 import click
 
+from ragbench.cli.output import mapping
 from ragbench.records import DataUse
 
 DATA_USE = click.option(
@@ -47,6 +48,13 @@ def import_() -> None:
     show_default=True,
     help="What a question without a line is: a mistake, or not answered.",
 )
+@click.option(
+    "--pair",
+    "pairs",
+    multiple=True,
+    metavar="BIOMEDICAL=GENERAL",
+    help="A biomedical model of the replies and the general one it was made from.",
+)
 @DATA_USE
 @REPLACE
 def mirage(
@@ -55,6 +63,7 @@ def mirage(
     name: str,
     mode: Literal["correct", "mirage"],
     missing: Literal["refuse", "error"],
+    pairs: tuple[str, ...],
     data_use: DataUse,
     replace: bool,
 ) -> None:
@@ -68,7 +77,13 @@ def mirage(
         if not path.is_file():
             raise DataError("there is no such file", where=str(path))
     run = read_mirage_run(
-        predictions, benchmark, name=name, mode=mode, missing=missing, data_use=data_use
+        predictions,
+        benchmark,
+        name=name,
+        mode=mode,
+        missing=missing,
+        data_use=data_use,
+        bases=mapping(pairs, "--pair"),
     )
     print_summary(write_run(run, replace=replace))
 

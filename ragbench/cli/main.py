@@ -21,6 +21,8 @@ COMMANDS = {
     "score": ("ragbench.cli.run:score", "Score a run's records again; needs no model."),
     "analyze": ("ragbench.cli.analyze:analyze", "Print a run's figures."),
     "report": ("ragbench.cli.analyze:report", "Write a run's report."),
+    "compare": ("ragbench.cli.compare:compare", "Compare the cells of two runs, paired."),
+    "power": ("ragbench.cli.power:power", "Tell how many questions see a difference."),
     "show": ("ragbench.cli.analyze:show", "Show one question of a run in every cell."),
     "list": ("ragbench.cli.listing:list_", "List corpora, indexes, tasks, models, metrics, ..."),
     "doctor": ("ragbench.cli.doctor:doctor", "Tell what is installed and what is missing."),

@@ -26,6 +26,17 @@ def emit_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         click.echo("  ".join(parts).rstrip())
 
 
+def mapping(given: Sequence[str], option: str) -> dict[str, str]:
+    """Return what an option of the form A=B, given several times, says; left by right side."""
+    found = {}
+    for text in given:
+        mine, sign, theirs = text.partition("=")
+        if not (mine and sign and theirs):
+            raise click.UsageError(f"{option} takes A=B, not {text!r}")
+        found[mine] = theirs
+    return found
+
+
 def _is_number(text: str) -> bool:
     return text.replace(",", "").replace(".", "").removeprefix("-").removesuffix(" %").isdigit()
 

@@ -12,6 +12,7 @@ from ragbench import home
 from ragbench.errors import UsageError, near
 from ragbench.experiment.formats import PromptFormat, in_formats
 from ragbench.experiment.spec import (
+    CLOSED_BOOK,
     AnalysisSpec,
     ArmSpec,
     IndexSpec,
@@ -206,6 +207,17 @@ def _check_references(config: Config, document: Document) -> None:
     for name in config.indexes:
         home.check_name(name, what="an index")
     _check_arms(config, document)
+    _check_primary(config, document)
+
+
+def _check_primary(config: Config, document: Document) -> None:
+    primary, keys = config.analysis.primary, ("analysis", "primary")
+    if primary.arm is not None:
+        arms = [arm.name for arm in config.arms if not arm.control and arm.name != CLOSED_BOOK]
+        _must_be_among(primary.arm, arms, "retrieval arm", document, (*keys, "arm"))
+    tasks = [task.name for task in config.tasks]
+    for place, task in enumerate(primary.tasks):
+        _must_be_among(task, tasks, "task", document, (*keys, "tasks", place))
 
 
 def _check_unique(field: str, config: Config, document: Document) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from string import ascii_uppercase
 from typing import Any, Literal
 
-from ragbench.errors import DataError, near
+from ragbench.errors import DataError, UsageError, near
 from ragbench.experiment.import_fields import check_label, check_text
 from ragbench.experiment.imported import ImportedArm, ImportedRun, ImportedTask
 from ragbench.experiment.spec import CLOSED_BOOK
@@ -40,6 +40,7 @@ def read_mirage_run(
     mode: Literal["correct", "mirage"],
     missing: Literal["refuse", "error"] = "refuse",
     data_use: DataUse = "bring-your-own",
+    bases: Mapping[str, str] | None = None,
 ) -> ImportedRun:
     """Read replies and questions.
 
@@ -52,6 +53,7 @@ def read_mirage_run(
         missing: ``error`` takes a question without a line as one that was not answered, which
             leaves its cell incomplete.
         data_use: Who may see the questions.
+        bases: The general model that each biomedical one was made from, as the replies name them.
 
     Returns:
         The run.
@@ -96,10 +98,20 @@ def read_mirage_run(
         records=records,
         description="Replies made elsewhere to MIRAGE's questions, scored again.",
         data_use=data_use,
+        bases=_pairs(bases or {}, models),
         arms_of={
             TASKS[d]: [a for a in arms if (models[0], TASKS[d], a) in records] for d in datasets
         },
     )
+
+
+def _pairs(bases: Mapping[str, str], models: list[str]) -> dict[str, str]:
+    for name in (*bases, *bases.values()):
+        if name not in models:
+            raise UsageError(f"no reply is of a model {name!r}", fix=near(name, models))
+    if both := sorted(bases.keys() & set(bases.values())):
+        raise UsageError(f"{both[0]!r} is both a biomedical model and a base")
+    return dict(bases)
 
 
 def _k(arm: str) -> int | None:

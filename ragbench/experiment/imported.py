@@ -86,6 +86,7 @@ class ImportedRun:
         arms_of: The arms of each task; all of them by default.
         prompts: Prompts by their digest, where they are known.
         data_use: Who may see the questions; the report of a restricted run has no texts.
+        bases: The general model that each biomedical one was made from, by name.
     """
 
     name: str
@@ -100,6 +101,7 @@ class ImportedRun:
     arms_of: Mapping[str, Sequence[str]] = field(default_factory=dict)
     prompts: Mapping[str, str] = field(default_factory=dict)
     data_use: DataUse = "bring-your-own"
+    bases: Mapping[str, str] = field(default_factory=dict)
 
 
 def write_run(run: ImportedRun, *, replace: bool = False) -> Path:
@@ -222,7 +224,15 @@ def _record(
 
 
 def _config(run: ImportedRun) -> dict[str, Any]:
-    models = [ModelSpec.model_construct(name=name, backend=BACKEND) for name in run.models]
+    models = [
+        ModelSpec.model_construct(
+            name=name,
+            backend=BACKEND,
+            kind="biomedical" if name in run.bases else "general",
+            base=run.bases.get(name),
+        )
+        for name in run.models
+    ]
     arms = [ArmSpec.model_construct(name=arm.name, k=arm.k) for arm in run.arms]
     return {
         "name": run.name,

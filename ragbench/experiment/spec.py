@@ -16,6 +16,17 @@ MAX_K = 1000
 Control = Literal["random", "oracle", "oracle-removed", "shuffled"]
 
 
+PrimaryEffect = Literal[
+    "retrieval gain",
+    "fine-tuning gain",
+    "retrieval less fine-tuning",
+    "fine-tuning gain with retrieval",
+    "interaction",
+    "placebo-corrected gain",
+    "headroom",
+]
+
+
 class Part(BaseModel):
     """Base of every member; a key that is not declared is an error."""
 
@@ -206,8 +217,36 @@ class PackingSpec(Part):
     tokenizer: str | None = None
 
 
+class PrimarySpec(Part):
+    """What a run is made to test; all other effects are exploratory.
+
+    Attributes:
+        arm: The retrieval arm; each task's first by default.
+        effects: The effects, by their names in the report.
+        tasks: The tasks; all by default.
+    """
+
+    arm: str | None = None
+    effects: tuple[PrimaryEffect, ...] = (
+        "retrieval gain",
+        "fine-tuning gain",
+        "retrieval less fine-tuning",
+        "interaction",
+    )
+    tasks: tuple[str, ...] = ()
+
+
 class AnalysisSpec(Part):
-    """How results are analysed."""
+    """How results are analysed.
+
+    Attributes:
+        alpha: The level of tests, and one less the coverage of intervals.
+        resamples: Of bootstraps and permutations.
+        equivalence_margin: The largest difference that does not matter, from 0 to 1.
+        primary: What the run is made to test.
+    """
 
     alpha: float = Field(0.05, gt=0, lt=1)
     resamples: int = Field(10_000, ge=100)
+    equivalence_margin: float = Field(0.03, gt=0, lt=1)
+    primary: PrimarySpec = PrimarySpec()

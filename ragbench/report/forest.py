@@ -13,10 +13,10 @@ from typing import Any
 
 import pandas as pd
 
-from ragbench.analysis.effects import BASELINE, GAIN, HEADROOM
+from ragbench.analysis.family import BASELINE, GAIN, HEADROOM, OF_PAIR, retrieval_arms
 from ragbench.analysis.load import Run
 from ragbench.pairs import pairs_of
-from ragbench.report.tables import NONE, OF_PAIR, between, coverage, points, retrieval_arms
+from ragbench.report.tables import NONE, between, coverage, points
 
 LEFT, RIGHT = 6.0, 94.0  # per cent of the width; tick labels need room at the ends
 TOP_PX, HEADING_PX, ROW_PX = 8, 26, 38

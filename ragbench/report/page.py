@@ -13,9 +13,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from ragbench.analysis.load import Run
+from ragbench.analysis.policies import policies, unread_rates
+from ragbench.report.baselines import constant_rows
 from ragbench.report.browse import LIMIT_BYTES, browser
 from ragbench.report.forest import Plot, pair_plots, plots
-from ragbench.report.markdown import methods, notes, summary
+from ragbench.report.markdown import methods, notes
+from ragbench.report.policies import policy_rows, unread_rows
 from ragbench.report.published import beside_rows
 from ragbench.report.tables import (
     Rows,
@@ -30,12 +33,13 @@ from ragbench.report.tables import (
     retrieval_rows,
     stratum_rows,
 )
+from ragbench.report.verdict import verdict
 
 PUBLISHED = "Beside published figures, which were scored by their own rules"
 FOLDER = Path(__file__).parent
 # Leading columns that name a row; the rest are figures.
 NAMING = {"model", "task", "arm", "control", "stratum", "what", "pair", "effect"}
-NAMING |= {"retriever", "measure", "metric", "gold matched by"}
+NAMING |= {"retriever", "measure", "metric", "gold matched by", "if unread", "answer"}
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,7 @@ def page(run: Run, results: pd.DataFrame, effects: pd.DataFrame, *, beside: bool
     found = browser(run)
     text: str = environment.get_template("page.html.j2").render(
         run=run,
-        summary=summary(run, results, effects),
+        summary=verdict(run, effects),
         notes=notes(run),
         sections=list(sections(run, results, effects, beside=beside)),
         methods=methods(run),
@@ -148,6 +152,9 @@ def sections(
         ("Retrieval quality", retrieval_rows(run, results), []),
         ("What was delivered, a question", delivered_rows(run), []),
         ("Outcomes", outcome_rows(run, results), []),
+        ("Replies without an answer", unread_rows(unread_rates(run)), []),
+        ("Replies without an answer, counted in three ways", policy_rows(run, policies(run)), []),
+        ("The same answer to every question", constant_rows(results), []),
         (PUBLISHED, beside_rows(run, results) if beside else ([], []), []),
     ]
     for number, (title, (header, rows), drawn) in enumerate(parts):

@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from ragbench.analysis.effects import BASELINE
+from ragbench.analysis.family import BASELINE
 from ragbench.analysis.load import Run
 from ragbench.report.tables import NONE, Rows, percent
 

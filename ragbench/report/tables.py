@@ -9,17 +9,13 @@ from typing import Any
 import pandas as pd
 
 from ragbench.analysis.aggregates import CODE_COUNTS
-from ragbench.analysis.effects import (
+from ragbench.analysis.family import (
     BASELINE,
-    BOTH,
     FINE_TUNING,
     GAIN,
-    HEADROOM,
-    INTERACTION,
-    ITEMS,
-    MACRO,
-    PLACEBO,
-    RETRIEVAL_OR_FINE_TUNING,
+    OF_PAIR,
+    OVER_TASKS,
+    retrieval_arms,
 )
 from ragbench.analysis.load import Run
 from ragbench.analysis.results import NO_MODEL
@@ -27,16 +23,6 @@ from ragbench.pairs import pairs_of
 
 NONE = "-"
 TOGETHER = {"balanced_accuracy", "macro_f1", "ece", "code_micro_f1", "clue_score"}
-# The questions that a pair answers, in their order, and what each is called in a table.
-OF_PAIR = {
-    GAIN: "retrieval gain",
-    FINE_TUNING: "fine-tuning gain",
-    RETRIEVAL_OR_FINE_TUNING: RETRIEVAL_OR_FINE_TUNING,
-    BOTH: BOTH,
-    INTERACTION: INTERACTION,
-    PLACEBO: PLACEBO,
-    HEADROOM: HEADROOM,
-}
 Rows = tuple[list[str], list[list[str]]]
 
 
@@ -100,7 +86,7 @@ def accuracy_rows(run: Run, results: pd.DataFrame, effects: pd.DataFrame) -> Row
                 )
     interval = f"{coverage(run)} interval"
     header = ["model", "task", "arm", "n", measured(run), interval, "gain (points)", interval]
-    return [*header, "helped / hurt", "p", "passage tokens"], rows
+    return [*header, "helped / hurt", "p", "adjusted p", "passage tokens"], rows
 
 
 def metric_rows(run: Run, results: pd.DataFrame) -> Rows:
@@ -128,10 +114,11 @@ def coverage(run: Run) -> str:
 
 def _gain_cells(gain: dict[str, Any] | None) -> list[str]:
     if gain is None:
-        return ["", "", "", ""]
+        return [""] * 5
     counts = NONE if pd.isna(gain["helped"]) else f"{gain['helped']} / {gain['hurt']}"
     interval = between(gain["ci_low"], gain["ci_high"], points)
-    return [points(gain["estimate"]), interval, counts, p_value(gain["p"])]
+    tests = [p_value(gain["p"]), p_value(gain["p_adjusted"])]
+    return [points(gain["estimate"]), interval, counts, *tests]
 
 
 def _only(frame: pd.DataFrame, **wanted: str) -> Any:
@@ -210,7 +197,7 @@ def outcome_rows(run: Run, results: pd.DataFrame) -> Rows:
 def effect_rows(run: Run, effects: pd.DataFrame) -> Rows:
     """Return the effects of arms against their controls; no rows where there are no controls."""
     found = effects[(effects.effect != GAIN) & (effects.stratum == "") & (effects.base == "")]
-    found = found[~found.task.isin([MACRO, ITEMS])]
+    found = found[~found.task.isin(OVER_TASKS)]
     return _effect_cells(run, found, ["model", "task", "effect", "arm", "baseline"])
 
 
@@ -233,21 +220,14 @@ def pair_rows(run: Run, effects: pd.DataFrame, *, first_arm: bool = False) -> Ro
         mine = effects[(effects.model == pair.biomedical) & (effects.base == pair.general)]
         base = effects[(effects.model == pair.general) & (effects.base == "")]
         both = pd.concat([mine, base[base.effect.isin(OF_PAIR)]])
-        for task in [*run.members("tasks"), MACRO, ITEMS]:
+        for task in [*run.members("tasks"), *OVER_TASKS]:
             for effect in OF_PAIR:
                 part = both[(both.task == task) & (both.effect == effect)]
                 rows += _pair_cells(run, str(pair), task, part, first_arm=first_arm)
     header = ["pair", "task", "effect", "arm", "stratum", "n", "points"]
-    header += [f"{coverage(run)} interval", "helped / hurt", "p", "smallest detectable"]
+    header += [f"{coverage(run)} interval", "helped / hurt", "p", "adjusted p"]
+    header += ["smallest detectable", "p of equivalence"]
     return header, rows
-
-
-def retrieval_arms(run: Run, task: str) -> list[str]:
-    """Return the arms of a task that are no controls; of an average, those of every task."""
-    kinds = {arm["name"]: arm["control"] for arm in run.config["arms"]}
-    tasks = run.members("tasks") if task in (MACRO, ITEMS) else [task]
-    shared = [arm for arm in run.arms(tasks[0]) if all(arm in run.arms(t) for t in tasks)]
-    return [arm for arm in shared if arm != BASELINE and kinds[arm] is None]
 
 
 def _pair_cells(
@@ -265,7 +245,12 @@ def _pair_cells(
         least = row["smallest_detectable"]
         cells = [pair, task, OF_PAIR[row["effect"]], row["arm"], stratum, str(row["n"])]
         rows.append(
-            [*cells, *_gain_cells(row), NONE if math.isnan(least) else f"{100 * least:.1f}"]
+            [
+                *cells,
+                *_gain_cells(row),
+                NONE if math.isnan(least) else f"{100 * least:.1f}",
+                p_value(row["p_equivalence"]),
+            ]
         )
     return rows
 
@@ -293,7 +278,8 @@ def _effect_cells(run: Run, found: pd.DataFrame, keys: list[str]) -> Rows:
         names = [str(row[key]) or "all" for key in keys]  # only a stratum is ever empty
         rows.append([*names, str(row["n"]), *_gain_cells(row)])
     header = ["control" if key == "baseline" else key for key in keys]
-    return [*header, "n", "points", f"{coverage(run)} interval", "helped / hurt", "p"], rows
+    header += ["n", "points", f"{coverage(run)} interval", "helped / hurt", "p", "adjusted p"]
+    return header, rows
 
 
 def delivered_rows(run: Run) -> Rows:
@@ -332,8 +318,9 @@ def provenance_rows(run: Run) -> Rows:
     if started["git"]:
         rows += [["ragbench commit", f"{started['git']['commit']} ({started['git']['state']})"]]
     rows += [
-        [f"model {name}", f"{facts['digest'][:16]}, {facts['dtype']}, {facts['format']}"]
+        [f"model {name}", ", ".join(str(fact) for fact in known if fact is not None)]
         for name, facts in identity["models"].items()
+        if (known := [facts["digest"][:16], facts["dtype"], facts["format"]])
     ]
     rows += [[f"imported {n}", d[:16]] for n, d in identity.get("imported_from", {}).items()]
     rows += [[f"index {name}", i["digest"][:16]] for name, i in identity["indexes"].items()]

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ragbench.analysis.aggregates import aggregates, majority
+from ragbench.analysis.aggregates import CODE_COUNTS, aggregates, majority
 from ragbench.analysis.load import Run
 
 LABELS = ["entailment", "contradiction", "neutral"]
@@ -20,7 +20,13 @@ def run_of(cell: pd.DataFrame, *, clustered: bool = False) -> Run:
     about: dict[str, Any] = {
         "config": {"seed": 3, "analysis": {"alpha": 0.05, "resamples": 4000}},
         "identity": {
-            "tasks": {"t": {"classes": LABELS, "cluster_unit": "c" if clustered else None}}
+            "tasks": {
+                "t": {
+                    "classes": LABELS,
+                    "cluster_unit": "c" if clustered else None,
+                    "metrics": [name for name in CODE_COUNTS if name in cell] or ["accuracy"],
+                }
+            }
         },
     }
     return Run(Path("none"), about, cell, pd.DataFrame(), [])

@@ -36,7 +36,7 @@ def right(run: Run, task: str, arm: str) -> pd.Series[float]:
 def test_every_control_gives_its_effect(run: Run) -> None:
     table = effects(run)
     assert list(table.columns) == EFFECT_COLUMNS
-    averages = table.task.isin(["(macro)", "(items)"])
+    averages = table.task.isin(["(macro)", "(items)", "(pooled)"])
     assert set(table.effect[averages]) == {
         "gain over closed-book",
         *(n for n, _ in CONTROLS.values()),

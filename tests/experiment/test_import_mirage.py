@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from ragbench.analysis.effects import GAIN, effects
+from ragbench.analysis.effects import effects
+from ragbench.analysis.family import GAIN
 from ragbench.analysis.load import load_run
 from ragbench.errors import DataError, UsageError
 from ragbench.experiment.import_mirage import AMBIGUOUS, read_mirage_run
@@ -274,3 +275,19 @@ def test_gpt_35_read_correctly_keeps_little_of_the_gain(home: Path, shared_data:
     gain = gains[(gains.task == "medmcqa") & (gains.effect == GAIN)].iloc[0]
     assert abs(gain["estimate"]) < 0.01
     assert gain["n"] == 4183 - 4
+
+
+def test_a_pair_of_models_has_its_effects(tmp_path: Path, home: Path) -> None:
+    rows = lines() + [line | {"model": "gpt-med"} for line in lines()]
+    files = written(tmp_path, rows)
+    run = read_mirage_run(*files, name="two", mode="mirage", bases={"gpt-med": "gpt"})
+    table = effects(load_run(write_run(run)))
+    tuning = table[(table.effect == "fine-tuning gain") & (table.task == "medmcqa")]
+    assert (tuning.model + " " + tuning.base).tolist() == ["gpt-med gpt"]
+    assert tuning.estimate.tolist() == [0.0]  # the same replies
+    for bases, message in (
+        ({"gpt-med": "other"}, "no reply is of a model 'other'"),
+        ({"gpt-med": "gpt", "gpt": "gpt-med"}, "both a biomedical model and a base"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            read_mirage_run(*files, name="two", mode="mirage", bases=bases)

@@ -10,7 +10,7 @@ import pytest
 from ragbench.analysis.effects import effects
 from ragbench.analysis.load import Run, load_run
 from ragbench.analysis.results import results
-from ragbench.report.markdown import escape, report, summary, table
+from ragbench.report.markdown import escape, report, table
 
 
 @pytest.fixture
@@ -26,29 +26,6 @@ def test_cells_cannot_break_the_table_or_become_markup() -> None:
     assert "x \\| y" in text
     assert "\\[l\\](javascript:1)" in text
     assert escape("a\\b") == "a\\\\b"
-
-
-def test_sentences_carry_the_figures(tables: tuple[Run, pd.DataFrame, pd.DataFrame]) -> None:
-    run, found, gains = tables
-    lines = summary(run, found, gains)
-    assert len(lines) == 4  # one an arm beside closed-book
-    row = gains[(gains.arm == "bm25-5") & (gains.stratum == "")].iloc[0]
-    (line,) = [line for line in lines if line.startswith("bm25-5")]
-    assert f"{abs(100 * row['estimate']):.1f} points" in line
-    assert f"{row['helped']} questions helped, {row['hurt']} hurt" in line
-    assert "n = 10" in line
-
-
-def test_an_interval_that_holds_zero_is_said_to(
-    tables: tuple[Run, pd.DataFrame, pd.DataFrame],
-) -> None:
-    run, found, gains = tables
-    doubtful = gains.assign(ci_low=-0.1, ci_high=0.2)
-    assert all("the interval holds zero" in line for line in summary(run, found, doubtful))
-    lost = gains.assign(estimate=-0.2, ci_low=-0.3, ci_high=-0.1)
-    assert all("lost 20.0 points" in line for line in summary(run, found, lost))
-    partial = gains.assign(status="incomplete")
-    assert all("nothing is tested" in line for line in summary(run, found, partial))
 
 
 def test_report_has_every_part(tables: tuple[Run, pd.DataFrame, pd.DataFrame]) -> None:

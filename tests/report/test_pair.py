@@ -8,11 +8,13 @@ import pandas as pd
 import pytest
 
 from ragbench.analysis.effects import effects
+from ragbench.analysis.family import OF_PAIR, retrieval_arms
 from ragbench.analysis.load import Run, load_run
 from ragbench.analysis.results import results
-from ragbench.report.markdown import notes, report, summary
+from ragbench.report.markdown import notes, report
 from ragbench.report.page import page
-from ragbench.report.tables import OF_PAIR, pair_rows, points, retrieval_arms
+from ragbench.report.tables import pair_rows, points
+from ragbench.report.verdict import verdict
 from tests.conftest import make_mixed_home, ragbench
 from tests.report.reading import read, tables
 
@@ -71,7 +73,7 @@ def test_every_pair_has_its_seven_effects(run: Run) -> None:
     cells = [dict(zip(header, row, strict=True)) for row in rows]
     assert list(dict.fromkeys(cell["pair"] for cell in cells)) == PAIRS
     for pair in PAIRS:
-        for task in ("facts", "facts-options", "(macro)", "(items)"):
+        for task in ("facts", "facts-options", "(macro)", "(items)", "(pooled)"):
             mine = [c for c in cells if c["pair"] == pair and c["task"] == task]
             assert list(dict.fromkeys(c["effect"] for c in mine)) == list(OF_PAIR.values())
             assert {c["arm"] for c in mine} == {"closed-book", "bm25-1", "bm25-2"}
@@ -90,19 +92,18 @@ def test_an_interaction_of_the_table_is_that_of_the_scores(run: Run) -> None:
     assert row[header.index("points")] == points((gains[0] - gains[1]).mean())
 
 
-def test_sentences_say_what_each_bought_and_what_could_not_be_seen(run: Run) -> None:
+def test_the_verdict_has_a_sentence_a_pair_and_task(run: Run) -> None:
     found = effects(run)
-    lines = [line for line in summary(run, results(run), found) if " against " in line]
-    assert [line.partition(",")[0] for line in lines] == [
-        f"{pair} on {task}" for pair in PAIRS for task in ("facts", "facts-options")
-    ]
-    for line in lines:
-        assert "n = 6: retrieval (bm25-1) " in line
-        assert "; fine-tuning " in line and "; retrieval less fine-tuning " in line
-    doubtful = found.assign(ci_low=-0.1, ci_high=0.2, smallest_detectable=0.3)
-    assert summary(run, results(run), doubtful)[0].count("could not have seen less than 30.0") == 3
+    lines = verdict(run, found)
+    wanted = [f"{pair} on {task}" for pair in PAIRS for task in ("facts", "facts-options")]
+    mine = [line for line in lines if line.partition(",")[0] in wanted]
+    assert sorted(line.partition(",")[0] for line in mine) == sorted(wanted)
+    for line in mine:
+        assert ", n = 6: retrieval " in line
+        assert "; fine-tuning gain" in line
+        assert line.count("(Holm)") == 4
     broken = found.assign(status="incomplete")
-    assert "nothing is tested" in summary(run, results(run), broken)[0]
+    assert sum("nothing is tested" in line for line in verdict(run, broken)) == 4
 
 
 def test_what_is_not_alike_is_repeated_in_the_report(run: Run) -> None:

@@ -1,0 +1,97 @@
+"""``ragbench power``: how many questions a difference takes, or what so many can see."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import click
+
+from ragbench.cli.output import emit_json, emit_table
+
+SHARES = (0.05, 0.1, 0.2, 0.3, 0.4)
+SHARE = click.FloatRange(0, 1, min_open=True)
+
+
+@click.command()
+@click.argument("run_folder", metavar="[RUN]", required=False)
+@click.option("--difference", "-d", type=SHARE, help="Of two accuracies: 5 points are 0.05.")
+@click.option("--questions", "-n", type=click.IntRange(1), help="How many questions.")
+@click.option(
+    "--discordant",
+    multiple=True,
+    type=SHARE,
+    help="The share of questions that are right in one arm alone; several are a table.",
+)
+@click.option("--alpha", type=click.FloatRange(0, 1, True, True), default=0.05, show_default=True)
+@click.option(
+    "--power", "chance", type=click.FloatRange(0, 1, True, True), default=0.8, show_default=True
+)
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+def power(
+    run_folder: str | None,
+    difference: float | None,
+    questions: int | None,
+    discordant: tuple[float, ...],
+    alpha: float,
+    chance: float,
+    as_json: bool,
+) -> None:
+    """Tell what a paired comparison can see, by McNemar's exact test.
+
+    With --difference: how many questions it takes. With --questions: the smallest difference
+    that so many see. With both: the power. With RUN: what each effect of the run could see, and
+    how many questions --difference would take at the spread that was seen there.
+    """
+    if run_folder is not None:
+        if difference is None or questions is not None or discordant:
+            raise click.UsageError("with RUN give --difference, and neither of the other two")
+        found = _of_run(run_folder, difference, alpha, chance)
+    elif difference is None and questions is None:
+        raise click.UsageError("give --difference, --questions, or both")
+    else:
+        shares = discordant or tuple(s for s in SHARES if s >= (difference or 0))
+        found = [_of_share(s, difference, questions, alpha, chance) for s in shares or (1.0,)]
+    if as_json:
+        emit_json(found)
+    else:
+        emit_table(list(found[0]) if found else [], [[_text(v) for v in r.values()] for r in found])
+
+
+def _of_share(
+    share: float, difference: float | None, n: int | None, alpha: float, chance: float
+) -> dict[str, Any]:
+    from ragbench.analysis.power import exact_power, questions_needed, smallest_difference
+
+    if n is None and difference is not None:
+        n, known = questions_needed(difference, share, alpha=alpha, power=chance), difference
+        at = exact_power(n, known, share, alpha=alpha)
+    elif n is not None and difference is None:
+        known = smallest_difference(n, share, alpha=alpha, power=chance)
+        at = chance
+    else:
+        known = difference or 0.0
+        at = exact_power(n or 0, known, share, alpha=alpha)
+    return {
+        "discordant": share,
+        "difference": None if math.isnan(known) else known,
+        "questions": n,
+        "power": round(at, 4),
+        "alpha": alpha,
+    }
+
+
+def _of_run(name: str, difference: float, alpha: float, chance: float) -> list[dict[str, Any]]:
+    from ragbench.analysis.load import load_run
+    from ragbench.analysis.power import of_run
+    from ragbench.analysis.results import json_rows
+    from ragbench.experiment.folder import find_run
+
+    run = load_run(find_run(name).path)
+    return json_rows(of_run(run, difference, alpha=alpha, power=chance))
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

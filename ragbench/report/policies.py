@@ -1,0 +1,60 @@
+"""Replies without an answer, in tables: three ways to count them, and whether arms change them."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from ragbench.analysis.load import Run
+from ragbench.report.tables import NONE, Rows, between, coverage, p_value, percent, points
+
+
+def policy_rows(run: Run, policies: pd.DataFrame) -> Rows:
+    """Return accuracy and gain by policy, a row a cell and policy.
+
+    Args:
+        run: The run.
+        policies: What ``analysis.policies.policies`` returned.
+
+    Returns:
+        Header and rows; no rows where every reply has an answer.
+    """
+    rows = [
+        [
+            *(str(row[key]) for key in ("model", "task", "arm", "policy")),
+            str(row["n"]),
+            percent(row["value"]),
+            between(row["ci_low"], row["ci_high"], percent),
+            NONE if pd.isna(row["gain_n"]) else str(row["gain_n"]),
+            points(row["gain"]),
+            between(row["gain_low"], row["gain_high"], points),
+            p_value(row["gain_p"]),
+        ]
+        for row in policies.to_dict(orient="records")
+    ]
+    interval = f"{coverage(run)} interval"
+    header = ["model", "task", "arm", "if unread", "n", "accuracy", interval]
+    return [*header, "n of the gain", "gain (points)", interval, "p"], rows
+
+
+def unread_rows(rates: pd.DataFrame) -> Rows:
+    """Return how often replies have no answer, against closed-book, a row a cell.
+
+    Args:
+        rates: What ``analysis.policies.unread_rates`` returned.
+
+    Returns:
+        Header and rows.
+    """
+    rows = [
+        [
+            *(str(row[key]) for key in ("model", "task", "arm", "n")),
+            percent(row["rate"]),
+            percent(row["baseline_rate"]),
+            f"{row['more']} / {row['fewer']}",
+            p_value(row["p"]),
+            p_value(row["p_adjusted"]),
+        ]
+        for row in rates.to_dict(orient="records")
+    ]
+    header = ["model", "task", "arm", "n", "no answer", "no answer closed-book"]
+    return [*header, "questions more / fewer", "p", "adjusted p"], rows

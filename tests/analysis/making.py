@@ -1,0 +1,91 @@
+"""Makes a run by hand: answers as letters, so that every figure can be counted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ragbench.analysis.load import Run
+
+OUTCOMES = {"?": "unparsed", "!": "refused", ">": "truncated", "x": "error"}
+
+RESAMPLES = 2000
+
+
+def make_run(
+    path: Path,
+    cells: Mapping[tuple[str, str, str], str],
+    *,
+    bases: Mapping[str, str] | None = None,
+    clusters: Sequence[int] | None = None,
+    options: int = 4,
+    controls: Mapping[str, str] | None = None,
+) -> Run:
+    """Return a run of generated answers.
+
+    Args:
+        path: Its folder; the questions are written there.
+        cells: For each (model, task, arm) a letter a question: 1 right, 0 wrong, ? unparsed,
+            ! refused, > truncated, x failed. Blanks are skipped.
+        bases: The base of each biomedical model.
+        clusters: The cluster of each question.
+        options: How many options each question has.
+        controls: The arm that each control of an arm's name imitates, as random passages.
+    """
+    models, tasks, arms = (list(dict.fromkeys(k[i] for k in cells)) for i in range(3))
+    rows = []
+    for (model, task, arm), text in cells.items():
+        for i, letter in enumerate(text.replace(" ", "")):
+            rows.append(
+                {
+                    **{"model": model, "task": task, "arm": arm, "question_id": f"q{i}"},
+                    "stratum": "",
+                    "cluster": None if clusters is None else str(clusters[i]),
+                    "outcome": OUTCOMES.get(letter, "parsed"),
+                    "accuracy": float("nan") if letter == "x" else float(letter == "1"),
+                    "answer": i % options,
+                }
+            )
+    (path / "questions").mkdir(parents=True)
+    for task in tasks:
+        n = max(len(t.replace(" ", "")) for k, t in cells.items() if k[1] == task)
+        lines = [
+            {
+                **{"id": f"q{i}", "text": f"Question {i}?", "query": f"Question {i}?"},
+                **{"options": [f"option {j}" for j in range(options)], "answer": i % options},
+                **{"gold_doc_ids": [], "stratum": "", "cluster": None, "reference": ""},
+            }
+            for i in range(n)
+        ]
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        (path / "questions" / f"{task}.jsonl").write_text(text, encoding="utf-8")
+    known = {**(controls or {})}
+    about: dict[str, Any] = {
+        "config": {
+            "seed": 3,
+            "mode": "correct",
+            "models": [{"name": m, "base": (bases or {}).get(m)} for m in models],
+            "tasks": [{"name": task} for task in tasks],
+            "arms": [
+                {"name": a, "control": "random" if a in known else None, "like": known.get(a)}
+                for a in arms
+            ],
+            "analysis": {"alpha": 0.05, "resamples": RESAMPLES},
+        },
+        "identity": {
+            "tasks": {
+                task: {
+                    "metrics": ["accuracy"],
+                    "arms": [a for a in arms if any(k[1:] == (task, a) for k in cells)],
+                    "cluster_unit": None if clusters is None else "patient",
+                    "scoring": "generate",
+                }
+                for task in tasks
+            }
+        },
+    }
+    return Run(path, about, pd.DataFrame(rows), pd.DataFrame(), [])

@@ -1,0 +1,103 @@
+"""Two runs against each other: the figures by hand, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ragbench.analysis.compare import Names, compare
+from ragbench.analysis.load import Run
+from ragbench.analysis.paired import mcnemar_exact
+from ragbench.errors import DataError, UsageError
+from tests.analysis.making import make_run
+
+FIRST = {("m", "t", "closed-book"): "1100 0000", ("m", "t", "bm25"): "1111 0000"}
+SECOND = {("m", "t", "closed-book"): "1010 1100", ("m", "t", "bm25"): "1111 1000"}
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> list[Run]:
+    return [make_run(tmp_path / name, c) for name, c in (("a", FIRST), ("b", SECOND))]
+
+
+def rows(*given: Any) -> list[dict[str, Any]]:
+    table = compare(*given)
+    return [{str(k): v for k, v in row.items()} for row in table.to_dict(orient="records")]
+
+
+def test_the_second_less_the_first_by_hand(runs: list[Run]) -> None:
+    closed, arm = rows(*runs)
+    # Questions 2, 4 and 5 are gained, 1 is lost.
+    assert (closed["value"], closed["other_value"]) == (2 / 8, 4 / 8)
+    assert closed["estimate"] == pytest.approx(2 / 8)
+    assert (closed["helped"], closed["hurt"], closed["n"]) == (3, 1, 8)
+    assert closed["p"] == mcnemar_exact(3, 1)
+    assert arm["estimate"] == pytest.approx(1 / 8)
+    assert [row["p_adjusted"] for row in (closed, arm)] == [1.0, 1.0]
+
+
+def test_arms_and_models_of_other_names(tmp_path: Path, runs: list[Run]) -> None:
+    names = Names(arms={"closed-book": "bm25", "bm25": "closed-book"})
+    first, _ = rows(*runs, names)
+    assert (first["arm"], first["other_arm"]) == ("closed-book", "bm25")
+    assert first["estimate"] == pytest.approx(5 / 8 - 2 / 8)
+    other = make_run(tmp_path / "c", {("n", t, a): text for (_, t, a), text in SECOND.items()})
+    with pytest.raises(UsageError, match="no cell of one model and arm"):
+        compare(runs[0], other)
+    assert len(rows(runs[0], other, Names(models={"m": "n"}))) == 2
+
+
+def test_two_arms_of_one_run(runs: list[Run]) -> None:
+    (row,) = rows(runs[0], runs[0], Names(arms={"closed-book": "bm25"}))
+    assert row["estimate"] == pytest.approx(2 / 8)
+    assert (row["helped"], row["hurt"]) == (2, 0)
+
+
+def test_other_questions_are_refused_and_named(tmp_path: Path, runs: list[Run]) -> None:
+    longer = make_run(tmp_path / "c", {k: v + "1" for k, v in SECOND.items()})
+    with pytest.raises(DataError, match="1 of the questions stand in c alone: q8"):
+        compare(runs[0], longer)
+    path = runs[1].path / "questions" / "t.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    lines[3]["text"] = "Another?"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with pytest.raises(
+        DataError, match="1 questions have one id and other texts, options or answers: q3"
+    ):
+        compare(runs[0], runs[1])
+
+
+def test_other_modes_metrics_and_tasks_are_refused(tmp_path: Path, runs: list[Run]) -> None:
+    runs[1].about["identity"]["tasks"]["t"]["metrics"] = ["rougeL"]
+    with pytest.raises(DataError, match="accuracy in one run and rougeL"):
+        compare(runs[0], runs[1])
+    runs[1].about["config"]["mode"] = "mirage"
+    with pytest.raises(DataError, match="mode correct, the other in mirage"):
+        compare(runs[0], runs[1])
+    with pytest.raises(UsageError, match="share no task"):
+        compare(runs[0], make_run(tmp_path / "c", {("m", "u", "closed-book"): "1"}))
+    with pytest.raises(UsageError, match="no model 'n'"):
+        compare(runs[0], runs[0], Names(models={"m": "n"}))
+
+
+def test_a_cell_that_failed_is_not_tested(tmp_path: Path, runs: list[Run]) -> None:
+    cells = SECOND | {("m", "t", "bm25"): "x1111000"}
+    closed, arm = rows(runs[0], make_run(tmp_path / "c", cells))
+    assert (closed["status"], arm["status"]) == ("complete", "incomplete")
+    assert np.isnan(arm["p"]) and np.isnan(arm["p_adjusted"])
+    assert closed["p_adjusted"] == closed["p"]
+
+
+def test_clusters_are_flipped_whole(tmp_path: Path) -> None:
+    clusters = [0, 0, 0, 0, 1, 1, 2, 2]
+    pair = [
+        make_run(tmp_path / name, c, clusters=clusters) for name, c in (("a", FIRST), ("b", SECOND))
+    ]
+    closed, _ = rows(*pair)
+    assert closed["n_clusters"] == 3
+    # Sums by cluster 0, 2 and 0: both signs of the one are as far from zero.
+    assert closed["p"] == 1.0

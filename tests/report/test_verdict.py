@@ -1,0 +1,129 @@
+"""The verdict: sentences that the figures carry, and what they leave open."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from ragbench.analysis.effects import effects
+from ragbench.analysis.load import Run
+from ragbench.report.verdict import verdict
+from tests.analysis.making import make_run
+
+N = 200
+
+
+def cell(right: int, n: int = N) -> str:
+    """Return the first so many of n right."""
+    return "1" * right + "0" * (n - right)
+
+
+def pair_run(path: Path, general: tuple[int, int], bio: tuple[int, int], n: int = N) -> Run:
+    """Return a pair's run: how many are right closed-book, and with the arm."""
+    cells = {}
+    for task in ("a", "b"):
+        for model, (closed, arm) in (("general", general), ("bio", bio)):
+            cells[model, task, "closed-book"] = cell(closed, n)
+            cells[model, task, "bm25"] = cell(arm, n)
+    return make_run(path / "run", cells, bases={"bio": "general"})
+
+
+def said(run: Run, table: pd.DataFrame | None = None) -> list[str]:
+    return verdict(run, effects(run) if table is None else table)
+
+
+def test_what_was_shown_is_said_with_its_figures(tmp_path: Path) -> None:
+    run = pair_run(tmp_path, (80, 120), (82, 100))
+    lines = said(run)
+    (line,) = [x for x in lines if x.startswith("bio against general on a")]
+    assert "n = 200: retrieval (bm25) gained 20.0 points (95 % interval +14.5 to +25.5" in line
+    assert "p = 1.5e-11 (Holm)" in line  # 2 / 2^40 = 1.8e-12, times the eight of the family
+    # 82 - 80 of 200: +1 point, two questions of which none was lost; not shown, nor excluded.
+    assert "fine-tuning gain +1.0 points" in line
+    assert "fine-tuning gained" not in line
+    assert "retrieval less" not in line
+    assert "the general model with bm25 was 19.0 points better than the biomedical one" in line
+    assert "retrieval gave the biomedical model 11.0 points less than the general one" in line
+
+
+def test_what_was_not_shown_is_not_called_absent(tmp_path: Path) -> None:
+    table = effects(pair_run(tmp_path, (80, 120), (82, 100)))
+    tuning = table.effect == "fine-tuning gain"
+    open_ = table.copy()
+    open_.loc[tuning, ["ci_low", "ci_high", "p", "p_adjusted"]] = [-0.05, 0.07, 0.6, 1.0]
+    open_.loc[tuning, ["p_equivalence", "smallest_detectable"]] = [0.4, 0.06]
+    run = pair_run(tmp_path / "again", (80, 120), (82, 100))
+    line = next(x for x in said(run, open_) if x.startswith("bio against general on a"))
+    assert (
+        "fine-tuning gain +1.0 points (95 % interval -5.0 to +7.0, p = 1 (Holm)), not shown to "
+        "differ from none; this n could not have seen less than 6.0" in line
+    )
+    close = open_.assign(p_equivalence=0.01)
+    line = next(x for x in said(run, close) if x.startswith("bio against general on a"))
+    assert "equivalent to none within 3 points (p = 0.01)" in line
+    unadjusted = open_.copy()
+    unadjusted.loc[tuning, ["ci_low", "p"]] = [0.001, 0.04]
+    line = next(x for x in said(run, unadjusted) if x.startswith("bio against general on a"))
+    assert "not shown after adjustment" in line and "fine-tuning gained" not in line
+
+
+def test_averages_that_disagree_are_said_to(tmp_path: Path) -> None:
+    cells = {}
+    for task, n, (closed, arm) in (("a", 40, (10, 26)), ("b", 400, (200, 180))):
+        cells["general", task, "closed-book"] = cell(closed, n)
+        cells["general", task, "bm25"] = cell(arm, n)
+        cells["bio", task, "closed-book"] = cell(closed, n)
+        cells["bio", task, "bm25"] = cell(arm, n)
+    run = make_run(tmp_path / "run", cells, bases={"bio": "general"})
+    (line,) = [x for x in said(run) if "retrieval gain (bm25) over 2 tasks" in x]
+    # (16/40 - 20/400) / 2 = +17.5 points by task; (16 - 20) / 440 = -0.9 by question
+    assert "+17.5" in line and "-0.9" in line
+    assert "the answer turns with the average" in line
+    (other,) = [x for x in said(run) if "fine-tuning gain over 2 tasks" in x]
+    assert "turns" not in other
+
+
+def test_controls_are_set_beside(tmp_path: Path) -> None:
+    cells = {
+        ("m", "t", "closed-book"): cell(60),
+        ("m", "t", "bm25"): cell(120),
+        ("m", "t", "random"): cell(58),
+    }
+    run = make_run(tmp_path / "run", cells, controls={"random": "bm25"})
+    lines = said(run)
+    assert lines[0].startswith("No biomedical model is here together with its base")
+    (line,) = [x for x in lines if x.startswith("Controls, m on t")]
+    assert "bm25 gave 31.0 points more than random passages of the same length" in line
+    (line,) = [x for x in lines if x.startswith("m on t, n = 200")]
+    assert "retrieval (bm25) gained 30.0 points" in line
+
+
+@pytest.mark.parametrize(
+    ("cells", "sentence"),
+    [
+        ({"closed-book": "1", "bm25": "0"}, "a single question"),
+        ({"bm25": "10"}, "no closed-book arm"),
+        ({"closed-book": "10"}, "no retrieval arm"),
+        ({"closed-book": "111", "bm25": "111"}, "every answer is right in every arm"),
+        ({"closed-book": "000", "bm25": "000"}, "every answer is wrong in every arm"),
+        ({"closed-book": "101", "bm25": "1xx"}, "bm25: 2 of 3 questions have no answer"),
+    ],
+)
+def test_what_cannot_be_said_is_said(tmp_path: Path, cells: dict[str, str], sentence: str) -> None:
+    run = make_run(tmp_path / "run", {("m", "t", arm): text for arm, text in cells.items()})
+    lines = said(run)
+    assert any(sentence in line for line in lines)
+    assert not any("gained" in line for line in lines)
+    assert "nan" not in " ".join(lines).split()
+
+
+def test_other_arms_are_exploratory(tmp_path: Path) -> None:
+    cells = {("m", "t", "closed-book"): cell(60), ("m", "t", "bm25"): cell(120)}
+    cells["m", "t", "dense"] = cell(90)
+    (line,) = [
+        x for x in said(make_run(tmp_path / "run", cells)) if x.startswith("dense on t with m")
+    ]
+    assert "gained 15.0 points over closed-book" in line
+    assert "30 questions helped, 0 hurt, exploratory p = 1.9e-09" in line  # 2 / 2^30
