@@ -28,8 +28,9 @@ from ragbench.analysis.family import (
     retrieval_arms,
 )
 from ragbench.analysis.load import Run
+from ragbench.analysis.policies import POLICIES, policies, unread_rates
 from ragbench.pairs import Pair, pairs_of
-from ragbench.report.tables import coverage, p_value, points
+from ragbench.report.tables import coverage, p_value, percent, points
 
 # What stands before and after the size of an effect that was shown, better and worse.
 SHOWN = {
@@ -69,7 +70,7 @@ def verdict(run: Run, effects: pd.DataFrame) -> list[str]:
 
     Returns:
         Sentences: first what cannot be said, then the primary effects, the averages over tasks,
-        and the other retrieval arms.
+        replies without an answer, and the other retrieval arms.
     """
     pairs = pairs_of((model["name"], model["base"]) for model in run.config["models"])
     paired = {name for pair in pairs for name in (pair.biomedical, pair.general)}
@@ -81,8 +82,10 @@ def verdict(run: Run, effects: pd.DataFrame) -> list[str]:
         for model in alone:
             lines += _of(run, effects, task, model, None)
     for pair in pairs:
-        lines += _averages(run, effects, pair)
-    return [*lines, *_others(run, effects)]
+        lines += _averages(run, effects, str(pair), _of_pair(pair))
+    for model in alone:
+        lines += _averages(run, effects, model, {GAIN: (model, "")})
+    return [*lines, *_unread(run), *_others(run, effects)]
 
 
 def _cannot(run: Run, pairs: list[Pair]) -> Iterator[str]:
@@ -209,32 +212,63 @@ def interval(run: Run, low: float, high: float) -> str:
     return f"{coverage(run)} interval {points(low)} to {points(high)}"
 
 
-def _averages(run: Run, effects: pd.DataFrame, pair: Pair) -> Iterator[str]:
-    """Yield both averages over tasks, and whether they disagree."""
+def _averages(
+    run: Run, effects: pd.DataFrame, name: str, wanted: dict[str, tuple[str, str]]
+) -> Iterator[str]:
+    """Yield both averages over tasks of each effect, and whether they disagree."""
     arm = primary_arm(run, MACRO)
     found = effects[effects.stratum == ""]
-    for effect in (GAIN, FINE_TUNING, RETRIEVAL_OR_FINE_TUNING, INTERACTION):
-        model, base = (pair.general, "") if effect == GAIN else (pair.biomedical, pair.general)
+    for effect, (model, base) in wanted.items():
         mine = found[(found.effect == effect) & (found.model == model) & (found.base == base)]
         if effect != FINE_TUNING:
             mine = mine[mine.arm == arm]
         macro, items = (
-            mine[mine.task == name].to_dict(orient="records") for name in (MACRO, ITEMS)
+            mine[mine.task == kind].to_dict(orient="records") for kind in (MACRO, ITEMS)
         )
         if not macro or macro[0]["status"] == "incomplete":
             continue
-        name = OF_PAIR[effect] if effect == FINE_TUNING else f"{OF_PAIR[effect]} ({arm})"
+        called = OF_PAIR[effect] if effect == FINE_TUNING else f"{OF_PAIR[effect]} ({arm})"
         one, other = (
             f"{points(row['estimate'])} ({interval(run, row['ci_low'], row['ci_high'])})"
             for row in (macro[0], items[0])
         )
         text = (
-            f"{pair}, {name} over {len(run.members('tasks'))} tasks: {one} with every task "
+            f"{name}, {called} over {len(run.members('tasks'))} tasks: {one} with every task "
             f"counted the same, {other} with every question counted the same"
         )
         if macro[0]["estimate"] * items[0]["estimate"] < 0:
             text += "; the answer turns with the average, so that neither should be quoted alone"
         yield text + "."
+
+
+def _of_pair(pair: Pair) -> dict[str, tuple[str, str]]:
+    mine = (pair.biomedical, pair.general)
+    return {
+        GAIN: (pair.general, ""),
+        FINE_TUNING: mine,
+        RETRIEVAL_OR_FINE_TUNING: mine,
+        INTERACTION: mine,
+    }
+
+
+def _unread(run: Run) -> Iterator[str]:
+    """Yield where an arm changes how often there is no answer, and what that makes of its gain."""
+    rates, counted = unread_rates(run), policies(run)
+    alpha = run.config["analysis"]["alpha"]
+    for row in rates[rates.p_adjusted < alpha].to_dict(orient="records"):
+        cell = counted[
+            (counted.model == row["model"])
+            & (counted.task == row["task"])
+            & (counted.arm == row["arm"])
+        ].set_index("policy")
+        wrong, chance, both = (points(float(cell.gain[name])) for name in POLICIES)
+        yield (
+            f"{row['model']} on {row['task']}: replies without an answer are "
+            f"{percent(row['baseline_rate'])} closed-book and {percent(row['rate'])} with "
+            f"{row['arm']} (p = {p_value(row['p_adjusted'])}, exploratory). The gain of "
+            f"{row['arm']} is {wrong} points if they count as wrong, {chance} if as chance, and "
+            f"{both} on the questions that have an answer in both arms."
+        )
 
 
 def _others(run: Run, effects: pd.DataFrame) -> Iterator[str]:

@@ -69,13 +69,18 @@ def test_the_one_matched_pair(tmp_path: Path, small_resamples: None) -> None:
 @pytest.mark.parametrize("model", ALONE)
 def test_two_models_alone(tmp_path: Path, small_resamples: None, model: str) -> None:
     cells = cells_of(model, SIZES)
-    table = effects(make_run(tmp_path / "run", cells)).set_index("task")
+    run = make_run(tmp_path / "run", cells)
+    table = effects(run).set_index("task")
     macro, items = ALONE[model]
+    (line,) = [x for x in verdict(run, effects(run)) if "retrieval gain (medrag) over 5 tasks" in x]
+    assert f"+{macro:.1f} (" in line and f"+{items:.1f} (" in line
     assert 100 * table.estimate["(macro)"] == pytest.approx(macro, abs=0.011)
     assert 100 * table.estimate["(items)"] == pytest.approx(items, abs=0.011)
 
 
-@pytest.mark.parametrize(("model", "exams"), [("GPT-4-32k-0613", -2.66), ("GPT-3.5-16k-0613", 2.52)])
+@pytest.mark.parametrize(
+    ("model", "exams"), [("GPT-4-32k-0613", -2.66), ("GPT-3.5-16k-0613", 2.52)]
+)
 def test_the_exam_sets_alone(
     tmp_path: Path, small_resamples: None, model: str, exams: float
 ) -> None:

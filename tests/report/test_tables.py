@@ -66,6 +66,7 @@ def test_strata_get_a_column_where_there_are_any(mixed: Run) -> None:
         "ci_low": -0.125,
         "ci_high": 0.5,
         "p": 0.5,
+        "p_adjusted": 0.75,
         "n": 8,
         "helped": 3,
         "hurt": 1,

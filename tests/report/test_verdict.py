@@ -127,3 +127,16 @@ def test_other_arms_are_exploratory(tmp_path: Path) -> None:
     ]
     assert "gained 15.0 points over closed-book" in line
     assert "30 questions helped, 0 hurt, exploratory p = 1.9e-09" in line  # 2 / 2^30
+
+
+def test_replies_without_an_answer_that_make_the_gain(tmp_path: Path) -> None:
+    # With the arm 20 questions more have no answer, all of which were right before; of the
+    # others it gains 20.
+    cells = {
+        ("m", "t", "closed-book"): "1" * 20 + "0" * 20 + "1" * 60,
+        ("m", "t", "bm25"): "?" * 20 + "1" * 20 + "1" * 60,
+    }
+    (line,) = [x for x in said(make_run(tmp_path / "run", cells)) if "without an answer" in x]
+    assert "0.0 % closed-book and 20.0 % with bm25 (p = 1.9e-06, exploratory)" in line  # 2 / 2^20
+    # (80 - 80) / 100; 20 quarters more; 80 - 60 of the 80 that have an answer in both
+    assert "+0.0 points if they count as wrong, +5.0 if as chance, and +25.0 on the" in line
