@@ -76,7 +76,7 @@ def test_strata_get_a_column_where_there_are_any(mixed: Run) -> None:
     header, rows = effect_table(mixed, frame, "headroom")
     assert header[:6] == ["model", "task", "arm", "control", "stratum", "n"]
     assert rows[0] == ["m", "t", "a", "oracle", "all", "8", *rows[0][6:]]
-    assert rows[0][6:] == ["+25.0", "-12.5 to +50.0", "3 / 1", "0.5"]
+    assert rows[0][6:] == ["+25.0", "-12.5 to +50.0", "3 / 1", "0.5", "0.75"]
     assert rows[1][4:6] == ["rare", "2"]
     assert "stratum" not in effect_table(mixed, frame[:1], "headroom")[0]
 
