@@ -154,3 +154,28 @@ def test_an_adapter_takes_the_weights_of_its_base(tmp_path: Path) -> None:
     config, _ = load_config(write(tmp_path, text.replace("path: ./tuned, ", "")))
     tuned = next(model for model in config.models if model.adapter)
     assert tuned.reference == "./weights"
+
+
+def test_what_a_run_is_made_to_test(tmp_path: Path) -> None:
+    said = "analysis: {primary: {arm: lex-5, effects: [interaction], tasks: [icd10cm]}}\n"
+    config, _ = load_config(write(tmp_path, GOOD + said))
+    assert config.analysis.primary.effects == ("interaction",)
+    assert config.analysis.equivalence_margin == 0.03
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ("{primary: {arm: lex-4}}", "there is no retrieval arm 'lex-4'"),
+        ("{primary: {arm: placebo}}", "there is no retrieval arm 'placebo'"),
+        ("{primary: {arm: closed-book}}", "there is no retrieval arm 'closed-book'"),
+        ("{primary: {tasks: [icd]}}", "there is no task 'icd'"),
+        ("{primary: {effects: [gain]}}", "'retrieval gain'"),
+        ("{equivalence_margin: 3}", "less than 1"),
+    ],
+)
+def test_primary_effects_that_lead_nowhere(tmp_path: Path, said: str, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        load_config(write(tmp_path, f"{GOOD}analysis: {said}\n"))
+    assert message in str(caught.value)
+    assert "analysis" in str(caught.value)
