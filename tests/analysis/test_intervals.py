@@ -89,3 +89,22 @@ def test_one_cluster_says_nothing() -> None:
     clusters = np.zeros(5, dtype=np.int64)
     found = bootstrap_mean(np.arange(5.0), np.random.default_rng(1), clusters=clusters)
     assert all(math.isnan(end) for end in found)
+
+
+def test_the_bootstrap_is_within_five_per_cent_of_the_analytic_interval_of_a_mean() -> None:
+    from scipy.stats import t
+
+    values = np.random.default_rng(8).gamma(2.0, 1.5, size=400)
+    low, high = bootstrap_mean(values, np.random.default_rng(9), resamples=20_000)
+    half = t.ppf(0.975, 399) * values.std(ddof=1) / math.sqrt(400)
+    assert high - low == pytest.approx(2 * half, rel=0.05)
+    assert (low + high) / 2 == pytest.approx(values.mean(), abs=0.05 * half)
+
+
+def test_values_that_are_all_alike_have_the_interval_of_what_could_have_been_missed() -> None:
+    from scipy.stats import binomtest
+
+    low, high = bootstrap_mean(np.zeros(40), np.random.default_rng(1))
+    # No change in 40 questions: the upper end of the share of changes, each way.
+    theirs = binomtest(0, 40).proportion_ci(0.95, method="exact").high
+    assert (low, high) == pytest.approx((-theirs, theirs))
