@@ -58,10 +58,12 @@ def escape(text: str) -> str:
 def notes(run: Run) -> list[str]:
     """Return what a reader must know of the tasks, and in what the members of a pair differ."""
     identity = run.about["identity"]
-    found = []
+    shared: dict[str, list[str]] = {}
     for name, task in identity["tasks"].items():
         if task["note"]:
-            found.append(f"Note on {name}: {task['note'].rstrip('.')}.")
+            shared.setdefault(task["note"].rstrip("."), []).append(name)
+    found = [f"Note on {', '.join(names)}: {note}." for note, names in shared.items()]
+    for name, task in identity["tasks"].items():
         reasons = Counter(reason for _, reason in task["excluded"])
         shown = ", ".join(f"{n:,} ({reason})" for reason, n in reasons.items())
         if shown:

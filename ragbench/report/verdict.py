@@ -147,7 +147,7 @@ def _of(run: Run, effects: pd.DataFrame, task: str, name: str, pair: Pair | None
         if any(row["status"] == "incomplete" for row in primary):
             yield f"{name} on {task}: some questions have no answer yet, so nothing is tested."
             return
-        counts = f"n = {primary[0]['n']}" + _clusters(primary[0])
+        counts = f"n = {primary[0]['n']:,}" + _clusters(primary[0])
         yield f"{name} on {task}, {counts}: {'; '.join(_said(run, row) for row in primary)}."
     controls = [
         row
@@ -171,8 +171,8 @@ def _said(run: Run, row: Row) -> str:
     alpha = run.config["analysis"]["alpha"]
     margin = run.config["analysis"].get("equivalence_margin", MARGIN)
     low, high = row["ci_low"], row["ci_high"]
-    by = "Holm" if row["family"] == PRIMARY else "exploratory"
-    figures = f"{interval(run, low, high)}, p = {p_value(row['p_adjusted'])} ({by})"
+    by = " by Holm" if row["family"] == PRIMARY else ", exploratory"
+    figures = f"{interval(run, low, high)}, p = {p_value(row['p_adjusted'])}{by}"
     outside = not math.isnan(low) and (low > 0 or high < 0)
     if outside and row["p_adjusted"] < alpha:
         return f"{_shown(row)} ({figures})"
@@ -285,7 +285,7 @@ def _others(run: Run, effects: pd.DataFrame) -> Iterator[str]:
         yield (
             f"{gain['arm']} on {gain['task']} with {gain['model']} {verb} "
             f"{abs(100 * gain['estimate']):.1f} points over {BASELINE} "
-            f"({interval(run, low, high)}, n = {gain['n']}): "
+            f"({interval(run, low, high)}, n = {gain['n']:,}): "
             f"{gain['helped']} questions helped, {gain['hurt']} hurt, exploratory "
             f"p = {p_value(gain['p_adjusted'])}{sure}."
         )

@@ -39,7 +39,7 @@ def test_what_was_shown_is_said_with_its_figures(tmp_path: Path) -> None:
     lines = said(run)
     (line,) = [x for x in lines if x.startswith("bio against general on a")]
     assert "n = 200: retrieval (bm25) gained 20.0 points (95 % interval +14.5 to +25.5" in line
-    assert "p = 1.5e-11 (Holm)" in line  # 2 / 2^40 = 1.8e-12, times the eight of the family
+    assert "p = 1.5e-11 by Holm" in line  # 2 / 2^40 = 1.8e-12, times the eight of the family
     # 82 - 80 of 200: +1 point, two questions of which none was lost; not shown, nor excluded.
     assert "fine-tuning gain +1.0 points" in line
     assert "fine-tuning gained" not in line
@@ -57,7 +57,7 @@ def test_what_was_not_shown_is_not_called_absent(tmp_path: Path) -> None:
     run = pair_run(tmp_path / "again", (80, 120), (82, 100))
     line = next(x for x in said(run, open_) if x.startswith("bio against general on a"))
     assert (
-        "fine-tuning gain +1.0 points (95 % interval -5.0 to +7.0, p = 1 (Holm)), not shown to "
+        "fine-tuning gain +1.0 points (95 % interval -5.0 to +7.0, p = 1 by Holm), not shown to "
         "differ from none; this n could not have seen less than 6.0" in line
     )
     close = open_.assign(p_equivalence=0.01)
