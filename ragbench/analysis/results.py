@@ -12,6 +12,7 @@ import pandas as pd
 
 from ragbench.analysis.aggregates import aggregates, majority
 from ragbench.analysis.clue import LONGHEALTH, first_doubled, level_scores, task_score
+from ragbench.analysis.curves import curves, places
 from ragbench.analysis.effects import EFFECT_COLUMNS, cluster_codes, effects
 from ragbench.analysis.intervals import Clusters, bootstrap_mean, seeded, wilson
 from ragbench.analysis.load import CELL, Run
@@ -278,7 +279,7 @@ def _clusters_of(run: Run, task: str, group: pd.DataFrame) -> Clusters | None:
 
 
 def write_tables(run: Run) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Write results.csv, effects.csv, policies.csv and analysis.json into the run folder.
+    """Write the tables of the analysis into the run folder, as CSV, and analysis.json.
 
     Args:
         run: The run.
@@ -287,8 +288,14 @@ def write_tables(run: Run) -> tuple[pd.DataFrame, pd.DataFrame]:
         The two tables.
     """
     found, gains = results(run), effects(run)
-    tables = [(found, "results.csv"), (gains, "effects.csv"), (policies(run), "policies.csv")]
-    for table, name in tables:
+    tables = {
+        "results.csv": found,
+        "effects.csv": gains,
+        "policies.csv": policies(run),
+        "curves.csv": curves(run).points,
+        "places.csv": places(run),
+    }
+    for name, table in tables.items():
         with atomic_file(run.path / name) as handle:
             table.to_csv(handle, index=False, float_format="%.10g")
     write_json(run.path / "analysis.json", as_objects(run, found, gains))

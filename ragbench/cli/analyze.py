@@ -47,14 +47,28 @@ def emit_results(run: Run, found: pd.DataFrame, gains: pd.DataFrame) -> None:
 @click.command()
 @click.argument("run_folder", metavar="RUN")
 @click.option("--open", "open_it", is_flag=True, help="Open the page when it is written.")
+@click.option(
+    "--format",
+    "formats",
+    multiple=True,
+    metavar="FORMAT",
+    help="Write tables (csv, latex) and figures (png, svg, pdf) as well; several, or all.",
+)
 @click.option("--beside", type=click.Choice(["published"]), help="Add published figures.")
-def report(run_folder: str, open_it: bool, beside: str | None) -> None:
-    """Write the report of RUN (a folder or a name)."""
+def report(run_folder: str, open_it: bool, formats: tuple[str, ...], beside: str | None) -> None:
+    """Write the report of RUN (a folder or a name): one page, and the same in Markdown."""
+    from ragbench.errors import UsageError, near
     from ragbench.experiment.folder import find_run
+    from ragbench.report.export import FORMATS
     from ragbench.report.write import write_report
 
-    written = write_report(find_run(run_folder).path, beside=beside is not None)
-    click.echo(f"wrote {written.path}\nwrote {written.page}")
+    wanted = {part for text in formats for part in text.split(",")}
+    for name in sorted(wanted - {*FORMATS, "all"}):
+        raise UsageError(f"there is no format {name!r}", fix=near(name, [*FORMATS, "all"]))
+    chosen = FORMATS if "all" in wanted else [name for name in FORMATS if name in wanted]
+    written = write_report(find_run(run_folder).path, beside=beside is not None, formats=chosen)
+    for path in (written.path, written.page, *written.exported):
+        click.echo(f"wrote {path}")
     if open_it:
         click.launch(str(written.page))
 

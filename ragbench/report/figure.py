@@ -1,35 +1,106 @@
-"""Accuracy by arm, with its interval, as one figure."""
+"""Figures for papers and slides, by matplotlib: accuracy, effects, slope charts, k-curves."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from ragbench.analysis.curves import curves
 from ragbench.analysis.load import Run
 from ragbench.files import atomic_file
+from ragbench.report.chart import Chart
+from ragbench.report.kcurve import curve_charts
+from ragbench.report.slope import slope_charts
 from ragbench.report.tables import coverage
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 MARKERS = "osD^v<>P*X"
+LINES = ("-", "--", ":", "-.")
+DPI = 200
+# No date, and a fixed salt for ids: the same figures give the same file.
+METADATA: dict[str, dict[str, Any]] = {
+    "svg": {"Date": None},
+    "pdf": {"CreationDate": None},
+    "png": {"Software": None},
+}
+
+
+def have_matplotlib() -> bool:
+    """Say whether figures can be drawn."""
+    return find_spec("matplotlib") is not None
+
+
+def figures(run: Run, results: pd.DataFrame, effects: pd.DataFrame) -> Iterator[tuple[str, Figure]]:
+    """Yield the figures of a run under their names.
+
+    Args:
+        run: The run.
+        results: Its results table.
+        effects: Its effects.
+
+    Yields:
+        Accuracy by arm, each effect as a forest plot, each pair's slope charts, each k-curve.
+    """
+    yield "accuracy", accuracy(run, results)
+    for kind in effects.effect.unique():
+        found = effects[(effects.effect == kind) & (effects.stratum == "")]
+        found = found[found.estimate.notna()]
+        if len(found):
+            yield f"effect {kind}", _forest(run, str(kind), found)
+    for number, chart in enumerate(slope_charts(run, results)):
+        yield f"slope {number}", _lines(chart)
+    for number, chart in enumerate(curve_charts(run, curves(run))):
+        yield f"k curve {number}", _lines(chart)
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure in the format of its file's ending, png, svg or pdf; atomically.
+
+    Args:
+        figure: The figure.
+        path: The file; its folder is made.
+    """
+    from matplotlib import rc_context
+
+    kind = path.suffix.removeprefix(".")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with rc_context({"svg.hashsalt": "ragbench"}), atomic_file(path) as handle:
+        figure.savefig(handle, format=kind, dpi=DPI, metadata=METADATA[kind])
 
 
 def draw(run: Run, results: pd.DataFrame, path: Path) -> None:
-    """Write the figure as SVG: a panel a task, a row an arm, a marker a model.
+    """Write the figure of accuracy by arm, as ``save`` does.
 
     Args:
         run: The run.
         results: Its results table.
         path: The file.
     """
-    from matplotlib import rc_context
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    save(accuracy(run, results), path)
+
+
+def accuracy(run: Run, results: pd.DataFrame) -> Figure:
+    """Return the first metric by arm with its interval: a panel a task, a marker a model.
+
+    Args:
+        run: The run.
+        results: Its results table.
+
+    Returns:
+        The figure.
+    """
     from matplotlib.figure import Figure
 
     tasks, models = run.members("tasks"), run.members("models")
     most = max(len(run.arms(task)) for task in tasks)
     height = 1.2 + 0.35 * most * max(1, len(models) / 2)
     figure = Figure(figsize=(7, height * len(tasks)), layout="constrained")
-    FigureCanvasSVG(figure)
     panels = figure.subplots(len(tasks), 1, squeeze=False)
     for panel, task in zip(panels[:, 0], tasks, strict=True):
         arms = run.arms(task)
@@ -58,6 +129,61 @@ def draw(run: Run, results: pd.DataFrame, path: Path) -> None:
         panel.set_title(task)
         panel.grid(axis="x", alpha=0.3)
         panel.legend(fontsize="small")
-    # A fixed salt and no date: the same figures give the same file.
-    with rc_context({"svg.hashsalt": "ragbench"}), atomic_file(path) as handle:
-        figure.savefig(handle, format="svg", metadata={"Date": None})
+    return figure
+
+
+def _forest(run: Run, kind: str, found: pd.DataFrame) -> Figure:
+    """Return the rows of one effect: estimate and interval in points, zero marked."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 1.2 + 0.3 * len(found)), layout="constrained")
+    panel = figure.subplots()
+    models = list(dict.fromkeys(found.model))
+    labels = []
+    for place, row in enumerate(found.to_dict(orient="records")):
+        labels.append(f"{row['task']}, {row['arm']}, {row['model']}")
+        estimate, low, high = (100 * row[name] for name in ("estimate", "ci_low", "ci_high"))
+        spread = None if low != low else [[estimate - low], [high - estimate]]
+        panel.errorbar(
+            [estimate],
+            [len(found) - 1 - place],
+            xerr=spread,
+            fmt=MARKERS[models.index(row["model"]) % len(MARKERS)],
+            color="black",
+            capsize=3,
+        )
+    panel.axvline(0, color="black", linewidth=0.8)
+    panel.set_yticks(range(len(found)), list(reversed(labels)), fontsize="small")
+    panel.set_ylim(-0.6, len(found) - 0.4)
+    panel.set_xlabel(f"points, {coverage(run)} interval")
+    panel.set_title(kind)
+    panel.grid(axis="x", alpha=0.3)
+    return figure
+
+
+def _lines(chart: Chart) -> Figure:
+    """Return a line chart of the page, one line a model, told apart by marker and dash."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    panel = figure.subplots()
+    for number, (name, values) in enumerate(chart.lines.items()):
+        y = [100 * value.value for value in values]
+        below = [0 if v.low != v.low else 100 * (v.value - v.low) for v in values]
+        above = [0 if v.high != v.high else 100 * (v.high - v.value) for v in values]
+        panel.errorbar(
+            [value.place for value in values],
+            y,
+            yerr=[below, above],
+            marker=MARKERS[number % len(MARKERS)],
+            linestyle=LINES[number % len(LINES)],
+            capsize=3,
+            label=name,
+        )
+    panel.set_xticks([place for _, place in chart.places], [label for label, _ in chart.places])
+    panel.set_ylabel("%")
+    panel.set_xlabel(chart.below)
+    panel.set_title(chart.title, fontsize="medium", wrap=True)
+    panel.grid(axis="y", alpha=0.3)
+    panel.legend(fontsize="small")
+    return figure

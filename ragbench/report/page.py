@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from ragbench.analysis.curves import curves, places
 from ragbench.analysis.load import Run
 from ragbench.analysis.policies import policies, unread_rates
 from ragbench.report.baselines import constant_rows
 from ragbench.report.browse import LIMIT_BYTES, browser
+from ragbench.report.chart import Chart
+from ragbench.report.cost import cost_rows
 from ragbench.report.forest import Plot, pair_plots, plots
+from ragbench.report.kcurve import curve_charts, curve_rows, place_rows, trend_rows
 from ragbench.report.markdown import methods, notes
 from ragbench.report.policies import policy_rows, unread_rows
 from ragbench.report.published import beside_rows
+from ragbench.report.shares import Bars, share_bars
+from ragbench.report.slope import slope_charts
 from ragbench.report.tables import (
     Rows,
     accuracy_rows,
@@ -59,12 +66,14 @@ class Table:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page: a heading, plots and a table."""
+    """A part of the page: a heading, drawings and a table."""
 
     key: str
     title: str
     table: Table
-    plots: list[Plot]
+    plots: Sequence[Plot] = ()
+    charts: Sequence[Chart] = ()
+    bars: Sequence[Bars] = ()
 
 
 def page(run: Run, results: pd.DataFrame, effects: pd.DataFrame, *, beside: bool = False) -> str:
@@ -138,25 +147,36 @@ def sections(
     Yields:
         The pairs, accuracy, each effect of a model, then what lies behind them.
     """
-    title = measured(run).capitalize()
-    parts: list[tuple[str, Rows, list[Plot]]] = [
-        ("Retrieval or fine-tuning", pair_rows(run, effects), pair_plots(run, effects)),
-        (f"{title}, and the gain over closed-book", accuracy_rows(run, results, effects), []),
-        ("Further metrics", metric_rows(run, results), []),
+    score = measured(run).capitalize()
+    found = curves(run)
+    pairs = pair_rows(run, effects)
+    parts: list[tuple[str, Rows, dict[str, Any]]] = [
+        (
+            "Retrieval or fine-tuning",
+            pairs,
+            {"charts": slope_charts(run, results), "plots": pair_plots(run, effects)},
+        ),
+        (f"{score}, and the gain over closed-book", accuracy_rows(run, results, effects), {}),
+        ("Further metrics", metric_rows(run, results), {}),
     ]
     for kind in effects.effect[effects.base == ""].unique():
         title = kind[:1].upper() + kind[1:]
-        parts.append((title, effect_table(run, effects, kind), plots(run, effects, kind)))
+        drawn = {"plots": plots(run, effects, kind)}
+        parts.append((title, effect_table(run, effects, kind), drawn))
     parts += [
-        (f"{title} by stratum", stratum_rows(run, results), []),
-        ("Retrieval quality", retrieval_rows(run, results), []),
-        ("What was delivered, a question", delivered_rows(run), []),
-        ("Outcomes", outcome_rows(run, results), []),
-        ("Replies without an answer", unread_rows(unread_rates(run)), []),
-        ("Replies without an answer, counted in three ways", policy_rows(run, policies(run)), []),
-        ("The same answer to every question", constant_rows(results), []),
-        (PUBLISHED, beside_rows(run, results) if beside else ([], []), []),
+        (f"{score} by stratum", stratum_rows(run, results), {}),
+        ("By the number of passages", curve_rows(run, found), {"charts": curve_charts(run, found)}),
+        ("What twice the passages bring", trend_rows(run, found), {}),
+        ("By the place of the gold passage", place_rows(run, places(run)), {}),
+        ("Retrieval quality", retrieval_rows(run, results), {}),
+        ("What was delivered, a question", delivered_rows(run), {}),
+        ("Outcomes", outcome_rows(run, results), {"bars": share_bars(run)}),
+        ("Replies without an answer", unread_rows(unread_rates(run)), {}),
+        ("Replies without an answer, counted in three ways", policy_rows(run, policies(run)), {}),
+        ("The same answer to every question", constant_rows(results), {}),
+        ("Cost", cost_rows(run, effects), {}),
+        (PUBLISHED, beside_rows(run, results) if beside else ([], []), {}),
     ]
-    for number, (title, (header, rows), drawn) in enumerate(parts):
+    for number, (title, (header, rows), drawings) in enumerate(parts):
         if rows:
-            yield Section(f"part-{number}", title, Table(title, header, rows), drawn)
+            yield Section(f"part-{number}", title, Table(title, header, rows), **drawings)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +11,8 @@ import pandas as pd
 from ragbench.analysis.load import Run, load_run
 from ragbench.analysis.results import write_tables
 from ragbench.files import write_bytes
-from ragbench.report.figure import draw
+from ragbench.report.export import export
+from ragbench.report.figure import draw, have_matplotlib
 from ragbench.report.markdown import report
 from ragbench.report.page import page
 
@@ -29,27 +30,33 @@ class Written:
     run: Run
     results: pd.DataFrame
     effects: pd.DataFrame
+    exported: tuple[Path, ...] = ()
 
 
-def write_report(path: Path, *, beside: bool = False) -> Written:
+def write_report(path: Path, *, beside: bool = False, formats: Collection[str] = ()) -> Written:
     """Analyse a run and write report.md, report.html, the tables and, with matplotlib, a figure.
 
     Args:
         path: The run folder.
         beside: Whether published figures stand beside the run's own.
+        formats: What tables and figures are written in as well, members of ``export.FORMATS``.
 
     Returns:
         The report, and what it was made from.
+
+    Raises:
+        PrerequisiteError: Figures are asked for and matplotlib is not installed.
     """
     run = load_run(path)
     results, effects = write_tables(run)
     html = page(run, results, effects, beside=beside)
     figure = None
-    if find_spec("matplotlib") is not None:
+    if have_matplotlib():
         draw(run, results, path / FIGURE)
         figure = FIGURE
     markdown = report(run, results, effects, figure, beside=beside)
     for name, text in ((REPORT, markdown), (PAGE, html)):
         # What a run holds may be no text at all (half of a surrogate pair); a report still is.
         write_bytes(path / name, text.encode("utf-8", "replace"))
-    return Written(path / REPORT, path / PAGE, run, results, effects)
+    exported = tuple(export(run, results, effects, formats))
+    return Written(path / REPORT, path / PAGE, run, results, effects, exported)

@@ -1,0 +1,121 @@
+"""A report's tables as CSV and LaTeX, and its figures as PNG, SVG and PDF."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from ragbench.analysis.load import Run
+from ragbench.errors import PrerequisiteError
+from ragbench.files import atomic_file, write_bytes
+from ragbench.report.figure import figures, have_matplotlib, save
+from ragbench.report.page import Table, sections
+
+TABLES = ("csv", "latex")
+FIGURES = ("png", "svg", "pdf")
+FORMATS = (*TABLES, *FIGURES)
+ESCAPES = str.maketrans(
+    {
+        **{c: f"\\{c}" for c in "&%$#_{}"},
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "\\": r"\textbackslash{}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "|": r"\textbar{}",
+        '"': r"\textquotedbl{}",
+    }
+)
+
+
+def export(
+    run: Run, results: pd.DataFrame, effects: pd.DataFrame, formats: Collection[str]
+) -> list[Path]:
+    """Write the tables of the report into ``tables/`` and its figures into ``figures/``.
+
+    Args:
+        run: The run.
+        results: Its results table.
+        effects: Its effects.
+        formats: Members of FORMATS.
+
+    Returns:
+        The files, in the order of the report.
+
+    Raises:
+        PrerequisiteError: Figures are asked for and matplotlib is not installed.
+    """
+    wanted = [name for name in FIGURES if name in formats]
+    if wanted and not have_matplotlib():
+        raise PrerequisiteError(
+            "figures need matplotlib, which is not installed",
+            fix="pip install 'ragbench[report]'",
+        )
+    written = []
+    for table in (section.table for section in sections(run, results, effects)):
+        stem = run.path / "tables" / slug(table.caption)
+        if "csv" in formats:
+            written.append(_csv(table, stem.with_suffix(".csv")))
+        if "latex" in formats:
+            text = latex(table, label=f"tab:{stem.name}")
+            write_bytes(stem.with_suffix(".tex"), text.encode("utf-8", "replace"))
+            written.append(stem.with_suffix(".tex"))
+    if wanted:
+        for name, figure in figures(run, results, effects):
+            for kind in wanted:
+                path = run.path / "figures" / f"{slug(name)}.{kind}"
+                save(figure, path)
+                written.append(path)
+    return written
+
+
+def slug(title: str) -> str:
+    """Return a title as a file's name: lower-case words of ASCII, parted by hyphens."""
+    return "-".join(re.findall(r"[a-z0-9]+", title.lower())) or "table"
+
+
+def _csv(table: Table, path: Path) -> Path:
+    frame = pd.DataFrame(table.rows, columns=table.header)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_file(path) as handle:
+        frame.to_csv(handle, index=False, lineterminator="\n")
+    return path
+
+
+def latex(table: Table, *, label: str) -> str:
+    """Return a table for LaTeX with the package booktabs; names to the left, figures to the right.
+
+    Args:
+        table: The table.
+        label: Its label.
+
+    Returns:
+        A ``table`` environment, every cell escaped.
+    """
+    columns = "".join("l" if i < table.naming else "r" for i in range(len(table.header)))
+    lines = [
+        r"\begin{table}[htbp]",
+        rf"\caption{{{escaped(table.caption)}}}",
+        rf"\label{{{label}}}",
+        rf"\begin{{tabular}}{{{columns}}}",
+        r"\toprule",
+        _line(table.header),
+        r"\midrule",
+        *map(_line, table.rows),
+        r"\bottomrule",
+        r"\end{tabular}",
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _line(cells: Iterable[str]) -> str:
+    return " & ".join(map(escaped, cells)) + r" \\"
+
+
+def escaped(text: str) -> str:
+    """Return text as LaTeX prints it, in one line."""
+    return " ".join(text.translate(ESCAPES).split())
