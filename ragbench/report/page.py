@@ -15,6 +15,7 @@ from markupsafe import Markup
 from ragbench.analysis.load import Run
 from ragbench.report.browse import LIMIT_BYTES, browser
 from ragbench.report.forest import Plot, pair_plots, plots
+from ragbench.report.leakage import Leaks, find_leaks, panels
 from ragbench.report.markdown import methods, notes, summary
 from ragbench.report.published import beside_rows
 from ragbench.report.tables import (
@@ -34,7 +35,7 @@ from ragbench.report.tables import (
 PUBLISHED = "Beside published figures, which were scored by their own rules"
 FOLDER = Path(__file__).parent
 # Leading columns that name a row; the rest are figures.
-NAMING = {"model", "task", "arm", "control", "stratum", "what", "pair", "effect"}
+NAMING = {"model", "task", "arm", "control", "stratum", "what", "pair", "effect", "part"}
 NAMING |= {"retriever", "measure", "metric", "gold matched by"}
 
 
@@ -55,15 +56,23 @@ class Table:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page: a heading, plots and a table."""
+    """A part of the page: a heading, plots and a table, with what must be known of it."""
 
     key: str
     title: str
     table: Table
     plots: list[Plot]
+    note: str = ""
 
 
-def page(run: Run, results: pd.DataFrame, effects: pd.DataFrame, *, beside: bool = False) -> str:
+def page(
+    run: Run,
+    results: pd.DataFrame,
+    effects: pd.DataFrame,
+    *,
+    beside: bool = False,
+    leaks: Leaks | None = None,
+) -> str:
     """Return the whole page.
 
     Args:
@@ -71,6 +80,7 @@ def page(run: Run, results: pd.DataFrame, effects: pd.DataFrame, *, beside: bool
         results: Its results table.
         effects: Its effects.
         beside: Whether published figures stand beside the run's own.
+        leaks: Its leakage, if it was looked for already.
 
     Returns:
         HTML; the same for the same run.
@@ -89,7 +99,7 @@ def page(run: Run, results: pd.DataFrame, effects: pd.DataFrame, *, beside: bool
         run=run,
         summary=summary(run, results, effects),
         notes=notes(run),
-        sections=list(sections(run, results, effects, beside=beside)),
+        sections=list(sections(run, results, effects, beside=beside, leaks=leaks)),
         methods=methods(run),
         provenance=Table("Versions, digests and machine", *provenance_rows(run)),
         browser=found,
@@ -121,7 +131,12 @@ def _source(name: str) -> Markup:
 
 
 def sections(
-    run: Run, results: pd.DataFrame, effects: pd.DataFrame, *, beside: bool = False
+    run: Run,
+    results: pd.DataFrame,
+    effects: pd.DataFrame,
+    *,
+    beside: bool = False,
+    leaks: Leaks | None = None,
 ) -> Iterator[Section]:
     """Yield the parts of the page that have rows.
 
@@ -130,6 +145,7 @@ def sections(
         results: Its results table.
         effects: Its effects; every kind gets a part.
         beside: Whether published figures get one.
+        leaks: Its leakage, if it was looked for already.
 
     Yields:
         The pairs, accuracy, each effect of a model, then what lies behind them.
@@ -153,3 +169,8 @@ def sections(
     for number, (title, (header, rows), drawn) in enumerate(parts):
         if rows:
             yield Section(f"part-{number}", title, Table(title, header, rows), drawn)
+    for number, panel in enumerate(panels(run, leaks or find_leaks(run))):
+        header, rows = panel.rows
+        if rows:
+            table = Table(panel.title, header, rows)
+            yield Section(f"leakage-{number}", panel.title, table, [], panel.note)

@@ -12,6 +12,7 @@ from ragbench.analysis.load import Run, load_run
 from ragbench.analysis.results import write_tables
 from ragbench.files import write_bytes
 from ragbench.report.figure import draw
+from ragbench.report.leakage import find_leaks, write_leaks
 from ragbench.report.markdown import report
 from ragbench.report.page import page
 
@@ -43,7 +44,9 @@ def write_report(path: Path, *, beside: bool = False) -> Written:
     """
     run = load_run(path)
     results, effects = write_tables(run)
-    html = page(run, results, effects, beside=beside)
+    leaks = find_leaks(run)
+    write_leaks(run, leaks)
+    html = page(run, results, effects, beside=beside, leaks=leaks)
     figure = None
     if find_spec("matplotlib") is not None:
         draw(run, results, path / FIGURE)
