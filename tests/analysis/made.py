@@ -79,6 +79,7 @@ def make_run(
                         "arm": arm,
                         "question_id": q["id"],
                         "cluster": q["cluster"],
+                        "stratum": q["stratum"],
                         "outcome": "error" if score != score else "parsed",
                         "has_gold": arm != "closed-book" and bool(held & set(q["gold_doc_ids"])),
                         "accuracy": score,

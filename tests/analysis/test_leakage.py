@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from scipy.stats import ttest_1samp
 from statsmodels.stats.proportion import proportion_confint
 
+from ragbench.analysis.effects import effects
 from ragbench.analysis.leakage import common_runs, leakage, parts, plain, splits
 from ragbench.analysis.load import load_run
 from ragbench.errors import DataError
@@ -28,6 +29,7 @@ PASSAGES = [
     passage("d3#0", "Nothing is said here."),
     passage("d3#1", "It was lupus-\nNephritis."),
     passage("d4", "High T4 was seen.", title="Low TSH"),
+    passage("d6", "A b c."),
     passage("d5", "Low TSH, high T4; and 5.5 mg."),
 ]
 OPTIONS = ["deep vein", "iron deficiency anaemia", "thrombosis"]
@@ -37,6 +39,7 @@ QUESTIONS = [
     question("q-lupus", "Which?", options=[], answer=-1, reference="Lupus nephritis")
     | {"gold_doc_ids": ["d3"]},
     question("q-signs", "?!", options=["5.5 mg", "5 mg", "mg"], answer=1),
+    question("q-short", "A b c", options=["a b", "b c", "c d"]),
 ]
 PACKED: dict[str, dict[str, list[str]]] = {
     "closed-book": {},
@@ -46,6 +49,7 @@ PACKED: dict[str, dict[str, list[str]]] = {
         "q-tsh": ["d4", "d5"],
         "q-lupus": ["d3#0", "d3#1"],
         "q-signs": ["d5"],
+        "q-short": ["d6"],
     },
 }
 
@@ -110,6 +114,12 @@ def test_a_question_without_words_and_one_without_passages(tmp_path: Path) -> No
     assert list(found.passages) == [0, 1]
     assert list(found.answer_verbatim) == [False, False]  # "5 mg" is no part of "5.5 mg"
     assert list(found.wrong_verbatim) == [False, True]
+
+
+def test_answers_of_three_characters_are_not_looked_for(tmp_path: Path) -> None:
+    found = facts_of(tmp_path).xs("q-short", level="question_id")
+    assert list(found.ngram_share) == [0, 1]
+    assert found[["answer_verbatim", "wrong_verbatim"]].isna().all(axis=None)
 
 
 def test_shorter_ngrams_on_demand(tmp_path: Path) -> None:
@@ -240,9 +250,21 @@ def test_scores_and_gains_by_hand(tmp_path: Path) -> None:
 
 
 def test_the_same_questions_have_the_same_interval(tmp_path: Path) -> None:
-    found = split_of(tmp_path)
-    same = found.loc[["all", "question not matched"], ["gain_low", "gain_high"]]
-    assert same.nunique().tolist() == [1, 1]
+    """None of 40 questions is matched, so two parts are of all; scores are fractions."""
+    names = [f"q-{i}" for i in range(40)]
+    scores = {name: i / 40 for i, name in enumerate(names)}
+    packed = {"closed-book": {}, "r-1": {name: ["o"] for name in names}}
+    lines = [question(name, f"Is {name} so?") for name in names]
+    made = make_run(tmp_path / "run", {"t": lines}, TEXTS, packed, {"r-1": scores})
+    run = load_run(made)
+    found = splits(run, leakage(run)).set_index("part")
+    same = found.loc[["all", "question not matched", "clean"]]
+    assert list(same.n) == [40, 40, 40]
+    assert same[["ci_low", "ci_high", "gain_low", "gain_high"]].nunique().tolist() == [1] * 4
+    gains = effects(run)
+    assert tuple(gains[["ci_low", "ci_high"]].iloc[0]) == tuple(
+        same[["gain_low", "gain_high"]].iloc[0]
+    )
 
 
 def test_an_unanswered_question_gives_bounds(tmp_path: Path) -> None:
