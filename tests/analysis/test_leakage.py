@@ -119,7 +119,7 @@ def test_a_question_without_words_and_one_without_passages(tmp_path: Path) -> No
 def test_answers_of_three_characters_are_not_looked_for(tmp_path: Path) -> None:
     found = facts_of(tmp_path).xs("q-short", level="question_id")
     assert list(found.ngram_share) == [0, 1]
-    assert found[["answer_verbatim", "wrong_verbatim"]].isna().all(axis=None)
+    assert found[["answer_verbatim", "wrong_verbatim"]].isna().to_numpy().all()
 
 
 def test_shorter_ngrams_on_demand(tmp_path: Path) -> None:

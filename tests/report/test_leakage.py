@@ -150,13 +150,13 @@ def test_the_page_shows_the_panel(mixed_copy: Path) -> None:
         assert row[header.index("source delivered")] == f"{delivered:.1f} %"
     header, *rows = seen["Leakage: scores by part"]
     assert len(rows) == (found.n > 0).sum()
-    gains = pd.read_csv(mixed_copy / "effects.csv").fillna({"stratum": ""})
-    gains = gains[(gains.effect == "gain over closed-book") & (gains.stratum == "")]
-    gains = gains.set_index(["task", "arm"])
+    gains = pd.read_csv(mixed_copy / "effects.csv")
+    gains = gains[(gains.effect == "gain over closed-book") & gains.stratum.isna()]
+    intervals = gains.set_index(["task", "arm"])[["ci_low", "ci_high"]].T.to_dict("list")
     for row in rows:
         if row[3] == "all":
-            low, high = 100 * gains.loc[(row[1], row[2]), ["ci_low", "ci_high"]].astype(float)
-            assert row[9] == f"{low:+.1f} to {high:+.1f}"
+            low, high = intervals[row[1], row[2]]
+            assert row[9] == f"{100 * low:+.1f} to {100 * high:+.1f}"
     assert "Duplicate questions" not in seen
     assert any("paraphrase" in element.text for element in root.all("p"))
 
