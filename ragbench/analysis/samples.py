@@ -77,6 +77,7 @@ def read_questions(run: Run, task: str) -> list[Question]:
             stratum=_text(line, "stratum", where),
             cluster=_optional(line, "cluster", where),
             reference=_optional(line, "reference", where) or "",
+            documents=_texts(line, "documents", where) if "documents" in line else (),
         )
         beyond = not 0 <= question.answer < len(question.options)
         if question.id in found or (beyond and not question.reference):
@@ -170,6 +171,8 @@ def corpus_of(run: Run, task: str, arm: str) -> str:
         spec = specs.get(spec.get("like") or "", spec)
     sources = spec.get("fuse") or [spec.get("retriever")]  # what is fused shares one corpus
     key = spec["name"] if spec.get("run_file") else sources[0]
+    if key and spec.get("within") == "documents":
+        key += "~documents"  # as its retrieval's files are named
     notes = {(note["task"], note["retriever"]): note["corpus"] for note in run.retrievals}
     return str(notes.get((task, key), ""))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +12,7 @@ from ragbench.analysis.load import Run
 from ragbench.errors import PrerequisiteError
 from ragbench.files import atomic_file, write_bytes
 from ragbench.report.figure import figures, have_matplotlib, save
-from ragbench.report.page import Table, sections
+from ragbench.report.sections import Section, Table, sections
 
 TABLES = ("csv", "latex")
 FIGURES = ("png", "svg", "pdf")
@@ -32,7 +32,12 @@ ESCAPES = str.maketrans(
 
 
 def export(
-    run: Run, results: pd.DataFrame, effects: pd.DataFrame, formats: Collection[str]
+    run: Run,
+    results: pd.DataFrame,
+    effects: pd.DataFrame,
+    formats: Collection[str],
+    *,
+    parts: Sequence[Section] | None = None,
 ) -> list[Path]:
     """Write the tables of the report into ``tables/`` and its figures into ``figures/``.
 
@@ -41,6 +46,7 @@ def export(
         results: Its results table.
         effects: Its effects.
         formats: Members of FORMATS.
+        parts: The report's parts, if they were made already.
 
     Returns:
         The files, in the order of the report.
@@ -55,7 +61,10 @@ def export(
             fix="pip install 'ragbench[report]'",
         )
     written = []
-    for table in (section.table for section in sections(run, results, effects)):
+    if not formats:
+        return []
+    for part in parts if parts is not None else sections(run, results, effects):
+        table = part.table
         stem = run.path / "tables" / slug(table.caption)
         if "csv" in formats:
             written.append(_csv(table, stem.with_suffix(".csv")))

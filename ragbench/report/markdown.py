@@ -10,24 +10,9 @@ import pandas as pd
 from ragbench.analysis.estimate import Settings
 from ragbench.analysis.family import primary_of
 from ragbench.analysis.load import Run
-from ragbench.analysis.policies import policies, unread_rates
 from ragbench.pairs import differences, pairs_of
-from ragbench.report.baselines import constant_rows
-from ragbench.report.policies import policy_rows, unread_rows
-from ragbench.report.published import beside_rows
-from ragbench.report.tables import (
-    accuracy_rows,
-    coverage,
-    delivered_rows,
-    effect_rows,
-    measured,
-    metric_rows,
-    outcome_rows,
-    pair_rows,
-    provenance_rows,
-    retrieval_rows,
-    stratum_rows,
-)
+from ragbench.report.sections import Section, sections
+from ragbench.report.tables import coverage, measured, provenance_rows
 from ragbench.report.verdict import verdict
 
 ESCAPES = str.maketrans({"<": "&lt;", ">": "&gt;", **{c: f"\\{c}" for c in "\\|*_`[]"}})
@@ -79,7 +64,7 @@ def report(
     effects: pd.DataFrame,
     figure: str | None,
     *,
-    beside: bool = False,
+    parts: Sequence[Section] | None = None,
 ) -> str:
     """Return the whole report.
 
@@ -88,44 +73,27 @@ def report(
         results: Its results table.
         effects: Its gains.
         figure: The name of the figure beside the report, if there is one.
-        beside: Whether published figures stand beside the run's own.
+        parts: Its parts, if they were made already.
 
     Returns:
         Markdown.
     """
-    parts = [f"# {escape(run.path.name)}\n"]
+    found = [f"# {escape(run.path.name)}\n"]
     if run.config["description"]:
-        parts.append(escape(run.config["description"]) + "\n")
-    parts.append("## What came out\n")
-    parts.append("\n".join(f"- {escape(line)}" for line in verdict(run, effects)) + "\n")
-    parts += [f"{escape(note)}\n" for note in notes(run)]
-    header, rows = pair_rows(run, effects)
-    if rows:
-        parts += ["## Retrieval or fine-tuning\n", table(header, rows)]
-    title = measured(run).capitalize()
-    parts.append(f"## {title}, and the gain over closed-book\n")
-    parts.append(table(*accuracy_rows(run, results, effects)))
+        found.append(escape(run.config["description"]) + "\n")
+    found.append("## What came out\n")
+    found.append("\n".join(f"- {escape(line)}" for line in verdict(run, effects)) + "\n")
+    found += [f"{escape(note)}\n" for note in notes(run)]
     if figure:
-        parts.append(f"![{title} by arm with its interval]({figure})\n")
-    for title, (header, rows) in (
-        ("Further metrics", metric_rows(run, results)),
-        ("Against the controls", effect_rows(run, effects)),
-        ("By stratum", stratum_rows(run, results)),
-        ("Retrieval quality", retrieval_rows(run, results)),
-        ("What was delivered", delivered_rows(run)),
-        ("Outcomes", outcome_rows(run, results)),
-        ("Replies without an answer", unread_rows(unread_rates(run))),
-        ("Replies without an answer, counted in three ways", policy_rows(run, policies(run))),
-        ("The same answer to every question", constant_rows(results)),
-        (
-            "Beside published figures, which were scored by their own rules",
-            beside_rows(run, results) if beside else ([], []),
-        ),
-    ):
-        if rows:
-            parts += [f"## {title}\n", table(header, rows)]
-    parts += ["## Methods\n", methods(run), "## Provenance\n", provenance(run)]
-    return "\n".join(parts)
+        title = measured(run).capitalize()
+        found.append(f"![{title} by arm with its interval]({figure})\n")
+    for part in parts if parts is not None else sections(run, results, effects):
+        found.append(f"## {part.title}\n")
+        if part.note:
+            found.append(escape(part.note) + "\n")
+        found.append(table(part.table.header, part.table.rows))
+    found += ["## Methods\n", methods(run), "## Provenance\n", provenance(run)]
+    return "\n".join(found)
 
 
 def methods(run: Run) -> str:

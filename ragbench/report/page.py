@@ -4,86 +4,37 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from ragbench.analysis.curves import curves, places
 from ragbench.analysis.load import Run
-from ragbench.analysis.policies import policies, unread_rates
-from ragbench.report.baselines import constant_rows
 from ragbench.report.browse import LIMIT_BYTES, browser
-from ragbench.report.chart import Chart
-from ragbench.report.cost import cost_rows
-from ragbench.report.forest import Plot, pair_plots, plots
-from ragbench.report.kcurve import curve_charts, curve_rows, place_rows, trend_rows
 from ragbench.report.markdown import methods, notes
-from ragbench.report.policies import policy_rows, unread_rows
-from ragbench.report.published import beside_rows
-from ragbench.report.shares import Bars, share_bars
-from ragbench.report.slope import slope_charts
-from ragbench.report.tables import (
-    Rows,
-    accuracy_rows,
-    delivered_rows,
-    effect_table,
-    measured,
-    metric_rows,
-    outcome_rows,
-    pair_rows,
-    provenance_rows,
-    retrieval_rows,
-    stratum_rows,
-)
+from ragbench.report.sections import Section, Table, sections
+from ragbench.report.tables import provenance_rows
 from ragbench.report.verdict import verdict
 
-PUBLISHED = "Beside published figures, which were scored by their own rules"
 FOLDER = Path(__file__).parent
-# Leading columns that name a row; the rest are figures.
-NAMING = {"model", "task", "arm", "control", "stratum", "what", "pair", "effect"}
-NAMING |= {"retriever", "measure", "metric", "gold matched by", "if unread", "answer"}
 
 
-@dataclass(frozen=True)
-class Table:
-    """A table of the page."""
-
-    caption: str
-    header: list[str]
-    rows: list[list[str]]
-
-    @property
-    def naming(self) -> int:
-        """How many of the leading columns name the row."""
-        others = (i for i, name in enumerate(self.header) if name not in NAMING)
-        return next(others, len(self.header))
-
-
-@dataclass(frozen=True)
-class Section:
-    """A part of the page: a heading, drawings and a table."""
-
-    key: str
-    title: str
-    table: Table
-    plots: Sequence[Plot] = ()
-    charts: Sequence[Chart] = ()
-    bars: Sequence[Bars] = ()
-
-
-def page(run: Run, results: pd.DataFrame, effects: pd.DataFrame, *, beside: bool = False) -> str:
+def page(
+    run: Run,
+    results: pd.DataFrame,
+    effects: pd.DataFrame,
+    *,
+    parts: Sequence[Section] | None = None,
+) -> str:
     """Return the whole page.
 
     Args:
         run: The run.
         results: Its results table.
         effects: Its effects.
-        beside: Whether published figures stand beside the run's own.
+        parts: Its parts, if they were made already.
 
     Returns:
         HTML; the same for the same run.
@@ -102,7 +53,7 @@ def page(run: Run, results: pd.DataFrame, effects: pd.DataFrame, *, beside: bool
         run=run,
         summary=verdict(run, effects),
         notes=notes(run),
-        sections=list(sections(run, results, effects, beside=beside)),
+        sections=parts if parts is not None else list(sections(run, results, effects)),
         methods=methods(run),
         provenance=Table("Versions, digests and machine", *provenance_rows(run)),
         browser=found,
@@ -131,52 +82,3 @@ def _hash(text: str) -> str:
 def _source(name: str) -> Markup:
     """Return a file of the package, which may stand in the page as it is."""
     return Markup((FOLDER / name).read_text(encoding="utf-8"))  # noqa: S704 - our own file
-
-
-def sections(
-    run: Run, results: pd.DataFrame, effects: pd.DataFrame, *, beside: bool = False
-) -> Iterator[Section]:
-    """Yield the parts of the page that have rows.
-
-    Args:
-        run: The run.
-        results: Its results table.
-        effects: Its effects; every kind gets a part.
-        beside: Whether published figures get one.
-
-    Yields:
-        The pairs, accuracy, each effect of a model, then what lies behind them.
-    """
-    score = measured(run).capitalize()
-    found = curves(run)
-    pairs = pair_rows(run, effects)
-    parts: list[tuple[str, Rows, dict[str, Any]]] = [
-        (
-            "Retrieval or fine-tuning",
-            pairs,
-            {"charts": slope_charts(run, results), "plots": pair_plots(run, effects)},
-        ),
-        (f"{score}, and the gain over closed-book", accuracy_rows(run, results, effects), {}),
-        ("Further metrics", metric_rows(run, results), {}),
-    ]
-    for kind in effects.effect[effects.base == ""].unique():
-        title = kind[:1].upper() + kind[1:]
-        drawn = {"plots": plots(run, effects, kind)}
-        parts.append((title, effect_table(run, effects, kind), drawn))
-    parts += [
-        (f"{score} by stratum", stratum_rows(run, results), {}),
-        ("By the number of passages", curve_rows(run, found), {"charts": curve_charts(run, found)}),
-        ("What twice the passages bring", trend_rows(run, found), {}),
-        ("By the place of the gold passage", place_rows(run, places(run)), {}),
-        ("Retrieval quality", retrieval_rows(run, results), {}),
-        ("What was delivered, a question", delivered_rows(run), {}),
-        ("Outcomes", outcome_rows(run, results), {"bars": share_bars(run)}),
-        ("Replies without an answer", unread_rows(unread_rates(run)), {}),
-        ("Replies without an answer, counted in three ways", policy_rows(run, policies(run)), {}),
-        ("The same answer to every question", constant_rows(results), {}),
-        ("Cost", cost_rows(run, effects), {}),
-        (PUBLISHED, beside_rows(run, results) if beside else ([], []), {}),
-    ]
-    for number, (title, (header, rows), drawings) in enumerate(parts):
-        if rows:
-            yield Section(f"part-{number}", title, Table(title, header, rows), **drawings)

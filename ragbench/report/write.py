@@ -13,8 +13,10 @@ from ragbench.analysis.results import write_tables
 from ragbench.files import write_bytes
 from ragbench.report.export import export
 from ragbench.report.figure import draw, have_matplotlib
+from ragbench.report.leakage import find_leaks, write_leaks
 from ragbench.report.markdown import report
 from ragbench.report.page import page
+from ragbench.report.sections import sections
 
 REPORT = "report.md"
 PAGE = "report.html"
@@ -49,14 +51,17 @@ def write_report(path: Path, *, beside: bool = False, formats: Collection[str] =
     """
     run = load_run(path)
     results, effects = write_tables(run)
-    html = page(run, results, effects, beside=beside)
+    leaks = find_leaks(run)
+    write_leaks(run, leaks)
+    parts = list(sections(run, results, effects, beside=beside, leaks=leaks))
+    html = page(run, results, effects, parts=parts)
     figure = None
     if have_matplotlib():
         draw(run, results, path / FIGURE)
         figure = FIGURE
-    markdown = report(run, results, effects, figure, beside=beside)
+    markdown = report(run, results, effects, figure, parts=parts)
     for name, text in ((REPORT, markdown), (PAGE, html)):
         # What a run holds may be no text at all (half of a surrogate pair); a report still is.
         write_bytes(path / name, text.encode("utf-8", "replace"))
-    exported = tuple(export(run, results, effects, formats))
+    exported = tuple(export(run, results, effects, formats, parts=parts))
     return Written(path / REPORT, path / PAGE, run, results, effects, exported)

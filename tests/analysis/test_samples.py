@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,26 @@ def test_everything_of_a_run_is_read(mixed_home: Path) -> None:
             written = run.scoring(task) == "generate"
             assert all((a.reply is not None) == written for a in answers.values())
             assert all((a.log_likelihoods is None) == written for a in answers.values())
+
+
+def test_the_corpus_of_an_arm_within_documents(mixed_home: Path) -> None:
+    run = load_run(mixed_home / "runs" / "mixed")
+    arm = next(spec for spec in run.about["config"]["arms"] if spec["name"] == "bm25-2")
+    arm["within"] = "documents"
+    assert corpus_of(run, "facts", "bm25-2") == ""  # the notes are of rankings of a whole corpus
+    note = {"task": "facts", "retriever": "bm25~documents", "corpus": "own"}
+    within = replace(run, retrievals=[*run.retrievals, note])
+    assert corpus_of(within, "facts", "bm25-2") == "own"
+    assert corpus_of(within, "facts", "shuffled-bm25-2") == "own"
+    assert corpus_of(within, "facts", "bm25-1") == "facts"
+
+
+def test_a_questions_own_documents_are_read_where_they_are_known(mixed_copy: Path) -> None:
+    path = mixed_copy / "questions" / "facts.jsonl"
+    set_in(path, 0, documents=["b", "a"])
+    set_in(path, 1, documents=...)  # as an earlier version wrote it
+    run = load_run(mixed_copy)
+    assert [q.documents for q in read_questions(run, "facts")][:2] == [("b", "a"), ()]
 
 
 def test_the_last_record_of_a_question_wins(mixed_copy: Path) -> None:

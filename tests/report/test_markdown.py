@@ -33,9 +33,9 @@ def test_report_has_every_part(tables: tuple[Run, pd.DataFrame, pd.DataFrame]) -
     for heading in (
         "What came out",
         "Accuracy, and the gain over closed-book",
-        "By stratum",
+        "Accuracy by stratum",
         "Retrieval quality",
-        "What was delivered",
+        "What was delivered, a question",
         "Outcomes",
         "Methods",
         "Provenance",

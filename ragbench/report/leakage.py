@@ -1,0 +1,160 @@
+"""The report's leakage panel: what the passages gave away, scores without it, duplicates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from ragbench.analysis.duplicates import ALIKE, NEAR, SAME, SHINGLE, contradictory, duplicates
+from ragbench.analysis.leakage import CLEAN, MATCHED, NGRAM, leakage, parts, splits
+from ragbench.analysis.load import Run
+from ragbench.files import atomic_file
+from ragbench.report.tables import NONE, Rows, between, coverage, measured, percent, points
+
+LISTED = 20  # contradictory groups in the table; duplicates.csv has all
+FACTS_NOTE = (
+    "Shares of each arm's questions. Source delivered: a passage of a gold document is among "
+    "those in the prompt, of the questions that have one in the arm's corpus. Question matched: "
+    f"at least {100 * MATCHED:.0f} % of its sequences of {NGRAM} words (all words of a shorter "
+    "question) stand in one passage. Answer verbatim: the words of the right answer stand in a "
+    "passage, of the questions with an answer of two words or more. Clean: none of these three "
+    "is known. Only the passages in the prompts are searched, and only for the same words: "
+    "neither a paraphrase nor what a model saw in training is found."
+)
+SPLIT_NOTE = (
+    "Closed-book is over the same questions, and parts without questions are left out. The parts "
+    "are not made by chance: questions whose source is found may be easier than others, so a "
+    "difference between two parts is not the effect of leakage."
+)
+DUPLICATES_NOTE = (
+    "The same questions have the same words and the same set of options; near ones have the same "
+    f"options and texts that have {100 * NEAR:.0f} % of their sequences of {SHINGLE} words in "
+    "common. The same questions with different right answers contradict each other: no answer "
+    "can be right to all of them. The rates and intervals of this report count each by itself."
+)
+
+
+@dataclass(frozen=True)
+class Leaks:
+    """What the panel shows.
+
+    Attributes:
+        facts: What ``analysis.leakage.leakage`` says of each question.
+        splits: Scores and gains by part.
+        duplicates: The questions asked more than once.
+    """
+
+    facts: pd.DataFrame
+    splits: pd.DataFrame
+    duplicates: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One table of the panel, with what a reader must know of it."""
+
+    title: str
+    rows: Rows
+    note: str
+
+
+def find_leaks(run: Run) -> Leaks:
+    """Return the three tables of a run's leakage."""
+    facts = leakage(run)
+    return Leaks(facts, splits(run, facts), duplicates(run))
+
+
+def write_leaks(run: Run, leaks: Leaks) -> None:
+    """Write leakage.csv, leakage_splits.csv and duplicates.csv, of ids and numbers alone."""
+    for name, table in (
+        ("leakage.csv", leaks.facts),
+        ("leakage_splits.csv", leaks.splits),
+        ("duplicates.csv", leaks.duplicates),
+    ):
+        with atomic_file(run.path / name) as handle:
+            table.to_csv(handle, index=False, float_format="%.10g")
+
+
+def panels(run: Run, leaks: Leaks) -> list[Panel]:
+    """Return the tables of the panel; those without rows are to be left out."""
+    return [
+        Panel("Leakage: what the passages give away", leakage_rows(leaks.facts), FACTS_NOTE),
+        Panel("Leakage: scores by part", split_rows(run, leaks.splits), SPLIT_NOTE),
+        Panel("Duplicate questions", duplicate_rows(run, leaks.duplicates), DUPLICATES_NOTE),
+    ]
+
+
+def leakage_rows(facts: pd.DataFrame) -> Rows:
+    """Return what the passages hold, a row a task and arm, the same for every model."""
+    rows = []
+    for (task, arm), found in facts.groupby(["task", "arm"], sort=False):
+        held = parts(found)
+        known = found["ngram_share"].notna()
+        rows.append(
+            [
+                str(task),
+                str(arm),
+                str(len(found)),
+                percent(float(found["source_known"].mean())),
+                _share(found["source_delivered"]),
+                _share(held["question matched"].astype("boolean").where(known)),
+                f"{found['longest_run'].median():g}",
+                _share(found["answer_verbatim"]),
+                _share(found["wrong_verbatim"]),
+                percent(float(held[CLEAN].mean())),
+            ]
+        )
+    header = ["task", "arm", "n", "source in the corpus", "source delivered", "question matched"]
+    header += ["longest run of words, median", "answer verbatim", "wrong option verbatim"]
+    return [*header, CLEAN], rows
+
+
+def _share(fact: pd.Series[Any]) -> str:
+    """Return how many questions a fact holds for, of those that it has a value for."""
+    known = fact.dropna()
+    if known.empty:
+        return NONE
+    shown = percent(float(known.astype(float).mean()))
+    return shown if len(known) == len(fact) else f"{shown} of {len(known)}"
+
+
+def split_rows(run: Run, found: pd.DataFrame) -> Rows:
+    """Return scores and gains by part; parts without questions have no row."""
+    rows = [
+        [
+            *(str(row[key]) for key in ("model", "task", "arm", "part", "n")),
+            percent(row["value"]),
+            between(row["ci_low"], row["ci_high"], percent)
+            + (" (bounds)" if row["status"] == "incomplete" else ""),
+            percent(row["closed_book"]),
+            points(row["gain"]),
+            between(row["gain_low"], row["gain_high"], points),
+        ]
+        for row in found[found["n"] > 0].to_dict(orient="records")
+    ]
+    interval = f"{coverage(run)} interval"
+    header = ["model", "task", "arm", "part", "n", measured(run), interval]
+    return [*header, "closed-book", "gain (points)", interval], rows
+
+
+def duplicate_rows(run: Run, found: pd.DataFrame) -> Rows:
+    """Return how many questions a task asks more than once, and the ids of contradictory ones."""
+    rows = []
+    for task in run.members("tasks"):
+        mine = found[found["task"] == task]
+        if mine.empty:
+            continue
+        against = contradictory(mine).groupby("group")["question_id"]
+        groups = [", ".join(map(str, ids)) for _, ids in against]
+        more = [f"and {len(groups) - LISTED:,} more"] if len(groups) > LISTED else []
+        counts = []
+        for kind in (SAME, ALIKE):
+            of_kind = mine[mine["kind"] == kind]
+            counts += [str(of_kind["group"].nunique()), str(len(of_kind))]
+        shown = "; ".join([*groups[:LISTED], *more]) or NONE
+        n = run.about["identity"]["tasks"][task]["n"]
+        rows.append([task, str(n), *counts, str(len(groups)), shown])
+    header = ["task", "n", "groups of the same", "questions in them", "groups of near ones"]
+    return [*header, "questions in those", "contradictory groups", "their questions"], rows

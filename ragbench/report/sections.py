@@ -1,0 +1,137 @@
+"""The parts of a report, the same for the page, Markdown, CSV and LaTeX."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from ragbench.analysis.curves import curves, places
+from ragbench.analysis.load import Run
+from ragbench.analysis.policies import policies, unread_rates
+from ragbench.report.baselines import constant_rows
+from ragbench.report.chart import Chart
+from ragbench.report.cost import cost_rows
+from ragbench.report.forest import Plot, pair_plots, plots
+from ragbench.report.kcurve import curve_charts, curve_rows, place_rows, trend_rows
+from ragbench.report.leakage import Leaks, find_leaks, panels
+from ragbench.report.policies import policy_rows, unread_rows
+from ragbench.report.published import beside_rows
+from ragbench.report.shares import Bars, share_bars
+from ragbench.report.slope import slope_charts
+from ragbench.report.tables import (
+    Rows,
+    accuracy_rows,
+    delivered_rows,
+    effect_table,
+    measured,
+    metric_rows,
+    outcome_rows,
+    pair_rows,
+    retrieval_rows,
+    stratum_rows,
+)
+
+PUBLISHED = "Beside published figures, which were scored by their own rules"
+NOT_DRAWN = (
+    "Within an arm the places are not drawn by lot: where the gold passage stands first, retrieval "
+    "found the question easy. Two arms that differ in their order alone show each passage in two "
+    "places."
+)
+# Leading columns that name a row; the rest are figures.
+NAMING = {"model", "task", "arm", "control", "stratum", "what", "pair", "effect", "part"}
+NAMING |= {"retriever", "measure", "metric", "gold matched by", "if unread", "answer"}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the page."""
+
+    caption: str
+    header: list[str]
+    rows: list[list[str]]
+
+    @property
+    def naming(self) -> int:
+        """How many of the leading columns name the row."""
+        others = (i for i, name in enumerate(self.header) if name not in NAMING)
+        return next(others, len(self.header))
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page: a heading, drawings, a table, and what must be known of it."""
+
+    key: str
+    title: str
+    table: Table
+    plots: Sequence[Plot] = ()
+    charts: Sequence[Chart] = ()
+    bars: Sequence[Bars] = ()
+    note: str = ""
+
+
+def sections(
+    run: Run,
+    results: pd.DataFrame,
+    effects: pd.DataFrame,
+    *,
+    beside: bool = False,
+    leaks: Leaks | None = None,
+) -> Iterator[Section]:
+    """Yield the parts of the page that have rows.
+
+    Args:
+        run: The run.
+        results: Its results table.
+        effects: Its effects; every kind gets a part.
+        beside: Whether published figures get one.
+        leaks: Its leakage, if it was looked for already.
+
+    Yields:
+        The pairs, accuracy, each effect of a model, then what lies behind them.
+    """
+    score = measured(run).capitalize()
+    found = curves(run)
+    pairs = pair_rows(run, effects)
+    parts: list[tuple[str, Rows, dict[str, Any]]] = [
+        (
+            "Retrieval or fine-tuning",
+            pairs,
+            {"charts": slope_charts(run, results), "plots": pair_plots(run, effects)},
+        ),
+        (f"{score}, and the gain over closed-book", accuracy_rows(run, results, effects), {}),
+        ("Further metrics", metric_rows(run, results), {}),
+    ]
+    for kind in effects.effect[effects.base == ""].unique():
+        title = kind[:1].upper() + kind[1:]
+        drawn = {"plots": plots(run, effects, kind)}
+        parts.append((title, effect_table(run, effects, kind), drawn))
+    parts += [
+        (f"{score} by stratum", stratum_rows(run, results), {}),
+        ("By the number of passages", curve_rows(run, found), {"charts": curve_charts(run, found)}),
+        ("What twice the passages bring", trend_rows(run, found), {}),
+        (
+            "By the place of the gold passage",
+            place_rows(run, places(run)),
+            {"note": NOT_DRAWN},
+        ),
+        ("Retrieval quality", retrieval_rows(run, results), {}),
+        ("What was delivered, a question", delivered_rows(run), {}),
+        ("Outcomes", outcome_rows(run, results), {"bars": share_bars(run)}),
+        ("Replies without an answer", unread_rows(unread_rates(run)), {}),
+        ("Replies without an answer, counted in three ways", policy_rows(run, policies(run)), {}),
+        ("The same answer to every question", constant_rows(results), {}),
+        ("Cost", cost_rows(run, effects), {}),
+        (PUBLISHED, beside_rows(run, results) if beside else ([], []), {}),
+    ]
+    for number, (title, (header, rows), drawings) in enumerate(parts):
+        if rows:
+            yield Section(f"part-{number}", title, Table(title, header, rows), **drawings)
+    for number, panel in enumerate(panels(run, leaks or find_leaks(run))):
+        header, rows = panel.rows
+        if rows:
+            table = Table(panel.title, header, rows)
+            yield Section(f"leakage-{number}", panel.title, table, note=panel.note)
