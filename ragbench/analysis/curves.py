@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -80,18 +81,17 @@ def _families(run: Run, task: str, but: Sequence[str]) -> dict[str, list[str]]:
         if specs[arm].get("k") is not None:
             rest = {key: value for key, value in specs[arm].items() if key not in but}
             found.setdefault(json.dumps(rest, sort_keys=True), []).append(arm)
-    return {_name(specs[arms[0]], arms): arms for arms in found.values()}
+    names = Counter(_retriever(specs[arms[0]]) for arms in found.values())
+    return {
+        name if names[name] == 1 else f"{name} ({arms[0]})": arms
+        for arms in found.values()
+        if (name := _retriever(specs[arms[0]]))
+    }
 
 
-def _name(spec: Mapping[str, Any], arms: Sequence[str]) -> str:
-    """Return the retriever of a family, made distinct by its first arm where it has options."""
-    parts = [spec.get("retriever"), "+".join(spec.get("fuse") or ()), spec.get("run_file")]
-    name = next((str(part) for part in parts if part), arms[0])
-    plain = not any(spec.get(key) for key in ("budget_tokens",)) and spec.get("within") in (
-        None,
-        "corpus",
-    )
-    return name if plain else f"{name} ({arms[0]}, ...)"
+def _retriever(spec: Mapping[str, Any]) -> str:
+    parts = (spec.get("retriever"), "+".join(spec.get("fuse") or ()), spec.get("run_file"))
+    return next((str(part) for part in parts if part), str(spec["name"]))
 
 
 def _curve(

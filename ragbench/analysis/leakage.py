@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ragbench.analysis.effects import BASELINE, GAIN, cluster_codes
+from ragbench.analysis.effects import cluster_codes
+from ragbench.analysis.family import BASELINE, GAIN
 from ragbench.analysis.intervals import Clusters, bootstrap_mean, seeded, wilson
 from ragbench.analysis.load import Run
 from ragbench.analysis.samples import corpus_of, read_packed, read_passages, read_questions

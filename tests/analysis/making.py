@@ -14,6 +14,13 @@ from ragbench.analysis.load import Run
 OUTCOMES = {"?": "unparsed", "!": "refused", ">": "truncated", "x": "error"}
 
 RESAMPLES = 2000
+FULL: dict[str, Any] = {
+    **{"mode": "correct", "scoring": "generate", "seed": 3, "k": 0, "pick": None, "tied": False},
+    **{"confidence": float("nan"), "has_gold": False, "gold_delivered": 0},
+    **{"answer_truncated": False, "delivered_k": 0.0, "passage_tokens": 0.0},
+    **{"shortfall_tokens": 0.0, "left_out": 0, "prompt_tokens": 100.0, "reply_tokens": 2.0},
+    **{"elapsed_s": 0.5},
+}
 
 
 def make_run(
@@ -24,6 +31,7 @@ def make_run(
     clusters: Sequence[int] | None = None,
     options: int = 4,
     controls: Mapping[str, str] | None = None,
+    full: bool = False,
 ) -> Run:
     """Return a run of generated answers.
 
@@ -35,6 +43,7 @@ def make_run(
         clusters: The cluster of each question.
         options: How many options each question has.
         controls: The arm that each control of an arm's name imitates, as random passages.
+        full: Whether the scores have every column, what is not known missing.
     """
     models, tasks, arms = (list(dict.fromkeys(k[i] for k in cells)) for i in range(3))
     rows = []
@@ -50,6 +59,8 @@ def make_run(
                     "answer": i % options,
                 }
             )
+            if full:
+                rows[-1] = FULL | rows[-1]
     (path / "questions").mkdir(parents=True)
     for task in tasks:
         n = max(len(t.replace(" ", "")) for k, t in cells.items() if k[1] == task)
@@ -69,7 +80,7 @@ def make_run(
             "seed": 3,
             "mode": "correct",
             "models": [{"name": m, "base": (bases or {}).get(m)} for m in models],
-            "tasks": [{"name": task} for task in tasks],
+            "tasks": [{"name": task, "task": task} for task in tasks],
             "arms": [
                 {"name": a, "control": "random" if a in known else None, "like": known.get(a)}
                 for a in arms
@@ -83,9 +94,12 @@ def make_run(
                     "arms": [a for a in arms if any(k[1:] == (task, a) for k in cells)],
                     "cluster_unit": None if clusters is None else "patient",
                     "scoring": "generate",
+                    "double_first": False,
+                    "classes": None,
                 }
                 for task in tasks
             }
         },
     }
-    return Run(path, about, pd.DataFrame(rows), pd.DataFrame(), [])
+    quality = pd.DataFrame(columns=["task", "retriever", "question_id", "measure", "value"])
+    return Run(path, about, pd.DataFrame(rows), quality, [])

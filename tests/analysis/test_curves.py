@@ -1,0 +1,143 @@
+"""Curves by delivered passages and by place, counted by hand and against NumPy and SciPy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import linregress
+
+from ragbench.analysis.curves import curves, places, resampled_means, slope
+from ragbench.analysis.load import Run, load_run
+from tests.analysis.making import make_run
+
+RIGHT = {1: "1100000000", 2: "1111000000", 4: "1111110000"}
+
+
+def curve_run(path: Path, delivered: dict[int, float], **more: Any) -> Run:
+    """Return a run of arms that differ in k, and deliver so many passages."""
+    cells = {("m", "t", "closed-book"): "1000000000"}
+    cells |= {("m", "t", f"bm25-{k}"): RIGHT[k] for k in delivered}
+    run = make_run(path / "run", cells, **more)
+    for arm in run.about["config"]["arms"]:
+        if arm["name"] != "closed-book":
+            arm |= {"retriever": "bm25", "fuse": [], "k": int(arm["name"].removeprefix("bm25-"))}
+    run.scores["delivered_k"] = 0.0
+    for k, mean in delivered.items():
+        run.scores.loc[run.scores.arm == f"bm25-{k}", "delivered_k"] = mean
+    return run
+
+
+def test_points_and_slope_by_hand(tmp_path: Path) -> None:
+    found = curves(curve_run(tmp_path, {1: 1.0, 2: 2.0, 4: 3.5}))
+    assert found.points.arm.tolist() == ["bm25-1", "bm25-2", "bm25-4"]
+    assert found.points.delivered_k.tolist() == [1.0, 2.0, 3.5]
+    assert found.points.value.tolist() == pytest.approx([0.2, 0.4, 0.6])
+    (trend,) = found.trends.to_dict(orient="records")
+    line = linregress(np.log2([1.0, 2.0, 3.5]), [0.2, 0.4, 0.6])
+    assert trend["slope"] == pytest.approx(line.slope)
+    assert trend["ci_low"] < trend["slope"] < trend["ci_high"]
+    assert trend["refused"] == ""
+
+
+def test_fewer_than_three_numbers_are_no_curve(tmp_path: Path) -> None:
+    """Asked for 1, 2 and 4, but a budget let no more than two through."""
+    found = curves(curve_run(tmp_path, {1: 1.0, 2: 2.0, 4: 2.0}))
+    assert found.points.empty
+    (trend,) = found.trends.to_dict(orient="records")
+    assert trend["refused"] == "2 different numbers of delivered passages, and a curve takes 3"
+
+
+def test_less_than_one_passage_is_no_point(tmp_path: Path) -> None:
+    (trend,) = curves(curve_run(tmp_path, {1: 0.4, 2: 1.2, 4: 2.0})).trends.to_dict("records")
+    assert trend["refused"].startswith("2 different numbers")
+
+
+def test_an_arm_alone_is_no_curve_and_failures_are_said(tmp_path: Path) -> None:
+    assert curves(curve_run(tmp_path / "a", {2: 2.0})).trends.empty
+    run = curve_run(tmp_path / "b", {1: 1.0, 2: 2.0, 4: 4.0})
+    run.scores.loc[run.scores.arm == "bm25-2", "outcome"] = "error"
+    (trend,) = curves(run).trends.to_dict(orient="records")
+    assert trend["refused"] == "some questions have no answer"
+
+
+def test_arms_of_other_options_are_other_curves(tmp_path: Path) -> None:
+    run = curve_run(tmp_path, {1: 1.0, 2: 2.0, 4: 4.0})
+    run.about["config"]["arms"][-1]["order"] = "best-last"
+    (trend,) = curves(run).trends.to_dict(orient="records")
+    assert trend["points"] == 2 and trend["refused"]
+
+
+def test_the_same_questions_are_drawn_at_every_point() -> None:
+    draw = np.random.default_rng(3)
+    values = draw.random((200, 3))
+    values[:, 1] = values[:, 0] + 0.1  # the difference never varies
+    means = resampled_means(values, None, np.random.default_rng(1), resamples=2000)
+    assert np.ptp(means[:, 1] - means[:, 0]) < 1e-12
+    error = values[:, 2].std() / np.sqrt(200)
+    assert means[:, 2].std() == pytest.approx(error, rel=0.06)
+
+
+def test_clusters_are_drawn_whole() -> None:
+    clusters = np.repeat(np.arange(40), 5).astype(np.int64)
+    values = np.repeat(np.random.default_rng(2).random(40), 5)[:, None]
+    means = resampled_means(values, clusters, np.random.default_rng(1), resamples=4000)
+    assert means.std() == pytest.approx(values.std() / np.sqrt(40), rel=0.06)
+
+
+def test_slope_is_that_of_scipy() -> None:
+    x, y = np.array([0.0, 1.0, 2.5, 3.0]), np.random.default_rng(4).random((5, 4))
+    assert slope(x, y) == pytest.approx([linregress(x, row).slope for row in y])
+
+
+def test_places_of_a_real_run(mixed_home: Path) -> None:
+    """Against the packed files, read again by another way."""
+    run = load_run(mixed_home / "runs" / "mixed")
+    table = places(run)
+    rows = []
+    for task in run.members("tasks"):
+        asked = pd.read_json(run.path / "questions" / f"{task}.jsonl", lines=True)
+        gold = dict(zip(asked["id"], asked["gold_doc_ids"], strict=True))
+        for arm in ("bm25-2",):
+            packed = pd.read_json(run.path / "packed" / f"{task}+{arm}.jsonl", lines=True)
+            for line in packed.to_dict(orient="records"):
+                hits = [
+                    i for i, p in enumerate(line["passages"], 1) if p in gold[line["question_id"]]
+                ]
+                if hits and len(line["passages"]) > 1:
+                    rows.append((task, hits[0]))
+    counted = pd.Series(rows).value_counts()
+    for (task, place), n in counted.items():  # type: ignore[misc]
+        mine = table[(table.task == task) & (table.place == place) & (table.k == 2)]
+        several = len({p for t, p in rows if t == task}) > 1
+        assert mine[mine.curve == "bm25"].n.tolist() == ([n] if several else [])
+
+
+def test_places_by_hand(tmp_path: Path) -> None:
+    import json
+
+    cells = {("m", "t", "closed-book"): "000000", ("m", "t", "bm25-2"): "110010"}
+    run = make_run(tmp_path / "run", cells)
+    run.about["config"]["arms"][-1] |= {"retriever": "bm25", "k": 2}
+    run.scores["k"] = 2
+    path = run.path / "questions" / "t.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    for number, line in enumerate(lines):
+        line["gold_doc_ids"] = [f"gold{number}"]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    # Gold first for questions 0, 1 and 2, second for 3 and 4, not delivered for 5.
+    packed = (
+        [[f"gold{i}", "x"] for i in range(3)] + [["x", f"gold{i}"] for i in (3, 4)] + [["x", "y"]]
+    )
+    (run.path / "packed").mkdir()
+    text = "".join(
+        json.dumps({"question_id": f"q{i}", "passages": p}) + "\n" for i, p in enumerate(packed)
+    )
+    (run.path / "packed" / "t+bm25-2.jsonl").write_text(text)
+    (run.path / "passages.jsonl").write_text("")
+    table = places(run).set_index("place")
+    assert table.n.to_dict() == {1: 3, 2: 2}
+    assert table.value.to_dict() == {1: pytest.approx(2 / 3), 2: pytest.approx(1 / 2)}

@@ -1,0 +1,30 @@
+"""What arms cost, by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ragbench.analysis.effects import effects
+from ragbench.report.cost import cost_rows
+from tests.analysis.making import make_run
+
+
+def test_cost_by_hand(tmp_path: Path) -> None:
+    cells = {("m", "t", "closed-book"): "1000", ("m", "t", "bm25"): "1110"}
+    run = make_run(tmp_path / "run", cells, full=True)
+    given = run.scores.arm == "bm25"
+    run.scores.loc[given, ["prompt_tokens", "passage_tokens", "elapsed_s"]] = [600.0, 500.0, 1.5]
+    header, rows = cost_rows(run, effects(run))
+    closed, arm = (dict(zip(header, row, strict=True)) for row in rows)
+    assert closed["prompt tokens"] == "100" and closed["seconds in all"] == "2.0"
+    assert closed["points per 1,000 more tokens"] == "-"
+    assert arm["prompt, times closed-book"] == "6.00"
+    assert arm["seconds, times closed-book"] == "3.00"
+    # 50 points for 500 tokens more
+    assert arm["points per 1,000 more tokens"] == "+100.0"
+
+
+def test_imported_answers_have_no_cost(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", {("m", "t", "closed-book"): "10"}, full=True)
+    run.scores["prompt_tokens"] = None
+    assert cost_rows(run, effects(run))[1] == []

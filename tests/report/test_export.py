@@ -1,0 +1,109 @@
+"""Tables and figures for papers: what stands in them; the same run gives the same bytes."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from ragbench.analysis.effects import effects
+from ragbench.analysis.load import load_run
+from ragbench.analysis.results import results
+from ragbench.cli.main import cli
+from ragbench.errors import PrerequisiteError
+from ragbench.report.export import FORMATS, escaped, export, latex, slug
+from ragbench.report.sections import Table, sections
+
+MAGIC = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
+
+
+def check_latex(text: str, columns: int, rows: int) -> None:
+    """Refuse what LaTeX would: open braces or environments, bare specials, rows of other widths."""
+    depth = 0
+    for before, sign in re.findall(r"(\\?)([{}])", text):
+        depth += 0 if before else {"{": 1, "}": -1}[sign]
+        assert depth >= 0
+    assert depth == 0
+    assert re.findall(r"\\begin\{(\w+)\}", text) == re.findall(r"\\end\{(\w+)\}", text)[::-1]
+    body = text.partition(r"\toprule")[2].partition(r"\bottomrule")[0]
+    lines = [line for line in body.splitlines() if line.endswith(r"\\")]
+    assert len(lines) == rows + 1
+    for line in lines:
+        assert len(re.findall(r"(?<!\\)&", line)) == columns - 1
+        assert not re.search(r"(?<!\\)[%$#_]", line)
+        assert not re.search(r"[<>|\"~^]", line)
+
+
+HOSTILE = r'50 % & $x_1$ #1 {a} ~b ^c \input{/etc/passwd} <d> |e| "f"'
+
+
+def test_every_sign_is_escaped() -> None:
+    table = Table(HOSTILE, ["model", "n"], [[HOSTILE, "1"], ["a\nb\\\\c", "2"]])
+    text = latex(table, label="tab:x")
+    check_latex(text, 2, 2)
+    assert r"\input{" not in text
+    assert r"\textbackslash{}input\{/etc/passwd\}" in text
+    assert escaped("5 %_x") == r"5 \%\_x"
+    assert r"\begin{tabular}{lr}" in text
+
+
+def test_a_slug_is_no_path() -> None:
+    assert slug("../Accuracy, by stratum/../") == "accuracy-by-stratum"
+    assert slug("\u00e9\u00e8") == "table"
+
+
+@pytest.fixture
+def exported(mixed_copy: Path) -> list[Path]:
+    pytest.importorskip("matplotlib", reason="figures need matplotlib")
+    run = load_run(mixed_copy)
+    return export(run, results(run), effects(run), FORMATS)
+
+
+def test_every_part_has_its_tables(mixed_copy: Path, exported: list[Path]) -> None:
+    run = load_run(mixed_copy)
+    for part in sections(run, results(run), effects(run)):
+        stem = mixed_copy / "tables" / slug(part.title)
+        frame = pd.read_csv(stem.with_suffix(".csv"), dtype=str, keep_default_na=False)
+        assert frame.to_numpy().tolist() == part.table.rows
+        text = stem.with_suffix(".tex").read_text(encoding="utf-8")
+        check_latex(text, len(part.table.header), len(part.table.rows))
+
+
+def test_figures_are_what_they_are_called(mixed_copy: Path, exported: list[Path]) -> None:
+    figures = [path for path in exported if path.parent.name == "figures"]
+    assert {path.stem for path in figures} >= {"accuracy", "effect-headroom"}
+    for path in figures:
+        assert path.read_bytes().startswith(MAGIC[path.suffix[1:]])
+    assert len(figures) % 3 == 0
+
+
+def test_the_same_run_gives_the_same_bytes(mixed_copy: Path, exported: list[Path]) -> None:
+    before = {path: path.read_bytes() for path in exported}
+    for folder in ("tables", "figures"):
+        shutil.rmtree(mixed_copy / folder)
+    run = load_run(mixed_copy)
+    assert export(run, results(run), effects(run), FORMATS) == exported
+    assert {path: path.read_bytes() for path in exported} == before
+
+
+def test_by_the_command_line(mixed_copy: Path) -> None:
+    done = CliRunner().invoke(cli, ["report", "mixed", "--format", "latex,csv"])
+    assert done.exit_code == 0, done.output
+    assert "tables/outcomes.tex" in done.output and "figures" not in done.output
+    done = CliRunner().invoke(cli, ["report", "mixed", "--format", "word"])
+    assert "there is no format 'word'" in str(done.exception or done.output)
+
+
+def test_without_matplotlib_figures_are_refused(
+    mixed_copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ragbench.report.export.have_matplotlib", lambda: False)
+    run = load_run(mixed_copy)
+    with pytest.raises(PrerequisiteError, match="matplotlib"):
+        export(run, results(run), effects(run), ["pdf"])
+    assert not (mixed_copy / "figures").exists()
+    assert export(run, results(run), effects(run), ["csv"])
