@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -109,8 +110,7 @@ def test_places_of_a_real_run(mixed_home: Path) -> None:
                 ]
                 if hits and len(line["passages"]) > 1:
                     rows.append((task, hits[0]))
-    counted = pd.Series(rows).value_counts()
-    for (task, place), n in counted.items():  # type: ignore[misc]
+    for (task, place), n in Counter(rows).items():
         mine = table[(table.task == task) & (table.place == place) & (table.k == 2)]
         several = len({p for t, p in rows if t == task}) > 1
         assert mine[mine.curve == "bm25"].n.tolist() == ([n] if several else [])

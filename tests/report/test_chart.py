@@ -17,8 +17,9 @@ def test_values_stand_where_the_scale_says() -> None:
     found = chart("k", "t", "d", lines, TICKS)
     assert found is not None
     # The scale holds zero and 60 %, in steps of 10: 60 % is on top, zero at the base.
-    assert found.side[0] == ("0 %", found.base_px)
-    assert found.side[-1] == ("60 %", found.top_px)
+    places = dict(found.side)
+    assert (places["0 %"], places["60 %"]) == (found.base_px, found.top_px)
+    assert len(places) == 7
     first, last = found.series[0].points
     assert (first.x, last.x) == (LEFT, RIGHT)
     assert first.y == pytest.approx(found.top_px + AREA_PX * (1 - 20 / 60), abs=0.01)
