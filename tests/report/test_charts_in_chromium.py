@@ -1,0 +1,120 @@
+"""The charts of a pair in a real browser: inside their frames at every width, and told apart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ragbench.experiment.imported import ImportedArm, ImportedRun, ImportedTask, write_run
+from ragbench.records import Question
+from ragbench.report.write import write_report
+from tests.report.test_page_in_chromium import Driver, chromium, requests, show
+
+__all__ = ["chromium"]
+RATES = {("general", "closed-book"): 0.4, ("general", "bm25"): 0.7}
+RATES |= {("bio", "closed-book"): 0.5, ("bio", "bm25"): 0.6}
+
+
+@pytest.fixture
+def pair(home: Path) -> Path:
+    """The page of 120 questions, some of whose replies have no answer."""
+    draw = np.random.default_rng(4)
+    questions = [Question(f"q{i}", f"Question {i}?", ("a", "b"), i % 2, "?") for i in range(120)]
+
+    def reply(question: Question, rate: float) -> dict[str, str]:
+        if draw.random() < 0.1:
+            return {"reply": "I cannot tell."}
+        right = draw.random() < rate
+        return {"reply": "AB"[question.answer if right else 1 - question.answer]}
+
+    run = ImportedRun(
+        name="pair",
+        mode="correct",
+        sources={"file.jsonl": "0" * 64},
+        tasks=[ImportedTask("t", questions)],
+        arms=[ImportedArm("closed-book"), ImportedArm("bm25", 5)],
+        models=["general", "bio"],
+        records={
+            (model, "t", arm): {q.id: reply(q, rate) for q in questions}
+            for (model, arm), rate in RATES.items()
+        },
+        bases={"bio": "general"},
+    )
+    return write_report(write_run(run)).page
+
+
+OUTSIDE = """
+const found = [];
+for (const svg of document.querySelectorAll('svg.forest')) {
+  const frame = svg.getBoundingClientRect();
+  for (const mark of svg.querySelectorAll('path, rect, line, text')) {
+    const box = mark.getBoundingClientRect();
+    if (mark.closest('defs') || !box.width && !box.height) continue;
+    if (box.left < frame.left - 8 || box.right > frame.right + 8 || box.top < frame.top - 8 ||
+        box.bottom > frame.bottom + 8) found.push(svg.querySelector('title').textContent + ': ' +
+        mark.outerHTML.slice(0, 120));
+  }
+}
+return found;
+"""
+
+
+@pytest.mark.parametrize("width", [360, 1200])
+@pytest.mark.parametrize("dark", [False, True])
+def test_charts_stay_in_their_frames(
+    chromium: Driver,
+    pair: Path,
+    width: int,
+    dark: bool,
+) -> None:
+    show(chromium, pair, width=width, dark=dark)
+    assert len(chromium.find_elements("css selector", "svg.chart")) == 1
+    assert len(chromium.find_elements("css selector", "svg.shares")) == 1
+    assert chromium.execute_script(OUTSIDE) == []
+    assert chromium.execute_script("return document.documentElement.scrollWidth") <= width
+    assert requests(chromium) == [pair.as_uri()]
+    assert chromium.get_log("browser") == []
+
+
+def test_models_and_outcomes_are_told_apart_without_colour(
+    chromium: Driver,
+    pair: Path,
+) -> None:
+    show(chromium, pair)
+    style = "return getComputedStyle(document.querySelector(arguments[0]))[arguments[1]]"
+    dashes = {
+        chromium.execute_script(style, f"svg.chart .{kind} > line", "strokeDasharray")
+        for kind in ("solid", "dashed")
+    }
+    assert len(dashes) == 2
+    fills = {
+        chromium.execute_script(style, f"svg.shares g.row rect.{kind}", "fill")
+        for kind in ("right", "wrong", "no-answer")
+    }
+    assert len(fills) == 3
+    shapes = chromium.execute_script(
+        "return [...document.querySelectorAll('svg.chart g.row > svg:first-of-type path')]"
+        ".map(p => p.getAttribute('d'))"
+    )
+    assert len(set(shapes)) == 2
+
+
+def test_the_chart_stands_where_its_figures_say(chromium: Driver, pair: Path) -> None:
+    """Read the markers back: their heights rise and fall as the accuracies of the table."""
+    import pandas as pd
+
+    results = pd.read_csv(pair.parent / "results.csv")
+    show(chromium, pair)
+    heights = chromium.execute_script(
+        "return [...document.querySelectorAll('svg.chart g.row')].map(g => "
+        "[...g.querySelectorAll(':scope > svg.marker')].slice(1).map("
+        "s => s.querySelector('path').getBoundingClientRect()).map(b => b.top + b.height / 2))"
+    )
+    found = results[results.metric == "accuracy"].set_index(["model", "arm"]).value
+    wanted = [[found[m, a] for a in ("closed-book", "bm25")] for m in ("general", "bio")]
+    drawn, values = np.array(heights).ravel(), np.array(wanted).ravel()
+    line = np.polyfit(values, drawn, 1)
+    assert line[0] < 0
+    assert np.abs(np.polyval(line, values) - drawn).max() < 2.0  # shapes differ in their middle
