@@ -190,7 +190,7 @@ def _said(run: Run, row: Row) -> str:
     least = row["smallest_detectable"]
     if math.isnan(least):
         return text
-    return f"{text}; this n could not have seen less than {100 * least:.1f}"
+    return f"{text}, and this n could not have seen less than {100 * least:.1f}"
 
 
 def _shown(row: Row) -> str:

@@ -58,7 +58,7 @@ def test_what_was_not_shown_is_not_called_absent(tmp_path: Path) -> None:
     line = next(x for x in said(run, open_) if x.startswith("bio against general on a"))
     assert (
         "fine-tuning gain +1.0 points (95 % interval -5.0 to +7.0, p = 1 by Holm), not shown to "
-        "differ from none; this n could not have seen less than 6.0" in line
+        "differ from none, and this n could not have seen less than 6.0" in line
     )
     close = open_.assign(p_equivalence=0.01)
     line = next(x for x in said(run, close) if x.startswith("bio against general on a"))
