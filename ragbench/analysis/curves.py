@@ -183,10 +183,11 @@ def resampled_means(
 def places(run: Run) -> pd.DataFrame:
     """Return the score by the place of the first gold passage among those delivered.
 
-    Arms that differ in nothing but the order of the same passages count together, so that a
-    passage is seen in more than one place. Within one arm places are not drawn: questions whose
-    gold passage stands first are those that retrieval finds easy. Only prompts with two passages
-    or more, and with gold among them, count.
+    The controls that move the gold passage of one arm count together: every question is seen with
+    its gold passage at each of their places. So do arms that differ in nothing but ``order``.
+    Within one retrieval arm places are not drawn: questions whose gold passage stands first are
+    those that retrieval finds easy. Only prompts with two passages or more, and with gold among
+    them, count.
 
     Args:
         run: The run.
@@ -201,12 +202,21 @@ def places(run: Run) -> pd.DataFrame:
         gold = {q.id: set(q.gold_doc_ids) for q in read_questions(run, task) if q.gold_doc_ids}
         if not gold:
             continue
-        for name, arms in _families(run, task, ("name", "order")).items():
+        for name, arms in _placed(run, task).items():
             found = pd.concat([_first_gold(run, task, arm, gold, by_passage) for arm in arms])
             if found.place.nunique() > 1:
                 for model in run.members("models"):
                     rows += _by_place(run, model, task, name, found)
     return pd.DataFrame(rows, columns=PLACE_COLUMNS)
+
+
+def _placed(run: Run, task: str) -> dict[str, list[str]]:
+    """Return the arms that give the same passages in different orders, or move the gold one."""
+    moved: dict[str, list[str]] = {}
+    for arm in run.config["arms"]:
+        if arm["control"] == "moved" and arm["name"] in run.arms(task):
+            moved.setdefault(f"{arm['like']}, gold moved", []).append(arm["name"])
+    return _families(run, task, ("name", "order")) | moved
 
 
 def _first_gold(

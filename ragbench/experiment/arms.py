@@ -124,6 +124,10 @@ arms: Registry[type[Arm]] = Registry(
         "shuffled": Entry(
             "ragbench.experiment.controls:Shuffled", "another arm's passages in a drawn order"
         ),
+        "moved": Entry(
+            "ragbench.experiment.controls:Moved",
+            "another arm's passages with the gold one at a stated place",
+        ),
     },
     source=__file__,
 )

@@ -260,10 +260,11 @@ def _check_arms(config: Config, document: Document) -> None:
 
 def _entries(document: Document) -> list[int]:
     """Return how many arms each entry of the file stands for."""
-    sizes = [
-        entry.get("k") if isinstance(entry, dict) else None for entry in document.value["arms"]
+    lists = [
+        [entry.get("k"), entry.get("place")] if isinstance(entry, dict) else []
+        for entry in document.value["arms"]
     ]
-    return [len(k) if isinstance(k, list) else 1 for k in sizes]
+    return [next((len(x) for x in found if isinstance(x, list)), 1) for found in lists]
 
 
 def _must_be_among(

@@ -116,6 +116,51 @@ class Shuffled:
         return replace(target, passages=tuple(target.passages[i] for i in order))
 
 
+class Moved:
+    """The imitated arm's passages with a gold one at a stated place, the others in their order.
+
+    The first gold passage among them is moved; where there is none, the first in text order takes
+    the place of the last passage, and of as many before it as the budget then has no room for.
+    Arms that differ in the place alone thus give the same passages (Liu et al. 2024, TACL 12:157).
+    A place beyond the last is the last; a question without known gold gets what the imitated arm
+    gives.
+    """
+
+    def __init__(self, spec: ArmSpec) -> None:
+        self.spec = spec
+
+    def deliver(self, question: Question, context: Context) -> Delivery:
+        """Return the passages, the gold one at its place."""
+        target = context.like[question.id]
+        corpus, rows = context.corpus, context.gold.get(question.id, ())
+        if corpus is None or not rows:
+            return target
+        wanted = [corpus[row] for row in rows]
+        names = {passage.id for passage in wanted}
+        others = list(target.passages)
+        held = [passage for passage in others if passage.id in names][:1]
+        if held:
+            others.remove(held[0])
+        else:
+            held, others = wanted[:1], others[:-1]
+        while True:
+            index = min(self._place, len(others) + 1) - 1
+            chosen = [*others[:index], held[0], *others[index:]]
+            tokens = sum(
+                context.count_tokens(passage_entry(number, passage))
+                for number, passage in enumerate(chosen, 1)
+            )
+            if tokens <= max(context.budget_tokens, target.tokens):
+                return replace(target, passages=tuple(chosen), tokens=tokens)
+            if not others:
+                return replace(target, passages=(), tokens=0, left_out=target.left_out + 1)
+            others.pop()
+
+    @property
+    def _place(self) -> int:
+        return self.spec.place if isinstance(self.spec.place, int) else 1
+
+
 def _generator(spec: ArmSpec, question: Question, context: Context) -> np.random.Generator:
     parts = (str(context.seed), context.task, spec.name, question.id)
     digest = hashlib.sha256("\x1f".join(parts).encode("utf-8")).digest()

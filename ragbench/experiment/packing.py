@@ -17,7 +17,7 @@ from ragbench.files import write_jsonl
 from ragbench.progress import say, stage
 from ragbench.records import Passage, Question
 
-NEEDS_GOLD = ("oracle", "oracle-removed")
+NEEDS_GOLD = ("oracle", "oracle-removed", "moved")
 Packed = dict[tuple[str, str], dict[str, Delivery]]
 
 

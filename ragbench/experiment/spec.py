@@ -13,7 +13,8 @@ TASK_CORPUS = "task"
 CLOSED_BOOK = "closed-book"
 DOCUMENTS = "documents"
 MAX_K = 1000
-Control = Literal["random", "oracle", "oracle-removed", "shuffled"]
+REARRANGE = ("shuffled", "moved")  # controls that give another arm's passages in other places
+Control = Literal["random", "oracle", "oracle-removed", "shuffled", "moved"]
 
 
 PrimaryEffect = Literal[
@@ -90,6 +91,7 @@ class ArmSpec(Part):
         control: What the arm does to the passages of ``like``.
         like: The arm that a control imitates.
         fill: Whether ``oracle`` goes on with retrieved passages up to what ``like`` asks for.
+        place: Where ``moved`` puts the gold passage; a list makes an arm for each place.
         budget_tokens: The most tokens of passages; else that of ``packing``.
         order: Whether the best passage stands first or last in the prompt.
         tasks: The tasks of the arm; all if empty.
@@ -109,6 +111,7 @@ class ArmSpec(Part):
     control: Control | None = None
     like: str | None = None
     fill: Literal["none", "retrieved"] = "none"
+    place: int | tuple[int, ...] | None = None
     order: Literal["best-first", "best-last"] = "best-first"
     tasks: tuple[str, ...] = ()
 
@@ -124,6 +127,15 @@ class ArmSpec(Part):
         if k == () or not all(0 < size <= MAX_K for size in sizes) or len(set(sizes)) < len(sizes):
             raise ValueError(f"k is a number from 1 to {MAX_K}, or a list of different ones")
         return k
+
+    @field_validator("place")
+    @classmethod
+    def _places(cls, place: int | tuple[int, ...] | None) -> int | tuple[int, ...] | None:
+        given = place if isinstance(place, tuple) else () if place is None else (place,)
+        whole = all(0 < one <= MAX_K for one in given) and len(set(given)) == len(given)
+        if place == () or not whole:
+            raise ValueError(f"place is a number from 1 to {MAX_K}, or a list of different ones")
+        return place
 
     @model_validator(mode="after")
     def _shape(self) -> ArmSpec:
@@ -146,6 +158,8 @@ class ArmSpec(Part):
             raise ValueError("a control takes `like: ARM`, and nothing else does")
         if (self.kind == "retriever") != (self.k is not None):
             raise ValueError("an arm with a retriever, `fuse` or `run_file` takes `k`")
+        if (self.control == "moved") != (self.place is not None):
+            raise ValueError("`control: moved` takes `place`, and nothing else does")
         self._check_keys()
         return self
 
@@ -154,11 +168,11 @@ class ArmSpec(Part):
         uses = {
             "corpus": self.run_file is not None or self.documents is not None,
             "within": bool(self.retriever or self.fuse),
-            "budget_tokens": self.kind != CLOSED_BOOK and self.control != "shuffled",
+            "budget_tokens": self.kind != CLOSED_BOOK and self.control not in REARRANGE,
             "depth": bool(self.fuse),
             "k0": bool(self.fuse),
             "fill": self.control == "oracle",
-            "order": self.kind not in (CLOSED_BOOK, DOCUMENTS, "shuffled"),
+            "order": self.kind not in (CLOSED_BOOK, DOCUMENTS, *REARRANGE),
         }
         for key, used in uses.items():
             if key in self.model_fields_set and not used:
@@ -192,8 +206,15 @@ class ArmSpec(Part):
         """Return the arms that the entry stands for, each with one k and a name."""
         several = isinstance(self.k, tuple)
         stem = self.name
+        if isinstance(self.place, tuple):
+            base = stem or f"{self.control}-{self.like}"
+            return [
+                self.model_copy(update={"place": place, "name": f"{base}-at-{place}"})
+                for place in self.place
+            ]
         if self.control is not None:
-            return [self.model_copy(update={"name": stem or f"{self.control}-{self.like}"})]
+            at = "" if self.place is None else f"-at-{self.place}"
+            return [self.model_copy(update={"name": stem or f"{self.control}-{self.like}{at}"})]
         if self.documents is not None:
             return [self.model_copy(update={"name": stem or DOCUMENTS})]
         if self.k is None:

@@ -36,9 +36,9 @@ from ragbench.report.tables import (
 
 PUBLISHED = "Beside published figures, which were scored by their own rules"
 NOT_DRAWN = (
-    "Within an arm the places are not drawn by lot: where the gold passage stands first, retrieval "
-    "found the question easy. Two arms that differ in their order alone show each passage in two "
-    "places."
+    "Within a retrieval arm the places are not drawn by lot: where the gold passage stands first, "
+    "retrieval found the question easy. Controls that move the gold passage show the same "
+    "questions and passages with it at each place."
 )
 # Leading columns that name a row; the rest are figures.
 NAMING = {"model", "task", "arm", "control", "stratum", "what", "pair", "effect", "part"}

@@ -14,7 +14,7 @@ from ragbench.corpora.build import build_corpus
 from ragbench.corpora.card import Card, add_card
 from ragbench.corpora.store import Corpus
 from ragbench.experiment.arms import Context, Delivery, Retrieved
-from ragbench.experiment.controls import Oracle, OracleRemoved, RandomLike, Shuffled
+from ragbench.experiment.controls import Moved, Oracle, OracleRemoved, RandomLike, Shuffled
 from ragbench.experiment.prompts import passage_entry
 from ragbench.experiment.spec import ArmSpec
 from ragbench.records import Question
@@ -154,3 +154,63 @@ def test_every_order_comes_up(corpus: Corpus) -> None:
         for seed in range(200)
     }
     assert len(orders) == 6
+
+
+def moved(place: int) -> Moved:
+    return Moved(control("moved", place=place))
+
+
+@pytest.mark.parametrize("place", [1, 2, 3, 9])
+def test_the_gold_passage_is_moved_and_nothing_else(corpus: Corpus, place: int) -> None:
+    found = context(corpus, ["d1", "d7", "d3", "d4"])
+    delivery = moved(place).deliver(QUESTION, found)
+    expected = {1: ["d7", "d1", "d3"], 2: ["d1", "d7", "d3"]}.get(place, ["d1", "d3", "d7"])
+    assert ids(delivery) == expected
+    assert delivery.tokens == found.like["q1"].tokens
+    assert delivery.requested == 3
+
+
+def test_gold_that_was_not_found_takes_the_place_of_the_last(corpus: Corpus) -> None:
+    found = context(corpus, ["d1", "d2", "d3", "d4"])
+    sets = [set(ids(moved(place).deliver(QUESTION, found))) for place in (1, 2, 3)]
+    assert sets == [{"d1", "d2", "d7"}] * 3  # the same passages at every place
+    assert ids(moved(2).deliver(QUESTION, found)) == ["d1", "d7", "d2"]
+
+
+def test_moved_keeps_the_budget(corpus: Corpus) -> None:
+    # d1 and d2 take 5 and 6 words with their numbers; d7 takes 11.
+    sizes = [count(passage_entry(1, corpus[row])) for row in (1, 2, 7)]
+    found = context(corpus, ["d1", "d2"], budget_tokens=sizes[0] + sizes[2])
+    assert ids(moved(1).deliver(QUESTION, found)) == ["d7", "d1"]
+    tight = context(corpus, ["d1", "d2"], budget_tokens=sizes[2] - 1)
+    delivery = moved(1).deliver(QUESTION, tight)
+    kept = tight.like["q1"]
+    assert delivery.tokens <= max(tight.budget_tokens, kept.tokens)
+
+
+def test_without_known_gold_moved_gives_what_the_arm_gives(corpus: Corpus) -> None:
+    found = context(corpus, ["d1", "d2"], gold={})
+    assert moved(2).deliver(QUESTION, found) == found.like["q1"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"control": "moved", "like": "a"}, "takes `place`"),
+        ({"control": "shuffled", "like": "a", "place": 1}, "takes `place`"),
+        ({"control": "moved", "like": "a", "place": 0}, "place is a number from 1"),
+        ({"control": "moved", "like": "a", "place": [2, 2]}, "list of different ones"),
+        ({"control": "moved", "like": "a", "place": 1, "order": "best-last"}, "means nothing"),
+    ],
+)
+def test_places_that_make_no_sense(keys: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ArmSpec.model_validate({"name": "m", **keys})
+
+
+def test_a_list_of_places_is_an_arm_each() -> None:
+    spec = ArmSpec.model_validate({"control": "moved", "like": "a", "place": [1, 3]})
+    assert [(arm.name, arm.place) for arm in spec.each()] == [
+        ("moved-a-at-1", 1),
+        ("moved-a-at-3", 3),
+    ]

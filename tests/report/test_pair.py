@@ -7,10 +7,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from ragbench.analysis.curves import places
 from ragbench.analysis.effects import effects
 from ragbench.analysis.family import OF_PAIR, retrieval_arms
 from ragbench.analysis.load import Run, load_run
 from ragbench.analysis.results import results
+from ragbench.analysis.samples import read_packed
 from ragbench.report.markdown import notes, report
 from ragbench.report.page import page
 from ragbench.report.tables import pair_rows, points
@@ -33,6 +35,7 @@ arms:
   - {retriever: bm25, k: [1, 2]}
   - {control: random, like: bm25-1}
   - {control: oracle, like: bm25-1}
+  - {control: moved, like: bm25-2, place: [1, 2]}
 """
 PAIRS = [f"smollm2-135m-icd-hpo-{form} against smollm2-135m-{form}" for form in ("chat", "plain")]
 
@@ -124,6 +127,19 @@ def test_the_page_and_the_markdown_show_the_pairs(run: Run) -> None:
     drawn = [svg.all("title")[0].text for svg in root.all("svg") if svg.all("title")]
     assert [title for title in drawn if " against " in title and title.endswith(" on facts")]
     assert "## Retrieval or fine-tuning" in report(run, found, gains, None)
+
+
+def test_the_gold_passage_at_each_place(run: Run) -> None:
+    table = places(run)
+    mine = table[table.curve == "bm25-2, gold moved"]
+    assert set(zip(mine.place, mine.n, strict=True)) == {(1, 6), (2, 6)}
+    for row in mine.to_dict(orient="records"):
+        arm = f"moved-bm25-2-at-{row['place']}"
+        expected = right(run, str(row["model"]), str(row["task"]), arm).mean()
+        assert row["value"] == pytest.approx(expected)
+    passages = [read_packed(run, "facts", f"moved-bm25-2-at-{place}") for place in (1, 2)]
+    assert all(set(passages[0][q]) == set(passages[1][q]) for q in passages[0])
+    assert "## By the place of the gold passage" in report(run, results(run), effects(run), None)
 
 
 def test_a_pair_of_different_number_formats_is_refused(pair_home: Path) -> None:
