@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ragbench.analysis.duplicates import COLUMNS, contradictory, duplicates, near_groups
 from ragbench.analysis.load import load_run
-from tests.analysis.made import make_run, question
+from tests.analysis.run_folder import make_run, question
 
 # 24 words: 20 sets of five in sequence.
 LONG = " ".join(f"w{i}" for i in range(24))

@@ -19,7 +19,7 @@ from ragbench.analysis.effects import effects
 from ragbench.analysis.leakage import common_runs, leakage, parts, plain, splits
 from ragbench.analysis.load import load_run
 from ragbench.errors import DataError
-from tests.analysis.made import make_run, passage, question
+from tests.analysis.run_folder import make_run, passage, question
 
 # Ten words, so three n-grams of eight.
 IRON = "Does iron deficiency raise the risk of deep vein thrombosis?"

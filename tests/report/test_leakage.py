@@ -22,7 +22,7 @@ from ragbench.report.leakage import (
 )
 from ragbench.report.page import page
 from ragbench.report.write import write_report
-from tests.analysis.made import make_run, passage, question
+from tests.analysis.run_folder import make_run, passage, question
 from tests.conftest import FACTS
 from tests.report.reading import read, tables
 
