@@ -15,13 +15,21 @@ import pandas as pd
 from ragbench.analysis.effects import cluster_codes
 from ragbench.analysis.estimate import Settings
 from ragbench.analysis.family import retrieval_arms
-from ragbench.analysis.intervals import Clusters, bootstrap_mean, seeded, wilson
+from ragbench.analysis.intervals import (
+    FEW_CLUSTERS,
+    Clusters,
+    bootstrap_mean,
+    bootstrap_mean_of_means,
+    seeded,
+    wilson,
+)
 from ragbench.analysis.load import Run
 from ragbench.analysis.samples import read_packed, read_passages, read_questions
 
 FEWEST_K = 3  # below, two points are no curve
 CHUNK = 500  # resamples held at once
-OTHER = ("name", "k")  # what arms of one curve may differ in
+OTHER = ("name", "k", "tasks")  # what arms of one curve may differ in
+PLACING = {"moved": "gold moved", "shuffled": "shuffled"}  # controls that place passages
 KEYS = ["model", "task", "curve"]
 CURVE_COLUMNS = [*KEYS, "arm", "delivered_k", "metric", "n", "value", "ci_low", "ci_high"]
 TREND_COLUMNS = [*KEYS, "metric", "n", "points", "slope", "ci_low", "ci_high", "refused"]
@@ -50,7 +58,7 @@ def curves(run: Run) -> Curves:
     passages *delivered*, not asked for, and need one at least; the bands are percentile
     bootstraps over questions (or clusters), the same resampled questions at every point. The
     slope is the least-squares one on the binary logarithm of that number. A curve with fewer
-    than three different numbers is refused.
+    than three different numbers is refused. Under 30 clusters the bands are by t.
 
     Args:
         run: The run.
@@ -122,19 +130,61 @@ def _curve(
         seeded(settings.seed, *base.values(), "k-curve"),
         resamples=settings.resamples,
     )
-    ends = [settings.alpha / 2, 1 - settings.alpha / 2]
     doublings = np.log2([delivered[arm] for arm in held])
-    lows, highs = np.quantile(means, ends, axis=0)
+    bands = [
+        interval(values[:, i], means[:, i], clusters, settings.alpha) for i in range(len(held))
+    ]
     rows = [
         base
         | {"arm": arm, "delivered_k": delivered[arm], "metric": metric, "n": len(values)}
-        | {"value": float(values[:, i].mean()), "ci_low": lows[i], "ci_high": highs[i]}
-        for i, arm in enumerate(held)
+        | {"value": float(values[:, i].mean()), "ci_low": max(low, 0.0), "ci_high": min(high, 1.0)}
+        for i, (arm, (low, high)) in enumerate(zip(held, bands, strict=True))
     ]
-    low, high = np.quantile(slope(doublings, means), ends)
-    steep = float(slope(doublings, values.mean(axis=0)[None, :])[0])
-    found = {"n": len(values), "points": len(held), "slope": steep, "refused": ""}
-    return rows, trend | found | {"ci_low": float(low), "ci_high": float(high)}
+    # The slope of the means is the mean of the questions' slopes.
+    slopes, steepest = slope(doublings, values), slope(doublings, _steepest(doublings))
+    low, high = interval(
+        slopes, slope(doublings, means), clusters, settings.alpha, reach=float(steepest[0])
+    )
+    found = {"n": len(values), "points": len(held), "slope": float(slopes.mean()), "refused": ""}
+    return rows, trend | found | {"ci_low": low, "ci_high": high}
+
+
+def _steepest(x: Values) -> Values:
+    """Return the values from 0 to 1 that rise most, (1, P)."""
+    return np.asarray(x > x.mean(), dtype=np.float64)[None, :]
+
+
+def interval(
+    values: Values,
+    means: Values,
+    clusters: Clusters | None,
+    alpha: float,
+    *,
+    reach: float = 1.0,
+) -> tuple[float, float]:
+    """Return the percentile interval of resampled means, or what stands in for it.
+
+    Under 30 clusters that is the t-interval, and where no value differs from another that of
+    ``bootstrap_mean_of_means``: resampling would be too narrow, or have no width.
+
+    Args:
+        values: (N,) what was resampled.
+        means: (R,) its resampled means.
+        clusters: (N,) the cluster of each, or None.
+        alpha: One less the coverage.
+        reach: How far one value can be from another.
+
+    Returns:
+        Low and high end; NaN with one cluster.
+    """
+    few = clusters is not None and np.unique(clusters).size < FEW_CLUSTERS
+    if few or np.ptp(values) == 0:  # neither draws anything
+        nothing = np.random.default_rng(0)
+        return bootstrap_mean_of_means(
+            [values], nothing, clusters=[clusters], alpha=alpha, reach=reach
+        )
+    low, high = np.quantile(means, [alpha / 2, 1 - alpha / 2])
+    return float(low), float(high)
 
 
 def slope(x: Values, y: Values) -> Values:
@@ -184,10 +234,12 @@ def places(run: Run) -> pd.DataFrame:
     """Return the score by the place of the first gold passage among those delivered.
 
     The controls that move the gold passage of one arm count together: every question is seen with
-    its gold passage at each of their places. So do arms that differ in nothing but ``order``.
+    its gold passage at each of their places. So do arms that differ in nothing but ``order``. A
+    control that shuffles the passages draws the places.
     Within one retrieval arm places are not drawn: questions whose gold passage stands first are
     those that retrieval finds easy. Only prompts with two passages or more, and with gold among
-    them, count.
+    them, count; a prompt whose gold passages cannot be told, because chunks count as gold by the
+    place of the answer, does not, nor does an arm in which some questions have no answer.
 
     Args:
         run: The run.
@@ -214,20 +266,25 @@ def _placed(run: Run, task: str) -> dict[str, list[str]]:
     """Return the arms that give the same passages in different orders, or move the gold one."""
     moved: dict[str, list[str]] = {}
     for arm in run.config["arms"]:
-        if arm["control"] == "moved" and arm["name"] in run.arms(task):
-            moved.setdefault(f"{arm['like']}, gold moved", []).append(arm["name"])
-    return _families(run, task, ("name", "order")) | moved
+        if arm["control"] in PLACING and arm["name"] in run.arms(task):
+            name = f"{arm['like']}, {PLACING[arm['control']]}"
+            moved.setdefault(name, []).append(arm["name"])
+    return _families(run, task, ("name", "order", "tasks")) | moved
 
 
 def _first_gold(
     run: Run, task: str, arm: str, gold: Mapping[str, set[str]], doc_ids: Mapping[str, str]
 ) -> pd.DataFrame:
+    told = run.cell(run.members("models")[0], task, arm).set_index("question_id").gold_delivered
     rows = []
     for question, passages in read_packed(run, task, arm).items():
         wanted = gold.get(question, set())
-        hits = [i for i, p in enumerate(passages, 1) if p in wanted or doc_ids.get(p) in wanted]
-        if hits and len(passages) > 1:
-            rows.append({"arm": arm, "question_id": question, "place": hits[0]})
+        # Gold ids match passages if any do, else documents; the run has counted them.
+        for names in (passages, [doc_ids.get(passage) for passage in passages]):
+            hits = [place for place, name in enumerate(names, 1) if name in wanted]
+            if hits and len(hits) == told.get(question) and len(passages) > 1:
+                rows.append({"arm": arm, "question_id": question, "place": hits[0]})
+                break
     return pd.DataFrame(rows, columns=["arm", "question_id", "place"])
 
 
@@ -236,7 +293,8 @@ def _by_place(
 ) -> Iterator[dict[str, Any]]:
     metric, settings = run.metrics(task)[0], Settings.of(run.config)
     scores = run.scores[(run.scores.model == model) & (run.scores.task == task)]
-    table = found.merge(scores, on=["arm", "question_id"])
+    failed = scores[scores.outcome == "error"].arm
+    table = found[~found.arm.isin(failed)].merge(scores, on=["arm", "question_id"])
     table = table[table[metric].notna()]
     for place, cell in table.groupby("place"):
         values = np.asarray(cell[metric], dtype=np.float64)
@@ -254,12 +312,8 @@ def _by_place(
                 resamples=settings.resamples,
                 alpha=settings.alpha,
             )
-        row = {"model": model, "task": task, "curve": name, "k": cell.k.max(), "place": place}
-        yield (
-            row
-            | {"metric": metric, "n": values.size, "value": float(values.mean())}
-            | {
-                "ci_low": low,
-                "ci_high": high,
-            }
-        )
+        yield {
+            **{"model": model, "task": task, "curve": name, "k": cell.k.max(), "place": place},
+            **{"metric": metric, "n": values.size, "value": float(values.mean())},
+            **{"ci_low": max(low, 0.0), "ci_high": min(high, 1.0)},
+        }

@@ -7,14 +7,16 @@ shrinking; down, they are pixels. ``chart.svg.j2`` draws them.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ragbench.report.forest import SHAPES, Scale
+from ragbench.report.forest import SHAPES, Scale, shortened
 from ragbench.report.tables import between, percent
 
 LEFT, RIGHT = 16.0, 92.0  # per cent of the width; tick labels stand on the left
-LEGEND_PX, AREA_PX, FOOT_PX = 22, 190, 34
+LEGEND_PX, SAID_PX, AREA_PX, FOOT_PX = 22, 16, 190, 34
+LABELS_APART = 9.0  # per cent of the width that a tick's label takes on a phone
+LONG = 8  # characters from which a label at an end is written inwards from it
 APART = 1.4  # per cent between the intervals of two series at one place
 DASHES = ("solid", "dashed", "dotted", "dashdot")
 
@@ -42,9 +44,16 @@ class Point:
 
 @dataclass(frozen=True)
 class Series:
-    """The points of one model, with its marker, its dash and its line of the legend."""
+    """The points of one model, with its marker, its dash and its line of the legend.
+
+    Attributes:
+        label: The name, shortened in the middle if it is long.
+        said: Its values, if the legend is to hold them.
+    """
 
     name: str
+    label: str
+    said: str
     legend: str
     shape: str
     dash: str
@@ -54,10 +63,11 @@ class Series:
 
 @dataclass(frozen=True)
 class Chart:
-    """A chart: series, ticks below (label and per cent) and on the left (label and pixels).
+    """A chart: series, ticks below and on the left (label and pixels).
 
     Attributes:
         lines: What is drawn, by series; ``places`` are the ticks of the axis below.
+        bottom: Label, per cent and anchor of the ticks below that there is room for.
     """
 
     key: str
@@ -67,7 +77,7 @@ class Chart:
     lines: Mapping[str, Sequence[Value]]
     places: Sequence[tuple[str, float]]
     series: list[Series]
-    bottom: list[tuple[str, float]]
+    bottom: list[tuple[str, float, str]]
     side: list[tuple[str, float]]
     top_px: int
     base_px: int
@@ -82,6 +92,8 @@ def chart(
     ticks: Sequence[tuple[str, float]],
     *,
     below: str = "",
+    beside: Sequence[Value] = (),
+    said: bool = False,
 ) -> Chart | None:
     """Return a chart.
 
@@ -92,6 +104,8 @@ def chart(
         lines: The values of each series, by name.
         ticks: Label and place of each tick of the axis below.
         below: What that axis is of.
+        beside: Values of other charts that are to have the same scale.
+        said: Whether the legend holds the values.
 
     Returns:
         The chart; None where there is nothing to draw.
@@ -102,11 +116,12 @@ def chart(
         return None
     ends = [
         {"estimate": v.value, "ci_low": v.low, "ci_high": v.high}
-        for values in drawn.values()
+        for values in (*drawn.values(), beside)
         for v in values
     ]
     places = [place for _, place in ticks]
-    top = LEGEND_PX * len(drawn) + 12
+    line_px = LEGEND_PX + (SAID_PX if said else 0)
+    top = line_px * len(drawn) + 12
     scale = Scale.over(ends)
     axis = min(places), max(places)
     series = []
@@ -122,14 +137,17 @@ def chart(
             )
             for v in values
         ]
-        said = ", ".join(f"{_label(ticks, v.place)} {percent(v.value)}" for v in values)
+        legend = ", ".join(f"{_label(ticks, v.place)} {percent(v.value)}" for v in values)
+        arrow = " \N{RIGHTWARDS ARROW} ".join(percent(v.value) for v in values)
         series.append(
             Series(
                 name=name,
-                legend=said,
+                label=shortened(name),
+                said=(arrow if len(values) == len(ticks) else legend) if said else "",
+                legend=legend,
                 shape=SHAPES[number % len(SHAPES)],
                 dash=DASHES[number % len(DASHES)],
-                legend_px=LEGEND_PX * number + 14,
+                legend_px=line_px * number + 14,
                 points=points,
             )
         )
@@ -141,12 +159,30 @@ def chart(
         lines=drawn,
         places=ticks,
         series=series,
-        bottom=[(label, _across(*axis, place)) for label, place in ticks],
+        bottom=list(_bottom(axis, ticks)),
         side=[(f"{tick:g} %", _down(scale, tick / 100, top)) for tick in scale.ticks()],
         top_px=top,
         base_px=top + AREA_PX,
         height_px=top + AREA_PX + FOOT_PX,
     )
+
+
+def _bottom(
+    axis: tuple[float, float], ticks: Sequence[tuple[str, float]]
+) -> Iterator[tuple[str, float, str]]:
+    """Yield the ticks whose labels do not run into the one before, nor out of the chart."""
+    last = -LABELS_APART
+    for label, place in sorted(ticks, key=lambda tick: tick[1]):
+        x = _across(*axis, place)
+        if x - last < LABELS_APART:
+            continue
+        last = x
+        if len(label) <= LONG:
+            yield label, x, "middle"
+        elif x <= (LEFT + RIGHT) / 2:
+            yield shortened(label), LEFT - 4, "start"
+        else:
+            yield shortened(label), RIGHT + 6, "end"
 
 
 def _label(ticks: Sequence[tuple[str, float]], place: float) -> str:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Sequence
 
 import pandas as pd
 
 from ragbench.analysis.family import BASELINE, GAIN
 from ragbench.analysis.load import Run
-from ragbench.report.tables import NONE, Rows
+from ragbench.report.tables import NONE, Rows, between, coverage
 
 
 def cost_rows(run: Run, effects: pd.DataFrame) -> Rows:
     """Return tokens and seconds a question, a row a model, task and arm that was answered here.
+
+    The interval of the points is that of the gain, divided by the same tokens.
 
     Args:
         run: The run.
@@ -24,7 +26,10 @@ def cost_rows(run: Run, effects: pd.DataFrame) -> Rows:
     """
     gains = effects[(effects.effect == GAIN) & (effects.stratum == "")]
     known = {
-        (str(row["model"]), str(row["task"]), str(row["arm"])): float(row["estimate"])
+        (str(row["model"]), str(row["task"]), str(row["arm"])): [
+            float(row[key]) if row["status"] == "complete" else math.nan
+            for key in ("estimate", "ci_low", "ci_high")
+        ]
         for row in gains.to_dict(orient="records")
     }
     rows = []
@@ -33,28 +38,36 @@ def cost_rows(run: Run, effects: pd.DataFrame) -> Rows:
             cells = {arm: _cost(run.cell(model, task, arm)) for arm in run.arms(task)}
             for arm, cost in cells.items():
                 if not math.isnan(cost["prompt"]):
-                    gain = known.get((model, task, arm), math.nan)
+                    gain = known.get((model, task, arm), [math.nan] * 3)
                     rows.append([model, task, arm, *_cells(cost, cells.get(BASELINE), gain)])
-    header = ["model", "task", "arm", "prompt tokens", "of them passages", "reply tokens"]
+    header = ["model", "task", "arm", "n", "prompt tokens", "of them passages", "reply tokens"]
     header += ["seconds a question", "seconds in all", "prompt, times closed-book"]
-    return [*header, "seconds, times closed-book", "points per 1,000 more tokens"], rows
+    header += ["seconds, times closed-book", "points per 1,000 more tokens"]
+    return [*header, f"{coverage(run)} interval"], rows
 
 
 def _cost(cell: pd.DataFrame) -> dict[str, float]:
-    return {
-        "prompt": float(cell.prompt_tokens.astype(float).mean()),
-        "passages": float(cell.passage_tokens.astype(float).mean()),
-        "reply": float(cell.reply_tokens.astype(float).mean()),
-        "seconds": float(cell.elapsed_s.astype(float).mean()),
-        "all": float(cell.elapsed_s.astype(float).sum()),
+    """Return the means over the questions that were answered, and their number."""
+    answered = cell[cell.prompt_tokens.notna()]
+    means = {
+        "prompt": answered.prompt_tokens,
+        "passages": answered.passage_tokens,
+        "reply": answered.reply_tokens,
+        "seconds": answered.elapsed_s,
     }
+    found = {name: float(values.astype(float).mean()) for name, values in means.items()}
+    total = float(answered.elapsed_s.astype(float).sum(min_count=1))
+    return found | {"all": total, "n": float(len(answered))}
 
 
-def _cells(cost: dict[str, float], base: dict[str, float] | None, gain: float) -> list[str]:
-    before: dict[str, Any] = base or dict.fromkeys(cost, math.nan)
+def _cells(
+    cost: dict[str, float], base: dict[str, float] | None, gain: Sequence[float]
+) -> list[str]:
+    before: dict[str, float] = base or dict.fromkeys(cost, math.nan)
     more = cost["prompt"] - before["prompt"]
-    worth = 100 * gain / (more / 1000) if more > 0 else math.nan
+    worth, low, high = (100 * part / (more / 1000) if more > 0 else math.nan for part in gain)
     return [
+        _number(cost["n"], ".0f"),
         _number(cost["prompt"], ".0f"),
         _number(cost["passages"], ".0f"),
         _number(cost["reply"], ".1f"),
@@ -63,6 +76,7 @@ def _cells(cost: dict[str, float], base: dict[str, float] | None, gain: float) -
         _times(cost["prompt"], before["prompt"]),
         _times(cost["seconds"], before["seconds"]),
         _number(worth, "+.1f"),
+        between(low, high, "{:+.1f}".format),
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
@@ -17,18 +18,35 @@ from ragbench.report.sections import Section, Table, sections
 TABLES = ("csv", "latex")
 FIGURES = ("png", "svg", "pdf")
 FORMATS = (*TABLES, *FIGURES)
-ESCAPES = str.maketrans(
-    {
-        **{c: f"\\{c}" for c in "&%$#_{}"},
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        "\\": r"\textbackslash{}",
-        "<": r"\textless{}",
-        ">": r"\textgreater{}",
-        "|": r"\textbar{}",
-        '"': r"\textquotedbl{}",
-    }
-)
+SIGNS = {
+    **{c: f"\\{c}" for c in "&%$#_{}"},
+    # After the end of a row, LaTeX would read these two as an option of the row.
+    **{"[": "{[}", "]": "{]}", "*": "{*}"},
+    **{"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"},
+    **{"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}"},
+    **{"`": r"\textasciigrave{}", '"': "''"},
+    **{"\N{NO-BREAK SPACE}": "~", "\N{HORIZONTAL ELLIPSIS}": r"\dots{}"},
+    **{"\N{EN DASH}": r"\textendash{}", "\N{EM DASH}": r"\textemdash{}"},
+    **{"\N{LEFT SINGLE QUOTATION MARK}": "`", "\N{RIGHT SINGLE QUOTATION MARK}": "'"},
+    **{"\N{LEFT DOUBLE QUOTATION MARK}": "``", "\N{RIGHT DOUBLE QUOTATION MARK}": "''"},
+    **{"ß": r"\ss{}", "æ": r"\ae{}", "Æ": r"\AE{}", "œ": r"\oe{}", "Œ": r"\OE{}"},
+    **{"ø": r"\o{}", "Ø": r"\O{}", "ł": r"\l{}", "Ł": r"\L{}"},
+    **{"\N{LATIN SMALL LETTER DOTLESS I}": r"\i{}"},
+    **{"§": r"\S{}", "©": r"\copyright{}"},
+}
+IN_MATHS = {
+    **{"±": "pm", "\N{MULTIPLICATION SIGN}": "times", "÷": "div", "·": "cdot", "°": "circ"},
+    **{"\N{MINUS SIGN}": "-"},
+    **{"≤": "leq", "≥": "geq", "≠": "neq", "≈": "approx", "∞": "infty", "µ": "mu"},
+    **{"←": "leftarrow", "↑": "uparrow", "→": "rightarrow", "↓": "downarrow"},
+}
+ACCENTS = dict(zip("\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308", "`'^~=u.\"", strict=True))
+ACCENTS |= dict(zip("\u030a\u030b\u030c\u0327", "rHvc", strict=True))
+GREEK_NAMES = (
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau "
+    "upsilon phi chi psi omega"
+).split()
+GREEK_CAPITALS = "gamma delta theta lambda xi pi sigma phi psi omega".split()
 
 
 def export(
@@ -126,5 +144,40 @@ def _line(cells: Iterable[str]) -> str:
 
 
 def escaped(text: str) -> str:
-    """Return text as LaTeX prints it, in one line."""
-    return " ".join(text.translate(ESCAPES).split())
+    r"""Return text as LaTeX prints it, in one line, with its own fonts and without packages.
+
+    Letters with accents, Greek ones and common signs become commands; any other sign that is not
+    ASCII, such as a Chinese one, becomes its number: ``[U+4E2D]``.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        ASCII without a sign that LaTeX would carry out.
+
+    >>> print(escaped("50 %, naïve ≥ 2"))
+    50 \%, na\"{\i}ve \ensuremath{\geq} 2
+    """
+    shown = "".join(map(_sign, unicodedata.normalize("NFC", text)))
+    return " ".join(re.sub(r"-(?=-)", "-{}", shown).split())
+
+
+def _sign(sign: str) -> str:
+    if sign in SIGNS:
+        return SIGNS[sign]
+    if sign in IN_MATHS:
+        name = IN_MATHS[sign]
+        return rf"\ensuremath{{{name if name == '-' else chr(92) + name}}}"
+    if sign.isascii():
+        return sign if sign.isprintable() else " "
+    kind, _, name = unicodedata.name(sign, "").replace("LAMDA", "LAMBDA").rpartition(" LETTER ")
+    if kind == "GREEK SMALL" and name.lower() in GREEK_NAMES:
+        return rf"\ensuremath{{\{name.lower()}}}"
+    if kind == "GREEK CAPITAL" and name.lower() in GREEK_CAPITALS:
+        return rf"\ensuremath{{\{name.capitalize()}}}"
+    apart = unicodedata.normalize("NFD", sign)
+    base, accents = apart[0], apart[1:]
+    if base.isascii() and base.isalpha() and accents in ACCENTS:
+        dotless = rf"\{base}" if base in "ij" and accents != "\u0327" else base
+        return rf"\{ACCENTS[accents]}{{{dotless}}}"
+    return f"{{[}}U+{ord(sign):04X}{{]}}"

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from ragbench.analysis.curves import curves
@@ -114,14 +115,18 @@ def accuracy(run: Run, results: pd.DataFrame) -> Figure:
             heights = [len(arms) - 1 - index + shift for index in range(len(arms))]
             percents = rows.loc[arms, ["value", "ci_low", "ci_high"]].to_numpy(dtype=float) * 100
             values, low, high = percents.T
+            whole = (rows.loc[arms, "status"] == "complete").to_numpy()
             panel.errorbar(
-                values,
+                np.where(whole, values, np.nan),
                 heights,
-                xerr=[values - low, high - values],
+                xerr=np.maximum([values - low, high - values], 0),
                 fmt=MARKERS[place % len(MARKERS)],
                 capsize=3,
                 label=model,
             )
+            # What is incomplete has bounds, and no estimate to mark.
+            y = np.asarray(heights)[~whole]
+            panel.hlines(y, low[~whole], high[~whole], colors="grey", linestyles="dashed")
         panel.set_yticks(range(len(arms)), list(reversed(arms)))
         panel.set_xlim(0, 100)
         panel.set_ylim(-0.6, len(arms) - 0.4)
@@ -143,7 +148,7 @@ def _forest(run: Run, kind: str, found: pd.DataFrame) -> Figure:
     for place, row in enumerate(found.to_dict(orient="records")):
         labels.append(f"{row['task']}, {row['arm']}, {row['model']}")
         estimate, low, high = (100 * row[name] for name in ("estimate", "ci_low", "ci_high"))
-        spread = None if low != low else [[estimate - low], [high - estimate]]
+        spread = np.maximum([[estimate - low], [high - estimate]], 0)
         panel.errorbar(
             [estimate],
             [len(found) - 1 - place],
@@ -169,12 +174,11 @@ def _lines(chart: Chart) -> Figure:
     panel = figure.subplots()
     for number, (name, values) in enumerate(chart.lines.items()):
         y = [100 * value.value for value in values]
-        below = [0 if v.low != v.low else 100 * (v.value - v.low) for v in values]
-        above = [0 if v.high != v.high else 100 * (v.high - v.value) for v in values]
+        spread = [[v.value - v.low for v in values], [v.high - v.value for v in values]]
         panel.errorbar(
             [value.place for value in values],
             y,
-            yerr=[below, above],
+            yerr=100 * np.maximum(spread, 0),
             marker=MARKERS[number % len(MARKERS)],
             linestyle=LINES[number % len(LINES)],
             capsize=3,

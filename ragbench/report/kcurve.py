@@ -108,7 +108,9 @@ def place_rows(run: Run, places: pd.DataFrame) -> Rows:
     """
     rows = [
         [
-            *(str(row[key]) for key in ("model", "task", "curve", "k", "place", "n")),
+            *(str(row[key]) for key in ("model", "task", "curve")),
+            NONE if pd.isna(row["k"]) else str(row["k"]),
+            *(str(row[key]) for key in ("place", "n")),
             percent(row["value"]),
             between(row["ci_low"], row["ci_high"], percent),
         ]

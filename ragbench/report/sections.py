@@ -38,7 +38,12 @@ PUBLISHED = "Beside published figures, which were scored by their own rules"
 NOT_DRAWN = (
     "Within a retrieval arm the places are not drawn by lot: where the gold passage stands first, "
     "retrieval found the question easy. Controls that move the gold passage show the same "
-    "questions and passages with it at each place."
+    "questions and passages with it at each place; a shuffled control draws its place."
+)
+COST_NOTE = (
+    "Seconds are those of this machine, from sending a prompt to its answer, other prompts in "
+    "flight included. Points per 1,000 more tokens are the gain over closed-book divided by the "
+    "tokens that the prompts are longer; its interval is that of the gain, divided likewise."
 )
 # Leading columns that name a row; the rest are figures.
 NAMING = {"model", "task", "arm", "control", "stratum", "what", "pair", "effect", "part"}
@@ -124,7 +129,7 @@ def sections(
         ("Replies without an answer", unread_rows(unread_rates(run)), {}),
         ("Replies without an answer, counted in three ways", policy_rows(run, policies(run)), {}),
         ("The same answer to every question", constant_rows(results), {}),
-        ("Cost", cost_rows(run, effects), {}),
+        ("Cost", cost_rows(run, effects), {"note": COST_NOTE}),
         (PUBLISHED, beside_rows(run, results) if beside else ([], []), {}),
     ]
     for number, (title, (header, rows), drawings) in enumerate(parts):

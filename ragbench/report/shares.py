@@ -23,6 +23,7 @@ class Part:
     start: float
     width: float
     text: str
+    share: str
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,7 @@ def _parts(cell: pd.DataFrame) -> list[Part]:
         share = int(counts[kind]) / len(cell)
         if share:
             text = percent(share) if 100 * share >= ROOM else ""
-            parts.append(Part(kind, round(start, 4), round(100 * share, 4), text))
+            width = round(100 * share, 4)
+            parts.append(Part(kind, round(start, 4), width, text, percent(share)))
         start += 100 * share
     return parts

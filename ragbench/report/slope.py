@@ -4,49 +4,60 @@ from __future__ import annotations
 
 import pandas as pd
 
-from ragbench.analysis.family import BASELINE, primary_arm
+from ragbench.analysis.family import BASELINE, primary_arm, retrieval_arms
 from ragbench.analysis.load import Run
 from ragbench.pairs import pairs_of
 from ragbench.report.chart import Chart, Value, chart
 from ragbench.report.tables import coverage
 
+MOST_ARMS = 4  # of which each pair and task has a chart
+
 
 def slope_charts(run: Run, results: pd.DataFrame) -> list[Chart]:
-    """Return a chart a pair and task, of closed-book and the primary retrieval arm.
+    """Return a chart a pair, task and retrieval arm: the primary one, then the others.
 
     Args:
         run: The run.
         results: Its results table.
 
     Returns:
-        The charts in the order of pairs and tasks.
+        The charts in the order of pairs and tasks, those of a pair and task to one scale; of a
+        task with more than MOST_ARMS retrieval arms the first of them alone.
     """
     made = []
     pairs = pairs_of((model["name"], model["base"]) for model in run.config["models"])
     for number, pair in enumerate(pairs):
+        kinds = {"general": pair.general, "biomedical": pair.biomedical}
         for place, task in enumerate(run.members("tasks")):
-            arm = primary_arm(run, task)
-            if arm is None or BASELINE not in run.arms(task):
+            first = primary_arm(run, task)
+            if first is None or BASELINE not in run.arms(task):
                 continue
+            arms = [first, *(arm for arm in retrieval_arms(run, task) if arm != first)]
             lines = {
-                f"{kind}: {model}": [
-                    value_of(run, results, (model, task, name), float(x))
-                    for x, name in enumerate((BASELINE, arm))
-                ]
-                for kind, model in (("general", pair.general), ("biomedical", pair.biomedical))
+                arm: {
+                    f"{kind}: {model}": [
+                        value_of(run, results, (model, task, name), float(x))
+                        for x, name in enumerate((BASELINE, arm))
+                    ]
+                    for kind, model in kinds.items()
+                }
+                for arm in arms[:MOST_ARMS]
             }
-            metric = run.metrics(task)[0]
-            found = chart(
-                f"slope-{number}-{place}",
-                f"{pair} on {task}: {metric}",
-                f"One line a model, from {BASELINE} to {arm}, with {coverage(run)} intervals. "
-                "The general line's rise is the retrieval gain, the distance of the left ends the "
-                "fine-tuning gain, the difference of the slopes the interaction.",
-                lines,
-                [(BASELINE, 0.0), (arm, 1.0)],
-            )
-            if found is not None:
-                made.append(found)
+            every = [v for drawn in lines.values() for values in drawn.values() for v in values]
+            for which, (arm, drawn) in enumerate(lines.items()):
+                found = chart(
+                    f"slope-{number}-{place}-{which}",
+                    f"{pair} on {task}, {arm}: {run.metrics(task)[0]}",
+                    f"One line a model, from {BASELINE} to {arm}, with {coverage(run)} intervals. "
+                    "The general line's rise is the retrieval gain, the distance of the left ends "
+                    "the fine-tuning gain, the difference of the slopes the interaction.",
+                    drawn,
+                    [(BASELINE, 0.0), (arm, 1.0)],
+                    beside=every,
+                    said=True,
+                )
+                if found is not None:
+                    made.append(found)
     return made
 
 

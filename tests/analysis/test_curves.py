@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import linregress
+from scipy.stats import linregress, t
 
 from ragbench.analysis.curves import curves, places, resampled_means, slope
 from ragbench.analysis.load import Run, load_run
@@ -72,6 +73,50 @@ def test_arms_of_other_options_are_other_curves(tmp_path: Path) -> None:
     assert trend["points"] == 2 and trend["refused"]
 
 
+def test_arms_of_other_tasks_are_of_the_same_curve(tmp_path: Path) -> None:
+    run = curve_run(tmp_path, {1: 1.0, 2: 2.0, 4: 4.0})
+    run.about["config"]["arms"][-1]["tasks"] = ["t"]
+    assert curves(run).points.arm.tolist() == ["bm25-1", "bm25-2", "bm25-4"]
+
+
+def test_few_clusters_have_the_interval_by_t(tmp_path: Path) -> None:
+    """Five clusters of two questions, whose means are by hand; the slope's are by SciPy."""
+    run = curve_run(tmp_path, {1: 1.0, 2: 2.0, 4: 4.0}, clusters=[i // 2 for i in range(10)])
+    found = curves(run)
+    # Of one passage's ten the first two are right: the clusters' means are 1, 0, 0, 0, 0.
+    half = t.ppf(0.975, 4) * np.std([1, 0, 0, 0, 0], ddof=1) / np.sqrt(5)
+    first = found.points.iloc[0]
+    assert (first.ci_low, first.ci_high) == (0.0, pytest.approx(0.2 + half))
+    columns = [[float(c) for c in RIGHT[k]] for k in (1, 2, 4)]
+    slopes = [linregress([0, 1, 2], y).slope for y in zip(*columns, strict=True)]
+    means = np.reshape(slopes, (5, 2)).mean(axis=1)
+    half = t.ppf(0.975, 4) * means.std(ddof=1) / np.sqrt(5)
+    (trend,) = found.trends.to_dict(orient="records")
+    assert trend["slope"] == pytest.approx(means.mean())
+    assert (trend["ci_low"], trend["ci_high"]) == pytest.approx(
+        (means.mean() - half, means.mean() + half)
+    )
+
+
+def test_answers_that_are_all_alike_leave_bands_open(tmp_path: Path) -> None:
+    """Ten of ten right: 1 - 0.025^(1/10) could be wrong, by Clopper and Pearson."""
+    run = curve_run(tmp_path, {1: 1.0, 2: 2.0, 4: 4.0})
+    run.scores["accuracy"] = 1.0
+    found = curves(run)
+    open_ = 1 - 0.025 ** (1 / 10)
+    assert found.points.ci_low.tolist() == pytest.approx([1 - open_] * 3)
+    assert found.points.ci_high.tolist() == [1.0] * 3
+    (trend,) = found.trends.to_dict(orient="records")
+    # The steepest question is wrong, (either) and right: a slope of 1 / 2 on 0, 1, 2.
+    assert linregress([0, 1, 2], [0, 0, 1]).slope == 0.5
+    assert (trend["ci_low"], trend["ci_high"]) == pytest.approx((-open_ / 2, open_ / 2))
+
+
+def test_one_cluster_has_no_bands(tmp_path: Path) -> None:
+    found = curves(curve_run(tmp_path, {1: 1.0, 2: 2.0, 4: 4.0}, clusters=[0] * 10))
+    assert found.points.ci_low.isna().all() and found.trends.ci_high.isna().all()
+
+
 def test_the_same_questions_are_drawn_at_every_point() -> None:
     draw = np.random.default_rng(3)
     values = draw.random((200, 3))
@@ -116,28 +161,69 @@ def test_places_of_a_real_run(mixed_home: Path) -> None:
         assert mine[mine.curve == "bm25"].n.tolist() == ([n] if several else [])
 
 
-def test_places_by_hand(tmp_path: Path) -> None:
-    import json
+def placed_run(path: Path, packed: list[list[str]], gold: list[int], answers: str) -> Run:
+    """Return a run whose question i has ``goldi`` as its gold document, and was given ``packed``.
 
-    cells = {("m", "t", "closed-book"): "000000", ("m", "t", "bm25-2"): "110010"}
-    run = make_run(tmp_path / "run", cells)
+    Args:
+        path: Its folder.
+        packed: The passages of each question.
+        gold: How many of them are gold, as the run has counted them.
+        answers: A letter a question, as for ``make_run``.
+    """
+    cells = {("m", "t", "closed-book"): "0" * len(packed), ("m", "t", "bm25-2"): answers}
+    run = make_run(path, cells, full=True)
     run.about["config"]["arms"][-1] |= {"retriever": "bm25", "k": 2}
     run.scores["k"] = 2
-    path = run.path / "questions" / "t.jsonl"
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    run.scores.loc[run.scores.arm == "bm25-2", "gold_delivered"] = gold
+    questions = run.path / "questions" / "t.jsonl"
+    lines = [json.loads(line) for line in questions.read_text().splitlines()]
     for number, line in enumerate(lines):
         line["gold_doc_ids"] = [f"gold{number}"]
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    # Gold first for questions 0, 1 and 2, second for 3 and 4, not delivered for 5.
-    packed = (
-        [[f"gold{i}", "x"] for i in range(3)] + [["x", f"gold{i}"] for i in (3, 4)] + [["x", "y"]]
-    )
+    questions.write_text("".join(json.dumps(line) + "\n" for line in lines))
     (run.path / "packed").mkdir()
     text = "".join(
         json.dumps({"question_id": f"q{i}", "passages": p}) + "\n" for i, p in enumerate(packed)
     )
     (run.path / "packed" / "t+bm25-2.jsonl").write_text(text)
-    (run.path / "passages.jsonl").write_text("")
-    table = places(run).set_index("place")
+    names = {name for passages in packed for name in passages}
+    (run.path / "passages.jsonl").write_text(
+        "".join(
+            json.dumps({"corpus": "c", "id": n, "doc_id": n.partition("#")[0], "title": ""})[:-1]
+            + ', "text": ""}\n'
+            for n in sorted(names)
+        )
+    )
+    return run
+
+
+# Gold first for questions 0, 1 and 2, second for 3 and 4, not delivered for 5.
+PACKED = [[f"gold{i}", "x"] for i in range(3)] + [["x", f"gold{i}"] for i in (3, 4)] + [["x", "y"]]
+
+
+def test_places_by_hand(tmp_path: Path) -> None:
+    table = places(placed_run(tmp_path / "run", PACKED, [1] * 5 + [0], "110010"))
+    table = table.set_index("place")
     assert table.n.to_dict() == {1: 3, 2: 2}
     assert table.value.to_dict() == {1: pytest.approx(2 / 3), 2: pytest.approx(1 / 2)}
+
+
+def test_chunks_of_a_gold_document_are_gold_only_if_they_were_counted(tmp_path: Path) -> None:
+    """The answer of question 2 lies in one of the two chunks; which one is not told."""
+    packed = [["gold0#0", "x"], ["x", "gold1#3"], ["gold2#0", "gold2#1"]]
+    table = places(placed_run(tmp_path / "run", packed, [1, 1, 1], "101")).set_index("place")
+    assert table.n.to_dict() == {1: 1, 2: 1}
+
+
+def test_an_arm_with_failures_has_no_places(tmp_path: Path) -> None:
+    assert places(placed_run(tmp_path / "run", PACKED, [1] * 5 + [0], "11001x")).empty
+
+
+def test_a_shuffled_control_has_places_of_its_own(mixed_home: Path) -> None:
+    run = load_run(mixed_home / "runs" / "mixed")
+    table = places(run)
+    mine = table[table.curve == "bm25-2, shuffled"]
+    assert set(mine.place) == {1, 2}
+    # The same passages as bm25-2 has, so the same questions with gold among two of them.
+    for task, part in mine.groupby("task"):
+        given = run.cell("smollm2", str(task), "bm25-2")
+        assert part.n.sum() == ((given.gold_delivered > 0) & (given.delivered_k > 1)).sum()

@@ -50,3 +50,35 @@ def test_what_is_missing_is_left_out() -> None:
     assert len(found.series[0].points) == 1
     assert chart("k", "t", "d", {"b": lines["b"]}, TICKS) is None
     assert not any(math.isnan(p.y) for s in found.series for p in s.points)
+
+
+def test_long_labels_are_written_inwards_and_close_ones_are_left_out() -> None:
+    values = [Value(0.0, 0.5, 0.4, 0.6), Value(1.0, 0.5, 0.4, 0.6)]
+    long = "bm25-of-a-corpus-with-a-very-long-name-10"
+    found = chart("k", "t", "d", {"a": values}, [("closed-book", 0.0), (long, 1.0)])
+    assert found is not None
+    (first, _, left), (last, x, right) = found.bottom
+    assert (first, left, right) == ("closed-book", "start", "end")
+    assert len(last) == 30 and x <= 100
+    # 76 per cent for four doublings: 19 each. 4.8 and 5 lie 1.1 apart, 9 are needed.
+    ks = [1.0, 4.8, 5.0, 16.0]
+    ticks = [(f"{k:g}", math.log2(k)) for k in ks]
+    found = chart("k", "t", "d", {"a": [Value(math.log2(k), 0.5, 0.4, 0.6) for k in ks]}, ticks)
+    assert found is not None
+    assert [label for label, *_ in found.bottom] == ["1", "4.8", "16"]
+    assert len(found.series[0].points) == 4
+    assert "5 50.0 %" in found.series[0].legend
+
+
+def test_charts_beside_each_other_have_one_scale_and_tell_their_values() -> None:
+    one, other = [Value(0.0, 0.1, 0.1, 0.2)], [Value(0.0, 0.8, 0.7, 0.9)]
+    alone = chart("k", "t", "d", {"a": one}, TICKS)
+    found = chart("k", "t", "d", {"a": one}, TICKS, beside=other, said=True)
+    assert alone is not None and found is not None
+    assert (alone.side[-1][0], found.side[-1][0]) == ("20 %", "100 %")
+    assert found.series[0].said == "closed-book 10.0 %"  # the other end is not known
+    both = [*one, Value(1.0, 0.3, 0.2, 0.4)]
+    found = chart("k", "t", "d", {"a" * 40: both}, TICKS, said=True)
+    assert found is not None
+    assert found.series[0].said == "10.0 % \N{RIGHTWARDS ARROW} 30.0 %"
+    assert len(found.series[0].label) == 30

@@ -22,6 +22,22 @@ def test_cost_by_hand(tmp_path: Path) -> None:
     assert arm["seconds, times closed-book"] == "3.00"
     # 50 points for 500 tokens more
     assert arm["points per 1,000 more tokens"] == "+100.0"
+    # The differences are 0, 1, 1, 0: a resample of four has a mean from 0 to 1.
+    assert arm["95 % interval"] == "+0.0 to +200.0"
+    assert arm["n"] == "4"
+
+
+def test_what_was_not_answered_costs_nothing_known(tmp_path: Path) -> None:
+    cells = {("m", "t", "closed-book"): "1000", ("m", "t", "bm25"): "11x0"}
+    run = make_run(tmp_path / "run", cells, full=True)
+    failed = run.scores.outcome == "error"
+    run.scores.loc[failed, ["prompt_tokens", "elapsed_s"]] = float("nan")
+    run.scores.loc[run.scores.arm == "closed-book", "elapsed_s"] = float("nan")
+    header, rows = cost_rows(run, effects(run))
+    closed, arm = (dict(zip(header, row, strict=True)) for row in rows)
+    assert (closed["seconds in all"], closed["seconds a question"]) == ("-", "-")
+    assert (arm["n"], arm["seconds in all"]) == ("3", "1.5")
+    assert arm["points per 1,000 more tokens"] == "-"
 
 
 def test_imported_answers_have_no_cost(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ MAGIC = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
 
 def check_latex(text: str, columns: int, rows: int) -> None:
     """Refuse what LaTeX would: open braces or environments, bare specials, rows of other widths."""
+    assert text.isascii()
     depth = 0
     for before, sign in re.findall(r"(\\?)([{}])", text):
         depth += 0 if before else {"{": 1, "}": -1}[sign]
@@ -35,9 +36,18 @@ def check_latex(text: str, columns: int, rows: int) -> None:
     for line in lines:
         assert len(re.findall(r"(?<!\\)&", line)) == columns - 1
         assert not re.search(r"(?<!\\)[%$#_]", line)
-        assert not re.search(r"[<>|\"~^]", line)
+        assert not re.search(r"(?<!\\)[\"^]|[<>|]", line)
+        assert not re.match(r"[\[*]", line)  # would be an option of the row before
+        assert set(re.findall(r"\\([a-zA-Z]+)", line)) <= COMMANDS
 
 
+# Of LaTeX's kernel, in its own fonts; \\textquotedbl, for one, needs another encoding.
+COMMANDS = set(
+    "textasciitilde textasciicircum textbackslash textless textgreater textbar textasciigrave "
+    "textendash textemdash dots ss ae AE oe OE o O l L i j S copyright ensuremath c r v u H "
+    "pm times div cdot circ leq geq neq approx infty mu leftarrow uparrow rightarrow downarrow "
+    "alpha beta Delta".split()
+)
 HOSTILE = r'50 % & $x_1$ #1 {a} ~b ^c \input{/etc/passwd} <d> |e| "f"'
 
 
@@ -49,6 +59,30 @@ def test_every_sign_is_escaped() -> None:
     assert r"\textbackslash{}input\{/etc/passwd\}" in text
     assert escaped("5 %_x") == r"5 \%\_x"
     assert r"\begin{tabular}{lr}" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("Sjögren, Behçet, Ménière", r"Sj\"{o}gren, Beh\c{c}et, M\'{e}ni\`{e}re"),
+        ("naïve", r"na\"{\i}ve"),
+        ("e\u0301", r"\'{e}"),  # an accent of its own
+        ("β₂ ≥ 5 µg", r"\ensuremath{\beta}{[}U+2082{]} \ensuremath{\geq} 5 \ensuremath{\mu}g"),
+        ("Δ 中 \ud800", r"\ensuremath{\Delta} {[}U+4E2D{]} {[}U+D800{]}"),
+        ("[0, 1)*", "{[}0, 1){*}"),
+        ("a--b\u2013c", r"a-{}-b\textendash{}c"),
+        ("a\tb\x00c\u00a0d", "a b c~d"),
+    ],
+)
+def test_other_signs_become_commands_or_their_number(text: str, wanted: str) -> None:
+    assert escaped(text) == wanted
+
+
+def test_a_row_does_not_begin_with_what_the_row_before_would_read() -> None:
+    table = Table("t", ["stratum", "n"], [["[0, 1)", "1"], ["*", "2"]])
+    text = latex(table, label="tab:t")
+    check_latex(text, 2, 2)
+    assert not re.search(r"\\\\\s*[\[*]", text)
 
 
 def test_a_slug_is_no_path() -> None:

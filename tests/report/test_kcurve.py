@@ -17,8 +17,8 @@ def test_a_chart_stands_on_doublings(tmp_path: Path) -> None:
     run = curve_run(tmp_path, {1: 1.0, 2: 2.0, 4: 4.0})
     found = curves(run)
     (drawn,) = curve_charts(run, found)
-    assert [label for label, _ in drawn.bottom] == ["1", "2", "4"]
-    places = [x for _, x in drawn.bottom]
+    assert [label for label, *_ in drawn.bottom] == ["1", "2", "4"]
+    places = [x for _, x, _ in drawn.bottom]
     assert places[1] - places[0] == pytest.approx(places[2] - places[1], abs=1e-3)
     (values,) = drawn.lines.values()
     assert [v.value for v in values] == pytest.approx([0.2, 0.4, 0.6])
@@ -50,3 +50,5 @@ def test_places_in_a_table(tmp_path: Path) -> None:
     header, rows = place_rows(run, table)
     assert rows[0][:7] == ["m", "t", "bm25", "2", "1", "3", "66.7 %"]
     assert len(header) == len(rows[0])
+    _, rows = place_rows(run, table.assign(k=pd.array([pd.NA], dtype="Int64")))
+    assert rows[0][3] == "-"  # a control asks for nothing

@@ -22,6 +22,7 @@ def test_parts_by_hand(tmp_path: Path) -> None:
     ]
     assert [p.start for p in bar.parts] == pytest.approx([0, 40, 60, 90])
     assert [p.text for p in bar.parts] == ["40.0 %", "20.0 %", "30.0 %", ""]
+    assert [p.share for p in bar.parts] == ["40.0 %", "20.0 %", "30.0 %", "10.0 %"]
 
 
 def test_other_metrics_have_no_bars(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def test_four_points_by_hand(tmp_path: Path) -> None:
     assert list(found.lines) == ["general: general", "biomedical: bio"]
     values = [[v.value for v in line] for line in found.lines.values()]
     assert values == [pytest.approx([2 / 12, 9 / 12]), pytest.approx([4 / 12, 6 / 12])]
-    assert [label for label, _ in found.bottom] == ["closed-book", "bm25"]
+    assert [label for label, *_ in found.bottom] == ["closed-book", "bm25"]
     assert all(v.low < v.value < v.high for line in found.lines.values() for v in line)
 
 
@@ -50,3 +50,20 @@ def test_an_incomplete_cell_is_not_drawn(tmp_path: Path) -> None:
     assert value.value != value.value
     (found,) = slope_charts(run, results(run))
     assert [len(series.points) for series in found.series] == [2, 1]
+
+
+def test_every_retrieval_arm_has_its_chart_to_one_scale(tmp_path: Path) -> None:
+    cells = CELLS | {
+        ("general", "t", "dense"): "1" * 12,
+        ("bio", "t", "dense"): BIO_ARM_______,
+        ("general", "t", "random"): GENERAL_CLOSED,
+        ("bio", "t", "random"): GENERAL_CLOSED,
+    }
+    run = make_run(
+        tmp_path / "run", cells, bases={"bio": "general"}, controls={"random": "bm25"}, full=True
+    )
+    one, other = slope_charts(run, results(run))
+    assert [chart.bottom[1][0] for chart in (one, other)] == ["bm25", "dense"]
+    assert one.side == other.side
+    assert one.series[0].said == "16.7 % \N{RIGHTWARDS ARROW} 75.0 %"  # 2 and 9 of 12
+    assert other.series[0].said == "16.7 % \N{RIGHTWARDS ARROW} 100.0 %"
