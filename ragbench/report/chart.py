@@ -16,7 +16,7 @@ from ragbench.report.tables import between, percent
 LEFT, RIGHT = 16.0, 92.0  # per cent of the width; tick labels stand on the left
 LEGEND_PX, SAID_PX, AREA_PX, FOOT_PX = 22, 16, 190, 34
 LABELS_APART = 9.0  # per cent of the width that a tick's label takes on a phone
-LONG = 8  # characters from which a label at an end is written inwards from it
+LONG, LABEL = 8, 26  # characters: from LONG on, a label at an end is written inwards
 APART = 1.4  # per cent between the intervals of two series at one place
 DASHES = ("solid", "dashed", "dotted", "dashdot")
 
@@ -180,9 +180,9 @@ def _bottom(
         if len(label) <= LONG:
             yield label, x, "middle"
         elif x <= (LEFT + RIGHT) / 2:
-            yield shortened(label), LEFT - 4, "start"
+            yield shortened(label, LABEL), LEFT - 4, "start"
         else:
-            yield shortened(label), RIGHT + 6, "end"
+            yield shortened(label, LABEL), RIGHT + 6, "end"
 
 
 def _label(ticks: Sequence[tuple[str, float]], place: float) -> str:

@@ -23,7 +23,7 @@ TOP_PX, HEADING_PX, ROW_PX = 8, 26, 38
 STEPS_AT_MOST = 6
 LEAST_POINTS = 2.0
 SLACK = 1e-9
-LABEL_CHARACTERS = 30
+LABEL_CHARACTERS, HEADING_CHARACTERS = 30, 40  # a heading has its line to itself
 # One shape a model, so that a print in black and white can be read. Drawn around (0, 0).
 SHAPES = (
     "M-5,0 a5,5 0 1,0 10,0 a5,5 0 1,0 -10,0 Z",
@@ -142,7 +142,8 @@ def _plot(
     for number, group in enumerate(groups):
         mine = [record for record in records if record["effect" if effects else "model"] == group]
         if mine:
-            headings.append((effects[group] if effects else group, y_px))
+            name = effects[group] if effects else group
+            headings.append((shortened(name, HEADING_CHARACTERS), y_px))
             y_px += HEADING_PX
         for record in mine:
             row = _row(record, scale, y_px, SHAPES[number % len(SHAPES)])
@@ -189,11 +190,11 @@ def _row(record: Any, scale: Scale, y_px: int, shape: str) -> Row:
     )
 
 
-def shortened(text: str) -> str:
-    """Return text of at most LABEL_CHARACTERS, its middle left out if it is longer."""
-    if len(text) <= LABEL_CHARACTERS:
+def shortened(text: str, most: int = LABEL_CHARACTERS) -> str:
+    """Return text of at most so many characters, its middle left out if it is longer."""
+    if len(text) <= most:
         return text
-    half = LABEL_CHARACTERS // 2
+    half = most // 2
     return f"{text[:half]}\N{HORIZONTAL ELLIPSIS}{text[len(text) - half + 1 :]}"
 
 

@@ -41,9 +41,11 @@ NOT_DRAWN = (
     "questions and passages with it at each place; a shuffled control draws its place."
 )
 COST_NOTE = (
-    "Seconds are those of this machine, from sending a prompt to its answer, other prompts in "
-    "flight included. Points per 1,000 more tokens are the gain over closed-book divided by the "
-    "tokens that the prompts are longer; its interval is that of the gain, divided likewise."
+    "Means over the questions that were answered. Seconds run from sending a prompt to its answer, "
+    "other prompts in flight included, and depend on the machine; passages are counted by the "
+    "reference tokenizer, prompts by the model's. Points per 1,000 more tokens are the gain over "
+    "closed-book divided by how much longer the prompts are; the interval is the gain's, divided "
+    "likewise."
 )
 # Leading columns that name a row; the rest are figures.
 NAMING = {"model", "task", "arm", "control", "stratum", "what", "pair", "effect", "part"}

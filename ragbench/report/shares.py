@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from ragbench.analysis.load import Run
-from ragbench.report.forest import shortened
+from ragbench.report.forest import HEADING_CHARACTERS, shortened
 from ragbench.report.tables import percent
 
 TOP_PX, ROW_PX = 8, 38
@@ -64,8 +64,8 @@ def share_bars(run: Run) -> list[Bars]:
         for model in run.members("models"):
             for arm in run.arms(task):
                 name = f"{model}, {arm}"
-                parts = _parts(run.cell(model, task, arm))
-                bars.append(Bar(shortened(name), name, TOP_PX + ROW_PX * len(bars), parts))
+                label, y_px = shortened(name, HEADING_CHARACTERS), TOP_PX + ROW_PX * len(bars)
+                bars.append(Bar(label, name, y_px, _parts(run.cell(model, task, arm))))
         description = (
             "A bar a model and arm, from left to right the shares of right and wrong answers, of "
             "replies without one (unparsed, refused, cut off), and of questions that failed. The "

@@ -59,7 +59,7 @@ def test_long_labels_are_written_inwards_and_close_ones_are_left_out() -> None:
     assert found is not None
     (first, _, left), (last, x, right) = found.bottom
     assert (first, left, right) == ("closed-book", "start", "end")
-    assert len(last) == 30 and x <= 100
+    assert len(last) == 26 and x <= 100
     # 76 per cent for four doublings: 19 each. 4.8 and 5 lie 1.1 apart, 9 are needed.
     ks = [1.0, 4.8, 5.0, 16.0]
     ticks = [(f"{k:g}", math.log2(k)) for k in ks]

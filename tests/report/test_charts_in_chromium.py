@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from ragbench.experiment.imported import ImportedArm, ImportedRun, ImportedTask, write_run
 from ragbench.records import Question
 from ragbench.report.write import write_report
+from tests.report.test_degenerate import change
 from tests.report.test_page_in_chromium import Driver, chromium, requests, show
 
 __all__ = ["chromium"]
@@ -45,6 +49,38 @@ def pair(home: Path) -> Path:
     return write_report(write_run(run)).page
 
 
+LONG = "a-biomedical-model-with-a-very-long-name-indeed-70b-instruct"
+LONG_ARM = "bm25-over-a-union-of-four-corpora-reranked"
+
+
+@pytest.fixture
+def curved(mixed_copy: Path) -> Path:
+    """The page of a pair with long names, three numbers of passages, and a shuffled control."""
+
+    def config(about: Any) -> None:
+        (model,) = about["config"]["models"]
+        about["config"]["models"].append(model | {"name": LONG, "base": "smollm2"})
+        about["identity"]["models"][LONG] = about["identity"]["models"]["smollm2"]
+        arms = {arm["name"]: arm for arm in about["config"]["arms"]}
+        arms["hybrid"] |= arms["bm25-1"] | {"k": 4, "name": LONG_ARM}
+        for task in about["identity"]["tasks"].values():
+            task["arms"] = [LONG_ARM if arm == "hybrid" else arm for arm in task["arms"]]
+
+    def scores(table: pd.DataFrame) -> pd.DataFrame:
+        table.loc[table.arm == "hybrid", "delivered_k"] = 4
+        table["arm"] = table.arm.replace({"hybrid": LONG_ARM})
+        other = table.assign(model=LONG, accuracy=1 - table.accuracy)
+        return pd.concat([table, other], ignore_index=True)
+
+    change(mixed_copy, config, scores)
+    for path in (mixed_copy / "packed").glob("*+hybrid.jsonl"):
+        path.rename(path.with_name(path.name.replace("hybrid", LONG_ARM)))
+    for path in (mixed_copy / "records").glob("*.jsonl"):
+        path = path.rename(path.with_name(path.name.replace("hybrid", LONG_ARM)))
+        shutil.copy(path, path.with_name(path.name.replace("smollm2", LONG)))
+    return write_report(mixed_copy).page
+
+
 OUTSIDE = """
 const found = [];
 for (const svg of document.querySelectorAll('svg.forest')) {
@@ -78,6 +114,42 @@ def test_charts_stay_in_their_frames(
     assert chromium.get_log("browser") == []
 
 
+OVERLAPPING = """
+const found = [];
+for (const svg of document.querySelectorAll('svg.chart')) {
+  const boxes = [...svg.querySelectorAll('text')].map(
+    t => [t.textContent, t.getBoundingClientRect()]);
+  boxes.forEach(([one, a], i) => boxes.slice(i + 1).forEach(([other, b]) => {
+    const across = Math.min(a.right, b.right) - Math.max(a.left, b.left);
+    const down = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+    if (across > 1 && down > 4) found.push(one + ' | ' + other);
+  }));
+}
+return found;
+"""
+
+
+@pytest.mark.parametrize("width", [360, 700, 1200])
+def test_long_names_and_curves_stay_in_their_frames(
+    chromium: Driver, curved: Path, width: int
+) -> None:
+    show(chromium, curved, width=width)
+    titles = [svg.get_property("textContent") for svg in find_all(chromium, "svg.chart > title")]
+    # Three retrieval arms on each of three tasks, and a curve of each task.
+    assert len(titles) == 12
+    assert sum("by delivered passages" in title for title in titles) == 3
+    assert chromium.execute_script(OUTSIDE) == []
+    assert chromium.execute_script(OVERLAPPING) == []
+    assert chromium.execute_script("return document.documentElement.scrollWidth") <= width
+    assert requests(chromium) == [curved.as_uri()]
+    assert chromium.get_log("browser") == []
+
+
+def find_all(driver: Driver, selector: str) -> list[Any]:
+    found: list[Any] = driver.find_elements("css selector", selector)
+    return found
+
+
 def test_models_and_outcomes_are_told_apart_without_colour(
     chromium: Driver,
     pair: Path,
@@ -103,8 +175,6 @@ def test_models_and_outcomes_are_told_apart_without_colour(
 
 def test_the_chart_stands_where_its_figures_say(chromium: Driver, pair: Path) -> None:
     """Read the markers back: their heights rise and fall as the accuracies of the table."""
-    import pandas as pd
-
     results = pd.read_csv(pair.parent / "results.csv")
     show(chromium, pair)
     heights = chromium.execute_script(
