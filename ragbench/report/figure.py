@@ -11,9 +11,11 @@ import numpy as np
 import pandas as pd
 
 from ragbench.analysis.curves import curves
+from ragbench.analysis.family import BASELINE
 from ragbench.analysis.load import Run
 from ragbench.files import atomic_file
-from ragbench.report.chart import Chart
+from ragbench.report.chart import APART, Chart
+from ragbench.report.forest import HEADING_CHARACTERS, shortened
 from ragbench.report.kcurve import curve_charts
 from ragbench.report.slope import slope_charts
 from ragbench.report.tables import coverage
@@ -21,9 +23,11 @@ from ragbench.report.tables import coverage
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+BOUNDS = "_bounds"  # the lines of incomplete cells; the underscore keeps them out of the legend
 MARKERS = "osD^v<>P*X"
 LINES = ("-", "--", ":", "-.")
 DPI = 200
+LABEL = 26  # characters of a task or an arm beside a row
 # No date, and a fixed salt for ids: the same figures give the same file.
 METADATA: dict[str, dict[str, Any]] = {
     "svg": {"Date": None},
@@ -122,41 +126,54 @@ def accuracy(run: Run, results: pd.DataFrame) -> Figure:
                 xerr=np.maximum([values - low, high - values], 0),
                 fmt=MARKERS[place % len(MARKERS)],
                 capsize=3,
-                label=model,
+                label=shortened(model, HEADING_CHARACTERS),
             )
             # What is incomplete has bounds, and no estimate to mark.
             y = np.asarray(heights)[~whole]
-            panel.hlines(y, low[~whole], high[~whole], colors="grey", linestyles="dashed")
-        panel.set_yticks(range(len(arms)), list(reversed(arms)))
-        panel.set_xlim(0, 100)
+            bounds = panel.hlines(y, low[~whole], high[~whole], colors="grey", linestyles="dashed")
+            bounds.set_label(BOUNDS)
+        panel.set_yticks(range(len(arms)), [shortened(arm) for arm in reversed(arms)])
+        panel.set_xlim(-2, 102)
         panel.set_ylim(-0.6, len(arms) - 0.4)
         panel.set_xlabel(f"{run.metrics(task)[0]} (%), {coverage(run)} interval")
         panel.set_title(task)
         panel.grid(axis="x", alpha=0.3)
-        panel.legend(fontsize="small")
+    _legend(figure)
     return figure
+
+
+def _legend(figure: Figure) -> None:
+    """Tell the models apart above the panels, where no value stands."""
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper left", fontsize="small")
 
 
 def _forest(run: Run, kind: str, found: pd.DataFrame) -> Figure:
     """Return the rows of one effect: estimate and interval in points, zero marked."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7, 1.2 + 0.3 * len(found)), layout="constrained")
-    panel = figure.subplots()
     models = list(dict.fromkeys(found.model))
-    labels = []
+    figure = Figure(figsize=(7, 1.4 + 0.2 * len(models) + 0.3 * len(found)), layout="constrained")
+    panel = figure.subplots()
+    labels, named = [], set()
     for place, row in enumerate(found.to_dict(orient="records")):
-        labels.append(f"{row['task']}, {row['arm']}, {row['model']}")
+        names = [row["task"], row["arm"]]
+        if row["baseline"] not in (BASELINE, row["arm"]):
+            names.append(row["baseline"])
+        labels.append(", ".join(shortened(name, LABEL) for name in names))
         estimate, low, high = (100 * row[name] for name in ("estimate", "ci_low", "ci_high"))
-        spread = np.maximum([[estimate - low], [high - estimate]], 0)
+        model = row["model"]
         panel.errorbar(
             [estimate],
             [len(found) - 1 - place],
-            xerr=spread,
-            fmt=MARKERS[models.index(row["model"]) % len(MARKERS)],
+            xerr=np.maximum([[estimate - low], [high - estimate]], 0),
+            fmt=MARKERS[models.index(model) % len(MARKERS)],
             color="black",
             capsize=3,
+            label="_" if model in named else shortened(model, HEADING_CHARACTERS),
         )
+        named.add(model)
+    _legend(figure)
     panel.axvline(0, color="black", linewidth=0.8)
     panel.set_yticks(range(len(found)), list(reversed(labels)), fontsize="small")
     panel.set_ylim(-0.6, len(found) - 0.4)
@@ -172,22 +189,26 @@ def _lines(chart: Chart) -> Figure:
 
     figure = Figure(figsize=(6, 4), layout="constrained")
     panel = figure.subplots()
+    ends = [place for _, place in chart.places]
+    apart = APART / 100 * ((max(ends) - min(ends)) or 1)
     for number, (name, values) in enumerate(chart.lines.items()):
+        shift = apart * (number - (len(chart.lines) - 1) / 2)
         y = [100 * value.value for value in values]
         spread = [[v.value - v.low for v in values], [v.high - v.value for v in values]]
         panel.errorbar(
-            [value.place for value in values],
+            [value.place + shift for value in values],
             y,
             yerr=100 * np.maximum(spread, 0),
             marker=MARKERS[number % len(MARKERS)],
             linestyle=LINES[number % len(LINES)],
             capsize=3,
-            label=name,
+            label=shortened(name, HEADING_CHARACTERS),
         )
-    panel.set_xticks([place for _, place in chart.places], [label for label, _ in chart.places])
+    labels = [shortened(label, LABEL) for label, _ in chart.places]
+    panel.set_xticks(ends, labels)
     panel.set_ylabel("%")
     panel.set_xlabel(chart.below)
     panel.set_title(chart.title, fontsize="medium", wrap=True)
     panel.grid(axis="y", alpha=0.3)
-    panel.legend(fontsize="small")
+    _legend(figure)
     return figure
