@@ -280,11 +280,13 @@ def _others(run: Run, effects: pd.DataFrame) -> Iterator[str]:
         if gain["arm"] not in arms[gain["task"]] or gain["status"] == "incomplete":
             continue
         low, high = gain["ci_low"], gain["ci_high"]
-        verb = "gained" if gain["estimate"] >= 0 else "lost"
+        size = f"{abs(100 * gain['estimate']):.1f} points"
+        changed = f"gained {size}" if gain["estimate"] > 0 else f"lost {size}"
+        if gain["estimate"] == 0:
+            changed = "neither gained nor lost"
         sure = "" if math.isnan(low) or low > 0 or high < 0 else "; the interval holds zero"
         yield (
-            f"{gain['arm']} on {gain['task']} with {gain['model']} {verb} "
-            f"{abs(100 * gain['estimate']):.1f} points over {BASELINE} "
+            f"{gain['arm']} on {gain['task']} with {gain['model']} {changed} over {BASELINE} "
             f"({interval(run, low, high)}, n = {gain['n']:,}): "
             f"{gain['helped']} questions helped, {gain['hurt']} hurt, exploratory "
             f"p = {p_value(gain['p_adjusted'])}{sure}."

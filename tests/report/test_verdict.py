@@ -140,3 +140,10 @@ def test_replies_without_an_answer_that_make_the_gain(tmp_path: Path) -> None:
     assert "0.0 % closed-book and 20.0 % with bm25 (p = 1.9e-06, exploratory)" in line  # 2 / 2^20
     # (80 - 80) / 100; 20 quarters more; 80 - 60 of the 80 that have an answer in both
     assert "+0.0 points if they count as wrong, +5.0 if as chance, and +25.0 on the" in line
+
+
+def test_no_change_is_neither_a_gain_nor_a_loss(tmp_path: Path) -> None:
+    cells = {("m", "t", arm): cell(60) for arm in ("closed-book", "bm25", "dense")}
+    lines = said(make_run(tmp_path / "run", cells))
+    (line,) = [x for x in lines if x.startswith("dense on t with m")]
+    assert "neither gained nor lost over closed-book" in line
