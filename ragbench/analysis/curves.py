@@ -28,6 +28,7 @@ from ragbench.analysis.samples import read_packed, read_passages, read_questions
 
 FEWEST_K = 3  # below, two points are no curve
 CHUNK = 500  # resamples held at once
+TINY = 1e-12  # what rounding leaves of equal slopes
 OTHER = ("name", "k", "tasks")  # what arms of one curve may differ in
 PLACING = {"moved": "gold moved", "shuffled": "shuffled"}  # controls that place passages
 KEYS = ["model", "task", "curve"]
@@ -178,7 +179,7 @@ def interval(
         Low and high end; NaN with one cluster.
     """
     few = clusters is not None and np.unique(clusters).size < FEW_CLUSTERS
-    if few or np.ptp(values) == 0:  # neither draws anything
+    if few or np.ptp(values) < TINY:  # neither draws anything
         nothing = np.random.default_rng(0)
         return bootstrap_mean_of_means(
             [values], nothing, clusters=[clusters], alpha=alpha, reach=reach

@@ -227,3 +227,11 @@ def test_a_shuffled_control_has_places_of_its_own(mixed_home: Path) -> None:
     for task, part in mine.groupby("task"):
         given = run.cell("smollm2", str(task), "bm25-2")
         assert part.n.sum() == ((given.gold_delivered > 0) & (given.delivered_k > 1)).sum()
+
+
+def test_slopes_that_rounding_tells_apart_are_alike(tmp_path: Path) -> None:
+    run = curve_run(tmp_path, {1: 1.0, 2: 1.55, 4: 2.6})
+    run.scores.loc[run.scores.arm != "closed-book", "accuracy"] = [1.0, 0.0] * 15
+    (trend,) = curves(run).trends.to_dict(orient="records")
+    assert trend["slope"] == pytest.approx(0.0, abs=1e-12)
+    assert trend["ci_low"] < -0.05 and trend["ci_high"] > 0.05
