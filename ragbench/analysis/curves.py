@@ -17,6 +17,7 @@ from ragbench.analysis.estimate import Settings
 from ragbench.analysis.family import retrieval_arms
 from ragbench.analysis.intervals import (
     FEW_CLUSTERS,
+    TINY,
     Clusters,
     bootstrap_mean,
     bootstrap_mean_of_means,
@@ -28,7 +29,6 @@ from ragbench.analysis.samples import read_packed, read_passages, read_questions
 
 FEWEST_K = 3  # below, two points are no curve
 CHUNK = 500  # resamples held at once
-TINY = 1e-12  # what rounding leaves of equal slopes
 OTHER = ("name", "k", "tasks")  # what arms of one curve may differ in
 PLACING = {"moved": "gold moved", "shuffled": "shuffled"}  # controls that place passages
 KEYS = ["model", "task", "curve"]

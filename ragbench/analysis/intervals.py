@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+TINY = 1e-12  # what rounding leaves of values that are equal
 FEW_CLUSTERS = 30  # below, the bootstrap over clusters is too narrow
 Values = npt.NDArray[np.float64]
 Clusters = npt.NDArray[np.int64]
@@ -92,7 +93,7 @@ def bootstrap_mean_of_means(
         return float("nan"), float("nan")
     units = list(clusters) if clusters is not None else [None] * len(groups)
     sizes = [np.unique(unit).size for unit in units if unit is not None]
-    if all(np.ptp(group) == 0 for group in groups) and (not sizes or min(sizes) > 1):
+    if all(np.ptp(group) < TINY for group in groups) and (not sizes or min(sizes) > 1):
         return _all_alike(groups, units, alpha, reach)
     if sizes and min(sizes) < FEW_CLUSTERS:
         return _t_interval(groups, units, min(sizes), alpha)
