@@ -249,12 +249,12 @@ def places(run: Run) -> pd.DataFrame:
         PLACE_COLUMNS, a row a place; none where gold is not known or stands in one place alone.
     """
     rows: list[dict[str, Any]] = []
-    documents = {key: passage.doc_id for key, passage in read_passages(run).items()}
-    by_passage = {passage: doc_id for (_, passage), doc_id in documents.items()}
+    by_passage: dict[str, str] = {}
     for task in run.members("tasks"):
         gold = {q.id: set(q.gold_doc_ids) for q in read_questions(run, task) if q.gold_doc_ids}
         if not gold:
             continue
+        by_passage = by_passage or {key[1]: p.doc_id for key, p in read_passages(run).items()}
         for name, arms in _placed(run, task).items():
             found = pd.concat([_first_gold(run, task, arm, gold, by_passage) for arm in arms])
             if found.place.nunique() > 1:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ragbench.analysis.curves import curves
+from ragbench.analysis.curves import curves, places
 from ragbench.analysis.family import BASELINE
 from ragbench.analysis.load import Run
 from ragbench.files import atomic_file
 from ragbench.report.chart import APART, Chart
 from ragbench.report.forest import HEADING_CHARACTERS, shortened
-from ragbench.report.kcurve import curve_charts
+from ragbench.report.kcurve import curve_charts, place_charts
 from ragbench.report.slope import slope_charts
 from ragbench.report.tables import coverage
 
@@ -50,7 +50,7 @@ def figures(run: Run, results: pd.DataFrame, effects: pd.DataFrame) -> Iterator[
         effects: Its effects.
 
     Yields:
-        Accuracy by arm, each effect as a forest plot, each pair's slope charts, each k-curve.
+        Accuracy by arm, each effect as a forest plot, each pair's slope charts, each curve.
     """
     yield "accuracy", accuracy(run, results)
     for kind in effects.effect.unique():
@@ -62,6 +62,8 @@ def figures(run: Run, results: pd.DataFrame, effects: pd.DataFrame) -> Iterator[
         yield f"slope {number}", _lines(chart)
     for number, chart in enumerate(curve_charts(run, curves(run))):
         yield f"k curve {number}", _lines(chart)
+    for number, chart in enumerate(place_charts(run, places(run))):
+        yield f"place {number}", _lines(chart)
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -157,10 +159,10 @@ def _forest(run: Run, kind: str, found: pd.DataFrame) -> Figure:
     panel = figure.subplots()
     labels, named = [], set()
     for place, row in enumerate(found.to_dict(orient="records")):
-        names = [row["task"], row["arm"]]
+        label = f"{shortened(row['task'], LABEL)}, {shortened(row['arm'], LABEL)}"
         if row["baseline"] not in (BASELINE, row["arm"]):
-            names.append(row["baseline"])
-        labels.append(", ".join(shortened(name, LABEL) for name in names))
+            label += f"\nover {shortened(row['baseline'], LABEL)}"  # a third name leaves no room
+        labels.append(label)
         estimate, low, high = (100 * row[name] for name in ("estimate", "ci_low", "ci_high"))
         model = row["model"]
         panel.errorbar(

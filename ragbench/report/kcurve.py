@@ -6,7 +6,7 @@ import math
 
 import pandas as pd
 
-from ragbench.analysis.curves import Curves
+from ragbench.analysis.curves import PLACING, Curves
 from ragbench.analysis.load import Run
 from ragbench.report.chart import Chart, Value, chart
 from ragbench.report.tables import NONE, Rows, between, coverage, percent, points
@@ -45,6 +45,42 @@ def curve_charts(run: Run, curves: Curves) -> list[Chart]:
             lines,
             ticks,
             below="passages delivered, on average",
+        )
+        if found is not None:
+            made.append(found)
+    return made
+
+
+def place_charts(run: Run, places: pd.DataFrame) -> list[Chart]:
+    """Return a chart a task and control that moves or shuffles passages, a line a model.
+
+    Within a retrieval arm the places are not drawn by lot, so it has no chart.
+
+    Args:
+        run: The run.
+        places: What ``analysis.curves.places`` returned.
+
+    Returns:
+        The charts in the order of the tasks.
+    """
+    made = []
+    table = places[places.curve.str.endswith(tuple(PLACING.values()))]
+    for number, (task, name) in enumerate(dict.fromkeys(zip(table.task, table.curve, strict=True))):
+        mine = table[(table.task == task) & (table.curve == name)]
+        lines = {
+            str(model): [
+                Value(float(r["place"]), r["value"], r["ci_low"], r["ci_high"])
+                for r in part.to_dict(orient="records")
+            ]
+            for model, part in mine.groupby("model", sort=False)
+        }
+        found = chart(
+            f"place-{number}",
+            f"{name}, on {task}: {mine.metric.iloc[0]} by the place of the gold passage",
+            f"One line a model with {coverage(run)} intervals. The table holds the same figures.",
+            lines,
+            [(str(place), float(place)) for place in sorted(set(mine.place))],
+            below="place of the first gold passage",
         )
         if found is not None:
             made.append(found)

@@ -15,7 +15,7 @@ from ragbench.report.baselines import constant_rows
 from ragbench.report.chart import Chart
 from ragbench.report.cost import cost_rows
 from ragbench.report.forest import Plot, pair_plots, plots
-from ragbench.report.kcurve import curve_charts, curve_rows, place_rows, trend_rows
+from ragbench.report.kcurve import curve_charts, curve_rows, place_charts, place_rows, trend_rows
 from ragbench.report.leakage import Leaks, find_leaks, panels
 from ragbench.report.policies import policy_rows, unread_rows
 from ragbench.report.published import beside_rows
@@ -101,7 +101,7 @@ def sections(
         The pairs, accuracy, each effect of a model, then what lies behind them.
     """
     score = measured(run).capitalize()
-    found = curves(run)
+    found, placed = curves(run), places(run)
     pairs = pair_rows(run, effects)
     parts: list[tuple[str, Rows, dict[str, Any]]] = [
         (
@@ -122,8 +122,8 @@ def sections(
         ("What twice the passages bring", trend_rows(run, found), {}),
         (
             "By the place of the gold passage",
-            place_rows(run, places(run)),
-            {"note": NOT_DRAWN},
+            place_rows(run, placed),
+            {"charts": place_charts(run, placed), "note": NOT_DRAWN},
         ),
         ("Retrieval quality", retrieval_rows(run, results), {}),
         ("What was delivered, a question", delivered_rows(run), {}),

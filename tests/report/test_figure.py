@@ -109,6 +109,7 @@ def test_long_names_leave_room_for_the_panel(tmp_path: Path) -> None:
         (names[m], "t" * 50, arms[a]): text.replace("x", "1") for (m, _, a), text in CELLS.items()
     }
     run = make_run(tmp_path / "run", cells, bases={names["bio"]: names["general"]}, full=True)
-    for number, (_, figure) in enumerate(figures(run, results(run), effects(run))):
+    found = effects(run).assign(baseline="z" * 70)
+    for number, (_, figure) in enumerate(figures(run, results(run), found)):
         save(figure, tmp_path / f"{number}.png")
         assert all(panel.get_position().width > 0.4 for panel in figure.axes)

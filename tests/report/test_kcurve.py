@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from ragbench.analysis.curves import PLACE_COLUMNS, curves
-from ragbench.report.kcurve import curve_charts, curve_rows, place_rows, trend_rows
+from ragbench.report.kcurve import curve_charts, curve_rows, place_charts, place_rows, trend_rows
 from tests.analysis.test_curves import curve_run
 
 
@@ -52,3 +52,19 @@ def test_places_in_a_table(tmp_path: Path) -> None:
     assert len(header) == len(rows[0])
     _, rows = place_rows(run, table.assign(k=pd.array([pd.NA], dtype="Int64")))
     assert rows[0][3] == "-"  # a control asks for nothing
+
+
+def test_places_that_a_control_makes_have_a_chart(tmp_path: Path) -> None:
+    run = curve_run(tmp_path, {1: 1.0})
+    rows = [
+        ["m", "t", curve, pd.NA, place, "accuracy", 10, value, value - 0.1, value + 0.1]
+        for curve in ("bm25", "bm25-5, shuffled", "bm25-5, gold moved")
+        for place, value in ((1, 0.6), (3, 0.4), (5, 0.5))
+    ]
+    shuffled, moved = place_charts(run, pd.DataFrame(rows, columns=PLACE_COLUMNS))
+    assert "shuffled" in shuffled.title and "gold moved" in moved.title
+    assert [label for label, *_ in moved.bottom] == ["1", "3", "5"]
+    first, middle, last = (x for _, x, _ in moved.bottom)
+    assert middle - first == pytest.approx(last - middle)
+    assert [v.value for v in moved.lines["m"]] == [0.6, 0.4, 0.5]
+    assert place_charts(run, pd.DataFrame([], columns=PLACE_COLUMNS)) == []

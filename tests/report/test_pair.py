@@ -132,12 +132,16 @@ def test_the_page_and_the_markdown_show_the_pairs(run: Run) -> None:
 def test_the_gold_passage_at_each_place(run: Run) -> None:
     table = places(run)
     mine = table[table.curve == "bm25-2, gold moved"]
-    assert set(zip(mine.place, mine.n, strict=True)) == {(1, 6), (2, 6)}
+    passages = [read_packed(run, "facts", f"moved-bm25-2-at-{place}") for place in (1, 2)]
+    # A gold passage that stands alone has no place among others.
+    several = [question for question, found in passages[0].items() if len(found) > 1]
+    assert 0 < len(several) < 6
+    n = len(several)
+    assert set(zip(mine.place, mine.n, strict=True)) == {(1, n), (2, n)}
     for row in mine.to_dict(orient="records"):
         arm = f"moved-bm25-2-at-{row['place']}"
-        expected = right(run, str(row["model"]), str(row["task"]), arm).mean()
+        expected = right(run, str(row["model"]), str(row["task"]), arm)[several].mean()
         assert row["value"] == pytest.approx(expected)
-    passages = [read_packed(run, "facts", f"moved-bm25-2-at-{place}") for place in (1, 2)]
     assert all(set(passages[0][q]) == set(passages[1][q]) for q in passages[0])
     assert "## By the place of the gold passage" in report(run, results(run), effects(run), None)
 
