@@ -37,7 +37,16 @@ ROOMS: dict[str, set[str]] = {
     "analysis": set(),
     "report": {"analysis"},
 }
-HEAVY = {"torch", "transformers", "sentence_transformers", "faiss", "bm25s", "matplotlib", "pandas"}
+HEAVY = {
+    "numba",
+    "torch",
+    "transformers",
+    "sentence_transformers",
+    "faiss",
+    "bm25s",
+    "matplotlib",
+    "pandas",
+}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 

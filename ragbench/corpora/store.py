@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,11 +26,15 @@ from ragbench.errors import DataError
 from ragbench.files import read_json
 from ragbench.records import Passage
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 FORMAT = 1
 PASSAGES = "passages.arrow"
 ID_ORDER = "id_order.npy"
 ID_RANK = "id_rank.npy"
 MANIFEST = "manifest.json"
+Strings = tuple[list[int], memoryview]
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,7 @@ class Corpus:
                 fix=f"ragbench corpus build {folder.name} --replace",
             ) from None
         self._batch = lru_cache(maxsize=64)(self._reader.get_batch)
+        self._id_buffers = lru_cache(maxsize=4096)(self._read_id_buffers)
 
     @property
     def name(self) -> str:
@@ -118,8 +123,17 @@ class Corpus:
 
     def rows(self) -> Iterator[tuple[str, ...]]:
         """Yield each passage as it is stored: id, doc_id, title, text, meta (JSON)."""
-        for index in range(self._reader.num_record_batches):
-            yield from zip(*(c.to_pylist() for c in self._batch(index).columns), strict=True)
+        for batch in self.batches():
+            yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Yield all passages as Arrow record batches, read and not mapped: one is in memory."""
+        import pyarrow as pa
+
+        with pa.OSFile(str(self.folder / PASSAGES)) as source:
+            reader = pa.ipc.open_file(source)
+            for index in range(reader.num_record_batches):
+                yield reader.get_batch(index)
 
     @cached_property
     def _ids(self) -> tuple[Any, Any]:
@@ -135,9 +149,22 @@ class Corpus:
         Returns:
             The pairs, in the order of the rows.
         """
-        wanted = np.asarray(rows, dtype=np.int64)
-        ids, docs = (column.take(wanted).to_pylist() for column in self._ids)
-        return list(zip(ids, docs, strict=True))
+        return [self._id_pair(int(row)) for row in rows]
+
+    def _read_id_buffers(self, index: int) -> tuple[Strings, Strings | None]:
+        """Return the ids and document ids of a batch where they lie, the latter if different."""
+        batch = self._batch(index)
+        ids, docs = batch.column(0), batch.column(1)
+        return _strings(ids), None if ids.equals(docs) else _strings(docs)
+
+    def _id_pair(self, row: int) -> tuple[str, str]:
+        index, offset = divmod(row, self.manifest.batch_rows)
+        (starts, data), docs = self._id_buffers(index)
+        identifier = str(data[starts[offset] : starts[offset + 1]], "utf-8")
+        if docs is None:  # no document of the batch is chunked
+            return identifier, identifier
+        starts, data = docs
+        return identifier, str(data[starts[offset] : starts[offset + 1]], "utf-8")
 
     def _id_at(self, row: int) -> str:
         index, offset = divmod(row, self.manifest.batch_rows)
@@ -194,6 +221,13 @@ class ContentDigest:
     def hexdigest(self) -> str:
         """Return the digest of all passages so far."""
         return self._digest.hexdigest()
+
+
+def _strings(column: Any) -> Strings:
+    """Return where the strings of a column begin (the last one's end too), and their bytes."""
+    _, bounds, data = column.buffers()
+    starts = np.frombuffer(bounds, np.int64)[column.offset :][: len(column) + 1].tolist()
+    return starts, memoryview(data or b"")
 
 
 def _passage(values: Iterable[str]) -> Passage:
