@@ -15,9 +15,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -130,6 +132,7 @@ class Bm25Index:
         self.metric = f"bm25 {recipe.formula}"
         self._engine = engine
         self._analyse = recipe.analyser()
+        self._of_thread = threading.local()
         self._is_positive: npt.NDArray[np.bool_] | None = None
         if recipe.formula == "okapi" and isinstance(engine, Postings):
             df = np.diff(engine.indptr)
@@ -228,7 +231,8 @@ class Bm25Index:
         """
         if isinstance(self._engine, RankBm25):
             return self._search_ranked(self._engine, queries, k, rows)
-        asked = [_counted(map(self._engine.lexicon.find, self._analyse(q))) for q in queries]
+        find = self._engine.lexicon.find
+        asked = [_counted(map(find, self._analyse(query))) for query in queries]
         starts = np.zeros(len(queries) + 1, dtype=np.int64)
         np.cumsum([len(terms) for terms in asked], out=starts[1:])
         terms = np.array([term for query in asked for term in query], dtype=np.int64)
@@ -246,12 +250,23 @@ class Bm25Index:
             search(
                 *(self._postings.indptr, self._postings.rows, self._postings.scores),
                 *(self._id_rank, terms, weights, starts[low : high + 1], is_signed[low:high]),
-                *(rows.start, rows.stop, min(WINDOW, len(rows))),
-                *(scores[low:high], found[low:high]),
+                *(rows.start, rows.stop, *self._scratch(), scores[low:high], found[low:high]),
             )
 
         _in_threads(run, len(queries))
         return hits_at(self.corpus, found, scores)
+
+    def _scratch(self) -> tuple[npt.NDArray[Any], ...]:
+        """Return this thread's own zeroed arrays; new ones would cost more than a search."""
+        if not hasattr(self._of_thread, "arrays"):
+            from ragbench.indexes.kernels import GROUP
+
+            window = min(WINDOW, len(self.corpus))
+            sums = np.zeros(window + GROUP, dtype=np.float32)
+            seen, listed = np.zeros(window, dtype=np.bool_), np.empty(window, dtype=np.int32)
+            self._of_thread.arrays = (sums, seen, listed)
+        arrays: tuple[npt.NDArray[Any], ...] = self._of_thread.arrays
+        return arrays
 
     @property
     def _postings(self) -> Postings:
@@ -277,7 +292,7 @@ class Bm25Index:
         return hits
 
 
-def _counted(numbers: Any) -> dict[int, int]:
+def _counted(numbers: Iterable[int]) -> dict[int, int]:
     """Return how often each term is there; unknown ones, -1, are left out."""
     counts: dict[int, int] = {}
     for number in numbers:
@@ -286,15 +301,22 @@ def _counted(numbers: Any) -> dict[int, int]:
     return counts
 
 
-def _in_threads(run: Any, n_queries: int) -> None:
+@cache
+def _pool(process: int) -> ThreadPoolExecutor:
+    """Return the threads of a process that search; they keep their arrays between searches."""
+    return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="bm25")
+
+
+def _in_threads(run: Callable[[int, int], None], n_queries: int) -> None:
     """Call a function with ranges of queries, in as many threads as there are processors."""
     if n_queries <= 1:
         run(0, n_queries)
         return
-    edges = list(range(0, n_queries, QUERIES_AT_ONCE))
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for done in [pool.submit(run, e, min(e + QUERIES_AT_ONCE, n_queries)) for e in edges]:
-            done.result()
+    edges = range(0, n_queries, QUERIES_AT_ONCE)
+    pool = _pool(os.getpid())  # a fork has none of its parent's threads
+    waiting = [pool.submit(run, e, min(e + QUERIES_AT_ONCE, n_queries)) for e in edges]
+    for done in waiting:
+        done.result()
 
 
 def _mute(corpus: Corpus) -> DataError:
