@@ -16,6 +16,7 @@ PACKAGE = ROOT / "ragbench"
 GROUND = {
     "errors",
     "files",
+    "checksums",
     "home",
     "yamlfile",
     "registry",

@@ -10,6 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from ragbench.checksums import changed
 from ragbench.corpora.build import is_unchanged
 from ragbench.corpora.card import load_card, make_reader
 from ragbench.corpora.store import ContentDigest, Corpus, open_corpus
@@ -56,11 +57,12 @@ def check_corpus(name: str) -> Check:
     Raises:
         DataError: It is not built, or cannot be opened at all.
     """
-    corpus = open_corpus(name)
+    corpus = open_corpus(name, is_checked=False)
     found = Check(name)
     _check_passages(corpus, found)
     if not found.problems:  # else the places of ids mean nothing
         _check_order(corpus, found)
+    found.problems += changed(corpus.folder, corpus.manifest.sums, reread=True)
     _check_source(corpus, found)
     return found
 

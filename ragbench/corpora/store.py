@@ -5,7 +5,8 @@ Layout of ``corpora/NAME/``:
                      batch but the last has the manifest's ``batch_rows`` rows
     id_order.npy     int64 (N,): rows by ascending id (code-point order)
     id_rank.npy      int64 (N,): the place of each row in that order
-    manifest.json    counts, digest, licence, data use, sources
+    skipped.jsonl.gz what was passed over, if anything: its place, the reason, more if known
+    manifest.json    counts, digest, licence, data use, sources, the sums of the other files
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ragbench import home
+from ragbench.checksums import verify
 from ragbench.errors import DataError
 from ragbench.files import read_json
 from ragbench.records import Passage
@@ -34,6 +36,7 @@ PASSAGES = "passages.arrow"
 ID_ORDER = "id_order.npy"
 ID_RANK = "id_rank.npy"
 MANIFEST = "manifest.json"
+SKIPPED = "skipped.jsonl.gz"
 Strings = tuple[list[int], memoryview]
 
 
@@ -59,6 +62,7 @@ class Manifest:
     built_at: str
     versions: dict[str, str]
     chunking: dict[str, Any] | None = None
+    sums: dict[str, dict[str, Any]] = field(default_factory=dict)
     format: int = FORMAT
 
 
@@ -67,12 +71,13 @@ class Corpus:
 
     Args:
         folder: ``corpora/NAME``.
+        is_checked: Whether the files are compared with the manifest's sums.
 
     Raises:
         DataError: The folder is not a whole corpus of this version's format.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, is_checked: bool = True) -> None:
         import pyarrow as pa
 
         self.folder = folder
@@ -85,6 +90,12 @@ class Corpus:
             )
         try:
             self.manifest = Manifest(**raw)
+            if is_checked:
+                verify(
+                    *(folder, self.manifest.sums),
+                    what="the built corpus",
+                    fix=f"ragbench corpus build {folder.name} --replace",
+                )
             self._map = pa.memory_map(str(folder / PASSAGES))
             self._reader = pa.ipc.open_file(self._map)
             self.id_order: npt.NDArray[np.int64] = np.load(folder / ID_ORDER, mmap_mode="r")
@@ -245,11 +256,12 @@ def is_built(name: str) -> bool:
     return (folder_of(name) / MANIFEST).is_file()
 
 
-def open_corpus(name: str) -> Corpus:
+def open_corpus(name: str, *, is_checked: bool = True) -> Corpus:
     """Open a built corpus.
 
     Args:
         name: The corpus.
+        is_checked: Whether its files are compared with the manifest's sums.
 
     Returns:
         The open corpus.
@@ -264,4 +276,4 @@ def open_corpus(name: str) -> Corpus:
             where=str(folder_of(name)),
             fix=f"ragbench corpus build {name}",
         )
-    return Corpus(folder_of(name))
+    return Corpus(folder_of(name), is_checked=is_checked)

@@ -64,7 +64,8 @@ def test_changed_bytes_are_told(folder: Path) -> None:
     data = path.read_bytes()
     path.write_bytes(data.replace(b"Cough", b"Tough"))
     assert [p.partition(" is ")[0] for p in check_corpus("notes").problems] == [
-        "the digest of the passages"
+        "the digest of the passages",
+        "the file passages.arrow has other bytes than at the build",
     ]
     path.write_bytes(data.replace(b"Cough", b"\xff\xff\xff\xff\xff"))
     assert check_corpus("notes").problems[0].startswith("passage 1 cannot be read")
@@ -90,7 +91,9 @@ def test_an_order_that_does_not_ascend_is_told(folder: Path) -> None:
     for file in ("id_order.npy", "id_rank.npy"):
         np.save(folder / file, np.arange(4))
     assert check_corpus("notes").problems == [
-        "id_order.npy does not give the ids in ascending order"
+        "id_order.npy does not give the ids in ascending order",
+        "the file id_order.npy has other bytes than at the build",
+        "the file id_rank.npy has other bytes than at the build",
     ]
 
 
