@@ -26,6 +26,8 @@ from ragbench.corpora.store import (
     folder_of,
     is_built,
 )
+from ragbench.corpora.union import READER
+from ragbench.corpora.union_build import build_union
 from ragbench.errors import DataError
 from ragbench.files import atomic_folder, check_replaceable, locked, sha256_file, write_json
 from ragbench.progress import Progress, stage
@@ -52,6 +54,8 @@ def build_corpus(name: str, *, replace: bool = False) -> Corpus:
     home.check_name(name, what="a corpus")
     card, card_path = load_card(name)
     reader = make_reader(card, card_path)
+    if card.reader == READER:
+        return build_union(name, card, build_corpus, replace=replace)
     sources = reader.sources()
     if is_built(name) and not replace:
         built = Corpus(folder_of(name))

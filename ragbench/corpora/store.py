@@ -55,6 +55,7 @@ class Manifest:
     built_at: str
     versions: dict[str, str]
     chunking: dict[str, Any] | None = None
+    members: list[dict[str, Any]] | None = None  # of a union: name, digest, n_passages
     format: int = FORMAT
 
 
@@ -81,16 +82,22 @@ class Corpus:
             )
         try:
             self.manifest = Manifest(**raw)
-            self._map = pa.memory_map(str(folder / PASSAGES))
-            self._reader = pa.ipc.open_file(self._map)
+            self._open()
             self.id_order: npt.NDArray[np.int64] = np.load(folder / ID_ORDER, mmap_mode="r")
             self.id_rank: npt.NDArray[np.int64] = np.load(folder / ID_RANK, mmap_mode="r")
-        except (OSError, EOFError, TypeError, ValueError, pa.ArrowException) as error:
+        except (OSError, EOFError, TypeError, LookupError, ValueError, pa.ArrowException) as error:
             raise DataError(
                 f"the built corpus is damaged: {error}",
                 where=str(folder),
                 fix=f"ragbench corpus build {folder.name} --replace",
             ) from None
+
+    def _open(self) -> None:
+        """Map the passages."""
+        import pyarrow as pa
+
+        self._map = pa.memory_map(str(self.folder / PASSAGES))
+        self._reader = pa.ipc.open_file(self._map)
         self._batch = lru_cache(maxsize=64)(self._reader.get_batch)
 
     @property
@@ -178,6 +185,30 @@ class Corpus:
             return [] if row is None else [row]
         return self._rows_by_doc.get(doc_id, [])
 
+    def match(self, identifier: str, *, prefer: str = "") -> int | None:
+        """Return the row of a passage id as gold and qrels write it, or None.
+
+        Args:
+            identifier: The id; over a union also without the name of its corpus.
+            prefer: The corpus that the writer meant by default; matters to a union alone.
+
+        Returns:
+            The row.
+        """
+        return self.find(identifier)
+
+    def match_doc(self, doc_id: str, *, prefer: str = "") -> list[int]:
+        """Return the rows of a document as gold and qrels write it.
+
+        Args:
+            doc_id: The document; over a union also without the name of its corpus.
+            prefer: As in ``match``.
+
+        Returns:
+            Its rows in text order; none if it is not here.
+        """
+        return self.rows_of_doc(doc_id)
+
 
 class ContentDigest:
     """SHA-256 over the passages in their order, each value after its length in eight bytes."""
@@ -218,16 +249,21 @@ def open_corpus(name: str) -> Corpus:
         name: The corpus.
 
     Returns:
-        The open corpus.
+        The open corpus; a ``Union`` where it is one of several others.
 
     Raises:
         DataError: It has not been built.
     """
+    from ragbench.corpora.union import Union, split_name
+
     if not is_built(name):
-        home.find_yaml("corpora", name, what="corpus")
+        if not split_name(name):
+            home.find_yaml("corpora", name, what="corpus")
         raise DataError(
             f"the corpus {name!r} is not built",
             where=str(folder_of(name)),
             fix=f"ragbench corpus build {name}",
         )
-    return Corpus(folder_of(name))
+    folder = folder_of(name)
+    about = read_json(folder / MANIFEST, what="the manifest of the corpus")
+    return (Union if about.get("members") else Corpus)(folder)
