@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 
@@ -14,6 +14,17 @@ def write_corpus(home: Path, name: str, ids: Sequence[str], **keys: object) -> N
     text = "".join(json.dumps(line) + "\n" for line in lines)
     (home / "corpora" / f"{name}.jsonl").write_text(text, encoding="utf-8")
     card = {"reader": "jsonl", "path": f"{name}.jsonl", "options": {"title_field": "title"}, **keys}
+    (home / "corpora" / f"{name}.yaml").write_text(json.dumps(card), encoding="utf-8")
+
+
+def write_texts(home: Path, name: str, texts: Mapping[str, str]) -> None:
+    """Write a corpus of these texts by id, without titles."""
+    (home / "corpora").mkdir(exist_ok=True)
+    lines = [{"id": i, "text": text} for i, text in texts.items()]
+    (home / "corpora" / f"{name}.jsonl").write_text(
+        "".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8"
+    )
+    card = {"reader": "jsonl", "path": f"{name}.jsonl"}
     (home / "corpora" / f"{name}.yaml").write_text(json.dumps(card), encoding="utf-8")
 
 
