@@ -243,7 +243,7 @@ def _task_rows(run: Run, task: str, texts: dict[Key, _Text], size: int) -> list[
                     raise _lacking(run, f"text of passage {key[1]!r} of the corpus {key[0]!r}")
                 if key not in matches:
                     matches[key] = asked.match(texts[key].words)
-            sources = set(question.gold_doc_ids)
+            sources = run.ids_in(corpora[arm], question.gold_doc_ids)
             in_corpus = bool(known[arm].get(question.id, False))
             delivered = any(k[1] in sources or texts[k].doc_id in sources for k in keys)
             row = {"task": task, "arm": arm, "question_id": question.id, "passages": len(keys)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,11 @@ class Run:
         """Return the scores of one cell, a row a question."""
         scores = self.scores
         return scores[(scores.model == model) & (scores.task == task) & (scores.arm == arm)]
+
+    def ids_in(self, corpus: str, gold: Sequence[str]) -> set[str]:
+        """Return gold ids as a corpus has them: over a union also after each member's name."""
+        about = self.about["identity"].get("corpora", {}).get(corpus, {})
+        return {*gold, *(f"{name}/{i}" for name in about.get("members", ()) for i in gold)}
 
     def members(self, kind: str) -> list[str]:
         """Return the names of models, tasks or arms, in the config's order."""

@@ -80,7 +80,7 @@ def _evaluate(
     source: Source, qrels: Path, measures: Sequence[str]
 ) -> tuple[dict[str, float], dict[str, int | str]]:
     """Return the means by measure, and what they are means of."""
-    from ragbench.indexes.qrels import best_first, level_of, read_qrels
+    from ragbench.indexes.qrels import best_first, in_corpus, level_of, read_qrels
     from ragbench.indexes.runfile import read_queries
     from ragbench.metrics.retrieval import parse, per_query
 
@@ -88,6 +88,7 @@ def _evaluate(
     grades = read_qrels(qrels)
     corpus = _corpus_of(source.name)
     level = level_of(grades, corpus)
+    grades = in_corpus(grades, corpus, level)
     asked = read_queries(source.queries) if source.queries is not None else None
     if source.run_file is not None:
         ids = _read_ids(source.run_file, corpus)

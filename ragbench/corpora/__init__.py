@@ -13,5 +13,6 @@ packing   pieces of a text -> chunks
 chunking  what a card says of chunks, and a reader that makes them
 build     card -> reader -> store
 store     memory-mapped passages
+union     several corpora as one; ``union_build`` counts and orders what they have
 check     whether a built corpus is whole and its source unchanged
 """

@@ -27,6 +27,8 @@ from ragbench.corpora.store import (
     folder_of,
     is_built,
 )
+from ragbench.corpora.union import READER
+from ragbench.corpora.union_build import build_union
 from ragbench.errors import DataError, RagbenchError
 from ragbench.files import (
     atomic_folder,
@@ -59,6 +61,8 @@ def build_corpus(name: str, *, replace: bool = False) -> Corpus:
     home.check_name(name, what="a corpus")
     card, card_path = load_card(name)
     reader = make_reader(card, card_path)
+    if card.reader == READER:
+        return build_union(name, card, build_corpus, replace=replace)
     sources = reader.sources()
     if is_built(name) and not replace:
         built = Corpus(folder_of(name))

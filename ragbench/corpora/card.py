@@ -12,9 +12,10 @@ from ragbench import home
 from ragbench.corpora.chunking import Chunked, Chunking
 from ragbench.corpora.reader import Reader
 from ragbench.corpora.readers import readers
+from ragbench.corpora.union import READER, split_name
 from ragbench.errors import UsageError
 from ragbench.files import sha256_json, write_text
-from ragbench.yamlfile import check, load
+from ragbench.yamlfile import Document, check, load
 
 
 class Card(BaseModel):
@@ -52,15 +53,24 @@ class Card(BaseModel):
 
 
 def load_card(name: str) -> tuple[Card, Path]:
-    """Read the card of a corpus.
+    """Read the card of a corpus, or make that of a union which its name tells.
 
     Args:
         name: The corpus.
 
     Returns:
-        The card and the file it stands in.
+        The card and the file it stands in, or would stand in.
+
+    Raises:
+        UsageError: There is no such card, or it is wrong.
     """
-    path = home.find_yaml("corpora", name, what="corpus")
+    try:
+        path = home.find_yaml("corpora", name, what="corpus")
+    except UsageError:
+        if not split_name(name):
+            raise
+        options = {"corpora": list(split_name(name))}
+        return Card(reader=READER, options=options), home.home() / "corpora" / f"{name}.yaml"
     return check(Card, load(path)), path
 
 
@@ -75,7 +85,9 @@ def make_reader(card: Card, card_path: Path) -> Reader:
         A reader, which chunks if the card says so; nothing has been read yet.
     """
     kind = readers.get(card.reader)
-    options = check(kind.Options, load(card_path).part("options"))
+    written = card_path.is_file()  # that of a union may not be
+    document = load(card_path).part("options") if written else Document(card.options, card_path, {})
+    options = check(kind.Options, document)
     reader = kind(_source(card, card_path), options)
     return Chunked(reader, card.chunking.make()) if card.chunking else reader
 

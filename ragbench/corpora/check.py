@@ -14,8 +14,9 @@ from ragbench.checksums import changed
 from ragbench.corpora.build import is_unchanged
 from ragbench.corpora.card import load_card, make_reader
 from ragbench.corpora.store import ContentDigest, Corpus, open_corpus
+from ragbench.corpora.union import Union, union_digest
 from ragbench.errors import DataError, RagbenchError
-from ragbench.progress import stage
+from ragbench.progress import Progress, stage
 
 
 @dataclass
@@ -70,29 +71,20 @@ def check_corpus(name: str) -> Check:
 def _check_passages(corpus: Corpus, found: Check) -> None:
     import pyarrow as pa
 
-    digest = ContentDigest()
     hashes = array("Q")
+    digests: list[tuple[str, str]] = []
     documents = 0
-    last = None
     try:
         with stage(f"corpus {corpus.name}: checking", total=len(corpus)) as progress:
-            for row in corpus.rows():
-                digest.add(row)
-                identifier, document, _, text, meta = row
-                found.n_passages += 1
-                found.empty_texts += not text.strip()
-                documents += document != last
-                last = document
-                hashes.append(int.from_bytes(blake2b(text.encode(), digest_size=8).digest()))
-                if len(text) > found.longest_characters:
-                    found.longest_id, found.longest_characters = identifier, len(text)
-                if corpus.manifest.chunking:
-                    _check_offsets(identifier, text, json.loads(meta), found)
-                progress.advance()
+            for part in corpus.members if isinstance(corpus, Union) else (corpus,):
+                prefix = f"{part.name}/" if part is not corpus else ""
+                digest, of_part = _read(part, prefix, found, hashes, progress)
+                digests.append((part.name, digest))
+                documents += of_part
     except (pa.ArrowException, UnicodeDecodeError, ValueError, OSError) as error:
         found.problems.append(f"passage {found.n_passages + 1} cannot be read: {error}")
         return
-    found.digest = digest.hexdigest()
+    found.digest = union_digest(digests) if isinstance(corpus, Union) else digests[0][1]
     found.repeated_texts = len(hashes) - len(np.unique(np.array(hashes)))
     for what, value, stated in (
         ("the digest of the passages", found.digest, corpus.manifest.digest),
@@ -101,6 +93,29 @@ def _check_passages(corpus: Corpus, found: Check) -> None:
     ):
         if value != stated:
             found.problems.append(f"{what} is {value}, the manifest says {stated}")
+
+
+def _read(
+    part: Corpus, prefix: str, found: Check, hashes: array[int], progress: Progress
+) -> tuple[str, int]:
+    """Read the passages of a corpus, or of a member; return their digest and their documents."""
+    digest = ContentDigest()
+    documents = 0
+    last = None
+    for row in part.rows():
+        digest.add(row)
+        identifier, document, _, text, meta = row
+        found.n_passages += 1
+        found.empty_texts += not text.strip()
+        documents += document != last
+        last = document
+        hashes.append(int.from_bytes(blake2b(text.encode(), digest_size=8).digest()))
+        if len(text) > found.longest_characters:
+            found.longest_id, found.longest_characters = prefix + identifier, len(text)
+        if part.manifest.chunking:
+            _check_offsets(prefix + identifier, text, json.loads(meta), found)
+        progress.advance()
+    return digest.hexdigest(), documents
 
 
 def _check_offsets(identifier: str, text: str, meta: dict[str, str], found: Check) -> None:
@@ -124,18 +139,27 @@ def _check_order(corpus: Corpus, found: Check) -> None:
 
 
 def _check_source(corpus: Corpus, found: Check) -> None:
+    for part in (corpus, *corpus.members) if isinstance(corpus, Union) else (corpus,):
+        of_member = f"{part.name}: " if part is not corpus else ""
+        source, is_problem = _source_of(part)
+        if source != "unchanged":
+            found.source = of_member + source
+        if is_problem:
+            found.problems.append(f"the source is not that of the build: {of_member}{source}")
+
+
+def _source_of(corpus: Corpus) -> tuple[str, bool]:
+    """Return what is known of a corpus's source, and whether that is a problem."""
     try:
         card, path = load_card(corpus.name)
         if card.digest() != corpus.manifest.card_digest:
-            found.source = "the card has changed since"
-        elif not is_unchanged(corpus.manifest, make_reader(card, path).sources()):
-            found.source = "changed"
-        else:
-            return
+            return "the card has changed since", True
+        if isinstance(corpus, Union):  # its members' sources are theirs
+            return "unchanged", False
+        if not is_unchanged(corpus.manifest, make_reader(card, path).sources()):
+            return "changed", True
     except DataError as error:  # the corpus can be used where its source is gone
-        found.source = f"not there: {error.what}"
-        return
+        return f"not there: {error.what}", False
     except RagbenchError as error:
-        found.source = f"cannot be told: {error.what}"
-        return
-    found.problems.append(f"the source is not that of the build: {found.source}")
+        return f"cannot be told: {error.what}", False
+    return "unchanged", False

@@ -63,6 +63,7 @@ class Manifest:
     versions: dict[str, str]
     chunking: dict[str, Any] | None = None
     sums: dict[str, dict[str, Any]] = field(default_factory=dict)
+    members: list[dict[str, Any]] | None = None  # of a union: name, digest, n_passages
     format: int = FORMAT
 
 
@@ -96,16 +97,22 @@ class Corpus:
                     what="the built corpus",
                     fix=f"ragbench corpus build {folder.name} --replace",
                 )
-            self._map = pa.memory_map(str(folder / PASSAGES))
-            self._reader = pa.ipc.open_file(self._map)
+            self._open()
             self.id_order: npt.NDArray[np.int64] = np.load(folder / ID_ORDER, mmap_mode="r")
             self.id_rank: npt.NDArray[np.int64] = np.load(folder / ID_RANK, mmap_mode="r")
-        except (OSError, EOFError, TypeError, ValueError, pa.ArrowException) as error:
+        except (OSError, EOFError, TypeError, LookupError, ValueError, pa.ArrowException) as error:
             raise DataError(
                 f"the built corpus is damaged: {error}",
                 where=str(folder),
                 fix=f"ragbench corpus build {folder.name} --replace",
             ) from None
+
+    def _open(self) -> None:
+        """Map the passages."""
+        import pyarrow as pa
+
+        self._map = pa.memory_map(str(self.folder / PASSAGES))
+        self._reader = pa.ipc.open_file(self._map)
         self._batch = lru_cache(maxsize=64)(self._reader.get_batch)
         self._id_buffers = lru_cache(maxsize=4096)(self._read_id_buffers)
 
@@ -216,6 +223,30 @@ class Corpus:
             return [] if row is None else [row]
         return self._rows_by_doc.get(doc_id, [])
 
+    def match(self, identifier: str, *, prefer: str = "") -> int | None:
+        """Return the row of a passage id as gold and qrels write it, or None.
+
+        Args:
+            identifier: The id; over a union also without the name of its corpus.
+            prefer: The corpus that the writer meant by default; matters to a union alone.
+
+        Returns:
+            The row.
+        """
+        return self.find(identifier)
+
+    def match_doc(self, doc_id: str, *, prefer: str = "") -> list[int]:
+        """Return the rows of a document as gold and qrels write it.
+
+        Args:
+            doc_id: The document; over a union also without the name of its corpus.
+            prefer: As in ``match``.
+
+        Returns:
+            Its rows in text order; none if it is not here.
+        """
+        return self.rows_of_doc(doc_id)
+
 
 class ContentDigest:
     """SHA-256 over the passages in their order, each value after its length in eight bytes."""
@@ -264,16 +295,21 @@ def open_corpus(name: str, *, is_checked: bool = True) -> Corpus:
         is_checked: Whether its files are compared with the manifest's sums.
 
     Returns:
-        The open corpus.
+        The open corpus; a ``Union`` where it is one of several others.
 
     Raises:
         DataError: It has not been built.
     """
+    from ragbench.corpora.union import Union, split_name
+
     if not is_built(name):
-        home.find_yaml("corpora", name, what="corpus")
+        if not split_name(name):
+            home.find_yaml("corpora", name, what="corpus")
         raise DataError(
             f"the corpus {name!r} is not built",
             where=str(folder_of(name)),
             fix=f"ragbench corpus build {name}",
         )
-    return Corpus(folder_of(name), is_checked=is_checked)
+    folder = folder_of(name)
+    about = read_json(folder / MANIFEST, what="the manifest of the corpus")
+    return (Union if about.get("members") else Corpus)(folder, is_checked=is_checked)

@@ -52,7 +52,7 @@ class Documents:
                 part = _cut(document, number, context.budget_tokens - total, context.count_tokens)
                 if part is not None:
                     chosen.append(part)
-                truncated = _loses(question, document, part) or bool(
+                truncated = _loses(question, identifier, part) or bool(
                     wanted & set(question.documents[place + 1 :])
                 )
                 break
@@ -74,10 +74,10 @@ class Documents:
 
 
 def _document(corpus: Corpus | None, identifier: str, question: Question) -> Passage:
-    row = None if corpus is None else corpus.find(identifier)
+    row = None if corpus is None else corpus.match(identifier)
     if corpus is None or row is None:
         name = corpus.name if corpus else ""
-        chunked = corpus is not None and bool(corpus.rows_of_doc(identifier))
+        chunked = corpus is not None and bool(corpus.match_doc(identifier))
         raise DataError(
             f"the document {identifier!r} of question {question.id!r} is not in the corpus "
             f"{name!r}" + (" as a whole: the corpus is chunked" if chunked else ""),
@@ -112,10 +112,10 @@ def _beginning(document: Passage, end: int) -> Passage:
     )
 
 
-def _loses(question: Question, document: Passage, part: Passage | None) -> bool:
+def _loses(question: Question, identifier: str, part: Passage | None) -> bool:
     """Say whether a cut takes away a place of the answer."""
     kept = 0 if part is None else len(part.text)
-    spans = [end for doc, _, end in question.gold_spans if doc == document.id]
+    spans = [end for doc, _, end in question.gold_spans if doc == identifier]
     if spans:
         return max(spans) > kept
-    return document.id in question.gold_doc_ids
+    return identifier in question.gold_doc_ids

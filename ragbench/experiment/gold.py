@@ -34,10 +34,12 @@ def find_gold(
     task: str,
     own: bool = False,
     only: bool = False,
+    prefer: str = "",
 ) -> Gold:
     """Look the gold ids of a task up in a corpus.
 
-    They match passage ids if any of them does, else document ids.
+    They match passage ids if any of them does, else document ids; over a union with or without
+    the name of the corpus that they are of.
 
     Args:
         questions: The task's questions.
@@ -45,6 +47,7 @@ def find_gold(
         task: The task's name, for messages.
         own: Whether this is the task's own corpus, which must hold every gold document.
         only: Whether the task has no corpus of its own, so that this one must hold some.
+        prefer: The task's own corpus, which ids without one are of where a union holds it.
 
     Returns:
         What was found.
@@ -59,13 +62,13 @@ def find_gold(
     rows: dict[str, tuple[int, ...]] = {}
     level = "passage"
     for identifier in every:
-        row = corpus.find(identifier)
+        row = corpus.match(identifier, prefer=prefer)
         if row is not None:
             rows[identifier] = (row,)
     if not rows:
         level = "document"
         for identifier in every:
-            if found := corpus.rows_of_doc(identifier):
+            if found := corpus.match_doc(identifier, prefer=prefer):
                 rows[identifier] = tuple(found)
     lacking = [identifier for identifier in every if identifier not in rows]
     if lacking and (own or (only and not rows)):
@@ -81,11 +84,19 @@ def find_gold(
         return _by_place(questions, corpus, rows)
     held = {q: tuple(i for i in ids if i in rows) for q, ids in gold.items()}
     held = {q: ids for q, ids in held.items() if ids}
+    names = _names(corpus, rows, level)
     return Gold(
         level,
         {q: tuple(sorted({r for i in ids for r in rows[i]})) for q, ids in held.items()},
-        held,
+        {q: tuple(dict.fromkeys(names[i] for i in ids)) for q, ids in held.items()},
     )
+
+
+def _names(corpus: Corpus, rows: dict[str, tuple[int, ...]], level: str) -> dict[str, str]:
+    """Return the corpus's own ids of what was matched, by the ids as the task has them."""
+    pairs = corpus.ids_of([found[0] for found in rows.values()])
+    part = 1 if level == "document" else 0
+    return {written: pair[part] for written, pair in zip(rows, pairs, strict=True)}
 
 
 def _by_place(

@@ -276,7 +276,8 @@ class Grid:
         if not documents or not corpus_is_built(corpus):
             return documents
         if (task.spec.name, corpus) not in self._gold_rows:
-            rows = find_gold(task.questions, open_corpus(corpus), task=task.spec.name).rows
+            own, opened = task.info.default_corpus, open_corpus(corpus)
+            rows = find_gold(task.questions, opened, task=task.spec.name, prefer=own).rows
             most = max((len(found) for found in rows.values()), default=0)
             self._gold_rows[task.spec.name, corpus] = most
         return self._gold_rows[task.spec.name, corpus]

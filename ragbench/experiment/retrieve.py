@@ -114,7 +114,11 @@ def _search(task: TaskPart, part: IndexPart, k: int, manifest: Manifest, folder:
             found = index.search([query.text for query in batch], depth)
             if part.within:
                 asked_of = task.questions[start : start + size]
-                found = [_own(q, some)[:k] for q, some in zip(asked_of, found, strict=True)]
+                own = [_own(q, index.corpus, task.info.default_corpus) for q in asked_of]
+                found = [
+                    [hit for hit in some if hit.doc_id in documents][:k]
+                    for documents, some in zip(own, found, strict=True)
+                ]
             hits += found
             progress.advance(len(batch))
     write_run(folder.retrieval(task.spec.name, part.key, "trec"), queries, hits, tag=part.name)
@@ -124,10 +128,10 @@ def _search(task: TaskPart, part: IndexPart, k: int, manifest: Manifest, folder:
     )
 
 
-def _own(question: Question, hits: list[Hit]) -> list[Hit]:
-    """Return the hits in the question's own documents."""
-    documents = set(question.documents)
-    return [hit for hit in hits if hit.doc_id in documents]
+def _own(question: Question, corpus: Corpus, prefer: str) -> set[str]:
+    """Return the question's own documents as the corpus names them."""
+    rows = (corpus.match_doc(document, prefer=prefer) for document in question.documents)
+    return {doc for found in rows for _, doc in corpus.ids_of(found[:1])}
 
 
 def _fuse(task: TaskPart, source: Source, folder: RunFolder) -> None:
@@ -231,6 +235,7 @@ def gold_of(task: TaskPart, corpus: Corpus) -> Gold:
         task=task.spec.name,
         own=corpus.name == default,
         only=not default,
+        prefer=default,
     )
 
 

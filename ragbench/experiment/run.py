@@ -144,7 +144,7 @@ def index_identity(manifests: dict[str, Manifest]) -> dict[str, Any]:
 
 def corpus_identity(grid: Grid) -> dict[str, Any]:
     """Return what is recorded of each corpus that passages come from."""
-    found = {}
+    found: dict[str, Any] = {}
     for name in grid.corpora():
         facts = open_corpus(name).manifest
         found[name] = {
@@ -153,4 +153,6 @@ def corpus_identity(grid: Grid) -> dict[str, Any]:
             "licence": facts.licence,
             "data_use": facts.data_use,
         }
+        if facts.members:
+            found[name]["members"] = {m["name"]: m["digest"] for m in facts.members}
     return found

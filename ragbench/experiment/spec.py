@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ragbench import home
+from ragbench.corpora.union import joined_name
 from ragbench.records import Scoring
 
 TASK_CORPUS = "task"
@@ -34,11 +35,29 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def corpus_name(value: Any) -> Any:
+    """Return the name of a corpus; that of a list of corpora is their union's."""
+    if not isinstance(value, list | tuple):
+        return value
+    if TASK_CORPUS in value:
+        raise ValueError("`task` is another corpus for each task: name the corpora of a list")
+    if not all(isinstance(name, str) for name in value):
+        raise ValueError("a list of corpora holds their names")
+    return joined_name(value)
+
+
 class IndexSpec(Part):
-    """One entry of ``indexes``: a recipe over a corpus; ``task`` is each task's own corpus."""
+    """One entry of ``indexes``: a recipe over a corpus.
+
+    Attributes:
+        recipe: The recipe.
+        corpus: Its name, or a list whose union is searched; ``task`` is each task's own.
+    """
 
     recipe: str
     corpus: str = TASK_CORPUS
+
+    _corpus = field_validator("corpus", mode="before")(corpus_name)
 
 
 class TaskSpec(Part):
@@ -83,7 +102,8 @@ class ArmSpec(Part):
         fuse: Two or more keys of ``indexes`` over one corpus, fused by reciprocal ranks.
         run_file: A TREC run made elsewhere, over ``corpus``.
         documents: ``whole`` gives the question's own documents, as the task draws them.
-        corpus: Of a ``run_file`` or of ``documents``; ``task`` is each task's own.
+        corpus: Of a ``run_file`` or of ``documents``; a list is a union; ``task`` is each task's
+            own.
         within: ``documents`` ranks the passages of the question's own documents alone.
         k: How many passages are asked for; a list makes an arm for each.
         depth: How many hits of each retriever ``fuse`` takes.
@@ -119,6 +139,8 @@ class ArmSpec(Part):
     @classmethod
     def _short(cls, value: Any) -> Any:
         return {"name": value} if isinstance(value, str) else value
+
+    _corpus = field_validator("corpus", mode="before")(corpus_name)
 
     @field_validator("k")
     @classmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ragbench.corpora.card import load_card
+from ragbench.corpora.readers.union import members_of
 from ragbench.corpora.store import is_built, open_corpus
 from ragbench.errors import UsageError
 
@@ -58,6 +59,13 @@ def _restricted(grid: Grid) -> str:
 
 
 def _is_restricted(corpus: str) -> bool:
+    """Say whether a corpus is restricted, or one of the members of a union."""
+    if _says_restricted(corpus):
+        return True
+    return any(map(_says_restricted, members_of(load_card(corpus)[0])))
+
+
+def _says_restricted(corpus: str) -> bool:
     """Say whether a corpus is restricted: by its card, or by what it was when it was built."""
     if is_built(corpus) and open_corpus(corpus).manifest.data_use == RESTRICTED:
         return True

@@ -6,6 +6,7 @@ bm25       lexical; ``tokenise`` makes terms of words, ``inversion`` postings of
 dense      vectors of ``encoders`` in FAISS; ``embeddings`` keeps them, ``ann`` makes approximate
            indexes, ``recall`` measures those
 hybrid     several of the others, joined by ``fusion``
+quota      another index over a union, so many hits of each corpus; ``within`` finds them
 langchain  LangChain's retrievers and ours, each as the other; ``langchain_kind`` is the recipe
 build      recipe + corpus -> index folder with its manifest -> open index
 check      whether a built index is sound
@@ -28,6 +29,10 @@ retrievers: Registry[type[IndexKind]] = Registry(
         "faiss": Entry("ragbench.indexes.dense:DenseIndex", "sentence vectors in FAISS"),
         "hybrid": Entry(
             "ragbench.indexes.hybrid:HybridIndex", "several indexes, joined by reciprocal rank"
+        ),
+        "quota": Entry(
+            "ragbench.indexes.quota:QuotaIndex",
+            "an index over a union, so many hits of each corpus",
         ),
         "langchain": Entry(
             "ragbench.indexes.langchain_kind:LangchainIndex",

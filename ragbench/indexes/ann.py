@@ -124,6 +124,25 @@ def set_knobs(faiss: Any, index: Any, knobs: dict[str, int], *, factory: str) ->
             ) from None
 
 
+def range_parameters(faiss: Any, index: Any, rows: range) -> Any:
+    """Return what makes FAISS search a range of rows alone.
+
+    Args:
+        faiss: The module.
+        index: An index on the processor.
+        rows: The range.
+
+    Returns:
+        Search parameters; None for an index that cannot do it, or only with a loss.
+    """
+    selector = faiss.IDSelectorRange(rows.start, rows.stop)
+    if isinstance(index, faiss.IndexIVF):
+        return faiss.SearchParametersIVF(sel=selector, nprobe=index.nprobe)
+    if isinstance(index, faiss.IndexFlatCodes):
+        return faiss.SearchParameters(sel=selector)
+    return None  # a graph that is walked through few rows that count finds too little
+
+
 def fill(index: Any, stored: Embeddings, *, train_rows: int, seed: int) -> None:
     """Train an index on a sample, if it needs training, and add all vectors in blocks.
 

@@ -23,6 +23,7 @@ from ragbench.indexes.ann import (
     knobs_of,
     metric_number,
     new_index,
+    range_parameters,
     resolve_factory,
     set_knobs,
 )
@@ -30,6 +31,7 @@ from ragbench.indexes.check import Finding
 from ragbench.indexes.embeddings import Embeddings
 from ragbench.indexes.encoders import Encoder, EncoderCard
 from ragbench.indexes.retriever import Recipe, Rows, Scores, passage_text, top_hits
+from ragbench.indexes.within import deepen
 from ragbench.progress import stage
 from ragbench.records import Hit
 
@@ -221,14 +223,35 @@ class DenseIndex:
             One list a query: nearest first, ties by passage id ascending; an approximate index
             that searches few cells may give fewer than k.
         """
-        if not queries:
-            return []
+        return self._nearest(queries, k, None) if queries else []
+
+    def search_within(self, queries: Sequence[str], k: int, rows: range) -> list[list[Hit]]:
+        """Return the k nearest passages a query among a range of rows.
+
+        Args:
+            queries: The texts.
+            k: How many hits are wanted.
+            rows: Where.
+
+        Returns:
+            As ``search`` does.
+        """
+        parameters = None
+        if not self._on_gpu:
+            parameters = range_parameters(import_faiss(), self._index, rows)
+        if parameters is None:
+            depth = GPU_MAX_K if self._on_gpu else None
+            return [found[rows] for found in deepen(self, queries, {rows: k}, depth=depth)]
+        return self._nearest(queries, k, parameters) if queries else []
+
+    def _nearest(self, queries: Sequence[str], k: int, parameters: Any) -> list[list[Hit]]:
         vectors = self._encoder.queries(queries)
 
         def ask(places: Sequence[int], size: int) -> tuple[Scores, Rows]:
             if self._on_gpu:
                 size = min(size, GPU_MAX_K)
-            scores, rows = self._index.search(vectors[list(places)], size)
+            given = {} if parameters is None else {"params": parameters}
+            scores, rows = self._index.search(vectors[list(places)], size, **given)
             return (-scores if self.metric == "l2" else scores), rows
 
         return top_hits(self.corpus, len(queries), k, ask)

@@ -68,10 +68,26 @@ class HybridRecipe(Recipe):
 
 
 def _part(written: dict[str, Any]) -> Recipe:
+    return written_recipe(written, where="parts")
+
+
+def written_recipe(written: dict[str, Any], *, where: str) -> Recipe:
+    """Return a recipe that is written out inside another.
+
+    Args:
+        written: Its keys.
+        where: The key that it stands under.
+
+    Returns:
+        The recipe of its kind.
+
+    Raises:
+        UsageError: It does not say its kind, or its keys are wrong.
+    """
     kind = written.get("kind")
     if not isinstance(kind, str):
-        raise UsageError("a part of the hybrid recipe does not say its kind", where="parts")
-    return check(retrievers.get(kind).Options, Document(written, Path("parts"), {}))
+        raise UsageError("a recipe inside the recipe does not say its kind", where=where)
+    return check(retrievers.get(kind).Options, Document(written, Path(where), {}))
 
 
 class HybridIndex:
@@ -130,6 +146,11 @@ class HybridIndex:
             )
         ]
         return cls(parts, options, corpus)
+
+    @property
+    def depth(self) -> int:
+        """The most hits that a query can ask for."""
+        return self._recipe.depth
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
         """Return up to k passages a query.

@@ -90,12 +90,12 @@ def level_of(qrels: Mapping[str, Mapping[str, int]], corpus: Corpus) -> Level:
     relevant = {i for grades in qrels.values() for i, grade in grades.items() if grade > 0}
     if not relevant:
         raise DataError("no judgement has a grade above 0", where="the qrels")
-    if any(corpus.find(identifier) is not None for identifier in judged):
+    if any(corpus.match(identifier) is not None for identifier in judged):
         level: Level = "passage"
-        lacking = sorted(i for i in relevant if corpus.find(i) is None)
+        lacking = sorted(i for i in relevant if corpus.match(i) is None)
     else:
         level = "document"
-        lacking = sorted(i for i in relevant if not corpus.rows_of_doc(i))
+        lacking = sorted(i for i in relevant if not corpus.match_doc(i))
     if lacking:
         have = ", ".join(corpus[row].id for row in range(min(3, len(corpus))))
         raise DataError(
@@ -105,6 +105,41 @@ def level_of(qrels: Mapping[str, Mapping[str, int]], corpus: Corpus) -> Level:
             fix=f"give the qrels of this corpus and edition; ids there look like: {have}",
         )
     return level
+
+
+def in_corpus(qrels: Qrels, corpus: Corpus, level: Level) -> Qrels:
+    """Return judgements under the corpus's own ids, which over a union begin with a corpus's name.
+
+    Args:
+        qrels: What ``read_qrels`` returned.
+        corpus: What is searched.
+        level: What ``level_of`` said.
+
+    Returns:
+        The same grades; ids that are not in the corpus stay as they are.
+
+    Raises:
+        DataError: Two ids of one query are the same passage, with unlike grades.
+    """
+    found: Qrels = {}
+    for query, grades in qrels.items():
+        known = found.setdefault(query, {})
+        for written, grade in grades.items():
+            identifier = _own_id(corpus, written, level)
+            if known.setdefault(identifier, grade) != grade:
+                raise DataError(
+                    f"{identifier!r} is judged both {known[identifier]} and {grade} for {query!r}",
+                    where="the qrels",
+                )
+    return found
+
+
+def _own_id(corpus: Corpus, written: str, level: Level) -> str:
+    if level == "passage":
+        row = corpus.match(written)
+        return written if row is None else corpus.ids_of([row])[0][0]
+    rows = corpus.match_doc(written)
+    return corpus.ids_of(rows[:1])[0][1] if rows else written
 
 
 def best_first(corpus: Corpus, passages: list[str], level: Level) -> list[str]:

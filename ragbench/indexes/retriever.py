@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -57,6 +57,14 @@ class Retriever(Protocol):
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
         """Return up to k hits a query: score descending, ties by passage id ascending."""
+
+
+@runtime_checkable
+class Within(Protocol):
+    """A retriever that can rank the passages of a range of rows alone."""
+
+    def search_within(self, queries: Sequence[str], k: int, rows: range) -> list[list[Hit]]:
+        """Return up to k hits a query among the rows, with the scores of the whole index."""
 
 
 class IndexKind(Retriever, Protocol):

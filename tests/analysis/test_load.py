@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
-from ragbench.analysis.load import load_run
+from ragbench.analysis.load import Run, load_run
 from ragbench.errors import DataError
 
 
@@ -41,3 +42,11 @@ def test_scores_behind_an_interrupted_extension_are_refused(run_copy: Path) -> N
     (run_copy / "run.json").write_text("{}")
     with pytest.raises(DataError, match="format None"):
         load_run(run_copy)
+
+
+def test_gold_ids_over_a_union_may_stand_behind_the_name_of_a_member() -> None:
+    corpora = {"both": {"members": {"a": "1", "b": "2"}}, "plain": {}}
+    none = pd.DataFrame()
+    run = Run(Path("r"), {"identity": {"corpora": corpora}}, none, none, [])
+    assert run.ids_in("both", ["x", "b/y"]) == {"x", "a/x", "b/x", "b/y", "a/b/y", "b/b/y"}
+    assert run.ids_in("plain", ["x"]) == run.ids_in("", ["x"]) == {"x"}

@@ -201,3 +201,18 @@ def test_a_relative_source_is_sought_where_the_card_will_stand(
     add_card("notes", Card(reader="jsonl", path=source.name), replace=False)
     (found,) = make_reader(*load_card("notes")).sources()
     assert json.loads(found.read_text(encoding="utf-8"))["id"] == "a"
+
+
+def test_a_joined_name_is_the_card_of_a_union(home: Path) -> None:
+    card, path = load_card("a--b")
+    assert (card.reader, card.options, card.path) == ("union", {"corpora": ["a", "b"]}, None)
+    assert path == home / "corpora" / "a--b.yaml"
+    (home / "corpora").mkdir()
+    path.write_text("reader: jsonl\npath: x.jsonl\n", encoding="utf-8")
+    assert load_card("a--b")[0].reader == "jsonl"  # a card of the name comes first
+
+
+def test_the_card_of_medcorp_names_four_corpora(home: Path) -> None:
+    card, _ = load_card("medcorp")
+    assert (card.reader, card.path, card.data_use) == ("union", None, "open")
+    assert len(card.options["corpora"]) == 4

@@ -13,6 +13,7 @@ import pytest
 
 from ragbench.corpora.build import build_corpus
 from ragbench.corpora.check import check_corpus
+from ragbench.corpora.store import open_corpus
 from ragbench.errors import DataError
 
 AddCorpus = Callable[..., Path]
@@ -133,3 +134,32 @@ def test_a_corpus_that_is_not_built_is_an_error(home: Path, add_corpus: AddCorpu
     add_corpus("notes", DOCS)
     with pytest.raises(DataError, match="the corpus 'notes' is not built"):
         check_corpus("notes")
+
+
+def test_a_union_is_checked_through_its_members(home: Path, add_corpus: AddCorpus) -> None:
+    add_corpus("notes", DOCS)
+    add_corpus("more", [{"id": "a", "text": "Fever."}, {"id": "z", "text": "x" * 50}], "more.jsonl")
+    build_corpus("notes--more")
+    found = check_corpus("notes--more")
+    assert (found.problems, found.source) == ([], "unchanged")
+    assert (found.n_passages, found.repeated_texts) == (6, 3)
+    assert (found.longest_id, found.longest_characters) == ("more/z", 50)
+    assert found.digest == open_corpus("notes--more").digest
+
+    source = home / "sources" / "more.jsonl"
+    data = source.read_bytes()
+    source.write_bytes(data.replace(b"Fever", b"Cough"))
+    assert check_corpus("notes--more").problems == [
+        "the source is not that of the build: more: changed"
+    ]
+    source.write_bytes(data)
+    stored = home / "corpora" / "more" / "passages.arrow"
+    kept = stored.read_bytes()
+    stored.write_bytes(kept.replace(b"Fever", b"Cough"))
+    assert check_corpus("notes--more").problems[0].startswith("the digest of the passages is ")
+    stored.write_bytes(kept)
+    for file in ("id_order.npy", "id_rank.npy"):
+        np.save(home / "corpora" / "notes--more" / file, np.arange(6))
+    assert check_corpus("notes--more").problems == [
+        "id_order.npy does not give the ids in ascending order"
+    ]

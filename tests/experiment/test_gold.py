@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from ragbench.corpora.build import build_corpus
 from ragbench.corpora.store import Corpus
 from ragbench.errors import DataError
 from ragbench.experiment.gold import find_gold
 from ragbench.records import Passage, Question
+from tests.unions import write_corpus
 
 
 class Rows:
@@ -23,11 +26,14 @@ class Rows:
     def __init__(self, ids: Sequence[str] = ("a#0", "a#1", "b#0")) -> None:
         self.ids = list(ids)
 
-    def find(self, identifier: str) -> int | None:
+    def match(self, identifier: str, *, prefer: str = "") -> int | None:
         return self.ids.index(identifier) if identifier in self.ids else None
 
-    def rows_of_doc(self, doc: str) -> list[int]:
+    def match_doc(self, doc: str, *, prefer: str = "") -> list[int]:
         return [i for i, name in enumerate(self.ids) if name.partition("#")[0] == doc]
+
+    def ids_of(self, rows: Sequence[int]) -> list[tuple[str, str]]:
+        return [(self.ids[row], self.ids[row].partition("#")[0]) for row in rows]
 
 
 def question(name: str, *gold: str) -> Question:
@@ -84,9 +90,6 @@ class Places(Rows):
         meta = {} if place is None else {"start": place[0], "end": place[1]}
         return Passage(name, name[0], "", "text", meta)
 
-    def ids_of(self, rows: Sequence[int]) -> list[tuple[str, str]]:
-        return [(self.ids[row], self.ids[row][0]) for row in rows]
-
 
 @pytest.mark.parametrize(
     ("spans", "gold", "rows"),
@@ -126,3 +129,46 @@ def test_whole_documents_are_gold_by_their_ids_whatever_the_place() -> None:
     placed = replace(question("q1", "a"), gold_spans=(("a", 0, 3),))
     gold = find_gold([placed], cast("Corpus", Rows(("a", "b"))), task="t", own=True)
     assert (gold.level, gold.rows) == ("passage", {"q1": (0,)})
+
+
+# -- a union ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def union(home: Path) -> Corpus:
+    """Abstracts with numbers as ids, as in PubMedQA; one number is also that of a passage."""
+    write_corpus(home, "abstracts", ["101", "102", "103"])
+    write_corpus(home, "book", ["102", "b7"])
+    return build_corpus("abstracts--book")
+
+
+def test_gold_of_a_union_with_and_without_the_name_of_its_corpus(union: Corpus) -> None:
+    questions = [question("q1", "101"), question("q2", "book/102", "b7"), question("q3", "gone")]
+    gold = find_gold(questions, union, task="t")
+    assert gold.level == "passage"
+    assert gold.rows == {"q1": (0,), "q2": (3, 4)}
+    assert gold.ids == {"q1": ("abstracts/101",), "q2": ("book/102", "book/b7")}
+    both = find_gold([question("q", "103", "abstracts/103")], union, task="t")
+    assert (both.rows, both.ids) == ({"q": (2,)}, {"q": ("abstracts/103",)})
+
+
+def test_gold_that_two_members_hold_is_of_the_tasks_own_corpus_or_refused(union: Corpus) -> None:
+    with pytest.raises(DataError, match="'102' stands in several corpora"):
+        find_gold([question("q1", "102")], union, task="t")
+    gold = find_gold([question("q1", "102")], union, task="t", prefer="abstracts")
+    assert (gold.rows, gold.ids) == ({"q1": (1,)}, {"q1": ("abstracts/102",)})
+    other = find_gold([question("q1", "102")], union, task="t", prefer="book")
+    assert other.ids == {"q1": ("book/102",)}
+
+
+def test_gold_documents_of_a_union_of_cut_corpora(home: Path) -> None:
+    cut = {"chunking": {"chunker": "sentences", "size": 3}}
+    for name in ("a", "b"):
+        write_corpus(home, name, [f"{name}1", f"{name}2"], **cut)
+    union = build_corpus("a--b")
+    gold = find_gold([question("q", "b2", "a1")], union, task="t", only=True)
+    assert gold.level == "document"
+    assert gold.ids == {"q": ("b/b2", "a/a1")}
+    assert [union[row].doc_id for row in gold.rows["q"]] == ["a/a1"] * 3 + ["b/b2"] * 3
+    with pytest.raises(DataError, match="1 of 1 gold ids"):
+        find_gold([question("q", "zz")], union, task="t", only=True)

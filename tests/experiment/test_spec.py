@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from ragbench.experiment.spec import ArmSpec
+from ragbench.experiment.spec import ArmSpec, IndexSpec
 
 
 @pytest.mark.parametrize(
@@ -55,3 +55,29 @@ def test_names(entry: Any, names: list[str]) -> None:
 def test_what_makes_no_sense_is_refused(entry: dict[str, Any], what: str) -> None:
     with pytest.raises(ValidationError, match=what):
         ArmSpec.model_validate(entry)
+
+
+@pytest.mark.parametrize(
+    ("corpus", "name"),
+    [("icd10cm", "icd10cm"), (["a", "b"], "a--b"), (["b", "a"], "b--a"), (["a"], "a")],
+)
+def test_a_list_of_corpora_is_their_union(corpus: object, name: str) -> None:
+    assert IndexSpec.model_validate({"recipe": "bm25", "corpus": corpus}).corpus == name
+    arm = ArmSpec.model_validate({"run_file": "a.trec", "k": 5, "corpus": corpus})
+    assert arm.corpus == name
+
+
+@pytest.mark.parametrize(
+    ("corpus", "what"),
+    [
+        (["a", "task"], "another corpus for each task"),
+        (["a", "a"], "stands twice"),
+        ([], "a name has letters"),
+        (["a", 7], "holds their names"),
+        (["a--b", "c"], "does not tell its corpora"),
+        (7, "valid string"),
+    ],
+)
+def test_a_wrong_list_of_corpora_is_refused(corpus: object, what: str) -> None:
+    with pytest.raises(ValidationError, match=what):
+        IndexSpec.model_validate({"recipe": "bm25", "corpus": corpus})

@@ -5,10 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import faiss
+import numpy as np
 import pytest
 
 from ragbench.errors import UsageError
-from ragbench.indexes.ann import metric_number, new_index, resolve_factory, set_knobs
+from ragbench.indexes.ann import (
+    metric_number,
+    new_index,
+    range_parameters,
+    resolve_factory,
+    set_knobs,
+)
 
 
 @pytest.mark.parametrize(
@@ -54,3 +61,22 @@ def test_a_setting_that_the_index_lacks_is_refused(factory: str) -> None:
     with pytest.raises(UsageError, match=f"'{factory}' has no nprobe") as caught:
         set_knobs(faiss, index, {"nprobe": 4}, factory=factory)
     assert caught.value.where == "recipe: nprobe"
+
+
+@pytest.mark.parametrize("factory", ["Flat", "SQ8", "IVF4,Flat"])
+def test_a_search_of_a_range_ranks_its_rows_alone(factory: str) -> None:
+    vectors = np.random.default_rng(3).normal(size=(300, 8)).astype(np.float32)
+    index = new_index(faiss, factory, 8, "inner-product")
+    index.train(vectors)
+    index.add(vectors)
+    if "IVF" in factory:
+        index.nprobe = 4
+    _, whole = index.search(vectors[:5], 300)
+    parameters = range_parameters(faiss, index, range(100, 120))
+    _, found = index.search(vectors[:5], 30, params=parameters)
+    for ranking, rows in zip(whole, found, strict=True):
+        assert rows[rows >= 0].tolist() == [row for row in ranking if 100 <= row < 120]
+
+
+def test_a_graph_is_not_walked_for_a_range() -> None:
+    assert range_parameters(faiss, new_index(faiss, "HNSW8", 8, "l2"), range(3)) is None

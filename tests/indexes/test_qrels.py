@@ -10,10 +10,11 @@ import pytest
 
 from ragbench.corpora import card
 from ragbench.corpora.build import build_corpus
-from ragbench.corpora.store import Corpus
+from ragbench.corpora.store import Corpus, open_corpus
 from ragbench.errors import DataError
-from ragbench.indexes.qrels import best_first, level_of, read_qrels
+from ragbench.indexes.qrels import best_first, in_corpus, level_of, read_qrels
 from ragbench.registry import Entry, Registry
+from tests.unions import write_corpus
 
 CorpusOf = Callable[[str, Mapping[str, str]], Corpus]
 EXPECTED = {"q1": {"d1": 1, "d2": 0}, "q2": {"d1": 2}}
@@ -129,3 +130,31 @@ def test_ids_are_passages_if_any_is_one_else_documents(home: Path, corpus_of: Co
         level_of({"q": {"xx": 1, "yy": 2}}, corpus)
     with pytest.raises(DataError, match="no judgement has a grade above 0"):
         level_of({"q": {"d1": 0}}, corpus)
+
+
+def test_judged_ids_of_a_union_with_and_without_the_name_of_their_corpus(home: Path) -> None:
+    write_corpus(home, "a", ["d1", "d2"])
+    write_corpus(home, "b", ["d2", "d3"])
+    union = build_corpus("a--b")
+    qrels = {"q": {"d1": 2, "b/d2": 1, "nowhere": 0}}
+    assert level_of(qrels, union) == "passage"
+    assert in_corpus(qrels, union, "passage") == {"q": {"a/d1": 2, "b/d2": 1, "nowhere": 0}}
+    with pytest.raises(DataError, match="'d2' stands in several corpora"):
+        level_of({"q": {"d2": 1}}, union)
+    with pytest.raises(DataError, match="'a/d1' is judged both 2 and 1 for 'q'"):
+        in_corpus({"q": {"d1": 2, "a/d1": 1}}, union, "passage")
+    plain = open_corpus("a")
+    assert in_corpus({"q": {"d1": 1}}, plain, level_of({"q": {"d1": 1}}, plain)) == {"q": {"d1": 1}}
+
+
+def test_judged_documents_of_a_union(home: Path) -> None:
+    cut = {"chunking": {"chunker": "sentences", "size": 3}}
+    write_corpus(home, "a", ["d1", "d2"], **cut)
+    write_corpus(home, "b", ["d2", "d3"], **cut)
+    union = build_corpus("a--b")
+    qrels = {"q": {"d1": 1, "b/d2": 1, "d3": 0, "nowhere": 0}}
+    assert level_of(qrels, union) == "document"
+    own = in_corpus(qrels, union, "document")
+    assert own == {"q": {"a/d1": 1, "b/d2": 1, "b/d3": 0, "nowhere": 0}}
+    passages = [passage.id for passage in union][::-1]
+    assert best_first(union, passages, "document") == ["b/d3", "b/d2", "a/d2", "a/d1"]

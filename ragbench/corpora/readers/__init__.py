@@ -30,6 +30,10 @@ readers: Registry[type[Reader]] = Registry(
             "ragbench.corpora.readers.medquad:MedquadReader",
             "the MedQuAD collection of questions and answers, from its XML files",
         ),
+        "union": Entry(
+            "ragbench.corpora.readers.union:UnionReader",
+            "several other corpora as one; the option corpora names them",
+        ),
     },
     source=__file__,
 )
