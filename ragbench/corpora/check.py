@@ -63,7 +63,8 @@ def check_corpus(name: str) -> Check:
     _check_passages(corpus, found)
     if not found.problems:  # else the places of ids mean nothing
         _check_order(corpus, found)
-    found.problems += changed(corpus.folder, corpus.manifest.sums, reread=True)
+    for part in (corpus, *corpus.members) if isinstance(corpus, Union) else (corpus,):
+        found.problems += changed(part.folder, part.manifest.sums, reread=True)
     _check_source(corpus, found)
     return found
 

@@ -82,6 +82,7 @@ class Corpus:
         import pyarrow as pa
 
         self.folder = folder
+        self._is_checked = is_checked
         raw = read_json(folder / MANIFEST, what="the manifest of the corpus")
         if raw.get("format") != FORMAT:
             raise DataError(

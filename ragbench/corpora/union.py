@@ -107,7 +107,7 @@ class Union(Corpus):
                 where=str(folder_of(name)),
                 fix=f"ragbench corpus build {name}, then {again}",
             )
-        member = open_member(name, self.name)
+        member = open_member(name, self.name, is_checked=self._is_checked)
         if member.digest != digest:
             raise DataError(
                 f"{name!r}, a member of the union {self.name!r}, has changed since the union was "
@@ -231,12 +231,12 @@ def inside(member: str, passage: Passage) -> Passage:
     return replace(passage, id=f"{member}/{passage.id}", doc_id=f"{member}/{passage.doc_id}")
 
 
-def open_member(name: str, union: str) -> Corpus:
+def open_member(name: str, union: str, *, is_checked: bool = True) -> Corpus:
     """Open a built corpus that is to be a member; UsageError if it is a union itself."""
     folder = folder_of(name)
     if read_json(folder / MANIFEST, what="the manifest of the corpus").get("members"):
         raise nested(name, union)
-    return Corpus(folder)
+    return Corpus(folder, is_checked=is_checked)
 
 
 def nested(name: str, union: str) -> UsageError:

@@ -161,5 +161,7 @@ def test_a_union_is_checked_through_its_members(home: Path, add_corpus: AddCorpu
     for file in ("id_order.npy", "id_rank.npy"):
         np.save(home / "corpora" / "notes--more" / file, np.arange(6))
     assert check_corpus("notes--more").problems == [
-        "id_order.npy does not give the ids in ascending order"
+        "id_order.npy does not give the ids in ascending order",
+        "the file id_order.npy has other bytes than at the build",
+        "the file id_rank.npy has other bytes than at the build",
     ]
