@@ -16,7 +16,6 @@ PACKAGES = (
     "tokenizers",
     "faiss-cpu",
     "faiss-gpu",
-    "bm25s",
     "numba",
     "PyStemmer",
     "ir-measures",

@@ -16,6 +16,7 @@ PACKAGE = ROOT / "ragbench"
 GROUND = {
     "errors",
     "files",
+    "checksums",
     "home",
     "yamlfile",
     "registry",
@@ -37,7 +38,16 @@ ROOMS: dict[str, set[str]] = {
     "analysis": set(),
     "report": {"analysis"},
 }
-HEAVY = {"torch", "transformers", "sentence_transformers", "faiss", "bm25s", "matplotlib", "pandas"}
+HEAVY = {
+    "numba",
+    "torch",
+    "transformers",
+    "sentence_transformers",
+    "faiss",
+    "bm25s",
+    "matplotlib",
+    "pandas",
+}
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 

@@ -12,7 +12,6 @@ from ragbench.cli.output import emit_json, emit_table, size
 # What each part needs: module -> what to type after `pip install`.
 NEEDS = {
     "core": {
-        "bm25s": "bm25s",
         "ir_measures": "ir-measures",
         "httpx": "httpx",
         "numba": "numba",

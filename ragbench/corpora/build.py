@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
+import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,15 +12,16 @@ from typing import Any
 import numpy as np
 
 from ragbench import home
+from ragbench.checksums import sums_of
 from ragbench.corpora.card import Card, load_card, make_reader
-from ragbench.corpora.reader import Located, Reader, Skipped
+from ragbench.corpora.ingest import ingest
+from ragbench.corpora.reader import Located, Reader
 from ragbench.corpora.store import (
     FORMAT,
     ID_ORDER,
     ID_RANK,
     MANIFEST,
     PASSAGES,
-    ContentDigest,
     Corpus,
     Manifest,
     folder_of,
@@ -28,11 +29,17 @@ from ragbench.corpora.store import (
 )
 from ragbench.corpora.union import READER
 from ragbench.corpora.union_build import build_union
-from ragbench.errors import DataError
-from ragbench.files import atomic_folder, check_replaceable, locked, sha256_file, write_json
-from ragbench.progress import Progress, stage
+from ragbench.errors import DataError, RagbenchError
+from ragbench.files import (
+    atomic_folder,
+    check_replaceable,
+    locked,
+    sha256_file,
+    sha256_json,
+    write_json,
+)
+from ragbench.progress import stage
 from ragbench.provenance import now, versions
-from ragbench.records import Passage
 
 BATCH_ROWS = 4096
 
@@ -68,25 +75,43 @@ def build_corpus(name: str, *, replace: bool = False) -> Corpus:
         )
     folder = folder_of(name)
     check_replaceable(folder, MANIFEST, what="corpus")
-    with locked(folder, what=f"the corpus {name!r}"), atomic_folder(folder) as work:
-        with stage(f"corpus {name}: reading") as progress:
-            counts = _write_passages(reader, work / PASSAGES, progress)
-        _write_id_order(reader, work)
-        manifest = Manifest(
-            name=name,
-            card_digest=card.digest(),
-            batch_rows=BATCH_ROWS,
-            **_facts(name, card),
-            reader=card.reader,
-            files=[_file_facts(path, digest=True) for path in sources],
-            built_at=now(),
-            versions=versions(),
-            chunking=card.chunking.facts() if card.chunking else None,
-            format=FORMAT,
-            **counts,
-        )
-        write_json(work / MANIFEST, asdict(manifest))
+    facts = [_file_facts(path, digest=False) for path in sources]
+    identity = sha256_json([card.digest(), BATCH_ROWS, facts])[:12]
+    staging = folder.parent / f".{name}.{identity}.building"
+    with locked(folder, what=f"the corpus {name!r}"), _unless_refused(staging):
+        with atomic_folder(folder, staging=staging) as work:
+            with stage(f"corpus {name}: reading") as progress:
+                counts = ingest(reader, work, progress, batch_rows=BATCH_ROWS)
+            _write_id_order(reader, work)
+            manifest = Manifest(
+                name=name,
+                card_digest=card.digest(),
+                batch_rows=BATCH_ROWS,
+                **_facts(name, card),
+                reader=card.reader,
+                files=[_file_facts(path, digest=True) for path in sources],
+                built_at=now(),
+                versions=versions(),
+                chunking=card.chunking.facts() if card.chunking else None,
+                sums=sums_of(work),
+                format=FORMAT,
+                **counts,
+            )
+            write_json(work / MANIFEST, asdict(manifest))
+        # The digest's digits are spelt out: ``.*.`` would match the corpus NAME.OTHER too.
+        for stale in folder.parent.glob(f".{name}.{'[0-9a-f]' * 12}.building"):
+            shutil.rmtree(stale, ignore_errors=True)
     return Corpus(folder)
+
+
+@contextmanager
+def _unless_refused(staging: Path) -> Iterator[None]:
+    """Remove what a build that cannot succeed has left; one that was stopped may resume."""
+    try:
+        yield
+    except RagbenchError:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
 
 
 def _facts(name: str, card: Card) -> dict[str, Any]:
@@ -127,76 +152,6 @@ def is_unchanged(manifest: Manifest, sources: list[Path]) -> bool:
         if facts["mtime_ns"] != was["mtime_ns"] and sha256_file(path) != was["sha256"]:
             return False
     return True
-
-
-def _write_passages(reader: Reader, path: Path, progress: Progress) -> dict[str, Any]:
-    """Stream all passages into the Arrow file and return the counts for the manifest."""
-    import pyarrow as pa
-
-    names = ("id", "doc_id", "title", "text", "meta")
-    schema = pa.schema([(name, pa.large_string()) for name in names])
-    digest = ContentDigest()
-    skipped: Counter[str] = Counter()
-    n_passages = n_docs = n_characters = 0
-    last_doc: str | None = None
-    columns: list[list[str]] = [[] for _ in names]
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
-        for entry in reader.read():
-            if isinstance(entry, Skipped):
-                skipped[entry.reason] += 1
-                continue
-            row = _row(entry)
-            for column, value in zip(columns, row, strict=True):
-                column.append(value)
-            digest.add(row)
-            n_passages += 1
-            n_characters += len(row[3])
-            n_docs += row[1] != last_doc
-            last_doc = row[1]
-            progress.advance()
-            if len(columns[0]) == BATCH_ROWS:
-                writer.write_batch(pa.record_batch(columns, schema=schema))
-                columns = [[] for _ in names]
-        if columns[0]:
-            writer.write_batch(pa.record_batch(columns, schema=schema))
-    if not n_passages:
-        reasons = ", ".join(f"{count} with {reason}" for reason, count in skipped.items())
-        raise DataError(
-            "the corpus is empty" + (f" (passed over: {reasons})" if reasons else ""),
-            where=", ".join(str(p) for p in reader.sources()),
-            fix="give a source that holds at least one document",
-        )
-    return {
-        "digest": digest.hexdigest(),
-        "n_passages": n_passages,
-        "n_docs": n_docs,
-        "n_characters": n_characters,
-        "skipped": dict(skipped),
-    }
-
-
-def _row(entry: Located) -> tuple[str, str, str, str, str]:
-    passage: Passage = entry.passage
-    for identifier in (passage.id, passage.doc_id):
-        if not identifier or not identifier.isprintable() or any(c.isspace() for c in identifier):
-            raise DataError(
-                f"the id {identifier!r} is empty or has white space or control characters",
-                where=entry.where,
-                fix="ids stand in TREC run files, whose columns are parted by blanks: "
-                "write '_' or '-' instead",
-            )
-    meta = json.dumps(passage.meta, ensure_ascii=False, sort_keys=True)
-    row = (passage.id, passage.doc_id, passage.title, passage.text, meta)
-    try:
-        for value in row:
-            value.encode("utf-8")
-    except UnicodeEncodeError:
-        raise DataError(
-            f"document {passage.id!r} holds half of a surrogate pair, which is no text",
-            where=entry.where,
-            fix="write the file again as valid UTF-8",
-        ) from None
-    return row
 
 
 def _write_id_order(reader: Reader, work: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 
@@ -29,10 +29,17 @@ class Located:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A source entry that gives no passage, with the reason that the manifest counts."""
+    """A source entry that gives no passage, with the reason that the manifest counts.
+
+    Attributes:
+        reason: A few words, the same for all entries of a kind.
+        where: Its place.
+        detail: What else the listing should say, such as the id of the passage that it repeats.
+    """
 
     reason: str
     where: str
+    detail: str = ""
 
 
 class Reader(Protocol):
@@ -47,6 +54,14 @@ class Reader(Protocol):
 
     def read(self) -> Iterator[Located | Skipped]:
         """Yield every entry in source order; the same source gives the same stream."""
+
+
+@runtime_checkable
+class PerFile(Reader, Protocol):
+    """A reader that can begin at any file, so that a build that was stopped need not read all."""
+
+    def read_file(self, path: Path) -> Iterator[Located | Skipped]:
+        """Yield the entries of one source; ``read`` is these, source after source."""
 
 
 def files_at(path: Path, fits: Callable[[Path], bool], *, what: str) -> list[Path]:

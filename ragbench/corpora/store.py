@@ -5,7 +5,8 @@ Layout of ``corpora/NAME/``:
                      batch but the last has the manifest's ``batch_rows`` rows
     id_order.npy     int64 (N,): rows by ascending id (code-point order)
     id_rank.npy      int64 (N,): the place of each row in that order
-    manifest.json    counts, digest, licence, data use, sources
+    skipped.jsonl.gz what was passed over, if anything: its place, the reason, more if known
+    manifest.json    counts, digest, licence, data use, sources, the sums of the other files
 """
 
 from __future__ import annotations
@@ -13,24 +14,30 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ragbench import home
+from ragbench.checksums import verify
 from ragbench.errors import DataError
 from ragbench.files import read_json
 from ragbench.records import Passage
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 FORMAT = 1
 PASSAGES = "passages.arrow"
 ID_ORDER = "id_order.npy"
 ID_RANK = "id_rank.npy"
 MANIFEST = "manifest.json"
+SKIPPED = "skipped.jsonl.gz"
+Strings = tuple[list[int], memoryview]
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,7 @@ class Manifest:
     versions: dict[str, str]
     chunking: dict[str, Any] | None = None
     members: list[dict[str, Any]] | None = None  # of a union: name, digest, n_passages
+    sums: dict[str, dict[str, Any]] = field(default_factory=dict)
     format: int = FORMAT
 
 
@@ -64,12 +72,13 @@ class Corpus:
 
     Args:
         folder: ``corpora/NAME``.
+        is_checked: Whether the files are compared with the manifest's sums.
 
     Raises:
         DataError: The folder is not a whole corpus of this version's format.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, is_checked: bool = True) -> None:
         import pyarrow as pa
 
         self.folder = folder
@@ -82,7 +91,13 @@ class Corpus:
             )
         try:
             self.manifest = Manifest(**raw)
-            self._open()
+            if is_checked:
+                verify(
+                    *(folder, self.manifest.sums),
+                    what="the built corpus",
+                    fix=f"ragbench corpus build {folder.name} --replace",
+                )
+            self._open(is_checked=is_checked)
             self.id_order: npt.NDArray[np.int64] = np.load(folder / ID_ORDER, mmap_mode="r")
             self.id_rank: npt.NDArray[np.int64] = np.load(folder / ID_RANK, mmap_mode="r")
         except (OSError, EOFError, TypeError, LookupError, ValueError, pa.ArrowException) as error:
@@ -92,13 +107,14 @@ class Corpus:
                 fix=f"ragbench corpus build {folder.name} --replace",
             ) from None
 
-    def _open(self) -> None:
+    def _open(self, *, is_checked: bool) -> None:
         """Map the passages."""
         import pyarrow as pa
 
         self._map = pa.memory_map(str(self.folder / PASSAGES))
         self._reader = pa.ipc.open_file(self._map)
         self._batch = lru_cache(maxsize=64)(self._reader.get_batch)
+        self._id_buffers = lru_cache(maxsize=4096)(self._read_id_buffers)
 
     @property
     def name(self) -> str:
@@ -125,8 +141,17 @@ class Corpus:
 
     def rows(self) -> Iterator[tuple[str, ...]]:
         """Yield each passage as it is stored: id, doc_id, title, text, meta (JSON)."""
-        for index in range(self._reader.num_record_batches):
-            yield from zip(*(c.to_pylist() for c in self._batch(index).columns), strict=True)
+        for batch in self.batches():
+            yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Yield all passages as Arrow record batches, read and not mapped: one is in memory."""
+        import pyarrow as pa
+
+        with pa.OSFile(str(self.folder / PASSAGES)) as source:
+            reader = pa.ipc.open_file(source)
+            for index in range(reader.num_record_batches):
+                yield reader.get_batch(index)
 
     @cached_property
     def _ids(self) -> tuple[Any, Any]:
@@ -142,9 +167,22 @@ class Corpus:
         Returns:
             The pairs, in the order of the rows.
         """
-        wanted = np.asarray(rows, dtype=np.int64)
-        ids, docs = (column.take(wanted).to_pylist() for column in self._ids)
-        return list(zip(ids, docs, strict=True))
+        return [self._id_pair(int(row)) for row in rows]
+
+    def _read_id_buffers(self, index: int) -> tuple[Strings, Strings | None]:
+        """Return the ids and document ids of a batch where they lie, the latter if different."""
+        batch = self._batch(index)
+        ids, docs = batch.column(0), batch.column(1)
+        return _strings(ids), None if ids.equals(docs) else _strings(docs)
+
+    def _id_pair(self, row: int) -> tuple[str, str]:
+        index, offset = divmod(row, self.manifest.batch_rows)
+        (starts, data), docs = self._id_buffers(index)
+        identifier = str(data[starts[offset] : starts[offset + 1]], "utf-8")
+        if docs is None:  # no document of the batch is chunked
+            return identifier, identifier
+        starts, data = docs
+        return identifier, str(data[starts[offset] : starts[offset + 1]], "utf-8")
 
     def _id_at(self, row: int) -> str:
         index, offset = divmod(row, self.manifest.batch_rows)
@@ -227,6 +265,13 @@ class ContentDigest:
         return self._digest.hexdigest()
 
 
+def _strings(column: Any) -> Strings:
+    """Return where the strings of a column begin (the last one's end too), and their bytes."""
+    _, bounds, data = column.buffers()
+    starts = np.frombuffer(bounds, np.int64)[column.offset :][: len(column) + 1].tolist()
+    return starts, memoryview(data or b"")
+
+
 def _passage(values: Iterable[str]) -> Passage:
     identifier, doc_id, title, text, meta = values
     return Passage(identifier, doc_id, title, text, json.loads(meta))
@@ -242,11 +287,12 @@ def is_built(name: str) -> bool:
     return (folder_of(name) / MANIFEST).is_file()
 
 
-def open_corpus(name: str) -> Corpus:
+def open_corpus(name: str, *, is_checked: bool = True) -> Corpus:
     """Open a built corpus.
 
     Args:
         name: The corpus.
+        is_checked: Whether its files are compared with the manifest's sums.
 
     Returns:
         The open corpus; a ``Union`` where it is one of several others.
@@ -266,4 +312,4 @@ def open_corpus(name: str) -> Corpus:
         )
     folder = folder_of(name)
     about = read_json(folder / MANIFEST, what="the manifest of the corpus")
-    return (Union if about.get("members") else Corpus)(folder)
+    return (Union if about.get("members") else Corpus)(folder, is_checked=is_checked)

@@ -23,6 +23,8 @@ from ragbench.files import read_json, sha256_json
 from ragbench.records import Passage
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from ragbench.corpora.card import Card
 
 READER = "union"
@@ -89,15 +91,15 @@ class Union(Corpus):
 
     members: tuple[Corpus, ...]
 
-    def _open(self) -> None:
+    def _open(self, *, is_checked: bool) -> None:
         stated = [(str(m["name"]), str(m["digest"])) for m in self.manifest.members or ()]
-        self.members = tuple(self._member(name, digest) for name, digest in stated)
+        self.members = tuple(self._member(*one, is_checked=is_checked) for one in stated)
         if not stated or union_digest(stated) != self.digest:
             raise ValueError("its digest is not that of its members")
         self._starts = [0, *accumulate(len(member) for member in self.members)]
         self.manifest = replace(self.manifest, **terms(self.members, self.manifest))
 
-    def _member(self, name: str, digest: str) -> Corpus:
+    def _member(self, name: str, digest: str, *, is_checked: bool) -> Corpus:
         again = f"ragbench corpus build {self.name} --replace"
         if not is_built(name):
             raise DataError(
@@ -105,7 +107,7 @@ class Union(Corpus):
                 where=str(folder_of(name)),
                 fix=f"ragbench corpus build {name}, then {again}",
             )
-        member = open_member(name, self.name)
+        member = open_member(name, self.name, is_checked=is_checked)
         if member.digest != digest:
             raise DataError(
                 f"{name!r}, a member of the union {self.name!r}, has changed since the union was "
@@ -134,6 +136,21 @@ class Union(Corpus):
         for member in self.members:
             for identifier, doc_id, *rest in member.rows():
                 yield f"{member.name}/{identifier}", f"{member.name}/{doc_id}", *rest
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Yield all passages as Arrow record batches, member after member."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        for member in self.members:
+            prefix = pa.scalar(f"{member.name}/", pa.large_string())
+            glue = pa.scalar("", pa.large_string())
+            for batch in member.batches():
+                for place in (0, 1):
+                    inner = batch.column(place)
+                    full = pc.binary_join_element_wise(prefix, inner, glue)
+                    batch = batch.set_column(place, batch.schema.field(place), full)
+                yield batch
 
     def ids_of(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> list[Pair]:
         """Return (id, doc_id) of many rows at once, in the order of the rows."""
@@ -224,12 +241,12 @@ def inside(member: str, passage: Passage) -> Passage:
     return replace(passage, id=f"{member}/{passage.id}", doc_id=f"{member}/{passage.doc_id}")
 
 
-def open_member(name: str, union: str) -> Corpus:
+def open_member(name: str, union: str, *, is_checked: bool = True) -> Corpus:
     """Open a built corpus that is to be a member; UsageError if it is a union itself."""
     folder = folder_of(name)
     if read_json(folder / MANIFEST, what="the manifest of the corpus").get("members"):
         raise nested(name, union)
-    return Corpus(folder)
+    return Corpus(folder, is_checked=is_checked)
 
 
 def nested(name: str, union: str) -> UsageError:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ragbench.checksums import sums_of
 from ragbench.corpora.card import Card, load_card
 from ragbench.corpora.readers.union import members_of
 from ragbench.corpora.store import (
@@ -78,6 +79,7 @@ def build_union(
             members=[
                 {"name": m.name, "digest": m.digest, "n_passages": m.n_passages} for m in counts
             ],
+            sums=sums_of(work),
             format=FORMAT,
         )
         write_json(work / MANIFEST, asdict(manifest))

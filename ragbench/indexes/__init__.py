@@ -1,7 +1,8 @@
 """Indexes: built retrievers over one corpus.
 
 retriever  the protocol, the base of recipes, and hits with ties in the order of ids
-bm25       lexical, on bm25s; ``tokenise`` makes its tokens, ``okapi`` is rank-bm25's formula
+bm25       lexical; ``tokenise`` makes terms of words, ``inversion`` postings of passages,
+           ``lexicon`` numbers the terms, ``kernels`` is compiled, ``okapi`` is rank-bm25's formula
 dense      vectors of ``encoders`` in FAISS; ``embeddings`` keeps them, ``ann`` makes approximate
            indexes, ``recall`` measures those
 hybrid     several of the others, joined by ``fusion``

@@ -1,49 +1,65 @@
-"""BM25 on bm25s, with its numba backend.
+"""BM25 over postings that hold their scores, searched by compiled code (``kernels``).
 
 With ``formula: lucene`` (``okapi`` has its own module),
-score(q, d) = sum over the query's tokens t (repeats count) of
+score(q, d) = sum over the query's terms t (repeats count) of
     ln(1 + (N - df + 0.5) / (df + 0.5)) * tf / (tf + k1 * (1 - b + b * |d| / avgdl))
 
 Source: Robertson and Zaragoza 2009, with the idf and the missing factor (k1 + 1) of Lucene 8
-and later (Kamphuis et al. 2020, "Which BM25 do you mean?").
+and later (Kamphuis et al. 2020, "Which BM25 do you mean?"); scores kept in the postings as in
+bm25s (Lù 2024). The index folder holds the lexicon (``terms.bin``, ``terms.npy``), ``indptr.npy``
+(int64, where each term's postings begin), and the postings by term and row: ``rows.i32`` and
+``scores.f32``. All are memory-mapped.
 """
 
 from __future__ import annotations
 
+import os
+import shutil
+import threading
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field, model_validator
+import numpy.typing as npt
+from pydantic import Field, field_validator, model_validator
 
 from ragbench.corpora.store import Corpus
 from ragbench.devices import Device
 from ragbench.errors import DataError
-from ragbench.indexes.okapi import RankBm25, Sums, to_okapi
-from ragbench.indexes.retriever import Recipe, Rows, Scores, passage_text, top_hits
-from ragbench.indexes.tokenise import make_tokeniser
+from ragbench.files import atomic_file
+from ragbench.indexes import inversion, lexicon
+from ragbench.indexes.okapi import RankBm25, okapi_idf
+from ragbench.indexes.retriever import Recipe, Rows, Scores, hits_at, passage_text, top_hits
+from ragbench.indexes.tokenise import Analyser
 from ragbench.progress import stage
 from ragbench.records import Hit
 
-ENGINE = "bm25s"
+INDPTR = "indptr.npy"
+RUNS = "runs"
 RANK_BM25 = "rank-bm25"
 EPSILON = 0.25
+WINDOW = 1 << 16
+QUERIES_AT_ONCE = 32
 
 
 class Bm25Recipe(Recipe):
     """The options of a BM25 index; each is part of the index's identity.
 
     Attributes:
-        k1: How slowly a token's repeats count less.
+        k1: How slowly a term's repeats count less.
         b: How much the passage's length counts.
         formula: Which idf, and whether the factor k1 + 1 is there.
         epsilon: Of ``okapi``: what a negative idf becomes, as a share of the mean idf.
         engine: Of ``okapi``: ``rank-bm25`` has that package itself compute, some thousand times
             more slowly and with the corpus in memory.
-        stopwords: Which words are dropped before stemming.
-        stemmer: How words are shortened.
+        words: What a word is; ``unicode`` is for other scripts than Latin, Greek and Cyrillic.
+        stopwords: Which words are dropped before stemming: a set's name, or a list.
+        stemmer: How words are shortened: ``none`` or a Snowball language.
         template: What the index sees of a passage.
     """
 
@@ -52,9 +68,19 @@ class Bm25Recipe(Recipe):
     formula: Literal["lucene", "okapi"] = "lucene"
     epsilon: float = Field(EPSILON, ge=0, allow_inf_nan=False)
     engine: Literal["fast", "rank-bm25"] = "fast"
-    stopwords: Literal["none", "lucene-english"] = "lucene-english"
-    stemmer: Literal["none", "english"] = "english"
+    words: Literal["letters", "unicode"] = "letters"
+    stopwords: Literal["none", "lucene-english"] | tuple[str, ...] = "lucene-english"
+    stemmer: str = "english"
     template: str = "{title}\n{text}"
+
+    @field_validator("stemmer")
+    @classmethod
+    def _check_stemmer(cls, name: str) -> str:
+        import Stemmer
+
+        if name != "none" and name not in Stemmer.algorithms():
+            raise ValueError(f"it is none of: none, {', '.join(Stemmer.algorithms())}")
+        return name
 
     @model_validator(mode="after")
     def _check_okapi(self) -> Bm25Recipe:
@@ -69,69 +95,87 @@ class Bm25Recipe(Recipe):
         apart = {"epsilon", "engine"} if self.formula == "lucene" else set()
         return {key: value for key, value in super().identity().items() if key not in apart}
 
+    def analyser(self) -> Analyser:
+        """Return what turns texts into terms."""
+        return Analyser(stopwords=self.stopwords, stemmer=self.stemmer, words=self.words)
+
+
+class Postings:
+    """The open postings of an index.
+
+    Args:
+        folder: The built index.
+
+    Raises:
+        OSError: A file is missing.
+        ValueError: The files do not belong together.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.lexicon = lexicon.Lexicon(folder)
+        self.indptr: npt.NDArray[np.int64] = np.load(folder / INDPTR, mmap_mode="r")
+        self.indptr = self.indptr.view(np.ndarray)
+        self.rows = np.memmap(folder / "rows.i32", np.int32, "r").view(np.ndarray)
+        self.scores = np.memmap(folder / "scores.f32", np.float32, "r").view(np.ndarray)
+        ends = {int(self.indptr[-1]), self.rows.size, self.scores.size}
+        if self.indptr.size != len(self.lexicon) + 1 or len(ends) != 1:
+            raise ValueError("the files of its postings do not belong together")
+
 
 class Bm25Index:
     """An open BM25 index."""
 
     Options: ClassVar[type[Recipe]] = Bm25Recipe
 
-    def __init__(
-        self, engine: Any, vocabulary: dict[str, int], recipe: Bm25Recipe, corpus: Corpus
-    ) -> None:
+    def __init__(self, engine: Postings | RankBm25, recipe: Bm25Recipe, corpus: Corpus) -> None:
         self.corpus = corpus
         self.metric = f"bm25 {recipe.formula}"
         self._engine = engine
-        is_plain = recipe.formula == "lucene" or recipe.engine == "rank-bm25"
-        self._sums = None if is_plain else Sums(engine, recipe.epsilon)
-        self._vocabulary = vocabulary
-        self._tokenise = make_tokeniser(stopwords=recipe.stopwords, stemmer=recipe.stemmer)
+        self._analyse = recipe.analyser()
+        self._of_thread = threading.local()
+        self._is_positive: npt.NDArray[np.bool_] | None = None
+        if recipe.formula == "okapi" and isinstance(engine, Postings):
+            df = np.diff(engine.indptr)
+            self._is_positive = okapi_idf(df, len(corpus), recipe.epsilon) > 0
+        self._id_rank = np.asarray(corpus.id_rank).view(np.ndarray)
 
     @classmethod
     def build(cls, recipe: Recipe, corpus: Corpus, work: Path, device: Device) -> dict[str, Any]:
-        """Tokenise the corpus and write the sparse score matrix, or what rank-bm25 needs.
+        """Invert the corpus and write its postings, or what rank-bm25 needs.
 
         Args:
             recipe: A Bm25Recipe.
             corpus: What is indexed.
-            work: The folder to fill.
+            work: The folder to fill; runs that a killed build has left there are used.
             device: Not used; BM25 runs on the processor.
 
         Returns:
             Counts for the manifest.
 
         Raises:
-            DataError: No passage holds a token.
+            DataError: No passage holds a term.
         """
         options = Bm25Recipe.model_validate(recipe.model_dump())
-        tokenise = make_tokeniser(stopwords=options.stopwords, stemmer=options.stemmer)
-        vocabulary: dict[str, int] = {}
-        documents: list[array[int]] = []
-        with stage(f"index over {corpus.name}: tokenising", len(corpus)) as progress:
-            for passage in corpus:
-                text = passage_text(options.template, passage.title, passage.text)
-                documents.append(
-                    array("i", (vocabulary.setdefault(t, len(vocabulary)) for t in tokenise(text)))
-                )
-                progress.advance()
-        if not vocabulary:
-            raise DataError(
-                f"no passage of {corpus.name!r} holds a word that the tokeniser keeps",
-                where=str(corpus.folder),
-            )
         if options.engine == "rank-bm25":
-            RankBm25.save(work / RANK_BM25, documents, vocabulary)
-        else:
-            _write_matrix(options, corpus, documents, vocabulary, work)
-        return {
-            "n_terms": len(vocabulary),
-            "n_tokens": sum(len(document) for document in documents),
-        }
+            return _save_tokens(options, corpus, work)
+        runs_folder = work / RUNS
+        with stage(f"index over {corpus.name}: inverting", len(corpus)) as progress:
+            analyser = options.analyser()
+            runs = inversion.invert(corpus, options.template, analyser, runs_folder, progress)
+        terms = inversion.merge_terms(runs)
+        if not len(terms):
+            raise _mute(corpus)
+        lengths = np.concatenate([run.array("lengths") for run in runs])
+        lexicon.save(work, terms)
+        _write_postings(options, corpus, runs, terms, lengths, work)
+        shutil.rmtree(runs_folder)
+        return {"n_terms": len(terms), "n_tokens": int(lengths.sum(dtype=np.int64))}
 
     @classmethod
     def open(
         cls, folder: Path, recipe: Recipe, facts: dict[str, Any], corpus: Corpus, device: Device
     ) -> Bm25Index:
-        """Open the index with its matrix memory-mapped.
+        """Open the index with its postings memory-mapped.
 
         Args:
             folder: The built index.
@@ -153,18 +197,17 @@ class Bm25Index:
                 with stage(f"index over {corpus.name}: rank-bm25", len(corpus)) as progress:
                     ranked = RankBm25(folder / RANK_BM25, **parts)
                     progress.advance(len(corpus))
-                return cls(ranked, ranked.vocabulary, options, corpus)
-            engine = _open_matrix(folder / ENGINE)
+                return cls(ranked, options, corpus)
+            return cls(Postings(folder), options, corpus)
         except (OSError, EOFError, ValueError, TypeError, LookupError) as error:
             raise DataError(
                 f"the BM25 index cannot be read: {error}",
                 where=str(folder),
                 fix="build it again with `ragbench index build ... --replace`",
             ) from None
-        return cls(engine, engine.vocab_dict, options, corpus)
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
-        """Return up to k passages a query that share a token with it.
+        """Return up to k passages a query that share a term with it.
 
         Args:
             queries: The texts.
@@ -173,77 +216,154 @@ class Bm25Index:
         Returns:
             One list a query: score descending, ties by passage id ascending.
         """
+        return self.search_within(queries, k, range(len(self.corpus)))
+
+    def search_within(self, queries: Sequence[str], k: int, rows: range) -> list[list[Hit]]:
+        """Return up to k passages a query among some rows, with the statistics of all.
+
+        Args:
+            queries: The texts.
+            k: How many hits are wanted.
+            rows: Neighbouring rows.
+
+        Returns:
+            One list a query: score descending, ties by passage id ascending.
+        """
+        if isinstance(self._engine, RankBm25):
+            return self._search_ranked(self._engine, queries, k, rows)
+        find = self._engine.lexicon.find
+        asked = [_counted(map(find, self._analyse(query))) for query in queries]
+        starts = np.zeros(len(queries) + 1, dtype=np.int64)
+        np.cumsum([len(terms) for terms in asked], out=starts[1:])
+        terms = np.array([term for query in asked for term in query], dtype=np.int64)
+        weights = np.array([n for query in asked for n in query.values()], dtype=np.float32)
+        is_signed = np.zeros(len(queries), dtype=np.bool_)
+        if self._is_positive is not None:
+            for place, (start, stop) in enumerate(pairwise(starts)):
+                is_signed[place] = not self._is_positive[terms[start:stop]].all()
+        scores = np.empty((len(queries), k), dtype=np.float32)
+        found = np.empty((len(queries), k), dtype=np.int64)
+
+        def run(low: int, high: int) -> None:
+            from ragbench.indexes.kernels import search
+
+            search(
+                *(self._postings.indptr, self._postings.rows, self._postings.scores),
+                *(self._id_rank, terms, weights, starts[low : high + 1], is_signed[low:high]),
+                *(rows.start, rows.stop, *self._scratch(), scores[low:high], found[low:high]),
+            )
+
+        _in_threads(run, len(queries))
+        return hits_at(self.corpus, found, scores)
+
+    def _scratch(self) -> tuple[npt.NDArray[Any], ...]:
+        """Return this thread's own zeroed arrays; new ones would cost more than a search."""
+        if not hasattr(self._of_thread, "arrays"):
+            from ragbench.indexes.kernels import GROUP
+
+            window = min(WINDOW, len(self.corpus))
+            sums = np.zeros(window + GROUP, dtype=np.float32)
+            seen, listed = np.zeros(window, dtype=np.bool_), np.empty(window, dtype=np.int32)
+            self._of_thread.arrays = (sums, seen, listed)
+        arrays: tuple[npt.NDArray[Any], ...] = self._of_thread.arrays
+        return arrays
+
+    @property
+    def _postings(self) -> Postings:
+        assert isinstance(self._engine, Postings)  # noqa: S101 - the other has its own search
+        return self._engine
+
+    def _search_ranked(
+        self, engine: RankBm25, queries: Sequence[str], k: int, rows: range
+    ) -> list[list[Hit]]:
         known = [
-            [self._vocabulary[t] for t in self._tokenise(query) if t in self._vocabulary]
+            [engine.vocabulary[t] for t in self._analyse(query) if t in engine.vocabulary]
             for query in queries
         ]
         asked = [place for place, ids in enumerate(known) if ids]
 
         def ask(places: Sequence[int], size: int) -> tuple[Scores, Rows]:
-            return self._best([known[asked[place]] for place in places], size)
+            found = [engine.best(known[asked[place]], size, rows) for place in places]
+            return np.stack([s for s, _ in found]), np.stack([r for _, r in found])
 
         hits: list[list[Hit]] = [[] for _ in queries]
         for place, found in zip(asked, top_hits(self.corpus, len(asked), k, ask), strict=True):
             hits[place] = found
         return hits
 
-    def _best(self, queries: list[list[int]], size: int) -> tuple[Scores, Rows]:
-        """Return scores and rows (Q, size) of token numbers; -1 where no more share a token."""
-        if isinstance(self._engine, RankBm25):
-            found = [self._engine.best(query, size) for query in queries]
-            return np.stack([s for s, _ in found]), np.stack([r for _, r in found])
-        results = self._engine.retrieve(
-            queries, k=size, show_progress=False, n_threads=-1 if len(queries) > 1 else 1
-        )
-        scores = np.asarray(results.scores)
-        rows = np.where(scores > 0, np.asarray(results.documents, dtype=np.int64), -1)
-        if self._sums is not None:
-            for place, query in enumerate(queries):
-                if self._sums.are_needed(query):
-                    scores[place], rows[place] = self._sums.best(query, size)
-        return scores, rows
+
+def _counted(numbers: Iterable[int]) -> dict[int, int]:
+    """Return how often each term is there; unknown ones, -1, are left out."""
+    counts: dict[int, int] = {}
+    for number in numbers:
+        if number >= 0:
+            counts[number] = counts.get(number, 0) + 1
+    return counts
 
 
-def _write_matrix(
+@cache
+def _pool(process: int) -> ThreadPoolExecutor:
+    """Return the threads of a process that search; they keep their arrays between searches."""
+    return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="bm25")
+
+
+def _in_threads(run: Callable[[int, int], None], n_queries: int) -> None:
+    """Call a function with ranges of queries, in as many threads as there are processors."""
+    if n_queries <= 1:
+        run(0, n_queries)
+        return
+    edges = range(0, n_queries, QUERIES_AT_ONCE)
+    pool = _pool(os.getpid())  # a fork has none of its parent's threads
+    waiting = [pool.submit(run, e, min(e + QUERIES_AT_ONCE, n_queries)) for e in edges]
+    for done in waiting:
+        done.result()
+
+
+def _mute(corpus: Corpus) -> DataError:
+    return DataError(
+        f"no passage of {corpus.name!r} holds a word that the tokeniser keeps",
+        where=str(corpus.folder),
+    )
+
+
+def _save_tokens(options: Bm25Recipe, corpus: Corpus, work: Path) -> dict[str, Any]:
+    """Write what rank-bm25 needs."""
+    analyse = options.analyser()
+    vocabulary: dict[str, int] = {}
+    documents: list[array[int]] = []
+    with stage(f"index over {corpus.name}: tokenising", len(corpus)) as progress:
+        for passage in corpus:
+            text = passage_text(options.template, passage.title, passage.text)
+            documents.append(
+                array("i", (vocabulary.setdefault(t, len(vocabulary)) for t in analyse(text)))
+            )
+            progress.advance()
+    if not vocabulary:
+        raise _mute(corpus)
+    RankBm25.save(work / RANK_BM25, documents, vocabulary)
+    return {"n_terms": len(vocabulary), "n_tokens": sum(map(len, documents))}
+
+
+def _write_postings(
     options: Bm25Recipe,
     corpus: Corpus,
-    documents: list[array[int]],
-    vocabulary: dict[str, int],
+    runs: Sequence[inversion.Run],
+    terms: Any,
+    lengths: npt.NDArray[np.int32],
     work: Path,
 ) -> None:
-    from bm25s import BM25
-
-    is_okapi = options.formula == "okapi"
-    engine = BM25(
-        k1=options.k1,
-        b=options.b,
-        method="atire" if is_okapi else "lucene",
-        idf_method="lucene",
-        backend="numba",
-    )
-    with stage(f"index over {corpus.name}: scoring", len(corpus)) as progress:
-        engine.index((documents, vocabulary), create_empty_token=False, show_progress=False)
-        if is_okapi:
-            to_okapi(engine, options.epsilon)
-        progress.advance(len(corpus))
-    engine.save(work / ENGINE, show_progress=False)
-
-
-def _open_matrix(folder: Path) -> Any:
-    from bm25s import BM25
-
-    _cache_compiled_search()
-    engine = BM25.load(folder, mmap=True, load_vocab=True)
-    engine.backend = "numba"
-    return engine
-
-
-def _cache_compiled_search() -> None:
-    """Let numba keep the compiled search on disk: compiling takes seconds in every process."""
-    from bm25s.numba import retrieve_utils
-
-    for compiled in (
-        retrieve_utils._retrieve_internal_jitted_parallel,
-        retrieve_utils._retrieve_internal_jitted_serial,
-    ):
-        compiled.enable_caching()
+    numbers = [inversion.global_numbers(run, terms) for run in runs]
+    df = np.zeros(len(terms), dtype=np.int64)
+    for run, known in zip(runs, numbers, strict=True):
+        df[known] += np.diff(run.array("bounds"))
+    indptr = np.concatenate(([0], np.cumsum(df)))
+    n = len(corpus)
+    if options.formula == "okapi":
+        idf, factor = okapi_idf(df, n, options.epsilon), options.k1 + 1
+    else:
+        idf, factor = np.log1p((n - df + 0.5) / (df + 0.5)), 1.0
+    norms = options.k1 * (1 - options.b + options.b * (lengths / lengths.mean(dtype=np.float64)))
+    with atomic_file(work / INDPTR) as handle:
+        np.save(handle, indptr)
+    with stage(f"index over {corpus.name}: merging postings", int(indptr[-1])) as progress:
+        inversion.merge(runs, numbers, indptr, idf, norms, factor, work, progress)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ragbench import home
+from ragbench.checksums import sums_of, verify
 from ragbench.corpora.store import Corpus, open_corpus
 from ragbench.devices import Device
 from ragbench.errors import DataError, UsageError
@@ -27,7 +28,7 @@ from ragbench.indexes.retriever import IndexKind, Recipe
 from ragbench.provenance import now, versions
 from ragbench.yamlfile import Document, check, load
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 
 
@@ -46,6 +47,7 @@ class Manifest:
     elapsed_s: float
     built_at: str
     versions: dict[str, str]
+    sums: dict[str, dict[str, Any]]
     format: int = FORMAT
 
 
@@ -116,16 +118,16 @@ def read_manifest(name: str) -> Manifest:
             + (", ".join(built) or "(none)"),
         )
     raw = read_json(path, what="the manifest of the index")
+    if raw.get("format") != FORMAT:
+        raise DataError(
+            f"the index has format {raw.get('format')!r}, not {FORMAT}",
+            where=str(path),
+            fix="build it again with --replace",
+        )
     try:
         manifest = Manifest(**raw)
     except TypeError as error:
         raise DataError(f"the manifest is not whole: {error}", where=str(path)) from None
-    if manifest.format != FORMAT:
-        raise DataError(
-            f"the index has format {manifest.format}, not {FORMAT}",
-            where=str(path),
-            fix="build it again with --replace",
-        )
     return manifest
 
 
@@ -191,6 +193,7 @@ def build_index(
                 elapsed_s=round(time.monotonic() - started, 3),
                 built_at=now(),
                 versions=versions(),
+                sums=sums_of(work),
             )
             write_json(work / MANIFEST, asdict(manifest))
         # The digest's digits are spelt out: ``.*.`` would match the index NAME.OTHER too.
@@ -248,6 +251,11 @@ def open_index(name: str, *, device: Device = "auto", corpus: Corpus | None = No
             where=f"{manifest.encoder_digest} in the manifest, {recipe.encoder_digest()} here",
             fix="install the encoder of the manifest's versions, or build again with --replace",
         )
+    verify(
+        *(folder_of(name), manifest.sums),
+        what=f"the index {name!r}",
+        fix="build it again with `ragbench index build ... --replace`",
+    )
     return retrievers.get(manifest.kind).open(
         folder_of(name), recipe, manifest.facts, corpus, device
     )

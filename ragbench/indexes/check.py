@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from ragbench.checksums import changed
 from ragbench.devices import Device
 from ragbench.errors import RagbenchError
 from ragbench.indexes import build
@@ -44,14 +45,9 @@ def check_index(name: str, *, device: Device = "auto") -> list[Finding]:
     """
     manifest = build.read_manifest(name)
     folder = build.folder_of(name)
-    files = [p for p in folder.rglob("*") if p.is_file() and p.name != build.MANIFEST]
-    size = sum(path.stat().st_size for path in files)
+    wrong = changed(folder, manifest.sums, reread=True)
     findings = [
-        Finding(
-            "files",
-            size == manifest.size_bytes,
-            f"{size:,} bytes, {manifest.size_bytes:,} in the manifest",
-        )
+        Finding("files", not wrong, "; ".join(wrong) or f"{len(manifest.sums)} files as built")
     ]
     try:
         index = build.open_index(name, device=device)

@@ -1,4 +1,4 @@
-"""BM25 as the package rank-bm25 computes it: on bm25s's matrix, or by that package itself.
+"""BM25 as the package rank-bm25 computes it: its idf, and that package itself as an engine.
 
 score(q, d) = sum over the query's tokens t (repeats count) of
     idf(t) * tf * (k1 + 1) / (tf + k1 * (1 - b + b * |d| / avgdl))
@@ -42,50 +42,6 @@ def okapi_idf(df: npt.NDArray[np.int64], n: int, epsilon: float) -> Floats:
     idf: Floats = np.log(n - df + 0.5) - np.log(df + 0.5)
     idf[idf < 0] = epsilon * idf.mean()
     return idf
-
-
-def to_okapi(engine: Any, epsilon: float) -> None:
-    """Replace Lucene's idf in a bm25s matrix by rank-bm25's.
-
-    Args:
-        engine: A bm25s index made with the methods ``atire`` (which has the factor k1 + 1) and,
-            for the idf, ``lucene`` (which is never 0, so that it can be divided out).
-        epsilon: As in ``okapi_idf``.
-    """
-    n, df = int(engine.scores["num_docs"]), np.diff(engine.scores["indptr"])
-    lucene = np.log1p((n - df + 0.5) / (df + 0.5))
-    ratio = okapi_idf(df, n, epsilon) / lucene
-    engine.scores["data"] = (engine.scores["data"] * np.repeat(ratio, df)).astype(np.float32)
-
-
-class Sums:
-    """Scores of a bm25s matrix that may be 0 or negative, which its own search cannot tell apart.
-
-    Args:
-        engine: An open bm25s index that ``to_okapi`` has changed.
-        epsilon: As in ``okapi_idf``.
-    """
-
-    def __init__(self, engine: Any, epsilon: float) -> None:
-        self._columns = engine.scores
-        self._n = int(engine.scores["num_docs"])
-        df = np.diff(engine.scores["indptr"])
-        self._is_positive = okapi_idf(df, self._n, epsilon) > 0
-
-    def are_needed(self, query: Sequence[int]) -> bool:
-        """Say whether a query holds a token whose scores are not all positive."""
-        return not self._is_positive[list(query)].all()
-
-    def best(self, query: Sequence[int], size: int) -> tuple[Scores, Rows]:
-        """Return the best passages that share a token with a query, as ``best_of`` does."""
-        scores = np.zeros(self._n, dtype=np.float32)
-        is_shared = np.zeros(self._n, dtype=bool)
-        for token in query:
-            part = slice(*self._columns["indptr"][token : token + 2])
-            rows = self._columns["indices"][part]
-            scores[rows] += self._columns["data"][part]
-            is_shared[rows] = True
-        return best_of(scores, is_shared, size)
 
 
 class RankBm25:
@@ -142,14 +98,15 @@ class RankBm25:
         )
         return self._rows[np.argsort(self._tokens, kind="stable")], starts
 
-    def best(self, query: Sequence[int], size: int) -> tuple[Scores, Rows]:
-        """Return the best passages that share a token with a query, as ``best_of`` does."""
+    def best(self, query: Sequence[int], size: int, within: range) -> tuple[Scores, Rows]:
+        """Return the best of some rows that share a token with a query, as ``best_of`` does."""
         with np.errstate(invalid="ignore"):  # 0 / 0 where b is 1 and a passage has no token
             scores = np.asarray(self.engine.get_scores([self._words[t] for t in query]))
         rows, starts = self._postings
         is_shared = np.zeros(len(scores), dtype=bool)
         for token in set(query):
             is_shared[rows[starts[token] : starts[token + 1]]] = True
+        is_shared[: within.start] = is_shared[within.stop :] = False
         return best_of(scores, is_shared, size)
 
 

@@ -147,15 +147,31 @@ def top_hits(
             if full and score[k - 1] == score[-1]:
                 again.append(query)
                 continue
-            hits[query] = _hits(corpus, row[:k], score[:k])
+            (hits[query],) = hits_at(corpus, row[None, :k], score[None, :k])
         pending = again
         ask = min(ask * 4, len(corpus))
     return hits
 
 
-def _hits(corpus: Corpus, rows: Rows, scores: Scores) -> list[Hit]:
-    ids = corpus.ids_of(rows)
-    return [
-        Hit(identifier, doc_id, int(row), float(score))
-        for (identifier, doc_id), row, score in zip(ids, rows, scores, strict=True)
-    ]
+def hits_at(corpus: Corpus, rows: Rows, scores: Scores) -> list[list[Hit]]:
+    """Return the hits of rows, in their order.
+
+    Args:
+        corpus: Where the rows lead.
+        rows: (Q, k); -1 ends a query's hits.
+        scores: (Q, k).
+
+    Returns:
+        One list a query.
+    """
+    found: list[list[Hit]] = []
+    for some, values in zip(rows.tolist(), scores.tolist(), strict=True):
+        kept = [row for row in some if row >= 0]
+        ids = corpus.ids_of(kept)
+        found.append(
+            [
+                Hit(i, doc, row, score)
+                for (i, doc), row, score in zip(ids, kept, values, strict=False)
+            ]
+        )
+    return found

@@ -1,15 +1,40 @@
-"""The BM25 tokeniser: lower-case runs of letters and digits, inner dots kept.
+"""Words and terms: what a BM25 index makes of a text.
 
-``E11.9`` and ``0.5`` stay one token each. A dotted code, that is a token with a letter, a digit
-and a dot, is also given without its dots (``e119``), so that either spelling finds the other.
+A *word* is a run of letters and digits with inner dots (``E11.9``, ``0.5``); the option ``unicode``
+also keeps combining marks inside words, as Devanagari, Thai or pointed Hebrew need them. A word
+stands for *terms*, in lower case: a dotted code, that is a word with a letter, a digit and a dot,
+also for the one without its dots (``e119``), so that either spelling finds the other; with
+``unicode``, words of scripts that part no words (Chinese, Japanese, Thai, Lao, Khmer, Burmese) for
+their pairs of neighbouring characters. Stop words are dropped, then words of letters are stemmed.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+import unicodedata
+from collections.abc import Callable, Sequence
+from functools import cache, lru_cache
+from itertools import pairwise
+from typing import TYPE_CHECKING, Literal
 
-TOKEN = re.compile(r"[^\W_]+(?:\.[^\W_]+)*")
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+Words = Literal["letters", "unicode"]
+WORD = re.compile(r"[^\W_]+(?:\.[^\W_]+)*")
+CODE_POINTS = 0x110000
+# Blocks whose words are not parted by blanks.
+UNPARTED = (
+    (0x0E00, 0x0EFF),  # Thai, Lao
+    (0x1000, 0x109F),  # Burmese
+    (0x1780, 0x17FF),  # Khmer
+    (0x3040, 0x30FF),  # Hiragana, Katakana
+    (0x3400, 0x4DBF),  # Han
+    (0x4E00, 0x9FFF),
+    (0xF900, 0xFAFF),
+    (0x20000, 0x3FFFF),
+)
 
 # Lucene's default English stop set.
 STOPWORDS = {
@@ -22,42 +47,154 @@ STOPWORDS = {
 
 
 def tokens(text: str) -> list[str]:
-    """Return the raw tokens of a text, in order.
+    """Return the terms of a text, in order, with no stop words dropped and nothing stemmed.
 
     >>> tokens("Type 2, E11.9: 0.5 mg")
     ['type', '2', 'e11.9', 'e119', '0.5', 'mg']
     """
+    return [term for word in WORD.findall(text) for term in _spellings(word)]
+
+
+def _spellings(word: str) -> list[str]:
+    """Return a word in lower case, and a dotted code without its dots too."""
     found: list[str] = []
-    for token in TOKEN.findall(text.lower()):
+    for token in WORD.findall(word.lower()):  # a letter may become two, one of them a mark
         found.append(token)
         if "." in token and any(c.isdigit() for c in token) and any(c.isalpha() for c in token):
             found.append(token.replace(".", ""))
     return found
 
 
-def make_tokeniser(*, stopwords: str, stemmer: str) -> Callable[[str], list[str]]:
-    """Return the tokeniser of a recipe.
+class Analyser:
+    """The way from texts to terms that a recipe describes.
 
     Args:
-        stopwords: A key of ``STOPWORDS``; they are dropped before stemming.
-        stemmer: ``none`` or a Snowball language; only tokens of letters alone are stemmed.
+        stopwords: A key of ``STOPWORDS`` or words in lower case; dropped before stemming.
+        stemmer: ``none`` or a Snowball language; only words of letters alone are stemmed.
+        words: ``letters`` or ``unicode``, as above.
+    """
+
+    def __init__(
+        self,
+        *,
+        stopwords: str | Sequence[str] = "none",
+        stemmer: str = "none",
+        words: Words = "letters",
+    ) -> None:
+        self._words = words
+        self._stop = STOPWORDS[stopwords] if isinstance(stopwords, str) else frozenset(stopwords)
+        self._stem: Callable[[str], str] | None = None
+        if stemmer != "none":
+            import Stemmer
+
+            self._stem = Stemmer.Stemmer(stemmer).stemWord
+        self._find = _finder(words)
+        self._known = lru_cache(maxsize=1 << 16)(self.terms)
+
+    def __call__(self, text: str) -> list[str]:
+        """Return the terms of a text, in order."""
+        return [term for word in self._find(text) for term in self._known(word)]
+
+    def terms(self, word: str) -> tuple[str, ...]:
+        """Return the terms that one word stands for."""
+        if self._words == "letters":
+            spellings = _spellings(word)
+        else:
+            folded = unicodedata.normalize("NFKC", word.lower())
+            spellings = _pairs(folded) if any(map(_is_unparted, folded)) else _spelt(folded)
+        kept = (term for term in spellings if term not in self._stop)
+        if self._stem is None:
+            return tuple(kept)
+        return tuple(self._stem(term) if term.isalpha() else term for term in kept)
+
+    @property
+    def is_word(self) -> npt.NDArray[np.bool_]:
+        """Which code points are part of words (0x110000)."""
+        return word_characters(self._words)
+
+
+def _spelt(word: str) -> list[str]:
+    is_code = "." in word and any(map(str.isdigit, word)) and any(map(str.isalpha, word))
+    return [word, word.replace(".", "")] if is_code else [word]
+
+
+def _is_unparted(character: str) -> bool:
+    return any(low <= ord(character) <= high for low, high in UNPARTED)
+
+
+def _pairs(word: str) -> list[str]:
+    """Return the pairs of neighbouring characters of unparted runs, and what lies between them."""
+    found: list[str] = []
+    run: list[str] = []
+    for character, after in pairwise([*_characters(word), ""]):
+        run.append(character)
+        is_unparted = _is_unparted(character[0])
+        if not after or is_unparted != _is_unparted(after[0]):
+            pairs = [a + b for a, b in pairwise(run)]
+            found += (pairs or run) if is_unparted else _spelt("".join(run))
+            run = []
+    return found
+
+
+def _characters(word: str) -> list[str]:
+    """Return the characters of a word, each with the marks that follow it."""
+    found: list[str] = []
+    for character in word:
+        if found and unicodedata.category(character)[0] == "M":
+            found[-1] += character
+        else:
+            found.append(character)
+    return found
+
+
+@cache
+def word_characters(words: Words) -> npt.NDArray[np.bool_]:
+    """Return which code points words consist of, as this Python's Unicode tables have them.
+
+    Args:
+        words: ``letters``: letters and digits; ``unicode``: combining marks too.
 
     Returns:
-        A function from text to tokens.
+        One truth value a code point (0x110000).
     """
-    stop = STOPWORDS[stopwords]
-    if stemmer == "none":
-        return lambda text: [token for token in tokens(text) if token not in stop]
-    import Stemmer
+    import numpy as np
 
-    snowball = Stemmer.Stemmer(stemmer)
-    stems: dict[str, str] = {}
+    found = np.fromiter((chr(c).isalnum() for c in range(CODE_POINTS)), np.bool_, CODE_POINTS)
+    if words == "unicode":
+        category = unicodedata.category
+        found |= np.fromiter(
+            (category(chr(c))[0] == "M" for c in range(CODE_POINTS)), np.bool_, CODE_POINTS
+        )
+    return found
 
-    def stem(token: str) -> str:
-        found = stems.get(token)
-        if found is None:
-            found = snowball.stemWord(token) if token.isalpha() else token
-            stems[token] = found
-        return found
 
-    return lambda text: [stem(token) for token in tokens(text) if token not in stop]
+@cache
+def _finder(words: Words) -> Callable[[str], list[str]]:
+    """Return the function from a text to its words."""
+    if words == "letters":
+        return WORD.findall
+    marks = "".join(
+        f"{chr(low)}-{chr(high)}" for low, high in _ranges() if low > 0x2FF
+    )  # no mark stands below
+    letter = rf"(?:[^\W_]|[{marks}])"
+    return re.compile(rf"{letter}+(?:\.{letter}+)*").findall
+
+
+def _ranges() -> list[tuple[int, int]]:
+    """Return the ranges of code points that are combining marks."""
+    found: list[tuple[int, int]] = []
+    for code in range(CODE_POINTS):
+        if unicodedata.category(chr(code))[0] != "M":
+            continue
+        if found and found[-1][1] == code - 1:
+            found[-1] = (found[-1][0], code)
+        else:
+            found.append((code, code))
+    return found
+
+
+def make_tokeniser(
+    *, stopwords: str | Sequence[str], stemmer: str, words: Words = "letters"
+) -> Callable[[str], list[str]]:
+    """Return the function from a text to its terms, as ``Analyser`` has it."""
+    return Analyser(stopwords=stopwords, stemmer=stemmer, words=words)

@@ -162,7 +162,7 @@ def test_wrong_usage(small: Path, arguments: list[str], what: str) -> None:
 
 def test_check_ends_with_3_and_says_what_is_wrong(small: Path) -> None:
     assert ragbench(small, "index", "check", "bm25-small").returncode == 0
-    (folder_of("bm25-small") / "bm25s" / "extra").write_text("x", encoding="utf-8")
+    (folder_of("bm25-small") / "extra").write_text("x", encoding="utf-8")
     done = ragbench(small, "index", "check", "bm25-small", "--json")
     assert done.returncode == 3
     findings = {f["what"]: f["is_ok"] for f in json.loads(done.stdout)["findings"]}

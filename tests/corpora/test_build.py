@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,7 +22,7 @@ import ragbench
 from ragbench.corpora import build
 from ragbench.corpora.build import build_corpus
 from ragbench.corpora.card import load_card
-from ragbench.corpora.store import open_corpus
+from ragbench.corpora.store import Corpus, open_corpus
 from ragbench.errors import DataError, UsageError
 from ragbench.files import locked
 
@@ -64,6 +65,14 @@ def test_the_manifest_of_a_small_corpus(home: Path, add_corpus: AddCorpus) -> No
     assert raw.pop("versions")["ragbench"] == ragbench.__version__
     assert raw.pop("built_at").endswith("+00:00")
     assert raw.pop("members") is None  # it is no union
+    built = home / "corpora" / "notes"
+    assert raw.pop("sums") == {
+        name: {
+            "size": (built / name).stat().st_size,
+            "sha256": hashlib.sha256((built / name).read_bytes()).hexdigest(),
+        }
+        for name in ("id_order.npy", "id_rank.npy", "passages.arrow")
+    }
     assert raw == {
         "name": "notes",
         "digest": expected_digest(
@@ -98,6 +107,7 @@ def test_the_manifest_of_a_small_corpus(home: Path, add_corpus: AddCorpus) -> No
     }
     assert corpus.digest == raw["digest"]
     assert left_over(home) == [
+        ".verified.json",
         "id_order.npy",
         "id_rank.npy",
         "manifest.json",
@@ -446,28 +456,63 @@ def test_two_builds_at_once_are_refused(home: Path, add_corpus: AddCorpus) -> No
     assert len(build_corpus("notes")) == 3
 
 
-def test_a_killed_build_leaves_no_corpus_and_can_be_run_again(
-    home: Path, add_corpus: AddCorpus
-) -> None:
-    slow = add_corpus("notes", b"", "parts/a.jsonl")
+def test_a_killed_build_goes_on_and_ends_the_same(home: Path, add_corpus: AddCorpus) -> None:
+    """Two files, a part every 40 passages, some passed over; killed in the second file."""
+    lines = [d | {"text": d["text"] if i % 7 else " "} for i, d in enumerate(documents(600))]
+    add_corpus("notes", lines[:250], "parts/a.jsonl", skip_empty=True)
+    second = home / "sources" / "parts" / "b.jsonl"
+    second.write_text("".join(json.dumps(line) + "\n" for line in lines[250:]), encoding="utf-8")
     card = home / "corpora" / "notes.yaml"
-    card.write_text("reader: jsonl\npath: ../sources/parts\n", encoding="utf-8")
-    slow.unlink()
-    os.mkfifo(slow)  # the child waits for the rest of it
-    code = "from ragbench.corpora.build import build_corpus; build_corpus('notes')"
+    text = "reader: jsonl\npath: ../sources/parts\noptions: {skip_empty: true}\n"
+    card.write_text(text, encoding="utf-8")
+    whole = build_corpus("notes")
+    sums, facts = whole.manifest.sums, whole.manifest
+    assert facts.n_passages + facts.skipped["empty text"] == 600
+    with gzip.open(whole.folder / "skipped.jsonl.gz", "rt", encoding="utf-8") as listing:
+        listed = [json.loads(line) for line in listing]
+    assert len(listed) == facts.skipped["empty text"]
+    assert listed[0]["where"].endswith("a.jsonl:1")
+    shutil.rmtree(whole.folder)
+    code = (
+        "import time\n"
+        "from ragbench.corpora import build, ingest\n"
+        "from ragbench.corpora.readers.jsonl import JsonlReader\n"
+        "build.BATCH_ROWS, ingest.PART_BATCHES = 40, 1\n"
+        "real = JsonlReader._entry\n"
+        "JsonlReader._entry = lambda *a: (time.sleep(0.002), real(*a))[1]\n"
+        "build.build_corpus('notes')\n"
+    )
     child = subprocess.Popen([sys.executable, "-c", code])
-    with slow.open("wb") as handle:
-        for line in documents(9000):
-            handle.write(json.dumps(line).encode() + b"\n")
-        handle.flush()
-        deadline = time.monotonic() + 30
-        while not any(p.stat().st_size > 4096 for p in home.rglob("passages.arrow")):
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        child.send_signal(signal.SIGKILL)
-        child.wait()
+    deadline = time.monotonic() + 60
+    while not list(home.glob("corpora/.notes.*.building/parts/000007.json")):
+        assert time.monotonic() < deadline and child.poll() is None
+        time.sleep(0.005)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
     assert not (home / "corpora" / "notes").exists()
-    slow.unlink()
-    slow.write_bytes(b'{"id": "a", "text": "x"}\n')
-    assert len(build_corpus("notes")) == 1
-    assert not [p for p in (home / "corpora").iterdir() if p.name.endswith(".tmp")]
+    (staging,) = home.glob("corpora/.notes.*.building")
+    first = (staging / "parts" / "000000.arrow").stat().st_mtime_ns
+    code = (
+        "import sys\n"
+        "from ragbench.corpora import build, ingest\n"
+        "build.BATCH_ROWS, ingest.PART_BATCHES = 40, 1\n"
+        "real = ingest._Parts.join\n"
+        "def join(self, work):\n"
+        "    print(self._path(0, 'arrow').stat().st_mtime_ns)\n"
+        "    real(self, work)\n"
+        "ingest._Parts.join = join\n"
+        "build.build_corpus('notes')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) == first  # the part of the killed build was used
+    again = Corpus(home / "corpora" / "notes")
+    assert again.digest == whole.digest
+    assert again.manifest.skipped == facts.skipped
+    assert (again.manifest.n_docs, again.manifest.n_characters) == (
+        facts.n_docs,
+        facts.n_characters,
+    )
+    for name in ("skipped.jsonl.gz", "id_order.npy", "id_rank.npy"):
+        assert again.manifest.sums[name] == sums[name]
+    assert list(again) == list(build_corpus("notes", replace=True))
+    assert not [p for p in (home / "corpora").iterdir() if p.name.endswith(".building")]

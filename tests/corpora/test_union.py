@@ -56,6 +56,10 @@ def test_a_union_is_its_members_after_each_other(members: Members, others: list[
         ids = [passage.id for passage in expected]
         assert len(set(ids)) == len(union) == union.manifest.n_passages == union.manifest.n_docs
         assert [row[:2] for row in union.rows()] == [(i, i) for i in ids]
+        batches = [
+            row for b in union.batches() for row in zip(*b.to_pydict().values(), strict=True)
+        ]
+        assert batches == list(union.rows())
         rows = np.random.default_rng(0).integers(len(ids), size=9)
         assert union.ids_of(rows) == [(ids[row], ids[row]) for row in rows]
         by_code_point = sorted(ids, key=lambda text: [ord(c) for c in text])

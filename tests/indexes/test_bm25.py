@@ -198,11 +198,11 @@ def _truncate(path: Path) -> None:
 @pytest.mark.parametrize(
     "file",
     [
-        "bm25s/vocab.index.json",
-        "bm25s/data.csc.index.npy",
-        "bm25s/indices.csc.index.npy",
-        "bm25s/indptr.csc.index.npy",
-        "bm25s/params.index.json",
+        "terms.bin",
+        "terms.npy",
+        "indptr.npy",
+        "rows.i32",
+        "scores.f32",
     ],
 )
 def test_a_damaged_index_is_a_data_error(

@@ -65,7 +65,7 @@ def test_manifest_tells_what_was_built(small: Corpus) -> None:
     assert manifest.facts == {"n_terms": 3, "n_tokens": 5}
     assert manifest.recipe["k1"] == 0.9
     assert manifest.recipe["stemmer"] == "english"
-    assert manifest.versions["bm25s"]
+    assert manifest.versions["numba"]
     files = [p for p in folder_of("bm25-small").rglob("*") if p.is_file() and p.name != MANIFEST]
     assert manifest.size_bytes == sum(p.stat().st_size for p in files)
 
@@ -79,11 +79,11 @@ def test_the_same_again_does_nothing(home: Path, small: Corpus) -> None:
 
 def test_replace_builds_again(small: Corpus) -> None:
     before = read_manifest("bm25-small")
-    path = folder_of("bm25-small") / "bm25s" / "vocab.index.json"
-    path.write_text("{}", encoding="utf-8")
+    path = folder_of("bm25-small") / "terms.bin"
+    path.write_bytes(b"goutfootfevur")
     after = build_index("bm25", "small", replace=True)
     assert after.digest == before.digest
-    assert set(json.loads(path.read_text(encoding="utf-8"))) == {"gout", "foot", "fever"}
+    assert path.read_bytes() == b"feverfootgout"
 
 
 def test_another_recipe_under_a_built_name_is_refused(home: Path, small: Corpus) -> None:
@@ -184,7 +184,7 @@ def test_a_damaged_manifest_is_a_data_error(small: Corpus, damage: str) -> None:
 
 def test_a_manifest_of_another_format_is_a_data_error(small: Corpus) -> None:
     edit_manifest("bm25-small", format=99)
-    with pytest.raises(DataError, match="format 99, not 1") as caught:
+    with pytest.raises(DataError, match="format 99, not 2") as caught:
         open_index("bm25-small")
     assert "--replace" in caught.value.fix
 
@@ -202,7 +202,7 @@ def test_a_manifest_reads_back_whole(small: Corpus) -> None:
         ("kind: [bm25]\n", "does not say its kind", "odd.yaml:1", "bm25 | faiss"),
         ("kind: bm52\n", "there is no 'bm52'", "", "'bm25'"),
         ("kind: bm25\nb: 2\n", "less than or equal to 1; it is 2", "odd.yaml:2", ""),
-        ("kind: bm25\nstemmer: german\n", 'it is "german"', "odd.yaml:2", ""),
+        ("kind: bm25\nstemmer: klingon\n", "none of: none, arabic", "odd.yaml:2", ""),
         ("kind: faiss\n", "'encoder' is missing", "odd.yaml:1", "encoder: ..."),
         (
             "kind: faiss\nencoder:\n  model: m/m\n  max_token: 3\n",

@@ -11,6 +11,7 @@ import faiss
 import numpy as np
 import pytest
 
+from ragbench.checksums import sums_of
 from ragbench.corpora.store import Corpus
 from ragbench.indexes import embeddings
 from ragbench.indexes.build import MANIFEST, build_index, folder_of
@@ -63,6 +64,11 @@ def test_vectors_in_another_order_are_found_out(home_of_three: Path) -> None:
     other: Any = faiss.IndexFlatIP(index.d)
     other.add(np.roll(index.reconstruct_n(0, index.ntotal), 1, axis=0))
     faiss.write_index(other, str(path))
+    assert {f.what for f in wrong("flat-some")} == {"files", "opens over its corpus and encoder"}
+    about = folder_of("flat-some") / MANIFEST
+    sums = {"sums": sums_of(path.parent)}
+    manifest = json.loads(about.read_text(encoding="utf-8")) | sums
+    about.write_text(json.dumps(manifest), encoding="utf-8")
     (finding,) = wrong("flat-some")
     assert finding.what == "passages, encoded anew, that find themselves"
     assert finding.value.startswith("0.0")
@@ -85,7 +91,7 @@ def test_a_changed_corpus_ends_the_check(home_of_three: Path, corpus_of: CorpusO
 
 
 def test_files_and_manifest_are_compared(home_of_three: Path) -> None:
-    (folder_of("bm25-some") / "bm25s" / "extra").write_text("12345", encoding="utf-8")
+    (folder_of("bm25-some") / "extra").write_text("12345", encoding="utf-8")
     (finding,) = wrong("bm25-some")
     assert finding.what == "files"
     path = folder_of("flat-some") / MANIFEST

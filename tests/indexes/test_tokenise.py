@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ragbench.indexes.tokenise import STOPWORDS, make_tokeniser, tokens
+from ragbench.indexes.tokenise import (
+    STOPWORDS,
+    Analyser,
+    _finder,
+    make_tokeniser,
+    tokens,
+    word_characters,
+)
 
 # EnglishAnalyzer.ENGLISH_STOP_WORDS_SET of Apache Lucene, as its source lists it.
 LUCENE = """
@@ -105,3 +114,38 @@ def test_only_words_of_letters_are_stemmed(word: str, stem: str) -> None:
 def test_repeats_and_order_are_kept(stemmer: str) -> None:
     tokenise = make_tokeniser(stopwords="none", stemmer=stemmer)
     assert tokenise("fever cough fever") == ["fever", "cough", "fever"]
+
+
+@given(st.text(st.characters(codec="utf-8")))
+@example("डायबिटीज़ E11.9 糖尿病 ๑ไทย")
+def test_words_are_what_the_table_of_code_points_says(text: str) -> None:
+    is_word = word_characters("unicode")
+    runs = "".join(c if is_word[ord(c)] or c == "." else " " for c in text).split()
+    wanted = [word for run in runs for word in re.split(r"\.{2,}|^\.|\.$", run) if word]
+    assert [w.strip(".") for w in wanted if w.strip(".")] == _finder("unicode")(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("मधुमेह रोग", ["मधुमेह", "रोग"]),  # vowel signs are marks
+        ("糖尿病", ["糖尿", "尿病"]),
+        ("病", ["病"]),
+        ("2型糖尿病", ["2", "型糖", "糖尿", "尿病"]),
+        ("ﬁbrosis E11.9", ["fibrosis", "e11.9", "e119"]),  # a ligature
+        ("\uff25\uff11\uff11", ["e11"]),  # full width
+        ("naïve", ["naïve"]),
+    ],
+)
+def test_words_of_any_script(text: str, expected: list[str]) -> None:
+    assert Analyser(words="unicode")(text) == expected
+
+
+def test_marks_part_words_unless_told() -> None:
+    assert Analyser()("मधुमेह") == ["मध", "म", "ह"]
+
+
+def test_stopwords_of_ones_own_and_another_stemmer() -> None:
+    analyse = Analyser(stopwords=["der", "und"], stemmer="german")
+    # From the sample vocabulary on snowballstem.org/algorithms/german/stemmer.html
+    assert analyse("Der aufeinanderfolge und aufeinander") == ["aufeinanderfolg", "aufeinand"]

@@ -1,0 +1,97 @@
+"""Whether the files of a built folder are still those of the build, to the byte.
+
+A manifest holds the size and SHA-256 of every file. Opening compares sizes, and reads a file again
+only if it is not the one (time, size, inode) that was last found whole: so a changed byte is seen
+and a large index is not read whenever it is opened. What was found whole is noted in
+``.verified.json`` beside the files, where the folder can be written to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ragbench.errors import DataError, RagbenchError
+from ragbench.files import read_json, sha256_file, write_json
+
+VERIFIED = ".verified.json"
+OWN = (VERIFIED, "manifest.json")
+Sums = dict[str, dict[str, Any]]
+
+
+def sums_of(folder: Path) -> Sums:
+    """Return size and SHA-256 of every file of a folder but its manifest, by its path there."""
+    found: Sums = {}
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        name = path.relative_to(folder).as_posix()
+        if name not in OWN:
+            found[name] = {"size": path.stat().st_size, "sha256": sha256_file(path)}
+    return found
+
+
+def changed(folder: Path, sums: Mapping[str, Mapping[str, Any]], *, reread: bool) -> list[str]:
+    """Return what is wrong with the files of a folder.
+
+    Args:
+        folder: The folder.
+        sums: What ``sums_of`` returned at the build.
+        reread: Whether files are read that were found whole before.
+
+    Returns:
+        A sentence for each file that is missing, has changed or, with ``reread``, is a stranger.
+    """
+    known = {} if reread else _verified(folder)
+    wrong: list[str] = []
+    stamps: dict[str, list[int]] = {}
+    for name, facts in sums.items():
+        path = folder / name
+        try:
+            stat = path.stat()
+        except OSError:
+            wrong.append(f"the file {name} is missing")
+            continue
+        stamp = [stat.st_size, stat.st_mtime_ns, stat.st_ino]
+        if stat.st_size != facts["size"]:
+            wrong.append(f"the file {name} has {stat.st_size:,} bytes, not {facts['size']:,}")
+        elif known.get(name) != [*stamp, facts["sha256"]] and sha256_file(path) != facts["sha256"]:
+            wrong.append(f"the file {name} has other bytes than at the build")
+        else:
+            stamps[name] = [*stamp, facts["sha256"]]
+    if reread:
+        others = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+        wrong += [f"the file {name} is not of the build" for name in sorted(others - {*sums, *OWN})]
+    if stamps != known:
+        _note(folder, stamps)
+    return wrong
+
+
+def verify(folder: Path, sums: Mapping[str, Mapping[str, Any]], *, what: str, fix: str) -> None:
+    """Refuse a folder that has changed since it was built.
+
+    Args:
+        folder: The folder.
+        sums: What ``sums_of`` returned at the build.
+        what: What the folder is, for the message.
+        fix: What to do.
+
+    Raises:
+        DataError: A file is missing or has changed.
+    """
+    wrong = changed(folder, sums, reread=False)
+    if wrong:
+        raise DataError(f"{what} is damaged: {'; '.join(wrong[:3])}", where=str(folder), fix=fix)
+
+
+def _verified(folder: Path) -> dict[str, Any]:
+    try:
+        return read_json(folder / VERIFIED, what="the note of what was verified")
+    except RagbenchError:
+        return {}
+
+
+def _note(folder: Path, stamps: Mapping[str, list[int]]) -> None:
+    try:
+        write_json(folder / VERIFIED, stamps)
+    except OSError:  # a folder that cannot be written to is read again each time
+        return

@@ -1,0 +1,256 @@
+"""Reader -> Arrow file, in parts that survive a kill: the next build goes on after the last one.
+
+``parts/NNNNNN.arrow`` holds some ten thousand passages, ``parts/NNNNNN.json`` (written after it)
+how far the reader was when they were full, ``parts/NNNNNN.skipped`` what was passed over until then
+(JSON lines). In the end the parts become ``passages.arrow`` and ``skipped.jsonl.gz``.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from ragbench.corpora.reader import Located, PerFile, Reader, Skipped
+from ragbench.corpora.store import PASSAGES, SKIPPED, ContentDigest
+from ragbench.errors import DataError
+from ragbench.files import atomic_file, read_json, write_json
+from ragbench.progress import Progress
+from ragbench.records import Passage
+
+PARTS = "parts"
+PART_BATCHES = 16
+MAX_BATCH_BYTES = 1 << 28
+COLUMNS = ("id", "doc_id", "title", "text", "meta")
+Row = tuple[str, str, str, str, str]
+
+
+@dataclass
+class Place:
+    """How far a reader was: all counts are of what lies in the parts so far.
+
+    Attributes:
+        file: The number of the source file being read; 0 for readers that read all in one.
+        entries: How many entries of that file have been taken.
+        n_passages: Passages written.
+        n_docs: Documents among them.
+        n_characters: Of their texts.
+        last_doc: The last document, which may go on.
+        skipped: What was passed over, by reason.
+    """
+
+    file: int = 0
+    entries: int = 0
+    n_passages: int = 0
+    n_docs: int = 0
+    n_characters: int = 0
+    last_doc: str | None = None
+    skipped: Counter[str] = field(default_factory=Counter)
+
+
+def ingest(reader: Reader, work: Path, progress: Progress, *, batch_rows: int) -> dict[str, Any]:
+    """Stream all passages into the Arrow file.
+
+    Args:
+        reader: The reader; the same source gives it the same stream.
+        work: The folder to fill; parts that a killed build has left there are used.
+        progress: Advanced by the passages.
+        batch_rows: How many passages an Arrow record batch has.
+
+    Returns:
+        The digest and the counts for the manifest.
+
+    Raises:
+        DataError: An entry is no passage, or there is none at all.
+    """
+    parts = _Parts(work / PARTS, batch_rows)
+    progress.advance(parts.place.n_passages)
+    for entry in _entries(reader, parts.place):
+        if isinstance(entry, Skipped):
+            parts.skip(entry)
+        else:
+            parts.add(row_of(entry))
+            progress.advance()
+    parts.end()
+    place = parts.place
+    if not place.n_passages:
+        reasons = ", ".join(f"{count} with {reason}" for reason, count in place.skipped.items())
+        raise DataError(
+            "the corpus is empty" + (f" (passed over: {reasons})" if reasons else ""),
+            where=", ".join(str(p) for p in reader.sources()),
+            fix="give a source that holds at least one document",
+        )
+    parts.join(work)
+    return {
+        "digest": parts.digest.hexdigest(),
+        "n_passages": place.n_passages,
+        "n_docs": place.n_docs,
+        "n_characters": place.n_characters,
+        "skipped": dict(place.skipped),
+    }
+
+
+def _entries(reader: Reader, place: Place) -> Iterator[Located | Skipped]:
+    """Yield the entries after a place, and move it on."""
+    if not isinstance(reader, PerFile):
+        yield from _counted(islice(reader.read(), place.entries, None), place)
+        return
+    for number, path in enumerate(reader.sources()):
+        if number < place.file:
+            continue
+        if number > place.file:
+            place.file, place.entries = number, 0
+        yield from _counted(islice(reader.read_file(path), place.entries, None), place)
+
+
+def _counted(entries: Iterator[Located | Skipped], place: Place) -> Iterator[Located | Skipped]:
+    for entry in entries:
+        place.entries += 1
+        yield entry
+
+
+class _Parts:
+    """The parts on disk and the passages that will be the next one."""
+
+    def __init__(self, folder: Path, batch_rows: int) -> None:
+        import pyarrow as pa
+
+        self.folder = folder
+        self.batch_rows = batch_rows
+        self.schema = pa.schema([(name, pa.large_string()) for name in COLUMNS])
+        self.digest = ContentDigest()
+        self.place = Place()
+        self.count = 0
+        self._columns: list[list[str]] = [[] for _ in COLUMNS]
+        self._bytes = 0
+        self._batches: list[Any] = []
+        self._skipped: list[bytes] = []
+        folder.mkdir(parents=True, exist_ok=True)
+        self._find()
+
+    def _find(self) -> None:
+        """Take up the parts that are whole."""
+        while (path := self._path(self.count, "json")).is_file():
+            facts = read_json(path, what="the note of a part")
+            self.place = Place(**facts | {"skipped": Counter(facts["skipped"])})
+            for batch in self._read(self.count):
+                for row in zip(*(c.to_pylist() for c in batch.columns), strict=True):
+                    self.digest.add(row)
+            self.count += 1
+
+    def _path(self, number: int, ending: str) -> Path:
+        return self.folder / f"{number:06d}.{ending}"
+
+    def _read(self, number: int) -> Iterator[Any]:
+        import pyarrow as pa
+
+        with pa.OSFile(str(self._path(number, "arrow"))) as source:
+            reader = pa.ipc.open_file(source)
+            for index in range(reader.num_record_batches):
+                yield reader.get_batch(index)
+
+    def skip(self, entry: Skipped) -> None:
+        """Note what was passed over."""
+        self.place.skipped[entry.reason] += 1
+        line = {key: value for key, value in asdict(entry).items() if value}
+        self._skipped.append(json.dumps(line, ensure_ascii=False).encode("utf-8", "replace"))
+
+    def add(self, row: Row) -> None:
+        """Take in a passage."""
+        for column, value in zip(self._columns, row, strict=True):
+            column.append(value)
+        self.digest.add(row)
+        place = self.place
+        place.n_passages += 1
+        place.n_characters += len(row[3])
+        place.n_docs += row[1] != place.last_doc
+        place.last_doc = row[1]
+        self._bytes += len(row[3])
+        if len(self._columns[0]) == self.batch_rows:
+            self._end_batch()
+            if len(self._batches) == PART_BATCHES or self._bytes > MAX_BATCH_BYTES:
+                self._write()
+
+    def _end_batch(self) -> None:
+        import pyarrow as pa
+
+        self._batches.append(pa.record_batch(self._columns, schema=self.schema))
+        self._columns = [[] for _ in COLUMNS]
+
+    def end(self) -> None:
+        """Write what is left."""
+        if self._columns[0]:
+            self._end_batch()
+        if self._batches or self._skipped:
+            self._write()
+
+    def _write(self) -> None:
+        import pyarrow as pa
+
+        path = self._path(self.count, "arrow")
+        with atomic_file(path) as sink, pa.ipc.new_file(sink, self.schema) as writer:
+            for batch in self._batches:
+                writer.write_batch(batch)
+        with atomic_file(self._path(self.count, "skipped")) as sink:
+            sink.writelines(line + b"\n" for line in self._skipped)
+        write_json(self._path(self.count, "json"), vars(self.place))
+        self.count += 1
+        self._batches, self._skipped, self._bytes = [], [], 0
+
+    def join(self, work: Path) -> None:
+        """Write the corpus's files, and remove the parts."""
+        import pyarrow as pa
+
+        with atomic_file(work / PASSAGES) as sink, pa.ipc.new_file(sink, self.schema) as writer:
+            for number in range(self.count):
+                for batch in self._read(number):
+                    writer.write_batch(batch)
+        if self.place.skipped:
+            with (
+                atomic_file(work / SKIPPED) as sink,
+                gzip.GzipFile(filename="", mode="wb", fileobj=sink, mtime=0) as packed,
+            ):
+                for number in range(self.count):
+                    packed.write(self._path(number, "skipped").read_bytes())
+        shutil.rmtree(self.folder)
+
+
+def row_of(entry: Located) -> Row:
+    """Return a passage as it is stored, with its meta as JSON.
+
+    Args:
+        entry: The passage and its place.
+
+    Returns:
+        Id, document id, title, text, meta.
+
+    Raises:
+        DataError: The ids are no ids, or the text is no Unicode.
+    """
+    passage: Passage = entry.passage
+    for identifier in (passage.id, passage.doc_id):
+        if not identifier or not identifier.isprintable() or any(c.isspace() for c in identifier):
+            raise DataError(
+                f"the id {identifier!r} is empty or has white space or control characters",
+                where=entry.where,
+                fix="ids stand in TREC run files, whose columns are parted by blanks: "
+                "write '_' or '-' instead",
+            )
+    meta = json.dumps(passage.meta, ensure_ascii=False, sort_keys=True)
+    row = (passage.id, passage.doc_id, passage.title, passage.text, meta)
+    try:
+        for value in row:
+            value.encode("utf-8")
+    except UnicodeEncodeError:
+        raise DataError(
+            f"document {passage.id!r} holds half of a surrogate pair, which is no text",
+            where=entry.where,
+            fix="write the file again as valid UTF-8",
+        ) from None
+    return row
