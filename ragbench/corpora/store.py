@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -210,18 +211,25 @@ class Corpus:
         return bool(pc.all(pc.equal(*self._ids)).as_py())
 
     @cached_property
-    def _rows_by_doc(self) -> dict[str, list[int]]:
-        rows: dict[str, list[int]] = {}
-        for row, doc in enumerate(self._ids[1].to_pylist()):
-            rows.setdefault(doc, []).append(row)
-        return rows
+    def _doc_order(self) -> npt.NDArray[np.uint64]:
+        """Rows by document id, eight bytes each; a dictionary would hold every id."""
+        import pyarrow.compute as pc
+
+        order: npt.NDArray[np.uint64] = pc.sort_indices(self._ids[1]).to_numpy()
+        return order
+
+    def _doc_at(self, place: int) -> str:
+        return self._id_pair(int(self._doc_order[place]))[1]
 
     def rows_of_doc(self, doc_id: str) -> list[int]:
         """Return the rows of a document's passages in text order; empty if it is not here."""
         if self._is_unchunked:  # the ids are the same
             row = self.find(doc_id)
             return [] if row is None else [row]
-        return self._rows_by_doc.get(doc_id, [])
+        every = range(len(self))
+        first = bisect_left(every, doc_id, key=self._doc_at)
+        last = bisect_right(every, doc_id, lo=first, key=self._doc_at)
+        return sorted(self._doc_order[first:last].tolist())
 
     def match(self, identifier: str, *, prefer: str = "") -> int | None:
         """Return the row of a passage id as gold and qrels write it, or None.
