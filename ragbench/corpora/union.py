@@ -13,9 +13,6 @@ from dataclasses import replace
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
 from ragbench import home
 from ragbench.corpora.store import MANIFEST, Corpus, Manifest, folder_of, is_built
 from ragbench.errors import DataError, UsageError
@@ -125,11 +122,8 @@ class Union(Corpus):
 
     def __getitem__(self, row: int) -> Passage:
         """Return the passage of a row in constant time."""
-        if not 0 <= row < len(self):
-            raise IndexError(f"row {row} of {len(self)} passages")
-        place = bisect_right(self._starts, row) - 1
-        member = self.members[place]
-        return inside(member.name, member[row - self._starts[place]])
+        place, inner = self._place(row)
+        return inside(self.members[place].name, self.members[place][inner])
 
     def rows(self) -> Iterator[tuple[str, ...]]:
         """Yield each passage as it is stored, its id and doc_id after the member's name."""
@@ -152,19 +146,19 @@ class Union(Corpus):
                     batch = batch.set_column(place, batch.schema.field(place), full)
                 yield batch
 
-    def ids_of(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> list[Pair]:
-        """Return (id, doc_id) of many rows at once, in the order of the rows."""
-        wanted = np.asarray(rows, dtype=np.int64)
-        if wanted.size and not 0 <= wanted.min() <= wanted.max() < len(self):
-            raise IndexError(f"rows {wanted.min()} to {wanted.max()} of {len(self)} passages")
-        places = np.searchsorted(self._starts, wanted, side="right") - 1
-        found: list[Pair] = [("", "")] * wanted.size
-        for place in np.unique(places).tolist():
-            member, here = self.members[place], np.flatnonzero(places == place)
-            pairs = member.ids_of(wanted[here] - self._starts[place])
-            for at, (identifier, doc_id) in zip(here.tolist(), pairs, strict=True):
-                found[at] = f"{member.name}/{identifier}", f"{member.name}/{doc_id}"
-        return found
+    def _id_pair(self, row: int) -> Pair:
+        place, inner = self._place(row)
+        member = self.members[place]
+        identifier, doc_id = member._id_pair(inner)
+        full = f"{member.name}/{identifier}"
+        return full, full if doc_id == identifier else f"{member.name}/{doc_id}"
+
+    def _place(self, row: int) -> tuple[int, int]:
+        """Return which member a row is of, and the row there."""
+        if not 0 <= row < len(self):
+            raise IndexError(f"row {row} of {len(self)} passages")
+        place = bisect_right(self._starts, row) - 1
+        return place, row - self._starts[place]
 
     def find(self, identifier: str) -> int | None:
         """Return the row of a passage id ``MEMBER/ID``, or None."""

@@ -280,8 +280,9 @@ def test_the_digest_is_that_of_names_and_digests_in_order() -> None:
 def test_every_part_of_a_corpus_is_there() -> None:
     public = {name for name in vars(Corpus) if not name.startswith("_")}
     own = {name for name in vars(Union) if not name.startswith("_")}
-    # What is inherited rests on these, on the manifest and on the order of ids alone.
-    assert public - own == {"name", "digest"}
+    # What is inherited rests on these, on the manifest, and on ``_id_pair``, which is its own.
+    assert "_id_pair" in vars(Union)
+    assert public - own == {"name", "digest", "ids_of"}
 
 
 def test_a_union_without_a_card(home: Path) -> None:
