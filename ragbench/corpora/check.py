@@ -63,10 +63,17 @@ def check_corpus(name: str) -> Check:
     _check_passages(corpus, found)
     if not found.problems:  # else the places of ids mean nothing
         _check_order(corpus, found)
-    for part in (corpus, *corpus.members) if isinstance(corpus, Union) else (corpus,):
-        found.problems += changed(part.folder, part.manifest.sums, reread=True)
+    for part, of_member in _parts(corpus):
+        wrong = changed(part.folder, part.manifest.sums, reread=True)
+        found.problems += [of_member + problem for problem in wrong]
     _check_source(corpus, found)
     return found
+
+
+def _parts(corpus: Corpus) -> list[tuple[Corpus, str]]:
+    """Return a corpus and the members of a union, with what a message about each begins with."""
+    members = corpus.members if isinstance(corpus, Union) else ()
+    return [(corpus, ""), *((member, f"{member.name}: ") for member in members)]
 
 
 def _check_passages(corpus: Corpus, found: Check) -> None:
@@ -140,8 +147,7 @@ def _check_order(corpus: Corpus, found: Check) -> None:
 
 
 def _check_source(corpus: Corpus, found: Check) -> None:
-    for part in (corpus, *corpus.members) if isinstance(corpus, Union) else (corpus,):
-        of_member = f"{part.name}: " if part is not corpus else ""
+    for part, of_member in _parts(corpus):
         source, is_problem = _source_of(part)
         if source != "unchanged":
             found.source = of_member + source

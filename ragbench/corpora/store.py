@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -62,8 +63,8 @@ class Manifest:
     built_at: str
     versions: dict[str, str]
     chunking: dict[str, Any] | None = None
-    sums: dict[str, dict[str, Any]] = field(default_factory=dict)
     members: list[dict[str, Any]] | None = None  # of a union: name, digest, n_passages
+    sums: dict[str, dict[str, Any]] = field(default_factory=dict)
     format: int = FORMAT
 
 
@@ -82,7 +83,6 @@ class Corpus:
         import pyarrow as pa
 
         self.folder = folder
-        self._is_checked = is_checked
         raw = read_json(folder / MANIFEST, what="the manifest of the corpus")
         if raw.get("format") != FORMAT:
             raise DataError(
@@ -98,7 +98,7 @@ class Corpus:
                     what="the built corpus",
                     fix=f"ragbench corpus build {folder.name} --replace",
                 )
-            self._open()
+            self._open(is_checked=is_checked)
             self.id_order: npt.NDArray[np.int64] = np.load(folder / ID_ORDER, mmap_mode="r")
             self.id_rank: npt.NDArray[np.int64] = np.load(folder / ID_RANK, mmap_mode="r")
         except (OSError, EOFError, TypeError, LookupError, ValueError, pa.ArrowException) as error:
@@ -108,7 +108,7 @@ class Corpus:
                 fix=f"ragbench corpus build {folder.name} --replace",
             ) from None
 
-    def _open(self) -> None:
+    def _open(self, *, is_checked: bool) -> None:
         """Map the passages."""
         import pyarrow as pa
 
@@ -211,18 +211,25 @@ class Corpus:
         return bool(pc.all(pc.equal(*self._ids)).as_py())
 
     @cached_property
-    def _rows_by_doc(self) -> dict[str, list[int]]:
-        rows: dict[str, list[int]] = {}
-        for row, doc in enumerate(self._ids[1].to_pylist()):
-            rows.setdefault(doc, []).append(row)
-        return rows
+    def _doc_order(self) -> npt.NDArray[np.uint64]:
+        """Rows by document id, eight bytes each; a dictionary would hold every id."""
+        import pyarrow.compute as pc
+
+        order: npt.NDArray[np.uint64] = pc.sort_indices(self._ids[1]).to_numpy()
+        return order
+
+    def _doc_at(self, place: int) -> str:
+        return self._id_pair(int(self._doc_order[place]))[1]
 
     def rows_of_doc(self, doc_id: str) -> list[int]:
         """Return the rows of a document's passages in text order; empty if it is not here."""
         if self._is_unchunked:  # the ids are the same
             row = self.find(doc_id)
             return [] if row is None else [row]
-        return self._rows_by_doc.get(doc_id, [])
+        every = range(len(self))
+        first = bisect_left(every, doc_id, key=self._doc_at)
+        last = bisect_right(every, doc_id, lo=first, key=self._doc_at)
+        return sorted(self._doc_order[first:last].tolist())
 
     def match(self, identifier: str, *, prefer: str = "") -> int | None:
         """Return the row of a passage id as gold and qrels write it, or None.

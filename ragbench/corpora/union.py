@@ -13,9 +13,6 @@ from dataclasses import replace
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-
 from ragbench import home
 from ragbench.corpora.store import MANIFEST, Corpus, Manifest, folder_of, is_built
 from ragbench.errors import DataError, UsageError
@@ -91,15 +88,15 @@ class Union(Corpus):
 
     members: tuple[Corpus, ...]
 
-    def _open(self) -> None:
+    def _open(self, *, is_checked: bool) -> None:
         stated = [(str(m["name"]), str(m["digest"])) for m in self.manifest.members or ()]
-        self.members = tuple(self._member(name, digest) for name, digest in stated)
+        self.members = tuple(self._member(*one, is_checked=is_checked) for one in stated)
         if not stated or union_digest(stated) != self.digest:
             raise ValueError("its digest is not that of its members")
         self._starts = [0, *accumulate(len(member) for member in self.members)]
         self.manifest = replace(self.manifest, **terms(self.members, self.manifest))
 
-    def _member(self, name: str, digest: str) -> Corpus:
+    def _member(self, name: str, digest: str, *, is_checked: bool) -> Corpus:
         again = f"ragbench corpus build {self.name} --replace"
         if not is_built(name):
             raise DataError(
@@ -107,7 +104,7 @@ class Union(Corpus):
                 where=str(folder_of(name)),
                 fix=f"ragbench corpus build {name}, then {again}",
             )
-        member = open_member(name, self.name, is_checked=self._is_checked)
+        member = open_member(name, self.name, is_checked=is_checked)
         if member.digest != digest:
             raise DataError(
                 f"{name!r}, a member of the union {self.name!r}, has changed since the union was "
@@ -125,36 +122,43 @@ class Union(Corpus):
 
     def __getitem__(self, row: int) -> Passage:
         """Return the passage of a row in constant time."""
-        if not 0 <= row < len(self):
-            raise IndexError(f"row {row} of {len(self)} passages")
-        place = bisect_right(self._starts, row) - 1
-        member = self.members[place]
-        return inside(member.name, member[row - self._starts[place]])
+        place, inner = self._place(row)
+        return inside(self.members[place].name, self.members[place][inner])
+
+    def rows(self) -> Iterator[tuple[str, ...]]:
+        """Yield each passage as it is stored, its id and doc_id after the member's name."""
+        for member in self.members:
+            for identifier, doc_id, *rest in member.rows():
+                yield f"{member.name}/{identifier}", f"{member.name}/{doc_id}", *rest
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """Yield all passages as Arrow record batches, ids and doc_ids after the member's name."""
+        """Yield all passages as Arrow record batches, member after member."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
         for member in self.members:
-            prefix, none = (pa.scalar(t, pa.large_string()) for t in (f"{member.name}/", ""))
+            prefix = pa.scalar(f"{member.name}/", pa.large_string())
+            glue = pa.scalar("", pa.large_string())
             for batch in member.batches():
-                ids = [pc.binary_join_element_wise(prefix, batch[n], none) for n in (0, 1)]
-                yield pa.RecordBatch.from_arrays([*ids, *batch.columns[2:]], schema=batch.schema)
+                for place in (0, 1):
+                    inner = batch.column(place)
+                    full = pc.binary_join_element_wise(prefix, inner, glue)
+                    batch = batch.set_column(place, batch.schema.field(place), full)
+                yield batch
 
-    def ids_of(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> list[Pair]:
-        """Return (id, doc_id) of many rows at once, in the order of the rows."""
-        wanted = np.asarray(rows, dtype=np.int64)
-        if wanted.size and not 0 <= wanted.min() <= wanted.max() < len(self):
-            raise IndexError(f"rows {wanted.min()} to {wanted.max()} of {len(self)} passages")
-        places = np.searchsorted(self._starts, wanted, side="right") - 1
-        found: list[Pair] = [("", "")] * wanted.size
-        for place in np.unique(places).tolist():
-            member, here = self.members[place], np.flatnonzero(places == place)
-            pairs = member.ids_of(wanted[here] - self._starts[place])
-            for at, (identifier, doc_id) in zip(here.tolist(), pairs, strict=True):
-                found[at] = f"{member.name}/{identifier}", f"{member.name}/{doc_id}"
-        return found
+    def _id_pair(self, row: int) -> Pair:
+        place, inner = self._place(row)
+        member = self.members[place]
+        identifier, doc_id = member._id_pair(inner)
+        full = f"{member.name}/{identifier}"
+        return full, full if doc_id == identifier else f"{member.name}/{doc_id}"
+
+    def _place(self, row: int) -> tuple[int, int]:
+        """Return which member a row is of, and the row there."""
+        if not 0 <= row < len(self):
+            raise IndexError(f"row {row} of {len(self)} passages")
+        place = bisect_right(self._starts, row) - 1
+        return place, row - self._starts[place]
 
     def find(self, identifier: str) -> int | None:
         """Return the row of a passage id ``MEMBER/ID``, or None."""

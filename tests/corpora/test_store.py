@@ -167,6 +167,14 @@ def test_the_passages_of_a_document_in_text_order(add_chunks: Callable[[str], Co
     assert corpus.ids_of([2, 4]) == [("a#2", "a"), ("a2#0", "a2")]
 
 
+def test_the_passages_of_documents_that_lie_apart(add_chunks: Callable[[str], Corpus]) -> None:
+    names = ["a", "a2", "aa", "B", "é", "\uffee", "\U0001f9ec"]
+    docs = np.random.default_rng(5).choice(names, 300).tolist()
+    corpus = add_chunks("".join(f"p{n} {doc}\n" for n, doc in enumerate(docs)))
+    for name in [*names, "", "a1", "b", "\U0001f9ed"]:
+        assert corpus.rows_of_doc(name) == [row for row, doc in enumerate(docs) if doc == name]
+
+
 def test_documents_of_one_chunk_each_are_found_by_document(
     add_chunks: Callable[[str], Corpus],
 ) -> None:

@@ -56,6 +56,10 @@ def test_a_union_is_its_members_after_each_other(members: Members, others: list[
         ids = [passage.id for passage in expected]
         assert len(set(ids)) == len(union) == union.manifest.n_passages == union.manifest.n_docs
         assert [row[:2] for row in union.rows()] == [(i, i) for i in ids]
+        batches = [
+            row for b in union.batches() for row in zip(*b.to_pydict().values(), strict=True)
+        ]
+        assert batches == list(union.rows())
         rows = np.random.default_rng(0).integers(len(ids), size=9)
         assert union.ids_of(rows) == [(ids[row], ids[row]) for row in rows]
         by_code_point = sorted(ids, key=lambda text: [ord(c) for c in text])
@@ -276,8 +280,9 @@ def test_the_digest_is_that_of_names_and_digests_in_order() -> None:
 def test_every_part_of_a_corpus_is_there() -> None:
     public = {name for name in vars(Corpus) if not name.startswith("_")}
     own = {name for name in vars(Union) if not name.startswith("_")}
-    # What is inherited rests on the others, on the manifest and on the order of ids alone.
-    assert public - own == {"name", "digest", "rows"}
+    # What is inherited rests on these, on the manifest, and on ``_id_pair``, which is its own.
+    assert "_id_pair" in vars(Union)
+    assert public - own == {"name", "digest", "ids_of"}
 
 
 def test_a_union_without_a_card(home: Path) -> None:
