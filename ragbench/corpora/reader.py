@@ -29,10 +29,19 @@ class Located:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A source entry that gives no passage, with the reason that the manifest counts."""
+    """A source entry that gives no passage, with the reason that the manifest counts.
+
+    Attributes:
+        reason: The same words for all entries of a kind.
+        where: Where it stood.
+        id: The passage that it would have been, where it got so far.
+        detail: What belongs to this entry alone, such as the passage that it repeats.
+    """
 
     reason: str
     where: str
+    id: str = ""
+    detail: str = ""
 
 
 class Reader(Protocol):
