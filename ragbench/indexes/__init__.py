@@ -6,6 +6,8 @@ dense      vectors of ``encoders`` in FAISS; ``embeddings`` keeps them, ``ann`` 
            indexes, ``recall`` measures those
 hybrid     several of the others, joined by ``fusion``
 langchain  LangChain's retrievers and ours, each as the other; ``langchain_kind`` is the recipe
+vectorstore  LangChain's vector stores with our encoder; ``stores`` opens them, ``raw_scores``
+           and ``store_checks`` find out what their scores are
 build      recipe + corpus -> index folder with its manifest -> open index
 check      whether a built index is sound
 runfile    TREC runs, query files; ``qrels`` judgements of relevance
@@ -31,6 +33,10 @@ retrievers: Registry[type[IndexKind]] = Registry(
         "langchain": Entry(
             "ragbench.indexes.langchain_kind:LangchainIndex",
             "a LangChain retriever that a function of yours returns",
+        ),
+        "vectorstore": Entry(
+            "ragbench.indexes.vectorstore:VectorstoreIndex",
+            "sentence vectors in a LangChain vector store, its scores checked",
         ),
     },
     source=__file__,
