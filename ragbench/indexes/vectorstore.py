@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import weakref
 from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
 from pathlib import Path
@@ -135,6 +136,8 @@ class VectorstoreIndex:
         self.folder = folder
         self.facts = facts
         self._opened = opened
+        # Chroma shares what is open of a folder within a process, also after a new build.
+        self._closing = weakref.finalize(self, opened.close)
         self._encoder = encoder
         self._search = store_checks.RawSearch(
             opened, recipe.store, corpus, FORMULAS[facts["raw_score"]]
@@ -142,7 +145,7 @@ class VectorstoreIndex:
 
     @property
     def store(self) -> VectorStore:
-        """LangChain's object, which encodes queries as this index does."""
+        """LangChain's object, which encodes queries as this index does; of use while it is open."""
         return self._opened.store
 
     @classmethod
@@ -283,8 +286,8 @@ class VectorstoreIndex:
         ]
 
     def close(self) -> None:
-        """Let go of the store's files."""
-        self._opened.close()
+        """Let go of the store's files, as happens anyway when the index is no longer used."""
+        self._closing()
 
 
 def _checked(

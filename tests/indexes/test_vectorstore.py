@@ -272,6 +272,20 @@ def test_what_is_not_in_the_corpus_is_an_error(
             open_index("stored-some", device="cpu")
 
 
+@pytest.mark.parametrize("store", ["in-memory", "qdrant", "chroma"])
+def test_an_index_that_was_built_again_is_the_new_one(
+    home: Path, corpus_of: CorpusOf, write: Write, store: str
+) -> None:
+    write(store)
+    for texts in ({"a": "gout", "b": "fever"}, {"c": "gout", "b": "fever"}):
+        corpus_of("some", texts)
+        build_index("stored", "some", replace=True, device="cpu")
+        index = open_index("stored-some", device="cpu")
+        (hits,) = index.search(["gout"], 1)
+        assert hits[0].id == next(iter(texts))
+        del index  # closed by this, as nobody calls close()
+
+
 def test_damaged_vectors_are_named(some: Path, write: Write) -> None:
     write("in-memory")
     build_index("stored", "some", device="cpu")
