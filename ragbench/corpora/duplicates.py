@@ -24,7 +24,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ragbench.corpora.digests import Digests
-from ragbench.corpora.minhash import Bands, Words, jaccard, shingles
+from ragbench.corpora.minhash import Bands, Marks, Words, jaccard, shingles
 from ragbench.corpora.reader import Located, Reader, ReaderOptions, Skipped
 
 BLOCK = 1024
@@ -133,10 +133,10 @@ class _Seen:
         ]
         self._ids.extend([p.id.encode("utf-8", "surrogatepass") for p in passages])
         firsts = self._digests.add(texts)
-        keys = None
+        sketches = None
         if self._card.near != "off":
             words, starts = shingles(texts, self._card.shingle)
-            keys = self._bands.keys(words, starts)
+            sketches = list(zip(*self._bands.sketch(words, starts), strict=True))
             self._sets.extend([words[a:b].tobytes() for a, b in pairwise(starts)])
         for place, first in enumerate(firsts.tolist()):
             number = self._count
@@ -144,8 +144,8 @@ class _Seen:
             like = None
             if self._card.exact != "off" and first < number:
                 like = self._like_of(first)
-            elif keys is not None and self._sets.size(number):
-                like = self._near(keys[place], number)
+            elif sketches and self._sets.size(number):
+                like = self._near(*sketches[place], number)
             if like:
                 self._like[number] = like
                 yield like[0], self._ids.read(like[1]).decode("utf-8", "surrogatepass")
@@ -158,17 +158,17 @@ class _Seen:
         is_gone = reason == EXACT or self._card.near == "drop"
         return (reason, kept) if is_gone else (EXACT, first)
 
-    def _near(self, keys: Words, number: int) -> tuple[str, int] | None:
+    def _near(self, keys: Words, marks: Marks, number: int) -> tuple[str, int] | None:
         """Return the earliest passage that is near enough, or enter this one."""
         own = np.frombuffer(self._sets.read(number), dtype=np.uint64)
         least, most = self._card.threshold * own.size, own.size / self._card.threshold
-        for other in self._bands.candidates(keys).tolist():
+        for other in self._bands.candidates(keys, marks).tolist():
             if not least <= self._sets.size(other) // own.itemsize <= most:
                 continue
             theirs = np.frombuffer(self._sets.read(other), dtype=np.uint64)
             if jaccard(theirs, own) >= self._card.threshold:
                 return NEAR, other
-        self._bands.add(keys, number)
+        self._bands.add(keys, marks, number)
         return None
 
 

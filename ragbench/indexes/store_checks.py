@@ -142,17 +142,19 @@ def find_formula(
         DataError: The scores are none that is known, or of another metric, or the hits do not
             come in the order of their scores.
     """
+    where = f"index over {stored.corpus.name}: store {name}"
     n = len(stored.corpus)
     generator = np.random.default_rng(seed)
     probes = generator.choice(n, size=min(PROBES, n), replace=False)
     lengths = generator.uniform(*LENGTHS, (len(probes), 1))
     queries = np.asarray(stored.rows(probes) * lengths, dtype=np.float32)
     raw, rows = search.search(queries, min(PROBE_K, n))
+    if not (rows >= 0).any(axis=1).all():
+        raise DataError(f"the store {name!r} gave no hits for one of its own vectors", where=where)
     vectors = stored.rows(np.maximum(rows, 0).ravel()).reshape(*rows.shape, -1)
     away = errors(raw, queries, vectors)
     fits = fitting(away)
     own = [fit for fit in fits if FORMULAS[fit].metric == metric]
-    where = f"index over {stored.corpus.name}: store {name}"
     if not own:
         closest = min(away, key=lambda formula: away[formula])
         is_what = f"{fits[0]}, not of" if fits else f"nothing known (closest: {closest}), let alone"

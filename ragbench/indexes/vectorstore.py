@@ -12,6 +12,7 @@ import re
 import shutil
 import weakref
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -184,7 +185,7 @@ class VectorstoreIndex:
             _fill(opened, ours, options.store, corpus, stored.shards())
             facts = _checked(opened, options, stored, encoder, work)
         except RagbenchError:
-            with told(options.store, "removing the collection"):
+            with suppress(RagbenchError), told(options.store, "removing the collection"):
                 opened.drop()
             raise
         finally:

@@ -56,28 +56,55 @@ def test_pairs_share_a_band_as_often_as_the_formula_says(shared: int, own: int) 
     n, similarity = 2000, shared / (shared + 2 * own)
     sets = [one for _ in range(n) for one in pair(generator, shared, own)]
     bands = Bands(0.9)
-    keys = bands.keys(np.concatenate(sets), np.cumsum([0, *map(len, sets)], dtype=np.int64))
+    keys, _ = bands.sketch(np.concatenate(sets), np.cumsum([0, *map(len, sets)], dtype=np.int64))
     both = (keys[::2] == keys[1::2]).any(axis=1).mean()
     chance = 1 - (1 - similarity**bands.rows) ** bands.bands
     assert both == pytest.approx(chance, abs=4 * np.sqrt(chance * (1 - chance) / n) + 1e-3)
 
 
-def test_candidates_are_all_that_share_a_key() -> None:
+def test_marks_agree_as_often_as_the_sets_are_similar() -> None:
+    generator = np.random.default_rng(4)
+    sets = [one for _ in range(400) for one in pair(generator, 60, 20)]
+    bands = Bands(0.9)
+    starts = np.cumsum([0, *map(len, sets)], dtype=np.int64)
+    _, marks = bands.sketch(np.concatenate(sets), starts)
+    same = (marks[::2] == marks[1::2]).mean()
+    assert same == pytest.approx(0.6 + 0.4 / 256, abs=0.01)
+    assert bands.least == int(0.9 * 128 - 5 * np.sqrt(128 * 0.9 * 0.1))
+    assert Bands(1.0).least == 128
+
+
+def test_candidates_are_all_that_share_a_key_and_enough_marks() -> None:
     generator = np.random.default_rng(5)
     bands = Bands(0.9)
     keys = generator.integers(1, 900, (6000, bands.bands), dtype=np.uint64) << np.uint64(40)
     keys += np.arange(bands.bands, dtype=np.uint64)  # no key belongs to two bands
-    for number, row in enumerate(keys):
+    marks = (generator.random((6000, 128)) < generator.random((6000, 1)) / 2).astype(np.uint8)
+    n_found = n_marked = 0
+    for number, (row, mark) in enumerate(zip(keys, marks, strict=True)):
         if number % 500 == 499:
-            expected = np.flatnonzero((keys[:number] == row).any(axis=1))
-            np.testing.assert_array_equal(bands.candidates(row), expected)
-        bands.add(row, number)
+            shares = (keys[:number] == row).any(axis=1)
+            close = (marks[:number] == mark).sum(axis=1) >= bands.least
+            expected = np.flatnonzero(shares & close)
+            for _ in range(2):  # asking changes nothing
+                np.testing.assert_array_equal(bands.candidates(row, mark), expected)
+            n_found += len(expected)
+            n_marked += int(shares.sum())
+        bands.add(row, mark, number)
+    assert 0 < n_found < n_marked
+    same = np.ones(128, dtype=np.uint8)
+    for number in range(6000, 6200):  # more than fit at first
+        bands.add(keys[0], same, number)
+    found = bands.candidates(keys[0], same).tolist()
+    assert found[-200:] == list(range(6000, 6200))
 
 
 def test_the_table_of_bands_grows() -> None:
     generator = np.random.default_rng(6)
     bands = Bands(0.9)
     keys = generator.integers(1, 2**64, (20_000, bands.bands), dtype=np.uint64)
-    for number, row in enumerate(keys):
-        bands.add(row, number)
-    assert all(bands.candidates(keys[n]).tolist() == [n] for n in range(0, 20_000, 97))
+    marks = generator.integers(0, 256, (20_000, 128), dtype=np.uint8)
+    for number in range(20_000):
+        bands.add(keys[number], marks[number], number)
+    found = [bands.candidates(keys[n], marks[n]).tolist() for n in range(0, 20_000, 97)]
+    assert found == [[n] for n in range(0, 20_000, 97)]

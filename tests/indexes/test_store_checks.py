@@ -70,6 +70,7 @@ def test_the_formula_is_found_and_scores_turned(made: tuple[Opened, Embeddings])
         (lambda answer: [(d, s**3) for d, s in answer], "cosine", "are nothing known"),
         (lambda answer: answer[::-1], "cosine", "do not come in the order of their own scores"),
         (lambda answer: answer[:1] * 2, "cosine", "gave the same passage twice for one query"),
+        (lambda answer: [], "cosine", "gave no hits for one of its own vectors"),
         (lambda answer: [(d, float("nan")) for d, _ in answer], "cosine", "not a finite number"),
     ],
 )
