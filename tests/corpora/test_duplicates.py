@@ -13,7 +13,9 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import yaml
+from click.testing import CliRunner
 
+from ragbench.cli.corpus import corpus as corpus_commands
 from ragbench.corpora.build import build_corpus
 from ragbench.corpora.card import load_card, make_reader
 from ragbench.corpora.duplicates import EXACT, META, NEAR, Deduplicated, Duplicates, normalised
@@ -83,6 +85,16 @@ def test_the_first_in_source_order_stays(home: Path, add_corpus: AddCorpus) -> N
         ("d5", "d2"),
     ]
     assert [Path(e.where).name for e in entries] == [f"notes.jsonl:{n}" for n in range(1, 6)]
+
+
+def test_the_command_line_tells_the_counts(home: Path, add_corpus: AddCorpus) -> None:
+    add_corpus("notes", NOTES, title_field="title")
+    set_duplicates(home, "notes")
+    for command in ("build", "show"):
+        done = CliRunner().invoke(corpus_commands, [command, "notes"])
+        assert done.exit_code == 0, done.output
+        (line,) = [text for text in done.output.splitlines() if EXACT in text]
+        assert "3" in line
 
 
 def test_titles_count_where_the_card_says_so(home: Path, add_corpus: AddCorpus) -> None:
