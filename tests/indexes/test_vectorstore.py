@@ -14,13 +14,12 @@ import numpy as np
 import pytest
 
 from ragbench.corpora.store import Corpus, open_corpus
-from ragbench.errors import BackendError, DataError, UsageError
+from ragbench.errors import BackendError, DataError
 from ragbench.indexes import embeddings
 from ragbench.indexes.build import (
     build_index,
     folder_of,
     is_built,
-    load_recipe,
     open_index,
     read_manifest,
 )
@@ -325,39 +324,3 @@ def test_a_server_that_is_not_there_is_named(some: Path, write: Write) -> None:
     write("qdrant", url="http://127.0.0.1:1")
     with pytest.raises(BackendError, match="the store 'qdrant' failed at being made"):
         build_index("stored", "some", device="cpu")
-
-
-def test_restricted_passages_stay_on_this_machine(home: Path, corpus_of: CorpusOf) -> None:
-    corpus_of("some", {"a": "a note"})
-    card = home / "corpora" / "some.yaml"
-    card.write_text(card.read_text() + "data_use: restricted\n")
-    (home / "indexes").mkdir()
-    recipe = {"kind": "vectorstore", "store": "qdrant", "encoder": ENCODER, "trust_url": True}
-    text = json.dumps(recipe | {"url": "http://qdrant.invalid:6333"})
-    (home / "indexes" / "stored.yaml").write_text(text, encoding="utf-8")
-    with pytest.raises(UsageError, match="is restricted, and the server is not on this machine"):
-        build_index("stored", "some", device="cpu")
-
-
-@pytest.mark.parametrize(
-    ("keys", "what"),
-    [
-        ({"store": "in-memory", "metric": "l2"}, "the store 'in-memory' has no l2, only cosine"),
-        ({"store": "chroma", "url": "http://127.0.0.1:1"}, "is not taken from a server"),
-        ({"store": "milvus"}, "the store 'milvus' needs the `url` of its server"),
-        ({"store": "qdrant", "url": "http://a.example"}, "say so with `trust_url: true`"),
-        ({"store": "qdrant", "url": "http://127.0.0.1.evil.example"}, "`trust_url: true`"),
-        ({"store": "qdrant", "url": "http://me:secret@localhost"}, "is no address"),
-        ({"store": "qdrant", "url": "file:///etc"}, "is no address"),
-        ({"store": "faiss"}, "Input should be 'in-memory', 'qdrant', 'chroma' or 'milvus'"),
-        ({"store": "qdrant", "metrik": "l2"}, "there is no key 'metrik'"),
-    ],
-)
-def test_a_mistake_in_the_recipe_is_named(home: Path, keys: dict[str, str], what: str) -> None:
-    (home / "indexes").mkdir()
-    recipe = {"kind": "vectorstore", "encoder": ENCODER, **keys}
-    (home / "indexes" / "stored.yaml").write_text(json.dumps(recipe), encoding="utf-8")
-    with pytest.raises(UsageError) as caught:
-        load_recipe("stored")
-    assert what in caught.value.what
-    assert "secret" not in str(caught.value)
