@@ -149,12 +149,16 @@ class VectorstoreIndex:
         ours = OurEmbeddings(lambda: encoder)
         refill = not STORES[options.store].keeps and not options.url
         place = _place(options, corpus, folder, facts["dimension"], is_new=refill)
+        kept = _kept(folder, corpus, facts["dimension"]) if refill else None
         with told(options.store, "being opened"):
             opened = STORES[options.store].open(place, ours.as_langchain())
-        if refill:
-            kept = _kept(folder, corpus, facts["dimension"])
-            _fill(opened, ours, options.store, corpus, [(0, kept)])
-        store_checks.check_count(opened, options.store, corpus)
+        try:
+            if kept is not None:
+                _fill(opened, ours, options.store, corpus, [(0, kept)])
+            store_checks.check_count(opened, options.store, corpus)
+        except RagbenchError:
+            opened.close()
+            raise
         return cls(opened, encoder, options, corpus, folder=folder, facts=facts)
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
@@ -289,7 +293,7 @@ def _fill(
     corpus: Corpus,
     shards: Iterable[tuple[int, Vectors]],
 ) -> None:
-    """Add all passages with their vectors, block by block."""
+    """Add passages with their vectors, block by block."""
     with stage(f"index over {corpus.name}: filling the store", len(corpus)) as progress:
         for first, vectors in shards:
             for start in range(0, len(vectors), BLOCK):
