@@ -17,17 +17,23 @@ from ragbench.files import read_json, sha256_file, write_json
 
 VERIFIED = ".verified.json"
 OWN = (VERIFIED, "manifest.json")
+LIVING = "store"  # the folder of a database, which writes its files whenever it is opened
 Sums = dict[str, dict[str, Any]]
 
 
 def sums_of(folder: Path) -> Sums:
     """Return size and SHA-256 of every file of a folder but its manifest, by its path there."""
-    found: Sums = {}
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        name = path.relative_to(folder).as_posix()
-        if name not in OWN:
-            found[name] = {"size": path.stat().st_size, "sha256": sha256_file(path)}
-    return found
+    facts = {}
+    for name in _files(folder):
+        path = folder / name
+        facts[name] = {"size": path.stat().st_size, "sha256": sha256_file(path)}
+    return facts
+
+
+def _files(folder: Path) -> list[str]:
+    """Return the paths of the files that have sums, or should have."""
+    paths = (p.relative_to(folder) for p in folder.rglob("*") if p.is_file())
+    return sorted(p.as_posix() for p in paths if p.as_posix() not in OWN and p.parts[0] != LIVING)
 
 
 def changed(folder: Path, sums: Mapping[str, Mapping[str, Any]], *, reread: bool) -> list[str]:
@@ -59,8 +65,8 @@ def changed(folder: Path, sums: Mapping[str, Mapping[str, Any]], *, reread: bool
         else:
             stamps[name] = [*stamp, facts["sha256"]]
     if reread:
-        others = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
-        wrong += [f"the file {name} is not of the build" for name in sorted(others - {*sums, *OWN})]
+        others = (name for name in _files(folder) if name not in sums)
+        wrong += [f"the file {name} is not of the build" for name in others]
     if stamps != known:
         _note(folder, stamps)
     return wrong

@@ -58,6 +58,15 @@ def test_missing_and_cut_files(folder: Path) -> None:
     ]
 
 
+def test_the_files_of_a_database_are_its_own(folder: Path) -> None:
+    (folder / "store").mkdir()
+    (folder / "store" / "rows.sqlite3").write_bytes(b"1")
+    sums = sums_of(folder)
+    assert set(sums) == {"a.bin", "part/b.bin"}
+    (folder / "store" / "rows.sqlite3").write_bytes(b"2")
+    assert changed(folder, sums, reread=True) == []
+
+
 def test_a_stranger_is_told(folder: Path) -> None:
     sums = sums_of(folder)
     (folder / "part" / "c.bin").write_bytes(b"c")
