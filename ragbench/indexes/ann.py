@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import re
+import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,15 @@ from ragbench.progress import stage
 
 MIN_ROWS_A_CELL = 39  # where FAISS begins to warn that cells are badly placed
 AUTO_IVF = re.compile(r"(?<![A-Za-z])IVF(?=[,_]|$)")
-KNOBS = {"nprobe": "nprobe", "ef_search": "efSearch", "ef_construction": "efConstruction"}
+KNOBS = {
+    "nprobe": "nprobe",
+    "ef_search": "efSearch",
+    "ef_construction": "efConstruction",
+    "k_factor": "k_factor_rf",
+}
+TRAINED = "trained.faiss"
+ADDING = "adding.faiss"
+CHECKPOINT_S = 300.0
 
 
 def import_faiss() -> Any:
@@ -120,7 +130,8 @@ def set_knobs(faiss: Any, index: Any, knobs: dict[str, int], *, factory: str) ->
             raise UsageError(
                 f"an index of the factory {factory!r} has no {name}",
                 where=f"recipe: {name}",
-                fix="nprobe belongs to IVF; ef_search and ef_construction belong to HNSW",
+                fix="nprobe belongs to IVF; ef_search and ef_construction belong to HNSW; "
+                "k_factor belongs to codes with RFlat or Refine(...)",
             ) from None
 
 
@@ -143,33 +154,92 @@ def range_parameters(faiss: Any, index: Any, rows: range) -> Any:
     return None  # a graph that is walked through few rows that count finds too little
 
 
-def fill(index: Any, stored: Embeddings, *, train_rows: int, seed: int) -> None:
+def fill(
+    faiss: Any, index: Any, stored: Embeddings, *, train_rows: int, seed: int, work: Path
+) -> Any:
     """Train an index on a sample, if it needs training, and add all vectors in blocks.
 
+    What is trained is kept in the folder, and every few minutes what has been added, so that a
+    build that was killed goes on. A graph is filled by one thread: with more, its links would
+    depend on which of them is first, and no build would give the same file again.
+
     Args:
+        faiss: The module.
         index: An empty index.
         stored: The vectors, whole.
         train_rows: How many are drawn at most.
         seed: Of the draw.
+        work: The folder of the index.
+
+    Returns:
+        The filled index.
 
     Raises:
         DataError: There are too few vectors to train on.
     """
     n, name = len(stored.corpus), stored.corpus.name
+    kept = next((work / file for file in (ADDING, TRAINED) if (work / file).is_file()), None)
+    if kept is not None:
+        index = faiss.read_index(str(kept))
     if not index.is_trained:
-        size = min(train_rows, n)
-        rows = np.sort(np.random.default_rng(seed).choice(n, size=size, replace=False))
-        with stage(f"index over {name}: training", size) as progress:
-            try:
-                index.train(stored.rows(rows))
-            except RuntimeError as error:
-                raise DataError(
-                    f"the index cannot be trained on {size:,} passages: {faiss_reason(error)}",
-                    where=str(stored.corpus.folder),
-                    fix="use fewer cells or shorter codes in `factory`, or Flat",
-                ) from None
-            progress.advance(size)
-    with stage(f"index over {name}: adding", n) as progress:
-        for _, vectors in stored.shards():
-            index.add(np.ascontiguousarray(vectors))
-            progress.advance(len(vectors))
+        _train(faiss, index, stored, min(train_rows, n), seed)
+        write_index(faiss, index, work / TRAINED)
+    threads = faiss.omp_get_max_threads()
+    if "HNSW" in type(index).__name__:
+        faiss.omp_set_num_threads(1)
+    last = time.monotonic()
+    try:
+        with stage(f"index over {name}: adding", n) as progress:
+            progress.advance(index.ntotal)
+            for start, vectors in stored.shards():
+                if start < index.ntotal:
+                    continue
+                index.add(np.ascontiguousarray(vectors, dtype=np.float32))
+                progress.advance(len(vectors))
+                if time.monotonic() - last > CHECKPOINT_S and index.ntotal < n:
+                    write_index(faiss, index, work / ADDING)
+                    last = time.monotonic()
+    finally:
+        faiss.omp_set_num_threads(threads)
+    for file in (TRAINED, ADDING):
+        (work / file).unlink(missing_ok=True)
+    return index
+
+
+def _train(faiss: Any, index: Any, stored: Embeddings, size: int, seed: int) -> None:
+    n, name = len(stored.corpus), stored.corpus.name
+    rows = np.sort(np.random.default_rng(seed).choice(n, size=size, replace=False))
+    with stage(f"index over {name}: training", size) as progress:
+        try:
+            index.train(stored.rows(rows))
+        except RuntimeError as error:
+            raise DataError(
+                f"the index cannot be trained on {size:,} passages: {faiss_reason(error)}",
+                where=str(stored.corpus.folder),
+                fix="use fewer cells or shorter codes in `factory`, or Flat",
+            ) from None
+        progress.advance(size)
+
+
+def write_index(faiss: Any, index: Any, path: Path) -> None:
+    """Write an index so that the file is whole or not there."""
+    half = path.with_name(f".{path.name}.tmp")
+    faiss.write_index(index, str(half))
+    half.replace(path)
+
+
+def read_mapped(faiss: Any, path: str) -> Any:
+    """Open an index with its vectors or codes memory-mapped, where this FAISS can do that.
+
+    Args:
+        faiss: The module.
+        path: The file.
+
+    Returns:
+        The index; it is not to be added to.
+
+    Raises:
+        RuntimeError: The file is no index.
+    """
+    flag = getattr(faiss, "IO_FLAG_MMAP_IFC", faiss.IO_FLAG_MMAP)
+    return faiss.read_index(path, flag)

@@ -7,6 +7,7 @@ opening (of all but HNSW, which FAISS has no GPU form of).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -15,8 +16,8 @@ from pydantic import Field, model_validator
 
 from ragbench.corpora.store import Corpus
 from ragbench.devices import Device
-from ragbench.errors import DataError, PrerequisiteError, first_line
-from ragbench.indexes import recall
+from ragbench.errors import DataError, first_line
+from ragbench.indexes import gpu, recall
 from ragbench.indexes.ann import (
     fill,
     import_faiss,
@@ -24,13 +25,16 @@ from ragbench.indexes.ann import (
     metric_number,
     new_index,
     range_parameters,
+    read_mapped,
     resolve_factory,
     set_knobs,
+    write_index,
 )
 from ragbench.indexes.check import Finding
 from ragbench.indexes.embeddings import Embeddings
 from ragbench.indexes.encoders import Encoder, EncoderCard
 from ragbench.indexes.retriever import Recipe, Rows, Scores, passage_text, top_hits
+from ragbench.indexes.tuning import knob_of, tune
 from ragbench.indexes.within import deepen
 from ragbench.progress import stage
 from ragbench.records import Hit
@@ -53,6 +57,8 @@ class DenseRecipe(Recipe):
         ef_construction: Of HNSW, while it is built.
         ef_search: Of HNSW, while it is searched.
         nprobe: Of IVF: how many cells are searched.
+        k_factor: Of refined codes: how many times k candidates are refined.
+        target_recall: Has ``nprobe``, ``ef_search`` or ``k_factor`` found by measuring.
         train_rows: How many vectors the index is trained on, at most.
         min_recall: Below this recall@k the build fails; no matter for ``Flat``.
         min_self_retrieval: Below this share of vectors that find themselves the build fails;
@@ -60,6 +66,7 @@ class DenseRecipe(Recipe):
         recall_k: The k of that recall.
         recall_queries: How many queries of each kind measure it.
         seed: Of the training sample and of those queries.
+        gpu_float16: Whether a GPU holds the vectors of ``Flat`` in half precision.
     """
 
     factory: str = Field("Flat", pattern=r"^[A-Za-z0-9_,()]{1,80}$")
@@ -68,12 +75,15 @@ class DenseRecipe(Recipe):
     ef_construction: int | None = Field(None, gt=0)
     ef_search: int | None = Field(None, gt=0)
     nprobe: int | None = Field(None, gt=0)
+    k_factor: int | None = Field(None, gt=0)
+    target_recall: float | None = Field(None, gt=0, le=1)
     train_rows: int = Field(100_000, gt=0)
     min_recall: float = Field(0.9, ge=0, le=1)
     min_self_retrieval: float = Field(0.95, ge=0, le=1)
     recall_k: int = Field(10, gt=0)
     recall_queries: int = Field(500, gt=0)
     seed: int = Field(17, ge=0)
+    gpu_float16: bool = False
 
     @property
     def is_exact(self) -> bool:
@@ -86,23 +96,23 @@ class DenseRecipe(Recipe):
             raise ValueError("`metric: cosine` needs `normalise: true` in the encoder")
         if self.is_exact and knobs_of(self):
             raise ValueError(f"`factory: Flat` is exact and has no {', '.join(knobs_of(self))}")
+        if self.target_recall is not None:
+            knob = knob_of(self.factory)
+            if getattr(self, knob) is not None:
+                raise ValueError(f"`target_recall` finds {knob}, so leave {knob} out")
         return self
 
     def identity(self) -> dict[str, Any]:
         """Return the options that can change a hit; an exact index has fewer of them."""
         every = super().identity()
         if self.is_exact:
-            return {key: every[key] for key in ("kind", "factory", "metric", "encoder")}
+            keys = ("kind", "factory", "metric", "encoder", "gpu_float16")
+            return {key: every[key] for key in keys}
         return every
 
     def encoder_digest(self) -> str | None:
         """Return the digest of the encoder's weights."""
         return self.encoder.digest()
-
-
-def gpu_count(faiss: Any) -> int:
-    """Return how many GPUs this FAISS can use; 0 for faiss-cpu."""
-    return int(faiss.get_num_gpus()) if hasattr(faiss, "StandardGpuResources") else 0
 
 
 class DenseIndex:
@@ -150,20 +160,23 @@ class DenseIndex:
         options = DenseRecipe.model_validate(recipe.model_dump())
         stored = Embeddings(corpus, options.encoder, device)
         if device == "cuda":
-            _require_gpu(faiss)
+            gpu.require(faiss)
         factory = resolve_factory(options.factory, len(corpus))
         index = new_index(faiss, factory, stored.dimension, options.metric)
         set_knobs(faiss, index, knobs_of(options), factory=factory)
         stored.make()
-        fill(index, stored, train_rows=options.train_rows, seed=options.seed)
-        faiss.write_index(index, str(work / INDEX))
+        index = fill(
+            *(faiss, index, stored), train_rows=options.train_rows, seed=options.seed, work=work
+        )
+        write_index(faiss, index, work / INDEX)
+        set_knobs(faiss, index, knobs_of(options), factory=factory)
         return {
             "dimension": index.d,
             "n_vectors": index.ntotal,
             "dtype": stored.dtype,
             "embeddings": stored.digest,
             "factory": factory,
-            **_measured(index, options, stored, work),
+            **_measured(faiss, index, options, stored, work, factory),
         }
 
     @classmethod
@@ -188,7 +201,9 @@ class DenseIndex:
         faiss = import_faiss()
         options = DenseRecipe.model_validate(recipe.model_dump())
         try:
-            index = faiss.read_index(str(folder / INDEX))
+            on_gpu = gpu.is_wanted(faiss, device, options.factory)
+            read = faiss.read_index if on_gpu else partial(read_mapped, faiss)
+            index = read(str(folder / INDEX))
         except RuntimeError as error:
             raise DataError(
                 f"the FAISS index cannot be read: {first_line(error)}",
@@ -204,12 +219,10 @@ class DenseIndex:
             )
         # In bfloat16 a query's vector would depend on the queries that share its batch.
         encoder = Encoder(options.encoder, device, "float32")
-        set_knobs(faiss, index, knobs_of(options), factory=options.factory)
-        if device == "cuda":
-            _require_gpu(faiss)
-        on_gpu = device != "cpu" and gpu_count(faiss) > 0 and "HNSW" not in options.factory
+        knobs = knobs_of(options) | facts.get("tuned", {})
+        set_knobs(faiss, index, knobs, factory=options.factory)
         if on_gpu:
-            index = faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, index)
+            index = gpu.to_gpus(faiss, index, float16=options.gpu_float16)
         return cls(index, encoder, options, corpus, folder=folder, facts=facts, on_gpu=on_gpu)
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
@@ -302,24 +315,26 @@ class DenseIndex:
         ]
 
 
-def _require_gpu(faiss: Any) -> None:
-    if gpu_count(faiss) == 0:
-        raise PrerequisiteError(
-            "the installed FAISS has no GPU support, or sees no GPU",
-            fix="pip uninstall faiss-cpu, then pip install faiss-gpu; `ragbench doctor` shows both",
-        )
-
-
-def _measured(index: Any, options: DenseRecipe, stored: Embeddings, work: Path) -> dict[str, Any]:
+def _measured(
+    faiss: Any, index: Any, options: DenseRecipe, stored: Embeddings, work: Path, factory: str
+) -> dict[str, Any]:
     """Return the facts that say how good the index is; refuse one that is not good enough."""
     n = len(stored.corpus)
+    facts: dict[str, Any] = {}
+    if options.target_recall is not None:
+        encoder = Encoder(options.encoder, stored.device, "float32")
+        count, seed = options.recall_queries, options.seed + 1  # not those of the report
+        sample = recall.draw(stored.corpus, count, seed, encoder.queries)
+        judge = recall.Judge(sample, stored, options.recall_k, options.metric)
+        target = options.target_recall
+        facts["tuned"] = tune(faiss, index, judge, target, factory=factory)
     generator = np.random.default_rng(options.seed)
     rows = generator.choice(n, size=min(SELF_ROWS, n), replace=False)
     share = recall.self_retrieval(index, rows, stored, options.metric)
     floor = 1.0 if options.is_exact else options.min_self_retrieval
     if share < floor:
         raise _too_poor(f"of its vectors only {share:.3f} find themselves", floor, options, stored)
-    facts: dict[str, Any] = {"self_retrieval": {"n_queries": len(rows), "share": share}}
+    facts["self_retrieval"] = {"n_queries": len(rows), "share": share}
     if options.is_exact:
         return facts
     with stage(f"index over {stored.corpus.name}: recall", options.recall_queries) as progress:

@@ -120,35 +120,58 @@ def draw(
     return Sample(rows, encode(excerpts))
 
 
-def measure(index: Any, sample: Sample, stored: Embeddings, k: int, metric: str) -> list[Recall]:
-    """Measure recall on both kinds of queries.
+class Judge:
+    """What exact search finds for a sample of queries, to judge indexes by.
 
     Args:
-        index: A FAISS index, set as it will search.
         sample: The queries.
-        stored: The vectors that it was built from.
+        stored: The vectors.
         k: How many neighbours count.
-        metric: The index's.
-
-    Returns:
-        One figure a kind; none for passages where there is one passage only.
+        metric: Of the indexes.
     """
-    n = len(stored.corpus)
-    found: list[Recall] = []
-    if n > 1:
-        depth = min(k, n - 1)
-        queries = stored.rows(sample.rows)
-        answers = index.search(queries, depth + 1)[1]
-        others = [row[row != own][:depth] for row, own in zip(answers, sample.rows, strict=True)]
-        worst = nth_best(stored, queries, depth, metric, without=sample.rows)
-        value = _share(stored, queries, np.stack(others), worst, metric)
-        found.append(Recall("passages", len(queries), depth, value))
-    depth = min(k, n)
-    answers = index.search(sample.excerpts, depth)[1]
-    worst = nth_best(stored, sample.excerpts, depth, metric)
-    value = _share(stored, sample.excerpts, answers, worst, metric)
-    found.append(Recall("excerpts", len(sample.excerpts), depth, value))
-    return found
+
+    def __init__(self, sample: Sample, stored: Embeddings, k: int, metric: str) -> None:
+        self._sample = sample
+        self._stored = stored
+        self._metric = metric
+        n = len(stored.corpus)
+        self._depths = {"passages": min(k, n - 1), "excerpts": min(k, n)}
+        self._queries = {"passages": stored.rows(sample.rows), "excerpts": sample.excerpts}
+        self._worst = {
+            kind: nth_best(
+                *(stored, self._queries[kind], depth, metric),
+                without=sample.rows if kind == "passages" else None,
+            )
+            for kind, depth in self._depths.items()
+            if depth > 0
+        }
+
+    def recall(self, index: Any) -> list[Recall]:
+        """Return the recall of an index, set as it will search.
+
+        Args:
+            index: A FAISS index of the vectors.
+
+        Returns:
+            One figure a kind of queries; none for passages where there is one passage only.
+        """
+        found: list[Recall] = []
+        for kind, worst in self._worst.items():
+            depth, queries = self._depths[kind], self._queries[kind]
+            if kind == "passages":
+                answers = index.search(queries, depth + 1)[1]
+                pairs = zip(answers, self._sample.rows, strict=True)
+                answers = np.stack([row[row != own][:depth] for row, own in pairs])
+            else:
+                answers = index.search(queries, depth)[1]
+            value = _share(self._stored, queries, answers, worst, self._metric)
+            found.append(Recall(kind, len(queries), depth, value))
+        return found
+
+
+def measure(index: Any, sample: Sample, stored: Embeddings, k: int, metric: str) -> list[Recall]:
+    """Return the recall of one index, as ``Judge`` does."""
+    return Judge(sample, stored, k, metric).recall(index)
 
 
 def nearness(queries: npt.NDArray[Any], vectors: npt.NDArray[Any], metric: str) -> Any:

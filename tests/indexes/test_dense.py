@@ -21,7 +21,7 @@ import torch
 from ragbench.checksums import sums_of
 from ragbench.corpora.store import Corpus, open_corpus
 from ragbench.errors import DataError, PrerequisiteError, UsageError
-from ragbench.indexes import dense, embeddings
+from ragbench.indexes import dense, embeddings, gpu
 from ragbench.indexes.ann import import_faiss
 from ragbench.indexes.build import (
     MANIFEST,
@@ -484,7 +484,7 @@ def test_a_corpus_of_one_passage_can_be_indexed(
 
 @pytest.mark.gpu
 def test_gpu_and_cpu_find_the_same(home: Path, corpus_of: CorpusOf, texts: dict[str, str]) -> None:
-    if dense.gpu_count(import_faiss()) == 0:
+    if gpu.count(import_faiss()) == 0:
         pytest.skip("this FAISS sees no GPU")
     corpus_of("some", texts)
     recipe = write_recipe(home)
