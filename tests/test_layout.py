@@ -110,7 +110,7 @@ def test_no_module_does_work_at_import() -> None:
     names = [
         ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
         for path in MODULES
-        if path.name != "__main__.py"
+        if path.name not in ("__main__.py", "kernels.py")  # numba's, imported by functions
     ]
     loaded = loaded_by("\n".join(f"import {name}" for name in names))
     assert not loaded & (HEAVY - {"pandas"})

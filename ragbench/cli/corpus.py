@@ -167,7 +167,9 @@ def show(name: str, sample: int, as_json: bool) -> None:
         return
     shown = ("title", "description", "n_passages", "n_docs", "n_characters", "digest", "licence")
     rows = [[key, facts[key]] for key in (*shown, "data_use", "source", "reader", "built_at")]
-    emit_table(["what", "value"], [*rows, ["size", size(facts["size_bytes"])]])
+    rows += [["size", size(facts["size_bytes"])]]
+    rows += [[f"passed over: {reason}", count] for reason, count in facts["skipped"].items()]
+    emit_table(["what", "value"], rows)
     for passage in passages:
         click.echo(f"\n{passage['id']}  {passage['title']}\n{passage['text']}")
 

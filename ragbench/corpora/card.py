@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ragbench import home
 from ragbench.corpora.chunking import Chunked, Chunking
+from ragbench.corpora.duplicates import Deduplicated, Duplicates
 from ragbench.corpora.reader import Reader
 from ragbench.corpora.readers import readers
 from ragbench.corpora.union import READER, split_name
@@ -29,6 +30,7 @@ class Card(BaseModel):
             that the package carries from the home's ``corpora``.
         options: The reader's own options.
         chunking: How documents are cut; each is one passage without it.
+        duplicates: What becomes of passages whose text came before; all are kept without it.
         source: Where the texts come from, edition included.
         licence: Under which terms they may be used.
         data_use: ``restricted`` for anything under a data-use agreement.
@@ -42,14 +44,19 @@ class Card(BaseModel):
     path: str | None = None
     options: dict[str, Any] = {}
     chunking: Chunking | None = None
+    duplicates: Duplicates | None = None
     source: str = ""
     licence: str = "not stated"
     data_use: Literal["open", "restricted"] = "open"
 
     def digest(self) -> str:
-        """Return the digest of what can change the passages: reader, path, options, chunking."""
+        """Return the digest of what can change the passages; words and terms are no part of it."""
         facts = self.model_dump(include={"reader", "path", "options"})
-        return sha256_json(facts | ({"chunking": self.chunking.facts()} if self.chunking else {}))
+        if self.chunking:
+            facts["chunking"] = self.chunking.facts()
+        if self.duplicates:
+            facts["duplicates"] = self.duplicates.facts()
+        return sha256_json(facts)
 
 
 def load_card(name: str) -> tuple[Card, Path]:
@@ -82,14 +89,16 @@ def make_reader(card: Card, card_path: Path) -> Reader:
         card_path: Where it stands; relative paths start from its folder.
 
     Returns:
-        A reader, which chunks if the card says so; nothing has been read yet.
+        A reader, which chunks and drops repeats if the card says so; nothing has been read yet.
     """
     kind = readers.get(card.reader)
     written = card_path.is_file()  # that of a union may not be
     document = load(card_path).part("options") if written else Document(card.options, card_path, {})
     options = check(kind.Options, document)
-    reader = kind(_source(card, card_path), options)
-    return Chunked(reader, card.chunking.make()) if card.chunking else reader
+    reader: Reader = kind(_source(card, card_path), options)
+    if card.chunking:
+        reader = Chunked(reader, card.chunking.make())
+    return Deduplicated(reader, card.duplicates) if card.duplicates else reader
 
 
 def _source(card: Card, card_path: Path) -> Path | None:

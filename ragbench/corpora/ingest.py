@@ -136,12 +136,18 @@ class _Parts:
 
     def _find(self) -> None:
         """Take up the parts that are whole."""
+        import pyarrow as pa
+
         while (path := self._path(self.count, "json")).is_file():
-            facts = read_json(path, what="the note of a part")
+            try:
+                facts = read_json(path, what="the note of a part")
+                rows = [row for batch in self._read(self.count) for row in _rows(batch)]
+                self._path(self.count, "skipped").stat()
+            except (DataError, pa.ArrowException, OSError):
+                return
             self.place = Place(**facts | {"skipped": Counter(facts["skipped"])})
-            for batch in self._read(self.count):
-                for row in zip(*(c.to_pylist() for c in batch.columns), strict=True):
-                    self.digest.add(row)
+            for row in rows:
+                self.digest.add(row)
             self.count += 1
 
     def _path(self, number: int, ending: str) -> Path:
@@ -184,24 +190,25 @@ class _Parts:
         self._columns = [[] for _ in COLUMNS]
 
     def end(self) -> None:
-        """Write what is left."""
+        """Take what is left for the last batch."""
         if self._columns[0]:
             self._end_batch()
-        if self._batches or self._skipped:
-            self._write()
 
     def _write(self) -> None:
         import pyarrow as pa
 
-        path = self._path(self.count, "arrow")
-        with atomic_file(path) as sink, pa.ipc.new_file(sink, self.schema) as writer:
+        # Not synced one by one: a part that a crash of the machine has torn is made again.
+        path = str(self._path(self.count, "arrow"))
+        with pa.OSFile(path, "wb") as sink, pa.ipc.new_file(sink, self.schema) as writer:
             for batch in self._batches:
                 writer.write_batch(batch)
-        with atomic_file(self._path(self.count, "skipped")) as sink:
-            sink.writelines(line + b"\n" for line in self._skipped)
+        self._path(self.count, "skipped").write_bytes(self._lines())
         write_json(self._path(self.count, "json"), vars(self.place))
         self.count += 1
         self._batches, self._skipped, self._bytes = [], [], 0
+
+    def _lines(self) -> bytes:
+        return b"".join(line + b"\n" for line in self._skipped)
 
     def join(self, work: Path) -> None:
         """Write the corpus's files, and remove the parts."""
@@ -211,6 +218,8 @@ class _Parts:
             for number in range(self.count):
                 for batch in self._read(number):
                     writer.write_batch(batch)
+            for batch in self._batches:
+                writer.write_batch(batch)
         if self.place.skipped:
             with (
                 atomic_file(work / SKIPPED) as sink,
@@ -218,7 +227,12 @@ class _Parts:
             ):
                 for number in range(self.count):
                     packed.write(self._path(number, "skipped").read_bytes())
+                packed.write(self._lines())
         shutil.rmtree(self.folder)
+
+
+def _rows(batch: Any) -> Iterator[Row]:
+    yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
 
 def row_of(entry: Located) -> Row:

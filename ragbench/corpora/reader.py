@@ -32,13 +32,15 @@ class Skipped:
     """A source entry that gives no passage, with the reason that the manifest counts.
 
     Attributes:
-        reason: A few words, the same for all entries of a kind.
-        where: Its place.
-        detail: What else the listing should say, such as the id of the passage that it repeats.
+        reason: The same words for all entries of a kind.
+        where: Where it stood.
+        id: The passage that it would have been, where it got so far.
+        detail: What belongs to this entry alone, such as the passage that it repeats.
     """
 
     reason: str
     where: str
+    id: str = ""
     detail: str = ""
 
 

@@ -8,6 +8,8 @@ dense      vectors of ``encoders`` in FAISS; ``embeddings`` keeps them, ``ann`` 
 hybrid     several of the others, joined by ``fusion``
 quota      another index over a union, so many hits of each corpus; ``within`` finds them
 langchain  LangChain's retrievers and ours, each as the other; ``langchain_kind`` is the recipe
+vectorstore  LangChain's vector stores with our encoder; ``stores`` opens them, ``raw_scores``
+           and ``store_checks`` find out what their scores are
 build      recipe + corpus -> index folder with its manifest -> open index
 check      whether a built index is sound
 runfile    TREC runs, query files; ``qrels`` judgements of relevance
@@ -37,6 +39,10 @@ retrievers: Registry[type[IndexKind]] = Registry(
         "langchain": Entry(
             "ragbench.indexes.langchain_kind:LangchainIndex",
             "a LangChain retriever that a function of yours returns",
+        ),
+        "vectorstore": Entry(
+            "ragbench.indexes.vectorstore:VectorstoreIndex",
+            "sentence vectors in a LangChain vector store, its scores checked",
         ),
     },
     source=__file__,

@@ -86,3 +86,16 @@ def test_a_stopped_ingest_goes_on_to_the_same_end(
             lines = [json.loads(line) for line in listing]
         assert len(lines) == facts["skipped"]["empty"] == len(flat) - sum(flat)
         assert set(lines[0]) == {"reason", "where", "detail"}
+
+
+def test_a_torn_part_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ingest, "PART_BATCHES", 1)
+    files = [[True] * 9]
+    whole = ingest.ingest(Listed(files), tmp_path / "whole", Progress("", None), batch_rows=2)
+    with pytest.raises(KeyboardInterrupt):
+        reader = Listed(files, stop_after=7)
+        ingest.ingest(reader, tmp_path / "cut", Progress("", None), batch_rows=2)
+    part = tmp_path / "cut" / "parts" / "000001.arrow"
+    part.write_bytes(part.read_bytes()[:100])
+    again = ingest.ingest(Listed(files), tmp_path / "cut", Progress("", None), batch_rows=2)
+    assert again == whole

@@ -219,6 +219,6 @@ def test_a_damaged_corpus_of_tokens_is_a_data_error(
         path.write_text('["gout"]', encoding="utf-8")
     else:
         np.save(path, np.array([9, 9, 9, 9, 9], dtype=np.load(path).dtype))
-    with pytest.raises(DataError, match="cannot be read") as caught:
+    with pytest.raises(DataError, match="is damaged") as caught:
         open_index("okapi-rank-bm25-whole")
     assert "--replace" in caught.value.fix

