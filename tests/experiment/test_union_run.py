@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -181,11 +180,12 @@ def test_a_restricted_member_keeps_the_union_here(home: Path) -> None:
 def test_the_whole_run(home: Path) -> None:
     finished = run_experiment(*load_config(str(home / "union.yaml")))
     assert finished.errors == 0
-    packed: dict[str, Any] = {
-        line["question_id"]: line
-        for _, line in read_jsonl(finished.folder.packed("own", "oracle-removed-bm25-2"))
-    }
-    assert all(line["gold"] == 0 and len(line["passages"]) == 2 for line in packed.values())
+    for arm, gold in (("bm25-2", 1), ("two-4", 1), ("oracle-removed-bm25-2", 0)):
+        for _, line in read_jsonl(finished.folder.packed("own", arm)):
+            assert (line["gold"], line["gold_known"]) == (gold, 1), arm
+            named = f"d-{line['question_id'].removeprefix('q-')}"
+            inner = [identifier.partition("/")[2] for identifier in line["passages"]]
+            assert (named in inner) == bool(gold)
     passages = [line for _, line in read_jsonl(finished.folder.passages)]
     assert {line["id"].partition("/")[0] for line in passages} == {"ward", "book"}
     facts = leakage(load_run(finished.folder.path))

@@ -167,7 +167,7 @@ def test_fusion_over_two_books(home: Path, shared_data: Path, minilm: Encoder) -
         path = shared_data / "corpora" / f"openstax_{name}.jsonl.gz"
         with gzip.open(path, "rt", encoding="utf-8") as handle:
             lines = [json.loads(line) for line in handle]
-        members[name] = {line["id"]: line["text"] for line in lines[400:470]}
+        members[name] = {line["id"]: line["text"] for line in lines[400:425]}
     queries = [
         "Which foods are rich in iron?",
         "adverse effects of beta blockers",
