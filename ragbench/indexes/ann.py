@@ -194,6 +194,8 @@ def fill(
             for start, vectors in stored.shards():
                 if start < index.ntotal:
                     continue
+                if hasattr(index, "hnsw"):  # its heights, too, as if it had never stopped
+                    index.hnsw.rng = faiss.RandomGenerator(seed + start)
                 index.add(np.ascontiguousarray(vectors, dtype=np.float32))
                 progress.advance(len(vectors))
                 if time.monotonic() - last > CHECKPOINT_S and index.ntotal < n:

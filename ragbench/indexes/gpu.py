@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ragbench.devices import Device
+from ragbench.devices import Device, pick_device
 from ragbench.errors import PrerequisiteError
 from ragbench.progress import say
 
@@ -50,6 +50,7 @@ def is_wanted(faiss: Any, device: Device, factory: str) -> bool:
         Whether it is.
     """
     if device == "cuda":
+        pick_device(device)  # torch tells more about what is missing
         require(faiss)
     return device != "cpu" and count(faiss) > 0 and "HNSW" not in factory
 

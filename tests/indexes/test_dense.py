@@ -22,7 +22,7 @@ from ragbench.checksums import sums_of
 from ragbench.corpora.store import Corpus, open_corpus
 from ragbench.errors import DataError, PrerequisiteError, UsageError
 from ragbench.indexes import dense, embeddings, gpu
-from ragbench.indexes.ann import import_faiss
+from ragbench.indexes.ann import KNOBS, import_faiss
 from ragbench.indexes.build import (
     MANIFEST,
     build_index,
@@ -168,6 +168,12 @@ class Counted:
 
 def short_texts(count: int) -> dict[str, str]:
     return {f"d{i}": f"{WORDS[i % 10]} and {WORDS[i // 10]}" for i in range(count)}
+
+
+def many_texts(count: int) -> dict[str, str]:
+    return {
+        f"d{i}": f"{WORDS[i % 10]} and {WORDS[i // 10 % 10]} for {i} days" for i in range(count)
+    }
 
 
 @pytest.fixture
@@ -499,3 +505,121 @@ def test_gpu_and_cpu_find_the_same(home: Path, corpus_of: CorpusOf, texts: dict[
         for a, b in zip(here, there, strict=True):
             assert b.score == pytest.approx(a.score, abs=1e-4)
             assert truth[b.id] == pytest.approx(a.score, abs=1e-4)
+
+
+TYPES: list[tuple[str, dict[str, Any]]] = [
+    ("SQ8", {}),
+    ("SQfp16", {}),
+    ("HNSW8", {"ef_search": 64}),
+    ("HNSW8,SQ8", {"ef_search": 64}),
+    ("IVF4,Flat", {"nprobe": 4}),
+    ("IVF4,SQ8", {"nprobe": 4}),
+    ("IVF4,PQ48x4", {"nprobe": 4, "min_recall": 0.2, "min_self_retrieval": 0.2}),
+    ("OPQ8_32,IVF4,PQ8x4", {"nprobe": 4, "min_recall": 0.2, "min_self_retrieval": 0.2}),
+    ("IVF4,PQ48x4,RFlat", {"nprobe": 4, "k_factor": 8}),
+]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_every_type_is_built_opened_mapped_and_finds(home: Path, corpus_of: CorpusOf) -> None:
+    """The same file at every build; hits as FAISS itself gives them, read without ragbench."""
+    corpus_of("some", many_texts(400))
+    queries = ["fever 7", "cough of 12 days"]
+    for place, (factory, options) in enumerate(TYPES):
+        name = write_recipe(home, f"type{place}", factory=factory, **{"min_recall": 0.5, **options})
+        sums = [build_index(name, "some", device="cpu", replace=True).sums for _ in range(2)]
+        assert sums[0] == sums[1]
+        opened = open_index(f"{name}-some", device="cpu")
+        index = faiss.read_index(str(folder_of(f"{name}-some") / dense.INDEX))
+        for knob, value in options.items():
+            if knob in KNOBS:
+                faiss.ParameterSpace().set_index_parameter(index, KNOBS[knob], value)
+        vectors = opened._encoder.queries(queries)  # type: ignore[attr-defined]
+        scores, _ = index.search(vectors, 5)
+        for hits, expected in zip(opened.search(queries, 5), scores, strict=True):
+            assert [hit.score for hit in hits] == pytest.approx(expected, rel=1e-5)
+
+
+def test_probes_are_tuned_to_a_recall(home: Path, corpus_of: CorpusOf) -> None:
+    corpus_of("some", many_texts(400))
+    found = {}
+    for target in (0.5, 0.99):
+        name = write_recipe(home, "tuned", factory="IVF10,Flat", target_recall=target, min_recall=0)
+        facts = build_index(name, "some", device="cpu", replace=True).facts
+        found[target] = facts["tuned"]["nprobe"]
+        opened = open_index("tuned-some", device="cpu")
+        assert opened._index.nprobe == facts["tuned"]["nprobe"]  # type: ignore[attr-defined]
+        # The queries of the report are others than those that it was tuned with.
+        assert min(one["recall_at_k"] for one in facts["recall"]) > target - 0.1
+    assert found[0.5] < found[0.99] <= 10
+
+
+def test_a_recall_that_no_probe_reaches_is_told(home: Path, corpus_of: CorpusOf) -> None:
+    corpus_of("some", many_texts(400))
+    options: dict[str, Any] = {"target_recall": 0.999, "min_recall": 0, "min_self_retrieval": 0}
+    name = write_recipe(home, "coarse", factory="IVF2,PQ2x4", **options)
+    with pytest.raises(DataError, match=r"does not reach 0\.999: it is 0\.\d+ with nprobe 2"):
+        build_index(name, "some", device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("recipe", "message"),
+    [
+        ({"factory": "SQ8", "target_recall": 0.9}, "nothing to tune"),
+        ({"factory": "IVF4,Flat", "target_recall": 0.9, "nprobe": 2}, "leave nprobe out"),
+    ],
+)
+def test_what_cannot_be_tuned(
+    home: Path, corpus_of: CorpusOf, recipe: dict[str, Any], message: str
+) -> None:
+    corpus_of("few", short_texts(3))
+    with pytest.raises(UsageError, match=message):
+        build_index(write_recipe(home, "odd", **recipe), "few", device="cpu")
+
+
+@pytest.mark.parametrize("stage", ["train", "add"])
+@pytest.mark.parametrize("factory", ["IVF8,SQ8", "HNSW8"])
+def test_a_build_killed_at_faiss_goes_on_and_ends_the_same(
+    home: Path,
+    corpus_of: CorpusOf,
+    monkeypatch: pytest.MonkeyPatch,
+    stage: str,
+    factory: str,
+) -> None:
+    """Shards of 50 vectors, a checkpoint after each; killed after training, or after three."""
+    if (factory, stage) == ("HNSW8", "train"):
+        pytest.skip("a graph is not trained")
+    corpus_of("some", many_texts(400))
+    monkeypatch.setattr(embeddings, "SHARD_ROWS", 50)
+    recipe = write_recipe(home, "stopped", factory=factory, min_recall=0)
+    whole = build_index(recipe, "some", device="cpu").sums["index.faiss"]
+    shutil.rmtree(home / "indexes" / "stopped-some")
+    shutil.rmtree(home / "indexes" / ".embeddings")
+    code = (
+        "import os, signal, sys\n"
+        "from ragbench.indexes import ann, build, embeddings\n"
+        "embeddings.SHARD_ROWS, ann.CHECKPOINT_S = 50, -1\n"
+        "real, left = ann.write_index, int(sys.argv[1])\n"
+        "def write_index(faiss, index, path):\n"
+        "    global left\n"
+        "    real(faiss, index, path)\n"
+        "    left -= 1\n"
+        "    if left == 0: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    print(path.name, index.ntotal, flush=True)\n"
+        "ann.write_index = write_index\n"
+        "build.build_index('stopped', 'some', device='cpu')\n"
+    )
+    stop = "1" if stage == "train" else "4"
+    killed = subprocess.run([sys.executable, "-c", code, stop], check=False, capture_output=True)
+    assert killed.returncode == -signal.SIGKILL
+    assert not is_built("stopped-some")
+    done = subprocess.run([sys.executable, "-c", code, "-1"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    written = done.stdout.split("\n")[0]
+    graph = "HNSW" in factory
+    assert written == (
+        "adding.faiss 50" if stage == "train" else f"adding.faiss {250 if graph else 200}"
+    )
+    manifest = read_manifest("stopped-some")
+    assert manifest.sums["index.faiss"] == whole
+    assert set(manifest.sums) == {"index.faiss", "recall_queries.npz"}

@@ -55,6 +55,8 @@ def test_a_machine_without_a_gpu() -> None:
     assert not gpu.is_wanted(faiss, "auto", "Flat")
     assert not gpu.is_wanted(faiss, "cpu", "Flat")
     with pytest.raises(PrerequisiteError, match="no GPU support, or sees no GPU"):
+        gpu.require(faiss)
+    with pytest.raises(PrerequisiteError):
         gpu.is_wanted(faiss, "cuda", "Flat")
 
 
