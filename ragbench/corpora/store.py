@@ -168,7 +168,7 @@ class Corpus:
         Returns:
             The pairs, in the order of the rows.
         """
-        return [self._id_pair(int(row)) for row in rows]
+        return [self._id_pair(row) for row in map(int, rows)]
 
     def _read_id_buffers(self, index: int) -> tuple[Strings, Strings | None]:
         """Return the ids and document ids of a batch where they lie, the latter if different."""

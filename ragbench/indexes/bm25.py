@@ -44,7 +44,7 @@ RUNS = "runs"
 RANK_BM25 = "rank-bm25"
 EPSILON = 0.25
 WINDOW = 1 << 16
-QUERIES_AT_ONCE = 32
+QUERIES_AT_ONCE = 64
 
 
 class Bm25Recipe(Recipe):
@@ -231,8 +231,26 @@ class Bm25Index:
         """
         if isinstance(self._engine, RankBm25):
             return self._search_ranked(self._engine, queries, k, rows)
-        find = self._engine.lexicon.find
-        asked = [_counted(map(find, self._analyse(query))) for query in queries]
+        if len(queries) <= 1:
+            found = iter([self._ranking(queries, k, rows)()])
+        else:
+            # The threads search while this one makes terms of the next queries, and then hits.
+            pool = _pool(os.getpid())
+            waiting = [
+                pool.submit(self._ranking(queries[start : start + QUERIES_AT_ONCE], k, rows))
+                for start in range(0, len(queries), QUERIES_AT_ONCE)
+            ]
+            found = (one.result() for one in waiting)
+        return [hits for ranking in found for hits in hits_at(self.corpus, *ranking)]
+
+    def _ranking(
+        self, queries: Sequence[str], k: int, rows: range
+    ) -> Callable[[], tuple[Rows, Scores]]:
+        """Return the search for some queries, which takes no lock; it returns rows and scores."""
+        from ragbench.indexes.kernels import search
+
+        postings = self._postings
+        asked = [_counted(map(postings.lexicon.find, self._analyse(query))) for query in queries]
         starts = np.zeros(len(queries) + 1, dtype=np.int64)
         np.cumsum([len(terms) for terms in asked], out=starts[1:])
         terms = np.array([term for query in asked for term in query], dtype=np.int64)
@@ -241,20 +259,18 @@ class Bm25Index:
         if self._is_positive is not None:
             for place, (start, stop) in enumerate(pairwise(starts)):
                 is_signed[place] = not self._is_positive[terms[start:stop]].all()
-        scores = np.empty((len(queries), k), dtype=np.float32)
-        found = np.empty((len(queries), k), dtype=np.int64)
 
-        def run(low: int, high: int) -> None:
-            from ragbench.indexes.kernels import search
-
+        def run() -> tuple[Rows, Scores]:
+            scores = np.empty((len(queries), k), dtype=np.float32)
+            found = np.empty((len(queries), k), dtype=np.int64)
             search(
-                *(self._postings.indptr, self._postings.rows, self._postings.scores),
-                *(self._id_rank, terms, weights, starts[low : high + 1], is_signed[low:high]),
-                *(rows.start, rows.stop, *self._scratch(), scores[low:high], found[low:high]),
+                *(postings.indptr, postings.rows, postings.scores, self._id_rank),
+                *(terms, weights, starts, is_signed, rows.start, rows.stop),
+                *(*self._scratch(), scores, found),
             )
+            return found, scores
 
-        _in_threads(run, len(queries))
-        return hits_at(self.corpus, found, scores)
+        return run
 
     def _scratch(self) -> tuple[npt.NDArray[Any], ...]:
         """Return this thread's own zeroed arrays; new ones would cost more than a search."""
@@ -305,18 +321,6 @@ def _counted(numbers: Iterable[int]) -> dict[int, int]:
 def _pool(process: int) -> ThreadPoolExecutor:
     """Return the threads of a process that search; they keep their arrays between searches."""
     return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="bm25")
-
-
-def _in_threads(run: Callable[[int, int], None], n_queries: int) -> None:
-    """Call a function with ranges of queries, in as many threads as there are processors."""
-    if n_queries <= 1:
-        run(0, n_queries)
-        return
-    edges = range(0, n_queries, QUERIES_AT_ONCE)
-    pool = _pool(os.getpid())  # a fork has none of its parent's threads
-    waiting = [pool.submit(run, e, min(e + QUERIES_AT_ONCE, n_queries)) for e in edges]
-    for done in waiting:
-        done.result()
 
 
 def _mute(corpus: Corpus) -> DataError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -89,7 +90,8 @@ class Encoder:
                 where=f"encoder: model: {card.model}",
                 fix="check the path or id; a hub model needs the network once",
             ) from None
-        self._model.max_seq_length = card.max_tokens
+        with suppress(AttributeError):  # a static model reads texts of any length
+            self._model.max_seq_length = card.max_tokens
 
     @property
     def dimension(self) -> int:

@@ -1,6 +1,6 @@
 """From passages to postings, out of memory: runs of passages are inverted in threads, then merged.
 
-A *run* is some 16 MB of text. Its file ``runs/FIRST.npz`` (FIRST: the first row) has its terms in
+A *run* is some 8 MB of text. Its file ``runs/FIRST.npz`` (FIRST: the first row) has its terms in
 the order of their bytes, their postings, and the lengths of its passages; it appears whole or not
 at all, so that a build that was killed goes on after the last one. Merging goes through ranges
 of terms and writes the postings of each in the order of rows.
@@ -29,7 +29,7 @@ from ragbench.progress import Progress
 if TYPE_CHECKING:
     import pyarrow as pa
 
-RUN_BYTES = 1 << 24
+RUN_BYTES = 1 << 23
 MERGED_AT_ONCE = 1 << 23  # postings
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

@@ -1,0 +1,86 @@
+"""Dense search through ragbench against FAISS called directly, on the same vectors in one run.
+
+    python scripts/bench_dense.py INDEX QUESTIONS.jsonl [-k 10]
+
+INDEX is a built index of kind faiss in the home. FAISS alone gets the encoded questions and gives
+scores and rows; ragbench gets the same encoded questions and gives hits with their ids, ties in
+order. Encoding is measured apart.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import statistics
+import time
+from pathlib import Path
+
+import numpy as np
+
+from ragbench.indexes.ann import KNOBS, import_faiss, knobs_of
+from ragbench.indexes.build import folder_of, open_index, read_manifest, recipe_of
+from ragbench.indexes.dense import INDEX, DenseRecipe
+from ragbench.indexes.runfile import read_queries
+
+TIMES = 7
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("index")
+    parser.add_argument("questions", type=Path)
+    parser.add_argument("-k", type=int, default=10)
+    arguments = parser.parse_args()
+    k = arguments.k
+    queries = [query.text for query in read_queries(arguments.questions)][:1000]
+    manifest = read_manifest(arguments.index)
+    recipe = DenseRecipe.model_validate(recipe_of(manifest).model_dump())
+    opened = open_index(arguments.index, device="cpu")
+    faiss = import_faiss()
+    alone = faiss.read_index(str(folder_of(arguments.index) / INDEX))
+    for knob, value in (knobs_of(recipe) | manifest.facts.get("tuned", {})).items():
+        faiss.ParameterSpace().set_index_parameter(alone, KNOBS[knob], value)
+    started = time.perf_counter()
+    vectors = opened._encoder.queries(queries)
+    encoding = len(queries) / (time.perf_counter() - started)
+    opened._encoder.queries = lambda texts: vectors[: len(texts)]
+    single = opened._encoder.queries(queries[:1])
+    found: dict[str, list[float]] = {name: [] for name in ("ours", "faiss", "ours1", "faiss1")}
+    for _ in range(TIMES):  # by turns, so that noise meets both
+        for name, work, count in (
+            ("ours", lambda: opened.search(queries, k), len(queries)),
+            ("faiss", lambda: alone.search(vectors, k), len(queries)),
+            ("ours1", lambda: [opened.search(queries[:1], k) for _ in range(50)], 50),
+            ("faiss1", lambda: [alone.search(single, k) for _ in range(50)], 50),
+        ):
+            started = time.perf_counter()
+            work()
+            found[name].append(count / (time.perf_counter() - started))
+    rate = {name: statistics.median(values) for name, values in found.items()}
+    exact = alone.search(vectors, k)[0]
+    same = np.mean(
+        [
+            np.allclose([hit.score for hit in hits], np.sort(scores)[::-1], atol=1e-5)
+            for hits, scores in zip(opened.search(queries, k), exact, strict=True)
+        ]
+    )
+    recall = ", ".join(
+        f"{one['recall_at_k']:.3f} ({one['queries']})" for one in manifest.facts.get("recall", [])
+    )
+    tuned = f"; tuned {manifest.facts['tuned']}" if "tuned" in manifest.facts else ""
+    print(f"{arguments.index}: {manifest.corpus['n']:,} vectors of {alone.d}, {recipe.factory}")
+    print(f"  recall@{recipe.recall_k}: {recall or 'exact'}{tuned}")
+    print(
+        f"  batch of {len(queries):,}: ours {rate['ours']:,.0f}/s, FAISS {rate['faiss']:,.0f}/s",
+        end="",
+    )
+    print(f": {rate['ours'] / rate['faiss']:.2f} x")
+    print(f"  one by one: ours {rate['ours1']:,.0f}/s, FAISS {rate['faiss1']:,.0f}/s", end="")
+    print(f": {rate['ours1'] / rate['faiss1']:.2f} x")
+    print(f"  the same scores: {same:.1%} of questions; encoding {encoding:,.0f}/s; peak ", end="")
+    print(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:,.0f} MB")
+
+
+if __name__ == "__main__":
+    main()
