@@ -31,15 +31,61 @@ index.add_command(clean)
 @click.option("--name", help="The index's name; RECIPE-CORPUS by default.")
 @click.option("--device", type=DEVICES, default="auto", show_default=True)
 @click.option("--replace", is_flag=True, help="Replace an index of this name and other content.")
-def build(recipe: str, corpus: str, name: str | None, device: Device, replace: bool) -> None:
+@click.option("--anyway", is_flag=True, help="Build it even where there seems too little room.")
+def build(
+    recipe: str, corpus: str, name: str | None, device: Device, replace: bool, anyway: bool
+) -> None:
     """Build the index of RECIPE over a corpus."""
     from ragbench.indexes.build import build_index
 
-    made = build_index(recipe, corpus, name=name, replace=replace, device=device)
+    made = build_index(recipe, corpus, name=name, replace=replace, device=device, anyway=anyway)
     click.echo(
         f"{made.name}: {made.corpus['n']:,} passages, {size(made.size_bytes)}, "
         f"digest {made.digest[:16]}, built {made.built_at}"
     )
+
+
+@index.command()
+@click.argument("recipes", nargs=-1)
+@click.option("--corpus", required=True, help="A built corpus.")
+@click.option("--device", type=DEVICES, default="auto", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def estimate(recipes: tuple[str, ...], corpus: str, device: Device, as_json: bool) -> None:
+    """Tell what indexes of RECIPES over a corpus would take: disk, memory, GPU, hours.
+
+    Without RECIPES, all whose encoder is on this machine.
+    """
+    from ragbench.corpora.store import open_corpus
+    from ragbench.errors import RagbenchError
+    from ragbench.home import yaml_names
+    from ragbench.indexes.build import load_recipe
+    from ragbench.indexes.estimate import estimate as estimated
+
+    opened = open_corpus(corpus)
+    found, unknown = [], []
+    for name in recipes or [name for name, _ in yaml_names("indexes")]:
+        try:
+            found += estimated(name, load_recipe(name), opened, measure=True, device=device)
+        except RagbenchError as error:
+            if recipes:
+                raise
+            unknown.append(f"{name}: {error.what}")
+    if as_json:
+        emit_json([one.to_json() for one in found])
+        return
+    header = ["recipe", "type", "disk", "vectors", "to build", "to search", "GPU", "hours"]
+    rows = [
+        [
+            *(one.name, one.what, size(one.disk), size(one.embeddings), size(one.build_memory)),
+            size(one.search_memory),
+            "-" if one.gpu_memory is None else size(one.gpu_memory),
+            "-" if one.hours is None else f"{one.hours:.2f}",
+        ]
+        for one in found
+    ]
+    emit_table(header, rows)
+    for line in unknown:
+        click.echo(line)
 
 
 @index.command()

@@ -144,6 +144,7 @@ def build_index(
     name: str | None = None,
     replace: bool = False,
     device: Device = "auto",
+    anyway: bool = False,
 ) -> Manifest:
     """Build an index, or return the manifest of one that is the same.
 
@@ -153,6 +154,7 @@ def build_index(
         name: The index; ``RECIPE-CORPUS`` by default.
         replace: Whether an index of this name and another digest may be replaced.
         device: Where an encoder computes.
+        anyway: Whether it is built where there seems to be too little room.
 
     Returns:
         The manifest.
@@ -176,6 +178,10 @@ def build_index(
         )
     folder = folder_of(name)
     check_replaceable(folder, MANIFEST, what="index")
+    if not anyway:
+        from ragbench.indexes.estimate import check_fits
+
+        check_fits(recipe_name, recipe, corpus)
     staging = folder.parent / f".{name}.{digest[:12]}.building"
     started = time.monotonic()
     with locked(folder, what=f"the index {name!r}"), _unless_refused(staging):

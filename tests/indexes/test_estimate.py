@@ -1,0 +1,114 @@
+"""Estimates against the files that FAISS and the build write."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from ragbench.cli.main import cli
+from ragbench.corpora.store import Corpus
+from ragbench.errors import PrerequisiteError
+from ragbench.indexes import estimate as estimates
+from ragbench.indexes.build import build_index, folder_of, is_built, load_recipe
+from ragbench.indexes.estimate import check_fits, estimate, faiss_bytes, memory_available
+
+CorpusOf = Callable[[str, Mapping[str, str]], Corpus]
+N, DIMENSION = 5000, 48
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    "factory",
+    [
+        "Flat",
+        "SQ8",
+        "SQfp16",
+        "HNSW16",
+        "HNSW32",
+        "HNSW16,SQ8",
+        "IVF50,Flat",
+        "IVF50,SQ8",
+        "IVF50,PQ8x4",
+        "OPQ8_32,IVF50,PQ8x4",
+        "IVF50,PQ8x4,RFlat",
+        "IVF50,SQ8,Refine(SQfp16)",
+        "PQ8x4",
+    ],
+)
+def test_sizes_are_those_of_the_files(factory: str, tmp_path: Path) -> None:
+    vectors = np.random.default_rng(4).normal(size=(N, DIMENSION)).astype(np.float32)
+    index = faiss.index_factory(DIMENSION, factory, faiss.METRIC_INNER_PRODUCT)
+    index.train(vectors)
+    index.add(vectors)
+    faiss.write_index(index, str(tmp_path / "index"))
+    size = (tmp_path / "index").stat().st_size
+    assert faiss_bytes(factory, DIMENSION, N) == pytest.approx(size, rel=0.03, abs=10_000)
+
+
+def texts(n: int) -> dict[str, str]:
+    words = "fever cough rash gout pain joint lung heart liver bone".split()
+    return {f"d{i}": f"{words[i % 10]} {words[i // 10 % 10]} {i}" for i in range(n)}
+
+
+def test_a_built_index_is_as_large_as_was_told(home: Path, corpus_of: CorpusOf) -> None:
+    corpus = corpus_of("some", texts(3000))
+    (home / "indexes").mkdir(exist_ok=True)
+    recipe = load_recipe("minilm-flat")
+    (dense,) = estimate("minilm-flat", recipe, corpus, measure=True, device="cpu")
+    assert dense.disk == dense.embeddings == 4 * 384 * 3000
+    assert dense.hours is not None and 0 < dense.hours < 1
+    (lexical,) = estimate("bm25", load_recipe("bm25"), corpus, measure=False)
+    build_index("bm25", "some")
+    postings = [folder_of("bm25-some") / name for name in ("rows.i32", "scores.f32")]
+    assert lexical.disk == pytest.approx(sum(p.stat().st_size for p in postings), rel=0.02)
+    assert lexical.hours is None
+    both = estimate("hybrid", load_recipe("hybrid"), corpus, measure=False)
+    assert [one.disk for one in both] == [lexical.disk, dense.disk]
+
+
+def test_what_cannot_fit_is_refused_before_anything_is_built(
+    home: Path, corpus_of: CorpusOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus_of("some", texts(50))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(estimates, "memory_available", lambda: 1_000_000)
+        with pytest.raises(PrerequisiteError, match=r"about 0\.6 GB of memory, and 0\.0 GB"):
+            build_index("bm25", "some")
+    assert not is_built("bm25-some")
+    real = shutil.disk_usage(home)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: real._replace(free=10))
+    with pytest.raises(PrerequisiteError, match="on disk, and") as caught:
+        build_index("bm25", "some")
+    assert "--anyway" in caught.value.fix
+    assert not is_built("bm25-some")
+    build_index("bm25", "some", anyway=True)
+    assert is_built("bm25-some")
+
+
+def test_kinds_of_unknown_size_are_let_pass(home: Path, corpus_of: CorpusOf) -> None:
+    corpus = corpus_of("some", texts(5))
+    recipe: Any = load_recipe("bm25")
+    check_fits("bm25", recipe, corpus)
+    known = memory_available()
+    assert known is None or known > 10**8
+
+
+def test_the_command_compares_recipes(home: Path, corpus_of: CorpusOf) -> None:
+    corpus_of("some", texts(300))
+    asked = ["index", "estimate", "--corpus", "some", "--device", "cpu"]
+    done = CliRunner().invoke(cli, [*asked, "bm25", "minilm-flat", "minilm-hnsw", "--json"])
+    assert done.exit_code == 0, done.output
+    lines = json.loads(done.stdout)
+    assert [line["name"] for line in lines] == ["bm25", "minilm-flat", "minilm-hnsw"]
+    assert lines[1]["disk"] < lines[2]["disk"]  # links beside the vectors
+    assert lines[0]["gpu_memory"] is lines[2]["gpu_memory"] is None
+    done = CliRunner().invoke(cli, [*asked, "minilm-ivf"])
+    assert "IVF7,Flat" in done.output  # 300 / 39
