@@ -13,7 +13,7 @@ import numpy as np
 
 from ragbench import home
 from ragbench.corpora.card import Card, load_card, make_reader
-from ragbench.corpora.reader import Located, Reader, Skipped
+from ragbench.corpora.reader import Located, Reader, Skipped, origin_of
 from ragbench.corpora.store import (
     FORMAT,
     ID_ORDER,
@@ -28,7 +28,7 @@ from ragbench.corpora.store import (
 )
 from ragbench.errors import DataError
 from ragbench.files import atomic_folder, check_replaceable, locked, sha256_file, write_json
-from ragbench.progress import Progress, stage
+from ragbench.progress import Progress, say, stage
 from ragbench.provenance import now, versions
 from ragbench.records import Passage
 
@@ -78,6 +78,7 @@ def build_corpus(name: str, *, replace: bool = False) -> Corpus:
             built_at=now(),
             versions=versions(),
             chunking=card.chunking.facts() if card.chunking else None,
+            origin=origin_of(reader) or None,
             format=FORMAT,
             **counts,
         )
@@ -140,6 +141,8 @@ def _write_passages(reader: Reader, path: Path, progress: Progress) -> dict[str,
         for entry in reader.read():
             if isinstance(entry, Skipped):
                 skipped[entry.reason] += 1
+                if entry.listed:
+                    say(f"{entry.where}: passed over: {entry.reason}")
                 continue
             row = _row(entry)
             for column, value in zip(columns, row, strict=True):

@@ -55,6 +55,7 @@ class Manifest:
     built_at: str
     versions: dict[str, str]
     chunking: dict[str, Any] | None = None
+    origin: dict[str, str] | None = None
     format: int = FORMAT
 
 
