@@ -9,14 +9,16 @@ import os
 import re
 import shutil
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 from ragbench.errors import DataError
 
 CHUNK_BYTES = 1 << 20
+MAX_LINE_BYTES = 1 << 28  # of JSON lines: a longer one is damage or a bomb, and would fill memory
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -214,12 +216,14 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         Each line's number and object.
 
     Raises:
-        DataError: The file cannot be read, or a line is not a JSON object.
+        DataError: The file cannot be read, or a line is too long or is not a JSON object.
     """
     number = 0
     try:
         with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as handle:
-            for number, line in enumerate(handle, 1):
+            for number, line in enumerate(_lines(handle.readline), 1):
+                if len(line) > MAX_LINE_BYTES:
+                    raise _too_long(f"{path}:{number}")
                 if not line.strip():
                     continue
                 try:
@@ -231,12 +235,7 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                         fix="write the file again as UTF-8",
                     ) from None
                 except (ValueError, RecursionError) as error:
-                    detail = getattr(error, "msg", None) or type(error).__name__
-                    raise DataError(
-                        f"this line is not JSON: {detail}",
-                        where=f"{path}:{number}",
-                        fix="write one JSON object a line",
-                    ) from None
+                    raise _no_json(line, error, f"{path}:{number}") from None
                 if not isinstance(value, dict):
                     raise DataError(
                         f"this line is a JSON {type(value).__name__}, not an object",
@@ -252,6 +251,33 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             where=str(path),
             fix="check that it is whole (gzip, if it ends in .gz) and that you may read it",
         ) from None
+
+
+def _lines(readline: Callable[[int], bytes]) -> Iterator[bytes]:
+    """Return the lines of a file; of one that is too long, only its beginning."""
+    return iter(partial(readline, MAX_LINE_BYTES + 1), b"")
+
+
+def _too_long(where: str) -> DataError:
+    return DataError(
+        f"this line has more than {MAX_LINE_BYTES >> 20:,} MiB",
+        where=where,
+        fix="write one object a line; a document this long should be parted first",
+    )
+
+
+def _no_json(line: bytes, error: Exception, where: str) -> DataError:
+    detail = getattr(error, "msg", None) or type(error).__name__
+    if b"\0" in line:
+        return DataError(
+            "this line holds NUL bytes, which no JSON has",
+            where=where,
+            fix="copy the file again, as a broken copy is often filled with them; "
+            "or write it as UTF-8, if it is UTF-16",
+        )
+    return DataError(
+        f"this line is not JSON: {detail}", where=where, fix="write one JSON object a line"
+    )
 
 
 class JsonlAppender:

@@ -324,6 +324,35 @@ def test_gzip_is_read_by_its_ending(tmp_path: Path) -> None:
     assert list(read_jsonl(path)) == [(1, {"a": 1}), (2, {"a": 2})]
 
 
+@pytest.mark.parametrize("ending", [".jsonl", ".jsonl.gz"])
+def test_a_long_line_is_read_and_one_too_long_is_named(
+    tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / f"a{ending}"
+    pack = gzip.compress if ending.endswith(".gz") else bytes
+    long = json.dumps({"a": "x" * 10_000_000}).encode()
+    path.write_bytes(pack(b'{"a": 1}\n\n' + long + b'\n{"a": 2}'))
+    assert [number for number, _ in read_jsonl(path)] == [1, 3, 4]
+    monkeypatch.setattr(files, "MAX_LINE_BYTES", len(long) + 1)  # with its end
+    assert [len(str(line["a"])) for _, line in read_jsonl(path)] == [1, 10_000_000, 1]
+    monkeypatch.setattr(files, "MAX_LINE_BYTES", len(long))
+    with pytest.raises(DataError) as caught:
+        list(read_jsonl(path))
+    assert caught.value.what == "this line has more than 9 MiB"
+    assert caught.value.where == f"{path}:3"
+
+
+def test_a_gzip_bomb_is_read_no_further_than_a_line_may_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "bomb.jsonl.gz"
+    blanks = gzip.compress(b" " * (1 << 24), 1)
+    path.write_bytes(blanks * 1000)  # 16 GB
+    monkeypatch.setattr(files, "MAX_LINE_BYTES", 1 << 25)
+    with pytest.raises(DataError, match="this line has more than 32 MiB"):
+        list(read_jsonl(path))
+
+
 GOOD = b'{"a": 1}\n'
 
 
@@ -331,6 +360,8 @@ GOOD = b'{"a": 1}\n'
     ("third", "what"),
     [
         (b'{"a": 1', "this line is not JSON: Expecting ',' delimiter"),
+        (b'{"a": "\0"}', "this line holds NUL bytes, which no JSON has"),
+        (b"\0" * 4096, "this line holds NUL bytes, which no JSON has"),
         (b"[1, 2]", "this line is a JSON list, not an object"),
         (b"null", "this line is a JSON NoneType, not an object"),
         (b'"text"', "this line is a JSON str, not an object"),

@@ -15,7 +15,7 @@ from ragbench import home
 from ragbench.checksums import sums_of
 from ragbench.corpora.card import Card, load_card, make_reader
 from ragbench.corpora.ingest import ingest
-from ragbench.corpora.reader import Located, Reader
+from ragbench.corpora.reader import Located, Reader, origin_of
 from ragbench.corpora.store import (
     FORMAT,
     ID_ORDER,
@@ -79,6 +79,8 @@ def build_corpus(name: str, *, replace: bool = False) -> Corpus:
     identity = sha256_json([card.digest(), BATCH_ROWS, facts])[:12]
     staging = folder.parent / f".{name}.{identity}.building"
     with locked(folder, what=f"the corpus {name!r}"), _unless_refused(staging):
+        if not sources:  # what comes from afar may have changed since
+            shutil.rmtree(staging, ignore_errors=True)
         with atomic_folder(folder, staging=staging) as work:
             with stage(f"corpus {name}: reading") as progress:
                 counts = ingest(reader, work, progress, batch_rows=BATCH_ROWS)
@@ -93,6 +95,7 @@ def build_corpus(name: str, *, replace: bool = False) -> Corpus:
                 built_at=now(),
                 versions=versions(),
                 chunking=card.chunking.facts() if card.chunking else None,
+                origin=origin_of(reader) or None,
                 sums=sums_of(work),
                 format=FORMAT,
                 **counts,

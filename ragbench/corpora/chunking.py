@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from ragbench.corpora.chunker import Chunker
 from ragbench.corpora.chunkers import chunkers
 from ragbench.corpora.measure import make_measure, tokenizer_digest
-from ragbench.corpora.reader import Located, Reader, ReaderOptions, Skipped
+from ragbench.corpora.reader import Located, Reader, ReaderOptions, Skipped, origin_of
 from ragbench.errors import DataError
 
 
@@ -67,6 +67,10 @@ class Chunked:
     def sources(self) -> list[Path]:
         """Return the files that the reader reads."""
         return self._reader.sources()
+
+    def origin(self) -> dict[str, str]:
+        """Return where the reader reads from, if that is no file."""
+        return origin_of(self._reader)
 
     def read(self) -> Iterator[Located | Skipped]:
         """Yield the chunks of each document in text order."""

@@ -12,7 +12,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from ragbench.corpora.reader import Located, PerFile, Reader, Skipped
 from ragbench.corpora.store import PASSAGES, SKIPPED, ContentDigest
 from ragbench.errors import DataError
 from ragbench.files import atomic_file, read_json, write_json
-from ragbench.progress import Progress
+from ragbench.progress import Progress, say
 from ragbench.records import Passage
 
 PARTS = "parts"
@@ -164,7 +164,10 @@ class _Parts:
     def skip(self, entry: Skipped) -> None:
         """Note what was passed over."""
         self.place.skipped[entry.reason] += 1
-        line = {key: value for key, value in asdict(entry).items() if value}
+        if entry.listed:
+            say(f"{entry.where}: passed over: {entry.reason}")
+        every = {k: getattr(entry, k) for k in ("where", "reason", "id", "detail")}
+        line = {key: value for key, value in every.items() if value}
         self._skipped.append(json.dumps(line, ensure_ascii=False).encode("utf-8", "replace"))
 
     def add(self, row: Row) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,20 +33,26 @@ class Skipped:
     """A source entry that gives no passage, with the reason that the manifest counts.
 
     Attributes:
-        reason: The same words for all entries of a kind.
+        reason: The same few words for all entries of a kind.
         where: Where it stood.
         id: The passage that it would have been, where it got so far.
         detail: What belongs to this entry alone, such as the passage that it repeats.
+        listed: Whether the build says so at once, as of a whole file that gives nothing.
     """
 
     reason: str
     where: str
     id: str = ""
     detail: str = ""
+    listed: bool = False
 
 
 class Reader(Protocol):
-    """Streams one source; made with a path (None for readers of a package) and its options."""
+    """Streams one source; made with a path (None for readers of a package) and its options.
+
+    A reader whose files can be read one by one should also be a ``PerFile``, and one whose source
+    is no file of this machine a ``Remote``.
+    """
 
     Options: ClassVar[type[ReaderOptions]]
 
@@ -60,10 +67,46 @@ class Reader(Protocol):
 
 @runtime_checkable
 class PerFile(Reader, Protocol):
-    """A reader that can begin at any file, so that a build that was stopped need not read all."""
+    """A reader whose ``read`` is the chain of ``read_file`` over ``sources``, in their order."""
 
     def read_file(self, path: Path) -> Iterator[Located | Skipped]:
-        """Yield the entries of one source; ``read`` is these, source after source."""
+        """Yield the entries of one of the sources; no other file changes what they are."""
+
+
+@runtime_checkable
+class Remote(Reader, Protocol):
+    """A reader of what is no file here; its origin takes the place of the files' digests."""
+
+    def origin(self) -> dict[str, str]:
+        """Return what names the source for good, such as a commit; asked for after reading."""
+
+
+def origin_of(reader: Reader) -> dict[str, str]:
+    """Return the origin of a remote reader; nothing of one that reads files.
+
+    Args:
+        reader: Any reader.
+
+    Returns:
+        What the manifest says of it.
+    """
+    return reader.origin() if isinstance(reader, Remote) else {}
+
+
+def natural(name: str) -> tuple[tuple[int, str], ...]:
+    """Return the key by which names with numbers sort as people count.
+
+    Args:
+        name: A file's name or relative path.
+
+    Returns:
+        A sort key.
+
+    >>> sorted(["b10", "b9", "a"], key=natural)
+    ['a', 'b9', 'b10']
+    """
+    parts = re.split(r"([0-9]+)", name)
+    return tuple((int(p), p) if i % 2 else (0, p) for i, p in enumerate(parts))
 
 
 def files_at(path: Path, fits: Callable[[Path], bool], *, what: str) -> list[Path]:

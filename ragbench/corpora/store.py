@@ -64,6 +64,7 @@ class Manifest:
     versions: dict[str, str]
     chunking: dict[str, Any] | None = None
     members: list[dict[str, Any]] | None = None  # of a union: name, digest, n_passages
+    origin: dict[str, str] | None = None
     sums: dict[str, dict[str, Any]] = field(default_factory=dict)
     format: int = FORMAT
 

@@ -9,8 +9,19 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from ragbench.corpora.reader import Located, Reader, ReaderOptions, Skipped
+from ragbench.corpora.reader import (
+    Located,
+    PerFile,
+    Reader,
+    ReaderOptions,
+    Remote,
+    Skipped,
+    natural,
+    origin_of,
+)
 from ragbench.corpora.readers import readers
+from ragbench.corpora.readers.hub import HubOptions, HubReader
+from ragbench.corpora.readers.jsonl import JsonlOptions, JsonlReader
 from ragbench.records import Passage
 
 XML = (
@@ -21,6 +32,29 @@ XML = (
 SOURCES = {
     "jsonl": ("notes.jsonl", '{"id": "a", "text": "x"}\n{"id": "b", "text": "y"}\n'),
     "icd10cm": ("tabular.xml", XML),
+    "tabular": ("notes.csv", "id,text\na,x\nb,y\n"),
+    "snippets": (
+        "chunk.jsonl",
+        '{"id": "a_0", "title": "A", "content": "x", "contents": "A. x"}\n',
+    ),
+    "beir": ("corpus.jsonl", '{"_id": "a", "title": "A", "text": "x"}\n'),
+    "folder": ("note.md", "# Gout\n\nPain in one joint.\n"),
+}
+PAIR = (
+    '<Document source="s"><QAPairs><QAPair><Question qid="1">Why?</Question>'
+    "<Answer>So.</Answer></QAPair></QAPairs></Document>"
+)
+FOLDERS = {  # several files of each reader that reads file by file
+    "jsonl": {"a.jsonl": '{"id": "a", "text": "x"}\n', "b.jsonl": '{"id": "b", "text": "y"}\n'},
+    "tabular": {"a.csv": "id,text\na,x\n", "b.tsv": "id\ttext\nb\ty\n"},
+    "medquad": {"1.xml": PAIR, "2.xml": PAIR},
+    "snippets": {
+        "chunk/b10.jsonl": '{"id": "c", "content": "z"}\n',
+        "chunk/b9.jsonl": '{"id": "b", "content": "y"}\n',
+        "a.jsonl": '{"id": "a", "content": "x"}\n',
+    },
+    "beir": {"corpus.jsonl": '{"_id": "a", "text": "x"}\n{"_id": "b", "text": ""}\n'},
+    "folder": {"a.txt": "x", "b/c.md": "# y\ny", "b/empty.txt": "", "picture.png": "-"},
 }
 
 
@@ -48,7 +82,40 @@ def test_a_reader_meets_the_protocol(name: str, tmp_path: Path) -> None:
     for entry in first:
         assert isinstance(entry, Located)
         assert str(path) in entry.where
-        assert entry.passage.doc_id == entry.passage.id
+        assert entry.passage.doc_id == entry.passage.id, "unless an option says otherwise"
+
+
+def fill(folder: Path, files: dict[str, str]) -> Path:
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content, encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("name", sorted(FOLDERS))
+def test_reading_is_reading_file_by_file(name: str, tmp_path: Path) -> None:
+    kind = readers.get(name)
+    reader = kind(fill(tmp_path, FOLDERS[name]), kind.Options())
+    assert isinstance(reader, PerFile)
+    whole = list(reader.read())
+    assert len(whole) >= 2
+    assert [e for path in reader.sources() for e in reader.read_file(path)] == whole
+    parts = [list(reader.read_file(path)) for path in reversed(reader.sources())]  # in any order
+    assert [e for part in reversed(parts) for e in part] == whole
+
+
+def test_names_with_numbers_sort_as_people_count() -> None:
+    names = ["pubmed10", "pubmed9", "a/2", "a/10", "a", "10", "9", "\u0662"]
+    assert sorted(names, key=natural) == [
+        *["9", "10", "a", "a/2", "a/10", "pubmed9", "pubmed10", "\u0662"]
+    ]
+
+
+def test_only_a_remote_reader_has_an_origin(tmp_path: Path) -> None:
+    assert origin_of(JsonlReader(tmp_path, JsonlOptions())) == {}
+    hub = HubReader(fill(tmp_path, FOLDERS["jsonl"]), HubOptions())
+    assert isinstance(hub, Remote)
+    assert origin_of(hub) == {}  # a local copy is told by its files
 
 
 def test_entries_are_frozen() -> None:

@@ -14,6 +14,22 @@ readers: Registry[type[Reader]] = Registry(
             "ragbench.corpora.readers.tabular:TabularReader",
             "CSV, TSV, Parquet or Excel, one document a row; the columns are options",
         ),
+        "folder": Entry(
+            "ragbench.corpora.readers.folder:FolderReader",
+            "a folder of text, Markdown, HTML, PDF and DOCX files, by LangChain's loaders",
+        ),
+        "hub": Entry(
+            "ragbench.corpora.readers.hub:HubReader",
+            "a data set of the Hugging Face hub, streamed, or a local folder of its files",
+        ),
+        "snippets": Entry(
+            "ragbench.corpora.readers.snippets:SnippetsReader",
+            "MedRAG's published snippets: a folder of JSON lines with id, title and content",
+        ),
+        "beir": Entry(
+            "ragbench.corpora.readers.beir:BeirReader",
+            "the documents of a BEIR collection: corpus.jsonl with _id, title and text",
+        ),
         "icd10cm": Entry(
             "ragbench.corpora.readers.icd10cm:Icd10cmReader",
             "the ICD-10-CM tabular list with its notes, from the package simple-icd-10-cm",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -59,34 +59,63 @@ class JsonlReader:
     def read(self) -> Iterator[Located | Skipped]:
         """Yield one passage a line."""
         for path in self.sources():
-            for number, line in read_jsonl(path):
-                yield self._entry(line, f"{path}:{number}")
+            yield from self.read_file(path)
 
-    def _entry(self, line: dict[str, Any], where: str) -> Located | Skipped:
-        options = self.options
-        identifier = _string(line, options.id_field, where)
-        text = _string(line, options.text_field, where)
-        if not text.strip():
-            if options.skip_empty:
-                return Skipped("empty text", where)
-            raise DataError(
-                f"the field {options.text_field!r} of document {identifier!r} is empty",
-                where=where,
-                fix="remove the line, or set the reader's option skip_empty: true",
-            )
-        title = ""
-        if options.title_field and line.get(options.title_field) is not None:
-            title = _string(line, options.title_field, where)
-        meta = {
-            name: _string(line, name, where)
-            for name in options.meta_fields
-            if line.get(name) is not None
-        }
-        return Located(Passage(identifier, identifier, title, text, meta), where)
+    def read_file(self, path: Path) -> Iterator[Located | Skipped]:
+        """Yield one passage a line of one file."""
+        for number, line in read_jsonl(path):
+            yield entry(line, self.options, f"{path}:{number}")
 
 
-def _string(line: dict[str, Any], name: str, where: str) -> str:
-    """Return a field as text; whole numbers are taken too, anything else is an error."""
+def entry(line: Mapping[str, Any], options: JsonlOptions, where: str) -> Located | Skipped:
+    """Return the passage of an object, or why it gives none.
+
+    Args:
+        line: Values by field.
+        options: Which fields hold what.
+        where: The place, for messages.
+
+    Returns:
+        A passage whose document is itself, or what was skipped.
+
+    Raises:
+        DataError: A field is missing or no text, or the text is empty and may not be.
+    """
+    identifier = string(line, options.id_field, where)
+    text = string(line, options.text_field, where)
+    if not text.strip():
+        if options.skip_empty:
+            return Skipped("empty text", where)
+        raise DataError(
+            f"the field {options.text_field!r} of document {identifier!r} is empty",
+            where=where,
+            fix="remove the line, or set the reader's option skip_empty: true",
+        )
+    title = ""
+    if options.title_field and line.get(options.title_field) is not None:
+        title = string(line, options.title_field, where)
+    meta = {
+        name: string(line, name, where)
+        for name in options.meta_fields
+        if line.get(name) is not None
+    }
+    return Located(Passage(identifier, identifier, title, text, meta), where)
+
+
+def string(line: Mapping[str, Any], name: str, where: str) -> str:
+    """Return a field as text; whole numbers are taken too, anything else is an error.
+
+    Args:
+        line: Values by field.
+        name: The field.
+        where: The place, for messages.
+
+    Returns:
+        The text.
+
+    Raises:
+        DataError: The field is missing, is no text or holds a NUL character.
+    """
     if line.get(name) is None:
         has = ", ".join(sorted(line)) or "(none)"
         raise DataError(
@@ -97,6 +126,12 @@ def _string(line: dict[str, Any], name: str, where: str) -> str:
         )
     value = line[name]
     if isinstance(value, str):
+        if "\0" in value:
+            raise DataError(
+                f"the field {name!r} holds a NUL character, which no text has",
+                where=where,
+                fix="write the file again without it",
+            )
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)

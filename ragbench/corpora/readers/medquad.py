@@ -62,16 +62,20 @@ class MedquadReader:
     def read(self) -> Iterator[Located | Skipped]:
         """Yield one passage for each question with an answer."""
         for path in self.sources():
-            documents = 0
-            for document in elements(path, *ROOTS):
-                documents += 1
-                yield from _pairs(document, path)
-            if not documents:
-                raise DataError(
-                    "the file is not one of MedQuAD's: it has no <Document>",
-                    where=str(path),
-                    fix=f"remove the file, or give {LAYOUT}",
-                )
+            yield from self.read_file(path)
+
+    def read_file(self, path: Path) -> Iterator[Located | Skipped]:
+        """Yield one passage for each question with an answer of one file."""
+        documents = 0
+        for document in elements(path, *ROOTS):
+            documents += 1
+            yield from _pairs(document, path)
+        if not documents:
+            raise DataError(
+                "the file is not one of MedQuAD's: it has no <Document>",
+                where=str(path),
+                fix=f"remove the file, or give {LAYOUT}",
+            )
 
 
 def _number(folder: str) -> int:

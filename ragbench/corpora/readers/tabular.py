@@ -86,13 +86,17 @@ class TabularReader:
 
     def read(self) -> Iterator[Located | Skipped]:
         """Yield one passage a row."""
+        for path in self.sources():
+            yield from self.read_file(path)
+
+    def read_file(self, path: Path) -> Iterator[Located | Skipped]:
+        """Yield one passage a row of one file."""
         options = self.options
         titles = [options.title_field] if options.title_field else []
         columns = [options.id_field, options.text_field, *titles, *options.meta_fields]
         shape = Shape(options.delimiter, options.encoding, options.sheet)
-        for path in self.sources():
-            for where, values in table_rows(path, columns, shape):
-                yield self._entry(values, where)
+        for where, values in table_rows(path, columns, shape):
+            yield self._entry(values, where)
 
     def _entry(self, values: list[object], where: str) -> Located | Skipped:
         options = self.options

@@ -81,6 +81,7 @@ def test_a_folder_is_read_by_name_plain_and_gzip(tmp_path: Path) -> None:
         ({"id": "a", "text": " \n\t\u00a0"}, "the field 'text' of document 'a' is empty"),
         ({"id": "a", "text": "x", "title": 0.5}, "the field 'title' is a float, not text"),
         ({"id": "a", "text": "x", "year": [1]}, "the field 'year' is a list, not text"),
+        ({"id": "a", "text": "x\0y"}, "the field 'text' holds a NUL character, which no text has"),
         (["a"], "this line is a JSON list, not an object"),
     ],
 )
@@ -118,3 +119,25 @@ def test_sources_that_are_not_there(tmp_path: Path) -> None:
         JsonlReader(tmp_path / "none.jsonl", JsonlOptions()).sources()
     with pytest.raises(DataError, match=r"the folder holds no \.jsonl"):
         JsonlReader(tmp_path, JsonlOptions()).sources()
+
+
+@pytest.mark.parametrize(
+    ("book", "n_passages", "n_modules", "mean_words"),
+    [
+        ("anatomy_physiology", 2793, 198, 144.5),
+        ("microbiology", 2535, 158, 145.4),
+        ("nutrition", 927, 93, 139.5),
+        ("pharmacology", 2478, 203, 126.7),
+    ],
+)
+def test_real_books_have_the_counts_that_are_stated_of_them(
+    shared_data: Path, book: str, n_passages: int, n_modules: int, mean_words: float
+) -> None:
+    path = shared_data / "corpora" / f"openstax_{book}.jsonl.gz"
+    found = read(path, title_field="title", meta_fields=["module"])
+    passages = [e.passage for e in found if isinstance(e, Located)]
+    assert len(passages) == len(found) == len({p.id for p in passages}) == n_passages
+    assert len({p.meta["module"] for p in passages}) == n_modules
+    assert all(p.title for p in passages)
+    words = sum(len(p.text.split()) for p in passages) / n_passages
+    assert words == pytest.approx(mean_words, abs=0.05)

@@ -1,0 +1,238 @@
+"""A folder of one's own documents: text, Markdown, HTML, PDF and DOCX.
+
+LangChain's loaders read each file, in a process apart. A passage's id is the file's path within
+the folder, with ``:p3`` for the third page of a PDF; characters that no id may have are written as
+``%20`` is for a blank, so that ids stay unique. The title is that of the document (of its HTML,
+Markdown heading, PDF or DOCX properties), else the file's name. Nothing outside the folder is
+read: a link that leads out is skipped.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path, PurePath
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from ragbench.corpora.documents import ENDINGS
+from ragbench.corpora.reader import Located, ReaderOptions, Skipped, natural
+from ragbench.corpora.worker import Document, Worker
+from ragbench.errors import DataError, PrerequisiteError
+from ragbench.records import Passage
+
+INSTALL = "pip install 'ragbench[documents]'"
+NEEDS = {
+    "text": ("langchain_community",),
+    "markdown": ("langchain_community",),
+    "html": ("bs4",),
+    "pdf": ("langchain_community", "pypdf"),
+    "docx": ("langchain_community", "docx2txt"),
+}
+FIXES = {
+    "damage": "replace the file",
+    "encryption": "save the file without its password",
+    "too large a file": "split the file",
+    "time limit": "check the file, or raise the reader's option seconds",
+    "no text in its encoding": "save it as UTF-8, or give the reader's option encoding, such as "
+    "cp1252",
+}
+
+
+class FolderOptions(ReaderOptions):
+    """Which files are read, and how.
+
+    Attributes:
+        glob: Patterns of paths within the folder, such as ``guidelines/*.pdf``, where ``*`` is
+            anything, ``/`` too; all files with a known ending if there are none.
+        recursive: Whether subfolders are read.
+        unit: Whether each page of a PDF is a passage, or the whole file.
+        on_error: Whether a file that cannot be read stops the build, or is listed and counted.
+        encoding: Of text and Markdown files, and of HTML that declares none.
+        seconds: The longest that the reading of one file may take.
+    """
+
+    glob: tuple[str, ...] = ()
+    recursive: bool = True
+    unit: Literal["page", "file"] = "page"
+    on_error: Literal["stop", "skip"] = "stop"
+    encoding: str = "utf-8"
+    seconds: float = Field(120, gt=0, allow_inf_nan=False)
+
+
+class FolderReader:
+    """Reads the files in the natural order of their paths."""
+
+    Options: ClassVar[type[ReaderOptions]] = FolderOptions
+
+    def __init__(self, path: Path | None, options: ReaderOptions) -> None:
+        if path is None:
+            raise PrerequisiteError(
+                "the folder reader needs a path", fix="add `path:` to the card: the folder"
+            )
+        self.path = path
+        self.options = FolderOptions.model_validate(options.model_dump())
+        self._worker = Worker(self.options.seconds)
+
+    def sources(self) -> list[Path]:
+        """Return the files.
+
+        Returns:
+            The file itself, or those of the folder that are read.
+
+        Raises:
+            DataError: There is no such folder, or nothing in it to read.
+            PrerequisiteError: A package is not installed that one of the files needs.
+        """
+        if not self.path.exists():
+            raise DataError("the folder is not there", where=str(self.path))
+        files, _ = self._found
+        if not files:
+            endings = ", ".join(ENDINGS)
+            of = f" that fits {', '.join(self.options.glob)}" if self.options.glob else ""
+            raise DataError(
+                f"the folder holds no file{of} with one of the endings {endings}",
+                where=str(self.path),
+                fix="give the folder of the documents; check the reader's options glob, recursive",
+            )
+        for kind in sorted({_kind(path) for path in files}):
+            for package in NEEDS[kind]:
+                if find_spec(package) is None:
+                    raise PrerequisiteError(
+                        f"the package {package} is not installed, which {kind} files need",
+                        where=str(next(path for path in files if _kind(path) == kind)),
+                        fix=INSTALL,
+                    )
+        return files
+
+    def read(self) -> Iterator[Located | Skipped]:
+        """Yield one passage a file, or a page of a PDF."""
+        for path in self.sources():
+            yield from self.read_file(path)
+
+    def read_file(self, path: Path) -> Iterator[Located | Skipped]:
+        """Yield the passages of one file; before the first file, what of the folder is not read."""
+        files, skipped = self._found
+        if files and path == files[0]:
+            yield from skipped
+        kind = _kind(path)
+        document = self._worker.read(path, kind, self.options.encoding)
+        if document.fault:
+            if self.options.on_error == "skip":
+                yield Skipped(document.fault, f"{path}: {document.detail}", listed=True)
+                return
+            raise DataError(
+                f"the {kind} file cannot be read: {document.detail}",
+                where=str(path),
+                fix=f"{FIXES[document.fault]}; or set the reader's option on_error: skip",
+            )
+        yield from self._passages(path, kind, document)
+
+    def _passages(self, path: Path, kind: str, document: Document) -> Iterator[Located | Skipped]:
+        if not any(page.strip() for page in document.pages):
+            reason = "no text: a scanned PDF?" if kind == "pdf" else "no text"
+            yield Skipped(reason, str(path), listed=True)
+            return
+        name = path.relative_to(self._root)
+        identifier, title = safe_id(name), document.title or _readable(path.stem)
+        if kind != "pdf" or self.options.unit == "file":
+            text = "\n\n".join(page.strip() for page in document.pages if page.strip())
+            yield Located(Passage(identifier, identifier, title, text), str(path))
+            return
+        for number, page in enumerate(document.pages, 1):
+            where = f"{path}: page {number}"
+            if not page.strip():
+                yield Skipped("no text on a page", where)
+                continue
+            passage = Passage(
+                f"{identifier}:p{number}", identifier, title, page.strip(), {"page": str(number)}
+            )
+            yield Located(passage, where)
+
+    @property
+    def _root(self) -> Path:
+        return self.path if self.path.is_dir() else self.path.parent
+
+    @cached_property
+    def _found(self) -> tuple[list[Path], list[Skipped]]:
+        """Return the files to read, and what of the folder is not read; looked for once."""
+        if not self.path.is_dir():
+            fits = self.path.is_file() and _kind(self.path) != ""
+            return ([self.path] if fits else []), []
+        files: list[Path] = []
+        skipped: list[Skipped] = []
+        within = self.path.resolve()
+        for path in self._walk():
+            if reason := _reason(path, within):
+                # Links that lead out are named, as someone may have meant them to be read.
+                skipped.append(Skipped(reason, str(path), listed=path.is_symlink()))
+            else:
+                files.append(path)
+        return files, skipped
+
+    def _walk(self) -> Iterator[Path]:
+        """Yield what is in the folder, in natural order; folders only where they are links."""
+        found: list[Path] = []
+        for folder, folders, names in os.walk(self.path, followlinks=False):
+            base = Path(folder)
+            found += [base / name for name in names if self._is_wanted(base / name)]
+            found += [base / n for n in folders if n[0] != "." and (base / n).is_symlink()]
+            folders[:] = [n for n in folders if n[0] != "." and self.options.recursive]
+        yield from sorted(found, key=lambda p: natural(str(p.relative_to(self.path))))
+
+    def _is_wanted(self, path: Path) -> bool:
+        if path.name.startswith((".", "~$")):  # hidden, or the lock of an open document
+            return False
+        name, patterns = path.relative_to(self.path).as_posix(), self.options.glob
+        return not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def safe_id(name: PurePath) -> str:
+    """Return a relative path as an id: unique, and without blanks or what ids use themselves.
+
+    Args:
+        name: The path.
+
+    Returns:
+        The path with the characters that no id may have as percent signs and hex digits.
+
+    >>> safe_id(PurePath("ward 3/100%.txt"))
+    'ward%203/100%25.txt'
+    """
+    return "".join(
+        c
+        if c.isprintable() and not c.isspace() and c not in "%#:"
+        else "".join(f"%{byte:02X}" for byte in os.fsencode(c))
+        for c in name.as_posix()
+    )
+
+
+def _kind(path: Path) -> str:
+    return ENDINGS.get(path.suffix.lower(), "")
+
+
+def _readable(name: str) -> str:
+    """Return a file's name as a title; bytes that are no letters show as U+FFFD."""
+    return os.fsencode(name).decode("utf-8", "replace")
+
+
+def _reason(path: Path, within: Path) -> str:
+    """Return why an entry of the folder is not read; nothing if it is."""
+    if path.is_symlink():
+        try:
+            target = path.resolve(strict=True)
+        except (OSError, RuntimeError):
+            return "a link that leads nowhere"
+        if not target.is_relative_to(within):
+            return "a link that leads out of the folder"
+        if target.is_dir():
+            return "a link to a folder"
+    if not path.is_file():
+        return "no plain file"
+    if not _kind(path):
+        return f"the ending {path.suffix.lower() or '(none)'}, which is not read"
+    return ""

@@ -1,0 +1,126 @@
+"""MedRAG's published snippets: JSON lines with ``id``, ``title`` and ``content``.
+
+Source: Xiong et al. 2024 (arXiv 2402.13178); the files ``chunk/*.jsonl`` of the data sets
+MedRAG/textbooks, statpearls, pubmed and wikipedia. Their field ``contents`` repeats title and
+content and is not read. What the document of a snippet is differs from one set to the next:
+
+    textbooks    Anatomy_Gray_0         prefix     the book
+    statpearls   article-149_3          prefix     the chapter
+    pubmed       pubmed23n0001_0        pmid       the abstract: the prefix is only a file of 30,000
+    wikipedia    wiki20220301en000_0    wiki_id    the article: the prefix is only a file
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+from ragbench.corpora.reader import Located, ReaderOptions, Skipped, natural
+from ragbench.corpora.readers.jsonl import JsonlOptions, entry, string
+from ragbench.errors import DataError, PrerequisiteError
+from ragbench.files import read_jsonl
+
+ENDINGS = (".jsonl", ".jsonl.gz")
+
+
+class SnippetOptions(JsonlOptions):
+    """Which fields hold what, and which document a snippet is of.
+
+    Attributes:
+        id_field: The snippet's id.
+        text_field: Its text.
+        title_field: Its title.
+        doc_id: ``id`` (each snippet is a document of its own), ``prefix`` (the id up to its last
+            ``_``), ``pmid`` (the field ``PMID``) or the name of any other field.
+    """
+
+    id_field: str = "id"
+    text_field: str = "content"
+    title_field: str | None = "title"
+    doc_id: str = "id"
+
+
+class SnippetsReader:
+    """Streams a folder, its subfolders too, in the natural order of the files' paths."""
+
+    Options: ClassVar[type[ReaderOptions]] = SnippetOptions
+
+    def __init__(self, path: Path | None, options: ReaderOptions) -> None:
+        if path is None:
+            raise PrerequisiteError(
+                "the snippets reader needs a path",
+                fix="add `path:` to the card: the folder that holds chunk/*.jsonl",
+            )
+        self.path = path
+        self.options = SnippetOptions.model_validate(options.model_dump())
+
+    def sources(self) -> list[Path]:
+        """Return the files.
+
+        Returns:
+            The file itself, or those of the folder and its subfolders; hidden ones are left out.
+
+        Raises:
+            DataError: There is no such file, or the folder holds none.
+        """
+        if not self.path.exists():
+            raise DataError("the snippets are not there", where=str(self.path))
+        if self.path.is_file():
+            return [self.path]
+        found = {
+            path.relative_to(self.path): path
+            for path in self.path.rglob("*")
+            if path.name.endswith(ENDINGS) and path.is_file()
+        }
+        visible = [name for name in found if not any(part[0] == "." for part in name.parts)]
+        if not visible:
+            raise DataError(
+                "the folder holds no .jsonl or .jsonl.gz file",
+                where=str(self.path),
+                fix="give the folder that holds chunk/*.jsonl, as MedRAG publishes it; of a clone "
+                "without its large files, type: git lfs pull",
+            )
+        return [found[name] for name in sorted(visible, key=lambda name: natural(str(name)))]
+
+    def read(self) -> Iterator[Located | Skipped]:
+        """Yield one passage a snippet."""
+        for path in self.sources():
+            yield from self.read_file(path)
+
+    def read_file(self, path: Path) -> Iterator[Located | Skipped]:
+        """Yield one passage a snippet of one file."""
+        for number, line in read_jsonl(path):
+            yield snippet(line, self.options, f"{path}:{number}")
+
+
+def snippet(line: Mapping[str, Any], options: SnippetOptions, where: str) -> Located | Skipped:
+    """Return the passage of a snippet with the document that it is of.
+
+    Args:
+        line: Values by field.
+        options: Which fields hold what.
+        where: The place, for messages.
+
+    Returns:
+        A passage, or what was skipped.
+
+    Raises:
+        DataError: A field is missing or no text, or the id has no prefix where it should.
+    """
+    found = entry(line, options, where)
+    if isinstance(found, Skipped) or options.doc_id == "id":
+        return found
+    if options.doc_id == "prefix":
+        document, _, number = found.passage.id.rpartition("_")
+        if not document or not number.isdigit():
+            raise DataError(
+                f"the id {found.passage.id!r} does not end in _ and a number",
+                where=where,
+                fix="set the reader's option doc_id to id, or to the field that names the document",
+            )
+    else:
+        name = "PMID" if options.doc_id == "pmid" else options.doc_id
+        document = string(line, name, where)
+    return Located(replace(found.passage, doc_id=document), where)
