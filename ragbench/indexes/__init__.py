@@ -7,6 +7,8 @@ dense      vectors of ``encoders`` in FAISS; ``embeddings`` keeps them, ``ann`` 
            indexes, ``recall`` measures those
 hybrid     several of the others, joined by ``fusion``
 quota      another index over a union, so many hits of each corpus; ``within`` finds them
+rerank     the first hits of another index in the order of a ``cross_encoder``; ``batches`` are
+           the token-budget batches of every transformer here
 langchain  LangChain's retrievers and ours, each as the other; ``langchain_kind`` is the recipe
 vectorstore  LangChain's vector stores with our encoder; ``stores`` opens them, ``raw_scores``
            and ``store_checks`` find out what their scores are
@@ -35,6 +37,10 @@ retrievers: Registry[type[IndexKind]] = Registry(
         "quota": Entry(
             "ragbench.indexes.quota:QuotaIndex",
             "an index over a union, so many hits of each corpus",
+        ),
+        "rerank": Entry(
+            "ragbench.indexes.rerank:RerankIndex",
+            "the first hits of another index, in the order of a cross-encoder",
         ),
         "langchain": Entry(
             "ragbench.indexes.langchain_kind:LangchainIndex",
