@@ -150,9 +150,14 @@ def ragbench(home: Path, *arguments: str, **environment: str) -> subprocess.Comp
 def without(home: Path, *packages: str) -> dict[str, str]:
     """Return an environment in which packages are not found, as where they are not installed."""
     hide = (
-        "import importlib.util as u\n"
-        "real = u.find_spec\n"
-        f"u.find_spec = lambda n, *a: None if n in {packages!r} else real(n, *a)\n"
+        "import importlib.util as u, sys\n"
+        f"hidden, real = {packages!r}, u.find_spec\n"
+        "u.find_spec = lambda n, *a: None if n in hidden else real(n, *a)\n"
+        "class Hide:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name in hidden:\n"
+        "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
+        "sys.meta_path.insert(0, Hide())\n"
     )
     (home / "sitecustomize.py").write_text(hide, encoding="utf-8")
     return {"PYTHONPATH": str(home)}

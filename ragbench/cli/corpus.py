@@ -138,6 +138,8 @@ def build(name: str, replace: bool) -> None:
     click.echo(f"{name}: {facts.n_passages:,} passages, digest {facts.digest[:16]}")
     for reason, count in facts.skipped.items():
         click.echo(f"{name}: passed over {count:,} with {reason}")
+    for reason, count in facts.noted.items():
+        click.echo(f"{name}: kept {count:,} with {reason}")
 
 
 @corpus.command()
@@ -169,6 +171,7 @@ def show(name: str, sample: int, as_json: bool) -> None:
     rows = [[key, facts[key]] for key in (*shown, "data_use", "source", "reader", "built_at")]
     rows += [["size", size(facts["size_bytes"])]]
     rows += [[f"passed over: {reason}", count] for reason, count in facts["skipped"].items()]
+    rows += [[f"kept: {reason}", count] for reason, count in facts["noted"].items()]
     emit_table(["what", "value"], rows)
     for passage in passages:
         click.echo(f"\n{passage['id']}  {passage['title']}\n{passage['text']}")

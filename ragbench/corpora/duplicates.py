@@ -13,7 +13,6 @@ import os
 import tempfile
 import unicodedata
 from array import array
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice, pairwise
@@ -73,17 +72,13 @@ def normalised(text: str) -> str:
 
 
 class Deduplicated:
-    """A reader without the passages whose text came before, or with a note on them.
-
-    ``counts`` says of the last reading how many passages had which reason, kept ones included.
-    """
+    """A reader without the passages whose text came before, or with a note on them."""
 
     Options: ClassVar[type[ReaderOptions]] = ReaderOptions
 
     def __init__(self, reader: Reader, duplicates: Duplicates) -> None:
         self._reader = reader
         self._card = duplicates
-        self.counts: Counter[str] = Counter()
 
     def sources(self) -> list[Path]:
         """Return the files that the reader reads."""
@@ -91,7 +86,6 @@ class Deduplicated:
 
     def read(self) -> Iterator[Located | Skipped]:
         """Yield every entry in its order, repeated passages as Skipped or with a note."""
-        self.counts = Counter()
         entries = self._reader.read()
         with tempfile.TemporaryFile() as ids, tempfile.TemporaryFile() as sets:
             seen = _Seen(self._card, _Spool(ids), _Spool(sets))
@@ -106,11 +100,10 @@ class Deduplicated:
 
     def _judged(self, entry: Located, verdict: tuple[str, str]) -> Located | Skipped:
         reason, kept = verdict
-        self.counts[reason] += 1
         passage = entry.passage
         if (self._card.exact if reason == EXACT else self._card.near) == "drop":
             return Skipped(reason, entry.where, id=passage.id, detail=kept)
-        return Located(replace(passage, meta=passage.meta | {META: kept}), entry.where)
+        return Located(replace(passage, meta=passage.meta | {META: kept}), entry.where, reason)
 
 
 class _Seen:

@@ -43,6 +43,7 @@ class Place:
         n_characters: Of their texts.
         last_doc: The last document, which may go on.
         skipped: What was passed over, by reason.
+        noted: What was kept with a note, by reason.
     """
 
     file: int = 0
@@ -52,6 +53,7 @@ class Place:
     n_characters: int = 0
     last_doc: str | None = None
     skipped: Counter[str] = field(default_factory=Counter)
+    noted: Counter[str] = field(default_factory=Counter)
 
 
 def ingest(reader: Reader, work: Path, progress: Progress, *, batch_rows: int) -> dict[str, Any]:
@@ -75,6 +77,8 @@ def ingest(reader: Reader, work: Path, progress: Progress, *, batch_rows: int) -
         if isinstance(entry, Skipped):
             parts.skip(entry)
         else:
+            if entry.noted:
+                parts.place.noted[entry.noted] += 1
             parts.add(row_of(entry))
             progress.advance()
     parts.end()
@@ -93,6 +97,7 @@ def ingest(reader: Reader, work: Path, progress: Progress, *, batch_rows: int) -
         "n_docs": place.n_docs,
         "n_characters": place.n_characters,
         "skipped": dict(place.skipped),
+        "noted": dict(place.noted),
     }
 
 
@@ -143,9 +148,10 @@ class _Parts:
                 facts = read_json(path, what="the note of a part")
                 rows = [row for batch in self._read(self.count) for row in _rows(batch)]
                 self._path(self.count, "skipped").stat()
-            except (DataError, pa.ArrowException, OSError):
+            except (DataError, pa.ArrowException, OSError, LookupError, TypeError):
                 return
-            self.place = Place(**facts | {"skipped": Counter(facts["skipped"])})
+            counters = {key: Counter(facts[key]) for key in ("skipped", "noted")}
+            self.place = Place(**facts | counters)
             for row in rows:
                 self.digest.add(row)
             self.count += 1

@@ -22,10 +22,17 @@ class ReaderOptions(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """A passage and where it stood, such as ``notes.jsonl:17``."""
+    """A passage and where it stood, such as ``notes.jsonl:17``.
+
+    Attributes:
+        passage: The passage.
+        where: Where it stood.
+        noted: What the manifest counts of it, though it is kept; nothing of most.
+    """
 
     passage: Passage
     where: str
+    noted: str = ""
 
 
 @dataclass(frozen=True, slots=True)

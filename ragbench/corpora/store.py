@@ -66,6 +66,7 @@ class Manifest:
     members: list[dict[str, Any]] | None = None  # of a union: name, digest, n_passages
     origin: dict[str, str] | None = None
     sums: dict[str, dict[str, Any]] = field(default_factory=dict)
+    noted: dict[str, int] = field(default_factory=dict)
     format: int = FORMAT
 
 

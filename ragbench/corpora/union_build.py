@@ -71,6 +71,7 @@ def build_union(
             n_characters=sum(m.n_characters for m in counts),
             batch_rows=0,
             skipped=dict(sum((Counter(m.skipped) for m in counts), Counter())),
+            noted=dict(sum((Counter(m.noted) for m in counts), Counter())),
             **facts,
             reader=READER,
             files=[],

@@ -65,6 +65,8 @@ def test_the_manifest_of_a_small_corpus(home: Path, add_corpus: AddCorpus) -> No
     assert raw.pop("versions")["ragbench"] == ragbench.__version__
     assert raw.pop("built_at").endswith("+00:00")
     assert raw.pop("members") is None  # it is no union
+    assert raw.pop("origin") is None  # and comes from no hub
+    assert raw.pop("noted") == {}
     built = home / "corpora" / "notes"
     assert raw.pop("sums") == {
         name: {
@@ -206,10 +208,10 @@ def test_batches_are_full_but_the_last(
 
 
 def test_ids_and_texts_of_any_script_and_whole_numbers(add_corpus: AddCorpus) -> None:
-    lines = [{"id": 7, "text": 8}, {"id": "糖尿病", "text": "\x00 🩺 \u2028"}]
+    lines = [{"id": 7, "text": 8}, {"id": "糖尿病", "text": "\x01 🩺 \u2028"}]
     add_corpus("any", lines)
     corpus = build_corpus("any")
-    assert [(p.id, p.text) for p in corpus] == [("7", "8"), ("糖尿病", "\x00 🩺 \u2028")]
+    assert [(p.id, p.text) for p in corpus] == [("7", "8"), ("糖尿病", "\x01 🩺 \u2028")]
 
 
 def test_the_bundled_icd10cm_card_builds(home: Path) -> None:
@@ -337,7 +339,7 @@ GOOD = b'{"id": "ok", "text": "x"}\n'
         (GOOD + b'{"id": "a b", "text": "x"}\n', "the id 'a b' is empty or has white space", 2),
         (GOOD + b'{"id": "a\\n", "text": "x"}\n', r"the id 'a\n' is empty or has white space", 2),
         (GOOD + b'{"id": "a\\u00a0b", "text": "x"}\n', r"the id 'a\xa0b' is empty or has w", 2),
-        (GOOD + b'{"id": "a\\u0000", "text": "x"}\n', r"the id 'a\x00' is empty or has w", 2),
+        (GOOD + b'{"id": "a\\u0000", "text": "x"}\n', "the field 'id' holds a NUL character", 2),
         (GOOD + b'{"id": "a\\ud83d", "text": "x"}\n', r"the id 'a\ud83d' is empty or has w", 2),
         (GOOD + b'{"id": "a", "text": "\\ud83d"}\n', "document 'a' holds half of a surrogate", 2),
         (
@@ -476,10 +478,10 @@ def test_a_killed_build_goes_on_and_ends_the_same(home: Path, add_corpus: AddCor
     code = (
         "import time\n"
         "from ragbench.corpora import build, ingest\n"
-        "from ragbench.corpora.readers.jsonl import JsonlReader\n"
+        "from ragbench.corpora.readers import jsonl\n"
         "build.BATCH_ROWS, ingest.PART_BATCHES = 40, 1\n"
-        "real = JsonlReader._entry\n"
-        "JsonlReader._entry = lambda *a: (time.sleep(0.002), real(*a))[1]\n"
+        "real = jsonl.entry\n"
+        "jsonl.entry = lambda *a: (time.sleep(0.002), real(*a))[1]\n"
         "build.build_corpus('notes')\n"
     )
     child = subprocess.Popen([sys.executable, "-c", code])
