@@ -1,10 +1,11 @@
 """Passage vectors on disk, shared by every index over the same corpus and encoder.
 
 ``indexes/.embeddings/DIGEST/`` holds ``about.json`` and the shards ``ROW.npy``, named by their
-first row: float32 (rows, D), each with its SHA-256 beside it. A shard appears whole or not at all,
-so a killed build goes on after the last one; one whose bytes have changed is made again. Where
-there are several GPUs, each makes shards of its own. Indexes do not need embeddings for searching;
-``ragbench index clean`` removes them. Vectors that were made elsewhere are read where they lie.
+first row: float32 (rows, D), each with its size and SHA-256 beside it. A shard appears whole or
+not at all, so a killed build goes on after the last one; one whose bytes have changed is made
+again. Where there are several GPUs, each makes shards of its own. Indexes do not need embeddings
+for searching; ``ragbench index clean`` removes them. Vectors that were made elsewhere are read
+where they lie.
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ from functools import cached_property
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Event, Lock
+from typing import Any
 
 import numpy as np
 
 from ragbench import home
+from ragbench.checksums import damaged
 from ragbench.corpora.store import Corpus
 from ragbench.devices import Device, pick_device, pick_dtype
 from ragbench.errors import RagbenchError
@@ -31,7 +34,6 @@ from ragbench.files import (
     sha256_file,
     sha256_json,
     write_json,
-    write_text,
 )
 from ragbench.indexes.encoders import NOT_OF_PASSAGES, Encoder, EncoderCard, unit
 from ragbench.indexes.precomputed import Precomputed
@@ -127,17 +129,26 @@ class Embeddings:
             write_json(self.folder / ABOUT, about)
             missing = self.verify()
             for start in missing:
-                if self._load(start) is not None and self._sum_path(start).is_file():
+                if self._sum_path(start).is_file():
                     say(f"{self._path(start)} is not as it was written; it is made again")
             with stage(f"index over {self.corpus.name}: embedding", len(self.corpus)) as progress:
                 progress.advance(sum(map(self._n_rows, set(self._starts()) - set(missing))))
                 self._embed_all(missing, progress)
 
     def verify(self) -> list[int]:
-        """Read every shard; return the first rows of those that are not there as written."""
+        """Return the first rows of the shards that are not there as they were written.
+
+        A shard that was found whole is read again only if its time or size has changed.
+        """
         if self._given is not None:
             return []
-        return [start for start in self._starts() if not self._is_sound(start)]
+        sums = {self._path(start).name: self._sum(start) for start in self._starts()}
+        wrong = damaged(self.folder, {name: facts for name, facts in sums.items() if facts})
+        return [
+            start
+            for start, (name, facts) in zip(self._starts(), sums.items(), strict=True)
+            if facts is None or name in wrong
+        ]
 
     def shards(self) -> Iterator[tuple[int, Vectors]]:
         """Yield (first row, vectors) of each shard, memory-mapped."""
@@ -165,16 +176,18 @@ class Embeddings:
         return self.folder / f"{start:012d}.npy"
 
     def _sum_path(self, start: int) -> Path:
-        return self.folder / f"{start:012d}.sha256"
+        return self._path(start).with_suffix(".json")
 
-    def _is_sound(self, start: int) -> bool:
+    def _sum(self, start: int) -> dict[str, Any] | None:
+        """Return the size and SHA-256 of a shard of the right length; None if there is none."""
         if self._load(start) is None:
-            return False
+            return None
         try:
-            written = self._sum_path(start).read_text(encoding="ascii")
-        except (OSError, ValueError):
-            return False
-        return written.strip() == sha256_file(self._path(start))
+            facts = read_json(self._sum_path(start), what="the sum of a shard")
+        except RagbenchError:
+            return None
+        is_whole = isinstance(facts.get("size"), int) and isinstance(facts.get("sha256"), str)
+        return facts if is_whole else None
 
     def _shard(self, start: int) -> Vectors:
         found = self._load(start)
@@ -239,7 +252,9 @@ class Embeddings:
                 progress.advance(len(rows))
         with atomic_file(self._path(start)) as handle:
             np.save(handle, np.concatenate(parts))
-        write_text(self._sum_path(start), sha256_file(self._path(start)) + "\n")
+        size = self._path(start).stat().st_size
+        facts = {"size": size, "sha256": sha256_file(self._path(start))}
+        write_json(self._sum_path(start), facts)
 
 
 @dataclass(frozen=True)

@@ -204,17 +204,23 @@ class Encoder:
 
     def passages(self, texts: Sequence[str]) -> Vectors:
         """Encode passages that the template has been applied to, as float32 (N, D)."""
-        prefixed = [self.card.passage_prefix + text for text in texts]
-        given: Sequence[Text] = [_pair(text) for text in prefixed] if self.card.pairs else prefixed
-        return self._finished(self._passages, given, self.card.max_tokens)
+        return self._finished(self._passages, self._given(texts), self.card.max_tokens)
+
+    def lengths(self, texts: Sequence[str]) -> list[int]:
+        """Return how many tokens are read of each passage, those of the model's own included."""
+        return self._passages.lengths(self._given(texts), self.card.max_tokens)
 
     def queries(self, texts: Sequence[str]) -> Vectors:
         """Encode queries, as float32 (Q, D)."""
         prefixed = [self.card.query_prefix + text for text in texts]
         return self._finished(self._queries, prefixed, self._query_tokens)
 
+    def _given(self, texts: Sequence[str]) -> Sequence[Text]:
+        prefixed = [self.card.passage_prefix + text for text in texts]
+        return [_pair(text) for text in prefixed] if self.card.pairs else prefixed
+
     def _finished(self, tower: Tower, texts: Sequence[Text], max_tokens: int) -> Vectors:
-        vectors = tower.encode(texts, max_tokens=max_tokens, budget=self._budget())
+        vectors = tower.encode(texts, max_tokens=max_tokens, budget=self.budget)
         if not np.isfinite(vectors).all():
             bad = texts[int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])]
             text = bad if isinstance(bad, str) else " ".join(bad)
@@ -225,7 +231,9 @@ class Encoder:
             )
         return unit(vectors) if self.card.normalise else vectors
 
-    def _budget(self) -> int:
+    @property
+    def budget(self) -> int:
+        """Tokens of one forward pass, with padding."""
         if self.card.batch_tokens is not None:
             return self.card.batch_tokens
         most = self.card.batch_size * self.card.max_tokens

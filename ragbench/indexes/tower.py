@@ -18,7 +18,6 @@ from ragbench.errors import PrerequisiteError, UsageError, first_line
 from ragbench.indexes.batches import token_batches
 from ragbench.weights import locate
 
-
 Vectors = npt.NDArray[np.float32]
 Pooling = Literal["auto", "cls", "mean"]
 Text = str | tuple[str, str]
