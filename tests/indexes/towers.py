@@ -10,7 +10,7 @@ from sentence_transformers.sentence_transformer.modules import StaticEmbedding
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
-from transformers import BertConfig, BertModel, BertTokenizerFast
+from transformers import BertConfig, BertModel, BertTokenizer
 
 WORDS = "gout fever rash pain foot hand of the and acute chronic treatment aspirin : code".split()
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -29,8 +29,8 @@ def bert(folder: Path, seed: int, *, dimension: int = 32) -> Path:
         initializer_range=0.5,
     )
     vocabulary = {word: place for place, word in enumerate([*SPECIAL, *WORDS])}
-    BertModel(config).eval().save_pretrained(folder)
-    BertTokenizerFast(vocab=vocabulary, model_max_length=64).save_pretrained(folder)
+    BertModel(config).save_pretrained(folder)
+    BertTokenizer(vocab=vocabulary, model_max_length=64).save_pretrained(folder)
     return folder
 
 
