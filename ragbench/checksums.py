@@ -47,26 +47,43 @@ def changed(folder: Path, sums: Mapping[str, Mapping[str, Any]], *, reread: bool
     Returns:
         A sentence for each file that is missing, has changed or, with ``reread``, is a stranger.
     """
+    wrong = list(damaged(folder, sums, reread=reread).values())
+    if reread:
+        others = (name for name in _files(folder) if name not in sums)
+        wrong += [f"the file {name} is not of the build" for name in others]
+    return wrong
+
+
+def damaged(
+    folder: Path, sums: Mapping[str, Mapping[str, Any]], *, reread: bool = False
+) -> dict[str, str]:
+    """Return the files that are missing or have changed.
+
+    Args:
+        folder: Where they lie.
+        sums: Their sizes and SHA-256, by path.
+        reread: Whether files are read that were found whole before.
+
+    Returns:
+        By path, a sentence.
+    """
     known = {} if reread else _verified(folder)
-    wrong: list[str] = []
+    wrong: dict[str, str] = {}
     stamps: dict[str, list[int]] = {}
     for name, facts in sums.items():
         path = folder / name
         try:
             stat = path.stat()
         except OSError:
-            wrong.append(f"the file {name} is missing")
+            wrong[name] = f"the file {name} is missing"
             continue
         stamp = [stat.st_size, stat.st_mtime_ns, stat.st_ino]
         if stat.st_size != facts["size"]:
-            wrong.append(f"the file {name} has {stat.st_size:,} bytes, not {facts['size']:,}")
+            wrong[name] = f"the file {name} has {stat.st_size:,} bytes, not {facts['size']:,}"
         elif known.get(name) != [*stamp, facts["sha256"]] and sha256_file(path) != facts["sha256"]:
-            wrong.append(f"the file {name} has other bytes than at the build")
+            wrong[name] = f"the file {name} has other bytes than at the build"
         else:
             stamps[name] = [*stamp, facts["sha256"]]
-    if reread:
-        others = (name for name in _files(folder) if name not in sums)
-        wrong += [f"the file {name} is not of the build" for name in others]
     if stamps != known:
         _note(folder, stamps)
     return wrong

@@ -32,7 +32,7 @@ from ragbench.indexes.ann import (
 )
 from ragbench.indexes.check import Finding
 from ragbench.indexes.embeddings import Embeddings
-from ragbench.indexes.encoders import Encoder, EncoderCard
+from ragbench.indexes.encoders import Encoder, EncoderCard, Vectors
 from ragbench.indexes.retriever import Recipe, Rows, Scores, passage_text, top_hits
 from ragbench.indexes.tuning import knob_of, tune
 from ragbench.indexes.within import deepen
@@ -270,38 +270,43 @@ class DenseIndex:
         return top_hits(self.corpus, len(queries), k, ask)
 
     def examine(self) -> list[Finding]:
-        """Encode some passages anew, and measure an approximate index's recall again."""
+        """Search for some passages encoded anew, and measure an approximate index's recall."""
         n = len(self.corpus)
         rows = np.random.default_rng(self.recipe.seed).choice(n, min(FRESH_ROWS, n), replace=False)
         floor = 1.0 if self.recipe.is_exact else self.recipe.min_self_retrieval
-        share = self._fresh_self_retrieval(rows)
+        share = self._self_retrieval(rows)
+        given = self.recipe.encoder.vectors is not None
         findings = [
             Finding(
-                "passages, encoded anew, that find themselves",
+                f"{'vectors' if given else 'passages, encoded anew,'} that find themselves",
                 share >= floor,
                 f"{share:.3f} of {len(rows)}, at least {floor:g}",
             )
         ]
         return findings if self.recipe.is_exact else [*findings, *self._recall_again()]
 
-    def _fresh_self_retrieval(self, rows: Rows) -> float:
-        passages = [self.corpus[int(row)] for row in rows]
+    def _self_retrieval(self, rows: Rows) -> float:
+        """Return how many passages find themselves first, or another that is as near."""
+        own = self._vectors_of(rows)
+        found = self._index.search(own, 1)[1][:, 0]
+        first = self._vectors_of(np.maximum(found, 0))
+        pairs = recall.nearness(own[:, None], np.stack((own, first), axis=1), self.metric)[:, 0]
+        # The stored vectors may be rounded to bfloat16, these are not.
+        margin = FRESH_TOLERANCE * (own**2).sum(axis=1)
+        return float(((found >= 0) & (pairs[:, 1] >= pairs[:, 0] - margin)).mean())
+
+    def _vectors_of(self, rows: Rows) -> Vectors:
         card = self.recipe.encoder
+        if card.vectors is not None:
+            return Embeddings(self.corpus, card, "auto").rows(rows)
+        passages = (self.corpus[int(row)] for row in rows)
         texts = [passage_text(card.template, p.title, p.text) for p in passages]
-        scores, found = self._index.search(self._encoder.passages(texts), 10)
-        own = 0
-        for row, text, near, places in zip(rows, texts, scores, found, strict=True):
-            first = self.corpus[int(places[0])] if places[0] >= 0 else None
-            is_twin = first and passage_text(card.template, first.title, first.text) == text
-            at = np.flatnonzero(places == row)
-            # The stored vectors may be rounded to bfloat16, these are not.
-            own += bool(is_twin or (at.size and abs(near[at[0]] - near[0]) <= FRESH_TOLERANCE))
-        return own / len(rows)
+        return self._encoder.passages(texts)
 
     def _recall_again(self) -> list[Finding]:
         stored = Embeddings(self.corpus, self.recipe.encoder, "auto")
         stated = ", ".join(f"{r['recall_at_k']:.3f} ({r['queries']})" for r in self.facts["recall"])
-        if stored.digest != self.facts["embeddings"] or not stored.is_whole:
+        if stored.digest != self.facts["embeddings"] or stored.verify():
             return [Finding("recall", True, f"{stated} at build; the embeddings are not here")]
         drawn = recall.Sample.load(self.folder)
         k, metric = self.recipe.recall_k, self.recipe.metric

@@ -1,28 +1,45 @@
 """Passage vectors on disk, shared by every index over the same corpus and encoder.
 
 ``indexes/.embeddings/DIGEST/`` holds ``about.json`` and the shards ``ROW.npy``, named by their
-first row: float32 (rows, D). A shard appears whole or not at all, so a killed build goes on
-after the last one. Indexes do not need them for searching; ``ragbench index clean`` removes them.
+first row: float32 (rows, D), each with its size and SHA-256 beside it. A shard appears whole or
+not at all, so a killed build goes on after the last one; one whose bytes have changed is made
+again. Where there are several GPUs, each makes shards of its own. Indexes do not need embeddings
+for searching; ``ragbench index clean`` removes them. Vectors that were made elsewhere are read
+where they lie.
 """
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Event, Lock
+from typing import Any
 
 import numpy as np
 
 from ragbench import home
+from ragbench.checksums import damaged
 from ragbench.corpora.store import Corpus
 from ragbench.devices import Device, pick_device, pick_dtype
 from ragbench.errors import RagbenchError
-from ragbench.files import atomic_file, locked, read_json, sha256_json, write_json
-from ragbench.indexes.encoders import Encoder, EncoderCard, Vectors
+from ragbench.files import (
+    atomic_file,
+    locked,
+    read_json,
+    sha256_file,
+    sha256_json,
+    write_json,
+)
+from ragbench.indexes.encoders import NOT_OF_PASSAGES, Encoder, EncoderCard, unit
+from ragbench.indexes.precomputed import Precomputed
 from ragbench.indexes.retriever import Rows, passage_text
-from ragbench.progress import Progress, stage
+from ragbench.indexes.tower import Vectors
+from ragbench.progress import Progress, say, stage
 
 FORMAT = 1
 SHARD_ROWS = 8192
@@ -33,6 +50,16 @@ ABOUT = "about.json"
 def root() -> Path:
     """Return the folder of all embeddings of the home folder."""
     return home.home() / "indexes" / ".embeddings"
+
+
+def places(device: Device) -> list[str]:
+    """Return torch's names of the devices that share the work: every GPU, or the processor."""
+    import torch
+
+    picked = pick_device(device)
+    if picked == "cpu":
+        return [picked]
+    return [f"{picked}:{number}" for number in range(torch.cuda.device_count())]
 
 
 class Embeddings:
@@ -49,14 +76,21 @@ class Embeddings:
         self.corpus = corpus
         self.card = card
         self.device = device
-        self.dtype = pick_dtype(card.dtype, pick_device(device))
+        self._given = None if card.vectors is None else Precomputed(card.vectors, corpus)
+        self.dtype = (
+            pick_dtype(card.dtype, pick_device(device))
+            if self._given is None
+            else self._given.dtype
+        )
         self.about = {
             "format": FORMAT,
             "corpus": corpus.digest,
-            "encoder": card.model_dump(exclude={"query_prefix", "batch_size", "dtype"}),
-            "weights": card.digest(),
+            "encoder": card.model_dump(exclude=NOT_OF_PASSAGES),
+            "weights": card.passage_digest(),
             "dtype": self.dtype,
         }
+        if self._given is not None:
+            self.about["encoder"] = {"normalise": card.normalise}
         self.digest = sha256_json(self.about)
         self.folder = root() / self.digest
 
@@ -68,6 +102,8 @@ class Embeddings:
     @property
     def dimension(self) -> int:
         """The length of a vector."""
+        if self._given is not None:
+            return self._given.dimension
         first = self._load(0)
         return self.encoder.dimension if first is None else int(first.shape[1])
 
@@ -77,23 +113,42 @@ class Embeddings:
         return all(self._load(start) is not None for start in self._starts())
 
     def make(self) -> None:
-        """Embed what is not on disk yet.
+        """Embed what is not on disk yet, or not as it was written; check what was given.
 
         Raises:
-            DataError: Another process is embedding the same.
+            DataError: Another process is embedding the same, or the vectors that were given
+                cannot be those of the passages.
         """
-        if self.is_whole:
+        if self._given is not None:
+            self._given.check(self.encoder.dimension)
+            return
+        if not self.verify():
             return
         with locked(self.folder, what=f"the embeddings of {self.corpus.name!r}"):
             about = {**self.about, "corpus_name": self.corpus.name, "n": len(self.corpus)}
             write_json(self.folder / ABOUT, about)
+            missing = self.verify()
+            for start in missing:
+                if self._sum_path(start).is_file():
+                    say(f"{self._path(start)} is not as it was written; it is made again")
             with stage(f"index over {self.corpus.name}: embedding", len(self.corpus)) as progress:
-                for start in self._starts():
-                    kept = self._load(start)
-                    if kept is None:
-                        self._embed(start, progress)
-                    else:
-                        progress.advance(len(kept))
+                progress.advance(sum(map(self._n_rows, set(self._starts()) - set(missing))))
+                self._embed_all(missing, progress)
+
+    def verify(self) -> list[int]:
+        """Return the first rows of the shards that are not there as they were written.
+
+        A shard that was found whole is read again only if its time or size has changed.
+        """
+        if self._given is not None:
+            return []
+        sums = {self._path(start).name: self._sum(start) for start in self._starts()}
+        wrong = damaged(self.folder, {name: facts for name, facts in sums.items() if facts})
+        return [
+            start
+            for start, (name, facts) in zip(self._starts(), sums.items(), strict=True)
+            if facts is None or name in wrong
+        ]
 
     def shards(self) -> Iterator[tuple[int, Vectors]]:
         """Yield (first row, vectors) of each shard, memory-mapped."""
@@ -103,6 +158,8 @@ class Embeddings:
     def rows(self, rows: Sequence[int] | Rows) -> Vectors:
         """Return the vectors of some rows, as float32 (R, D)."""
         wanted = np.asarray(rows, dtype=np.int64)
+        if self._given is not None:
+            return self._scaled(self._given.rows(wanted))
         found = np.empty((len(wanted), self.dimension), dtype=np.float32)
         for start in np.unique(wanted // SHARD_ROWS) * SHARD_ROWS:
             here = (wanted >= start) & (wanted < start + SHARD_ROWS)
@@ -112,8 +169,25 @@ class Embeddings:
     def _starts(self) -> range:
         return range(0, len(self.corpus), SHARD_ROWS)
 
+    def _n_rows(self, start: int) -> int:
+        return min(SHARD_ROWS, len(self.corpus) - start)
+
     def _path(self, start: int) -> Path:
         return self.folder / f"{start:012d}.npy"
+
+    def _sum_path(self, start: int) -> Path:
+        return self._path(start).with_suffix(".json")
+
+    def _sum(self, start: int) -> dict[str, Any] | None:
+        """Return the size and SHA-256 of a shard of the right length; None if there is none."""
+        if self._load(start) is None:
+            return None
+        try:
+            facts = read_json(self._sum_path(start), what="the sum of a shard")
+        except RagbenchError:
+            return None
+        is_whole = isinstance(facts.get("size"), int) and isinstance(facts.get("sha256"), str)
+        return facts if is_whole else None
 
     def _shard(self, start: int) -> Vectors:
         found = self._load(start)
@@ -123,25 +197,64 @@ class Embeddings:
 
     def _load(self, start: int) -> Vectors | None:
         """Return a shard; None if it is not there, or was cut to another length."""
+        rows = self._n_rows(start)
+        if self._given is not None:
+            return self._scaled(self._given.slice(start, start + rows))
         try:
             found: Vectors = np.load(self._path(start), mmap_mode="r")
         except (OSError, ValueError, EOFError):
             return None
-        rows = min(SHARD_ROWS, len(self.corpus) - start)
         return found if found.ndim == 2 and len(found) == rows else None
 
-    def _embed(self, start: int, progress: Progress) -> None:
-        stop = min(start + SHARD_ROWS, len(self.corpus))
+    def _scaled(self, vectors: Vectors) -> Vectors:
+        return unit(vectors) if self.card.normalise else vectors
+
+    def _embed_all(self, starts: Sequence[int], progress: Progress) -> None:
+        """Embed shards, by as many workers as there are devices; the first error stops all."""
+        names = places(self.device)[: len(starts)]
+        if len(names) < 2:
+            for start in starts:
+                self._embed(start, self.encoder, progress, Lock())
+            return
+        queue: SimpleQueue[int] = SimpleQueue()
+        for start in starts:
+            queue.put(start)
+        stop, lock = Event(), Lock()
+
+        def work(place: str) -> None:
+            try:
+                encoder = Encoder(self.card, self.device, place=place)
+                while not stop.is_set():
+                    self._embed(queue.get_nowait(), encoder, progress, lock)
+            except Empty:
+                return
+            except BaseException:
+                stop.set()
+                raise
+
+        with ThreadPoolExecutor(len(names)) as pool:
+            try:
+                for done in [pool.submit(work, place) for place in names]:
+                    done.result()
+            finally:
+                stop.set()
+
+    def _embed(self, start: int, encoder: Encoder, progress: Progress, lock: Lock) -> None:
+        stop = start + self._n_rows(start)
         step = min(STEP_ROWS, SHARD_ROWS // 8)
         parts: list[Vectors] = []
         for low in range(start, stop, step):
             rows = range(low, min(low + step, stop))
             passages = (self.corpus[row] for row in rows)
             texts = [passage_text(self.card.template, p.title, p.text) for p in passages]
-            parts.append(self.encoder.passages(texts))
-            progress.advance(len(rows))
+            parts.append(encoder.passages(texts))
+            with lock:
+                progress.advance(len(rows))
         with atomic_file(self._path(start)) as handle:
             np.save(handle, np.concatenate(parts))
+        size = self._path(start).stat().st_size
+        facts = {"size": size, "sha256": sha256_file(self._path(start))}
+        write_json(self._sum_path(start), facts)
 
 
 @dataclass(frozen=True)

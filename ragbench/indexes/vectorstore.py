@@ -189,7 +189,7 @@ class VectorstoreIndex:
         options = self.recipe
         stored = Embeddings(self.corpus, options.encoder, "auto")
         stated = ", ".join(f"{r['recall_at_k']:.3f} ({r['queries']})" for r in self.facts["recall"])
-        if stored.digest != self.facts["embeddings"] or not stored.is_whole:
+        if stored.digest != self.facts["embeddings"] or stored.verify():
             return [Finding("recall", True, f"{stated} at build; the embeddings are not here")]
         raw = store_checks.RawSearch(self._opened, options.store, self.corpus)
         try:

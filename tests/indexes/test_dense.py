@@ -240,7 +240,10 @@ build_index("minilm", "half", device="cpu")
 def test_a_build_that_was_killed_goes_on_in_another_process(
     home: Path, corpus_of: CorpusOf, monkeypatch: pytest.MonkeyPatch, counted: Counted
 ) -> None:
-    """Kill -9 in the third shard: its lock is free, and the two whole shards are kept."""
+    """Kill -9 in the third shard: its lock is free, and the two whole shards are kept.
+
+    What is built in the end is, to the byte, what was never stopped.
+    """
     corpus_of("half", short_texts(36))
     recipe = write_recipe(home)
     done = subprocess.run([sys.executable, "-c", KILLED], check=False, capture_output=True)
@@ -251,6 +254,11 @@ def test_a_build_that_was_killed_goes_on_in_another_process(
     assert counted.texts == list(short_texts(36).values())[32:]
     assert vectors_of("minilm-half").shape == (36, 384)
     assert open_index("minilm-half", device="cpu").search(["gout"], 1)[0]
+    embeddings.remove(embeddings.kept()[0])
+    build_index(recipe, "half", name="whole", device="cpu")
+    manifests = [read_manifest(name) for name in ("minilm-half", "whole")]
+    assert manifests[0].sums == manifests[1].sums
+    assert manifests[0].digest == manifests[1].digest
 
 
 def test_a_device_that_is_not_here_leaves_the_shards_of_a_stopped_build(

