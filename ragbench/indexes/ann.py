@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ragbench.errors import DataError, PrerequisiteError, UsageError, first_line
+from ragbench.indexes import flatcodes
 from ragbench.indexes.embeddings import Embeddings
 from ragbench.indexes.retriever import Recipe
 from ragbench.progress import stage
@@ -155,13 +156,14 @@ def range_parameters(faiss: Any, index: Any, rows: range) -> Any:
 
 
 def fill(
-    faiss: Any, index: Any, stored: Embeddings, *, train_rows: int, seed: int, work: Path
+    faiss: Any, index: Any, stored: Embeddings, *, train_rows: int, seed: int, path: Path
 ) -> Any:
-    """Train an index on a sample, if it needs training, and add all vectors in blocks.
+    """Train an index on a sample, if it needs training, add all vectors, and write its file.
 
     What is trained is kept in the folder, and every few minutes what has been added, so that a
-    build that was killed goes on. A graph is filled by one thread: with more, its links would
-    depend on which of them is first, and no build would give the same file again.
+    build that was killed goes on. Plain codes go into the file block by block. A graph is filled
+    by one thread: with more, its links would depend on which of them is first, and no build would
+    give the same file again.
 
     Args:
         faiss: The module.
@@ -169,21 +171,35 @@ def fill(
         stored: The vectors, whole.
         train_rows: How many are drawn at most.
         seed: Of the draw.
-        work: The folder of the index.
+        path: The file, in the folder of the index.
 
     Returns:
-        The filled index.
+        The filled index, to be searched only.
 
     Raises:
         DataError: There are too few vectors to train on.
     """
-    n, name = len(stored.corpus), stored.corpus.name
+    n, work = len(stored.corpus), path.parent
     kept = next((work / file for file in (ADDING, TRAINED) if (work / file).is_file()), None)
     if kept is not None:
         index = faiss.read_index(str(kept))
     if not index.is_trained:
         _train(faiss, index, stored, min(train_rows, n), seed)
         write_index(faiss, index, work / TRAINED)
+    head = flatcodes.header(faiss, index, n)
+    if head is None:
+        _add(faiss, index, stored, seed, work)
+        write_index(faiss, index, path)
+    else:
+        flatcodes.write(index, head, stored, path)
+        index = read_mapped(faiss, str(path))
+    for file in (TRAINED, ADDING):
+        (work / file).unlink(missing_ok=True)
+    return index
+
+
+def _add(faiss: Any, index: Any, stored: Embeddings, seed: int, work: Path) -> None:
+    n, name = len(stored.corpus), stored.corpus.name
     threads = faiss.omp_get_max_threads()
     if "HNSW" in type(index).__name__:
         faiss.omp_set_num_threads(1)
@@ -203,9 +219,6 @@ def fill(
                     last = time.monotonic()
     finally:
         faiss.omp_set_num_threads(threads)
-    for file in (TRAINED, ADDING):
-        (work / file).unlink(missing_ok=True)
-    return index
 
 
 def _train(faiss: Any, index: Any, stored: Embeddings, size: int, seed: int) -> None:

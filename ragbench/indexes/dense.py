@@ -28,7 +28,6 @@ from ragbench.indexes.ann import (
     read_mapped,
     resolve_factory,
     set_knobs,
-    write_index,
 )
 from ragbench.indexes.check import Finding
 from ragbench.indexes.embeddings import Embeddings
@@ -165,10 +164,8 @@ class DenseIndex:
         index = new_index(faiss, factory, stored.dimension, options.metric)
         set_knobs(faiss, index, knobs_of(options), factory=factory)
         stored.make()
-        index = fill(
-            *(faiss, index, stored), train_rows=options.train_rows, seed=options.seed, work=work
-        )
-        write_index(faiss, index, work / INDEX)
+        rows, seed = options.train_rows, options.seed
+        index = fill(faiss, index, stored, train_rows=rows, seed=seed, path=work / INDEX)
         set_knobs(faiss, index, knobs_of(options), factory=factory)
         return {
             "dimension": index.d,

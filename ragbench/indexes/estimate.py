@@ -21,6 +21,7 @@ from ragbench import home
 from ragbench.corpora.store import Corpus
 from ragbench.devices import Device
 from ragbench.errors import PrerequisiteError
+from ragbench.indexes import flatcodes
 from ragbench.indexes.ann import import_faiss, new_index, resolve_factory
 from ragbench.indexes.bm25 import Bm25Recipe
 from ragbench.indexes.dense import DenseRecipe
@@ -43,7 +44,8 @@ class Estimate:
         what: The kind, or the factory with its cells counted.
         disk: Bytes of the built index.
         embeddings: Bytes of the vectors that are kept beside it, if they are not there yet.
-        build_memory: Bytes of memory while it is built.
+        build_memory: Bytes of memory while it is built; pages of files that the system may drop
+            are left out.
         search_memory: Bytes that are in memory after all of it has been searched.
         gpu_memory: Bytes on a GPU; None where FAISS has no GPU form.
         hours: Of building, on this machine; None if not measured.
@@ -96,6 +98,12 @@ def faiss_bytes(factory: str, dimension: int, n: int) -> float:
         total += 4.0 * index.pq.ksub * index.d
     del whole  # which owns the parts that were looked at
     return float(total)
+
+
+def is_streamed(factory: str, dimension: int) -> bool:
+    """Say whether an index is written block by block, so that building takes little memory."""
+    faiss = import_faiss()
+    return flatcodes.streams(faiss, new_index(faiss, factory, dimension, "inner-product"))
 
 
 def _links(factory: str) -> int:
@@ -153,14 +161,15 @@ def _dense(
     dimension = stored.dimension
     factory = resolve_factory(recipe.factory, n)
     disk = faiss_bytes(factory, dimension, n)
-    sample = 4.0 * dimension * min(n, recipe.train_rows)
+    sample = 0.0 if recipe.is_exact else 4.0 * dimension * min(n, recipe.train_rows)
+    in_memory = 0.0 if is_streamed(factory, dimension) else disk
     on_gpu = None if "HNSW" in factory.split(",")[0].removeprefix("IVF") else disk
     if on_gpu is not None and recipe.gpu_float16 and recipe.is_exact:
         on_gpu /= 2
     missing = 0.0 if stored.is_whole else 4.0 * dimension * n
     hours = _hours(stored, factory, dimension, recipe, bool(missing)) if measure else None
     return Estimate(
-        *(name, factory, disk, missing, BASE + disk + sample, BASE + disk, on_gpu, hours)
+        *(name, factory, disk, missing, BASE + in_memory + sample, BASE + disk, on_gpu, hours)
     )
 
 

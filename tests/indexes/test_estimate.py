@@ -65,6 +65,8 @@ def test_a_built_index_is_as_large_as_was_told(home: Path, corpus_of: CorpusOf) 
     (dense,) = estimate("minilm-flat", recipe, corpus, measure=True, device="cpu")
     assert dense.disk == dense.embeddings == 4 * 384 * 3000
     assert dense.hours is not None and 0 < dense.hours < 1
+    # Written block by block, but searched, mapped, as a whole.
+    assert dense.build_memory < dense.search_memory == estimates.BASE + dense.disk
     (lexical,) = estimate("bm25", load_recipe("bm25"), corpus, measure=False)
     build_index("bm25", "some")
     postings = [folder_of("bm25-some") / name for name in ("rows.i32", "scores.f32")]
