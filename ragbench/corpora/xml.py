@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from html.entities import html5
 from pathlib import Path
 from typing import Any
-from xml.etree.ElementTree import Element, ParseError, XMLPullParser
+from xml.etree.ElementTree import Element, ParseError, XMLParser, XMLPullParser
 from xml.parsers.expat import ExpatError, ParserCreate
 
 from ragbench.errors import DataError
 
 BLOCK_BYTES = 1 << 18
 MAX_DEPTH = 64
+ENTITIES = {name[:-1]: text for name, text in html5.items() if name[-1] == ";"}
 
 
 def elements(path: Path, *tags: str) -> Iterator[Element]:
@@ -28,7 +30,7 @@ def elements(path: Path, *tags: str) -> Iterator[Element]:
         DataError: The file is not whole XML, declares entities or is nested too deeply.
     """
     parser: Any = XMLPullParser(["end"])
-    guard = _guard(path)
+    guard = _guard(str(path))
     block = b"-"
     try:
         with path.open("rb") as handle:
@@ -43,18 +45,48 @@ def elements(path: Path, *tags: str) -> Iterator[Element]:
         raise DataError(f"the XML cannot be decoded: {error}", where=str(path)) from None
 
 
-def _guard(path: Path) -> Any:
+def root_of(data: bytes, where: str, *, depth: int = MAX_DEPTH) -> Element:
+    """Return the root of a whole document.
+
+    Entities that HTML names, such as ``&alpha;``, are read where the document says that a DTD
+    declares them; the DTD is not fetched.
+
+    Args:
+        data: The document.
+        where: What it is, for messages.
+        depth: How deeply its elements may be nested.
+
+    Returns:
+        Its root element.
+
+    Raises:
+        DataError: It is not whole XML, declares entities or is nested too deeply.
+    """
+    parser: Any = XMLParser()  # noqa: S314 - the guard has passed what it is fed
+    parser.entity.update(ENTITIES)
+    try:
+        _guard(where, depth).Parse(data, True)
+        parser.feed(data)
+        root: Element = parser.close()
+    except (ParseError, ExpatError) as error:
+        raise DataError(f"the file is not whole XML: {error}", where=where) from None
+    except (LookupError, ValueError) as error:
+        raise DataError(f"the XML cannot be decoded: {error}", where=where) from None
+    return root
+
+
+def _guard(where: str, depth_limit: int = MAX_DEPTH) -> Any:
     """Return a second parser that sees a declaration in any encoding and across blocks."""
     depth = 0
 
     def refuse(*_: object) -> None:
-        raise DataError("the XML declares entities, which are not read", where=str(path))
+        raise DataError("the XML declares entities, which are not read", where=where)
 
     def down(*_: object) -> None:
         nonlocal depth
         depth += 1
-        if depth > MAX_DEPTH:
-            raise DataError(f"the XML is nested more than {MAX_DEPTH} deep", where=str(path))
+        if depth > depth_limit:
+            raise DataError(f"the XML is nested more than {depth_limit} deep", where=where)
 
     def up(*_: object) -> None:
         nonlocal depth

@@ -46,6 +46,10 @@ readers: Registry[type[Reader]] = Registry(
             "ragbench.corpora.readers.medquad:MedquadReader",
             "the MedQuAD collection of questions and answers, from its XML files",
         ),
+        "nxml": Entry(
+            "ragbench.corpora.readers.nxml:NxmlReader",
+            "articles of PubMed Central and chapters of StatPearls (JATS, BITS), by section",
+        ),
         "union": Entry(
             "ragbench.corpora.readers.union:UnionReader",
             "several other corpora as one; the option corpora names them",
