@@ -32,8 +32,9 @@ OTHER = "a file of another kind in an archive"
 TOO_LARGE = "too large a file"
 ENCRYPTED = "encryption"
 NESTED = "an archive in an archive"
+CUT = (EOFError, zlib.error, OSError)
 DAMAGES = (
-    *(tarfile_.TarError, zipfile.BadZipFile, zlib.error, EOFError, OSError),
+    *(*CUT, tarfile_.TarError, zipfile.BadZipFile),
     *(ValueError, LookupError, NotImplementedError, RuntimeError),  # odd headers
 )
 
@@ -71,27 +72,27 @@ def members(path: Path, fits: Callable[[str], bool]) -> Iterator[Member | Skippe
         DataError: The archive is damaged, not whole, or unpacks to far more than it should.
     """
     found = _of_zip(path, fits) if path.name.lower().endswith(".zip") else _of_tar(path, fits)
-    with _damage_told(str(path), "the archive cannot be read to its end"):
+    with _damage_told(DAMAGES, str(path), "the archive cannot be read to its end"):
         yield from found
 
 
 @contextmanager
-def _damage_told(where: str, what: str) -> Iterator[None]:
+def _damage_told(kinds: tuple[type[Exception], ...], where: str, what: str) -> Iterator[None]:
     try:
         yield
-    except DAMAGES as error:
+    except kinds as error:
         raise DataError(
             f"{what}: {first_line(error) or type(error).__name__}",
             where=where,
-            fix="get the archive again, and compare its size and checksum with those of its source",
+            fix="get it again, and compare its size and checksum with those of its source",
         ) from None
 
 
 def _bomb(path: Path) -> DataError:
     return DataError(
-        f"the archive unpacks to more than {MAX_RATIO} times its size: an archive bomb?",
+        f"the file unpacks to more than {MAX_RATIO} times its size: an archive bomb?",
         where=str(path),
-        fix="if you trust it, unpack it yourself and give the folder",
+        fix="if you trust it, unpack it yourself and give what was in it",
     )
 
 
@@ -134,7 +135,7 @@ def _of_zip(path: Path, fits: Callable[[str], bool]) -> Iterator[Member | Skippe
 
 def _reading(where: str, read: Callable[[], bytes]) -> Callable[[], bytes]:
     def told() -> bytes:
-        with _damage_told(where, "the file in the archive is damaged"):
+        with _damage_told(DAMAGES, where, "the file in the archive is damaged"):
             return read()
 
     return told
@@ -154,15 +155,15 @@ class _Strict(tarfile_.TarInfo):
             raise tarfile_.ReadError(f"a header is broken or missing ({error})") from None
 
 
-class _Bounded:
-    """A stream that gives no more than an archive should hold."""
+class Bounded:
+    """A stream that gives no more than a packed file should hold."""
 
     def __init__(self, handle: Any, path: Path) -> None:
         self._handle = handle
         self._path = path
         self._left = MAX_RATIO * path.stat().st_size + SLACK
 
-    def read(self, size: int) -> bytes:
+    def read(self, size: int, /) -> bytes:
         """Return the next bytes."""
         block: bytes = self._handle.read(size)
         self._left -= len(block)
@@ -171,12 +172,30 @@ class _Bounded:
         return block
 
 
+@contextmanager
+def unpacked(path: Path) -> Iterator[Bounded]:
+    """Open a file, plain or gzip by its name, as a stream of bounded length.
+
+    Args:
+        path: The file.
+
+    Yields:
+        The stream.
+
+    Raises:
+        DataError: The file is not whole gzip, or unpacks to far more than it should.
+    """
+    with path.open("rb") as raw:
+        is_packed = path.name.lower().endswith("gz")
+        handle = gzip.GzipFile(fileobj=raw) if is_packed else raw
+        with _damage_told(CUT, str(path), "the file cannot be unpacked to its end"), handle:
+            yield Bounded(handle, path)
+
+
 def _of_tar(path: Path, fits: Callable[[str], bool]) -> Iterator[Member | Skipped]:
-    is_packed = path.name.lower().endswith("gz")
     with (
-        path.open("rb") as raw,
-        gzip.GzipFile(fileobj=raw) if is_packed else raw as handle,
-        tarfile_.open(fileobj=_Bounded(handle, path), mode="r|", tarinfo=_Strict) as archive,  # type: ignore[call-overload]
+        unpacked(path) as handle,
+        tarfile_.open(fileobj=handle, mode="r|", tarinfo=_Strict) as archive,  # type: ignore[call-overload]
     ):
         while (info := archive.next()) is not None:
             archive.members.clear()  # else it keeps every header

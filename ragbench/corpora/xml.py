@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from html.entities import html5
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from xml.etree.ElementTree import Element, ParseError, XMLParser, XMLPullParser
 from xml.parsers.expat import ExpatError, ParserCreate
 
@@ -16,12 +17,24 @@ MAX_DEPTH = 64
 ENTITIES = {name[:-1]: text for name, text in html5.items() if name[-1] == ";"}
 
 
-def elements(path: Path, *tags: str) -> Iterator[Element]:
+class Readable(Protocol):
+    """What gives bytes."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return the next bytes; none at the end."""
+
+
+def elements(
+    path: Path, *tags: str, handle: Readable | None = None, depth: int | None = MAX_DEPTH
+) -> Iterator[Element]:
     """Yield each whole element of some tags, in document order.
 
     Args:
         path: The file.
         *tags: The elements to yield; the caller clears each when it is done with it.
+        handle: Gives the XML, where the file is not itself XML.
+        depth: How deeply elements may be nested; None leaves it open, which is faster and safe
+            for a caller that follows paths and does not recur.
 
     Yields:
         The elements.
@@ -30,12 +43,12 @@ def elements(path: Path, *tags: str) -> Iterator[Element]:
         DataError: The file is not whole XML, declares entities or is nested too deeply.
     """
     parser: Any = XMLPullParser(["end"])
-    guard = _guard(str(path))
+    guard = _guard(str(path), depth)
     block = b"-"
     try:
-        with path.open("rb") as handle:
+        with nullcontext(handle) if handle is not None else path.open("rb") as source:
             while block:
-                block = handle.read(BLOCK_BYTES)
+                block = source.read(BLOCK_BYTES)
                 guard.Parse(block, not block)  # the end, too: a cut file is an error
                 parser.feed(block) if block else parser.close()
                 yield from (e for _, e in parser.read_events() if e.tag in tags)
@@ -75,7 +88,7 @@ def root_of(data: bytes, where: str, *, depth: int = MAX_DEPTH) -> Element:
     return root
 
 
-def _guard(where: str, depth_limit: int = MAX_DEPTH) -> Any:
+def _guard(where: str, depth_limit: int | None) -> Any:
     """Return a second parser that sees a declaration in any encoding and across blocks."""
     depth = 0
 
@@ -85,7 +98,7 @@ def _guard(where: str, depth_limit: int = MAX_DEPTH) -> Any:
     def down(*_: object) -> None:
         nonlocal depth
         depth += 1
-        if depth > depth_limit:
+        if depth_limit is not None and depth > depth_limit:
             raise DataError(f"the XML is nested more than {depth_limit} deep", where=where)
 
     def up(*_: object) -> None:
@@ -94,8 +107,9 @@ def _guard(where: str, depth_limit: int = MAX_DEPTH) -> Any:
 
     guard = ParserCreate()
     guard.EntityDeclHandler = refuse
-    guard.StartElementHandler = down
-    guard.EndElementHandler = up
+    if depth_limit is not None:
+        guard.StartElementHandler = down
+        guard.EndElementHandler = up
     return guard
 
 
