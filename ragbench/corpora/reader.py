@@ -77,7 +77,7 @@ class PerFile(Reader, Protocol):
     """A reader whose ``read`` is the chain of ``read_file`` over ``sources``, in their order."""
 
     def read_file(self, path: Path) -> Iterator[Located | Skipped]:
-        """Yield the entries of one of the sources; no other file changes what they are."""
+        """Yield the entries of one of the sources; the same sources give the same entries."""
 
 
 @runtime_checkable

@@ -3,23 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
+from html.entities import html5
 from pathlib import Path
-from typing import Any
-from xml.etree.ElementTree import Element, ParseError, XMLPullParser
+from typing import Any, Protocol
+from xml.etree.ElementTree import Element, ParseError, XMLParser, XMLPullParser
 from xml.parsers.expat import ExpatError, ParserCreate
 
 from ragbench.errors import DataError
 
 BLOCK_BYTES = 1 << 18
 MAX_DEPTH = 64
+ENTITIES = {name[:-1]: text for name, text in html5.items() if name[-1] == ";"}
 
 
-def elements(path: Path, *tags: str) -> Iterator[Element]:
+class Readable(Protocol):
+    """What gives bytes."""
+
+    def read(self, size: int, /) -> bytes:
+        """Return the next bytes; none at the end."""
+
+
+def elements(
+    path: Path, *tags: str, handle: Readable | None = None, depth: int | None = MAX_DEPTH
+) -> Iterator[Element]:
     """Yield each whole element of some tags, in document order.
 
     Args:
         path: The file.
         *tags: The elements to yield; the caller clears each when it is done with it.
+        handle: Gives the XML, where the file is not itself XML.
+        depth: How deeply elements may be nested; None leaves it open, which is faster and safe
+            for a caller that follows paths and does not recur.
 
     Yields:
         The elements.
@@ -28,12 +43,12 @@ def elements(path: Path, *tags: str) -> Iterator[Element]:
         DataError: The file is not whole XML, declares entities or is nested too deeply.
     """
     parser: Any = XMLPullParser(["end"])
-    guard = _guard(path)
+    guard = _guard(str(path), depth)
     block = b"-"
     try:
-        with path.open("rb") as handle:
+        with nullcontext(handle) if handle is not None else path.open("rb") as source:
             while block:
-                block = handle.read(BLOCK_BYTES)
+                block = source.read(BLOCK_BYTES)
                 guard.Parse(block, not block)  # the end, too: a cut file is an error
                 parser.feed(block) if block else parser.close()
                 yield from (e for _, e in parser.read_events() if e.tag in tags)
@@ -43,18 +58,48 @@ def elements(path: Path, *tags: str) -> Iterator[Element]:
         raise DataError(f"the XML cannot be decoded: {error}", where=str(path)) from None
 
 
-def _guard(path: Path) -> Any:
+def root_of(data: bytes, where: str, *, depth: int = MAX_DEPTH) -> Element:
+    """Return the root of a whole document.
+
+    Entities that HTML names, such as ``&alpha;``, are read where the document says that a DTD
+    declares them; the DTD is not fetched.
+
+    Args:
+        data: The document.
+        where: What it is, for messages.
+        depth: How deeply its elements may be nested.
+
+    Returns:
+        Its root element.
+
+    Raises:
+        DataError: It is not whole XML, declares entities or is nested too deeply.
+    """
+    parser: Any = XMLParser()  # noqa: S314 - the guard has passed what it is fed
+    parser.entity.update(ENTITIES)
+    try:
+        _guard(where, depth).Parse(data, True)
+        parser.feed(data)
+        root: Element = parser.close()
+    except (ParseError, ExpatError) as error:
+        raise DataError(f"the file is not whole XML: {error}", where=where) from None
+    except (LookupError, ValueError) as error:
+        raise DataError(f"the XML cannot be decoded: {error}", where=where) from None
+    return root
+
+
+def _guard(where: str, depth_limit: int | None) -> Any:
     """Return a second parser that sees a declaration in any encoding and across blocks."""
     depth = 0
 
     def refuse(*_: object) -> None:
-        raise DataError("the XML declares entities, which are not read", where=str(path))
+        raise DataError("the XML declares entities, which are not read", where=where)
 
     def down(*_: object) -> None:
         nonlocal depth
         depth += 1
-        if depth > MAX_DEPTH:
-            raise DataError(f"the XML is nested more than {MAX_DEPTH} deep", where=str(path))
+        if depth_limit is not None and depth > depth_limit:
+            raise DataError(f"the XML is nested more than {depth_limit} deep", where=where)
 
     def up(*_: object) -> None:
         nonlocal depth
@@ -62,8 +107,9 @@ def _guard(path: Path) -> Any:
 
     guard = ParserCreate()
     guard.EntityDeclHandler = refuse
-    guard.StartElementHandler = down
-    guard.EndElementHandler = up
+    if depth_limit is not None:
+        guard.StartElementHandler = down
+        guard.EndElementHandler = up
     return guard
 
 

@@ -11,6 +11,7 @@ import gzip
 import io
 import json
 import shutil
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from zipfile import ZipFile
@@ -59,6 +60,21 @@ def medquad(texts: Texts) -> bytes:
     ).encode()
 
 
+def pubmed(texts: Texts) -> bytes:
+    records = "".join(
+        f'<PubmedArticle><MedlineCitation><PMID Version="1">{ord(key[0])}{key[1:]}</PMID><Article>'
+        f"<ArticleTitle>Gout</ArticleTitle><Abstract><AbstractText>{text}</AbstractText></Abstract>"
+        "</Article></MedlineCitation></PubmedArticle>"
+        for key, text in texts.items()
+    )
+    return f'<?xml version="1.0"?><PubmedArticleSet>{records}</PubmedArticleSet>'.encode()
+
+
+def nxml(texts: Texts) -> bytes:
+    sections = "".join(f"<sec><title>{k}</title><p>{text}</p></sec>" for k, text in texts.items())
+    return f'<?xml version="1.0"?><article><body>{sections}</body></article>'.encode()
+
+
 def longhealth(texts: Texts) -> bytes:
     patient = {"texts": texts, "questions": [{"question": "Which?"}]}
     return json.dumps({"p": patient}, ensure_ascii=False).encode()
@@ -74,9 +90,13 @@ READERS: dict[str, tuple[dict[str, object], tuple[str, ...], Callable[[Texts], b
     "beir": ({}, ("corpus.jsonl",), lines_of(id="_id", text="text")),
     "tabular": ({}, ("a.csv", "b.csv"), table),
     "medquad": ({}, ("1_A/0000001.xml", "2_B/0000002.xml"), medquad),
+    # The later file is read first.
+    "pubmed": ({}, ("pubmed26n0002.xml", "pubmed26n0001.xml"), pubmed),
+    "nxml": ({}, ("a.nxml", "b.nxml"), nxml),
     "longhealth": ({}, ("benchmark_v5.json",), longhealth),
 }
-BY_GZIP = [name for name, (_, files, _) in READERS.items() if files[0].endswith((".jsonl", ".csv"))]
+PLAIN_OR_GZIP = (".jsonl", ".csv", "n0002.xml")
+BY_GZIP = [name for name, (_, files, _) in READERS.items() if files[0].endswith(PLAIN_OR_GZIP)]
 
 
 def write_source(home: Path, reader: str, *, ending: str = "") -> list[Path]:
@@ -170,9 +190,9 @@ def test_invalid_utf8_is_named(home: Path, reader: str) -> None:
     assert isinstance(error_of(home), DataError)
 
 
-@pytest.mark.parametrize("reader", sorted({*READERS} - {"longhealth", "medquad"}))
+@pytest.mark.parametrize("reader", sorted({*READERS} - {"longhealth", "medquad", "nxml", "pubmed"}))
 def test_an_id_that_two_files_have_is_named(home: Path, reader: str) -> None:
-    """In the other two an id holds the file's place, or its key in one JSON object."""
+    """In the others an id holds the file's name, or the later file has the later word on it."""
     path = write_source(home, reader)[-1]
     path.write_bytes(path.read_bytes().replace(b"b0", b"a0"))
     error = error_of(home)
@@ -213,14 +233,39 @@ BOMB += "".join(
 BOMB += "]>"
 
 
-@pytest.mark.parametrize("reader", ["medquad"])
-def test_an_xml_bomb_is_not_unpacked(home: Path, reader: str) -> None:
+@pytest.mark.parametrize(
+    ("reader", "root"),
+    [("medquad", "<Document"), ("pubmed", "<PubmedArticleSet"), ("nxml", "<article")],
+)
+def test_an_xml_bomb_is_not_unpacked(home: Path, reader: str, root: str) -> None:
     path = write_source(home, reader)[-1]
-    text = path.read_text(encoding="utf-8").replace("<Document", BOMB + "<Document", 1)
+    text = path.read_text(encoding="utf-8").replace(root, BOMB + root, 1)
     path.write_text(text.replace("Fever", "&i;", 1), encoding="utf-8")
     error = error_of(home)
     assert "declares entities" in error.what
     assert error.where == str(path)
+
+
+@pytest.mark.parametrize("ending", ["zip", "tar.gz"])
+def test_members_of_an_archive_that_lead_out_are_listed(home: Path, ending: str) -> None:
+    for path in write_source(home, "nxml"):
+        path.unlink()
+    members = {"../out.nxml": "a0", "/tmp/../out.nxml": "a1", "in/b.nxml": "b0"}
+    archive = home / "source" / f"a.{ending}"
+    with ZipFile(archive, "w") if ending == "zip" else tarfile.open(archive, "w:gz") as handle:
+        for name, key in members.items():
+            data = nxml({key: "Gout."})
+            if isinstance(handle, ZipFile):
+                handle.writestr(name, data)
+            else:
+                info = tarfile.TarInfo(name)
+                info.size = len(data)
+                handle.addfile(info, io.BytesIO(data))
+    found = build(home)
+    assert isinstance(found, tuple)
+    assert found[0] == ["Gout."]
+    assert [line["where"] for line in found[1]] == [f"{archive}: {name}" for name in members][:2]
+    assert not list(home.parent.rglob("out.nxml"))
 
 
 def test_members_of_a_workbook_that_lead_out_are_not_written(home: Path) -> None:

@@ -46,6 +46,14 @@ readers: Registry[type[Reader]] = Registry(
             "ragbench.corpora.readers.medquad:MedquadReader",
             "the MedQuAD collection of questions and answers, from its XML files",
         ),
+        "pubmed": Entry(
+            "ragbench.corpora.readers.pubmed:PubmedReader",
+            "PubMed's baseline and update files (XML), with versions and deletions",
+        ),
+        "nxml": Entry(
+            "ragbench.corpora.readers.nxml:NxmlReader",
+            "articles of PubMed Central and chapters of StatPearls (JATS, BITS), by section",
+        ),
         "union": Entry(
             "ragbench.corpora.readers.union:UnionReader",
             "several other corpora as one; the option corpora names them",

@@ -1,0 +1,93 @@
+"""Parts of articles that the reader's examples do not have."""
+
+from __future__ import annotations
+
+from xml.etree.ElementTree import fromstring
+
+import pytest
+
+from ragbench.corpora.jats import Article, article
+
+
+def read(xml: str) -> Article:
+    found = article(fromstring(xml), tables=True, citations=False)
+    assert found is not None
+    return found
+
+
+def texts(body: str) -> list[tuple[tuple[str, ...], str]]:
+    found = read(f"<article><body>{body}</body></article>")
+    return [(section.titles, section.text) for section in found.sections]
+
+
+def test_other_documents_are_none() -> None:
+    assert article(fromstring("<html/>"), tables=True, citations=True) is None
+
+
+def test_an_article_without_anything() -> None:
+    assert read("<article/>") == Article("", {}, {}, [])
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ("word [<xref ref-type='bibr'>1</xref>].", "word."),
+        ("word (<xref ref-type='bibr'>1</xref>\u2013<xref ref-type='bibr'>3</xref>).", "word."),
+        ("word<sup><xref ref-type='bibr'>1</xref></sup>.", "word."),
+        ("<xref ref-type='bibr'>Ma 2001</xref> said f() and [] and (a, b).", None),
+        ("see (<xref ref-type='fig'>Figure 1</xref>)", "see (Figure 1)"),
+        ("(see <xref ref-type='bibr'>3</xref>)", "(see )"),
+    ],
+)
+def test_brackets_go_with_the_citations_in_them(given: str, text: str | None) -> None:
+    ((_, found),) = texts(f"<p>{given}</p>")
+    assert found == (text if text is not None else "said f() and [] and (a, b).")
+
+
+def test_parts_of_a_book_within_a_part() -> None:
+    chapter = (
+        "<book-part><book-part-meta><title-group><title>Joints</title></title-group>"
+        "<book-part-id book-part-id-type='pmcid'>PMC7</book-part-id></book-part-meta>"
+        "<body><p>All.</p><book-part><book-part-meta><title-group><title>Toes</title>"
+        "</title-group></book-part-meta><body><p>Gout.</p><sec><title>Pain</title><p>Much.</p>"
+        "</sec></body></book-part></body></book-part>"
+    )
+    found = read(chapter)
+    assert (found.title, found.ids) == ("Joints", {"pmcid": "PMC7"})
+    assert [(s.titles, s.text) for s in found.sections] == [
+        ((), "All."),
+        (("Toes",), "Gout."),
+        (("Toes", "Pain"), "Much."),
+    ]
+
+
+def test_a_label_is_the_heading_where_there_is_no_title() -> None:
+    assert texts("<sec><label>Box 2</label><p>Rest.</p></sec>") == [(("Box 2",), "Rest.")]
+
+
+def test_a_label_without_a_caption_has_a_line_of_its_own() -> None:
+    assert texts("<fig><label>Figure 3</label><graphic/></fig><p>Rest.</p>") == [
+        ((), "Figure 3\nRest.")
+    ]
+
+
+def test_cells_with_blocks_and_empty_rows() -> None:
+    rows = "<tr><td><p>a</p><p>b</p></td><td/></tr><tr><td/><td/></tr><tr><th>c</th></tr>"
+    assert texts(f"<table-wrap><table>{rows}</table></table-wrap>") == [((), "a b |\nc")]
+
+
+def test_floats_after_the_text_are_read() -> None:
+    found = read(
+        "<article><body><p>Text.</p></body><floats-group><fig><label>F1</label><caption><p>Toe."
+        "</p></caption></fig></floats-group></article>"
+    )
+    assert [section.text for section in found.sections] == ["Text.", "F1 Toe."]
+
+
+def test_years_and_licences() -> None:
+    head = (
+        "<pub-date><year>2019</year></pub-date><pub-date><year>unknown</year></pub-date>"
+        "<permissions><license license-type='open-access'><p>Free.</p></license></permissions>"
+    )
+    found = read(f"<article><front><article-meta>{head}</article-meta></front></article>")
+    assert found.meta == {"year": "2019", "license": "open-access"}
