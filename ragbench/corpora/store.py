@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ragbench import home
-from ragbench.checksums import verify
+from ragbench.checksums import read_manifest, verify
 from ragbench.errors import DataError
 from ragbench.files import read_json
 from ragbench.records import Passage
@@ -85,20 +85,16 @@ class Corpus:
         import pyarrow as pa
 
         self.folder = folder
-        raw = read_json(folder / MANIFEST, what="the manifest of the corpus")
-        if raw.get("format") != FORMAT:
-            raise DataError(
-                f"the corpus has format {raw.get('format')!r}, not {FORMAT}",
-                where=str(folder),
-                fix=f"ragbench corpus build {folder.name} --replace",
-            )
+        again = f"ragbench corpus build {folder.name} --replace"
+        self.manifest = read_manifest(
+            folder / MANIFEST, Manifest, FORMAT, what="the corpus", fix=again
+        )
         try:
-            self.manifest = Manifest(**raw)
             if is_checked:
                 verify(
                     *(folder, self.manifest.sums),
                     what="the built corpus",
-                    fix=f"ragbench corpus build {folder.name} --replace",
+                    fix=again,
                 )
             self._open(is_checked=is_checked)
             self.id_order: npt.NDArray[np.int64] = np.load(folder / ID_ORDER, mmap_mode="r")
@@ -107,7 +103,7 @@ class Corpus:
             raise DataError(
                 f"the built corpus is damaged: {error}",
                 where=str(folder),
-                fix=f"ragbench corpus build {folder.name} --replace",
+                fix=again,
             ) from None
 
     def _open(self, *, is_checked: bool) -> None:
@@ -116,8 +112,19 @@ class Corpus:
 
         self._map = pa.memory_map(str(self.folder / PASSAGES))
         self._reader = pa.ipc.open_file(self._map)
+        if self.manifest.batch_rows < 1 or (is_checked and not self._has_its_numbers()):
+            raise ValueError("the manifest's numbers are not those of its passages")
         self._batch = lru_cache(maxsize=64)(self._reader.get_batch)
         self._id_buffers = lru_cache(maxsize=4096)(self._read_id_buffers)
+
+    def _has_its_numbers(self) -> bool:
+        """Say whether rows are where the manifest has them, from the first and last batch."""
+        size, per = self.manifest.n_passages, self.manifest.batch_rows
+        last = self._reader.num_record_batches - 1
+        if not 0 <= last == (size - 1) // per:
+            return False
+        rows = [int(self._reader.get_batch(place).num_rows) for place in (0, last)]
+        return rows == [min(size, per), size - per * last]
 
     @property
     def name(self) -> str:

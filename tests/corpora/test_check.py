@@ -72,6 +72,17 @@ def test_changed_bytes_are_told(folder: Path) -> None:
     assert check_corpus("notes").problems[0].startswith("passage 1 cannot be read")
 
 
+def test_torn_offsets_are_told_before_arrow_follows_them(folder: Path) -> None:
+    """The texts begin at 0, 5, ...: an end that lies far behind them would be read from memory."""
+    path = folder / "passages.arrow"
+    data = path.read_bytes()
+    text = open_corpus("notes").__dict__["_reader"].get_batch(0).column(3)
+    bounds = text.buffers()[1].to_pybytes()[: 8 * (len(text) + 1)]
+    at = data.index(bounds)
+    path.write_bytes(data[: at + 8 + 6] + b"\x40" + data[at + 8 + 7 :])
+    assert check_corpus("notes").problems[0].startswith("passage 1 cannot be read")
+
+
 @pytest.mark.parametrize(
     ("file", "values", "problem"),
     [
