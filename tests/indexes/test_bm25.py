@@ -214,3 +214,19 @@ def test_a_damaged_index_is_a_data_error(
     with pytest.raises(DataError, match=re.escape("--replace")) as caught:
         open_index("bm25-whole")
     assert str(folder_of("bm25-whole")) in str(caught.value)
+
+
+@pytest.mark.parametrize("options", [DEFAULT, {"formula": "okapi", "engine": "rank-bm25"}])
+def test_any_k_is_answered_with_what_there_is(
+    home: Path, corpus_of: CorpusOf, options: dict[str, Any]
+) -> None:
+    """A k of a billion takes no memory of a billion hits; one of 0 writes nowhere."""
+    corpus_of("three", {"a": "gout", "b": "fever", "c": "cough"})
+    write_recipe(home, "any", options)
+    index = build_index("any", "three") and open_index("any-three")
+    queries = ["gout", "zzz"] * 40
+    assert index.search(queries, 10**12) == index.search(queries, 3)
+    assert [len(hits) for hits in index.search(queries, 10**12)] == [1, 0] * 40
+    for k, rows in ((0, range(3)), (-1, range(3)), (5, range(1, 1))):
+        found = index.search_within(queries, k, rows)  # type: ignore[attr-defined]
+        assert found == [[] for _ in queries]
