@@ -149,7 +149,11 @@ def _check_order(corpus: Corpus, found: Check) -> None:
         return
     if len(rank) != size or not np.array_equal(rank[order], np.arange(size)):
         found.problems.append("id_rank.npy is not the inverse of id_order.npy")
-    ids = [identifier for identifier, _ in corpus.ids_of(order)]
+    try:
+        ids = [identifier for identifier, _ in corpus.ids_of(order)]
+    except (ValueError, LookupError):
+        found.problems.append("rows are not where the manifest's batch_rows has them")
+        return
     if any(first >= second for first, second in pairwise(ids)):
         found.problems.append("id_order.npy does not give the ids in ascending order")
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -26,7 +27,6 @@ import numpy.typing as npt
 from ragbench import home
 from ragbench.checksums import read_manifest, verify
 from ragbench.errors import DataError
-from ragbench.files import read_json
 from ragbench.records import Passage
 
 if TYPE_CHECKING:
@@ -86,9 +86,7 @@ class Corpus:
 
         self.folder = folder
         again = f"ragbench corpus build {folder.name} --replace"
-        self.manifest = read_manifest(
-            folder / MANIFEST, Manifest, FORMAT, what="the corpus", fix=again
-        )
+        self.manifest = _manifest_of(folder)
         try:
             if is_checked:
                 verify(
@@ -112,7 +110,8 @@ class Corpus:
 
         self._map = pa.memory_map(str(self.folder / PASSAGES))
         self._reader = pa.ipc.open_file(self._map)
-        if self.manifest.batch_rows < 1 or (is_checked and not self._has_its_numbers()):
+        possible = min(self.manifest.batch_rows, sys.maxsize - self.manifest.n_passages) > 0
+        if not possible or (is_checked and not self._has_its_numbers()):
             raise ValueError("the manifest's numbers are not those of its passages")
         self._batch = lru_cache(maxsize=64)(self._reader.get_batch)
         self._id_buffers = lru_cache(maxsize=4096)(self._read_id_buffers)
@@ -328,5 +327,9 @@ def open_corpus(name: str, *, is_checked: bool = True) -> Corpus:
             fix=f"ragbench corpus build {name}",
         )
     folder = folder_of(name)
-    about = read_json(folder / MANIFEST, what="the manifest of the corpus")
-    return (Union if about.get("members") else Corpus)(folder, is_checked=is_checked)
+    return (Union if _manifest_of(folder).members else Corpus)(folder, is_checked=is_checked)
+
+
+def _manifest_of(folder: Path) -> Manifest:
+    fix = f"ragbench corpus build {folder.name} --replace"
+    return read_manifest(folder / MANIFEST, Manifest, FORMAT, what="the corpus", fix=fix)

@@ -51,6 +51,7 @@ def test_a_whole_corpus(folder: Path) -> None:
         ("digest", "0" * 64, "the digest of the passages is "),
         ("n_passages", 5, "the number of passages is 4, the manifest says 5"),
         ("n_docs", 3, "the number of documents is 4, the manifest says 3"),
+        ("batch_rows", 1, "rows are not where the manifest's batch_rows has them"),
     ],
 )
 def test_a_manifest_of_other_passages_is_told(

@@ -280,3 +280,7 @@ def test_a_manifest_with_a_wrong_value_is_an_error(
     with pytest.raises(DataError, match="manifest") as caught:
         open_corpus("notes")
     assert caught.value.where and "--replace" in caught.value.fix
+    path.write_text(path.read_text("utf-8")[:-9], "utf-8")
+    with pytest.raises(DataError, match="cannot be read") as caught:
+        open_corpus("notes", is_checked=False)
+    assert "--replace" in caught.value.fix
