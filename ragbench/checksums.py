@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ragbench.errors import DataError, RagbenchError
 from ragbench.files import read_json, sha256_file, write_json
@@ -19,6 +19,49 @@ VERIFIED = ".verified.json"
 OWN = (VERIFIED, "manifest.json")
 LIVING = "store"  # the folder of a database, which writes its files whenever it is opened
 Sums = dict[str, dict[str, Any]]
+M = TypeVar("M")
+
+
+def read_manifest(path: Path, kind: type[M], version: int, *, what: str, fix: str) -> M:
+    """Read the manifest of a built folder.
+
+    Args:
+        path: The file.
+        kind: The dataclass that it holds, with ``sums`` among its fields.
+        version: The number of its format.
+        what: What was built, for the message.
+        fix: What to do where it is not whole.
+
+    Returns:
+        The manifest, each value of the type that its field has.
+
+    Raises:
+        DataError: It is no JSON object, is of another format, or is not whole.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        raw = read_json(path, what=f"the manifest of {what}")
+    except DataError as error:
+        raise DataError(error.what, where=error.where, fix=fix) from None
+    if raw.get("format") != version:
+        raise DataError(
+            f"{what} has format {raw.get('format')!r}, not {version}", where=str(path), fix=fix
+        )
+    try:
+        kind(**raw)  # which no unknown key passes
+        found = TypeAdapter(kind).validate_python(raw)
+        for facts in raw.get("sums", {}).values():
+            int(facts["size"]), str(facts["sha256"])
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        reason = f"{place}: {first['msg']}"
+    except (TypeError, ValueError, LookupError) as error:
+        reason = str(error)
+    else:
+        return found
+    raise DataError(f"the manifest is not whole: {reason}", where=str(path), fix=fix)
 
 
 def sums_of(folder: Path) -> Sums:

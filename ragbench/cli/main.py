@@ -99,7 +99,12 @@ def main(arguments: list[str] | None = None) -> None:
     except OSError as error:
         if debug:
             raise
-        click.echo(f"error: {error.strerror or error}\nwhere: {error.filename or ''}", err=True)
+        click.echo(
+            f"error: {error.strerror or error}\nwhere: {error.filename or ''}\n"
+            "fix:   see that the place is there, is yours to write in and has room; RAGBENCH_HOME "
+            "names another",
+            err=True,
+        )
         sys.exit(3)
     except ModuleNotFoundError as error:
         if debug:

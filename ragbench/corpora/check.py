@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import pairwise
@@ -110,7 +111,7 @@ def _read(
     digest = ContentDigest()
     documents = 0
     last = None
-    for row in part.rows():
+    for row in _whole_rows(part):
         digest.add(row)
         identifier, document, _, text, meta = row
         found.n_passages += 1
@@ -124,6 +125,13 @@ def _read(
             _check_offsets(prefix + identifier, text, json.loads(meta), found)
         progress.advance()
     return digest.hexdigest(), documents
+
+
+def _whole_rows(part: Corpus) -> Iterator[tuple[str, ...]]:
+    """Yield the passages; of torn ones Arrow would read memory that is not theirs."""
+    for batch in part.batches():
+        batch.validate(full=True)
+        yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
 
 def _check_offsets(identifier: str, text: str, meta: dict[str, str], found: Check) -> None:
@@ -141,7 +149,11 @@ def _check_order(corpus: Corpus, found: Check) -> None:
         return
     if len(rank) != size or not np.array_equal(rank[order], np.arange(size)):
         found.problems.append("id_rank.npy is not the inverse of id_order.npy")
-    ids = [identifier for identifier, _ in corpus.ids_of(order)]
+    try:
+        ids = [identifier for identifier, _ in corpus.ids_of(order)]
+    except (ValueError, LookupError):
+        found.problems.append("rows are not where the manifest's batch_rows has them")
+        return
     if any(first >= second for first, second in pairwise(ids)):
         found.problems.append("id_order.npy does not give the ids in ascending order")
 

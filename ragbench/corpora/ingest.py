@@ -146,12 +146,18 @@ class _Parts:
         while (path := self._path(self.count, "json")).is_file():
             try:
                 facts = read_json(path, what="the note of a part")
-                rows = [row for batch in self._read(self.count) for row in _rows(batch)]
+                batches = list(self._read(self.count))
+                for batch in batches:
+                    batch.validate(full=True)
+                rows = [row for batch in batches for row in _rows(batch)]
                 self._path(self.count, "skipped").stat()
-            except (DataError, pa.ArrowException, OSError, LookupError, TypeError):
+                counters = {key: Counter(facts[key]) for key in ("skipped", "noted")}
+                place = Place(**facts | counters)
+            except (DataError, pa.ArrowException, OSError, LookupError, TypeError, ValueError):
                 return
-            counters = {key: Counter(facts[key]) for key in ("skipped", "noted")}
-            self.place = Place(**facts | counters)
+            if place.n_passages != self.place.n_passages + len(rows):
+                return
+            self.place = place
             for row in rows:
                 self.digest.add(row)
             self.count += 1

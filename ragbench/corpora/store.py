@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -24,9 +25,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ragbench import home
-from ragbench.checksums import verify
+from ragbench.checksums import read_manifest, verify
 from ragbench.errors import DataError
-from ragbench.files import read_json
 from ragbench.records import Passage
 
 if TYPE_CHECKING:
@@ -85,20 +85,14 @@ class Corpus:
         import pyarrow as pa
 
         self.folder = folder
-        raw = read_json(folder / MANIFEST, what="the manifest of the corpus")
-        if raw.get("format") != FORMAT:
-            raise DataError(
-                f"the corpus has format {raw.get('format')!r}, not {FORMAT}",
-                where=str(folder),
-                fix=f"ragbench corpus build {folder.name} --replace",
-            )
+        again = f"ragbench corpus build {folder.name} --replace"
+        self.manifest = _manifest_of(folder)
         try:
-            self.manifest = Manifest(**raw)
             if is_checked:
                 verify(
                     *(folder, self.manifest.sums),
                     what="the built corpus",
-                    fix=f"ragbench corpus build {folder.name} --replace",
+                    fix=again,
                 )
             self._open(is_checked=is_checked)
             self.id_order: npt.NDArray[np.int64] = np.load(folder / ID_ORDER, mmap_mode="r")
@@ -107,7 +101,7 @@ class Corpus:
             raise DataError(
                 f"the built corpus is damaged: {error}",
                 where=str(folder),
-                fix=f"ragbench corpus build {folder.name} --replace",
+                fix=again,
             ) from None
 
     def _open(self, *, is_checked: bool) -> None:
@@ -116,8 +110,20 @@ class Corpus:
 
         self._map = pa.memory_map(str(self.folder / PASSAGES))
         self._reader = pa.ipc.open_file(self._map)
+        possible = min(self.manifest.batch_rows, sys.maxsize - self.manifest.n_passages) > 0
+        if not possible or (is_checked and not self._has_its_numbers()):
+            raise ValueError("the manifest's numbers are not those of its passages")
         self._batch = lru_cache(maxsize=64)(self._reader.get_batch)
         self._id_buffers = lru_cache(maxsize=4096)(self._read_id_buffers)
+
+    def _has_its_numbers(self) -> bool:
+        """Say whether rows are where the manifest has them, from the first and last batch."""
+        size, per = self.manifest.n_passages, self.manifest.batch_rows
+        last = self._reader.num_record_batches - 1
+        if not 0 <= last == (size - 1) // per:
+            return False
+        rows = [int(self._reader.get_batch(place).num_rows) for place in (0, last)]
+        return rows == [min(size, per), size - per * last]
 
     @property
     def name(self) -> str:
@@ -321,5 +327,9 @@ def open_corpus(name: str, *, is_checked: bool = True) -> Corpus:
             fix=f"ragbench corpus build {name}",
         )
     folder = folder_of(name)
-    about = read_json(folder / MANIFEST, what="the manifest of the corpus")
-    return (Union if about.get("members") else Corpus)(folder, is_checked=is_checked)
+    return (Union if _manifest_of(folder).members else Corpus)(folder, is_checked=is_checked)
+
+
+def _manifest_of(folder: Path) -> Manifest:
+    fix = f"ragbench corpus build {folder.name} --replace"
+    return read_manifest(folder / MANIFEST, Manifest, FORMAT, what="the corpus", fix=fix)

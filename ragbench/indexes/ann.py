@@ -17,6 +17,7 @@ from ragbench.indexes.retriever import Recipe
 from ragbench.progress import stage
 
 MIN_ROWS_A_CELL = 39  # where FAISS begins to warn that cells are badly placed
+FEW_LINKS = re.compile(r"HNSW0*[01](?!\d)")
 AUTO_IVF = re.compile(r"(?<![A-Za-z])IVF(?=[,_]|$)")
 KNOBS = {
     "nprobe": "nprobe",
@@ -82,12 +83,18 @@ def new_index(faiss: Any, factory: str, dimension: int, metric: str) -> Any:
     Raises:
         UsageError: FAISS does not know the string, or cannot do it with this metric or dimension.
     """
+    if FEW_LINKS.search(factory):  # FAISS itself would end the process
+        raise _refused(factory, dimension, metric, "a graph needs two links a vector at least")
     try:
         index = faiss.index_factory(dimension, factory, metric_number(faiss, metric))
     except RuntimeError as error:
         raise _refused(factory, dimension, metric, faiss_reason(error)) from None
     if index.metric_type != metric_number(faiss, metric):
         raise _refused(factory, dimension, metric, "it has another metric")
+    if isinstance(index, faiss.IndexIVF) and index.nlist < 1:
+        raise _refused(factory, dimension, metric, "it has no cells; a bare IVF counts its own")
+    if isinstance(index, (faiss.IndexNSG, faiss.IndexNNDescent)):
+        raise _refused(factory, dimension, metric, "it cannot be filled block by block; take HNSW")
     if "IDMap" in factory:
         raise _refused(factory, dimension, metric, "rows are the ids here; leave IDMap away")
     return index
@@ -148,11 +155,13 @@ def range_parameters(faiss: Any, index: Any, rows: range) -> Any:
         Search parameters; None for an index that cannot do it, or only with a loss.
     """
     selector = faiss.IDSelectorRange(rows.start, rows.stop)
-    if isinstance(index, faiss.IndexIVF):
+    if isinstance(index, (faiss.IndexIVFFlat, faiss.IndexIVFScalarQuantizer, faiss.IndexIVFPQ)):
         return faiss.SearchParametersIVF(sel=selector, nprobe=index.nprobe)
-    if isinstance(index, faiss.IndexFlatCodes):
+    if isinstance(index, (faiss.IndexFlat, faiss.IndexScalarQuantizer)):
         return faiss.SearchParameters(sel=selector)
-    return None  # a graph that is walked through few rows that count finds too little
+    # Other codes (PQ, RQ, LSH) take no selection; a graph that is walked through few rows that
+    # count finds too little.
+    return None
 
 
 def fill(

@@ -229,6 +229,9 @@ class Bm25Index:
         Returns:
             One list a query: score descending, ties by passage id ascending.
         """
+        k = min(k, len(rows))  # what is asked for is allocated
+        if k < 1:
+            return [[] for _ in queries]
         if isinstance(self._engine, RankBm25):
             return self._search_ranked(self._engine, queries, k, rows)
         if len(queries) <= 1:

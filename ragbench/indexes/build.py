@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ragbench import home
+from ragbench import checksums, home
 from ragbench.checksums import sums_of, verify
 from ragbench.corpora.store import Corpus, open_corpus
 from ragbench.devices import Device
@@ -19,7 +19,6 @@ from ragbench.files import (
     atomic_folder,
     check_replaceable,
     locked,
-    read_json,
     sha256_json,
     write_json,
 )
@@ -117,17 +116,11 @@ def read_manifest(name: str) -> Manifest:
             fix="ragbench index build RECIPE --corpus NAME; built here: "
             + (", ".join(built) or "(none)"),
         )
-    raw = read_json(path, what="the manifest of the index")
-    if raw.get("format") != FORMAT:
-        raise DataError(
-            f"the index has format {raw.get('format')!r}, not {FORMAT}",
-            where=str(path),
-            fix="build it again with --replace",
-        )
-    try:
-        manifest = Manifest(**raw)
-    except TypeError as error:
-        raise DataError(f"the manifest is not whole: {error}", where=str(path)) from None
+    again = "build it again with `ragbench index build ... --replace`"
+    manifest = checksums.read_manifest(path, Manifest, FORMAT, what="the index", fix=again)
+    kinds = {"name": str, "digest": str, "n": int}
+    if any(not isinstance(manifest.corpus.get(key), kind) for key, kind in kinds.items()):
+        raise DataError("the manifest is not whole: corpus", where=str(path), fix=again)
     return manifest
 
 

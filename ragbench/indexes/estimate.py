@@ -65,19 +65,20 @@ class Estimate:
         return asdict(self)
 
 
-def faiss_bytes(factory: str, dimension: int, n: int) -> float:
+def faiss_bytes(factory: str, dimension: int, n: int, metric: str = "inner-product") -> float:
     """Return the bytes of a FAISS file.
 
     Args:
         factory: A resolved factory string.
         dimension: Of the vectors.
         n: How many there are.
+        metric: Of the index; some kinds have one only.
 
     Returns:
         Bytes; what every file has is left out.
     """
     faiss = import_faiss()
-    whole = index = new_index(faiss, factory, dimension, "inner-product")
+    whole = index = new_index(faiss, factory, dimension, metric)
     total = 0.0
     if isinstance(index, (faiss.IndexRefine, faiss.IndexRefineFlat)):
         total += n * faiss.downcast_index(index.refine_index).sa_code_size()
@@ -100,10 +101,10 @@ def faiss_bytes(factory: str, dimension: int, n: int) -> float:
     return float(total)
 
 
-def is_streamed(factory: str, dimension: int) -> bool:
+def is_streamed(factory: str, dimension: int, metric: str) -> bool:
     """Say whether an index is written block by block, so that building takes little memory."""
     faiss = import_faiss()
-    return flatcodes.streams(faiss, new_index(faiss, factory, dimension, "inner-product"))
+    return flatcodes.streams(faiss, new_index(faiss, factory, dimension, metric))
 
 
 def _links(factory: str) -> int:
@@ -160,9 +161,9 @@ def _dense(
     stored = Embeddings(corpus, recipe.encoder, device)
     dimension = stored.dimension
     factory = resolve_factory(recipe.factory, n)
-    disk = faiss_bytes(factory, dimension, n)
+    disk = faiss_bytes(factory, dimension, n, recipe.metric)
     sample = 0.0 if recipe.is_exact else 4.0 * dimension * min(n, recipe.train_rows)
-    in_memory = 0.0 if is_streamed(factory, dimension) else disk
+    in_memory = 0.0 if is_streamed(factory, dimension, recipe.metric) else disk
     on_gpu = None if "HNSW" in factory.split(",")[0].removeprefix("IVF") else disk
     if on_gpu is not None and recipe.gpu_float16 and recipe.is_exact:
         on_gpu /= 2

@@ -9,6 +9,7 @@ of terms and writes the postings of each in the order of rows.
 from __future__ import annotations
 
 import os
+import shutil
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -52,6 +53,22 @@ class Run:
         path = self.folder / f"{name}.i32"
         return np.fromfile(path, np.int32, stop - start, offset=4 * start)
 
+    def is_whole(self, n_texts: int) -> bool:
+        """Say whether it is there and its files have the lengths that they tell of each other."""
+        try:
+            lengths, bounds = self.array("lengths"), self.array("bounds")
+            terms = self.array("term_bounds")
+            sizes = [(self.folder / f"{name}.i32").stat().st_size for name in ("rows", "times")]
+            size = (self.folder / "terms.bin").stat().st_size
+        except (OSError, ValueError, EOFError):
+            return False
+        return (
+            len(lengths) == n_texts
+            and len(bounds) == len(terms)
+            and sizes == [4 * int(bounds[-1])] * 2
+            and size == int(terms[-1])
+        )
+
     def terms(self) -> pa.LargeStringArray:
         """Return its terms."""
         import pyarrow as pa
@@ -93,7 +110,7 @@ def invert(
         for first_row, titles, texts in _pieces(corpus):
             run = Run(first_row, work / f"{first_row:012d}")
             runs.append(run)
-            if run.folder.is_dir():
+            if run.is_whole(len(texts)):
                 progress.advance(len(texts))
                 continue
             future = pool.submit(_invert, run, filled(template, titles, texts), analyser, is_word)
@@ -173,7 +190,9 @@ def _invert(run: Run, texts: Any, analyser: Analyser, is_word: npt.NDArray[np.bo
     starts = np.concatenate(([0], np.cumsum([len(found) for found in of_word], dtype=np.int64)))
     lengths, bounds, rows, times = count_terms(codes, counts, starts, numbers, len(terms))
     half = run.folder.parent / f".{run.folder.name}.tmp"
-    half.mkdir(exist_ok=True)
+    shutil.rmtree(half, ignore_errors=True)
+    shutil.rmtree(run.folder, ignore_errors=True)  # one that a crash of the machine has torn
+    half.mkdir()
     term_bounds = np.frombuffer(terms.buffers()[1], np.int64)[: len(terms) + 1]
     for name, array in (("term_bounds", term_bounds), ("bounds", bounds), ("lengths", lengths)):
         np.save(half / f"{name}.npy", array)

@@ -100,7 +100,8 @@ class Analyser:
         if self._words == "letters":
             spellings = _spellings(word)
         else:
-            folded = unicodedata.normalize("NFKC", word.lower())
+            # Letters of formulas (a bold A) have a capital form but no lower-case one of their own.
+            folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", word).lower())
             spellings = _pairs(folded) if any(map(_is_unparted, folded)) else _spelt(folded)
         kept = (term for term in spellings if term not in self._stop)
         if self._stem is None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ragbench.cli.main import main
 from tests.conftest import ragbench
 
 
@@ -105,3 +106,18 @@ def test_debug_shows_the_traceback(home: Path) -> None:
     done = ragbench(home, "--debug", "analyze", "nope")
     assert "Traceback" in done.stderr
     assert done.returncode == 1
+
+
+def test_a_place_that_cannot_be_written_to_is_told_with_a_way_out(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (home / "corpora").mkdir(exist_ok=True)
+    (home / "corpora" / "x.yaml").write_text("reader: jsonl\npath: x.jsonl\n", "utf-8")
+    (home / "corpora" / "x.jsonl").write_text('{"id": "a", "text": "x"}\n', "utf-8")
+    (home / "corpora" / ".x.lock").mkdir()
+    with pytest.raises(SystemExit) as caught:
+        main(["corpus", "build", "x"])
+    assert caught.value.code == 3
+    error = capsys.readouterr().err
+    assert "error: " in error and str(home / "corpora") in error
+    assert "fix:   " in error and "RAGBENCH_HOME" in error

@@ -51,6 +51,7 @@ def test_a_whole_corpus(folder: Path) -> None:
         ("digest", "0" * 64, "the digest of the passages is "),
         ("n_passages", 5, "the number of passages is 4, the manifest says 5"),
         ("n_docs", 3, "the number of documents is 4, the manifest says 3"),
+        ("batch_rows", 1, "rows are not where the manifest's batch_rows has them"),
     ],
 )
 def test_a_manifest_of_other_passages_is_told(
@@ -69,6 +70,17 @@ def test_changed_bytes_are_told(folder: Path) -> None:
         "the file passages.arrow has other bytes than at the build",
     ]
     path.write_bytes(data.replace(b"Cough", b"\xff\xff\xff\xff\xff"))
+    assert check_corpus("notes").problems[0].startswith("passage 1 cannot be read")
+
+
+def test_torn_offsets_are_told_before_arrow_follows_them(folder: Path) -> None:
+    """The texts begin at 0, 5, ...: an end that lies far behind them would be read from memory."""
+    path = folder / "passages.arrow"
+    data = path.read_bytes()
+    text = open_corpus("notes").__dict__["_reader"].get_batch(0).column(3)
+    bounds = text.buffers()[1].to_pybytes()[: 8 * (len(text) + 1)]
+    at = data.index(bounds)
+    path.write_bytes(data[: at + 8 + 6] + b"\x40" + data[at + 8 + 7 :])
     assert check_corpus("notes").problems[0].startswith("passage 1 cannot be read")
 
 

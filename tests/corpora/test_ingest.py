@@ -88,7 +88,10 @@ def test_a_stopped_ingest_goes_on_to_the_same_end(
         assert set(lines[0]) == {"reason", "where", "detail"}
 
 
-def test_a_torn_part_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("harm", ["cut", "no UTF-8", "another note", "no counts"])
+def test_a_torn_part_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, harm: str
+) -> None:
     monkeypatch.setattr(ingest, "PART_BATCHES", 1)
     files = [[True] * 9]
     whole = ingest.ingest(Listed(files), tmp_path / "whole", Progress("", None), batch_rows=2)
@@ -96,6 +99,15 @@ def test_a_torn_part_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         reader = Listed(files, stop_after=7)
         ingest.ingest(reader, tmp_path / "cut", Progress("", None), batch_rows=2)
     part = tmp_path / "cut" / "parts" / "000001.arrow"
-    part.write_bytes(part.read_bytes()[:100])
+    note = part.with_suffix(".json")
+    facts = json.loads(note.read_text("utf-8"))
+    if harm == "cut":
+        part.write_bytes(part.read_bytes()[:100])
+    elif harm == "no UTF-8":
+        part.write_bytes(part.read_bytes().replace(b"text", b"te\xff\xff"))
+    elif harm == "another note":
+        note.write_text(json.dumps(facts | {"n_passages": 5}), "utf-8")
+    else:
+        note.write_text(json.dumps({k: v for k, v in facts.items() if k != "noted"}), "utf-8")
     again = ingest.ingest(Listed(files), tmp_path / "cut", Progress("", None), batch_rows=2)
     assert again == whole

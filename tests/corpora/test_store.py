@@ -238,8 +238,8 @@ def test_a_damaged_file_is_an_error_with_the_way_out(
         ("{", "the manifest of the corpus cannot be read"),
         ('{"format": 2}', "the corpus has format 2, not 1"),
         ("{}", "the corpus has format None, not 1"),
-        ('{"format": 1, "name": "x"}', "the built corpus is damaged"),
-        ('{"format": 1, "surprise": 1}', "the built corpus is damaged"),
+        ('{"format": 1, "name": "x"}', "the manifest is not whole"),
+        ('{"format": 1, "surprise": 1}', "the manifest is not whole"),
     ],
 )
 def test_a_wrong_manifest_is_an_error(
@@ -251,3 +251,36 @@ def test_a_wrong_manifest_is_an_error(
     with pytest.raises(DataError) as caught:
         open_corpus("notes")
     assert caught.value.what.startswith(what)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("n_passages", "many"),
+        ("n_passages", 2),
+        ("n_passages", 10**30),
+        ("batch_rows", 0),
+        ("batch_rows", -1),
+        ("batch_rows", 2),
+        ("batch_rows", None),
+        ("name", 7),
+        ("files", None),
+        ("files", [1]),
+        ("sums", []),
+        ("sums", {"passages.arrow": {}}),
+        ("sums", {"passages.arrow": {"size": "x", "sha256": ""}}),
+    ],
+)
+def test_a_manifest_with_a_wrong_value_is_an_error(
+    home: Path, add_corpus: AddCorpus, key: str, value: object
+) -> None:
+    add_corpus("notes", [{"id": letter, "text": "x"} for letter in "abc"])
+    path = build_corpus("notes").folder / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | {key: value}), "utf-8")
+    with pytest.raises(DataError, match="manifest") as caught:
+        open_corpus("notes")
+    assert caught.value.where and "--replace" in caught.value.fix
+    path.write_text(path.read_text("utf-8")[:-9], "utf-8")
+    with pytest.raises(DataError, match="cannot be read") as caught:
+        open_corpus("notes", is_checked=False)
+    assert "--replace" in caught.value.fix

@@ -78,5 +78,25 @@ def test_a_search_of_a_range_ranks_its_rows_alone(factory: str) -> None:
         assert rows[rows >= 0].tolist() == [row for row in ranking if 100 <= row < 120]
 
 
-def test_a_graph_is_not_walked_for_a_range() -> None:
-    assert range_parameters(faiss, new_index(faiss, "HNSW8", 8, "l2"), range(3)) is None
+# Graphs are not walked for a range; codes that no selection of rows can be given to say so.
+@pytest.mark.parametrize("factory", ["HNSW8", "PQ4", "RQ2x4", "LSH", "IVF2,RQ2x4", "SQ8,RFlat"])
+def test_an_index_that_cannot_search_a_range_is_asked_for_more(factory: str) -> None:
+    assert range_parameters(faiss, new_index(faiss, factory, 8, "l2"), range(3)) is None
+
+
+@pytest.mark.parametrize(
+    ("factory", "reason"),
+    [
+        ("IVF0,Flat", "it has no cells"),
+        ("HNSW0", "two links"),
+        ("HNSW1,SQ8", "two links"),
+        ("IVF4_HNSW00,Flat", "two links"),
+        ("NSG16", "cannot be filled block by block"),
+        ("IDMap,Flat", "rows are the ids here"),
+    ],
+)
+def test_what_faiss_makes_but_cannot_fill_or_search_is_refused(factory: str, reason: str) -> None:
+    with pytest.raises(UsageError, match=reason) as caught:
+        new_index(faiss, factory, 16, "l2")
+    assert caught.value.where == "recipe: factory"
+    assert new_index(faiss, "HNSW10", 16, "l2").d == 16

@@ -18,7 +18,7 @@ from ragbench.corpora.store import Corpus, open_corpus
 from ragbench.errors import DataError
 from ragbench.indexes.bm25 import Bm25Recipe
 from ragbench.indexes.build import build_index, folder_of, is_built, open_index
-from ragbench.indexes.retriever import IndexKind, passage_text
+from ragbench.indexes.retriever import IndexKind, Within, passage_text
 from ragbench.indexes.tokenise import make_tokeniser
 from ragbench.records import Hit
 
@@ -214,3 +214,21 @@ def test_a_damaged_index_is_a_data_error(
     with pytest.raises(DataError, match=re.escape("--replace")) as caught:
         open_index("bm25-whole")
     assert str(folder_of("bm25-whole")) in str(caught.value)
+
+
+@pytest.mark.parametrize("options", [DEFAULT, {"formula": "okapi", "engine": "rank-bm25"}])
+def test_any_k_is_answered_with_what_there_is(
+    home: Path, corpus_of: CorpusOf, options: dict[str, Any]
+) -> None:
+    """A k of a billion takes no memory of a billion hits; one of 0 writes nowhere."""
+    corpus_of("three", {"a": "gout", "b": "fever", "c": "cough"})
+    write_recipe(home, "any", options)
+    build_index("any", "three")
+    index = open_index("any-three")
+    assert isinstance(index, Within)
+    queries = ["gout", "zzz"] * 40
+    assert index.search(queries, 10**12) == index.search(queries, 3)
+    assert [len(hits) for hits in index.search(queries, 10**12)] == [1, 0] * 40
+    for k, rows in ((0, range(3)), (-1, range(3)), (5, range(1, 1))):
+        found = index.search_within(queries, k, rows)
+        assert found == [[] for _ in queries]

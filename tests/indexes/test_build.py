@@ -189,6 +189,27 @@ def test_a_manifest_of_another_format_is_a_data_error(small: Corpus) -> None:
     assert "--replace" in caught.value.fix
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("kind", ["bm25"]),
+        ("recipe", None),
+        ("corpus", {}),
+        ("corpus", {"name": 1, "digest": "", "n": 3}),
+        ("sums", 5),
+        ("sums", {"rows.i32": [1]}),
+        ("surprise", 1),
+    ],
+)
+def test_a_manifest_with_a_wrong_value_is_a_data_error(
+    small: Corpus, key: str, value: object
+) -> None:
+    edit_manifest("bm25-small", **{key: value})
+    with pytest.raises(DataError, match="the manifest is not whole") as caught:
+        open_index("bm25-small")
+    assert caught.value.where and "--replace" in caught.value.fix
+
+
 def test_a_manifest_reads_back_whole(small: Corpus) -> None:
     path = folder_of("bm25-small") / MANIFEST
     assert dataclasses.asdict(read_manifest("bm25-small")) == json.loads(path.read_text())

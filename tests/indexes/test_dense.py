@@ -525,6 +525,8 @@ TYPES: list[tuple[str, dict[str, Any]]] = [
     ("IVF4,PQ48x4", {"nprobe": 4, "min_recall": 0.2, "min_self_retrieval": 0.2}),
     ("OPQ8_32,IVF4,PQ8x4", {"nprobe": 4, "min_recall": 0.2, "min_self_retrieval": 0.2}),
     ("IVF4,PQ48x4,RFlat", {"nprobe": 4, "k_factor": 8}),
+    ("PQ48x4", {"min_recall": 0.2, "min_self_retrieval": 0.2}),
+    ("LSH", {"metric": "l2", "min_recall": 0.2, "min_self_retrieval": 0.2}),
 ]
 
 
@@ -545,7 +547,12 @@ def test_every_type_is_built_opened_mapped_and_finds(home: Path, corpus_of: Corp
         vectors = opened._encoder.queries(queries)  # type: ignore[attr-defined]
         scores, _ = index.search(vectors, 5)
         for hits, expected in zip(opened.search(queries, 5), scores, strict=True):
-            assert [hit.score for hit in hits] == pytest.approx(expected, rel=1e-5)
+            best = -expected if options.get("metric") == "l2" else expected
+            assert [hit.score for hit in hits] == pytest.approx(best, rel=1e-5)
+        every = opened.search(queries, 400)
+        some = opened.search_within(queries, 5, range(50, 90))  # type: ignore[attr-defined]
+        if "HNSW" not in factory:
+            assert some == [[hit for hit in all_ if 50 <= hit.row < 90][:5] for all_ in every]
 
 
 def test_probes_are_tuned_to_a_recall(home: Path, corpus_of: CorpusOf) -> None:

@@ -44,7 +44,7 @@ def digest(folder: Path) -> dict[str, str]:
 
 
 def build(corpus: Corpus, work: Path) -> dict[str, str]:
-    work.mkdir()
+    work.mkdir(exist_ok=True)
     Bm25Index.build(RECIPE, corpus, work, "cpu")
     return digest(work)
 
@@ -111,3 +111,18 @@ def test_the_template_is_filled_as_for_one_passage(template: str, titles: list[s
     found = inversion.filled(template, *columns).to_pylist()
     wanted = [passage_text(template, a, b) for a, b in zip(titles, texts, strict=True)]
     assert [text.strip() for text in found] == wanted
+
+
+@pytest.mark.parametrize(
+    "file", ["rows.i32", "times.i32", "lengths.npy", "terms.bin", "bounds.npy"]
+)
+def test_a_run_that_a_crash_has_torn_is_made_again(
+    home: Path, corpus_of: CorpusOf, tmp_path: Path, file: str
+) -> None:
+    corpus = corpus_of("many", many(300))
+    whole = build(corpus, tmp_path / "whole")
+    runs = tmp_path / "torn" / "runs"
+    inversion.invert(corpus, RECIPE.template, RECIPE.analyser(), runs, Progress("", None))
+    torn = runs / f"{0:012d}" / file
+    torn.write_bytes(torn.read_bytes()[: torn.stat().st_size // 2])
+    assert build(corpus, tmp_path / "torn") == whole

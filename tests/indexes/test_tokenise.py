@@ -149,3 +149,9 @@ def test_stopwords_of_ones_own_and_another_stemmer() -> None:
     analyse = Analyser(stopwords=["der", "und"], stemmer="german")
     # From the sample vocabulary on snowballstem.org/algorithms/german/stemmer.html
     assert analyse("Der aufeinanderfolge und aufeinander") == ["aufeinanderfolg", "aufeinand"]
+
+
+def test_letters_of_formulas_and_full_width_ones_are_lower_case_too() -> None:
+    """U+1D400 is a bold A, which has no lower case of its own; U+FF21 is a full-width A."""
+    analyse = make_tokeniser(stopwords="none", stemmer="none", words="unicode")
+    assert analyse("\U0001d400 \uff21 A \u2168") == ["a", "a", "a", "ix"]
