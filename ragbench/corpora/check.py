@@ -12,7 +12,7 @@ import numpy as np
 
 from ragbench.checksums import changed
 from ragbench.corpora.build import is_unchanged
-from ragbench.corpora.card import load_card, make_reader
+from ragbench.corpora.card import load_card, make_reader, source_of
 from ragbench.corpora.store import ContentDigest, Corpus, open_corpus
 from ragbench.corpora.union import Union, union_digest
 from ragbench.errors import DataError, RagbenchError
@@ -163,7 +163,8 @@ def _source_of(corpus: Corpus) -> tuple[str, bool]:
             return "the card has changed since", True
         if isinstance(corpus, Union):  # its members' sources are theirs
             return "unchanged", False
-        if not is_unchanged(corpus.manifest, make_reader(card, path).sources()):
+        sources = make_reader(card, path).sources()
+        if not is_unchanged(corpus.manifest, sources, source_of(card, path)):
             return "changed", True
     except DataError as error:  # the corpus can be used where its source is gone
         return f"not there: {error.what}", False

@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ragbench.corpora.build import build_corpus
+from ragbench.corpora.check import check_corpus
 from ragbench.corpora.reader import Located, Skipped
 from ragbench.corpora.readers.folder import FolderOptions, FolderReader, safe_id
 from ragbench.errors import DataError, PrerequisiteError
@@ -303,3 +305,39 @@ def test_a_build_names_what_it_passes_over(home: Path) -> None:
         "no text: a scanned PDF?": 1,
     }
     assert ragbench(home, "corpus", "check", "mine").returncode == 0
+
+
+def write_card(home: Path, **options: object) -> None:
+    (home / "corpora").mkdir()
+    (home / "docs" / "sub").mkdir(parents=True)
+    for name in ("one.txt", "two.txt"):
+        (home / "docs" / name).write_text(f"Text of {name}.", encoding="utf-8")
+    card = {"reader": "folder", "path": "../docs", "options": options}
+    (home / "corpora" / "mine.yaml").write_text(json.dumps(card), encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["three.txt", "sub/one.txt"])
+def test_a_file_of_another_name_is_a_change_since_ids_are_names(home: Path, name: str) -> None:
+    write_card(home)
+    build_corpus("mine")
+    (home / "docs" / "one.txt").rename(home / "docs" / name)  # size and time stay
+    with pytest.raises(DataError, match="another card or other files"):
+        build_corpus("mine")
+    assert check_corpus("mine").source == "changed"
+    assert build_corpus("mine", replace=True).find(name) is not None
+    assert check_corpus("mine").source == "unchanged"
+
+
+def test_a_file_whose_name_is_no_text_is_built(home: Path) -> None:
+    write_card(home)
+    (home / "docs" / os.fsdecode(b"gout \xff.txt")).write_text("Gout.", encoding="utf-8")
+    done = ragbench(home, "corpus", "build", "mine")
+    assert done.returncode == 0, done.stderr
+    corpus = build_corpus("mine")
+    assert corpus.find("gout%20%FF.txt") is not None
+    assert [file["name"] for file in corpus.manifest.files] == [
+        "gout \\xff.txt",
+        "one.txt",
+        "two.txt",
+    ]
+    assert check_corpus("mine").source == "unchanged"
