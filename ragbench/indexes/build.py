@@ -61,9 +61,20 @@ def load_recipe(name: str) -> Recipe:
         The recipe of the kind that the file names, with the recipes that it names in place.
 
     Raises:
-        UsageError: The file has no kind.
+        UsageError: The file has no kind, or a recipe is named inside itself.
     """
+    return _load(name, ())
+
+
+def _load(name: str, above: tuple[str, ...]) -> Recipe:
+    """Read a recipe that stands inside others."""
     document = load(home.find_yaml("indexes", name, what="index recipe"))
+    if name in above:
+        raise UsageError(
+            f"the index recipe {name!r} is named inside itself: {' -> '.join((*above, name))}",
+            where=document.where(()),
+            fix="name another recipe there, or write one out",
+        )
     kind = document.value.get("kind")
     if not isinstance(kind, str):
         raise UsageError(
@@ -71,7 +82,9 @@ def load_recipe(name: str) -> Recipe:
             where=document.where(()),
             fix=f"add `kind: {' | '.join(retrievers.names())}`",
         )
-    return check(retrievers.get(kind).Options, document).resolved(load_recipe)
+    return check(retrievers.get(kind).Options, document).resolved(
+        lambda inner: _load(inner, (*above, name))
+    )
 
 
 def index_digest(recipe: Recipe, corpus: Corpus) -> str:
