@@ -221,6 +221,15 @@ def test_no_pair_below_the_threshold_is_dropped() -> None:
             assert isinstance(found[1], Skipped) == (threshold == similarity)
 
 
+@pytest.mark.parametrize(("few", "many"), [(14, 25), (17, 25), (17, 50)])
+def test_a_text_within_another_is_at_the_threshold_either_way_round(few: int, many: int) -> None:
+    words = [f"w{i}" for i in range(many)]
+    texts = [" ".join(words[:few]), " ".join(words)]
+    for order in (texts, texts[::-1]):
+        (_, second) = read(Given(located(order)), near="drop", threshold=few / many, shingle=1)
+        assert isinstance(second, Skipped)
+
+
 def test_what_is_like_a_dropped_passage_only_stays() -> None:
     words = [f"w{i}" for i in range(60)]
     chain = [" ".join([f"x{i}" for i in range(n)] + words[n:]) for n in (0, 6, 12)]

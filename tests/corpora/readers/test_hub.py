@@ -247,7 +247,8 @@ def test_the_commit_read_is_recorded(home: Path, remote: list[str]) -> None:
     (home / "corpora").mkdir()
     options = json.dumps({"dataset": "MedRAG/textbooks", **FIELDS})
     chunking = "chunking: {chunker: sentences, size: 50}\n"
-    for name, more in (("books", ""), ("cut", chunking)):
+    repeats = "duplicates: {exact: drop}\n"
+    for name, more in (("books", ""), ("cut", chunking), ("once", repeats)):
         card = f"reader: hub\noptions: {options}\n{more}"
         (home / "corpora" / f"{name}.yaml").write_text(card, encoding="utf-8")
         built = build_corpus(name)
