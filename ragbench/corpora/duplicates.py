@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO, ClassVar, Literal, TypeGuard
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ragbench.corpora.digests import Digests
 from ragbench.corpora.minhash import Bands, Marks, Words, jaccard, shingles
@@ -53,6 +53,11 @@ class Duplicates(BaseModel):
     threshold: float = Field(0.9, ge=0.3, le=1)
     shingle: int = Field(5, ge=1, le=50)
     title: bool = False
+
+    @field_validator("exact", "near", mode="before")
+    @classmethod
+    def _off(cls, value: object) -> object:
+        return "off" if value is False else value  # which YAML makes of a bare off
 
     @model_validator(mode="after")
     def _does_something(self) -> Duplicates:

@@ -320,6 +320,17 @@ def test_a_mistake_is_named(
     assert what in caught.value.what
 
 
+def test_off_needs_no_quotes(home: Path, add_corpus: AddCorpus) -> None:
+    add_corpus("notes", NOTES, title_field="title")
+    card = home / "corpora" / "notes.yaml"
+    text = card.read_text(encoding="utf-8")
+    card.write_text(f"{text}duplicates: {{exact: off, near: drop}}\n", encoding="utf-8")
+    assert load_card("notes")[0].duplicates == Duplicates(exact="off", near="drop")
+    card.write_text(f"{text}duplicates: {{exact: off}}\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="exact and near are both off"):
+        load_card("notes")
+
+
 def test_the_digest_of_the_card_follows(home: Path, add_corpus: AddCorpus) -> None:
     add_corpus("notes", NOTES, title_field="title")
     digests = {load_card("notes")[0].digest()}
