@@ -17,10 +17,10 @@ from importlib.util import find_spec
 from pathlib import Path, PurePath
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from ragbench.corpora.documents import ENDINGS
-from ragbench.corpora.reader import Located, ReaderOptions, Skipped, natural
+from ragbench.corpora.reader import Located, ReaderOptions, Skipped, known_encoding, natural
 from ragbench.corpora.worker import Document, Worker
 from ragbench.errors import DataError, PrerequisiteError
 from ragbench.records import Passage
@@ -62,6 +62,8 @@ class FolderOptions(ReaderOptions):
     on_error: Literal["stop", "skip"] = "stop"
     encoding: str = "utf-8"
     seconds: float = Field(120, gt=0, allow_inf_nan=False)
+
+    _known = field_validator("encoding")(known_encoding)
 
 
 class FolderReader:

@@ -262,6 +262,12 @@ def test_sources_that_are_not_there(tmp_path: Path) -> None:
         reader(tmp_path, glob=["*.pdf"]).sources()
 
 
+@pytest.mark.parametrize("encoding", ["no-such", "hex"])
+def test_an_unknown_encoding_is_a_mistake_of_the_card_and_not_of_the_files(encoding: str) -> None:
+    with pytest.raises(ValueError, match="encoding is not one that Python knows"):
+        FolderOptions(encoding=encoding, on_error="skip")
+
+
 @pytest.mark.parametrize(
     ("file", "package"),
     [
