@@ -102,10 +102,15 @@ def test_more_tokens_than_positions_are_refused(tmp_path: Path) -> None:
     CrossEncoder(card(bert, max_tokens=512), "cpu")
     with pytest.raises(UsageError, match="reads at most 512 tokens, not 513"):
         CrossEncoder(card(bert, max_tokens=513), "cpu")
-    shape = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 4}
     config = RobertaConfig(
-        vocab_size=30522, max_position_embeddings=66, pad_token_id=1, num_labels=1, **shape
+        vocab_size=30522,
+        max_position_embeddings=66,
+        pad_token_id=1,
+        hidden_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=4,
     )
+    config.num_labels = 1
     roberta = save_tokenizer(tmp_path / "roberta")
     Roberta(config).save_pretrained(roberta)
     scorer = CrossEncoder(card(roberta, max_tokens=64), "cpu")
