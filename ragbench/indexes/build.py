@@ -12,6 +12,7 @@ from typing import Any
 
 from ragbench import home
 from ragbench.checksums import sums_of, verify
+from ragbench.corpora.check import check_card
 from ragbench.corpora.store import Corpus, open_corpus
 from ragbench.devices import Device
 from ragbench.errors import DataError, UsageError
@@ -174,11 +175,12 @@ def build_index(
 
     Raises:
         DataError: An index of this name and another digest is there and ``replace`` is false,
-            or what is there is no index.
+            or what is there is no index, or the corpus's card has changed since its build.
     """
     recipe = load_recipe(recipe_name)
     name = home.check_name(name or f"{recipe_name}-{corpus_name}", what="an index")
     corpus = open_corpus(corpus_name)
+    check_card(corpus)
     digest = index_digest(recipe, corpus)
     if is_built(name) and not replace:
         manifest = read_manifest(name)
