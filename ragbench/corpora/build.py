@@ -147,7 +147,15 @@ def _file_facts(path: Path, base: Path | None, *, digest: bool) -> dict[str, Any
     name = os.fsencode(inner or path.name).decode("utf-8", "backslashreplace")
     stat = path.stat()
     facts: dict[str, Any] = {"name": name, "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
-    return facts | ({"sha256": sha256_file(path)} if digest else {})
+    return facts | ({"sha256": _sha256(path)} if digest else {})
+
+
+def _sha256(path: Path) -> str:
+    """Return a file's digest; none of one that may not be read, which the reader passed over."""
+    try:
+        return sha256_file(path)
+    except PermissionError:
+        return ""
 
 
 def is_unchanged(manifest: Manifest, sources: list[Path], base: Path | None) -> bool:
@@ -167,7 +175,7 @@ def is_unchanged(manifest: Manifest, sources: list[Path], base: Path | None) -> 
         facts = _file_facts(path, base, digest=False)
         if (facts["name"], facts["size"]) != (was["name"], was["size"]):
             return False
-        if facts["mtime_ns"] != was["mtime_ns"] and sha256_file(path) != was["sha256"]:
+        if facts["mtime_ns"] != was["mtime_ns"] and _sha256(path) != was["sha256"]:
             return False
     return True
 

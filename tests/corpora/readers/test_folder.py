@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -165,6 +166,27 @@ def test_links_that_lead_out_are_skipped_and_named(tmp_path: Path) -> None:
         "zero.txt": out,
     }
     assert all(entry.listed for entry in found if isinstance(entry, Skipped))
+
+
+def test_a_folder_that_cannot_be_read_stops_the_build_or_is_listed(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("Gout.", encoding="utf-8")
+    here = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(21):  # a path of more than 4,096 bytes, which nothing can open
+        os.mkdir("n" * 200, dir_fd=here)
+        inner = os.open("n" * 200, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = inner
+    os.close(here)
+    with pytest.raises(DataError, match="a part of the folder cannot be reached") as caught:
+        read(tmp_path)
+    assert "on_error: skip" in caught.value.fix
+    found = read(tmp_path, on_error="skip")
+    assert ids(found) == ["a.txt"]
+    (skipped,) = [entry for entry in found if isinstance(entry, Skipped)]
+    assert skipped.reason == "a path that cannot be reached"
+    assert skipped.listed
+    assert skipped.where.startswith(str(tmp_path / ("n" * 200)))
+    shutil.rmtree(tmp_path / ("n" * 200))
 
 
 def test_a_folder_that_is_a_link_itself_is_read(tmp_path: Path) -> None:
