@@ -222,6 +222,21 @@ def test_a_refused_build_leaves_no_collection_on_the_server(
     client.close()
 
 
+def test_a_collection_that_is_gone_is_said_with_what_to_do(
+    some: Path, write: Write, milvus: str
+) -> None:
+    from pymilvus import MilvusClient
+
+    write("milvus")
+    collection = build_index("stored", "some", device="cpu").facts["collection"]
+    client = MilvusClient(milvus)
+    client.drop_collection(collection)
+    client.close()
+    with pytest.raises(BackendError, match="the store 'milvus' failed at") as caught:
+        open_index("stored-some", device="cpu")
+    assert "its collection is gone, build the index again with --replace" in caught.value.fix
+
+
 @pytest.mark.parametrize("store", ["in-memory", "qdrant"])
 def test_ties_go_by_id(home: Path, corpus_of: CorpusOf, write: Write, store: str) -> None:
     ids = [f"p{i:02d}" for i in range(60)]
