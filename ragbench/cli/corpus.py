@@ -192,11 +192,14 @@ def check(name: str, as_json: bool) -> None:
     if as_json:
         emit_json(facts)
     else:
-        emit_table(["what", "value"], [[k, v] for k, v in facts.items() if k != "problems"])
+        emit_table(
+            ["what", "value"],
+            [[k, v] for k, v in facts.items() if k not in ("problems", "rebuild")],
+        )
     if found.problems:
         more = f" ({len(found.problems) - 1} more problems)" if found.problems[1:] else ""
         raise DataError(
             found.problems[0] + more,
             where=f"the corpus {name!r}",
-            fix=f"ragbench corpus build {name} --replace",
+            fix=", then ".join(f"ragbench corpus build {n} --replace" for n in found.rebuild),
         )

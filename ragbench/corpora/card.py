@@ -95,13 +95,14 @@ def make_reader(card: Card, card_path: Path) -> Reader:
     written = card_path.is_file()  # that of a union may not be
     document = load(card_path).part("options") if written else Document(card.options, card_path, {})
     options = check(kind.Options, document)
-    reader: Reader = kind(_source(card, card_path), options)
+    reader: Reader = kind(source_of(card, card_path), options)
     if card.chunking:
         reader = Chunked(reader, card.chunking.make())
     return Deduplicated(reader, card.duplicates) if card.duplicates else reader
 
 
-def _source(card: Card, card_path: Path) -> Path | None:
+def source_of(card: Card, card_path: Path) -> Path | None:
+    """Return the file or folder that a card at a path names; none if it names none."""
     if card.path is None:
         return None
     carried = card_path.is_relative_to(home.bundled() / "corpora")
@@ -138,7 +139,7 @@ def add_card(name: str, card: Card, *, replace: bool) -> Path:
     )
     kind = readers.get(card.reader)
     options = kind.Options.model_validate(card.options)
-    kind(_source(card, path), options).sources()
+    kind(source_of(card, path), options).sources()
     if card.chunking:
         card.chunking.make()
     write_text(path, text)

@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 from array import array
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from itertools import pairwise
 
 import numpy as np
 
+from ragbench import home
 from ragbench.checksums import changed
 from ragbench.corpora.build import is_unchanged
-from ragbench.corpora.card import load_card, make_reader
+from ragbench.corpora.card import load_card, make_reader, source_of
 from ragbench.corpora.store import ContentDigest, Corpus, open_corpus
 from ragbench.corpora.union import Union, union_digest
-from ragbench.errors import DataError, RagbenchError
+from ragbench.errors import DataError, PrerequisiteError, RagbenchError, UsageError
 from ragbench.progress import Progress, stage
 
 
@@ -34,6 +36,7 @@ class Check:
         longest_characters: Its length.
         source: ``unchanged``, ``changed``, or why it could not be told.
         problems: What is wrong; empty if the corpus is whole and its source unchanged.
+        rebuild: What to build again then, in this order: members of a union before it.
     """
 
     name: str
@@ -45,6 +48,7 @@ class Check:
     longest_characters: int = -1
     source: str = "unchanged"
     problems: list[str] = field(default_factory=list)
+    rebuild: list[str] = field(default_factory=list)
 
 
 def check_corpus(name: str) -> Check:
@@ -67,8 +71,37 @@ def check_corpus(name: str) -> Check:
     for part, of_member in _parts(corpus):
         wrong = changed(part.folder, part.manifest.sums, reread=True)
         found.problems += [of_member + problem for problem in wrong]
+        if wrong and of_member:
+            found.rebuild.append(part.name)
     _check_source(corpus, found)
+    if found.problems:
+        found.rebuild = [*dict.fromkeys(found.rebuild), name]
     return found
+
+
+def check_card(corpus: Corpus) -> None:
+    """Refuse a corpus whose card, or that of a member, says other passages than were built.
+
+    Args:
+        corpus: An open one; where its card is gone, or names a tokenizer that is, it is taken as
+            it is.
+
+    Raises:
+        DataError: The card has changed since.
+    """
+    for part, _ in reversed(_parts(corpus)):
+        try:
+            path = home.find_yaml("corpora", part.name, what="corpus")
+        except UsageError:
+            continue
+        with suppress(PrerequisiteError):
+            if load_card(part.name)[0].digest() != part.manifest.card_digest:
+                names = dict.fromkeys([part.name, corpus.name])
+                raise DataError(
+                    f"the card of the corpus {part.name!r} has changed since it was built",
+                    where=str(path),
+                    fix=", then ".join(f"ragbench corpus build {n} --replace" for n in names),
+                )
 
 
 def _parts(corpus: Corpus) -> list[tuple[Corpus, str]]:
@@ -165,6 +198,7 @@ def _check_source(corpus: Corpus, found: Check) -> None:
             found.source = of_member + source
         if is_problem:
             found.problems.append(f"the source is not that of the build: {of_member}{source}")
+            found.rebuild.append(part.name)
 
 
 def _source_of(corpus: Corpus) -> tuple[str, bool]:
@@ -175,7 +209,8 @@ def _source_of(corpus: Corpus) -> tuple[str, bool]:
             return "the card has changed since", True
         if isinstance(corpus, Union):  # its members' sources are theirs
             return "unchanged", False
-        if not is_unchanged(corpus.manifest, make_reader(card, path).sources()):
+        sources = make_reader(card, path).sources()
+        if not is_unchanged(corpus.manifest, sources, source_of(card, path)):
             return "changed", True
     except DataError as error:  # the corpus can be used where its source is gone
         return f"not there: {error.what}", False

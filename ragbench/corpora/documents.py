@@ -40,7 +40,8 @@ BLOCKS = frozenset(
     "h1 h2 h3 h4 h5 h6 header hr li main nav ol option p pre section table td th tr ul".split()
 )
 DC_TITLE = "{http://purl.org/dc/elements/1.1/}title"
-READ_XML = re.compile(r"word/(document|header[0-9]*|footer[0-9]*)\.xml|docProps/core\.xml")
+# docx2txt takes any character for the dot, and whatever comes after the name, so here too.
+READ_XML = re.compile(r"word/(document|header[0-9]*|footer[0-9]*).xml|docProps/core.xml")
 
 
 class Fault(Exception):
@@ -89,7 +90,7 @@ def _text(path: Path, encoding: str) -> tuple[str, list[str]]:
     except RuntimeError as error:
         if isinstance(error.__cause__, UnicodeDecodeError):
             raise _undecodable(encoding, error.__cause__) from None
-        raise
+        raise error.__cause__ or error from None
     text = str(document.page_content)
     if "\0" in text:
         raise Fault("no text in its encoding", "it holds NUL characters: is it UTF-16, or no text?")

@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import IO, ClassVar, Literal, TypeGuard
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ragbench.corpora.digests import Digests
 from ragbench.corpora.minhash import Bands, Marks, Words, jaccard, shingles
-from ragbench.corpora.reader import Located, Reader, ReaderOptions, Skipped
+from ragbench.corpora.reader import Located, Reader, ReaderOptions, Skipped, origin_of
 
 BLOCK = 1024
 EXACT = "the text of an earlier passage"
@@ -53,6 +53,11 @@ class Duplicates(BaseModel):
     threshold: float = Field(0.9, ge=0.3, le=1)
     shingle: int = Field(5, ge=1, le=50)
     title: bool = False
+
+    @field_validator("exact", "near", mode="before")
+    @classmethod
+    def _off(cls, value: object) -> object:
+        return "off" if value is False else value  # which YAML makes of a bare off
 
     @model_validator(mode="after")
     def _does_something(self) -> Duplicates:
@@ -83,6 +88,10 @@ class Deduplicated:
     def sources(self) -> list[Path]:
         """Return the files that the reader reads."""
         return self._reader.sources()
+
+    def origin(self) -> dict[str, str]:
+        """Return where the reader reads from, if that is no file."""
+        return origin_of(self._reader)
 
     def read(self) -> Iterator[Located | Skipped]:
         """Yield every entry in its order, repeated passages as Skipped or with a note."""
@@ -154,9 +163,9 @@ class _Seen:
     def _near(self, keys: Words, marks: Marks, number: int) -> tuple[str, int] | None:
         """Return the earliest passage that is near enough, or enter this one."""
         own = np.frombuffer(self._sets.read(number), dtype=np.uint64)
-        least, most = self._card.threshold * own.size, own.size / self._card.threshold
         for other in self._bands.candidates(keys, marks).tolist():
-            if not least <= self._sets.size(other) // own.itemsize <= most:
+            sizes = own.size, self._sets.size(other) // own.itemsize
+            if min(sizes) / max(sizes) < self._card.threshold:  # nothing to read: it is no more
                 continue
             theirs = np.frombuffer(self._sets.read(other), dtype=np.uint64)
             if jaccard(theirs, own) >= self._card.threshold:

@@ -100,6 +100,15 @@ def origin_of(reader: Reader) -> dict[str, str]:
     return reader.origin() if isinstance(reader, Remote) else {}
 
 
+def known_encoding(value: str) -> str:
+    """Return an encoding of text that Python knows; ValueError of any other."""
+    try:
+        "".encode(value)
+    except LookupError:
+        raise ValueError("encoding is not one that Python knows, such as cp1252") from None
+    return value
+
+
 def natural(name: str) -> tuple[tuple[int, str], ...]:
     """Return the key by which names with numbers sort as people count.
 

@@ -88,7 +88,7 @@ def build_union(
 
 
 def _check_card(name: str, card: Card) -> None:
-    given = card.model_fields_set & {"chunking", "licence"}
+    given = card.model_fields_set & {"chunking", "duplicates", "licence"}
     if given:
         key = min(given)
         raise UsageError(

@@ -10,6 +10,7 @@ from pathlib import Path
 from ragbench import home
 from ragbench.corpora.build import build_corpus
 from ragbench.corpora.card import load_card
+from ragbench.corpora.check import check_card
 from ragbench.corpora.store import is_built as corpus_is_built
 from ragbench.corpora.store import open_corpus
 from ragbench.errors import DataError, UsageError
@@ -356,7 +357,9 @@ class Grid:
         """
         manifests: dict[str, indexes.Manifest] = {}
         for corpus in self.corpora():
-            if not corpus_is_built(corpus):
+            if corpus_is_built(corpus):
+                check_card(open_corpus(corpus))
+            else:
                 build_corpus(corpus)
         for part in self.index_parts():
             if part.name not in manifests:

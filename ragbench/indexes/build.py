@@ -12,6 +12,7 @@ from typing import Any
 
 from ragbench import checksums, home
 from ragbench.checksums import sums_of, verify
+from ragbench.corpora.check import check_card
 from ragbench.corpora.store import Corpus, open_corpus
 from ragbench.devices import Device
 from ragbench.errors import DataError, UsageError
@@ -60,9 +61,20 @@ def load_recipe(name: str) -> Recipe:
         The recipe of the kind that the file names, with the recipes that it names in place.
 
     Raises:
-        UsageError: The file has no kind.
+        UsageError: The file has no kind, or a recipe is named inside itself.
     """
+    return _load(name, ())
+
+
+def _load(name: str, above: tuple[str, ...]) -> Recipe:
+    """Read a recipe that stands inside others."""
     document = load(home.find_yaml("indexes", name, what="index recipe"))
+    if name in above:
+        raise UsageError(
+            f"the index recipe {name!r} is named inside itself: {' -> '.join((*above, name))}",
+            where=document.where(()),
+            fix="name another recipe there, or write one out",
+        )
     kind = document.value.get("kind")
     if not isinstance(kind, str):
         raise UsageError(
@@ -70,7 +82,9 @@ def load_recipe(name: str) -> Recipe:
             where=document.where(()),
             fix=f"add `kind: {' | '.join(retrievers.names())}`",
         )
-    return check(retrievers.get(kind).Options, document).resolved(load_recipe)
+    return check(retrievers.get(kind).Options, document).resolved(
+        lambda inner: _load(inner, (*above, name))
+    )
 
 
 def index_digest(recipe: Recipe, corpus: Corpus) -> str:
@@ -154,11 +168,12 @@ def build_index(
 
     Raises:
         DataError: An index of this name and another digest is there and ``replace`` is false,
-            or what is there is no index.
+            or what is there is no index, or the corpus's card has changed since its build.
     """
     recipe = load_recipe(recipe_name)
     name = home.check_name(name or f"{recipe_name}-{corpus_name}", what="an index")
     corpus = open_corpus(corpus_name)
+    check_card(corpus)
     digest = index_digest(recipe, corpus)
     if is_built(name) and not replace:
         manifest = read_manifest(name)

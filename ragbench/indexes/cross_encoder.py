@@ -17,7 +17,7 @@ from ragbench.devices import (
     pick_dtype,
     torch_dtype,
 )
-from ragbench.errors import BackendError, PrerequisiteError, first_line
+from ragbench.errors import BackendError, PrerequisiteError, UsageError, first_line
 from ragbench.indexes.batches import token_batches
 from ragbench.weights import locate, weights_digest
 
@@ -66,6 +66,7 @@ class CrossEncoder:
 
     Raises:
         PrerequisiteError: The weights are not here, or are no classifier of one label.
+        UsageError: The card's ``max_tokens`` are more than it has positions for.
     """
 
     def __init__(self, card: RerankerCard, device: Device) -> None:
@@ -81,7 +82,12 @@ class CrossEncoder:
 
         path = locate(self.card.model)
         source = self.card.model if path is None else str(path)
-        where = {"revision": self.card.revision, "local_files_only": path is not None}
+        # Said outright: else transformers asks at the terminal whether a model's code may run.
+        where = {
+            "revision": self.card.revision,
+            "local_files_only": path is not None,
+            "trust_remote_code": False,
+        }
         if self.card.revision is None:
             del where["revision"]
         try:
@@ -99,7 +105,22 @@ class CrossEncoder:
             raise self._unfit(f"lacks the weights {', '.join(missing[:3])}")
         if model.config.num_labels != 1:
             raise self._unfit(f"has {model.config.num_labels} labels, not one score")
+        self._check_length(model)
         return tokenizer, model.to(self.device).eval()
+
+    def _check_length(self, model: Any) -> None:
+        """Refuse pairs longer than the model has positions for."""
+        positions = getattr(model.config, "max_position_embeddings", None)
+        embeddings = getattr(model.base_model, "embeddings", None)
+        table = getattr(embeddings, "position_embeddings", None)
+        padding = getattr(table, "padding_idx", None)  # RoBERTa counts from the one after it
+        room = positions - (0 if padding is None else padding + 1) if positions else None
+        if room is not None and self.card.max_tokens > room:
+            raise UsageError(
+                f"the reranker reads at most {room:,} tokens, not {self.card.max_tokens:,}",
+                where=f"reranker: max_tokens, of {self.card.model}",
+                fix=f"write `max_tokens: {room}` or less",
+            )
 
     def _unfit(self, what: str) -> PrerequisiteError:
         return PrerequisiteError(

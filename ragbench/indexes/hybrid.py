@@ -47,7 +47,7 @@ class HybridRecipe(Recipe):
         """Return the recipe with its parts written out."""
         parts: list[dict[str, Any]] = []
         for part in self.parts:
-            recipe = load(part) if isinstance(part, str) else _part(part)
+            recipe = load(part) if isinstance(part, str) else _part(part).resolved(load)
             if recipe.kind == self.kind:
                 raise UsageError("a hybrid index cannot be a part of one", where=f"parts: {part}")
             parts.append(recipe.model_dump(mode="json"))

@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from ragbench.corpora.card import load_card
 from ragbench.corpora.store import Corpus
+from ragbench.corpora.union import RESTRICTED, Union
 from ragbench.errors import UsageError
 from ragbench.indexes.encoders import EncoderCard
 from ragbench.indexes.retriever import Recipe
@@ -102,7 +103,9 @@ def check_terms(recipe: VectorstoreRecipe, corpus: Corpus) -> None:
     """
     if recipe.is_loopback:
         return
-    if "restricted" in (corpus.manifest.data_use, load_card(corpus.name)[0].data_use):
+    members = corpus.members if isinstance(corpus, Union) else ()
+    cards = [load_card(one.name)[0].data_use for one in (corpus, *members)]
+    if RESTRICTED in (corpus.manifest.data_use, *cards):
         raise UsageError(
             f"the corpus {corpus.name!r} is restricted, and the server is not on this machine; "
             "nothing was sent",

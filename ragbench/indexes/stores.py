@@ -175,6 +175,8 @@ def told(name: str, doing: str) -> Iterator[None]:
         raise BackendError(
             f"the store {name!r} failed at {doing}: {type(error).__name__}: {first_line(error)}",
             where="recipe: store, url, options",
+            fix="see that the server runs and that the store takes these options; where its "
+            "collection is gone, build the index again with --replace",
         ) from error
 
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from ragbench.corpora.store import Corpus
 from ragbench.devices import Device
-from ragbench.errors import DataError, RagbenchError, first_line
+from ragbench.errors import DataError, RagbenchError, UsageError, first_line
 from ragbench.files import sha256_json
 from ragbench.indexes import recall, store_checks
 from ragbench.indexes.check import Finding
@@ -173,10 +173,18 @@ class VectorstoreIndex:
             may give fewer than k.
 
         Raises:
+            UsageError: More are wanted, of a corpus that has more, than the store ever gives.
             DataError: The store gave what is not in the corpus.
         """
         if not queries:
             return []
+        most = STORES[self.recipe.store].max_k
+        if min(k, len(self.corpus)) > most:  # or its end would pass for that of the ranking
+            raise UsageError(
+                f"{k:,} hits are wanted of a store that gives at most {most:,}",
+                where=f"index over {self.corpus.name}: store {self.recipe.store}",
+                fix="ask for fewer, or take `kind: faiss`",
+            )
         vectors = self._encoder.queries(queries)
 
         def ask(places: Sequence[int], size: int) -> tuple[Scores, Rows]:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from tests.conftest import ragbench, without
+from tests.corpora.files import hidden
 
 
 def test_doctor_tells_what_is_here(home: Path) -> None:
@@ -26,3 +27,17 @@ def test_doctor_gives_the_line_that_installs(home: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "missing for dense search: faiss  ->  pip install faiss-cpu" in done.stdout
     assert "missing for core: torch  ->  pip install torch" in done.stdout
+
+
+def test_doctor_knows_the_extras(home: Path) -> None:
+    modules = ("langchain_community", "datasets", "langchain_qdrant")
+    lines = ragbench(home, "doctor", **hidden(home, *modules)).stdout
+    for line in (
+        "folders of documents: langchain_community  ->  pip install 'ragbench[documents]'",
+        "data sets of the hub: datasets  ->  pip install 'ragbench[hub]'",
+        "vector stores: langchain_qdrant  ->  pip install langchain-qdrant",
+    ):
+        assert f"missing for {line}" in lines
+    # What reads a document or searches a store can change a result, so it is recorded.
+    found = json.loads(ragbench(home, "doctor", "--json").stdout)["versions"]
+    assert {"langchain-community", "pypdf", "datasets", "qdrant-client"} <= set(found)

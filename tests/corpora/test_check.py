@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from ragbench.corpora.build import build_corpus
-from ragbench.corpora.check import check_corpus
+from ragbench.corpora.check import check_card, check_corpus
 from ragbench.corpora.store import open_corpus
 from ragbench.errors import DataError
+from tests.conftest import ragbench
 
 AddCorpus = Callable[..., Path]
 DOCS: list[dict[str, object]] = [
@@ -128,6 +129,32 @@ def test_the_source_is_compared(home: Path, folder: Path) -> None:
     ]
     card.unlink()
     assert check_corpus("notes").source.startswith("cannot be told: there is no corpus 'notes'")
+
+
+def test_what_to_build_again_comes_before_what_holds_it(home: Path, add_corpus: AddCorpus) -> None:
+    add_corpus("notes", DOCS)
+    add_corpus("more", [{"id": "a", "text": "Fever."}], "more.jsonl")
+    union = build_corpus("notes--more")
+    assert check_corpus("notes--more").rebuild == []
+    card = home / "corpora" / "more.yaml"
+    text = card.read_text("utf-8")
+    card.write_text(text + "description: fevers\n", encoding="utf-8")
+    check_card(union)  # terms are no passages
+    card.write_text(text + "duplicates: {exact: drop}\n", encoding="utf-8")
+    assert check_corpus("notes--more").rebuild == ["more", "notes--more"]
+    for name in ("more", "notes--more"):
+        with pytest.raises(DataError, match="the card of the corpus 'more' has changed") as caught:
+            check_card(open_corpus(name))
+    assert caught.value.where == str(card)
+    assert caught.value.fix == (
+        "ragbench corpus build more --replace, then ragbench corpus build notes--more --replace"
+    )
+    done = ragbench(home, "corpus", "check", "notes--more")
+    assert caught.value.fix in done.stderr
+    build_corpus("more", replace=True)
+    check_card(build_corpus("notes--more", replace=True))
+    card.unlink()
+    check_card(open_corpus("notes--more"))
 
 
 def test_wrong_offsets_of_chunks_are_told(home: Path, add_corpus: AddCorpus) -> None:

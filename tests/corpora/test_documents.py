@@ -247,7 +247,16 @@ def test_a_damaged_docx_is_said(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("part", ["word/document.xml", "docProps/core.xml", "word/header1.xml"])
+@pytest.mark.parametrize(
+    "part",
+    [
+        "word/document.xml",
+        "docProps/core.xml",
+        "word/header1.xml",
+        "word/header1-xml",  # docx2txt reads these too
+        "word/footer.xml.txt",
+    ],
+)
 def test_entities_in_a_docx_are_refused(tmp_path: Path, part: str) -> None:
     whole = write_docx(tmp_path / "whole.docx", ["Gout."])
     entity = b'<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]><x>&e;</x>'

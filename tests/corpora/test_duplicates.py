@@ -221,6 +221,15 @@ def test_no_pair_below_the_threshold_is_dropped() -> None:
             assert isinstance(found[1], Skipped) == (threshold == similarity)
 
 
+@pytest.mark.parametrize(("few", "many"), [(14, 25), (17, 25), (17, 50)])
+def test_a_text_within_another_is_at_the_threshold_either_way_round(few: int, many: int) -> None:
+    words = [f"w{i}" for i in range(many)]
+    texts = [" ".join(words[:few]), " ".join(words)]
+    for order in (texts, texts[::-1]):
+        (_, second) = read(Given(located(order)), near="drop", threshold=few / many, shingle=1)
+        assert isinstance(second, Skipped)
+
+
 def test_what_is_like_a_dropped_passage_only_stays() -> None:
     words = [f"w{i}" for i in range(60)]
     chain = [" ".join([f"x{i}" for i in range(n)] + words[n:]) for n in (0, 6, 12)]
@@ -309,6 +318,17 @@ def test_a_mistake_is_named(
     with pytest.raises(UsageError) as caught:
         load_card("notes")
     assert what in caught.value.what
+
+
+def test_off_needs_no_quotes(home: Path, add_corpus: AddCorpus) -> None:
+    add_corpus("notes", NOTES, title_field="title")
+    card = home / "corpora" / "notes.yaml"
+    text = card.read_text(encoding="utf-8")
+    card.write_text(f"{text}duplicates: {{exact: off, near: drop}}\n", encoding="utf-8")
+    assert load_card("notes")[0].duplicates == Duplicates(exact="off", near="drop")
+    card.write_text(f"{text}duplicates: {{exact: off}}\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="exact and near are both off"):
+        load_card("notes")
 
 
 def test_the_digest_of_the_card_follows(home: Path, add_corpus: AddCorpus) -> None:

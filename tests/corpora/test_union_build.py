@@ -111,6 +111,7 @@ def test_a_plain_corpus_and_a_union_replace_each_other_when_told_to(members: Pat
         ({"corpora": ["a", "a--b"]}, "'a--b' is itself a union"),
         ({"path": "a.jsonl"}, "a union has no path"),
         ({"chunking": {"chunker": "sentences", "size": 9}}, "has a chunking of its own"),
+        ({"duplicates": {"exact": "drop"}}, "has a duplicates of its own"),
         ({"licence": "CC0"}, "has a licence of its own"),
         ({"options": {"corpora": ["a", "b"], "quota": 3}}, "no key 'quota'"),
     ],

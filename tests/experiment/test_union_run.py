@@ -87,6 +87,20 @@ def test_what_is_missing_is_built_once(home: Path) -> None:
     assert found["members"] == {name: open_corpus(name).digest for name in ("book", "ward")}
 
 
+def test_a_card_that_has_changed_since_is_refused(home: Path) -> None:
+    searched = grid_of(home, "arms=[{retriever: bm25, k: 1}]")
+    named = grid_of(home, "indexes={}", "arms=[closed-book]", "corpora=[all]")
+    for grid in (searched, named):
+        grid.build_missing()
+    with (home / "corpora" / "ward.yaml").open("r+", encoding="utf-8") as file:
+        card = json.load(file)
+        file.seek(0)
+        json.dump(card | {"duplicates": {"exact": "drop"}}, file)
+    for grid in (searched, named):
+        with pytest.raises(DataError, match="the card of the corpus 'ward' has changed"):
+            grid.build_missing()
+
+
 def test_a_plan_tells_what_a_member_lacks(home: Path) -> None:
     (home / "corpora" / "book.jsonl").unlink()
     offline = grid_of(

@@ -306,3 +306,12 @@ def test_what_is_no_index_is_not_replaced(home: Path, corpus_of: CorpusOf) -> No
         with pytest.raises(DataError, match="is not a built index"):
             build_index("bm25", "small", name="mine", replace=replace)
     assert (mine / "notes.txt").read_text(encoding="utf-8") == "keep me"
+
+
+def test_a_corpus_whose_card_has_changed_since_is_refused(home: Path, small: Corpus) -> None:
+    with (home / "corpora" / "small.yaml").open("a", encoding="utf-8") as card:
+        card.write("\nduplicates: {exact: drop}\n")
+    open_index("bm25-small")  # it can still be searched
+    for replace in (False, True):
+        with pytest.raises(DataError, match="the card of the corpus 'small' has changed"):
+            build_index("bm25", "small", replace=replace)

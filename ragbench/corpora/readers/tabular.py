@@ -17,7 +17,7 @@ from typing import ClassVar
 
 from pydantic import field_validator
 
-from ragbench.corpora.reader import Located, ReaderOptions, Skipped, files_at
+from ragbench.corpora.reader import Located, ReaderOptions, Skipped, files_at, known_encoding
 from ragbench.corpora.readers.jsonl import JsonlOptions
 from ragbench.corpora.tables import ENDINGS, Shape, ending, table_rows
 from ragbench.errors import DataError, PrerequisiteError
@@ -46,14 +46,7 @@ class TabularOptions(JsonlOptions):
             raise ValueError("delimiter is one character, and no quote or line end")
         return value
 
-    @field_validator("encoding")
-    @classmethod
-    def _known(cls, value: str) -> str:
-        try:
-            "".encode(value)
-        except LookupError:
-            raise ValueError("encoding is not one that Python knows, such as cp1252") from None
-        return value
+    _known = field_validator("encoding")(known_encoding)
 
 
 class TabularReader:

@@ -12,6 +12,7 @@ from ragbench.corpora.reader import Located, Reader, ReaderOptions, Skipped
 from ragbench.corpora.store import MANIFEST, folder_of, is_built
 from ragbench.corpora.union import READER, check_members, inside, nested
 from ragbench.errors import UsageError
+from ragbench.yamlfile import Document, check
 
 if TYPE_CHECKING:
     from ragbench.corpora.card import Card
@@ -74,4 +75,4 @@ def members_of(card: Card) -> tuple[str, ...]:
     """Return the corpora that a card's union is of; none if it is of no union."""
     if card.reader != READER:
         return ()
-    return UnionOptions.model_validate(card.options).corpora
+    return check(UnionOptions, Document(card.options, Path("options"), {})).corpora

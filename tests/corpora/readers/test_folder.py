@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path, PurePosixPath
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ragbench.corpora.build import build_corpus
+from ragbench.corpora.check import check_corpus
 from ragbench.corpora.reader import Located, Skipped
 from ragbench.corpora.readers.folder import FolderOptions, FolderReader, safe_id
 from ragbench.errors import DataError, PrerequisiteError
@@ -165,6 +168,27 @@ def test_links_that_lead_out_are_skipped_and_named(tmp_path: Path) -> None:
     assert all(entry.listed for entry in found if isinstance(entry, Skipped))
 
 
+def test_a_folder_that_cannot_be_read_stops_the_build_or_is_listed(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("Gout.", encoding="utf-8")
+    here = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(21):  # a path of more than 4,096 bytes, which nothing can open
+        os.mkdir("n" * 200, dir_fd=here)
+        inner = os.open("n" * 200, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = inner
+    os.close(here)
+    with pytest.raises(DataError, match="a part of the folder cannot be reached") as caught:
+        read(tmp_path)
+    assert "on_error: skip" in caught.value.fix
+    found = read(tmp_path, on_error="skip")
+    assert ids(found) == ["a.txt"]
+    (skipped,) = [entry for entry in found if isinstance(entry, Skipped)]
+    assert skipped.reason == "a path that cannot be reached"
+    assert skipped.listed
+    assert skipped.where.startswith(str(tmp_path / ("n" * 200)))
+    shutil.rmtree(tmp_path / ("n" * 200))
+
+
 def test_a_folder_that_is_a_link_itself_is_read(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "real" / "a.txt").write_text("Gout.", encoding="utf-8")
@@ -260,6 +284,12 @@ def test_sources_that_are_not_there(tmp_path: Path) -> None:
         reader(tmp_path, glob=["*.pdf"]).sources()
 
 
+@pytest.mark.parametrize("encoding", ["no-such", "hex"])
+def test_an_unknown_encoding_is_a_mistake_of_the_card_and_not_of_the_files(encoding: str) -> None:
+    with pytest.raises(ValueError, match="encoding is not one that Python knows"):
+        FolderOptions(encoding=encoding, on_error="skip")
+
+
 @pytest.mark.parametrize(
     ("file", "package"),
     [
@@ -303,3 +333,39 @@ def test_a_build_names_what_it_passes_over(home: Path) -> None:
         "no text: a scanned PDF?": 1,
     }
     assert ragbench(home, "corpus", "check", "mine").returncode == 0
+
+
+def write_card(home: Path, **options: object) -> None:
+    (home / "corpora").mkdir()
+    (home / "docs" / "sub").mkdir(parents=True)
+    for name in ("one.txt", "two.txt"):
+        (home / "docs" / name).write_text(f"Text of {name}.", encoding="utf-8")
+    card = {"reader": "folder", "path": "../docs", "options": options}
+    (home / "corpora" / "mine.yaml").write_text(json.dumps(card), encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["three.txt", "sub/one.txt"])
+def test_a_file_of_another_name_is_a_change_since_ids_are_names(home: Path, name: str) -> None:
+    write_card(home)
+    build_corpus("mine")
+    (home / "docs" / "one.txt").rename(home / "docs" / name)  # size and time stay
+    with pytest.raises(DataError, match="another card or other files"):
+        build_corpus("mine")
+    assert check_corpus("mine").source == "changed"
+    assert build_corpus("mine", replace=True).find(name) is not None
+    assert check_corpus("mine").source == "unchanged"
+
+
+def test_a_file_whose_name_is_no_text_is_built(home: Path) -> None:
+    write_card(home)
+    (home / "docs" / os.fsdecode(b"gout \xff.txt")).write_text("Gout.", encoding="utf-8")
+    done = ragbench(home, "corpus", "build", "mine")
+    assert done.returncode == 0, done.stderr
+    corpus = build_corpus("mine")
+    assert corpus.find("gout%20%FF.txt") is not None
+    assert [file["name"] for file in corpus.manifest.files] == [
+        "gout \\xff.txt",
+        "one.txt",
+        "two.txt",
+    ]
+    assert check_corpus("mine").source == "unchanged"

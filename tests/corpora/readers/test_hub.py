@@ -75,6 +75,15 @@ def test_one_file_is_a_split_of_its_own(tmp_path: Path) -> None:
     assert [e.passage for e in opened.read() if isinstance(e, Located)] == PASSAGES[:1]
 
 
+def test_cells_of_csv_are_the_text_that_they_hold(tmp_path: Path) -> None:
+    rows = "id,text,year\n007,NA,2020\n1e3,true,\n008,12,2021-01-01\n"
+    (tmp_path / "train.csv").write_text(rows, encoding="utf-8")
+    entries = reader(tmp_path, meta_fields=("year",)).read()
+    found = [e.passage for e in entries if isinstance(e, Located)]
+    assert [(p.id, p.text) for p in found] == [("007", "NA"), ("1e3", "true"), ("008", "12")]
+    assert [p.meta["year"] for p in found] == ["2020", "", "2021-01-01"]
+
+
 def test_split_subset_and_files_are_chosen(tmp_path: Path) -> None:
     write(tmp_path / "train.jsonl", ROWS[:1])
     write(tmp_path / "test.jsonl", ROWS[1:2])
@@ -247,7 +256,8 @@ def test_the_commit_read_is_recorded(home: Path, remote: list[str]) -> None:
     (home / "corpora").mkdir()
     options = json.dumps({"dataset": "MedRAG/textbooks", **FIELDS})
     chunking = "chunking: {chunker: sentences, size: 50}\n"
-    for name, more in (("books", ""), ("cut", chunking)):
+    repeats = "duplicates: {exact: drop}\n"
+    for name, more in (("books", ""), ("cut", chunking), ("once", repeats)):
         card = f"reader: hub\noptions: {options}\n{more}"
         (home / "corpora" / f"{name}.yaml").write_text(card, encoding="utf-8")
         built = build_corpus(name)
