@@ -8,12 +8,13 @@ and a large index is not read whenever it is opened. What was found whole is not
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ragbench.errors import DataError, RagbenchError
-from ragbench.files import read_json, sha256_file, write_json
+from ragbench.files import read_json, sha256_file, sha256_json, write_json
 
 VERIFIED = ".verified.json"
 OWN = (VERIFIED, "manifest.json")
@@ -36,7 +37,7 @@ def read_manifest(path: Path, kind: type[M], version: int, *, what: str, fix: st
         The manifest, each value of the type that its field has.
 
     Raises:
-        DataError: It is no JSON object, is of another format, or is not whole.
+        DataError: It is no JSON object, is of another format, or not as it was written.
     """
     from pydantic import TypeAdapter, ValidationError
 
@@ -48,7 +49,10 @@ def read_manifest(path: Path, kind: type[M], version: int, *, what: str, fix: st
         raise DataError(
             f"{what} has format {raw.get('format')!r}, not {version}", where=str(path), fix=fix
         )
+    seal = raw.pop("seal", None)  # those of older versions have none
     try:
+        if seal is not None and seal != sha256_json(raw):
+            raise ValueError("it is not as it was written")
         kind(**raw)  # which no unknown key passes
         found = TypeAdapter(kind).validate_python(raw)
         for facts in raw.get("sums", {}).values():
@@ -62,6 +66,17 @@ def read_manifest(path: Path, kind: type[M], version: int, *, what: str, fix: st
     else:
         return found
     raise DataError(f"the manifest is not whole: {reason}", where=str(path), fix=fix)
+
+
+def write_manifest(path: Path, facts: Mapping[str, Any]) -> None:
+    """Write a manifest with the digest of its own content, so that a changed byte is seen.
+
+    Args:
+        path: The file.
+        facts: The fields of its dataclass.
+    """
+    content = json.loads(json.dumps(facts))
+    write_json(path, content | {"seal": sha256_json(content)})
 
 
 def sums_of(folder: Path) -> Sums:

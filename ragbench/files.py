@@ -182,6 +182,22 @@ def sha256_file(path: Path) -> str:
     return digest.hexdigest()
 
 
+class RepeatedKey(ValueError):
+    """An object of JSON has a key twice, whose first value most decoders would drop."""
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise RepeatedKey(f"the key {twice!r} stands twice in one object")
+    return found
+
+
+strict_json = json.JSONDecoder(object_pairs_hook=_once)
+
+
 def read_json(path: Path, *, what: str) -> dict[str, Any]:
     """Read a JSON object.
 
@@ -227,7 +243,8 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 if not line.strip():
                     continue
                 try:
-                    value = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
+                    text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+                    value = strict_json.decode(text)
                 except UnicodeDecodeError as error:
                     raise DataError(
                         f"this line is not UTF-8: {error.reason} at byte {error.start + 1}",
@@ -268,6 +285,8 @@ def _too_long(where: str) -> DataError:
 
 def _no_json(line: bytes, error: Exception, where: str) -> DataError:
     detail = getattr(error, "msg", None) or type(error).__name__
+    if isinstance(error, RepeatedKey):
+        return DataError(str(error), where=where, fix="keep one of the two values")
     if b"\0" in line:
         return DataError(
             "this line holds NUL bytes, which no JSON has",

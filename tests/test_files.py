@@ -366,6 +366,8 @@ GOOD = b'{"a": 1}\n'
         (b"null", "this line is a JSON NoneType, not an object"),
         (b'"text"', "this line is a JSON str, not an object"),
         (b'{"a": 1} {"a": 2}', "this line is not JSON: Extra data"),
+        (b'{"a": 1, "b": 2, "a": 3}', "the key 'a' stands twice in one object"),
+        (b'{"m": {"a": 1, "a": 1}}', "the key 'a' stands twice in one object"),
         (b"[" * 100_000, "this line is not JSON: RecursionError"),
         (b'{"a": ' + b"9" * 5000 + b"}", "this line is not JSON: ValueError"),
         (b'{"a": "\xff"}', "this line is not UTF-8: invalid start byte at byte 8"),

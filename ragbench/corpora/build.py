@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ragbench import home
-from ragbench.checksums import sums_of
+from ragbench.checksums import sums_of, write_manifest
 from ragbench.corpora.card import Card, load_card, make_reader, source_of
 from ragbench.corpora.ingest import ingest
 from ragbench.corpora.reader import Located, Reader, origin_of
@@ -37,7 +37,6 @@ from ragbench.files import (
     locked,
     sha256_file,
     sha256_json,
-    write_json,
 )
 from ragbench.progress import stage
 from ragbench.provenance import now, versions
@@ -103,7 +102,7 @@ def build_corpus(name: str, *, replace: bool = False) -> Corpus:
                 format=FORMAT,
                 **counts,
             )
-            write_json(work / MANIFEST, asdict(manifest))
+            write_manifest(work / MANIFEST, asdict(manifest))
         # The digest's digits are spelt out: ``.*.`` would match the corpus NAME.OTHER too.
         for stale in folder.parent.glob(f".{name}.{'[0-9a-f]' * 12}.building"):
             shutil.rmtree(stale, ignore_errors=True)
@@ -136,7 +135,7 @@ def _with_facts(built: Corpus, card: Card) -> Corpus:
     old = asdict(built.manifest)
     fresh = old | _facts(built.name, card)
     if fresh != old:
-        write_json(built.folder / MANIFEST, fresh)
+        write_manifest(built.folder / MANIFEST, fresh)
         return Corpus(built.folder)
     return built
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ragbench.checksums import sums_of
+from ragbench.checksums import sums_of, write_manifest
 from ragbench.corpora.card import Card, load_card
 from ragbench.corpora.readers.union import members_of
 from ragbench.corpora.store import (
@@ -26,7 +26,7 @@ from ragbench.corpora.store import (
 )
 from ragbench.corpora.union import READER, Union, nested, open_member, terms, union_digest
 from ragbench.errors import DataError, UsageError
-from ragbench.files import atomic_folder, check_replaceable, locked, write_json
+from ragbench.files import atomic_folder, check_replaceable, locked
 from ragbench.progress import Progress, stage
 from ragbench.provenance import now, versions
 
@@ -83,7 +83,7 @@ def build_union(
             sums=sums_of(work),
             format=FORMAT,
         )
-        write_json(work / MANIFEST, asdict(manifest))
+        write_manifest(work / MANIFEST, asdict(manifest))
     return Union(folder)
 
 
@@ -134,7 +134,7 @@ def _same(folder: Path, card: Card, facts: dict[str, Any], members: Sequence[Cor
     fresh = old | facts | {"card_digest": card.digest()}
     if fresh == old:
         return built
-    write_json(folder / MANIFEST, fresh)
+    write_manifest(folder / MANIFEST, fresh)
     return Union(folder)
 
 

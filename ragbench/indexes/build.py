@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ragbench import checksums, home
-from ragbench.checksums import sums_of, verify
+from ragbench.checksums import sums_of, verify, write_manifest
 from ragbench.corpora.check import check_card
 from ragbench.corpora.store import Corpus, open_corpus
 from ragbench.devices import Device
@@ -21,7 +21,6 @@ from ragbench.files import (
     check_replaceable,
     locked,
     sha256_json,
-    write_json,
 )
 from ragbench.indexes import retrievers
 from ragbench.indexes.retriever import IndexKind, Recipe
@@ -209,7 +208,7 @@ def build_index(
                 versions=versions(),
                 sums=sums_of(work),
             )
-            write_json(work / MANIFEST, asdict(manifest))
+            write_manifest(work / MANIFEST, asdict(manifest))
         # The digest's digits are spelt out: ``.*.`` would match the index NAME.OTHER too.
         for stale in folder.parent.glob(f".{name}.{'[0-9a-f]' * 12}.building"):
             shutil.rmtree(stale, ignore_errors=True)

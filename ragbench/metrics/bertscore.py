@@ -81,7 +81,8 @@ def _encode(texts: Sequence[str], spec: BertscoreOptions) -> list[Any]:
     hide_loading_bars()
     folder = locate(spec.encoder, hub=not spec.encoder.startswith(("package:", ".", "/")))
     source = spec.encoder if folder is None else str(folder)
-    keys: dict[str, Any] = {"local_files_only": folder is not None}
+    # Without the second, transformers asks whether a folder's code may run, and waits.
+    keys: dict[str, Any] = {"local_files_only": folder is not None, "trust_remote_code": False}
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(source, **keys)
         model: Any = AutoModel.from_pretrained(source, use_safetensors=True, **keys).eval()

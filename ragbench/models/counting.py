@@ -40,7 +40,9 @@ class TokenCounter:
             folder = converted(folder)
         try:
             self._tokenizer = AutoTokenizer.from_pretrained(
-                reference if folder is None else str(folder), local_files_only=folder is not None
+                reference if folder is None else str(folder),
+                local_files_only=folder is not None,
+                trust_remote_code=False,  # else it asks, and waits for an answer
             )
         except Exception as error:  # tokenizers raises just that on a damaged file
             raise PrerequisiteError(

@@ -53,9 +53,14 @@ def converted(path: Path) -> Path:
         bars = redirect_stderr(io.StringIO())  # transformers draws one that cannot be turned off
         try:
             with bars:
-                tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name)
+                tokenizer = AutoTokenizer.from_pretrained(
+                    path.parent, gguf_file=path.name, trust_remote_code=False
+                )
                 model = AutoModelForCausalLM.from_pretrained(
-                    path.parent, gguf_file=path.name, dtype=torch.float32
+                    path.parent,
+                    gguf_file=path.name,
+                    dtype=torch.float32,
+                    trust_remote_code=False,
                 )
         except (ValueError, OSError, LookupError, RuntimeError, struct.error) as error:
             raise DataError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 import zlib
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from string import ascii_uppercase
 from typing import Any
 
 from ragbench.errors import DataError
+from ragbench.files import strict_json
 
 Line = Mapping[str, Any]
 
@@ -236,25 +236,16 @@ def json_object(path: Path) -> dict[str, Any]:
     Raises:
         DataError: The file cannot be read, holds something else, or repeats a key.
     """
-
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found = dict(pairs)
-        if len(found) < len(pairs):
-            keys = [key for key, _ in pairs]
-            twice = next(key for key in keys if keys.count(key) > 1)
-            raise DataError(
-                f"the key {twice!r} stands twice in one object",
-                where=str(path),
-                fix="give each question its own id",
-            )
-        return found
-
     try:
         data = path.read_bytes()
         data = gzip.decompress(data) if path.suffix == ".gz" else data
-        value = json.loads(data.decode("utf-8-sig"), object_pairs_hook=once)
+        value = strict_json.decode(data.decode("utf-8-sig"))
     except (OSError, EOFError, zlib.error, ValueError, RecursionError) as error:
-        raise DataError(f"the file cannot be read: {error}", where=str(path)) from None
+        raise DataError(
+            f"the file cannot be read: {error}",
+            where=str(path),
+            fix="give one JSON object, each of its records under an id of its own",
+        ) from None
     if not isinstance(value, dict):
         raise DataError("the file does not hold an object of records", where=str(path))
     return value

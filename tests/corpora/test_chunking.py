@@ -203,6 +203,6 @@ def test_an_opened_corpus_of_an_older_version_has_no_chunking(
     add_corpus("notes", DOCS)
     folder = build_corpus("notes").folder
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    del manifest["chunking"]
+    del manifest["chunking"], manifest["seal"]
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     assert Corpus(folder).manifest.chunking is None

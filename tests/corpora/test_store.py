@@ -19,6 +19,7 @@ from ragbench.corpora.store import Corpus, folder_of, is_built, open_corpus
 from ragbench.errors import DataError, UsageError
 from ragbench.records import Passage
 from ragbench.registry import Entry, Registry
+from tests.manifests import edit
 
 AddCorpus = Callable[..., Path]
 
@@ -276,7 +277,7 @@ def test_a_manifest_with_a_wrong_value_is_an_error(
 ) -> None:
     add_corpus("notes", [{"id": letter, "text": "x"} for letter in "abc"])
     path = build_corpus("notes").folder / "manifest.json"
-    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | {key: value}), "utf-8")
+    edit(path, **{key: value})
     with pytest.raises(DataError, match="manifest") as caught:
         open_corpus("notes")
     assert caught.value.where and "--replace" in caught.value.fix
@@ -284,3 +285,22 @@ def test_a_manifest_with_a_wrong_value_is_an_error(
     with pytest.raises(DataError, match="cannot be read") as caught:
         open_corpus("notes", is_checked=False)
     assert "--replace" in caught.value.fix
+
+
+def test_a_flipped_bit_anywhere_in_the_manifest_is_an_error(
+    home: Path, add_corpus: AddCorpus
+) -> None:
+    """But between the values, where a blank may become another character that JSON ignores."""
+    add_corpus("notes", [{"id": letter, "text": "x"} for letter in "abc"])
+    path = build_corpus("notes").folder / "manifest.json"
+    whole = path.read_bytes()
+    facts = json.loads(whole)
+    for at in range(len(whole)):
+        damaged = whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :]
+        path.write_bytes(damaged)
+        try:
+            open_corpus("notes")
+        except DataError as error:
+            assert error.fix == "ragbench corpus build notes --replace"
+        else:
+            assert json.loads(damaged) == facts

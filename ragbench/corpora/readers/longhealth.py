@@ -7,13 +7,13 @@ https://github.com/kbressem/LongHealth. An object of patients by id, each with `
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
 from ragbench.corpora.reader import Located, ReaderOptions, Skipped
 from ragbench.errors import AbsentError, DataError, PrerequisiteError
+from ragbench.files import strict_json
 from ragbench.records import Passage
 
 LAYOUT = (
@@ -98,7 +98,7 @@ def read_patients(path: Path) -> dict[str, dict[str, Any]]:
             fix=f"take data/benchmark_v5.json from {ORIGIN} (Apache-2.0); layout: {LAYOUT}",
         )
     try:
-        value = json.loads(path.read_text(encoding="utf-8-sig"))
+        value = strict_json.decode(path.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise DataError(f"the file is not JSON: {error}", where=str(path), fix=LAYOUT) from None
     if not isinstance(value, dict):
