@@ -131,5 +131,5 @@ def test_books_are_counted_as_documents(home: Path) -> None:
     shown = json.loads(ragbench(home, "corpus", "show", "books", "--json").stdout)
     assert (shown["n_passages"], shown["n_docs"]) == (5, 2)
     assert [entry["name"] for entry in shown["files"]] == [
-        *["Anatomy_Gray.jsonl", "First_Aid_Step1.jsonl"]
+        *["chunk/Anatomy_Gray.jsonl", "chunk/First_Aid_Step1.jsonl"]
     ]
