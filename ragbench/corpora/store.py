@@ -153,14 +153,28 @@ class Corpus:
         for batch in self.batches():
             yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
-    def batches(self) -> Iterator[pa.RecordBatch]:
-        """Yield all passages as Arrow record batches, read and not mapped: one is in memory."""
+    def batches(self, start: int = 0, stop: int | None = None) -> Iterator[pa.RecordBatch]:
+        """Yield passages as Arrow record batches, read and not mapped: one is in memory.
+
+        Args:
+            start: The first row.
+            stop: The row after the last; all to the end without it.
+
+        Yields:
+            The columns id, doc_id, title, text and meta (JSON) of the next rows.
+        """
         import pyarrow as pa
 
+        per = self.manifest.batch_rows
+        first, skip = start - start % per, start % per
         with pa.OSFile(str(self.folder / PASSAGES)) as source:
             reader = pa.ipc.open_file(source)
-            for index in range(reader.num_record_batches):
-                yield reader.get_batch(index)
+            for index in range(first // per, reader.num_record_batches):
+                if stop is not None and first + skip >= stop:
+                    return
+                batch = reader.get_batch(index)
+                yield batch.slice(skip, None if stop is None else stop - first - skip)
+                first, skip = first + per, 0
 
     @cached_property
     def _ids(self) -> tuple[Any, Any]:

@@ -131,15 +131,25 @@ class Union(Corpus):
             for identifier, doc_id, *rest in member.rows():
                 yield f"{member.name}/{identifier}", f"{member.name}/{doc_id}", *rest
 
-    def batches(self) -> Iterator[pa.RecordBatch]:
-        """Yield all passages as Arrow record batches, member after member."""
+    def batches(self, start: int = 0, stop: int | None = None) -> Iterator[pa.RecordBatch]:
+        """Yield passages as Arrow record batches, member after member.
+
+        Args:
+            start: The first row.
+            stop: The row after the last; all to the end without it.
+
+        Yields:
+            The columns id, doc_id, title, text and meta (JSON) of the next rows.
+        """
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        for member in self.members:
+        stop = len(self) if stop is None else stop
+        for member, first in zip(self.members, self._starts, strict=False):
             prefix = pa.scalar(f"{member.name}/", pa.large_string())
             glue = pa.scalar("", pa.large_string())
-            for batch in member.batches():
+            inner_stop = min(stop - first, len(member))
+            for batch in member.batches(max(start - first, 0), inner_stop):
                 for place in (0, 1):
                     inner = batch.column(place)
                     full = pc.binary_join_element_wise(prefix, inner, glue)

@@ -18,7 +18,7 @@ from ragbench.experiment.grid import Grid, IndexPart, Source, TaskPart
 from ragbench.files import atomic_file, read_json, sha256_file, sha256_json, write_json, write_jsonl
 from ragbench.indexes.build import Manifest, open_index
 from ragbench.indexes.fusion import rrf
-from ragbench.indexes.runfile import check_run_ids, read_run, write_run
+from ragbench.indexes.runfile import check_run_ids, ranking_lines, read_run, write_run
 from ragbench.metrics.retrieval import per_query
 from ragbench.progress import say, stage
 from ragbench.records import Hit, Query, Question
@@ -150,9 +150,8 @@ def _fuse(task: TaskPart, source: Source, folder: RunFolder) -> None:
     with atomic_file(path) as handle:
         for question in task.questions:
             ranked = [[i for i, _ in run.get(question.id, [])[: source.depth]] for run in runs]
-            for rank, (identifier, score) in enumerate(rrf(ranked, k0=source.k0), 1):
-                line = f"{question.id} Q0 {identifier} {rank} {score:.9g} rrf\n"
-                handle.write(line.encode("utf-8"))
+            lines = ranking_lines(question.id, rrf(ranked, k0=source.k0), tag="rrf")
+            handle.write(lines.encode("utf-8"))
     write_json(
         folder.retrieval(task.spec.name, source.key, "json"),
         {**asked, "kind": "fusion", "index_name": source.key, "corpus": source.corpus},

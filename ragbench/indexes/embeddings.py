@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Event, Lock
@@ -239,17 +240,22 @@ class Embeddings:
             finally:
                 stop.set()
 
+    def _texts(self, start: int, stop: int) -> Iterator[str]:
+        """Yield what is embedded of the rows, each read once and not mapped."""
+        for batch in self.corpus.batches(start, stop):
+            titles, texts = (batch.column(name).to_pylist() for name in ("title", "text"))
+            for title, text in zip(titles, texts, strict=True):
+                yield passage_text(self.card.template, title, text)
+
     def _embed(self, start: int, encoder: Encoder, progress: Progress, lock: Lock) -> None:
         stop = start + self._n_rows(start)
         step = min(STEP_ROWS, SHARD_ROWS // 8)
         parts: list[Vectors] = []
-        for low in range(start, stop, step):
-            rows = range(low, min(low + step, stop))
-            passages = (self.corpus[row] for row in rows)
-            texts = [passage_text(self.card.template, p.title, p.text) for p in passages]
+        every = self._texts(start, stop)
+        while texts := list(islice(every, step)):
             parts.append(encoder.passages(texts))
             with lock:
-                progress.advance(len(rows))
+                progress.advance(len(texts))
         with atomic_file(self._path(start)) as handle:
             np.save(handle, np.concatenate(parts))
         size = self._path(start).stat().st_size

@@ -1,7 +1,9 @@
 """TREC runs and query files.
 
-A run line is ``query-id Q0 passage-id rank score tag``; ranks count from 1. Scores are the
-retriever's own; the rank column, not the score, is the order (ties go by passage id).
+A run line is ``query-id Q0 passage-id rank score tag``; ranks count from 1. The rank column is the
+order that ragbench reads. trec_eval and what is built on it read the score instead, as float32 and
+with ties by passage id descending; so a score that is not below the one before it is written as the
+float32 next below, and every tool sees one order. All others are the retriever's own.
 """
 
 from __future__ import annotations
@@ -82,9 +84,32 @@ def write_run(
     """
     with atomic_file(path) as handle:
         for query, found in zip(queries, hits, strict=True):
-            for rank, hit in enumerate(found, 1):
-                line = f"{query.id} Q0 {hit.id} {rank} {hit.score:.9g} {tag}\n"
-                handle.write(line.encode("utf-8"))
+            scored = [(hit.id, hit.score) for hit in found]
+            handle.write(ranking_lines(query.id, scored, tag=tag).encode("utf-8"))
+
+
+def ranking_lines(query: str, scored: Iterable[tuple[str, float]], *, tag: str) -> str:
+    """Return a query's lines of a TREC run.
+
+    Args:
+        query: The query's id.
+        scored: (passage id, score), best first.
+        tag: The run's name, in the last column.
+
+    Returns:
+        The lines, each ended; their scores fall strictly as float32.
+    """
+    import numpy as np
+
+    lines: list[str] = []
+    above = np.float32(np.inf)
+    for rank, (passage, score) in enumerate(scored, 1):
+        written = np.float32(score)
+        if written >= above:
+            written = np.nextafter(above, np.float32(-np.inf))
+        lines.append(f"{query} Q0 {passage} {rank} {written:.9g} {tag}\n")
+        above = written
+    return "".join(lines)
 
 
 Run = dict[str, list[tuple[str, float]]]

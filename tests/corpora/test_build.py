@@ -62,6 +62,9 @@ def test_the_manifest_of_a_small_corpus(home: Path, add_corpus: AddCorpus) -> No
     corpus = build_corpus("notes")
     raw = json.loads((home / "corpora" / "notes" / "manifest.json").read_text(encoding="utf-8"))
     stat = source.stat()
+    seal = raw.pop("seal")
+    rest = json.dumps(raw, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    assert seal == hashlib.sha256(rest.encode("utf-8")).hexdigest()
     assert raw.pop("versions")["ragbench"] == ragbench.__version__
     assert raw.pop("built_at").endswith("+00:00")
     assert raw.pop("members") is None  # it is no union

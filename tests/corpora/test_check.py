@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,6 +15,7 @@ from ragbench.corpora.check import check_card, check_corpus
 from ragbench.corpora.store import open_corpus
 from ragbench.errors import DataError
 from tests.conftest import ragbench
+from tests.manifests import edit
 
 AddCorpus = Callable[..., Path]
 DOCS: list[dict[str, object]] = [
@@ -30,11 +30,6 @@ DOCS: list[dict[str, object]] = [
 def folder(home: Path, add_corpus: AddCorpus) -> Path:
     add_corpus("notes", DOCS)
     return build_corpus("notes").folder
-
-
-def change_manifest(folder: Path, **values: Any) -> None:
-    path = folder / "manifest.json"
-    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | values), encoding="utf-8")
 
 
 def test_a_whole_corpus(folder: Path) -> None:
@@ -58,7 +53,7 @@ def test_a_whole_corpus(folder: Path) -> None:
 def test_a_manifest_of_other_passages_is_told(
     folder: Path, key: str, value: object, problem: str
 ) -> None:
-    change_manifest(folder, **{key: value})
+    edit(folder / "manifest.json", **{key: value})
     assert check_corpus("notes").problems[0].startswith(problem)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable
+from itertools import chain, product
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,9 @@ def test_every_id_is_found_at_its_row_and_no_other(ids: list[str], others: list[
         assert [ids[row] for row in corpus.id_order] == by_code_point
         assert [by_code_point[rank] for rank in corpus.id_rank] == ids
         assert corpus.ids_of(list(range(len(ids)))) == [(i, i) for i in ids]
+        for start, stop in product(range(len(ids) + 1), repeat=2):
+            some = [batch.column("id").to_pylist() for batch in corpus.batches(start, stop)]
+            assert list(chain(*some)) == ids[start:stop]
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
+from itertools import chain, product
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +19,7 @@ from ragbench.corpora.store import Corpus, open_corpus
 from ragbench.corpora.union import Union, check_members, joined_name, split_name, union_digest
 from ragbench.errors import DataError, RagbenchError, UsageError
 from ragbench.records import Passage
+from tests.manifests import edit
 from tests.unions import write_corpus, write_union
 
 Members = Mapping[str, Sequence[str]]
@@ -60,6 +61,9 @@ def test_a_union_is_its_members_after_each_other(members: Members, others: list[
             row for b in union.batches() for row in zip(*b.to_pydict().values(), strict=True)
         ]
         assert batches == list(union.rows())
+        for start, stop in product(range(len(ids) + 1), repeat=2):
+            some = [b.column("id").to_pylist() for b in union.batches(start, stop)]
+            assert list(chain(*some)) == ids[start:stop]
         rows = np.random.default_rng(0).integers(len(ids), size=9)
         assert union.ids_of(rows) == [(ids[row], ids[row]) for row in rows]
         by_code_point = sorted(ids, key=lambda text: [ord(c) for c in text])
@@ -170,11 +174,6 @@ def test_opening_and_fetching_copy_no_passages(home: Path) -> None:
 # -- opening what has changed ------------------------------------------------------------------
 
 
-def change_manifest(folder: Path, **values: Any) -> None:
-    path = folder / "manifest.json"
-    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | values), encoding="utf-8")
-
-
 def test_a_member_that_has_changed_is_refused(home: Path, two: Union) -> None:
     was = two.digest
     write_corpus(home, "b", ["d0", "x", "z"])
@@ -208,7 +207,7 @@ def test_a_member_that_is_gone_is_named(home: Path, two: Union) -> None:
 def test_a_wrong_manifest_is_an_error(
     home: Path, two: Union, values: dict[str, object], what: str
 ) -> None:
-    change_manifest(two.folder, **values)
+    edit(two.folder / "manifest.json", **values)
     with pytest.raises(RagbenchError, match=what):
         open_corpus("all")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,7 @@ def write(path: Path, text: str) -> Path:
 def test_a_run_reads_back_as_written(
     tmp_path_factory: pytest.TempPathFactory, run: dict[str, list[tuple[str, float]]]
 ) -> None:
-    """Scores of float32 come back bit for bit; queries without hits have no line."""
+    """Falling scores come back bit for bit, others fall; queries without hits have no line."""
     path = tmp_path_factory.mktemp("run") / "run.trec"
     queries = [Query(identifier, "text") for identifier in run]
     hits = [[Hit(key, key, 0, score) for key, score in found] for found in run.values()]
@@ -42,14 +43,38 @@ def test_a_run_reads_back_as_written(
     assert list(back) == [query for query, found in run.items() if found]
     for query, found in back.items():
         assert [key for key, _ in found] == [key for key, _ in run[query]]
-        assert [np.float32(s) for _, s in found] == [np.float32(s) for _, s in run[query]]
+        given, written = ([np.float32(s) for _, s in some] for some in (run[query], found))
+        assert all(a > b for a, b in pairwise(written))
+        if all(a > b for a, b in pairwise(given)):
+            assert written == given
 
 
 def test_lines_have_trecs_six_columns(tmp_path: Path) -> None:
     path = tmp_path / "new folder" / "run.trec"
-    hits = [[Hit("E11.9", "E11", 3, 2.5), Hit("E11.8", "E11", 4, 1e-7)], []]
+    hits = [[Hit("E11.9", "E11", 3, 2.5), Hit("E11.8", "E11", 4, 0.125)], []]
     write_run(path, [Query("q1", "diabetes"), Query("q2", "")], hits, tag="bm25")
-    assert path.read_text() == "q1 Q0 E11.9 1 2.5 bm25\nq1 Q0 E11.8 2 1e-07 bm25\n"
+    assert path.read_text() == "q1 Q0 E11.9 1 2.5 bm25\nq1 Q0 E11.8 2 0.125 bm25\n"
+
+
+@given(
+    scores=st.lists(st.sampled_from([0.0, 1.0, 1.00000001, 17.25]), min_size=2, max_size=12),
+    grades=st.lists(st.integers(0, 3), min_size=12, max_size=12),
+)
+def test_trec_eval_sees_the_order_of_the_ranks(
+    tmp_path_factory: pytest.TempPathFactory, scores: list[float], grades: list[int]
+) -> None:
+    """Tied, rising or equal only as float32: nDCG and RR by ir-measures are those of the ranks."""
+    from ir_measures import RR, ScoredDoc, calc_aggregate, nDCG, read_trec_run
+
+    ids = [f"d{number}" for number in range(len(scores))]
+    path = tmp_path_factory.mktemp("run") / "run.trec"
+    hits = [Hit(key, key, 0, score) for key, score in zip(ids, scores, strict=True)]
+    write_run(path, [Query("q", "text")], [hits], tag="t")
+    qrels = {"q": dict(zip(ids, grades, strict=False))}
+    by_rank = [ScoredDoc("q", key, float(-rank)) for rank, key in enumerate(ids)]
+    measures = [nDCG @ 10, RR @ 10]
+    of_file = calc_aggregate(measures, qrels, list(read_trec_run(str(path))))
+    assert of_file == calc_aggregate(measures, qrels, by_rank)
 
 
 def test_hits_for_another_number_of_queries_leave_no_file(tmp_path: Path) -> None:
