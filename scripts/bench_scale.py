@@ -2,8 +2,10 @@
 
     python scripts/bench_scale.py PASSAGES.jsonl[.gz] [--sizes ...] [--encoder FOLDER] [--folder F]
 
-Each step is a command of its own, through the command line. --encoder names a sentence-transformers
-model for the dense index; a static one encodes a million passages in minutes. At the largest size
+Each step is a command of its own, through the command line; of its peak RSS, what is the process's
+own memory (sampled every 20 ms), and not pages of mapped files that the system may drop, is told as
+well. --encoder names a sentence-transformers model for the dense index; a static one encodes a
+million passages in minutes; a --folder that is not new has embeddings already. At the largest size
 1,000 known-item questions (8 words of one passage, whose passage is to be found) are searched into
 TREC run files, which ir-measures evaluates; the figures of `ragbench index eval` stand beside.
 """
@@ -25,23 +27,41 @@ from bench_common import make_home
 
 MEASURES = ("RR@10", "R@10", "nDCG@10")
 TIMED = """
-import json, resource, subprocess, sys, time
-started = time.monotonic()
-done = subprocess.run(sys.argv[1:], stdout=subprocess.PIPE, text=True)
-usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-peak = usage.ru_maxrss / 1024
-print(json.dumps([done.returncode, time.monotonic() - started, peak, done.stdout]))
+import json, re, resource, subprocess, sys, threading, time
+
+def own(pid):
+    status = open(f"/proc/{pid}/status").read()
+    return sum(int(n) for n in re.findall(r"(?:RssAnon|RssShmem):\\s+(\\d+)", status)) / 1024
+
+def watch():
+    global anonymous
+    while not over.wait(0.02):
+        try:
+            anonymous = max(anonymous, own(child.pid))
+        except OSError:
+            return
+
+anonymous, over, started = 0.0, threading.Event(), time.monotonic()
+child = subprocess.Popen(sys.argv[1:], stdout=subprocess.PIPE, text=True)
+watcher = threading.Thread(target=watch)
+watcher.start()
+text = child.communicate()[0]
+elapsed = time.monotonic() - started
+over.set()
+watcher.join()
+peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+print(json.dumps([child.returncode, elapsed, peak, anonymous, text]))
 """
 
 
-def timed(*arguments: str) -> tuple[float, float, str]:
-    """Run ragbench; return seconds, peak RSS in MB and what it printed."""
+def timed(*arguments: str) -> tuple[float, float, float, str]:
+    """Run ragbench; return seconds, peak RSS and its own part in MB, and what it printed."""
     command = [sys.executable, "-c", TIMED, sys.executable, "-m", "ragbench", *arguments]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    code, seconds, peak, text = json.loads(done.stdout)
+    code, seconds, peak, own, text = json.loads(done.stdout)
     if code:
         raise SystemExit(f"ragbench {' '.join(arguments)} ended with {code}")
-    return seconds, peak, text
+    return seconds, peak, own, text
 
 
 def known_items(source: Path, n: int, folder: Path) -> tuple[Path, Path]:
@@ -76,7 +96,7 @@ def main() -> None:
         recipe = {"kind": "faiss", "factory": "Flat", "encoder": {"model": arguments.encoder}}
         (folder / "indexes" / "scale-flat.yaml").write_text(json.dumps(recipe))
         recipes.append("scale-flat")
-    before: dict[str, float] = {}
+    before: dict[str, tuple[float, float]] = {}
     for n in map(int, arguments.sizes.split(",")):
         make_home(folder, arguments.passages, n)
         steps = {"ingest": ("corpus", "build", f"s{n}", "--replace")}
@@ -84,24 +104,32 @@ def main() -> None:
             build = ("index", "build", recipe_name, "--corpus", f"s{n}", "--replace")
             steps[recipe_name] = build
         for name, step in steps.items():
-            seconds, peak, _ = timed(*step)
-            growth = f", {peak / before[name]:.2f} x the last peak" if name in before else ""
-            print(f"{n:>9,} {name:<12} {seconds:7.1f} s {peak:7,.0f} MB{growth}", flush=True)
-            before[name] = peak
+            seconds, peak, own, _ = timed(*step)
+            line = f"{n:>9,} {name:<12} {seconds:7.1f} s {peak:7,.0f} MB, own {own:7,.0f} MB"
+            if name in before:
+                was, was_own = before[name]
+                line += f", {peak / was:.2f} x and {own / was_own:.2f} x the last"
+            print(line, flush=True)
+            before[name] = peak, own
     queries, qrels = known_items(folder / f"s{n}.jsonl", n, folder)
     for recipe_name in recipes:
         run = folder / f"{recipe_name}.run"
         index = f"{recipe_name}-s{n}"
         asked = ("--queries", str(queries))
-        seconds, peak, _ = timed("index", "search", index, *asked, "--run", str(run), "-k", "10")
+        seconds, peak, own, _ = timed(
+            "index", "search", index, *asked, "--run", str(run), "-k", "10"
+        )
         found = ir_measures.calc_aggregate(
             [ir_measures.parse_measure(m) for m in MEASURES],
             ir_measures.read_trec_qrels(str(qrels)),
             ir_measures.read_trec_run(str(run)),
         )
-        told = json.loads(timed("index", "eval", index, *asked, "--qrels", str(qrels), "--json")[2])
+        told = json.loads(timed("index", "eval", index, *asked, "--qrels", str(qrels), "--json")[3])
         figures = ", ".join(f"{m} {v:.4f}" for m, v in found.items())
-        print(f"{index}: 1,000 questions in {seconds:.1f} s, {peak:,.0f} MB; {figures}")
+        print(
+            f"{index}: 1,000 questions in {seconds:.1f} s, {peak:,.0f} MB, own {own:,.0f} MB; "
+            f"{figures}"
+        )
         print(f"  index eval: { {m: told[m] for m in map(str, found) if m in told} }")
 
 

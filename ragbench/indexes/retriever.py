@@ -135,20 +135,22 @@ def top_hits(
     ask = min(k + TIE_MARGIN, len(corpus))
     while pending:
         scores, rows = search(pending, ask)
-        again: list[int] = []
-        for place, query in enumerate(pending):
-            kept = rows[place] >= 0
-            if floor is not None:
-                kept &= scores[place] > floor
-            row, score = rows[place][kept], scores[place][kept]
-            order = np.lexsort((corpus.id_rank[row], -score))
-            row, score = row[order], score[order]
-            full = row.size == ask and ask < len(corpus)
-            if full and score[k - 1] == score[-1]:
-                again.append(query)
-                continue
-            (hits[query],) = hits_at(corpus, row[None, :k], score[None, :k])
-        pending = again
+        kept = rows >= 0
+        if floor is not None:
+            kept &= scores > floor
+        order = np.lexsort((corpus.id_rank[rows], -scores, ~kept))
+        scores = np.take_along_axis(scores, order, axis=1)
+        rows = np.take_along_axis(rows, order, axis=1)
+        n_kept = kept.sum(axis=1, keepdims=True)
+        rows = np.where(np.arange(rows.shape[1]) < n_kept, rows, -1)
+        goes_on = np.zeros(len(pending), dtype=bool)
+        if ask < len(corpus):
+            goes_on = (n_kept[:, 0] == ask) & (scores[:, k - 1] == scores[:, -1])
+        found = hits_at(corpus, rows[~goes_on, :k], scores[~goes_on, :k])
+        places = np.asarray(pending)
+        for query, some in zip(places[~goes_on].tolist(), found, strict=True):
+            hits[query] = some
+        pending = places[goes_on].tolist()
         ask = min(ask * 4, len(corpus))
     return hits
 
