@@ -151,3 +151,38 @@ def files_at(path: Path, fits: Callable[[Path], bool], *, what: str) -> list[Pat
             fix="give the file itself, or a folder of such files",
         )
     return found
+
+
+def files_below(path: Path, endings: tuple[str, ...], *, what: str, fix: str) -> list[Path]:
+    """Return the file of a card's path, or those of its folder and the folders in it.
+
+    Args:
+        path: A file or a folder.
+        endings: What the names of the files that are read end with, in any case.
+        what: What the card's path should hold, for messages.
+        fix: Where to get them, for messages.
+
+    Returns:
+        At least one file, in the natural order of the paths; hidden ones, and those in hidden
+        folders, are left out.
+
+    Raises:
+        DataError: There is no such file, or the folder holds none.
+    """
+    if not path.exists():
+        raise DataError(f"{what} are not there", where=str(path), fix=fix)
+    if path.is_file():
+        return [path]
+    files = {
+        file.relative_to(path): file
+        for file in path.rglob("*")
+        if file.name.lower().endswith(endings) and file.is_file()
+    }
+    found = [name for name in files if not any(part[0] == "." for part in name.parts)]
+    if not found:
+        raise DataError(
+            f"the folder holds no file with one of the endings {', '.join(endings)}",
+            where=str(path),
+            fix=fix,
+        )
+    return [files[name] for name in sorted(found, key=lambda name: natural(str(name)))]

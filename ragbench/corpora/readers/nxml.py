@@ -16,7 +16,7 @@ from typing import ClassVar, Literal
 
 from ragbench.corpora.archives import ENDINGS, MAX_MEMBER_BYTES, TOO_LARGE, is_archive, members
 from ragbench.corpora.jats import Article, article
-from ragbench.corpora.reader import Located, ReaderOptions, Skipped, natural
+from ragbench.corpora.reader import Located, ReaderOptions, Skipped, files_below
 from ragbench.corpora.xml import root_of
 from ragbench.errors import DataError, PrerequisiteError
 from ragbench.records import Passage
@@ -64,23 +64,12 @@ class NxmlReader:
         Raises:
             DataError: There is no such file, or the folder holds none.
         """
-        if not self.path.exists():
-            raise DataError("the files are not there", where=str(self.path))
-        if self.path.is_file():
-            return [self.path]
-        found = {
-            path.relative_to(self.path): path
-            for path in self.path.rglob("*")
-            if path.name.lower().endswith((*XML, *ENDINGS)) and path.is_file()
-        }
-        visible = [name for name in found if not any(part[0] == "." for part in name.parts)]
-        if not visible:
-            raise DataError(
-                f"the folder holds no file of the kinds {KINDS}",
-                where=str(self.path),
-                fix="give the archive or the folder as it was published",
-            )
-        return [found[name] for name in sorted(visible, key=lambda name: natural(str(name)))]
+        return files_below(
+            self.path,
+            (*XML, *ENDINGS),
+            what="the articles",
+            fix="give the archive or the folder as it was published",
+        )
 
     def read(self) -> Iterator[Located | Skipped]:
         """Yield the sections of every article."""

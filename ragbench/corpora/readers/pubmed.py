@@ -19,7 +19,7 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from ragbench.corpora.archives import unpacked
-from ragbench.corpora.reader import Located, ReaderOptions, Skipped, natural
+from ragbench.corpora.reader import Located, ReaderOptions, Skipped, files_below, natural
 from ragbench.corpora.xml import elements, words
 from ragbench.errors import DataError, PrerequisiteError
 from ragbench.records import Passage
@@ -124,17 +124,7 @@ class PubmedReader:
             DataError: There is no such file, the folder holds none, one is there twice, or they
                 are of two years' baselines.
         """
-        if not self.path.exists():
-            raise DataError("PubMed's files are not there", where=str(self.path), fix=FIX)
-        if self.path.is_file():
-            return [self.path]
-        found = [
-            path
-            for path in self.path.rglob("*")
-            if path.name.lower().endswith(ENDINGS) and path.name[0] != "." and path.is_file()
-        ]
-        if not found:
-            raise DataError("the folder holds no .xml.gz file", where=str(self.path), fix=FIX)
+        found = files_below(self.path, ENDINGS, what="PubMed's files", fix=FIX)
         by_stem: dict[str, Path] = {}
         for path in sorted(found):
             other = by_stem.setdefault(path.name.partition(".")[0], path)

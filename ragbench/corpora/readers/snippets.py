@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ragbench.corpora.reader import Located, ReaderOptions, Skipped, natural
+from ragbench.corpora.reader import Located, ReaderOptions, Skipped, files_below
 from ragbench.corpora.readers.jsonl import JsonlOptions, entry, string
 from ragbench.errors import DataError, PrerequisiteError
 from ragbench.files import read_jsonl
@@ -65,24 +65,13 @@ class SnippetsReader:
         Raises:
             DataError: There is no such file, or the folder holds none.
         """
-        if not self.path.exists():
-            raise DataError("the snippets are not there", where=str(self.path))
-        if self.path.is_file():
-            return [self.path]
-        found = {
-            path.relative_to(self.path): path
-            for path in self.path.rglob("*")
-            if path.name.endswith(ENDINGS) and path.is_file()
-        }
-        visible = [name for name in found if not any(part[0] == "." for part in name.parts)]
-        if not visible:
-            raise DataError(
-                "the folder holds no .jsonl or .jsonl.gz file",
-                where=str(self.path),
-                fix="give the folder that holds chunk/*.jsonl, as MedRAG publishes it; of a clone "
-                "without its large files, type: git lfs pull",
-            )
-        return [found[name] for name in sorted(visible, key=lambda name: natural(str(name)))]
+        return files_below(
+            self.path,
+            ENDINGS,
+            what="the snippets",
+            fix="give the folder that holds chunk/*.jsonl, as MedRAG publishes it; of a clone "
+            "without its large files, type: git lfs pull",
+        )
 
     def read(self) -> Iterator[Located | Skipped]:
         """Yield one passage a snippet."""
