@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError, asdict, fields
+from dataclasses import asdict, fields
 
 import pytest
 
@@ -20,12 +20,11 @@ RECORDS = [
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda r: type(r).__name__)
 def test_records_are_frozen_slotted_values(record: object) -> None:
-    name = fields(record)[0].name  # type: ignore[arg-type]
-    with pytest.raises(FrozenInstanceError):
-        setattr(record, name, "other")
+    names = record._fields if isinstance(record, Hit) else [f.name for f in fields(record)]  # type: ignore[arg-type]
+    with pytest.raises(AttributeError):  # FrozenInstanceError is one
+        setattr(record, names[0], "other")
     assert not hasattr(record, "__dict__")
-    again = type(record)(**{f.name: getattr(record, f.name) for f in fields(record)})  # type: ignore[arg-type]
-    assert again == record
+    assert type(record)(**{name: getattr(record, name) for name in names}) == record
 
 
 def test_passages_do_not_share_their_meta() -> None:

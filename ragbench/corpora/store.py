@@ -38,7 +38,8 @@ ID_ORDER = "id_order.npy"
 ID_RANK = "id_rank.npy"
 MANIFEST = "manifest.json"
 SKIPPED = "skipped.jsonl.gz"
-Strings = tuple[list[int], memoryview]
+FEW = 1 << 17  # passages whose ids are kept as texts once an eighth of them has been asked for
+Strings = tuple[memoryview, memoryview]
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,8 @@ class Corpus:
         import pyarrow as pa
 
         self.folder = folder
+        self._pairs: list[tuple[str, str]] | None = None
+        self._n_asked = 0
         again = f"ragbench corpus build {folder.name} --replace"
         self.manifest = _manifest_of(folder)
         try:
@@ -189,8 +192,16 @@ class Corpus:
 
         Returns:
             The pairs, in the order of the rows.
+
+        Raises:
+            IndexError: A row is outside.
         """
-        return [self._id_pair(row) for row in map(int, rows)]
+        if len(rows) and not 0 <= min(rows) <= max(rows) < len(self):
+            raise IndexError(f"rows {min(rows)} to {max(rows)} of {len(self)} passages")
+        self._n_asked += len(rows)
+        if self._pairs is None and len(self) <= min(FEW, self._n_asked * 8):
+            self._pairs = list(map(self._id_pair, range(len(self))))
+        return list(map(self._pairs.__getitem__ if self._pairs else self._id_pair, rows))
 
     def _read_id_buffers(self, index: int) -> tuple[Strings, Strings | None]:
         """Return the ids and document ids of a batch where they lie, the latter if different."""
@@ -298,7 +309,7 @@ class ContentDigest:
 def _strings(column: Any) -> Strings:
     """Return where the strings of a column begin (the last one's end too), and their bytes."""
     _, bounds, data = column.buffers()
-    starts = np.frombuffer(bounds, np.int64)[column.offset :][: len(column) + 1].tolist()
+    starts = memoryview(bounds).cast("B").cast("q")[column.offset :][: len(column) + 1]
     return starts, memoryview(data or b"")
 
 

@@ -17,10 +17,10 @@ import os
 import shutil
 import threading
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -45,6 +45,7 @@ RANK_BM25 = "rank-bm25"
 EPSILON = 0.25
 WINDOW = 1 << 16
 QUERIES_AT_ONCE = 64
+REMEMBERED = 1 << 18
 
 
 class Bm25Recipe(Recipe):
@@ -132,6 +133,8 @@ class Bm25Index:
         self.metric = f"bm25 {recipe.formula}"
         self._engine = engine
         self._analyse = recipe.analyser()
+        if isinstance(engine, Postings):
+            self._known = _TermNumbers(self._analyse, engine.lexicon)
         self._of_thread = threading.local()
         self._is_positive: npt.NDArray[np.bool_] | None = None
         if recipe.formula == "okapi" and isinstance(engine, Postings):
@@ -229,51 +232,55 @@ class Bm25Index:
         Returns:
             One list a query: score descending, ties by passage id ascending.
         """
+        from ragbench.indexes.kernels import search
+
         k = min(k, len(rows))  # what is asked for is allocated
-        if k < 1:
+        if k < 1 or not queries:
             return [[] for _ in queries]
         if isinstance(self._engine, RankBm25):
             return self._search_ranked(self._engine, queries, k, rows)
-        if len(queries) <= 1:
-            found = iter([self._ranking(queries, k, rows)()])
-        else:
-            # The threads search while this one makes terms of the next queries, and then hits.
-            pool = _pool(os.getpid())
-            waiting = [
-                pool.submit(self._ranking(queries[start : start + QUERIES_AT_ONCE], k, rows))
-                for start in range(0, len(queries), QUERIES_AT_ONCE)
-            ]
-            found = (one.result() for one in waiting)
-        return [hits for ranking in found for hits in hits_at(self.corpus, *ranking)]
-
-    def _ranking(
-        self, queries: Sequence[str], k: int, rows: range
-    ) -> Callable[[], tuple[Rows, Scores]]:
-        """Return the search for some queries, which takes no lock; it returns rows and scores."""
-        from ragbench.indexes.kernels import search
-
+        terms, weights, starts, is_signed = self._asked(queries)
+        scores = np.empty((len(queries), k), dtype=np.float32)
+        found = np.empty((len(queries), k), dtype=np.int64)
         postings = self._postings
-        asked = [_counted(map(postings.lexicon.find, self._analyse(query))) for query in queries]
-        starts = np.zeros(len(queries) + 1, dtype=np.int64)
-        np.cumsum([len(terms) for terms in asked], out=starts[1:])
-        terms = np.array([term for query in asked for term in query], dtype=np.int64)
-        weights = np.array([n for query in asked for n in query.values()], dtype=np.float32)
-        is_signed = np.zeros(len(queries), dtype=np.bool_)
-        if self._is_positive is not None:
-            for place, (start, stop) in enumerate(pairwise(starts)):
-                is_signed[place] = not self._is_positive[terms[start:stop]].all()
 
-        def run() -> tuple[Rows, Scores]:
-            scores = np.empty((len(queries), k), dtype=np.float32)
-            found = np.empty((len(queries), k), dtype=np.int64)
+        def run(some: slice) -> None:  # takes no lock while it searches
             search(
                 *(postings.indptr, postings.rows, postings.scores, self._id_rank),
-                *(terms, weights, starts, is_signed, rows.start, rows.stop),
-                *(*self._scratch(), scores, found),
+                *(terms, weights, starts[some.start : some.stop + 1], is_signed[some]),
+                *(rows.start, rows.stop, *self._scratch(), scores[some], found[some]),
             )
-            return found, scores
 
-        return run
+        if len(queries) == 1:
+            run(slice(0, 1))
+        else:
+            size = min(QUERIES_AT_ONCE, -(-len(queries) // (os.cpu_count() or 1)))
+            parts = [slice(at, min(at + size, len(queries))) for at in range(0, len(queries), size)]
+            list(_pool(os.getpid()).map(run, parts))
+        return hits_at(self.corpus, found, scores)
+
+    def _asked(self, queries: Sequence[str]) -> tuple[npt.NDArray[Any], ...]:
+        """Return the queries' terms, weights, starts and is_signed, for ``kernels.search``."""
+        terms: list[int] = []
+        starts = [0]
+        repeated: dict[int, list[int]] = {}
+        for query in queries:
+            numbers = [n for word in self._analyse.words(query) for n in self._known[word]]
+            if len(set(numbers)) < len(numbers):
+                counts = Counter(numbers)  # in the order of their first places
+                repeated[len(terms)] = list(counts.values())
+                numbers = list(counts)
+            terms += numbers
+            starts.append(len(terms))
+        flat, bounds = np.array(terms, dtype=np.int64), np.array(starts, dtype=np.int64)
+        weights = np.ones(flat.size, dtype=np.float32)
+        for start, times in repeated.items():
+            weights[start : start + len(times)] = times
+        is_signed = np.zeros(len(queries), dtype=np.bool_)
+        if self._is_positive is not None:
+            before = np.concatenate(([0], np.cumsum(~self._is_positive[flat])))
+            is_signed = before[bounds[1:]] > before[bounds[:-1]]
+        return flat, weights, bounds, is_signed
 
     def _scratch(self) -> tuple[npt.NDArray[Any], ...]:
         """Return this thread's own zeroed arrays; new ones would cost more than a search."""
@@ -311,13 +318,20 @@ class Bm25Index:
         return hits
 
 
-def _counted(numbers: Iterable[int]) -> dict[int, int]:
-    """Return how often each term is there; unknown ones, -1, are left out."""
-    counts: dict[int, int] = {}
-    for number in numbers:
-        if number >= 0:
-            counts[number] = counts.get(number, 0) + 1
-    return counts
+class _TermNumbers(dict[str, tuple[int, ...]]):
+    """The numbers of the terms that a word stands for, remembered; unknown terms are left out."""
+
+    def __init__(self, analyse: Analyser, known: lexicon.Lexicon) -> None:
+        super().__init__()
+        self._analyse = analyse
+        self._lexicon = known
+
+    def __missing__(self, word: str) -> tuple[int, ...]:
+        if len(self) >= REMEMBERED:
+            self.clear()
+        numbers = map(self._lexicon.find, self._analyse.terms(word))
+        found = self[word] = tuple(n for n in numbers if n >= 0)
+        return found
 
 
 @cache

@@ -1,12 +1,11 @@
 """The terms of an index on disk, in the order of their bytes: a term's number is its place.
 
 ``terms.bin`` holds the terms in UTF-8 after each other, ``terms.npy`` (int64, T + 1) where each
-begins. Both are memory-mapped; a look-up takes log2(T) comparisons, and is remembered.
+begins. Both are memory-mapped; a look-up takes log2(T) comparisons.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 
 BYTES = "terms.bin"
 BOUNDS = "terms.npy"
-REMEMBERED = 1 << 18
 
 
 class Lexicon:
@@ -38,12 +36,11 @@ class Lexicon:
         if self._bounds.ndim != 1 or self._bounds.size < 2 or int(self._bounds[-1]) != size:
             raise ValueError("the files of its terms do not belong together")
         self._bytes = np.memmap(folder / BYTES, np.uint8, "r").data
-        self.find = lru_cache(maxsize=REMEMBERED)(self._find)
 
     def __len__(self) -> int:
         return int(self._bounds.size) - 1
 
-    def _find(self, term: str) -> int:
+    def find(self, term: str) -> int:
         """Return a term's number, or -1."""
         wanted = term.encode("utf-8")
         low, high = 0, len(self)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -166,14 +167,8 @@ def hits_at(corpus: Corpus, rows: Rows, scores: Scores) -> list[list[Hit]]:
     Returns:
         One list a query.
     """
-    found: list[list[Hit]] = []
-    for some, values in zip(rows.tolist(), scores.tolist(), strict=True):
-        kept = [row for row in some if row >= 0]
-        ids = corpus.ids_of(kept)
-        found.append(
-            [
-                Hit(i, doc, row, score)
-                for (i, doc), row, score in zip(ids, kept, values, strict=False)
-            ]
-        )
-    return found
+    kept = rows >= 0
+    flat = rows[kept].tolist()
+    ids, docs = zip(*corpus.ids_of(flat), strict=True) if flat else ((), ())
+    every = map(Hit._make, zip(ids, docs, flat, scores[kept].tolist(), strict=True))
+    return [list(islice(every, n)) for n in kept.sum(axis=1).tolist()]

@@ -72,6 +72,9 @@ class Analyser:
         stopwords: A key of ``STOPWORDS`` or words in lower case; dropped before stemming.
         stemmer: ``none`` or a Snowball language; only words of letters alone are stemmed.
         words: ``letters`` or ``unicode``, as above.
+
+    Attributes:
+        words: The function from a text to its words, in order.
     """
 
     def __init__(
@@ -88,12 +91,12 @@ class Analyser:
             import Stemmer
 
             self._stem = Stemmer.Stemmer(stemmer).stemWord
-        self._find = _finder(words)
+        self.words = _finder(words)
         self._known = lru_cache(maxsize=1 << 16)(self.terms)
 
     def __call__(self, text: str) -> list[str]:
         """Return the terms of a text, in order."""
-        return [term for word in self._find(text) for term in self._known(word)]
+        return [term for word in self.words(text) for term in self._known(word)]
 
     def terms(self, word: str) -> tuple[str, ...]:
         """Return the terms that one word stands for."""

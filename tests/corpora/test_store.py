@@ -93,8 +93,11 @@ def test_ids_of_many_rows_in_their_order(many: Corpus) -> None:
     rows = np.array([8192, 0, 4096, 0, 4095], dtype=np.int64)
     assert many.ids_of(rows) == [(f"d{i}", f"d{i}") for i in rows]
     assert many.ids_of([]) == []
-    with pytest.raises(IndexError):
-        many.ids_of([8193])
+    for _ in range(2):  # read where they lie; then kept as texts, as all have been asked for
+        for outside in ([8193], [0, -1]):
+            with pytest.raises(IndexError, match="of 8193 passages"):
+                many.ids_of(outside)
+        assert many.ids_of(range(8193)) == [(f"d{i}", f"d{i}") for i in range(8193)]
 
 
 def test_title_and_meta_come_back(add_corpus: AddCorpus) -> None:
