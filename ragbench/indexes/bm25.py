@@ -289,8 +289,7 @@ class Bm25Index:
 
             window = min(WINDOW, len(self.corpus))
             sums = np.zeros(window + GROUP, dtype=np.float32)
-            seen, listed = np.zeros(window, dtype=np.bool_), np.empty(window, dtype=np.int32)
-            self._of_thread.arrays = (sums, seen, listed)
+            self._of_thread.arrays = (sums, np.zeros(window, dtype=np.bool_))
         arrays: tuple[npt.NDArray[Any], ...] = self._of_thread.arrays
         return arrays
 

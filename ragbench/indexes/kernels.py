@@ -13,7 +13,6 @@ from numba import njit
 
 DOT = 0x2E
 GROUP = 64  # scores looked at together
-FIRST_WINDOW = 1 << 11  # rows that set the first bar; windows double from there
 TINY = 1e-30
 
 
@@ -237,38 +236,91 @@ def _add(
 
 
 @njit(nogil=True, cache=True)
-def _touched(
-    indices: Any, begin: Any, end: Any, n: int, low: int, sums: Any, seen: Any, limit: Any, out: Any
+def _offer_touched(
+    indices: Any,
+    begin: Any,
+    end: Any,
+    low: int,
+    sums: Any,
+    id_rank: Any,
+    scores: Any,
+    rows: Any,
+    ranks: Any,
+    size: int,
 ) -> Any:
-    """List the rows of some postings whose sum is at least a limit; return how many."""
-    size = 0
-    for i in range(n):
+    """Offer the rows of some postings, all sums above 0, and zero these; return the heap's size."""
+    bar = scores[0] if size == scores.size else np.float32(TINY)
+    for i in range(begin.size):
         for place in range(begin[i], end[i]):
             at = np.uint32(indices[place] - low)
-            if not seen[at]:
-                seen[at] = True
-                if sums[at] >= limit:
-                    out[size] = at
-                    size += 1
-    for i in range(n):
-        for place in range(begin[i], end[i]):
-            seen[np.uint32(indices[place] - low)] = False
+            score = sums[at]
+            sums[at] = 0  # a row that stands in another list too is offered once
+            if score >= bar:
+                row = np.int64(low + at)
+                size = _offer(scores, rows, ranks, size, score, row, id_rank[row])
+                if size == scores.size:
+                    bar = scores[0]
     return size
 
 
 @njit(nogil=True, cache=True)
-def _scanned(sums: Any, bits: Any, width: int, limit: Any, limit_bits: Any, out: Any) -> Any:
-    """List the rows of a window whose sum is at least a limit above 0; return how many."""
-    size = 0
+def _offer_signed(
+    indices: Any,
+    begin: Any,
+    end: Any,
+    low: int,
+    sums: Any,
+    seen: Any,
+    id_rank: Any,
+    scores: Any,
+    rows: Any,
+    ranks: Any,
+    size: int,
+) -> Any:
+    """Offer the rows of some postings, whatever their sums, and zero these; return the size."""
+    for i in range(begin.size):
+        for place in range(begin[i], end[i]):
+            at = np.uint32(indices[place] - low)
+            if not seen[at]:
+                seen[at] = True
+                row = np.int64(low + at)
+                size = _offer(scores, rows, ranks, size, sums[at], row, id_rank[row])
+    for i in range(begin.size):
+        for place in range(begin[i], end[i]):
+            at = np.uint32(indices[place] - low)
+            seen[at] = False
+            sums[at] = 0
+    return size
+
+
+@njit(nogil=True, cache=True)
+def _offer_scanned(
+    sums: Any,
+    bits: Any,
+    width: int,
+    low: int,
+    id_rank: Any,
+    scores: Any,
+    rows: Any,
+    ranks: Any,
+    size: int,
+) -> Any:
+    """Offer the rows of a window with a sum above 0, and zero these; return the heap's size."""
+    bar = np.empty(1, dtype=np.float32)
+    bar_bits = bar.view(np.int32)
+    bar[0] = scores[0] if size == scores.size else TINY
     for group in range(0, width, GROUP):
         highest = np.int32(0)
         for at in range(group, group + GROUP):  # compiled to comparisons side by side
             highest = max(highest, bits[at])
-        if highest >= limit_bits:
+        if highest >= bar_bits[0]:
             for at in range(group, min(group + GROUP, width)):
-                if sums[at] >= limit:
-                    out[size] = at
-                    size += 1
+                if sums[at] >= bar[0]:
+                    row = low + at
+                    size = _offer(scores, rows, ranks, size, sums[at], row, id_rank[row])
+                    if size == scores.size:
+                        bar[0] = scores[0]
+    sums[:width] = 0
     return size
 
 
@@ -286,7 +338,6 @@ def search(
     last_row: int,
     sums: Any,
     seen: Any,
-    listed: Any,
     out_scores: Any,
     out_rows: Any,
 ) -> None:
@@ -309,15 +360,12 @@ def search(
         last_row: The row after the last one.
         sums: float32 (W + GROUP), zeros, and zeros again in the end; W is the largest window.
         seen: bool (W), likewise.
-        listed: int32 (W), for the function's own use.
         out_scores: float32 (Q, k), gets the scores, descending.
         out_rows: int64 (Q, k), gets the rows; -1 where no more passages share a term.
     """
     k = out_scores.shape[1]
     window = seen.size
     bits = sums.view(np.int32)  # numbers that are not negative compare as these do
-    limit = np.zeros(1, dtype=np.float32)
-    limit_bits = limit.view(np.int32)
     ranks = np.empty(k, dtype=np.int64)
     for query in range(out_scores.shape[0]):
         scores, rows, size = out_scores[query], out_rows[query], 0
@@ -328,33 +376,21 @@ def search(
         for i in range(n):
             end[i] = indptr[asked[i] + 1]
             begin[i] = _first_at(indices, indptr[asked[i]], end[i], first_row)
-        low, width = first_row, min(FIRST_WINDOW, window)
-        while low < last_row:
-            high = min(low + width, last_row)
+        for low in range(first_row, last_row, window):
+            high = min(low + window, last_row)
             n_here = 0
             for i in range(n):
                 middle[i] = _first_at(indices, begin[i], end[i], high)
                 n_here += middle[i] - begin[i]
                 _add(indices, data, begin[i], middle[i], times[i], low, sums)
-            limit[0] = max(scores[0], TINY) if size == k else TINY
-            is_sparse = is_signed[query] or n_here * 8 < high - low
-            if is_sparse:
-                least = np.float32(-np.inf) if is_signed[query] else limit[0]
-                n_listed = _touched(indices, begin, middle, n, low, sums, seen, least, listed)
+            heap = (scores, rows, ranks, size)
+            if is_signed[query]:
+                size = _offer_signed(indices, begin, middle, low, sums, seen, id_rank, *heap)
+            elif n_here * 8 < high - low:
+                size = _offer_touched(indices, begin, middle, low, sums, id_rank, *heap)
             else:
-                n_listed = _scanned(sums, bits, high - low, limit[0], limit_bits[0], listed)
-            for place in range(n_listed):
-                row, score = low + listed[place], sums[listed[place]]
-                if size < k or score >= scores[0]:
-                    size = _offer(scores, rows, ranks, size, score, row, id_rank[row])
-            if is_sparse:
-                for i in range(n):
-                    for place in range(begin[i], middle[i]):
-                        sums[np.uint32(indices[place] - low)] = 0
-            else:
-                sums[: high - low] = 0
+                size = _offer_scanned(sums, bits, high - low, low, id_rank, *heap)
             begin[:] = middle
-            low, width = high, min(2 * width, window)
         for left in range(size - 1, 0, -1):  # the worst goes to the end, and so on
             _swap(scores, rows, ranks, 0, left)
             _sink(scores, rows, ranks, 0, left)

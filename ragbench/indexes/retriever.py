@@ -17,7 +17,7 @@ from ragbench.devices import Device
 from ragbench.progress import stage
 from ragbench.records import Hit
 
-TIE_MARGIN = 32
+TIE_MARGIN = 8
 BATCH_QUERIES = 1024
 PLACE = re.compile(r"\{(?:title|text)\}")
 Scores = npt.NDArray[np.floating[Any]]
@@ -139,9 +139,14 @@ def top_hits(
         kept = rows >= 0
         if floor is not None:
             kept &= scores > floor
-        order = np.lexsort((corpus.id_rank[rows], -scores, ~kept))
-        scores = np.take_along_axis(scores, order, axis=1)
-        rows = np.take_along_axis(rows, order, axis=1)
+        falls = kept.all(axis=1) & (scores[:, :-1] > scores[:, 1:]).all(axis=1)
+        if not falls.all():
+            rest = ~falls
+            scores, rows = scores.copy(), rows.copy()
+            ids = corpus.id_rank[rows[rest]]
+            order = np.lexsort((ids, -scores[rest], ~kept[rest]))
+            scores[rest] = np.take_along_axis(scores[rest], order, axis=1)
+            rows[rest] = np.take_along_axis(rows[rest], order, axis=1)
         n_kept = kept.sum(axis=1, keepdims=True)
         rows = np.where(np.arange(rows.shape[1]) < n_kept, rows, -1)
         goes_on = np.zeros(len(pending), dtype=bool)

@@ -94,7 +94,7 @@ def test_the_best_are_those_of_a_full_sort(
     search(
         *(indptr, indices, data, rank, np.concatenate(queries).astype(np.int64)),
         *(np.concatenate(weights), starts, np.full(3, is_signed), low, high),
-        *(sums, seen, np.empty(size, np.int32), scores, rows),
+        *(sums, seen, scores, rows),
     )
     assert not sums.any() and not seen.any()
     for query, times, found, got in zip(queries, weights, rows, scores, strict=True):

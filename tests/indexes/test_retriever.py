@@ -103,8 +103,8 @@ def test_only_queries_whose_tie_goes_on_are_asked_again(shuffled: Corpus) -> Non
 
     top_hits(shuffled, 2, 5, ask)
 
-    first = 5 + TIE_MARGIN  # 37; then 4 * 37 = 148, which the corpus of 120 cuts
-    assert asked == [([0, 1], first), ([1], N)]
+    first = 5 + TIE_MARGIN  # 13; then 4 * 13 = 52, and 208, which the corpus of 120 cuts
+    assert asked == [([0, 1], first), ([1], 4 * first), ([1], N)]
 
 
 def test_rows_below_zero_mean_that_there_is_nothing_more(shuffled: Corpus) -> None:
