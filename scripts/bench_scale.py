@@ -1,13 +1,14 @@
 """How ingest, BM25 and dense indexing grow with the corpus: 10 k, 100 k, 1 M passages.
 
-    python scripts/bench_scale.py PASSAGES.jsonl[.gz] [--sizes ...] [--encoder FOLDER] [--folder F]
+    python scripts/bench_scale.py PASSAGES.jsonl[.gz] [--sizes ...] [--encoder E] [--folder F]
 
 Each step is a command of its own, through the command line; of its peak RSS, what is the process's
 own memory (sampled every 20 ms), and not pages of mapped files that the system may drop, is told as
-well. --encoder names a sentence-transformers model for the dense index; a static one encodes a
-million passages in minutes; a --folder that is not new has embeddings already. At the largest size
-1,000 known-item questions (8 words of one passage, whose passage is to be found) are searched into
-TREC run files, which ir-measures evaluates; the figures of `ragbench index eval` stand beside.
+well. --encoder names a sentence-transformers model for the dense index; ``static`` is the word
+vectors of all-MiniLM-L6-v2, which encode a million passages in minutes; a --folder that is not new
+has embeddings already. At the largest size 1,000 known-item questions (8 words of one passage,
+which is to be found) are searched into TREC run files, which ir-measures evaluates; the figures of
+`ragbench index eval` stand beside.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from pathlib import Path
 
 import ir_measures
 import numpy as np
-from bench_common import make_home
+from bench_common import make_home, static_encoder
 
 MEASURES = ("RR@10", "R@10", "nDCG@10")
 TIMED = """
@@ -85,7 +86,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("passages", type=Path)
     parser.add_argument("--sizes", default="10000,100000,1000000")
-    parser.add_argument("--encoder", help="A sentence-transformers folder; none: BM25 alone.")
+    parser.add_argument("--encoder", help="`static`, or a folder; none: BM25 alone.")
     parser.add_argument("--folder", type=Path)
     arguments = parser.parse_args()
     folder = arguments.folder or Path(tempfile.mkdtemp(prefix="bench-scale-"))
@@ -93,7 +94,10 @@ def main() -> None:
     recipes = ["bm25"]
     if arguments.encoder:
         (folder / "indexes").mkdir(parents=True, exist_ok=True)
-        recipe = {"kind": "faiss", "factory": "Flat", "encoder": {"model": arguments.encoder}}
+        model = arguments.encoder
+        if model == "static":
+            model = str(static_encoder(folder / "static", arguments.passages))
+        recipe = {"kind": "faiss", "factory": "Flat", "encoder": {"model": model}}
         (folder / "indexes" / "scale-flat.yaml").write_text(json.dumps(recipe))
         recipes.append("scale-flat")
     before: dict[str, tuple[float, float]] = {}

@@ -139,7 +139,8 @@ class Bm25Index:
         self._is_positive: npt.NDArray[np.bool_] | None = None
         if recipe.formula == "okapi" and isinstance(engine, Postings):
             df = np.diff(engine.indptr)
-            self._is_positive = okapi_idf(df, len(corpus), recipe.epsilon) > 0
+            is_positive = okapi_idf(df, len(corpus), recipe.epsilon) > 0
+            self._is_positive = None if is_positive.all() else is_positive
         self._id_rank = np.asarray(corpus.id_rank).view(np.ndarray)
 
     @classmethod
