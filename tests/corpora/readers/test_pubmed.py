@@ -83,8 +83,10 @@ def record(pmid: int, text: str, version: int = 1) -> str:
     )
 
 
-def deletion(*pmids: int) -> str:
-    inner = "".join(f'<PMID Version="1">{pmid}</PMID>' for pmid in pmids)
+def deletion(*pmids: int | tuple[int, int]) -> str:
+    """Return a deletion of first versions, or of (PMID, version)."""
+    pairs = [pmid if isinstance(pmid, tuple) else (pmid, 1) for pmid in pmids]
+    inner = "".join(f'<PMID Version="{version}">{pmid}</PMID>' for pmid, version in pairs)
     return f"<DeleteCitation>{inner}</DeleteCitation>\n"
 
 
@@ -181,6 +183,27 @@ def test_the_highest_version_in_a_file_counts_and_of_equals_the_last(tmp_path: P
     assert skips(found) == [("1", REVISED), ("1", REVISED), ("2", REVISED)]
 
 
+def test_each_version_is_revised_and_deleted_by_itself(tmp_path: Path) -> None:
+    """By the NLM PMID and version name a record; the highest that is left is shown."""
+    write(
+        tmp_path / "pubmed26n0001.xml",
+        *(record(n, f"{n}.1") for n in (1, 2, 3, 4)),
+        *(record(n, f"{n}.2", 2) for n in (1, 2, 3, 4)),
+        record(4, "4.3", 3),
+    )
+    write(tmp_path / "pubmed26n0002.xml", record(1, "1.1 revised"), deletion(2, (3, 2), (4, 3)))
+    write(tmp_path / "pubmed26n0003.xml", record(4, "4.2 revised", 2))
+    found = entries(tmp_path)
+    assert texts(found) == {"1": "1.2", "2": "2.2", "3": "3.1", "4": "4.2 revised"}
+    assert skips(found) == [
+        ("1", REVISED),  # the first version, though its revision is later
+        *((n, REVISED) for n in ("1", "2", "4")),
+        ("3", DELETED),
+        ("4", REVISED),
+        ("4", DELETED),
+    ]
+
+
 Action = tuple[str, int, int]
 ACTIONS = st.lists(
     st.lists(
@@ -196,17 +219,15 @@ ACTIONS = st.lists(
 
 def replayed(files: list[list[Action]]) -> dict[str, str]:
     """The files in the order in which they were published, one after another, into a dict."""
-    held: dict[str, str] = {}
+    held: dict[tuple[str, int], str] = {}
     for number, actions in enumerate(files):
-        versions: dict[str, int] = {}
         for place, (kind, pmid, version) in enumerate(actions):
-            if kind == "record" and version >= versions.get(str(pmid), 0):
-                versions[str(pmid)] = version
-                held[str(pmid)] = f"file {number} place {place}"
-        for kind, pmid, _ in actions:
+            if kind == "record":
+                held[str(pmid), version] = f"file {number} place {place}"
+        for kind, pmid, version in actions:
             if kind == "delete":
-                held.pop(str(pmid), None)
-    return held
+                held.pop((str(pmid), version), None)
+    return {pmid: held[pmid, version] for pmid, version in sorted(held)}  # the highest is last
 
 
 @settings(
@@ -224,7 +245,7 @@ def test_any_history_gives_what_a_replay_gives(
             for place, (kind, pmid, version) in enumerate(actions)
             if kind == "record"
         ]
-        gone = [pmid for kind, pmid, _ in actions if kind == "delete"]
+        gone = [(pmid, version) for kind, pmid, version in actions if kind == "delete"]
         write(
             tmp_path / f"pubmed26n{number + 8:04d}.xml", *records, deletion(*gone) if gone else ""
         )
