@@ -293,7 +293,8 @@ def _meta(pmid: int, record: Element, source: Element, options: PubmedOptions) -
     date = source.find("Journal/JournalIssue/PubDate")
     if date is None:
         date = source.find("Book/PubDate")
-    year = re.search(r"\b[12][0-9]{3}\b", words(date))
+    parts = "" if date is None else " ".join(date.itertext())  # E-utilities put no blanks between
+    year = re.search(r"\b[12][0-9]{3}\b", parts)
     doi = (e for e in source.iterfind("ELocationID") if e.get("EIdType") == "doi")
     types = [words(kind) for kind in source.iterfind("PublicationTypeList/PublicationType")]
     types += [words(kind) for kind in source.iterfind("PublicationType")]

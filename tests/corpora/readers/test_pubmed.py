@@ -135,6 +135,17 @@ def test_a_record_is_its_abstract_with_labels(tmp_path: Path) -> None:
     }
 
 
+def test_a_year_is_found_where_nothing_parts_it_from_the_month(tmp_path: Path) -> None:
+    """As in what E-utilities give; the yearly files have each element on a line of its own."""
+    date = "<PubDate><Year>2001</Year><Month>Jan</Month><Day>03</Day></PubDate>"
+    journal = f"<Journal><JournalIssue>{date}</JournalIssue><Title>Toe</Title></Journal>"
+    given = record(5, "Gout.").replace("<ArticleTitle>", f"{journal}<ArticleTitle>")
+    book = BOOK.replace("<Year>1993</Year>", "<Year>1993</Year><Month>02</Month>")
+    write(tmp_path / "efetch.xml", given, book)
+    found = [e.passage.meta.get("year") for e in entries(tmp_path) if isinstance(e, Located)]
+    assert found == ["2001", "1993"]
+
+
 def test_mesh_and_titles_are_options(tmp_path: Path) -> None:
     write(tmp_path / "pubmed26n0001.xml", FULL, record(5, ""))
     assert skips(entries(tmp_path)) == [("5", "no abstract")]
