@@ -26,8 +26,10 @@ BLOCKS = frozenset(
     "fn-group supplementary-material chem-struct-wrap array question answer explanation".split()
 )
 CITED = "\0"
-CITATIONS = re.compile(rf"\s*[\[(][\s,;\u2013\u2014-]*(?:{CITED}[\s,;\u2013\u2014-]*)+[\])]")
-LATEX = re.compile(r"\\begin\{document\}(.*?)\\end\{document\}", re.DOTALL)
+# Blanks are tried where they begin, and LaTeX is cut by hand, so that no text takes quadratic time.
+CITATIONS = re.compile(
+    rf"(?<!\s)\s*+[\[(][\s,;\u2013\u2014-]*(?:{CITED}[\s,;\u2013\u2014-]*)+[\])]"
+)
 HREF = "{http://www.w3.org/1999/xlink}href"
 
 
@@ -167,6 +169,13 @@ def _walk(element: Element, titles: tuple[str, ...] | None, style: _Style) -> It
         yield from _walk(inner, (*titles, _heading(inner, style)), style)
 
 
+def _formula(text: str) -> str:
+    """Return a formula without the LaTeX document around it."""
+    _, begun, rest = text.partition(r"\begin{document}")
+    inner, ended, _ = rest.partition(r"\end{document}")
+    return inner if begun and ended else text
+
+
 def _text(element: Element | None, style: _Style) -> str:
     """Return an element's text on one line."""
     return "" if element is None else " ".join(_Lines(style, element).read().split())
@@ -214,8 +223,7 @@ class _Lines:
         elif tag == "xref" and node.get("ref-type") == "bibr" and not self.style.citations:
             self._parts.append(CITED)
         elif tag == "tex-math":
-            found = LATEX.search(node.text or "")
-            self._parts.append((found[1] if found else node.text or "").strip("\n $"))
+            self._parts.append(_formula(node.text or "").strip("\n $"))
         elif tag not in DROPPED and (self.style.tables or tag != "table"):
             self._visit_all(node, is_block=tag in BLOCKS, is_label=tag == "label")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from xml.etree.ElementTree import fromstring
 
 import pytest
@@ -42,6 +43,22 @@ def test_an_article_without_anything() -> None:
 def test_brackets_go_with_the_citations_in_them(given: str, text: str | None) -> None:
     ((_, found),) = texts(f"<p>{given}</p>")
     assert found == (text if text is not None else "said f() and [] and (a, b).")
+
+
+@pytest.mark.parametrize(
+    "text", [" " * 10**6, "<tex-math>" + r"\begin{document}" * 10**5 + "</tex-math>"]
+)
+def test_no_text_takes_quadratic_time(text: str) -> None:
+    """These took hours; the limit is far above the time that they need."""
+    start = time.process_time()
+    texts(f"<p>a{text}b</p>")
+    assert time.process_time() - start < 5
+
+
+def test_formulas_lose_the_document_around_them() -> None:
+    whole = r"\usepackage{x}\begin{document}$$x^2$$\end{document}"
+    given = "".join(f"<p><tex-math>{text}</tex-math></p>" for text in (whole, "$y$", whole[:-1]))
+    assert texts(given) == [((), f"x^2\ny\n{whole[:-1]}")]
 
 
 def test_parts_of_a_book_within_a_part() -> None:

@@ -38,10 +38,11 @@ REVISED = "a later record of the same PMID"
 DELETED = "deleted by a later file"
 FIX = "get the baseline files and the update files from the National Library of Medicine"
 
-# What says which records a file holds, found without building the XML's tree.
-NUMBER = rb"<PMID\b(?:[^>]*?\bVersion\s*=\s*[\"']\s*(\d{1,9}))?[^>]*>\s*(\d+)\s*</PMID\s*>"
+# What says which records a file holds, found without building the XML's tree; no tag is looked at
+# beyond the next one, so that no file takes quadratic time.
+NUMBER = rb"<PMID\b(?:[^<>]*?\bVersion\s*=\s*[\"']\s*(\d{1,9}))?[^<>]*>\s*(\d+)\s*</PMID\s*>"
 MARKS = re.compile(
-    rb"<(?:MedlineCitation|BookDocument)\b[^>]*>\s*" + NUMBER
+    rb"<(?:MedlineCitation|BookDocument)\b[^<>]*>\s*" + NUMBER
     + rb"|<(/?)Delete(?:Citation|Document)\s*>|" + NUMBER
 )  # fmt: skip
 LONGEST_MARK = 4096

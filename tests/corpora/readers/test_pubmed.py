@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -286,6 +287,15 @@ def test_numbers_are_found_across_the_blocks_in_which_a_file_is_read(tmp_path: P
     filler = "word " * 60_000
     write(tmp_path / "pubmed26n0001.xml", *(record(n, filler) for n in range(1, 40)))
     assert len(texts(entries(tmp_path))) == 39
+
+
+@pytest.mark.parametrize("tag", ["<PMID ", "<MedlineCitation ", '<PMID Version="1" '])
+def test_tags_without_an_end_take_no_quadratic_time(tmp_path: Path, tag: str) -> None:
+    (tmp_path / "pubmed26n0001.xml").write_text(HEAD + tag * 10**5, encoding="utf-8")
+    start = time.process_time()
+    with pytest.raises(DataError, match="not whole XML"):
+        entries(tmp_path)
+    assert time.process_time() - start < 5  # they took minutes
 
 
 @pytest.mark.parametrize(
