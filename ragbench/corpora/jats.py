@@ -30,6 +30,9 @@ CITED = "\0"
 CITATIONS = re.compile(
     rf"(?<!\s)\s*+[\[(][\s,;\u2013\u2014-]*(?:{CITED}[\s,;\u2013\u2014-]*)+[\])]"
 )
+# Citations without brackets around them, as raised numbers are, with what parts them.
+RUN = rf"{CITED}(?:[\s,;\u2013\u2014-]*+{CITED})*+"
+RUNS = re.compile(rf"(?<!\s)\s*+{RUN}(?=[\s.,;:]|\Z)|{RUN}")
 HREF = "{http://www.w3.org/1999/xlink}href"
 
 
@@ -258,6 +261,6 @@ class _Lines:
             return
         self._parts.clear()
         self._label = ""
-        line = " ".join(CITATIONS.sub("", text).replace(CITED, "").split())
+        line = " ".join(RUNS.sub("", CITATIONS.sub("", text)).split())
         if line:
             self._lines.append(line)

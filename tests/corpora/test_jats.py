@@ -10,6 +10,9 @@ import pytest
 from ragbench.corpora.jats import Article, article
 
 
+A = "<xref ref-type='bibr'>1</xref>"
+
+
 def read(xml: str) -> Article:
     found = article(fromstring(xml), tables=True, citations=False)
     assert found is not None
@@ -35,6 +38,8 @@ def test_an_article_without_anything() -> None:
         ("word [<xref ref-type='bibr'>1</xref>].", "word."),
         ("word (<xref ref-type='bibr'>1</xref>\u2013<xref ref-type='bibr'>3</xref>).", "word."),
         ("word<sup><xref ref-type='bibr'>1</xref></sup>.", "word."),
+        (f"one<sup>{A},{A}</sup>, two<sup>{A}\u2013{A}</sup>.", "one, two."),
+        (f"one {A}, {A}; two {A}-{A}: {A}three {A}", "one; two: three"),
         ("<xref ref-type='bibr'>Ma 2001</xref> said f() and [] and (a, b).", None),
         ("see (<xref ref-type='fig'>Figure 1</xref>)", "see (Figure 1)"),
         ("(see <xref ref-type='bibr'>3</xref>)", "(see )"),
