@@ -1,8 +1,8 @@
 """Sections of articles and book chapters in the XML that publishers give to libraries.
 
 JATS (ANSI/NISO Z39.96, articles of PubMed Central) and BITS (its form for books, as of NCBI's
-Bookshelf). What is read: titles, abstracts, the body, appendices, glossaries, and the floats that
-stand after them. What is not: references, acknowledgements, notes on funding, alternative texts
+Bookshelf). What is read: titles, abstracts, the body, the sections, appendices and glossaries after
+it, and the floats that stand after them. What is not: references, acknowledgements, notes on funding, alternative texts
 of pictures.
 """
 
@@ -147,7 +147,7 @@ def _licence(head: Element | None) -> str:
 def _sections(root: Element, head: Element | None, style: _Style) -> Iterator[Section]:
     for abstract in [] if head is None else head.findall("abstract"):
         yield from _walk(abstract, (_heading(abstract, style) or "Abstract",), style)
-    for path in ("body", "back/app-group", "back/app", "back/glossary", "floats-group"):
+    for path in ("body", "back/sec", "back/app-group", "back/app", "back/glossary", "floats-group"):
         for element in root.findall(path):
             own = () if _tag(element) in ("body", "app-group", "floats-group") else None
             yield from _walk(element, own, style)

@@ -98,6 +98,18 @@ def test_cells_with_blocks_and_empty_rows() -> None:
     assert texts(f"<table-wrap><table>{rows}</table></table-wrap>") == [((), "a b |\nc")]
 
 
+def test_sections_after_the_body_are_read() -> None:
+    found = read(
+        "<article><body><p>Text.</p></body><back><ack><p>Thanks.</p></ack><sec><title>Data</title>"
+        "<p>On request.</p></sec><app><title>App</title><p>More.</p></app></back></article>"
+    )
+    assert [(section.titles, section.text) for section in found.sections] == [
+        ((), "Text."),
+        (("Data",), "On request."),
+        (("App",), "More."),
+    ]
+
+
 def test_floats_after_the_text_are_read() -> None:
     found = read(
         "<article><body><p>Text.</p></body><floats-group><fig><label>F1</label><caption><p>Toe."
