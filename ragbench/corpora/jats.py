@@ -2,8 +2,8 @@
 
 JATS (ANSI/NISO Z39.96, articles of PubMed Central) and BITS (its form for books, as of NCBI's
 Bookshelf). What is read: titles, abstracts, the body, the sections, appendices and glossaries after
-it, and the floats that stand after them. What is not: references, acknowledgements, notes on funding, alternative texts
-of pictures.
+it, and the floats that stand after them. What is not: references, acknowledgements, notes on
+funding, alternative texts of pictures.
 """
 
 from __future__ import annotations
@@ -84,6 +84,9 @@ def article(root: Element, *, tables: bool, citations: bool) -> Article | None:
     tag = _tag(root)
     if tag not in ROOTS:
         return None
+    if space := root.tag.removesuffix(tag):  # as PubMed Central's OAI service has it
+        for element in root.iter():
+            element.tag = element.tag.removeprefix(space)
     style = _Style(tables, citations)
     if tag == "article":
         head = root.find("front/article-meta")

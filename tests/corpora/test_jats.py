@@ -9,7 +9,6 @@ import pytest
 
 from ragbench.corpora.jats import Article, article
 
-
 A = "<xref ref-type='bibr'>1</xref>"
 
 
@@ -96,6 +95,17 @@ def test_a_label_without_a_caption_has_a_line_of_its_own() -> None:
 def test_cells_with_blocks_and_empty_rows() -> None:
     rows = "<tr><td><p>a</p><p>b</p></td><td/></tr><tr><td/><td/></tr><tr><th>c</th></tr>"
     assert texts(f"<table-wrap><table>{rows}</table></table-wrap>") == [((), "a b |\nc")]
+
+
+def test_an_article_in_a_namespace_is_read_as_one_in_none() -> None:
+    plain = (
+        "<article{}><front><article-meta><article-id pub-id-type='pmc'>PMC7</article-id>"
+        "<title-group><article-title>Toes</article-title></title-group></article-meta></front>"
+        "<body><sec><title>Pain</title><p>Much.</p></sec></body></article>"
+    )
+    found = read(plain.format(" xmlns='https://jats.nlm.nih.gov/ns/archiving/1.3/'"))
+    assert found == read(plain.format(""))
+    assert (found.title, found.ids["pmcid"], len(found.sections)) == ("Toes", "PMC7", 1)
 
 
 def test_sections_after_the_body_are_read() -> None:
