@@ -106,6 +106,15 @@ def test_reading_is_reading_file_by_file(name: str, tmp_path: Path) -> None:
     assert [e for part in reversed(parts) for e in part] == whole
 
 
+@pytest.mark.parametrize("name", sorted({*readers.names()} - {"union"}))
+def test_a_source_that_is_not_there_is_told_with_what_to_do(name: str, tmp_path: Path) -> None:
+    kind = readers.get(name)
+    with pytest.raises(DataError) as caught:
+        kind(tmp_path / "none", kind.Options()).sources()
+    assert caught.value.where == str(tmp_path / "none")
+    assert caught.value.fix
+
+
 NAMES = {
     "jsonl": "x.jsonl",
     "tabular": "x.csv",

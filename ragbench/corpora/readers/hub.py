@@ -163,7 +163,9 @@ class HubReader:
         if self._builder is not None:
             return self._builder
         if self.path is not None and not self.path.exists():
-            raise DataError("the data set is not there", where=self._name)
+            raise DataError(
+                "the data set is not there", where=self._name, fix="correct the card's path"
+            )
         if self.path is None and Path(self._name).exists():  # the library would read that
             raise UsageError(
                 f"a folder {self._name!r} lies here, which hides the data set of the hub",
