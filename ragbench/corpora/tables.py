@@ -113,7 +113,8 @@ def _places(header: Sequence[str], columns: Sequence[str], where: str) -> list[i
 
 def _csv_rows(path: Path, columns: Sequence[str], shape: Shape) -> Iterator[Row]:
     delimiter = shape.delimiter or ("\t" if ".tsv" in path.name.lower() else ",")
-    encoding = "utf-8-sig" if shape.encoding.lower() in ("utf-8", "utf8") else shape.encoding
+    is_utf8 = codecs.lookup(shape.encoding).name == "utf-8"  # by any of its names, such as UTF_8
+    encoding = "utf-8-sig" if is_utf8 else shape.encoding
     csv.field_size_limit(MAX_CELL)
     reader = None
     try:

@@ -134,6 +134,8 @@ def test_delimiter_and_encoding_can_be_said(tmp_path: Path) -> None:
     assert rows(path, shape=Shape(";", "cp1252")) == [(f"{path}:2", ["1", "Ménière, otitis"])]
     path.write_bytes("id,text\n1,Ménière\n".encode("utf-16"))
     assert rows(path, shape=Shape(encoding="utf-16")) == [(f"{path}:2", ["1", "Ménière"])]
+    path.write_bytes("id,text\n1,Ménière\n".encode("utf-8-sig"))
+    assert rows(path, shape=Shape(encoding="UTF_8")) == [(f"{path}:2", ["1", "Ménière"])]
 
 
 def test_a_cell_may_be_longer_than_the_csv_modules_own_limit(tmp_path: Path) -> None:
