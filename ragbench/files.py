@@ -236,7 +236,10 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """
     number = 0
     try:
-        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as handle:
+        is_packed = path.suffix.lower() == ".gz"
+        if is_packed and not path.stat().st_size:  # which gzip itself takes for one of no text
+            raise EOFError("it has no bytes")
+        with gzip.open(path, "rb") if is_packed else path.open("rb") as handle:
             for number, line in enumerate(_lines(handle.readline), 1):
                 if len(line) > MAX_LINE_BYTES:
                     raise _too_long(f"{path}:{number}")

@@ -318,6 +318,13 @@ def test_blank_lines_bom_and_windows_line_ends_are_taken(tmp_path: Path) -> None
     assert list(read_jsonl(path)) == [(1, {"a": 1}), (4, {"a": "x\u2028y"})]
 
 
+@pytest.mark.parametrize("name", ["a.jsonl.gz", "A.JSONL.GZ"])
+def test_a_gzip_of_no_bytes_is_a_torn_one(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).touch()
+    with pytest.raises(DataError, match="cannot be read after line 0: it has no bytes"):
+        list(read_jsonl(tmp_path / name))
+
+
 def test_gzip_is_read_by_its_ending(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl.gz"
     path.write_bytes(gzip.compress(b'{"a": 1}\n') + gzip.compress(b'{"a": 2}\n'))

@@ -209,8 +209,10 @@ def _of_tar(path: Path, fits: Callable[[str], bool]) -> Iterator[Member | Skippe
                 yield fault
             else:
                 yield Member(info.name, _reading(where, partial(_bytes, archive, info)))
-        while handle.read(1 << 20):  # to the end, where gzip has its checksum
-            continue
+        rest: Any = archive.fileobj  # to the end, where gzip has its checksum
+        while block := rest.read(1 << 20):
+            if block.strip(b"\0"):
+                raise tarfile_.ReadError("it goes on after its end: are these several archives?")
 
 
 def _bytes(archive: tarfile_.TarFile, info: tarfile_.TarInfo) -> bytes:

@@ -8,6 +8,7 @@ not trusted: sizes are bounded, and the XML within DOCX may not declare anything
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import re
@@ -84,7 +85,7 @@ def _clean(text: str) -> str:
 def _text(path: Path, encoding: str) -> tuple[str, list[str]]:
     from langchain_community.document_loaders import TextLoader
 
-    codec = "utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding
+    codec = "utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding
     try:
         (document,) = TextLoader(path, encoding=codec).load()
     except RuntimeError as error:

@@ -260,7 +260,7 @@ def row_of(entry: Located) -> Row:
         Id, document id, title, text, meta.
 
     Raises:
-        DataError: The ids are no ids, or the text is no Unicode.
+        DataError: The ids are no ids, or the text is no Unicode or holds a NUL.
     """
     passage: Passage = entry.passage
     for identifier in (passage.id, passage.doc_id):
@@ -271,6 +271,12 @@ def row_of(entry: Located) -> Row:
                 fix="ids stand in TREC run files, whose columns are parted by blanks: "
                 "write '_' or '-' instead",
             )
+    if "\0" in passage.title or "\0" in passage.text:
+        raise DataError(
+            f"document {passage.id!r} holds a NUL character, which no text has",
+            where=entry.where,
+            fix="write the file again without it",
+        )
     meta = json.dumps(passage.meta, ensure_ascii=False, sort_keys=True)
     row = (passage.id, passage.doc_id, passage.title, passage.text, meta)
     try:

@@ -1,9 +1,9 @@
 """Sections of articles and book chapters in the XML that publishers give to libraries.
 
 JATS (ANSI/NISO Z39.96, articles of PubMed Central) and BITS (its form for books, as of NCBI's
-Bookshelf). What is read: titles, abstracts, the body, appendices, glossaries, and the floats that
-stand after them. What is not: references, acknowledgements, notes on funding, alternative texts
-of pictures.
+Bookshelf). What is read: titles, abstracts, the body, the sections, appendices and glossaries after
+it, and the floats that stand after them. What is not: references, acknowledgements, notes on
+funding, alternative texts of pictures.
 """
 
 from __future__ import annotations
@@ -26,8 +26,13 @@ BLOCKS = frozenset(
     "fn-group supplementary-material chem-struct-wrap array question answer explanation".split()
 )
 CITED = "\0"
-CITATIONS = re.compile(rf"\s*[\[(][\s,;\u2013\u2014-]*(?:{CITED}[\s,;\u2013\u2014-]*)+[\])]")
-LATEX = re.compile(r"\\begin\{document\}(.*?)\\end\{document\}", re.DOTALL)
+# Blanks are tried where they begin, and LaTeX is cut by hand, so that no text takes quadratic time.
+CITATIONS = re.compile(
+    rf"(?<!\s)\s*+[\[(][\s,;\u2013\u2014-]*(?:{CITED}[\s,;\u2013\u2014-]*)+[\])]"
+)
+# Citations without brackets around them, as raised numbers are, with what parts them.
+RUN = rf"{CITED}(?:[\s,;\u2013\u2014-]*+{CITED})*+"
+RUNS = re.compile(rf"(?<!\s)\s*+{RUN}(?=[\s.,;:]|\Z)|{RUN}")
 HREF = "{http://www.w3.org/1999/xlink}href"
 
 
@@ -79,6 +84,9 @@ def article(root: Element, *, tables: bool, citations: bool) -> Article | None:
     tag = _tag(root)
     if tag not in ROOTS:
         return None
+    if space := root.tag.removesuffix(tag):  # as PubMed Central's OAI service has it
+        for element in root.iter():
+            element.tag = element.tag.removeprefix(space)
     style = _Style(tables, citations)
     if tag == "article":
         head = root.find("front/article-meta")
@@ -142,7 +150,7 @@ def _licence(head: Element | None) -> str:
 def _sections(root: Element, head: Element | None, style: _Style) -> Iterator[Section]:
     for abstract in [] if head is None else head.findall("abstract"):
         yield from _walk(abstract, (_heading(abstract, style) or "Abstract",), style)
-    for path in ("body", "back/app-group", "back/app", "back/glossary", "floats-group"):
+    for path in ("body", "back/sec", "back/app-group", "back/app", "back/glossary", "floats-group"):
         for element in root.findall(path):
             own = () if _tag(element) in ("body", "app-group", "floats-group") else None
             yield from _walk(element, own, style)
@@ -165,6 +173,13 @@ def _walk(element: Element, titles: tuple[str, ...] | None, style: _Style) -> It
         yield Section(titles, text)
     for inner in lines.inner:
         yield from _walk(inner, (*titles, _heading(inner, style)), style)
+
+
+def _formula(text: str) -> str:
+    """Return a formula without the LaTeX document around it."""
+    _, begun, rest = text.partition(r"\begin{document}")
+    inner, ended, _ = rest.partition(r"\end{document}")
+    return inner if begun and ended else text
 
 
 def _text(element: Element | None, style: _Style) -> str:
@@ -214,8 +229,7 @@ class _Lines:
         elif tag == "xref" and node.get("ref-type") == "bibr" and not self.style.citations:
             self._parts.append(CITED)
         elif tag == "tex-math":
-            found = LATEX.search(node.text or "")
-            self._parts.append((found[1] if found else node.text or "").strip("\n $"))
+            self._parts.append(_formula(node.text or "").strip("\n $"))
         elif tag not in DROPPED and (self.style.tables or tag != "table"):
             self._visit_all(node, is_block=tag in BLOCKS, is_label=tag == "label")
 
@@ -250,6 +264,6 @@ class _Lines:
             return
         self._parts.clear()
         self._label = ""
-        line = " ".join(CITATIONS.sub("", text).replace(CITED, "").split())
+        line = " ".join(RUNS.sub("", CITATIONS.sub("", text)).split())
         if line:
             self._lines.append(line)

@@ -58,7 +58,9 @@ class Tokens:
             self._tokenizer: Any = Tokenizer.from_file(str(path))
         except Exception as error:  # the library raises a bare Exception
             raise PrerequisiteError(
-                f"the tokenizer cannot be loaded: {first_line(error)}", where=str(path)
+                f"the tokenizer cannot be loaded: {first_line(error)}",
+                where=str(path),
+                fix="get the file again, or name another tokenizer",
             ) from None
         self._tokenizer.no_truncation()  # a model's own file may cut at its context
         self._tokenizer.no_padding()

@@ -65,7 +65,11 @@ def stanzas(path: Path) -> Iterator[Stanza]:
         if line.startswith("["):
             head = re.fullmatch(r"\[([^\[\]]+)\]\s*(?:!.*)?", line)
             if head is None:
-                raise DataError(f"{line[:60]!r} is not the head of a stanza", where=where)
+                raise DataError(
+                    f"{line[:60]!r} is not the head of a stanza",
+                    where=where,
+                    fix="get the ontology again, in the OBO format",
+                )
             yield current
             current = Stanza(head[1], number)
             continue
@@ -102,7 +106,11 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
                 yield start, whole
                 start, whole = 0, ""
     except OSError as error:
-        raise DataError(f"the file cannot be read: {error.strerror}", where=str(path)) from None
+        raise DataError(
+            f"the file cannot be read: {error.strerror}",
+            where=str(path),
+            fix="check that you may read it",
+        ) from None
     if whole:
         yield start, whole
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol, runtime_checkable
@@ -137,12 +138,15 @@ def files_at(path: Path, fits: Callable[[Path], bool], *, what: str) -> list[Pat
         At least one file.
 
     Raises:
-        DataError: There is no such file, or the folder holds none that fits.
+        DataError: There is no such file, the folder holds none that fits, or one that fits
+            cannot be read.
     """
     if not path.exists():
-        raise DataError("the corpus file is not there", where=str(path))
-    if path.is_file():
-        return [path]
+        raise DataError(
+            "the corpus file is not there", where=str(path), fix="correct the card's path"
+        )
+    if not path.is_dir():
+        return _plain([path])
     found = sorted(p for p in path.iterdir() if not p.is_dir() and p.name[0] != "." and fits(p))
     if not found:
         raise DataError(
@@ -150,7 +154,7 @@ def files_at(path: Path, fits: Callable[[Path], bool], *, what: str) -> list[Pat
             where=str(path),
             fix="give the file itself, or a folder of such files",
         )
-    return found
+    return _plain(found)
 
 
 def files_below(path: Path, endings: tuple[str, ...], *, what: str, fix: str) -> list[Path]:
@@ -164,25 +168,52 @@ def files_below(path: Path, endings: tuple[str, ...], *, what: str, fix: str) ->
 
     Returns:
         At least one file, in the natural order of the paths; hidden ones, and those in hidden
-        folders, are left out.
+        folders, are left out; linked folders are read, each folder once.
 
     Raises:
-        DataError: There is no such file, or the folder holds none.
+        DataError: There is no such file, the folder holds none, or a part of it cannot be read.
     """
     if not path.exists():
         raise DataError(f"{what} are not there", where=str(path), fix=fix)
-    if path.is_file():
-        return [path]
-    files = {
-        file.relative_to(path): file
-        for file in path.rglob("*")
-        if file.name.lower().endswith(endings) and file.is_file()
-    }
-    found = [name for name in files if not any(part[0] == "." for part in name.parts)]
+    if not path.is_dir():
+        return _plain([path])
+    found = [file for file in _walk(path) if file.name.lower().endswith(endings)]
     if not found:
         raise DataError(
             f"the folder holds no file with one of the endings {', '.join(endings)}",
             where=str(path),
             fix=fix,
         )
-    return [files[name] for name in sorted(found, key=lambda name: natural(str(name)))]
+    return _plain(sorted(found, key=lambda file: natural(str(file.relative_to(path)))))
+
+
+def _walk(path: Path) -> Iterator[Path]:
+    """Yield the files in a folder and its subfolders that are not hidden."""
+    seen: set[str] = set()
+    for folder, folders, names in os.walk(path, onerror=_unreachable, followlinks=True):
+        if (real := os.path.realpath(folder)) in seen:  # a link leads here a second time
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if name[0] != ".")
+        yield from (Path(folder, name) for name in names if name[0] != ".")
+
+
+def _unreachable(error: OSError) -> None:
+    raise DataError(
+        "a part of the folder cannot be reached",
+        where=str(error.filename),
+        fix="see that you may read it",
+    )
+
+
+def _plain(files: Sequence[Path]) -> list[Path]:
+    """Return files; an error where one is none, as opening a pipe would wait without end."""
+    for file in files:
+        if not file.is_file():
+            raise DataError(
+                "it is a link that leads nowhere, a pipe or a device, and no file",
+                where=str(file),
+                fix="remove it, or put the file itself there",
+            )
+    return list(files)

@@ -18,6 +18,7 @@ from typing import Any
 
 from ragbench.errors import DataError, first_line, near
 
+MAX_SHEET_ROWS = 1 << 20  # Excel's own limit
 MAX_CELL = 1 << 26  # characters; the csv module's own limit of 2^17 is less than a long text
 BATCH_ROWS = 1024
 MAGIC = {
@@ -112,7 +113,8 @@ def _places(header: Sequence[str], columns: Sequence[str], where: str) -> list[i
 
 def _csv_rows(path: Path, columns: Sequence[str], shape: Shape) -> Iterator[Row]:
     delimiter = shape.delimiter or ("\t" if ".tsv" in path.name.lower() else ",")
-    encoding = "utf-8-sig" if shape.encoding.lower() in ("utf-8", "utf8") else shape.encoding
+    is_utf8 = codecs.lookup(shape.encoding).name == "utf-8"  # by any of its names, such as UTF_8
+    encoding = "utf-8-sig" if is_utf8 else shape.encoding
     csv.field_size_limit(MAX_CELL)
     reader = None
     try:
@@ -263,6 +265,12 @@ def _sheet_rows(sheet: Any, path: Path, columns: Sequence[str]) -> Iterator[Row]
     places: list[int] = []
     for number, row in enumerate(sheet.iter_rows(values_only=True), 1):
         where = f"{place}, row {number}"
+        if number > MAX_SHEET_ROWS:  # openpyxl gives every row up to the one stated
+            raise DataError(
+                f"the sheet states rows beyond {MAX_SHEET_ROWS:,}, which no sheet has",
+                where=place,
+                fix="open it in a spreadsheet program and save it again as .xlsx",
+            )
         if all(cell is None or cell == "" for cell in row):
             continue
         if header is None:

@@ -14,6 +14,8 @@ from ragbench.errors import DataError
 
 BLOCK_BYTES = 1 << 18
 MAX_DEPTH = 64
+WHOLE = "get the file again, and compare its size with that of its source; or remove it"
+TRUSTED = "remove the file; if you trust it, write it again without that"
 ENTITIES = {name[:-1]: text for name, text in html5.items() if name[-1] == ";"}
 
 
@@ -53,9 +55,9 @@ def elements(
                 parser.feed(block) if block else parser.close()
                 yield from (e for _, e in parser.read_events() if e.tag in tags)
     except (ParseError, ExpatError) as error:
-        raise DataError(f"the file is not whole XML: {error}", where=str(path)) from None
+        raise _broken("the file is not whole XML", error, str(path)) from None
     except (LookupError, ValueError) as error:  # an encoding that Python or expat lacks
-        raise DataError(f"the XML cannot be decoded: {error}", where=str(path)) from None
+        raise _broken("the XML cannot be decoded", error, str(path)) from None
 
 
 def root_of(data: bytes, where: str, *, depth: int = MAX_DEPTH) -> Element:
@@ -82,10 +84,14 @@ def root_of(data: bytes, where: str, *, depth: int = MAX_DEPTH) -> Element:
         parser.feed(data)
         root: Element = parser.close()
     except (ParseError, ExpatError) as error:
-        raise DataError(f"the file is not whole XML: {error}", where=where) from None
+        raise _broken("the file is not whole XML", error, where) from None
     except (LookupError, ValueError) as error:
-        raise DataError(f"the XML cannot be decoded: {error}", where=where) from None
+        raise _broken("the XML cannot be decoded", error, where) from None
     return root
+
+
+def _broken(what: str, error: Exception, where: str) -> DataError:
+    return DataError(f"{what}: {error}", where=where, fix=WHOLE)
 
 
 def _guard(where: str, depth_limit: int | None) -> Any:
@@ -93,13 +99,14 @@ def _guard(where: str, depth_limit: int | None) -> Any:
     depth = 0
 
     def refuse(*_: object) -> None:
-        raise DataError("the XML declares entities, which are not read", where=where)
+        raise DataError("the XML declares entities, which are not read", where=where, fix=TRUSTED)
 
     def down(*_: object) -> None:
         nonlocal depth
         depth += 1
         if depth_limit is not None and depth > depth_limit:
-            raise DataError(f"the XML is nested more than {depth_limit} deep", where=where)
+            what = f"the XML is nested more than {depth_limit} deep"
+            raise DataError(what, where=where, fix=TRUSTED)
 
     def up(*_: object) -> None:
         nonlocal depth

@@ -12,6 +12,7 @@ import pytest
 
 from ragbench.corpora.archives import Member, is_archive, members
 from ragbench.corpora.reader import Skipped
+from ragbench.errors import DataError
 
 
 def names(path: Path) -> list[str]:
@@ -50,6 +51,20 @@ def test_names_of_pax_and_gnu_headers_are_whole(tmp_path: Path) -> None:
             info.size = 3
             archive.addfile(info, io.BytesIO(b"abc"))
         assert names(tmp_path / "a.tar") == [long]
+
+
+@pytest.mark.parametrize("size", [512, 10_240])
+def test_an_archive_after_the_end_of_another_is_told(tmp_path: Path, size: int) -> None:
+    """Of ``cat a.tar b.tar`` the second would be lost; filling of any length is none."""
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        archive.addfile(tarfile.TarInfo("1.xml"))
+    whole = (tmp_path / "a.tar").read_bytes()
+    filled = whole[:1536].ljust(1536 + size, b"\0")  # a header and two empty blocks
+    (tmp_path / "b.tar").write_bytes(filled)
+    assert names(tmp_path / "b.tar") == ["1.xml"]
+    (tmp_path / "b.tar").write_bytes(filled + whole)
+    with pytest.raises(DataError, match="it goes on after its end"):
+        names(tmp_path / "b.tar")
 
 
 def test_memory_does_not_grow_with_the_members(tmp_path: Path) -> None:

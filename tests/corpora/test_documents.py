@@ -52,6 +52,7 @@ def put(path: Path, content: bytes | str) -> Path:
     [
         ("Ménière's\r\ndisease", "utf-8", "Ménière's\ndisease"),
         (b"\xef\xbb\xbfBOM", "utf-8", "BOM"),
+        (b"\xef\xbb\xbfBOM", "UTF_8", "BOM"),
         ("Ménière".encode("cp1252"), "cp1252", "Ménière"),
         ("Ménière".encode("utf-16"), "utf-16", "Ménière"),
         (b"", "utf-8", ""),

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from ragbench.corpora import ingest
 from ragbench.corpora.reader import Located, ReaderOptions, Skipped
+from ragbench.errors import DataError
 from ragbench.progress import Progress
 from ragbench.records import Passage
 
@@ -111,3 +112,10 @@ def test_a_torn_part_is_made_again(
         note.write_text(json.dumps({k: v for k, v in facts.items() if k != "noted"}), "utf-8")
     again = ingest.ingest(Listed(files), tmp_path / "cut", Progress("", None), batch_rows=2)
     assert again == whole
+
+
+@pytest.mark.parametrize("passage", [Passage("a", "a", "", "x\0"), Passage("a", "a", "\0", "x")])
+def test_no_reader_brings_a_nul_in(passage: Passage) -> None:
+    with pytest.raises(DataError, match="document 'a' holds a NUL character") as caught:
+        ingest.row_of(Located(passage, "benchmark_v5.json, p, a"))
+    assert caught.value.where == "benchmark_v5.json, p, a"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from dataclasses import FrozenInstanceError
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from ragbench.corpora.reader import (
 from ragbench.corpora.readers import readers
 from ragbench.corpora.readers.hub import HubOptions, HubReader
 from ragbench.corpora.readers.jsonl import JsonlOptions, JsonlReader
+from ragbench.errors import DataError
 from ragbench.records import Passage
 
 XML = (
@@ -102,6 +104,73 @@ def test_reading_is_reading_file_by_file(name: str, tmp_path: Path) -> None:
     assert [e for path in reader.sources() for e in reader.read_file(path)] == whole
     parts = [list(reader.read_file(path)) for path in reversed(reader.sources())]  # in any order
     assert [e for part in reversed(parts) for e in part] == whole
+
+
+@pytest.mark.parametrize("name", sorted({*readers.names()} - {"union"}))
+def test_a_source_that_is_not_there_is_told_with_what_to_do(name: str, tmp_path: Path) -> None:
+    kind = readers.get(name)
+    with pytest.raises(DataError) as caught:
+        kind(tmp_path / "none", kind.Options()).sources()
+    assert caught.value.where == str(tmp_path / "none")
+    assert caught.value.fix
+
+
+NAMES = {
+    "jsonl": "x.jsonl",
+    "tabular": "x.csv",
+    "medquad": "1_A/x.xml",
+    "snippets": "chunk/x.jsonl",
+    "pubmed": "pubmed26n0009.xml.gz",
+    "nxml": "x.tar.gz",
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("is_alone", [True, False])
+def test_what_is_no_file_is_neither_waited_for_nor_left_out(
+    name: str, is_alone: bool, tmp_path: Path
+) -> None:
+    kind = readers.get(name)
+    place = tmp_path / NAMES[name]
+    place.parent.mkdir(exist_ok=True)
+    os.mkfifo(place)
+    path = place if is_alone and name != "medquad" else tmp_path
+    with pytest.raises(DataError, match="a link that leads nowhere, a pipe or a device") as caught:
+        kind(path, kind.Options()).sources()
+    assert caught.value.where == str(place)
+    place.unlink()
+    place.symlink_to("nowhere")
+    with pytest.raises(DataError):
+        kind(path, kind.Options()).sources()
+
+
+@pytest.mark.parametrize("name", sorted({*NAMES} - {"jsonl", "tabular"}))
+def test_linked_folders_are_read_and_each_once(name: str, tmp_path: Path) -> None:
+    file = Path(NAMES[name]).name
+    here, there = tmp_path / "here", tmp_path / "there"
+    for folder in (here, there / "in" / ".hidden"):
+        folder.mkdir(parents=True)
+    for path in (there / file, there / "in" / f"._{file}", there / "in" / ".hidden" / file):
+        path.touch()
+    (here / "a").symlink_to(there)
+    (here / "b").symlink_to(there)
+    (there / "back").symlink_to(here)
+    kind = readers.get(name)
+    assert kind(here, kind.Options()).sources() == [here / "a" / file]
+
+
+def test_a_subfolder_that_cannot_be_reached_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.nxml").touch()
+    here = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(21):  # a path of more than 4,096 bytes, which nothing can open
+        os.mkdir("n" * 200, dir_fd=here)
+        inner = os.open("n" * 200, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = inner
+    os.close(here)
+    kind = readers.get("nxml")
+    with pytest.raises(DataError, match="a part of the folder cannot be reached"):
+        kind(tmp_path, kind.Options()).sources()
 
 
 def test_names_with_numbers_sort_as_people_count() -> None:

@@ -134,6 +134,8 @@ def test_delimiter_and_encoding_can_be_said(tmp_path: Path) -> None:
     assert rows(path, shape=Shape(";", "cp1252")) == [(f"{path}:2", ["1", "Ménière, otitis"])]
     path.write_bytes("id,text\n1,Ménière\n".encode("utf-16"))
     assert rows(path, shape=Shape(encoding="utf-16")) == [(f"{path}:2", ["1", "Ménière"])]
+    path.write_bytes("id,text\n1,Ménière\n".encode("utf-8-sig"))
+    assert rows(path, shape=Shape(encoding="UTF_8")) == [(f"{path}:2", ["1", "Ménière"])]
 
 
 def test_a_cell_may_be_longer_than_the_csv_modules_own_limit(tmp_path: Path) -> None:
@@ -289,6 +291,19 @@ def test_wrong_sheets_are_named(tmp_path: Path) -> None:
     assert error.where == f"{path}: sheet 'S', row 2"
     path = excel(tmp_path / "c.xlsx", ("S", [["id", "text"], ["a", "#N/A"]]))
     assert refused(path).what == "the cell of column 'text' holds the Excel error #N/A"
+
+
+def test_a_row_that_no_sheet_has_is_refused_and_not_counted_up_to(tmp_path: Path) -> None:
+    path = excel(tmp_path / "a.xlsx", ("S", [["id", "text"], ["a", "x"]]))
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    last = b'<row r="999999999999"><c r="A999999999999"><v>3</v></c></row></sheetData>'
+    name = "xl/worksheets/sheet1.xml"
+    parts[name] = parts[name].replace(b"</sheetData>", last)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in parts.items():
+            archive.writestr(name, data)
+    assert refused(path).what == "the sheet states rows beyond 1,048,576, which no sheet has"
 
 
 def test_other_endings_are_no_tables(tmp_path: Path) -> None:

@@ -56,3 +56,4 @@ def test_what_is_no_plain_document_is_refused(tmp_path: Path, content: bytes, wh
         list(elements(path, "a"))
     assert caught.value.what.startswith(what)
     assert caught.value.where == str(path)
+    assert caught.value.fix

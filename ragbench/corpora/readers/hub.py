@@ -4,7 +4,8 @@
 ``path`` gives a folder of data files instead, and no network is used. Only data files are read:
 JSON, Parquet, CSV and Arrow; a data set that is a script or holds pickles is refused. The commit
 that was read stands in the corpus's manifest. Without ``revision`` that is the newest at the time
-of the build, so a card for others to repeat should name it.
+of the build, so a card for others to repeat should name it. Data files of a local folder that the
+library takes for none of its splits, as it does those of a second format, are listed.
 """
 
 from __future__ import annotations
@@ -18,11 +19,13 @@ from typing import Any, ClassVar
 
 from pydantic import field_validator
 
-from ragbench.corpora.reader import Located, ReaderOptions, Skipped
+from ragbench.corpora.reader import Located, ReaderOptions, Skipped, files_below
 from ragbench.corpora.readers.snippets import SnippetOptions, snippet
 from ragbench.errors import DataError, PrerequisiteError, RagbenchError, UsageError, first_line
 
 FORMATS = ("json", "parquet", "csv", "arrow")
+KINDS = frozenset("json jsonl ndjson parquet csv tsv arrow".split())
+NOTES = frozenset("dataset_infos.json dataset_info.json dataset_dict.json state.json".split())
 INSTALL = "pip install 'ragbench[hub]'"
 BOTH = "give `path:` (a local folder) or the option dataset (a name of the hub), not both"
 
@@ -97,6 +100,8 @@ class HubReader:
     def read(self) -> Iterator[Located | Skipped]:
         """Yield one passage a row."""
         self._files()
+        for file in self._left_out():
+            yield Skipped("a data file of no split", str(file), listed=True)
         number = 0
         place = self._name if self.path else f"{self._name}@{self._commit()[:12]}"
         place = f"{place}, {self.options.split}"
@@ -133,6 +138,22 @@ class HubReader:
             )
         return files
 
+    def _left_out(self) -> list[Path]:
+        """Return the data files of a local folder that are of no split, unless some are chosen."""
+        options = self.options
+        if not (self.path and self.path.is_dir()) or options.data_files or options.subset:
+            return []
+        splits: dict[str, list[str]] = self._opened().config.data_files or {}
+        known = {os.path.normpath(name) for names in splits.values() for name in names}
+        every = files_below(self.path.resolve(), ("",), what="the data set", fix=BOTH)
+        return [
+            file
+            for file in every
+            if str(file) not in known
+            and file.name not in NOTES
+            and not KINDS.isdisjoint(file.name.lower().split(".")[1:])
+        ]
+
     def _commit(self) -> str:
         commits = {name.partition("@")[2].partition("/")[0] for name in self._files()}
         return ", ".join(sorted(commits))
@@ -142,7 +163,9 @@ class HubReader:
         if self._builder is not None:
             return self._builder
         if self.path is not None and not self.path.exists():
-            raise DataError("the data set is not there", where=self._name)
+            raise DataError(
+                "the data set is not there", where=self._name, fix="correct the card's path"
+            )
         if self.path is None and Path(self._name).exists():  # the library would read that
             raise UsageError(
                 f"a folder {self._name!r} lies here, which hides the data set of the hub",

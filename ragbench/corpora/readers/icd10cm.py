@@ -64,7 +64,11 @@ class Icd10cmReader:
         """
         if self.path is not None:
             if not self.path.is_file():
-                raise DataError("the tabular list is not there", where=str(self.path))
+                raise DataError(
+                    "the tabular list is not there",
+                    where=str(self.path),
+                    fix="correct the card's path, or leave it out: the package has a list",
+                )
             return [self.path]
         spec = find_spec(PACKAGE)
         folders = list(spec.submodule_search_locations or []) if spec else []
@@ -88,7 +92,11 @@ class Icd10cmReader:
                 yield from _chapter_passages(chapter, number, path)
             chapter.clear()
         if not seen:
-            raise DataError("the file holds no chapter of a tabular list", where=str(path))
+            raise DataError(
+                "the file holds no chapter of a tabular list",
+                where=str(path),
+                fix="give the XML file of the National Center for Health Statistics",
+            )
         if missing := wanted - seen:
             raise DataError(
                 f"there is no chapter {', '.join(sorted(missing))}",

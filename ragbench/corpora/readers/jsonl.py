@@ -52,7 +52,7 @@ class JsonlReader:
         """
         return files_at(
             self.path,
-            lambda path: path.name.endswith((".jsonl", ".jsonl.gz")),
+            lambda path: path.name.lower().endswith((".jsonl", ".jsonl.gz")),
             what=".jsonl or .jsonl.gz",
         )
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import ClassVar
 from xml.etree.ElementTree import Element
 
-from ragbench.corpora.reader import Located, ReaderOptions, Skipped
+from ragbench.corpora.reader import Located, ReaderOptions, Skipped, files_below
 from ragbench.corpora.xml import elements, words
 from ragbench.errors import DataError, PrerequisiteError
 from ragbench.records import Passage
@@ -54,9 +54,7 @@ class MedquadReader:
         fix = f"get the collection from {ORIGIN} and put it there: {LAYOUT}"
         if not self.path.is_dir():
             raise DataError("the MedQuAD collection is not there", where=str(self.path), fix=fix)
-        found = [p for pattern in ("*.xml", "*/*.xml") for p in self.path.glob(pattern)]
-        if not found:
-            raise DataError("the folder holds no XML file", where=str(self.path), fix=fix)
+        found = files_below(self.path, (".xml",), what="the MedQuAD files", fix=fix)
         return sorted(found, key=lambda p: (_number(p.parent.name), p.parent.name, p.name))
 
     def read(self) -> Iterator[Located | Skipped]:

@@ -2,8 +2,11 @@
 
 Files ``pubmed26n0001.xml.gz`` and so on, each a ``PubmedArticleSet``; the later file has the later
 word on a PMID: it may revise the record, or delete it (``DeleteCitation``). So files are read from
-the last to the first, and what a later file has spoken of is passed over; of several records of a
-PMID in one file the highest version counts. A passage is an abstract, its id the PMID.
+the last to the first, and what a later file has spoken of is passed over. Where a PMID has several
+versions, each is revised and deleted by itself, and the highest that is left counts, whichever file
+it stands in. A passage is an abstract, its id the PMID.
+
+Source: Torre S., Versioning in PubMed, NLM Technical Bulletin 384 (2012), e6.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from ragbench.corpora.archives import unpacked
 from ragbench.corpora.reader import Located, ReaderOptions, Skipped, files_below, natural
 from ragbench.corpora.xml import elements, words
 from ragbench.errors import DataError, PrerequisiteError
+from ragbench.progress import Progress
 from ragbench.records import Passage
 
 ENDINGS = (".xml", ".xml.gz")
@@ -34,10 +38,11 @@ REVISED = "a later record of the same PMID"
 DELETED = "deleted by a later file"
 FIX = "get the baseline files and the update files from the National Library of Medicine"
 
-# What says which records a file holds, found without building the XML's tree.
-NUMBER = rb"<PMID\b(?:[^>]*?\bVersion\s*=\s*[\"']\s*(\d{1,9}))?[^>]*>\s*(\d+)\s*</PMID\s*>"
+# What says which records a file holds, found without building the XML's tree; no tag is looked at
+# beyond the next one, so that no file takes quadratic time.
+NUMBER = rb"<PMID\b(?:[^<>]*?\bVersion\s*=\s*[\"']\s*(\d{1,9}))?[^<>]*>\s*(\d+)\s*</PMID\s*>"
 MARKS = re.compile(
-    rb"<(?:MedlineCitation|BookDocument)\b[^>]*>\s*" + NUMBER
+    rb"<(?:MedlineCitation|BookDocument)\b[^<>]*>\s*" + NUMBER
     + rb"|<(/?)Delete(?:Citation|Document)\s*>|" + NUMBER
 )  # fmt: skip
 LONGEST_MARK = 4096
@@ -89,8 +94,8 @@ class _File:
 
     Attributes:
         records: PMID and version of each, in their order.
-        winners: By PMID the place of the record that counts.
-        deleted: The PMIDs that it deletes.
+        winners: By PMID the place of the last record of the version that counts.
+        deleted: The PMIDs whose version that counts it deletes.
     """
 
     records: list[tuple[int, int]] = field(default_factory=list)
@@ -147,6 +152,18 @@ class PubmedReader:
     def _sources(self) -> list[Path]:
         return self.sources()
 
+    @cached_property
+    def _versions(self) -> dict[int, int]:
+        """The version that counts of each PMID for which that is not the first."""
+        stands: dict[tuple[int, int], bool] = {}  # what was said last
+        progress = Progress("PubMed's versions: files", len(self._sources))
+        for path in self._sources:
+            later = [mark for mark in _marks(path) if mark[2] > 1]
+            for is_deletion, pmid, version in sorted(later, reverse=True):  # deletions first
+                stands.setdefault((pmid, version), not is_deletion)
+            progress.advance()
+        return dict(sorted(each for each, is_there in stands.items() if is_there))
+
     def read(self) -> Iterator[Located | Skipped]:
         """Yield one passage an abstract."""
         for path in self._sources:
@@ -156,7 +173,7 @@ class PubmedReader:
         """Yield one passage an abstract of one file that no later file speaks of."""
         place = self._sources.index(path)
         self._hear(place)
-        file = _scan(path)
+        file = _scan(path, self._versions)
         position, is_set = 0, False
         with unpacked(path) as handle:
             tags = (*RECORDS, *ROOTS)
@@ -177,7 +194,7 @@ class PubmedReader:
         if self._n_spoken > place:
             self._spoken, self._n_spoken = _Spoken(), 0
         for path in self._sources[self._n_spoken : place]:
-            self._spoken.add(_scan(path))
+            self._spoken.add(_scan(path, self._versions))
             self._n_spoken += 1
 
     def _entry(self, element: Element, path: Path, file: _File, position: int) -> Located | Skipped:
@@ -190,23 +207,43 @@ class PubmedReader:
         if [words(number), (number.get("Version") or "1").strip()] != [str(pmid), str(version)]:
             raise _unfit(path, f"record {position + 1:,} has no PMID where it should")
         where = f"{path}: PMID {pmid}"
-        if file.winners[pmid] != position:
-            return Skipped(REVISED, where, id=str(pmid))
-        said = DELETED if pmid in file.deleted else self._spoken.word_on(pmid)
+        said = self._said(pmid, version, file, position)
         if said:
             return Skipped(said, where, id=str(pmid))
         source = record if is_book else record.find("Article")
         found = _passage(pmid, record, source, self.options)
         return Skipped("no abstract", where, id=str(pmid)) if not found else Located(found, where)
 
+    def _said(self, pmid: int, version: int, file: _File, position: int) -> str:
+        """Return why a record is passed over; nothing if it counts."""
+        counts = self._versions.get(pmid, 1)
+        if version > counts:  # else it would count
+            return DELETED
+        if version < counts or file.winners[pmid] != position:
+            return REVISED
+        return DELETED if pmid in file.deleted else self._spoken.word_on(pmid)
+
 
 def _unfit(path: Path, what: str) -> DataError:
     return DataError(f"the file is not one of PubMed's: {what}", where=str(path), fix=FIX)
 
 
-def _scan(path: Path) -> _File:
-    """Return which records a file holds, without parsing it."""
+def _scan(path: Path, versions: dict[int, int]) -> _File:
+    """Return which records a file holds, and which of them count."""
     file = _File()
+    for is_deletion, pmid, version in _marks(path):
+        counts = version == versions.get(pmid, 1)
+        if is_deletion and counts:
+            file.deleted.add(pmid)
+        elif not is_deletion:
+            if counts:
+                file.winners[pmid] = len(file.records)
+            file.records.append((pmid, version))
+    return file
+
+
+def _marks(path: Path) -> Iterator[tuple[bool, int, int]]:
+    """Yield whether it is a deletion, PMID and version of each in a file, without parsing it."""
     rest = b""
     is_deleting = False
     with unpacked(path) as handle:
@@ -215,22 +252,14 @@ def _scan(path: Path) -> _File:
             done = 0
             for mark in MARKS.finditer(data):
                 done = mark.end()
-                version, pmid, end, _, deleted = mark.groups()
+                version, pmid, end, version_deleted, deleted = mark.groups()
                 if pmid is not None:
-                    _take(file, _number(pmid, path), int(version or 1))
+                    yield False, _number(pmid, path), int(version or 1) or 1
                 elif end is not None:
                     is_deleting = not end
                 elif is_deleting:
-                    file.deleted.add(_number(deleted, path))
+                    yield True, _number(deleted, path), int(version_deleted or 1) or 1
             rest = data[max(done, len(data) - LONGEST_MARK) :]
-    return file
-
-
-def _take(file: _File, pmid: int, version: int) -> None:
-    best = file.winners.get(pmid)
-    if best is None or version >= file.records[best][1]:
-        file.winners[pmid] = len(file.records)
-    file.records.append((pmid, version))
 
 
 def _number(digits: bytes, path: Path) -> int:
@@ -265,7 +294,8 @@ def _meta(pmid: int, record: Element, source: Element, options: PubmedOptions) -
     date = source.find("Journal/JournalIssue/PubDate")
     if date is None:
         date = source.find("Book/PubDate")
-    year = re.search(r"\b[12][0-9]{3}\b", words(date))
+    parts = "" if date is None else " ".join(date.itertext())  # E-utilities put no blanks between
+    year = re.search(r"\b[12][0-9]{3}\b", parts)
     doi = (e for e in source.iterfind("ELocationID") if e.get("EIdType") == "doi")
     types = [words(kind) for kind in source.iterfind("PublicationTypeList/PublicationType")]
     types += [words(kind) for kind in source.iterfind("PublicationType")]

@@ -134,6 +134,12 @@ def _shown(value: object) -> str:
 def _text(value: object, column: str, where: str) -> str:
     """Return an id or a text; whole numbers are taken too, anything else is an error."""
     if isinstance(value, str):
+        if "\0" in value:
+            raise DataError(
+                f"the column {column!r} holds a NUL character, which no text has",
+                where=where,
+                fix="write the file again without it",
+            )
         return value
     if isinstance(value, (int, float, Decimal)) and not isinstance(value, bool):
         if math.isfinite(value) and value == int(value):

@@ -105,6 +105,25 @@ def test_split_subset_and_files_are_chosen(tmp_path: Path) -> None:
         texts()
 
 
+def test_files_that_are_of_no_split_are_listed(tmp_path: Path) -> None:
+    """The library reads the commonest format, and of names with a split in them only those."""
+    write(tmp_path / "two" / "a.jsonl", ROWS[:1])
+    write(tmp_path / "two" / "b.jsonl.gz", ROWS[1:2])
+    left = write(tmp_path / "two" / "more" / "c.parquet", ROWS[2:])
+    write(tmp_path / "named" / "train.jsonl", ROWS[:2])
+    write(tmp_path / "named" / "test.jsonl", ROWS[2:])
+    other = write(tmp_path / "named" / "more.jsonl", ROWS[2:])
+    (tmp_path / "named" / "README.txt").write_text("no data")
+    (tmp_path / "named" / "dataset_infos.json").write_text("{}")
+    for path in (left, other):
+        folder = tmp_path / path.relative_to(tmp_path).parts[0]
+        found = list(reader(folder, **FIELDS).read())
+        assert [e.passage for e in found if isinstance(e, Located)] == PASSAGES[:2]
+        skipped = [entry for entry in found if isinstance(entry, Skipped)]
+        assert skipped == [Skipped("a data file of no split", str(path.resolve()), listed=True)]
+        assert not any(isinstance(e, Skipped) for e in reader(path, **FIELDS).read())
+
+
 @pytest.mark.parametrize(
     "files", ["../secret.jsonl", "/etc/hostname", "hf://datasets/a/b@main/x.jsonl"]
 )

@@ -112,6 +112,13 @@ def test_empty_texts_can_be_passed_over_and_are_counted(tmp_path: Path) -> None:
         next(reader)
 
 
+def test_endings_are_read_whatever_their_case(tmp_path: Path) -> None:
+    write(tmp_path / "A.JSONL", {"id": "a", "text": "x"})
+    (tmp_path / "b.jsonl.GZ").write_bytes(gzip.compress(b'{"id": "b", "text": "y"}'))
+    found = list(JsonlReader(tmp_path, JsonlOptions()).read())
+    assert [entry.passage.id for entry in found if isinstance(entry, Located)] == ["a", "b"]
+
+
 def test_sources_that_are_not_there(tmp_path: Path) -> None:
     with pytest.raises(PrerequisiteError, match="the jsonl reader needs a path"):
         JsonlReader(None, JsonlOptions())

@@ -108,7 +108,7 @@ def test_sources_that_are_not_there(tmp_path: Path) -> None:
         MedquadReader(None, MedquadOptions())
     for path, what in (
         (tmp_path / "none", "the MedQuAD collection is not there"),
-        (tmp_path, "the folder holds no XML file"),
+        (tmp_path, "the folder holds no file with one of the endings .xml"),
     ):
         with pytest.raises(DataError) as caught:
             MedquadReader(path, MedquadOptions()).sources()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import io
 import json
-import os
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -321,7 +320,6 @@ def test_what_is_no_file_or_holds_none(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="holds no file"):
         reader.sources()
     (tmp_path / ".hidden.nxml").write_text(CHAPTER, encoding="utf-8")
-    os.mkfifo(tmp_path / "pipe.nxml")
     with pytest.raises(DataError, match="holds no file"):
         reader.sources()
     with pytest.raises(DataError, match="not there"):

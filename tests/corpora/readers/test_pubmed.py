@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -83,8 +84,10 @@ def record(pmid: int, text: str, version: int = 1) -> str:
     )
 
 
-def deletion(*pmids: int) -> str:
-    inner = "".join(f'<PMID Version="1">{pmid}</PMID>' for pmid in pmids)
+def deletion(*pmids: int | tuple[int, int]) -> str:
+    """Return a deletion of first versions, or of (PMID, version)."""
+    pairs = [pmid if isinstance(pmid, tuple) else (pmid, 1) for pmid in pmids]
+    inner = "".join(f'<PMID Version="{version}">{pmid}</PMID>' for pmid, version in pairs)
     return f"<DeleteCitation>{inner}</DeleteCitation>\n"
 
 
@@ -131,6 +134,17 @@ def test_a_record_is_its_abstract_with_labels(tmp_path: Path) -> None:
         "publication_types": "Review",
         "url": "https://pubmed.ncbi.nlm.nih.gov/20301295/",
     }
+
+
+def test_a_year_is_found_where_nothing_parts_it_from_the_month(tmp_path: Path) -> None:
+    """As in what E-utilities give; the yearly files have each element on a line of its own."""
+    date = "<PubDate><Year>2001</Year><Month>Jan</Month><Day>03</Day></PubDate>"
+    journal = f"<Journal><JournalIssue>{date}</JournalIssue><Title>Toe</Title></Journal>"
+    given = record(5, "Gout.").replace("<ArticleTitle>", f"{journal}<ArticleTitle>")
+    book = BOOK.replace("<Year>1993</Year>", "<Year>1993</Year><Month>02</Month>")
+    write(tmp_path / "efetch.xml", given, book)
+    found = [e.passage.meta.get("year") for e in entries(tmp_path) if isinstance(e, Located)]
+    assert found == ["2001", "1993"]
 
 
 def test_mesh_and_titles_are_options(tmp_path: Path) -> None:
@@ -181,6 +195,27 @@ def test_the_highest_version_in_a_file_counts_and_of_equals_the_last(tmp_path: P
     assert skips(found) == [("1", REVISED), ("1", REVISED), ("2", REVISED)]
 
 
+def test_each_version_is_revised_and_deleted_by_itself(tmp_path: Path) -> None:
+    """By the NLM PMID and version name a record; the highest that is left is shown."""
+    write(
+        tmp_path / "pubmed26n0001.xml",
+        *(record(n, f"{n}.1") for n in (1, 2, 3, 4)),
+        *(record(n, f"{n}.2", 2) for n in (1, 2, 3, 4)),
+        record(4, "4.3", 3),
+    )
+    write(tmp_path / "pubmed26n0002.xml", record(1, "1.1 revised"), deletion(2, (3, 2), (4, 3)))
+    write(tmp_path / "pubmed26n0003.xml", record(4, "4.2 revised", 2))
+    found = entries(tmp_path)
+    assert texts(found) == {"1": "1.2", "2": "2.2", "3": "3.1", "4": "4.2 revised"}
+    assert skips(found) == [
+        ("1", REVISED),  # the first version, though its revision is later
+        *((n, REVISED) for n in ("1", "2", "4")),
+        ("3", DELETED),
+        ("4", REVISED),
+        ("4", DELETED),
+    ]
+
+
 Action = tuple[str, int, int]
 ACTIONS = st.lists(
     st.lists(
@@ -196,17 +231,15 @@ ACTIONS = st.lists(
 
 def replayed(files: list[list[Action]]) -> dict[str, str]:
     """The files in the order in which they were published, one after another, into a dict."""
-    held: dict[str, str] = {}
+    held: dict[tuple[str, int], str] = {}
     for number, actions in enumerate(files):
-        versions: dict[str, int] = {}
         for place, (kind, pmid, version) in enumerate(actions):
-            if kind == "record" and version >= versions.get(str(pmid), 0):
-                versions[str(pmid)] = version
-                held[str(pmid)] = f"file {number} place {place}"
-        for kind, pmid, _ in actions:
+            if kind == "record":
+                held[str(pmid), version] = f"file {number} place {place}"
+        for kind, pmid, version in actions:
             if kind == "delete":
-                held.pop(str(pmid), None)
-    return held
+                held.pop((str(pmid), version), None)
+    return {pmid: held[pmid, version] for pmid, version in sorted(held)}  # the highest is last
 
 
 @settings(
@@ -224,7 +257,7 @@ def test_any_history_gives_what_a_replay_gives(
             for place, (kind, pmid, version) in enumerate(actions)
             if kind == "record"
         ]
-        gone = [pmid for kind, pmid, _ in actions if kind == "delete"]
+        gone = [(pmid, version) for kind, pmid, version in actions if kind == "delete"]
         write(
             tmp_path / f"pubmed26n{number + 8:04d}.xml", *records, deletion(*gone) if gone else ""
         )
@@ -254,6 +287,15 @@ def test_numbers_are_found_across_the_blocks_in_which_a_file_is_read(tmp_path: P
     filler = "word " * 60_000
     write(tmp_path / "pubmed26n0001.xml", *(record(n, filler) for n in range(1, 40)))
     assert len(texts(entries(tmp_path))) == 39
+
+
+@pytest.mark.parametrize("tag", ["<PMID ", "<MedlineCitation ", '<PMID Version="1" '])
+def test_tags_without_an_end_take_no_quadratic_time(tmp_path: Path, tag: str) -> None:
+    (tmp_path / "pubmed26n0001.xml").write_text(HEAD + tag * 10**5, encoding="utf-8")
+    start = time.process_time()
+    with pytest.raises(DataError, match="not whole XML"):
+        entries(tmp_path)
+    assert time.process_time() - start < 5  # they took minutes
 
 
 @pytest.mark.parametrize(

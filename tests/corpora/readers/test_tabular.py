@@ -122,6 +122,16 @@ def test_other_types_are_no_ids(tmp_path: Path, value: object, what: str) -> Non
     assert caught.value.where == place(path, 0)
 
 
+@pytest.mark.parametrize("column", ["id", "text", "title"])
+def test_nul_characters_are_refused_as_in_json_lines(tmp_path: Path, column: str) -> None:
+    columns = {"id": ["a"], "text": ["x"], "title": ["T"]} | {column: ["a\0b"]}
+    path = write(tmp_path / "a.parquet", **columns)
+    with pytest.raises(DataError) as caught:
+        read(path, title_field="title")
+    assert caught.value.what == f"the column '{column}' holds a NUL character, which no text has"
+    assert caught.value.where == f"{path}: row 1"
+
+
 def test_further_fields_may_be_fractions_dates_and_truths(tmp_path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
