@@ -18,6 +18,7 @@ from typing import IO, Any
 from ragbench.errors import DataError
 
 CHUNK_BYTES = 1 << 20
+HALF = re.compile(r"\..+\.\d+\.tmp")
 MAX_LINE_BYTES = 1 << 28  # of JSON lines: a longer one is damage or a bomb, and would fill memory
 
 
@@ -79,7 +80,8 @@ def atomic_folder(path: Path, *, staging: Path | None = None) -> Iterator[Path]:
     Args:
         path: The final folder; an existing one is replaced.
         staging: A fixed staging folder that is kept when the block fails, so that a long
-            build can resume from it. By default a private one, removed on failure.
+            build can resume from it; of files that were being written, nothing is kept. By
+            default a private one, removed on failure.
 
     Yields:
         The folder to fill.
@@ -89,6 +91,9 @@ def atomic_folder(path: Path, *, staging: Path | None = None) -> Iterator[Path]:
     work = staging or path.parent / f".{path.name}.{os.getpid()}.tmp"
     remove_stale(path, r"\d+\.(?:tmp|old)")
     work.mkdir(parents=True, exist_ok=True)
+    for half in work.rglob(".*.tmp"):  # atomic_file's, which would become part of the folder
+        if HALF.fullmatch(half.name) and half.is_file():
+            half.unlink()
     try:
         yield work
         old = path.parent / f".{path.name}.{os.getpid()}.old"

@@ -154,6 +154,17 @@ def test_fixed_staging_is_kept_on_failure_and_gone_on_success(tmp_path: Path) ->
     assert not staging.exists()
 
 
+def test_half_files_of_a_killed_process_are_no_part_of_the_folder(tmp_path: Path) -> None:
+    path, staging = tmp_path / "index", tmp_path / ".index.building"
+    (staging / "part-0").mkdir(parents=True)
+    for name in (".rows.i32.41.tmp", "part-0/.a.42.tmp", "rows.43.tmp", ".rows.tmp", "whole"):
+        (staging / name).write_bytes(b"x")
+    with atomic_folder(path, staging=staging):
+        pass
+    left = sorted(p.relative_to(path).as_posix() for p in path.rglob("*") if p.is_file())
+    assert left == [".rows.tmp", "rows.43.tmp", "whole"]
+
+
 def test_what_killed_processes_left_is_removed_and_no_more(tmp_path: Path) -> None:
     for name in (".index.41.tmp", ".index.42.old", ".index.abc.building", ".index2.41.tmp"):
         (tmp_path / name).mkdir()

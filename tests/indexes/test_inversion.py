@@ -20,6 +20,8 @@ from hypothesis import strategies as st
 from ragbench.corpora.store import Corpus
 from ragbench.indexes import inversion
 from ragbench.indexes.bm25 import Bm25Index, Bm25Recipe
+from ragbench.indexes.build import build_index
+from ragbench.indexes.check import check_index
 from ragbench.indexes.retriever import passage_text
 from ragbench.indexes.tokenise import Analyser
 from ragbench.progress import Progress
@@ -99,6 +101,34 @@ def test_a_killed_build_goes_on_and_ends_the_same(
     assert done.items() <= kept.items()
     Bm25Index.build(RECIPE, corpus, work, "cpu")
     assert digest(work) == whole
+
+
+def test_a_build_that_is_killed_while_it_merges_ends_with_the_same_files(
+    home: Path, corpus_of: CorpusOf
+) -> None:
+    corpus_of("many", many(9000))
+    whole = build_index("bm25", "many", name="whole")
+    script = (
+        "import time\n"
+        "from ragbench.indexes import inversion, kernels\n"
+        "from ragbench.indexes.build import build_index\n"
+        "inversion.MERGED_AT_ONCE = 20_000\n"
+        "real = kernels.place_postings\n"
+        "kernels.place_postings = lambda *a: (real(*a), time.sleep(0.1))\n"
+        "build_index('bm25', 'many', name='killed')\n"
+    )
+    environment = {**os.environ, "RAGBENCH_HOME": str(home)}
+    process = subprocess.Popen([sys.executable, "-c", script], env=environment)
+    deadline = time.monotonic() + 60
+    while not list(home.glob("indexes/.killed.*.building/.rows.i32.*.tmp")):
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    killed = build_index("bm25", "many", name="killed")
+    assert killed.sums == whole.sums
+    assert killed.size_bytes == whole.size_bytes
+    assert [f.value for f in check_index("killed") if not f.is_ok] == []
 
 
 @given(
