@@ -82,7 +82,7 @@ def _evaluate(
     """Return the means by measure, and what they are means of."""
     from ragbench.indexes.qrels import best_first, in_corpus, level_of, read_qrels
     from ragbench.indexes.runfile import read_queries
-    from ragbench.metrics.retrieval import parse, per_query
+    from ragbench.metrics.retrieval import depth_of, parse, per_query
 
     names = [str(parse(measure)) for measure in measures]
     grades = read_qrels(qrels)
@@ -99,7 +99,7 @@ def _evaluate(
     else:
         every = [query.id for query in asked or ()]
         judged = _judged(grades, every, qrels)
-        depth = max(source.k, *map(_cutoff, names))
+        depth = max(source.k, *map(depth_of, names))
         ids = _search(source, asked or [], depth)
     ranked = {query: best_first(corpus, ids.get(query, []), level) for query in judged}
     values = per_query(names, {query: grades[query] for query in judged}, ranked)
@@ -119,10 +119,6 @@ def _read_ids(run_file: Path, corpus: Corpus) -> dict[str, list[str]]:
     run = read_run(run_file)
     check_run_ids(run, corpus)
     return {query: [passage for passage, _ in found] for query, found in run.items()}
-
-
-def _cutoff(measure: str) -> int:
-    return int(measure.rpartition("@")[2]) if "@" in measure else 0
 
 
 def _corpus_of(name: str) -> Corpus:

@@ -110,6 +110,12 @@ def test_a_measure_deeper_than_k_searches_deeper(small: Path) -> None:
     assert deep["AP"] == pytest.approx(1 / 3)
 
 
+def test_a_measure_at_a_recall_has_no_depth(small: Path) -> None:
+    """q1 and q2: the first place is right for q1 alone; q3 has no hit."""
+    found = evaluate("--queries", "q.jsonl", "-m", "IPrec@0.1")
+    assert found["IPrec@0.1"] == pytest.approx(1 / 3)
+
+
 def test_for_people(small: Path) -> None:
     done = run("eval", "bm25-small", "--queries", "q.jsonl", "--qrels", "qrels", "-m", "R@2")
     assert "R@2" in done.stdout
