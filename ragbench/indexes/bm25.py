@@ -359,10 +359,10 @@ def _write_postings(
     lengths: npt.NDArray[np.int32],
     work: Path,
 ) -> None:
-    numbers = [inversion.global_numbers(run, terms) for run in runs]
+    inversion.number_terms(runs, terms)
     df = np.zeros(len(terms), dtype=np.int64)
-    for run, known in zip(runs, numbers, strict=True):
-        df[known] += np.diff(run.array("bounds"))
+    for run in runs:
+        df[run.array(inversion.NUMBERS)] += np.diff(run.array("bounds"))
     indptr = np.concatenate(([0], np.cumsum(df)))
     n = len(corpus)
     if options.formula == "okapi":
@@ -373,4 +373,4 @@ def _write_postings(
     with atomic_file(work / INDPTR) as handle:
         np.save(handle, indptr)
     with stage(f"index over {corpus.name}: merging postings", int(indptr[-1])) as progress:
-        inversion.merge(runs, numbers, indptr, idf, norms, factor, work, progress)
+        inversion.merge(runs, indptr, idf, norms, factor, work, progress)

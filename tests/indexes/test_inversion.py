@@ -66,6 +66,22 @@ def test_many_small_runs_give_the_index_of_one(
     assert build(corpus, tmp_path / "cut") == whole
 
 
+def test_terms_are_numbered_by_their_bytes_over_groups_of_runs(
+    home: Path, corpus_of: CorpusOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Runs without a term, and more runs than are looked at together."""
+    texts = ["rash Zoster", "?!", "zoster gout", "", "énorme gout 9", "gout", "!", "rash"]
+    corpus = corpus_of("words", {f"d{i}": text or "-" for i, text in enumerate(texts)})
+    monkeypatch.setattr(inversion, "RUN_BYTES", 1)
+    monkeypatch.setattr(inversion, "RUNS_AT_ONCE", 3)
+    runs = inversion.invert(corpus, "{text}", Analyser(), tmp_path, Progress("", None))
+    terms = inversion.merge_terms(runs)
+    assert terms.to_pylist() == ["9", "gout", "rash", "zoster", "énorme"]
+    inversion.number_terms(runs, terms)
+    numbers = [run.array(inversion.NUMBERS).tolist() for run in runs]
+    assert numbers == [[2, 3], [], [1, 3], [], [0, 1, 4], [1], [], [2]]
+
+
 def test_a_killed_build_goes_on_and_ends_the_same(
     home: Path, corpus_of: CorpusOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
