@@ -54,11 +54,17 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
     """Yield a binary handle whose content appears under ``path`` only if the block succeeds.
 
     Args:
-        path: The final place; its folder is made if needed.
+        path: The final place; its folder is made if needed. A pipe or a device, such as
+            ``/dev/stdout``, is written to as it is, and a link to a file stays one.
 
     Yields:
         A writable handle beside the final place.
     """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        with path.open("wb") as handle:
+            yield handle
+        return
+    path = path.resolve() if path.is_symlink() else path
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.parent / f".{path.name}.{os.getpid()}.tmp"
     try:
