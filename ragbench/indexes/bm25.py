@@ -82,6 +82,14 @@ class Bm25Recipe(Recipe):
             raise ValueError(f"it is none of: none, {', '.join(Stemmer.algorithms())}")
         return name
 
+    @field_validator("stopwords")
+    @classmethod
+    def _check_stopwords(cls, words: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        idle = [word for word in words if word != word.lower()] if isinstance(words, tuple) else []
+        if idle:
+            raise ValueError(f"{idle[0]!r} is not in lower case, as terms are: it drops none")
+        return words
+
     @model_validator(mode="after")
     def _check_okapi(self) -> Bm25Recipe:
         if self.formula == "lucene" and (self.engine != "fast" or self.epsilon != EPSILON):
