@@ -154,7 +154,7 @@ class RerankIndex:
         if k > self.depth:
             raise UsageError(
                 f"{k:,} hits are wanted of an index that scores the first {self.depth:,} anew",
-                fix="raise `depth` in its recipe, and build it again with --replace",
+                fix="ask for fewer, or raise `depth` in its recipe and build again with --replace",
             )
         if not queries:
             return []
