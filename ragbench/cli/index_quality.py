@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 DEVICES = click.Choice(["auto", "cpu", "cuda"])
 MEASURES = ("nDCG@10", "R@5", "R@10", "RR@10")
 FILE = click.Path(path_type=Path)
+OUT = click.Path(path_type=Path, dir_okay=False)  # known before the search, not after it
 
 
 @click.command("eval")
@@ -28,7 +29,7 @@ FILE = click.Path(path_type=Path)
 @click.option("--queries", type=FILE, help="A JSONL file of queries; needed for searching.")
 @click.option("-m", "--measure", "measures", multiple=True, help="As ir-measures writes it.")
 @click.option("-k", default=100, show_default=True, type=click.IntRange(1), help="Hits a query.")
-@click.option("--run", "out", type=FILE, help="Also write the TREC run there.")
+@click.option("--run", "out", type=OUT, help="Also write the TREC run there.")
 @click.option("--run-file", type=FILE, help="Judge this TREC run instead of searching.")
 @click.option("--device", type=DEVICES, default="auto", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

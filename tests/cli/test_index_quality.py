@@ -166,6 +166,20 @@ def test_wrong_usage(small: Path, arguments: list[str], what: str) -> None:
         raise done.exception
 
 
+@pytest.mark.parametrize(
+    "command", [["search", "bm25-small"], ["eval", "bm25-small", "--qrels", "qrels"]]
+)
+def test_a_folder_is_no_place_for_a_run(small: Path, command: list[str]) -> None:
+    done = run(*command, "--queries", "q.jsonl", "--run", str(small))
+    assert done.exit_code == 2
+    assert "is a directory" in done.stderr
+
+
+def test_a_query_without_hits_says_so(small: Path) -> None:
+    assert run("search", "bm25-small", "the").stdout == "no hits\n"
+    assert json.loads(run("search", "bm25-small", "the", "--json").stdout) == []
+
+
 def test_check_ends_with_3_and_says_what_is_wrong(small: Path) -> None:
     assert ragbench(small, "index", "check", "bm25-small").returncode == 0
     (folder_of("bm25-small") / "extra").write_text("x", encoding="utf-8")
