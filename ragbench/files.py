@@ -18,6 +18,7 @@ from typing import IO, Any
 from ragbench.errors import DataError
 
 CHUNK_BYTES = 1 << 20
+HALF = re.compile(r"\..+\.\d+\.tmp")
 MAX_LINE_BYTES = 1 << 28  # of JSON lines: a longer one is damage or a bomb, and would fill memory
 
 
@@ -53,11 +54,17 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
     """Yield a binary handle whose content appears under ``path`` only if the block succeeds.
 
     Args:
-        path: The final place; its folder is made if needed.
+        path: The final place; its folder is made if needed. A pipe or a device, such as
+            ``/dev/stdout``, is written to as it is, and a link to a file stays one.
 
     Yields:
         A writable handle beside the final place.
     """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        with path.open("wb") as handle:
+            yield handle
+        return
+    path = path.resolve() if path.is_symlink() else path
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.parent / f".{path.name}.{os.getpid()}.tmp"
     try:
@@ -79,7 +86,8 @@ def atomic_folder(path: Path, *, staging: Path | None = None) -> Iterator[Path]:
     Args:
         path: The final folder; an existing one is replaced.
         staging: A fixed staging folder that is kept when the block fails, so that a long
-            build can resume from it. By default a private one, removed on failure.
+            build can resume from it; of files that were being written, nothing is kept. By
+            default a private one, removed on failure.
 
     Yields:
         The folder to fill.
@@ -89,6 +97,9 @@ def atomic_folder(path: Path, *, staging: Path | None = None) -> Iterator[Path]:
     work = staging or path.parent / f".{path.name}.{os.getpid()}.tmp"
     remove_stale(path, r"\d+\.(?:tmp|old)")
     work.mkdir(parents=True, exist_ok=True)
+    for half in work.rglob(".*.tmp"):  # atomic_file's, which would become part of the folder
+        if HALF.fullmatch(half.name) and half.is_file():
+            half.unlink()
     try:
         yield work
         old = path.parent / f".{path.name}.{os.getpid()}.old"

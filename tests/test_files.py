@@ -66,6 +66,22 @@ def test_atomic_file_shows_new_content_only_at_the_end(tmp_path: Path) -> None:
     assert [p.name for p in path.parent.iterdir()] == ["a.txt"]
 
 
+def test_a_pipe_is_written_to_and_a_link_stays_one(tmp_path: Path) -> None:
+    pipe, link, file = tmp_path / "pipe", tmp_path / "link", tmp_path / "file"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_bytes(pipe, b"run")
+    assert os.read(reader, 9) == b"run"
+    os.close(reader)
+    assert pipe.is_fifo()
+    file.write_bytes(b"old")
+    link.symlink_to(file)
+    write_bytes(link, b"new")
+    assert link.is_symlink()
+    assert file.read_bytes() == b"new"
+    assert len(list(tmp_path.iterdir())) == 3
+
+
 def test_atomic_file_keeps_the_old_content_when_the_block_raises(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_bytes(b"old")
@@ -152,6 +168,17 @@ def test_fixed_staging_is_kept_on_failure_and_gone_on_success(tmp_path: Path) ->
         (work / "shard-1").write_bytes(b"done")
     assert sorted(p.name for p in path.iterdir()) == ["shard-0", "shard-1"]
     assert not staging.exists()
+
+
+def test_half_files_of_a_killed_process_are_no_part_of_the_folder(tmp_path: Path) -> None:
+    path, staging = tmp_path / "index", tmp_path / ".index.building"
+    (staging / "part-0").mkdir(parents=True)
+    for name in (".rows.i32.41.tmp", "part-0/.a.42.tmp", "rows.43.tmp", ".rows.tmp", "whole"):
+        (staging / name).write_bytes(b"x")
+    with atomic_folder(path, staging=staging):
+        pass
+    left = sorted(p.relative_to(path).as_posix() for p in path.rglob("*") if p.is_file())
+    assert left == [".rows.tmp", "rows.43.tmp", "whole"]
 
 
 def test_what_killed_processes_left_is_removed_and_no_more(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ GROUND = {
     "errors",
     "files",
     "checksums",
+    "compiled",
     "home",
     "yamlfile",
     "registry",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ragbench.cli.index_quality import DEVICES, check, clean, evaluate
+from ragbench.cli.index_quality import DEVICES, OUT, check, clean, evaluate
 from ragbench.cli.output import emit_json, emit_table, size
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def estimate(recipes: tuple[str, ...], corpus: str, device: Device, as_json: boo
 @click.argument("query", required=False)
 @click.option("-k", default=10, show_default=True, type=click.IntRange(1), help="Hits a query.")
 @click.option("--queries", type=click.Path(path_type=Path), help="A JSONL file of queries.")
-@click.option("--run", "out", type=click.Path(path_type=Path), help="Write a TREC run there.")
+@click.option("--run", "out", type=OUT, help="Write a TREC run there.")
 @click.option("--device", type=DEVICES, default="auto", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def search(
@@ -123,6 +123,8 @@ def search(
     if as_json:
         emit_json(rows)
         return
+    if not rows:
+        click.echo("no hits")
     for row in rows:
         click.echo(f"{row['rank']:>3}  {row['score']:.4f}  {row['id']}  {row['title']}")
         click.echo(click.style(f"     {' '.join(str(row['text']).split())[:160]}", dim=True))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 DEVICES = click.Choice(["auto", "cpu", "cuda"])
 MEASURES = ("nDCG@10", "R@5", "R@10", "RR@10")
 FILE = click.Path(path_type=Path)
+OUT = click.Path(path_type=Path, dir_okay=False)  # known before the search, not after it
 
 
 @click.command("eval")
@@ -28,7 +29,7 @@ FILE = click.Path(path_type=Path)
 @click.option("--queries", type=FILE, help="A JSONL file of queries; needed for searching.")
 @click.option("-m", "--measure", "measures", multiple=True, help="As ir-measures writes it.")
 @click.option("-k", default=100, show_default=True, type=click.IntRange(1), help="Hits a query.")
-@click.option("--run", "out", type=FILE, help="Also write the TREC run there.")
+@click.option("--run", "out", type=OUT, help="Also write the TREC run there.")
 @click.option("--run-file", type=FILE, help="Judge this TREC run instead of searching.")
 @click.option("--device", type=DEVICES, default="auto", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -82,7 +83,7 @@ def _evaluate(
     """Return the means by measure, and what they are means of."""
     from ragbench.indexes.qrels import best_first, in_corpus, level_of, read_qrels
     from ragbench.indexes.runfile import read_queries
-    from ragbench.metrics.retrieval import parse, per_query
+    from ragbench.metrics.retrieval import depth_of, parse, per_query
 
     names = [str(parse(measure)) for measure in measures]
     grades = read_qrels(qrels)
@@ -99,7 +100,7 @@ def _evaluate(
     else:
         every = [query.id for query in asked or ()]
         judged = _judged(grades, every, qrels)
-        depth = max(source.k, *map(_cutoff, names))
+        depth = max(source.k, *map(depth_of, names))
         ids = _search(source, asked or [], depth)
     ranked = {query: best_first(corpus, ids.get(query, []), level) for query in judged}
     values = per_query(names, {query: grades[query] for query in judged}, ranked)
@@ -119,10 +120,6 @@ def _read_ids(run_file: Path, corpus: Corpus) -> dict[str, list[str]]:
     run = read_run(run_file)
     check_run_ids(run, corpus)
     return {query: [passage for passage, _ in found] for query, found in run.items()}
-
-
-def _cutoff(measure: str) -> int:
-    return int(measure.rpartition("@")[2]) if "@" in measure else 0
 
 
 def _corpus_of(name: str) -> Corpus:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ragbench.corpora.minhash import MAX_LOAD, compiled
+from ragbench.compiled import compiled
+from ragbench.corpora.minhash import MAX_LOAD
 
 SIZE = 16
 

@@ -12,12 +12,13 @@ Ullman, Mining of Massive Datasets, section 3.4.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import cache
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from ragbench.compiled import compiled
 
 HASHES = 128
 MIN_RECALL = 0.999
@@ -132,15 +133,6 @@ class Bands:
             self._heads = np.empty(2 * len(slots), dtype=np.int32)
             compiled(_move)(slots, heads, self._slots, self._heads)
         compiled(_enter)(keys, number, self._slots, self._heads, self._before, self._used)
-
-
-@cache
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function below as machine code, which numba keeps on disk."""
-    from numba import njit
-
-    compiled: Callable[..., Any] = njit(function, cache=True, nogil=True)
-    return compiled
 
 
 # What follows is numba's: plain loops over arrays, with no calls among each other.

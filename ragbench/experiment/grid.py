@@ -321,11 +321,24 @@ class Grid:
 
     def missing(self) -> list[str]:
         """Return the commands that would build what is not built; checks recipes and cards."""
-        for part in self.index_parts():
-            indexes.load_recipe(part.recipe)
+        self._check_depths()
         for corpus in self.corpora():
             load_card(corpus)
         return self.commands()
+
+    def _check_depths(self) -> None:
+        """Refuse, before an index is built, to ask more hits of it than its recipe ranks."""
+        for task in self.tasks:
+            for part, k in self.searches(task).items():
+                depth = getattr(indexes.load_recipe(part.recipe), "depth", None)
+                if part.within and corpus_is_built(part.corpus):
+                    k = len(open_corpus(part.corpus))
+                if isinstance(depth, int) and k > depth:
+                    raise UsageError(
+                        f"{k:,} hits are wanted of {part.key!r}, whose recipe ranks {depth:,}",
+                        where=f"task {task.spec.name}, index recipe {part.recipe}",
+                        fix="raise `depth` in the recipe, or ask for fewer",
+                    )
 
     @staticmethod
     def is_built(corpus: str) -> bool:
@@ -361,6 +374,7 @@ class Grid:
                 check_card(open_corpus(corpus))
             else:
                 build_corpus(corpus)
+        self._check_depths()
         for part in self.index_parts():
             if part.name not in manifests:
                 manifests[part.name] = indexes.build_index(part.recipe, part.corpus)

@@ -6,6 +6,7 @@ saved runs; a run file is checked and copied.
 
 from __future__ import annotations
 
+import gzip
 import shutil
 from collections.abc import Mapping
 from typing import Any
@@ -183,7 +184,8 @@ def _take(task: TaskPart, source: Source, folder: RunFolder) -> None:
     if lacking := len(known - run.keys()):
         say(f"note: the run {path.name} has no hits for {lacking:,} of {len(known):,} questions")
     copy = folder.retrieval(task.spec.name, source.key, "trec")
-    with atomic_file(copy) as handle, path.open("rb") as original:
+    plain = gzip.open if path.suffix == ".gz" else open
+    with atomic_file(copy) as handle, plain(path, "rb") as original:
         shutil.copyfileobj(original, handle)
     write_json(
         folder.retrieval(task.spec.name, source.key, "json"),

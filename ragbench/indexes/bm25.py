@@ -83,6 +83,14 @@ class Bm25Recipe(Recipe):
             raise ValueError(f"it is none of: none, {', '.join(Stemmer.algorithms())}")
         return name
 
+    @field_validator("stopwords")
+    @classmethod
+    def _check_stopwords(cls, words: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        idle = [word for word in words if word != word.lower()] if isinstance(words, tuple) else []
+        if idle:
+            raise ValueError(f"{idle[0]!r} is not in lower case, as terms are: it drops none")
+        return words
+
     @model_validator(mode="after")
     def _check_okapi(self) -> Bm25Recipe:
         if self.formula == "lucene" and (self.engine != "fast" or self.epsilon != EPSILON):
@@ -373,10 +381,10 @@ def _write_postings(
     lengths: npt.NDArray[np.int32],
     work: Path,
 ) -> None:
-    numbers = [inversion.global_numbers(run, terms) for run in runs]
+    inversion.number_terms(runs, terms)
     df = np.zeros(len(terms), dtype=np.int64)
-    for run, known in zip(runs, numbers, strict=True):
-        df[known] += np.diff(run.array("bounds"))
+    for run in runs:
+        df[run.array(inversion.NUMBERS)] += np.diff(run.array("bounds"))
     indptr = np.concatenate(([0], np.cumsum(df)))
     n = len(corpus)
     if options.formula == "okapi":
@@ -387,4 +395,4 @@ def _write_postings(
     with atomic_file(work / INDPTR) as handle:
         np.save(handle, indptr)
     with stage(f"index over {corpus.name}: merging postings", int(indptr[-1])) as progress:
-        inversion.merge(runs, numbers, indptr, idf, norms, factor, work, progress)
+        inversion.merge(runs, indptr, idf, norms, factor, work, progress)

@@ -30,7 +30,9 @@ from ragbench.indexes.retriever import Recipe, passage_text
 BASE = 600e6  # bytes of the process itself: Python, torch, FAISS
 SAMPLE = 64  # passages that are encoded
 BM25_SAMPLE = 2000
+BM25 = "bm25"
 POSTING = 8
+PASSAGE = 12  # its length (int32) and norm (float64)
 TRAINING_PASSES = 25  # of k-means
 GROWTH = 1.05  # upper levels of a graph
 
@@ -59,6 +61,11 @@ class Estimate:
     search_memory: float
     gpu_memory: float | None
     hours: float | None
+
+    @property
+    def build_disk(self) -> float:
+        """Bytes on disk at the end of the build: BM25's runs go when all postings are merged."""
+        return self.embeddings + self.disk * (2 if self.what == BM25 else 1)
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields."""
@@ -149,7 +156,8 @@ def _bm25(name: str, recipe: Bm25Recipe, corpus: Corpus, measure: bool) -> Estim
         postings += len(set(analyse(passage_text(recipe.template, passage.title, passage.text))))
     disk = POSTING * postings / len(np.unique(rows)) * len(corpus)
     hours = disk / POSTING / 5e6 / 3600 if measure else None  # postings/s, docs/performance.md
-    return Estimate(name, "bm25", disk, 0.0, BASE, BASE + disk, None, hours)
+    memory = BASE + PASSAGE * len(corpus)
+    return Estimate(name, BM25, disk, 0.0, memory, BASE + disk, None, hours)
 
 
 def _dense(
@@ -234,7 +242,7 @@ def check_fits(name: str, recipe: Recipe, corpus: Corpus) -> None:
     parts = estimate(name, recipe, corpus, measure=False)
     if not parts:
         return
-    wanted = sum(part.disk + part.embeddings for part in parts)
+    wanted = sum(part.build_disk for part in parts)
     free = shutil.disk_usage(home.home()).free
     if wanted > free:
         raise PrerequisiteError(

@@ -169,7 +169,7 @@ class HybridIndex:
         if k > depth:
             raise UsageError(
                 f"{k:,} hits are wanted of a hybrid index that joins the first {depth:,}",
-                fix="raise `depth` in its recipe, and build it again with --replace",
+                fix="ask for fewer, or raise `depth` in its recipe and build again with --replace",
             )
         found = [part.search(queries, depth) for part in self.parts]
         return [self._fuse([lists[place] for lists in found], k) for place in range(len(queries))]

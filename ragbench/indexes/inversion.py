@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 RUN_BYTES = 1 << 23
+RUNS_AT_ONCE = 256  # whose terms are in memory
+NUMBERS = "numbers"
 MERGED_AT_ONCE = 1 << 23  # postings
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -47,6 +49,11 @@ class Run:
         """Return one of its arrays, whole."""
         found: npt.NDArray[Any] = np.load(self.folder / f"{name}.npy")
         return found
+
+    def mapped(self, name: str) -> npt.NDArray[Any]:
+        """Return one of its arrays, memory-mapped."""
+        found: npt.NDArray[Any] = np.load(self.folder / f"{name}.npy", mmap_mode="r")
+        return found.view(np.ndarray)
 
     def part(self, name: str, start: int, stop: int) -> npt.NDArray[Any]:
         """Return a part of one of its int32 arrays, read and not mapped."""
@@ -249,23 +256,34 @@ def merge_terms(runs: Sequence[Run]) -> pa.LargeStringArray:
     import pyarrow.compute as pc
 
     found = pa.array([], pa.large_string())
-    for start in range(0, len(runs), 16):
-        some = (run.terms() for run in runs[start : start + 16])
+    for start in range(0, len(runs), RUNS_AT_ONCE):
+        some = (run.terms() for run in runs[start : start + RUNS_AT_ONCE])
         found = pc.unique(pa.chunked_array([found, *some]))
     return found.take(pc.sort_indices(found))
 
 
-def global_numbers(run: Run, terms: pa.LargeStringArray) -> Ints:
-    """Return the number of each of a run's terms among all terms; they ascend."""
+def number_terms(runs: Sequence[Run], terms: pa.LargeStringArray) -> None:
+    """Write the number of each of a run's terms among all terms into it; they ascend.
+
+    Args:
+        runs: The runs.
+        terms: What ``merge_terms`` returned; looked through once for many runs, as a corpus
+            of many runs has many terms.
+    """
+    import pyarrow as pa
     import pyarrow.compute as pc
 
-    found: Ints = pc.index_in(run.terms(), terms).to_numpy(zero_copy_only=False).astype(np.int64)
-    return found
+    for start in range(0, len(runs), RUNS_AT_ONCE):
+        some = runs[start : start + RUNS_AT_ONCE]
+        each = [run.terms() for run in some]
+        found = pc.index_in(pa.chunked_array(each), terms).to_numpy().astype(np.int64, copy=False)
+        ends = np.cumsum([len(one) for one in each])
+        for run, numbers in zip(some, np.split(found, ends[:-1]), strict=True):
+            np.save(run.folder / f"{NUMBERS}.npy", numbers)
 
 
 def merge(
     runs: Sequence[Run],
-    numbers: Sequence[Ints],
     indptr: Ints,
     idf: Floats,
     norms: Floats,
@@ -276,8 +294,7 @@ def merge(
     """Write the postings of all runs, by term and row: ``rows.i32`` and ``scores.f32``.
 
     Args:
-        runs: The runs.
-        numbers: The number of each of a run's terms among all terms.
+        runs: The runs, after ``number_terms``.
         indptr: Where each term's postings begin (T + 1).
         idf: Of each term (T).
         norms: Of each passage (N), as in ``kernels.place_postings``.
@@ -287,7 +304,8 @@ def merge(
     """
     from ragbench.indexes.kernels import place_postings
 
-    bounds = [run.array("bounds") for run in runs]
+    numbers = [run.mapped(NUMBERS) for run in runs]
+    bounds = [run.mapped("bounds") for run in runs]
     n_terms = indptr.size - 1
     with atomic_file(folder / "rows.i32") as rows, atomic_file(folder / "scores.f32") as scores:
         low = 0

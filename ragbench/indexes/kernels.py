@@ -1,7 +1,7 @@
 """Compiled loops of BM25: cutting texts into words, counting, placing, searching (numba).
 
 Every function works on plain arrays and lets go of Python's lock, so that threads run beside each
-other. Compiled code is kept on disk by numba after the first call.
+other.
 """
 
 from __future__ import annotations
@@ -9,14 +9,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from ragbench.compiled import compiled
 
 DOT = 0x2E
 GROUP = 64  # scores looked at together
 TINY = 1e-30
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def split_words(data: Any, bounds: Any, is_word: Any, out: Any, ends: Any, counts: Any) -> Any:
     """Copy the words of texts, runs of word characters with inner dots, after each other.
 
@@ -70,7 +71,7 @@ def split_words(data: Any, bounds: Any, is_word: Any, out: Any, ends: Any, count
     return n_words
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def count_terms(codes: Any, counts: Any, starts: Any, terms: Any, n_terms: int) -> Any:
     """Turn the words of texts into postings, ordered by term and then by text.
 
@@ -121,7 +122,7 @@ def count_terms(codes: Any, counts: Any, starts: Any, terms: Any, n_terms: int) 
     return lengths, bounds, rows, times
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def place_postings(
     terms: Any,
     bounds: Any,
@@ -164,7 +165,7 @@ def place_postings(
         cursor[term] = to
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _first_at(rows: Any, low: int, high: int, row: int) -> Any:
     """Return the first place in rows[low:high], ascending, that is not below a row."""
     while low < high:
@@ -176,21 +177,21 @@ def _first_at(rows: Any, low: int, high: int, row: int) -> Any:
     return low
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _is_worse(scores: Any, ranks: Any, one: int, other: int) -> Any:
     if scores[one] != scores[other]:
         return scores[one] < scores[other]
     return ranks[one] > ranks[other]
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _swap(scores: Any, rows: Any, ranks: Any, one: int, other: int) -> None:
     scores[one], scores[other] = scores[other], scores[one]
     rows[one], rows[other] = rows[other], rows[one]
     ranks[one], ranks[other] = ranks[other], ranks[one]
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _sink(scores: Any, rows: Any, ranks: Any, at: int, size: int) -> None:
     """Restore a heap, whose root is the worst, from a place downwards."""
     while True:
@@ -205,7 +206,7 @@ def _sink(scores: Any, rows: Any, ranks: Any, at: int, size: int) -> None:
         at = child
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _offer(scores: Any, rows: Any, ranks: Any, size: int, score: float, row: int, rank: int) -> Any:
     """Take a hit into the heap if it is among the best; return the heap's size."""
     if size < scores.size:
@@ -221,7 +222,7 @@ def _offer(scores: Any, rows: Any, ranks: Any, size: int, score: float, row: int
     return size
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _add(
     indices: Any, data: Any, start: int, stop: int, weight: float, low: int, sums: Any
 ) -> None:
@@ -235,7 +236,7 @@ def _add(
             sums[np.uint32(some[place] - low)] += weight * values[place]
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _offer_touched(
     indices: Any,
     begin: Any,
@@ -263,7 +264,7 @@ def _offer_touched(
     return size
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _offer_signed(
     indices: Any,
     begin: Any,
@@ -293,7 +294,7 @@ def _offer_signed(
     return size
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def _offer_scanned(
     sums: Any,
     bits: Any,
@@ -324,7 +325,7 @@ def _offer_scanned(
     return size
 
 
-@njit(nogil=True, cache=True)
+@compiled
 def search(
     indptr: Any,
     indices: Any,

@@ -15,6 +15,7 @@ from ragbench.errors import DataError
 from ragbench.indexes.runfile import text_lines
 
 BEIR_HEADER = ("query-id", "corpus-id", "score")
+MOST = 1_000_000  # trec_eval counts relevant ids by grade, in as many places
 Level = Literal["passage", "document"]
 Qrels = dict[str, dict[str, int]]
 
@@ -29,8 +30,8 @@ def read_qrels(path: Path) -> Qrels:
         Grade by id, by query id; a grade of 0 or less means not relevant.
 
     Raises:
-        DataError: A line has other columns, a grade is no whole number, an id was judged twice
-            with unlike grades, or nothing is judged.
+        DataError: A line has other columns, a grade is no whole number or beyond a million, an
+            id was judged twice with unlike grades, or nothing is judged.
     """
     qrels: Qrels = {}
     is_beir = False
@@ -48,6 +49,12 @@ def read_qrels(path: Path) -> Qrels:
                 where=where,
                 fix="TREC's four columns have no header; BEIR's is query-id, corpus-id, score",
             ) from None
+        if abs(value) > MOST:
+            raise DataError(
+                f"the grade {value} is beyond {MOST:,}, which no evaluator can count with",
+                where=where,
+                fix="write grades such as 0, 1, 2; query, passage and grade come in this order",
+            )
         known = qrels.setdefault(query, {})
         if known.setdefault(identifier, value) != value:
             raise DataError(

@@ -61,6 +61,10 @@ class RerankRecipe(Recipe):
         """Return the first recipe, once it is written out."""
         return written_recipe(self.first if isinstance(self.first, dict) else {}, where=FIRST)
 
+    def recipes(self) -> list[Recipe]:
+        """Return the first recipe, which has all that is built."""
+        return [self.recipe()]
+
     def identity(self) -> dict[str, Any]:
         """Return the options that can change a hit, those of the first stage among them."""
         own = {FIRST: self.recipe().identity(), "reranker": self.reranker.identity()}
@@ -150,7 +154,7 @@ class RerankIndex:
         if k > self.depth:
             raise UsageError(
                 f"{k:,} hits are wanted of an index that scores the first {self.depth:,} anew",
-                fix="raise `depth` in its recipe, and build it again with --replace",
+                fix="ask for fewer, or raise `depth` in its recipe and build again with --replace",
             )
         if not queries:
             return []

@@ -41,8 +41,12 @@ def read_queries(path: Path) -> list[Query]:
     for number, line in read_jsonl(path):
         where = f"{path}:{number}"
         identifier = _first(line, ID_KEYS, where)
-        if not identifier or any(c.isspace() for c in identifier):
-            raise DataError(f"the query id {identifier!r} is empty or has white space", where=where)
+        if not identifier.isprintable() or not identifier or any(map(str.isspace, identifier)):
+            raise DataError(
+                f"the query id {identifier!r} is empty or has white space or control characters",
+                where=where,
+                fix="ids stand in TREC run files, whose columns are parted by blanks",
+            )
         if identifier in places:
             raise DataError(
                 f"the query id {identifier!r} stands twice",
@@ -129,7 +133,7 @@ def read_run(path: Path) -> Run:
         DataError: A line has not six columns, a rank or score is no number, or a passage
             stands twice under one query.
     """
-    ranked: dict[str, list[tuple[int, str, float]]] = {}
+    ranked: dict[str, list[tuple[int, float, str]]] = {}
     seen: set[tuple[str, str]] = set()
     for number, line in text_lines(path, what="the run"):
         where = f"{path}:{number}"
@@ -142,21 +146,21 @@ def read_run(path: Path) -> Run:
             )
         query, _, passage, rank, score, _ = parts
         try:
-            entry = (int(rank), passage, float(score))
+            entry = (int(rank), -float(score), passage)
         except ValueError:
             raise DataError(
                 f"rank {rank!r} or score {score!r} is no number",
                 where=where,
                 fix="a run has no header" if number == 1 else "write whole ranks, from 1",
             ) from None
-        if not math.isfinite(entry[2]):
+        if not math.isfinite(entry[1]):
             raise DataError(f"the score {score!r} is not finite", where=where)
         if (query, passage) in seen:
             raise DataError(f"{passage!r} stands twice under query {query!r}", where=where)
         seen.add((query, passage))
         ranked.setdefault(query, []).append(entry)
     return {
-        query: [(passage, score) for _, passage, score in sorted(entries)]
+        query: [(passage, -below) for _, below, passage in sorted(entries)]
         for query, entries in ranked.items()
     }
 
@@ -201,6 +205,13 @@ def text_lines(path: Path, *, what: str) -> Iterator[tuple[int, str]]:
         with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as handle:
             for number, line in enumerate(handle, 1):
                 text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+                if "\0" in text:
+                    raise DataError(
+                        f"{what} holds a NUL character, where trec_eval ends an id",
+                        where=f"{path}:{number}",
+                        fix="copy the file again, as a broken copy is often filled with them; or "
+                        "write it as UTF-8, if it is UTF-16",
+                    )
                 if text.strip():
                     yield number, text.rstrip("\r\n")
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:

@@ -12,6 +12,8 @@ from typing import Any
 
 from ragbench.errors import UsageError, first_line
 
+MOST = 10**9
+
 
 def per_query(
     measures: Sequence[str],
@@ -77,9 +79,20 @@ def parse(name: str) -> Any:
     import ir_measures
 
     try:
-        return ir_measures.parse_measure(name)
+        measure = ir_measures.parse_measure(name)
+        # trec_eval ends the process at a cutoff of 0, and turns large numbers into others.
+        for key in measure.params.keys() & {"cutoff", "rel"}:
+            if isinstance(measure.params[key], int) and not 0 < measure.params[key] <= MOST:
+                raise ValueError(f"its {key} is not from 1 to {MOST:,}")
     except (ValueError, NameError, TypeError, AssertionError, RecursionError) as error:
         raise UsageError(
             f"{name!r} is no measure: {first_line(error)}",
             fix="write it as ir-measures does, such as nDCG@10, R@5, P@5, RR@10 or AP",
         ) from None
+    return measure
+
+
+def depth_of(name: str) -> int:
+    """Return how many hits a measure looks at; 0 if it looks at all, or says no number."""
+    cutoff = parse(name).params.get("cutoff")
+    return cutoff if isinstance(cutoff, int) else 0

@@ -110,6 +110,12 @@ def test_a_measure_deeper_than_k_searches_deeper(small: Path) -> None:
     assert deep["AP"] == pytest.approx(1 / 3)
 
 
+def test_a_measure_at_a_recall_has_no_depth(small: Path) -> None:
+    """q1 and q2: the first place is right for q1 alone; q3 has no hit."""
+    found = evaluate("--queries", "q.jsonl", "-m", "IPrec@0.1")
+    assert found["IPrec@0.1"] == pytest.approx(1 / 3)
+
+
 def test_for_people(small: Path) -> None:
     done = run("eval", "bm25-small", "--queries", "q.jsonl", "--qrels", "qrels", "-m", "R@2")
     assert "R@2" in done.stdout
@@ -158,6 +164,20 @@ def test_wrong_usage(small: Path, arguments: list[str], what: str) -> None:
     done = run("eval", "bm25-small", "--qrels", "qrels", *arguments)
     with pytest.raises(UsageError, match=what):
         raise done.exception
+
+
+@pytest.mark.parametrize(
+    "command", [["search", "bm25-small"], ["eval", "bm25-small", "--qrels", "qrels"]]
+)
+def test_a_folder_is_no_place_for_a_run(small: Path, command: list[str]) -> None:
+    done = run(*command, "--queries", "q.jsonl", "--run", str(small))
+    assert done.exit_code == 2
+    assert "is a directory" in done.stderr
+
+
+def test_a_query_without_hits_says_so(small: Path) -> None:
+    assert run("search", "bm25-small", "the").stdout == "no hits\n"
+    assert json.loads(run("search", "bm25-small", "the", "--json").stdout) == []
 
 
 def test_check_ends_with_3_and_says_what_is_wrong(small: Path) -> None:

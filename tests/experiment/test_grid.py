@@ -9,6 +9,7 @@ import pytest
 from ragbench.errors import UsageError
 from ragbench.experiment.config import load_config
 from ragbench.experiment.grid import Grid
+from tests.conftest import make_mixed_home
 
 
 @pytest.fixture
@@ -89,3 +90,23 @@ def test_unknown_task_and_unknown_option(finished_home: Path) -> None:
         grid = Grid(*load_config(str(finished_home / "small.yaml"), [override]))
         with pytest.raises(UsageError, match=what):
             _ = grid.tasks
+
+
+@pytest.mark.parametrize("arm", ["k: 4", "k: 2, within: documents"])
+def test_more_hits_than_a_recipe_ranks_are_refused_before_it_is_built(home: Path, arm: str) -> None:
+    """Within a question's own documents all twelve passages are ranked."""
+    make_mixed_home(home)
+    (home / "indexes").mkdir()
+    recipe = "kind: hybrid\nparts: [bm25, bm25-okapi]\ndepth: 3\n"
+    (home / "indexes" / "shallow.yaml").write_text(recipe, encoding="utf-8")
+    changes = [
+        "indexes={h: {recipe: shallow}}",
+        f"arms=[closed-book, {{name: deep, retriever: h, {arm}}}]",
+        "tasks=[{name: facts, task: mcq, options: {path: facts.jsonl, corpus: facts}}]",
+    ]
+    grid = Grid(*load_config(str(home / "mixed.yaml"), changes))
+    with pytest.raises(UsageError, match=r"(4|12) hits are wanted of 'h.*', whose recipe ranks 3"):
+        grid.build_missing()
+    assert not (home / "indexes" / "shallow-facts").exists()
+    with pytest.raises(UsageError, match="whose recipe ranks 3"):
+        grid.missing()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from fractions import Fraction
 from pathlib import Path
@@ -16,6 +17,7 @@ from ragbench.experiment.folder import RunFolder
 from ragbench.experiment.grid import Grid
 from ragbench.experiment.packing import pack_all
 from ragbench.experiment.retrieve import retrieve_all
+from tests.conftest import make_mixed_home
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -145,6 +147,21 @@ def test_a_run_file_is_checked_and_judged(mixed_copy: Path, home: Path) -> None:
     (home / "mine.trec").unlink()
     with pytest.raises(DataError, match="not there"):
         retrieve_all(grid, folder, {})
+
+
+def test_a_compressed_run_file_is_read_and_kept_as_text(home: Path) -> None:
+    make_mixed_home(home)
+    text = "q-gout Q0 d-gout 1 2.5 t\nq-scurvy Q0 d-gout 1 2 t\nq-scurvy Q0 d-scurvy 2 1 t\n"
+    (home / "mine.trec.gz").write_bytes(gzip.compress(text.encode()))
+    task = "tasks=[{name: facts, task: mcq, options: {path: facts.jsonl, corpus: facts}}]"
+    arm = "arms=[closed-book, {name: mine, run_file: mine.trec.gz, k: 2}]"
+    grid = Grid(*load_config(str(home / "mixed.yaml"), [task, arm]))
+    folder = RunFolder(home / "runs" / "packed")
+    retrieve_all(grid, folder, grid.build_missing())
+    assert folder.retrieval("facts", "mine", "trec").read_text() == text
+    quality = lines(folder.retrieval("facts", "mine", "quality.jsonl"))
+    found = {q["question_id"]: q["value"] for q in quality if q["measure"] == "RR@2" and q["value"]}
+    assert found == {"q-gout": 1.0, "q-scurvy": 0.5}
 
 
 def test_more_questions_leave_the_passages_of_the_first_alone(run_copy: Path, home: Path) -> None:

@@ -51,6 +51,13 @@ def test_sound_indexes_are_sound(home_of_three: Path) -> None:
     assert found["searches that have hits"] == "20 of 20"
 
 
+def test_passages_without_words_are_not_searched_for(home: Path, corpus_of: CorpusOf) -> None:
+    corpus_of("some", {"a": "gout", "b": "?!", "c": "fever", "d": "- - -"})
+    build_index("bm25", "some")
+    found = {finding.what: finding for finding in check_index("bm25-some")}
+    assert found["searches that have hits"] == Finding("searches that have hits", True, "2 of 2")
+
+
 def test_recall_needs_the_embeddings_and_says_so(home_of_three: Path) -> None:
     (kept,) = embeddings.kept()
     embeddings.remove(kept)

@@ -72,6 +72,7 @@ def test_a_built_index_is_as_large_as_was_told(home: Path, corpus_of: CorpusOf) 
     postings = [folder_of("bm25-some") / name for name in ("rows.i32", "scores.f32")]
     assert lexical.disk == pytest.approx(sum(p.stat().st_size for p in postings), rel=0.02)
     assert lexical.hours is None
+    assert lexical.build_memory == estimates.BASE + 12 * 3000
     both = estimate("hybrid", load_recipe("hybrid"), corpus, measure=False)
     assert [one.disk for one in both] == [lexical.disk, dense.disk]
 
@@ -91,8 +92,24 @@ def test_what_cannot_fit_is_refused_before_anything_is_built(
         build_index("bm25", "some")
     assert "--anyway" in caught.value.fix
     assert not is_built("bm25-some")
+    # 145 postings (five passages have a word twice), 8 bytes each, and as much again in runs.
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: real._replace(free=2 * 8 * 145 - 1))
+    with pytest.raises(PrerequisiteError, match="on disk, and"):
+        build_index("bm25", "some")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: real._replace(free=2 * 8 * 145))
+    build_index("bm25", "some", name="fits")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: real._replace(free=10))
     build_index("bm25", "some", anyway=True)
     assert is_built("bm25-some")
+
+
+def test_quotas_take_what_the_index_takes_that_they_are_of(home: Path, corpus_of: CorpusOf) -> None:
+    corpus = corpus_of("some", texts(50))
+    (home / "indexes").mkdir(exist_ok=True)
+    recipe = "kind: quota\nof: bm25\nquotas: {some: 1}\n"
+    (home / "indexes" / "few.yaml").write_text(recipe, encoding="utf-8")
+    (found,) = estimate("few", load_recipe("few"), corpus, measure=False)
+    assert (found.name, found.what, found.disk) == ("few: part 0", "bm25", 8 * 145)
 
 
 def test_kinds_of_unknown_size_are_let_pass(home: Path, corpus_of: CorpusOf) -> None:

@@ -20,6 +20,8 @@ from hypothesis import strategies as st
 from ragbench.corpora.store import Corpus
 from ragbench.indexes import inversion
 from ragbench.indexes.bm25 import Bm25Index, Bm25Recipe
+from ragbench.indexes.build import build_index
+from ragbench.indexes.check import check_index
 from ragbench.indexes.retriever import passage_text
 from ragbench.indexes.tokenise import Analyser
 from ragbench.progress import Progress
@@ -64,6 +66,22 @@ def test_many_small_runs_give_the_index_of_one(
     assert build(corpus, tmp_path / "cut") == whole
 
 
+def test_terms_are_numbered_by_their_bytes_over_groups_of_runs(
+    home: Path, corpus_of: CorpusOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Runs without a term, and more runs than are looked at together."""
+    texts = ["rash Zoster", "?!", "zoster gout", "", "énorme gout 9", "gout", "!", "rash"]
+    corpus = corpus_of("words", {f"d{i}": text or "-" for i, text in enumerate(texts)})
+    monkeypatch.setattr(inversion, "RUN_BYTES", 1)
+    monkeypatch.setattr(inversion, "RUNS_AT_ONCE", 3)
+    runs = inversion.invert(corpus, "{text}", Analyser(), tmp_path, Progress("", None))
+    terms = inversion.merge_terms(runs)
+    assert terms.to_pylist() == ["9", "gout", "rash", "zoster", "énorme"]
+    inversion.number_terms(runs, terms)
+    numbers = [run.array(inversion.NUMBERS).tolist() for run in runs]
+    assert numbers == [[2, 3], [], [1, 3], [], [0, 1, 4], [1], [], [2]]
+
+
 def test_a_killed_build_goes_on_and_ends_the_same(
     home: Path, corpus_of: CorpusOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -99,6 +117,34 @@ def test_a_killed_build_goes_on_and_ends_the_same(
     assert done.items() <= kept.items()
     Bm25Index.build(RECIPE, corpus, work, "cpu")
     assert digest(work) == whole
+
+
+def test_a_build_that_is_killed_while_it_merges_ends_with_the_same_files(
+    home: Path, corpus_of: CorpusOf
+) -> None:
+    corpus_of("many", many(9000))
+    whole = build_index("bm25", "many", name="whole")
+    script = (
+        "import time\n"
+        "from ragbench.indexes import inversion, kernels\n"
+        "from ragbench.indexes.build import build_index\n"
+        "inversion.MERGED_AT_ONCE = 20_000\n"
+        "real = kernels.place_postings\n"
+        "kernels.place_postings = lambda *a: (real(*a), time.sleep(0.1))\n"
+        "build_index('bm25', 'many', name='killed')\n"
+    )
+    environment = {**os.environ, "RAGBENCH_HOME": str(home)}
+    process = subprocess.Popen([sys.executable, "-c", script], env=environment)
+    deadline = time.monotonic() + 60
+    while not list(home.glob("indexes/.killed.*.building/.rows.i32.*.tmp")):
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    killed = build_index("bm25", "many", name="killed")
+    assert killed.sums == whole.sums
+    assert killed.size_bytes == whole.size_bytes
+    assert [f.value for f in check_index("killed") if not f.is_ok] == []
 
 
 @given(

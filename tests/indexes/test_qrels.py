@@ -52,6 +52,8 @@ def test_both_formats_are_read(tmp_path: Path, text: str) -> None:
         ("query-id\tcorpus-id\tscore\nq1\t0\td1\t1\n", 2, "4 columns, not 3"),
         ("q1 0 d1 high\n", 1, "grade 'high' is no whole number"),
         ("q1 0 d1 0.5\n", 1, "grade '0.5'"),
+        ("q1 0 d1 1\nq1 0 d2 99999999999999999999\n", 2, "grade 99999999999999999999 is beyond"),
+        ("q1 0 d1 -2147483648\n", 1, "grade -2147483648 is beyond"),
         ("topic iteration document grade\nq1 0 d1 1\n", 1, "grade 'grade'"),
         ("q1 0 d1 1\nq1 0 d1 2\n", 2, "'d1' is judged both 1 and 2 for 'q1'"),
     ],

@@ -122,17 +122,30 @@ def test_a_run_that_is_not_there_or_not_text_is_a_data_error(tmp_path: Path) -> 
         read_run(tmp_path / "binary")
 
 
-def test_equal_ranks_go_by_id_and_the_rank_counts_more_than_the_score(tmp_path: Path) -> None:
-    text = "q Q0 z 1 0.1 t\nq Q0 b 1 0.2 t\nq Q0 a 2 9.0 t\nq Q0 y 2 9.5 t\n"
+def test_equal_ranks_go_by_score_and_the_rank_counts_more_than_the_score(tmp_path: Path) -> None:
+    text = "q Q0 b 1 0.1 t\nq Q0 z 1 0.2 t\nq Q0 y 2 9.0 t\nq Q0 a 2 9.0 t\nq Q0 x 2 9.5 t\n"
     (found,) = read_run(write(tmp_path / "run", text)).values()
-    assert [passage for passage, _ in found] == ["b", "z", "a", "y"]
+    assert found == [("z", 0.2), ("b", 0.1), ("x", 9.5), ("a", 9.0), ("y", 9.0)]
+
+
+def test_a_run_without_ranks_is_in_the_order_of_its_scores(tmp_path: Path) -> None:
+    """As tools write it that leave ranks to trec_eval."""
+    run = read_run(write(tmp_path / "run", "q Q0 a 0 -2 t\nq Q0 b 0 3e1 t\nq Q0 c 0 4 t\n"))
+    assert run == {"q": [("b", 30.0), ("c", 4.0), ("a", -2.0)]}
+
+
+def test_a_nul_in_a_run_is_an_error(tmp_path: Path) -> None:
+    path = write(tmp_path / "run", "q Q0 a 1 1 t\nq\0r Q0 a 1 1 t\n")
+    with pytest.raises(DataError, match="NUL") as caught:
+        read_run(path)
+    assert caught.value.where == f"{path}:2"
 
 
 @given(order=st.permutations(range(6)))
 def test_the_order_of_the_lines_does_not_count(
     tmp_path_factory: pytest.TempPathFactory, order: list[int]
 ) -> None:
-    lines = [f"q Q0 p{i} {1 + i // 2} {i} t" for i in range(6)]
+    lines = [f"q Q0 p{i} {1 + i // 2} {i // 2} t" for i in range(6)]
     path = tmp_path_factory.mktemp("run") / "run"
     run = read_run(write(path, "\n".join(lines[i] for i in order)))
     assert [passage for passage, _ in run["q"]] == [f"p{i}" for i in range(6)]
@@ -193,6 +206,7 @@ def test_the_first_spelling_that_is_there_counts(tmp_path: Path) -> None:
         ('{"id": "", "text": "x"}', "'' is empty or has white space"),
         ('{"id": "a b", "text": "x"}', "'a b' is empty or has white space"),
         ('{"id": "a\\u00a0b", "text": "x"}', "white space"),
+        ('{"id": "a\\u0000b", "text": "x"}', "control characters"),
         ('{"id": "2", "text"', "not JSON"),
         ('["2", "x"]', "not an object"),
     ],

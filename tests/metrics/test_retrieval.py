@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragbench.errors import UsageError
-from ragbench.metrics.retrieval import per_query
+from ragbench.metrics.retrieval import depth_of, per_query
 
 DOCS = [f"d{i}" for i in range(12)]
 GOLD = st.dictionaries(
@@ -78,12 +78,24 @@ def test_graded_gold_worked_by_hand() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["nonsense", "nDCG@x", "R@5 R@10", "__import__('os').getcwd()", "", "R(rel=[1])@5"]
+    "name",
+    [
+        *("nonsense", "nDCG@x", "R@5 R@10", "__import__('os').getcwd()", "", "R(rel=[1])@5"),
+        *("R@0", "nDCG@0", "AP(rel=0)", "P@9223372036854775808", "P(rel=99999999999)@5"),
+    ],
 )
 def test_a_name_of_no_measure_is_a_usage_error(name: str) -> None:
     with pytest.raises(UsageError, match="is no measure") as caught:
         per_query([name], {"q": ["a"]}, {"q": ["a"]})
     assert "nDCG@10" in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("name", "depth"),
+    [("R@5", 5), ("nDCG(dcg='exp-log2')@10", 10), ("AP", 0), ("IPrec@0.1", 0), ("Rprec", 0)],
+)
+def test_how_many_hits_a_measure_looks_at(name: str, depth: int) -> None:
+    assert depth_of(name) == depth
 
 
 def test_a_measure_without_its_cutoff_is_a_usage_error() -> None:
