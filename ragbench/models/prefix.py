@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def option_log_likelihoods(
     model without a cache of keys and values gets every sequence whole.
 
     Args:
-        model: Gives logits for ``input_ids`` (B, T) and takes ``past_key_values``.
+        model: Gives logits for ``input_ids`` (B, T) and takes a cache.
         sequences: Token ids of prompt and continuation together.
         starts: Where each continuation begins, at least 1.
         reuse: Whether to share the prefix; without, each sequence runs whole and alone.
@@ -95,7 +96,10 @@ def _prefill(model: Any, ids: Sequence[int]) -> Any:
     import torch
 
     tokens = torch.tensor([list(ids)], device=model.device)
-    cache = getattr(model.base_model(input_ids=tokens, use_cache=True), "past_key_values", None)
+    output = model.base_model(input_ids=tokens, use_cache=True)
+    cache = getattr(output, "cache", None)
+    if cache is None:  # its name before transformers 5.24
+        cache = getattr(output, "past_key_values", None)
     return cache if hasattr(cache, "batch_repeat_interleave") else None
 
 
@@ -107,9 +111,9 @@ def _forward(model: Any, rows: Sequence[Sequence[int]], cache: Any) -> torch.Ten
     tokens = torch.zeros((len(rows), width), dtype=torch.long)
     for index, row in enumerate(rows):
         tokens[index, : len(row)] = torch.tensor(list(row))
-    logits: torch.Tensor = model(
-        input_ids=tokens.to(model.device), past_key_values=cache, use_cache=cache is not None
-    ).logits
+    name = "cache" if "cache" in signature(model.forward).parameters else "past_key_values"
+    given = {name: cache, "use_cache": cache is not None}
+    logits: torch.Tensor = model(input_ids=tokens.to(model.device), **given).logits
     return logits
 
 
