@@ -111,7 +111,9 @@ class Embeddings:
     @property
     def is_whole(self) -> bool:
         """Whether every shard is on disk."""
-        return all(self._load(start) is not None for start in self._starts())
+        return self._given is not None or all(
+            self._load(start) is not None for start in self._starts()
+        )
 
     def make(self) -> None:
         """Embed what is not on disk yet, or not as it was written; check what was given.
