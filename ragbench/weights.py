@@ -51,14 +51,12 @@ def hub_commit(reference: str, revision: str | None) -> str | None:
     """Return the commit of a hub model that lies in the hub's cache here.
 
     Args:
-        reference: As in the recipe or config.
+        reference: Its id, ``owner/name``.
         revision: A commit, branch or tag; the main branch if None.
 
     Returns:
-        Its 40 digits; None if it is not in the cache, or no model of the hub.
+        Its 40 digits; None if it is not in the cache.
     """
-    if locate(reference) is not None:
-        return None
     from huggingface_hub import try_to_load_from_cache
 
     found = try_to_load_from_cache(reference, "config.json", revision=revision)

@@ -26,7 +26,7 @@ from ragbench.indexes import retrievers
 from ragbench.indexes.retriever import IndexKind, Recipe
 from ragbench.progress import say
 from ragbench.provenance import now, versions
-from ragbench.weights import hub_commit
+from ragbench.weights import hub_commit, locate
 from ragbench.yamlfile import Document, check, load
 
 FORMAT = 2
@@ -282,18 +282,25 @@ def open_index(name: str, *, device: Device = "auto", corpus: Corpus | None = No
     return index
 
 
-def _hub_commits(written: Mapping[str, Any]) -> dict[str, str]:
-    """Return the commits, as they lie here, of the hub's models that a written recipe names."""
-    found: dict[str, str] = {}
+def hub_models(written: Mapping[str, Any]) -> dict[str, str | None]:
+    """Return the models of the hub that a written recipe names, with their revisions."""
+    found: dict[str, str | None] = {}
     parts = [*written.get("parts", ()), written.get("first"), written.get("of")]
     for part in parts:
-        found |= _hub_commits(part) if isinstance(part, dict) else {}
+        found |= hub_models(part) if isinstance(part, dict) else {}
     for card in (written.get("encoder") or {}, written.get("reranker") or {}):
         for prefix in ("", "query_"):
-            model, revision = card.get(f"{prefix}model"), card.get(f"{prefix}revision")
-            if model and (commit := hub_commit(model, revision)):
-                found[model] = commit
+            model = card.get(f"{prefix}model")
+            if model and locate(model) is None:
+                found[model] = card.get(f"{prefix}revision")
     return found
+
+
+def _hub_commits(written: Mapping[str, Any]) -> dict[str, str]:
+    """Return the commits of these models as they lie here."""
+    every = hub_models(written).items()
+    found = ((model, hub_commit(model, revision)) for model, revision in every)
+    return {model: commit for model, commit in found if commit}
 
 
 def _check_commits(manifest: Manifest) -> None:

@@ -111,6 +111,11 @@ class DenseRecipe(Recipe):
         """Return the digest of the encoder's weights."""
         return self.encoder.digest()
 
+    def require(self) -> None:
+        """Refuse a machine without FAISS or the encoder."""
+        import_faiss()
+        super().require()
+
 
 class DenseIndex:
     """An open FAISS index and its encoder."""
