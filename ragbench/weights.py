@@ -47,6 +47,22 @@ def locate(reference: str, *, hub: bool = True) -> Path | None:
     return None
 
 
+def hub_commit(reference: str, revision: str | None) -> str | None:
+    """Return the commit of a hub model that lies in the hub's cache here.
+
+    Args:
+        reference: Its id, ``owner/name``.
+        revision: A commit, branch or tag; the main branch if None.
+
+    Returns:
+        Its 40 digits; None if it is not in the cache.
+    """
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(reference, "config.json", revision=revision)
+    return Path(found).parent.name if isinstance(found, str) else None
+
+
 def _in_package(reference: str) -> Path:
     package, _, inner = reference.removeprefix("package:").partition("/")
     if not package.isidentifier() or package == "__main__" or not inner:

@@ -53,19 +53,23 @@ def build(
 def estimate(recipes: tuple[str, ...], corpus: str, device: Device, as_json: bool) -> None:
     """Tell what indexes of RECIPES over a corpus would take: disk, memory, GPU, hours.
 
-    Without RECIPES, all whose encoder is on this machine.
+    Beside a recipe of FAISS stand the other types of index for its encoder. Without RECIPES, all
+    whose encoder is on this machine.
     """
     from ragbench.corpora.store import open_corpus
     from ragbench.errors import RagbenchError
     from ragbench.home import yaml_names
     from ragbench.indexes.build import load_recipe
     from ragbench.indexes.estimate import estimate as estimated
+    from ragbench.indexes.estimate import other_types
 
     opened = open_corpus(corpus)
     found, unknown = [], []
     for name in recipes or [name for name, _ in yaml_names("indexes")]:
         try:
-            found += estimated(name, load_recipe(name), opened, measure=True, device=device)
+            recipe = load_recipe(name)
+            found += estimated(name, recipe, opened, measure=True, device=device)
+            found += other_types(name, recipe, opened, device) if name in recipes else []
         except RagbenchError as error:
             if recipes:
                 raise

@@ -6,7 +6,7 @@ context from the model's card, so that a plan for a large machine can be made on
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -19,6 +19,7 @@ from ragbench.models.cards import ModelCard, cards
 from ragbench.models.model import Model, ModelSpec
 from ragbench.pairs import AS_SERVED
 from ragbench.records import Message, OptionScores, Reply
+from ragbench.weights import hub_commit
 from ragbench.yamlfile import Document
 
 UNKNOWN_CONTEXT = 4096
@@ -96,10 +97,13 @@ class OfflineGrid(Grid):
         bad: set[str] = set()
         for recipe in dict.fromkeys(part.recipe for part in self.index_parts()):
             try:
-                indexes.load_recipe(recipe)
+                loaded = indexes.load_recipe(recipe)
+                loaded.require()
             except RagbenchError as error:
                 bad.add(recipe)
                 self._lacks(f"index {recipe}", error)
+            else:
+                self._lacks_of_hub(recipe, indexes.hub_models(loaded.model_dump()))
         for corpus in self.corpora():
             try:
                 card, path = load_card(corpus)
@@ -109,6 +113,14 @@ class OfflineGrid(Grid):
                 bad.add(corpus)
                 self._lacks(f"corpus {corpus}", error)
         return self.commands(without=bad)
+
+    def _lacks_of_hub(self, recipe: str, wanted: Mapping[str, str | None]) -> None:
+        """List the models of the hub that a run would have to get for an index."""
+        for name, revision in wanted.items():
+            if hub_commit(name, revision) is None:
+                reason = f"{name} is not in the hub's cache on this machine"
+                fix = f"the run gets it if it reaches the hub; beforehand: hf download {name}"
+                self.lacking.append(Lacking(f"index {recipe}", reason, fix))
 
 
 class StandIn:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ragbench.errors import DataError, PrerequisiteError, UsageError, first_line
+from ragbench.files import write_text
 from ragbench.indexes import flatcodes
 from ragbench.indexes.embeddings import Embeddings
 from ragbench.indexes.retriever import Recipe
@@ -27,6 +28,7 @@ KNOBS = {
 }
 TRAINED = "trained.faiss"
 ADDING = "adding.faiss"
+FILLED_FROM = "filled-from.txt"
 CHECKPOINT_S = 300.0
 
 
@@ -189,6 +191,7 @@ def fill(
         DataError: There are too few vectors to train on.
     """
     n, work = len(stored.corpus), path.parent
+    _forget_other_vectors(work, path, stored.digest)
     kept = next((work / file for file in (ADDING, TRAINED) if (work / file).is_file()), None)
     if kept is not None:
         index = faiss.read_index(str(kept))
@@ -202,15 +205,34 @@ def fill(
     else:
         flatcodes.write(index, head, stored, path)
         index = read_mapped(faiss, str(path))
-    for file in (TRAINED, ADDING):
+    for file in (TRAINED, ADDING, FILLED_FROM):
         (work / file).unlink(missing_ok=True)
     return index
+
+
+def _forget_other_vectors(work: Path, path: Path, digest: str) -> None:
+    """Remove what a build that was stopped made of other vectors, as on a GPU in bfloat16."""
+    note = work / FILLED_FROM
+    if note.is_file() and note.read_text(encoding="utf-8") == digest:
+        return
+    for leftover in (work / TRAINED, work / ADDING, flatcodes.half_of(path)):
+        leftover.unlink(missing_ok=True)
+    write_text(note, digest)
+
+
+def _graph(faiss: Any, index: Any) -> Any:
+    """Return the graph of an index, also behind transforms and under a refinement, or None."""
+    while isinstance(index, (faiss.IndexPreTransform, faiss.IndexRefine)):
+        is_refined = isinstance(index, faiss.IndexRefine)
+        index = faiss.downcast_index(index.base_index if is_refined else index.index)
+    return index if hasattr(index, "hnsw") else None
 
 
 def _add(faiss: Any, index: Any, stored: Embeddings, seed: int, work: Path) -> None:
     n, name = len(stored.corpus), stored.corpus.name
     threads = faiss.omp_get_max_threads()
-    if "HNSW" in type(index).__name__:
+    graph = _graph(faiss, index)
+    if graph is not None:
         faiss.omp_set_num_threads(1)
     last = time.monotonic()
     try:
@@ -219,8 +241,8 @@ def _add(faiss: Any, index: Any, stored: Embeddings, seed: int, work: Path) -> N
             for start, vectors in stored.shards():
                 if start < index.ntotal:
                     continue
-                if hasattr(index, "hnsw"):  # its heights, too, as if it had never stopped
-                    index.hnsw.rng = faiss.RandomGenerator(seed + start)
+                if graph is not None:  # its heights, too, as if it had never stopped
+                    graph.hnsw.rng = faiss.RandomGenerator(seed + start)
                 index.add(np.ascontiguousarray(vectors, dtype=np.float32))
                 progress.advance(len(vectors))
                 if time.monotonic() - last > CHECKPOINT_S and index.ntotal < n:

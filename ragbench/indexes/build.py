@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,11 +24,14 @@ from ragbench.files import (
 )
 from ragbench.indexes import retrievers
 from ragbench.indexes.retriever import IndexKind, Recipe
+from ragbench.progress import say
 from ragbench.provenance import now, versions
+from ragbench.weights import hub_commit, locate
 from ragbench.yamlfile import Document, check, load
 
 FORMAT = 2
 MANIFEST = "manifest.json"
+COMMITS = "hub_commits"
 
 
 @dataclass(frozen=True)
@@ -194,6 +197,9 @@ def build_index(
     with locked(folder, what=f"the index {name!r}"), _unless_refused(staging):
         with atomic_folder(folder, staging=staging) as work:
             facts = retrievers.get(recipe.kind).build(recipe, corpus, work, device)
+            if commits := _hub_commits(recipe.model_dump()):
+                facts = {**facts, COMMITS: commits}
+                say(f"the hub's models as they were read: {_said(commits)}")
             manifest = Manifest(
                 name=name,
                 kind=recipe.kind,
@@ -269,6 +275,48 @@ def open_index(name: str, *, device: Device = "auto", corpus: Corpus | None = No
         what=f"the index {name!r}",
         fix="build it again with `ragbench index build ... --replace`",
     )
-    return retrievers.get(manifest.kind).open(
+    index = retrievers.get(manifest.kind).open(
         folder_of(name), recipe, manifest.facts, corpus, device
     )
+    _check_commits(manifest)
+    return index
+
+
+def hub_models(written: Mapping[str, Any]) -> dict[str, str | None]:
+    """Return the models of the hub that a written recipe names, with their revisions."""
+    found: dict[str, str | None] = {}
+    parts = [*written.get("parts", ()), written.get("first"), written.get("of")]
+    for part in parts:
+        found |= hub_models(part) if isinstance(part, dict) else {}
+    for card in (written.get("encoder") or {}, written.get("reranker") or {}):
+        for prefix in ("", "query_"):
+            model = card.get(f"{prefix}model")
+            if model and locate(model) is None:
+                found[model] = card.get(f"{prefix}revision")
+    return found
+
+
+def _hub_commits(written: Mapping[str, Any]) -> dict[str, str]:
+    """Return the commits of these models as they lie here."""
+    every = hub_models(written).items()
+    found = ((model, hub_commit(model, revision)) for model, revision in every)
+    return {model: commit for model, commit in found if commit}
+
+
+def _check_commits(manifest: Manifest) -> None:
+    """Refuse models of the hub that have moved on under the same name since the build."""
+    here = _hub_commits(manifest.recipe)
+    before = manifest.facts.get(COMMITS, {})
+    moved = {model: was for model, was in before.items() if here.get(model, was) != was}
+    if moved:
+        raise DataError(
+            f"the index {manifest.name!r} was built with other weights than the hub's newest, "
+            f"which are here: {_said(moved)}",
+            where=str(folder_of(manifest.name)),
+            fix="write the commit as `revision` (or `query_revision`) into the recipe and build "
+            "with --replace, or build again with --replace to take the newest",
+        )
+
+
+def _said(commits: dict[str, str]) -> str:
+    return ", ".join(f"{model} at {commit}" for model, commit in commits.items())

@@ -7,7 +7,6 @@ opening (of all but HNSW, which FAISS has no GPU form of).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -39,7 +38,6 @@ from ragbench.progress import stage
 from ragbench.records import Hit
 
 INDEX = "index.faiss"
-GPU_MAX_K = 2048
 SELF_ROWS = 200
 FRESH_ROWS = 32
 FRESH_TOLERANCE = 0.02
@@ -112,6 +110,11 @@ class DenseRecipe(Recipe):
     def encoder_digest(self) -> str | None:
         """Return the digest of the encoder's weights."""
         return self.encoder.digest()
+
+    def require(self) -> None:
+        """Refuse a machine without FAISS or the encoder."""
+        import_faiss()
+        super().require()
 
 
 class DenseIndex:
@@ -198,9 +201,7 @@ class DenseIndex:
         faiss = import_faiss()
         options = DenseRecipe.model_validate(recipe.model_dump())
         try:
-            on_gpu = gpu.is_wanted(faiss, device, options.factory)
-            read = faiss.read_index if on_gpu else partial(read_mapped, faiss)
-            index = read(str(folder / INDEX))
+            index = read_mapped(faiss, str(folder / INDEX))
         except RuntimeError as error:
             raise DataError(
                 f"the FAISS index cannot be read: {first_line(error)}",
@@ -218,9 +219,11 @@ class DenseIndex:
         encoder = Encoder(options.encoder, device, "float32")
         knobs = knobs_of(options) | facts.get("tuned", {})
         set_knobs(faiss, index, knobs, factory=options.factory)
-        if on_gpu:
-            index = gpu.to_gpus(faiss, index, float16=options.gpu_float16)
-        return cls(index, encoder, options, corpus, folder=folder, facts=facts, on_gpu=on_gpu)
+        found = index
+        if gpu.is_wanted(faiss, device, options.factory):
+            found = gpu.to_gpus(faiss, index, float16=options.gpu_float16)
+        on_gpu = found is not index
+        return cls(found, encoder, options, corpus, folder=folder, facts=facts, on_gpu=on_gpu)
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
         """Return the k nearest passages a query.
@@ -250,16 +253,18 @@ class DenseIndex:
         if not self._on_gpu:
             parameters = range_parameters(import_faiss(), self._index, rows)
         if parameters is None:
-            depth = GPU_MAX_K if self._on_gpu else None
+            depth = gpu.MAX_K if self._on_gpu else None
             return [found[rows] for found in deepen(self, queries, {rows: k}, depth=depth)]
         return self._nearest(queries, k, parameters) if queries else []
 
     def _nearest(self, queries: Sequence[str], k: int, parameters: Any) -> list[list[Hit]]:
+        if self._on_gpu:
+            gpu.check_k(k, len(self.corpus))
         vectors = self._encoder.queries(queries)
 
         def ask(places: Sequence[int], size: int) -> tuple[Scores, Rows]:
             if self._on_gpu:
-                size = min(size, GPU_MAX_K)
+                size = min(size, gpu.MAX_K)
             given = {} if parameters is None else {"params": parameters}
             scores, rows = self._index.search(vectors[list(places)], size, **given)
             return (-scores if self.metric == "l2" else scores), rows

@@ -5,7 +5,7 @@ first row: float32 (rows, D), each with its size and SHA-256 beside it. A shard 
 not at all, so a killed build goes on after the last one; one whose bytes have changed is made
 again. Where there are several GPUs, each makes shards of its own. Indexes do not need embeddings
 for searching; ``ragbench index clean`` removes them. Vectors that were made elsewhere are read
-where they lie.
+where they lie. A union copies those of its members that are here, so that none is encoded twice.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ import numpy as np
 from ragbench import home
 from ragbench.checksums import damaged
 from ragbench.corpora.store import Corpus
+from ragbench.corpora.union import Union
 from ragbench.devices import Device, pick_device, pick_dtype
 from ragbench.errors import RagbenchError
 from ragbench.files import (
@@ -111,7 +112,9 @@ class Embeddings:
     @property
     def is_whole(self) -> bool:
         """Whether every shard is on disk."""
-        return all(self._load(start) is not None for start in self._starts())
+        return self._given is not None or all(
+            self._load(start) is not None for start in self._starts()
+        )
 
     def make(self) -> None:
         """Embed what is not on disk yet, or not as it was written; check what was given.
@@ -127,6 +130,8 @@ class Embeddings:
             return
         with locked(self.folder, what=f"the embeddings of {self.corpus.name!r}"):
             about = {**self.about, "corpus_name": self.corpus.name, "n": len(self.corpus)}
+            if self._lenders:
+                about["copied_from"] = {one.corpus.name: one.digest for _, one in self._lenders}
             write_json(self.folder / ABOUT, about)
             missing = self.verify()
             for start in missing:
@@ -247,15 +252,42 @@ class Embeddings:
             for title, text in zip(titles, texts, strict=True):
                 yield passage_text(self.card.template, title, text)
 
+    @cached_property
+    def _lenders(self) -> list[tuple[int, Embeddings]]:
+        """The members of a union whose vectors are here, each with its first row in the union.
+
+        A vector's last bits may hang on what it shared a batch with, as they do on batch sizes.
+        """
+        if not isinstance(self.corpus, Union):
+            return []
+        starts = [rows.start for rows in self.corpus.ranges.values()]
+        every = [Embeddings(one, self.card, self.device) for one in self.corpus.members]
+        return [pair for pair in zip(starts, every, strict=True) if not pair[1].verify()]
+
+    def _spans(self, start: int, stop: int) -> Iterator[tuple[range, Vectors | None]]:
+        """Yield consecutive rows, with their vectors where a member has them."""
+        for first, lender in self._lenders:
+            low, high = max(start, first), min(stop, first + len(lender.corpus))
+            if low < high:
+                yield range(start, low), None
+                yield range(low, high), lender.rows(np.arange(low - first, high - first))
+                start = high
+        yield range(start, stop), None
+
     def _embed(self, start: int, encoder: Encoder, progress: Progress, lock: Lock) -> None:
         stop = start + self._n_rows(start)
         step = min(STEP_ROWS, SHARD_ROWS // 8)
         parts: list[Vectors] = []
-        every = self._texts(start, stop)
-        while texts := list(islice(every, step)):
-            parts.append(encoder.passages(texts))
-            with lock:
-                progress.advance(len(texts))
+        for rows, vectors in self._spans(start, stop):
+            every = self._texts(rows.start, rows.stop) if vectors is None else iter(())
+            if vectors is not None:
+                parts.append(vectors)
+                with lock:
+                    progress.advance(len(rows))
+            while texts := list(islice(every, step)):
+                parts.append(encoder.passages(texts))
+                with lock:
+                    progress.advance(len(texts))
         with atomic_file(self._path(start)) as handle:
             np.save(handle, np.concatenate(parts))
         size = self._path(start).stat().st_size

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import shutil
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,15 @@ import numpy as np
 from ragbench import home
 from ragbench.corpora.store import Corpus
 from ragbench.devices import Device
-from ragbench.errors import PrerequisiteError
-from ragbench.indexes import flatcodes
-from ragbench.indexes.ann import import_faiss, new_index, resolve_factory
+from ragbench.errors import PrerequisiteError, UsageError
+from ragbench.indexes import flatcodes, gpu
+from ragbench.indexes.ann import KNOBS, import_faiss, new_index, resolve_factory
 from ragbench.indexes.bm25 import Bm25Recipe
 from ragbench.indexes.dense import DenseRecipe
+from ragbench.indexes.embeddings import Embeddings
+from ragbench.indexes.hybrid import HybridRecipe
+from ragbench.indexes.quota import QuotaRecipe
+from ragbench.indexes.rerank import RerankRecipe
 from ragbench.indexes.retriever import Recipe, passage_text
 
 BASE = 600e6  # bytes of the process itself: Python, torch, FAISS
@@ -34,6 +39,8 @@ BM25 = "bm25"
 POSTING = 8
 PASSAGE = 12  # its length (int32) and norm (float64)
 TRAINING_PASSES = 25  # of k-means
+# What `ragbench index estimate` sets beside a recipe, from the largest to the smallest.
+TYPES = ("HNSW32", "Flat", "IVF,Flat", "SQfp16", "SQ8", "IVF,SQ8", "OPQ48,IVF,PQ48")
 GROWTH = 1.05  # upper levels of a graph
 
 
@@ -137,13 +144,47 @@ def estimate(
     if isinstance(recipe, Bm25Recipe):
         return [_bm25(name, recipe, corpus, measure)]
     if isinstance(recipe, DenseRecipe):
-        return [_dense(name, recipe, corpus, measure, device)]
-    parts: list[Recipe] = getattr(recipe, "recipes", list)()
+        return [_dense(name, recipe, Embeddings(corpus, recipe.encoder, device), measure)]
     return [
         one
-        for place, part in enumerate(parts)
-        for one in estimate(f"{name}: part {place}", part, corpus, measure=measure, device=device)
+        for place, part in _parts(recipe)
+        for one in estimate(f"{name}: {place}", part, corpus, measure=measure, device=device)
     ]
+
+
+def _parts(recipe: Recipe) -> list[tuple[str, Recipe]]:
+    """Return the recipes that stand inside another, by what they are there."""
+    if isinstance(recipe, HybridRecipe):
+        return [(f"part {place}", part) for place, part in enumerate(recipe.recipes())]
+    if isinstance(recipe, RerankRecipe):
+        return [("first", recipe.recipe())]
+    return [("of", recipe.recipe())] if isinstance(recipe, QuotaRecipe) else []
+
+
+def other_types(name: str, recipe: Recipe, corpus: Corpus, device: Device) -> list[Estimate]:
+    """Return what FAISS's other types of index would take for the same encoder.
+
+    Args:
+        name: The recipe's name.
+        recipe: The recipe.
+        corpus: What it would be built over.
+        device: Where the encoder computes.
+
+    Returns:
+        One a type, without hours; none of a recipe that is not FAISS's.
+    """
+    if not isinstance(recipe, DenseRecipe):
+        return []
+    settings = dict.fromkeys((*KNOBS, "target_recall"))
+    stored = Embeddings(corpus, recipe.encoder, device)
+    found: list[Estimate] = []
+    for factory in TYPES:
+        if factory == recipe.factory:
+            continue
+        other = recipe.model_copy(update={**settings, "factory": factory})
+        with suppress(UsageError):  # codes that do not divide the dimensions
+            found.append(_dense(f"({name} as)", other, stored, False))
+    return found
 
 
 def _bm25(name: str, recipe: Bm25Recipe, corpus: Corpus, measure: bool) -> Estimate:
@@ -160,19 +201,16 @@ def _bm25(name: str, recipe: Bm25Recipe, corpus: Corpus, measure: bool) -> Estim
     return Estimate(name, BM25, disk, 0.0, memory, BASE + disk, None, hours)
 
 
-def _dense(
-    name: str, recipe: DenseRecipe, corpus: Corpus, measure: bool, device: Device
-) -> Estimate:
-    from ragbench.indexes.embeddings import Embeddings
-
-    n = len(corpus)
-    stored = Embeddings(corpus, recipe.encoder, device)
+def _dense(name: str, recipe: DenseRecipe, stored: Embeddings, measure: bool) -> Estimate:
+    n = len(stored.corpus)
     dimension = stored.dimension
     factory = resolve_factory(recipe.factory, n)
     disk = faiss_bytes(factory, dimension, n, recipe.metric)
     sample = 0.0 if recipe.is_exact else 4.0 * dimension * min(n, recipe.train_rows)
     in_memory = 0.0 if is_streamed(factory, dimension, recipe.metric) else disk
-    on_gpu = None if "HNSW" in factory.split(",")[0].removeprefix("IVF") else disk
+    faiss = import_faiss()
+    empty = new_index(faiss, factory, dimension, recipe.metric)
+    on_gpu = disk if gpu.has_form(faiss, empty) else None
     if on_gpu is not None and recipe.gpu_float16 and recipe.is_exact:
         on_gpu /= 2
     missing = 0.0 if stored.is_whole else 4.0 * dimension * n
@@ -183,7 +221,7 @@ def _dense(
 
 
 def _hours(
-    stored: Any, factory: str, dimension: int, recipe: DenseRecipe, has_to_encode: bool
+    stored: Embeddings, factory: str, dimension: int, recipe: DenseRecipe, has_to_encode: bool
 ) -> float:
     n = len(stored.corpus)
     seconds = 0.0

@@ -51,6 +51,11 @@ def header(faiss: Any, index: Any, n: int) -> bytes | None:
     return bytes(head)
 
 
+def half_of(path: Path) -> Path:
+    """Return where the file of an index is written until it is whole."""
+    return path.with_name(f".{path.name}.half")
+
+
 def write(index: Any, head: bytes, stored: Embeddings, path: Path) -> None:
     """Write the file of an index; what was killed goes on after its last whole shard.
 
@@ -60,7 +65,7 @@ def write(index: Any, head: bytes, stored: Embeddings, path: Path) -> None:
         stored: The vectors, whole.
         path: The file; it appears when it is whole.
     """
-    half = path.with_name(f".{path.name}.half")
+    half = half_of(path)
     code = index.sa_code_size()
     with half.open("r+b" if half.is_file() else "w+b") as handle:
         there = _rows(handle, head, code)

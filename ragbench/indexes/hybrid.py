@@ -66,6 +66,11 @@ class HybridRecipe(Recipe):
         """Return the digest of the parts' own digests."""
         return sha256_json([recipe.encoder_digest() for recipe in self.recipes()])
 
+    def require(self) -> None:
+        """Refuse a machine that lacks what is needed inside."""
+        for part in self.recipes():
+            part.require()
+
 
 def _part(written: dict[str, Any]) -> Recipe:
     return written_recipe(written, where="parts")

@@ -66,6 +66,10 @@ class QuotaRecipe(Recipe):
         """Return the other recipe's digest."""
         return self.recipe().encoder_digest()
 
+    def require(self) -> None:
+        """Refuse a machine that lacks what is needed inside."""
+        self.recipe().require()
+
 
 class QuotaIndex:
     """An open index with quotas."""

@@ -74,6 +74,11 @@ class RerankRecipe(Recipe):
         """Return the digest of the first stage's encoder and of the reranker."""
         return sha256_json([self.recipe().encoder_digest(), self.reranker.digest()])
 
+    def require(self) -> None:
+        """Refuse a machine that lacks what is needed inside."""
+        self.recipe().require()
+        super().require()
+
 
 class RerankIndex:
     """An open index whose first hits are scored anew."""

@@ -46,6 +46,14 @@ class Recipe(BaseModel):
         """Return the digest of what else decides, such as the encoder's weights; None if none."""
         return None
 
+    def require(self) -> None:
+        """Refuse a machine that lacks a package or weights; models of the hub may come later.
+
+        Raises:
+            PrerequisiteError: Something is not here.
+        """
+        self.encoder_digest()
+
 
 class Retriever(Protocol):
     """Anything that finds passages for queries, in batches."""

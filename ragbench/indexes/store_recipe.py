@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib import import_module
 from ipaddress import ip_address
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -15,7 +16,7 @@ from ragbench.corpora.union import RESTRICTED, Union
 from ragbench.errors import UsageError
 from ragbench.indexes.encoders import EncoderCard
 from ragbench.indexes.retriever import Recipe
-from ragbench.indexes.stores import STORES
+from ragbench.indexes.stores import STORES, told
 
 URL = re.compile(r"https?://[A-Za-z0-9.:\[\]_-]+(?:/[A-Za-z0-9._~/-]*)?")
 
@@ -89,6 +90,13 @@ class VectorstoreRecipe(Recipe):
     def encoder_digest(self) -> str | None:
         """Return the digest of the encoder's weights."""
         return self.encoder.digest()
+
+    def require(self) -> None:
+        """Refuse a machine without the store's packages or the encoder."""
+        with told(self.store, "being looked for"):
+            for package in ("langchain-core", *STORES[self.store].packages):
+                import_module(package.replace("-", "_"))
+        super().require()
 
 
 def check_terms(recipe: VectorstoreRecipe, corpus: Corpus) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from ragbench.experiment.offline import OfflineGrid, StandIn, card_of
 from ragbench.experiment.plan import DEVICES, Plan, make_plan
 from ragbench.models.cards import cards
 from ragbench.models.model import ModelSpec
+from tests.unions import write_corpus
 
 PAPER = ("cases-8b", "cases-70b", "clue-level1", "clue-level2", "rag-or-finetuning")
 
@@ -36,6 +38,56 @@ def test_without_its_files_a_config_of_the_paper_lists_what_is_lacking(
     assert all("accept its terms" in lacking[f"model {name}"].fix for name in gated)
     assert plan.not_built
     assert list(home.iterdir()) == []
+
+
+@pytest.mark.skipif(find_spec("langchain_chroma") is not None, reason="langchain-chroma is here")
+def test_stores_encoders_and_rerankers_that_are_not_here_are_named(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    write_corpus(home, "ward", ["a", "b"])
+    (home / "indexes").mkdir()
+    mine = {"kind": "faiss", "encoder": {"model": "package:no_such_weights/model"}}
+    (home / "indexes" / "mine.yaml").write_text(
+        json.dumps(
+            {
+                "kind": "rerank",
+                "first": mine,
+                "reranker": {"model": "package:no_such_weights/model"},
+            }
+        )
+    )
+    (home / "q.jsonl").write_text(
+        '{"id": "q", "question": "?", "options": ["c", "d"], "answer": "c"}'
+    )
+    recipes = ["minilm-chroma", "medcpt-flat", "bm25-rerank", "mine", "bm25"]
+    config = {
+        "name": "lacks",
+        "models": ["card:openbiollm-8b"],
+        "indexes": {recipe: {"recipe": recipe, "corpus": "ward"} for recipe in recipes},
+        "arms": ["closed-book", *({"retriever": recipe, "k": 1} for recipe in recipes)],
+        "tasks": [{"name": "mcq", "options": {"path": "q.jsonl"}}],
+    }
+    (home / "lacks.yaml").write_text(json.dumps(config))
+    plan = plan_of(str(home / "lacks.yaml"), device="h100")
+    lacking = [(one.what, one.reason) for one in plan.lacking if one.what.startswith("index")]
+    cached = "is not in the hub's cache on this machine"
+    assert lacking == [
+        (
+            "index minilm-chroma",
+            "the store 'chroma' needs a package that is not here: No module named "
+            "'langchain_chroma'",
+        ),
+        ("index medcpt-flat", f"ncbi/MedCPT-Article-Encoder {cached}"),
+        ("index medcpt-flat", f"ncbi/MedCPT-Query-Encoder {cached}"),
+        ("index bm25-rerank", f"cross-encoder/ms-marco-MiniLM-L6-v2 {cached}"),
+        (
+            "index mine",
+            "the package 'no_such_weights', which carries weights, is not installed",
+        ),
+    ]
+    built = [line for line in plan.to_build if "index build" in line]
+    assert [line.split()[3] for line in built] == ["medcpt-flat", "bm25-rerank", "bm25"]
 
 
 def test_what_a_model_takes_follows_from_its_card(home: Path) -> None:

