@@ -262,7 +262,7 @@ def _train(faiss: Any, index: Any, stored: Embeddings, size: int, seed: int) -> 
             raise DataError(
                 f"the index cannot be trained on {size:,} passages: {faiss_reason(error)}",
                 where=str(stored.corpus.folder),
-                fix="use fewer cells or shorter codes in `factory`, or Flat",
+                fix="use fewer cells, shorter codes or fewer dimensions in `factory`, or Flat",
             ) from None
         progress.advance(size)
 

@@ -6,6 +6,7 @@ opening (of all but HNSW, which FAISS has no GPU form of).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -38,6 +39,7 @@ from ragbench.progress import stage
 from ragbench.records import Hit
 
 INDEX = "index.faiss"
+HALVES = re.compile(r"(?!.*(?:IVF|HNSW|Refine))(?:.*,)?Flat")
 SELF_ROWS = 200
 FRESH_ROWS = 32
 FRESH_TOLERANCE = 0.02
@@ -93,6 +95,8 @@ class DenseRecipe(Recipe):
             raise ValueError("`metric: cosine` needs `normalise: true` in the encoder")
         if self.is_exact and knobs_of(self):
             raise ValueError(f"`factory: Flat` is exact and has no {', '.join(knobs_of(self))}")
+        if self.gpu_float16 and not HALVES.fullmatch(self.factory):
+            raise ValueError("`gpu_float16` is of `Flat` alone; other types have their own codes")
         if self.target_recall is not None:
             knob = knob_of(self.factory)
             if getattr(self, knob) is not None:

@@ -31,12 +31,15 @@ from ragbench.indexes.hybrid import HybridRecipe
 from ragbench.indexes.quota import QuotaRecipe
 from ragbench.indexes.rerank import RerankRecipe
 from ragbench.indexes.retriever import Recipe, passage_text
+from ragbench.indexes.store_recipe import VectorstoreRecipe
+from ragbench.indexes.stores import STORES
 
 BASE = 600e6  # bytes of the process itself: Python, torch, FAISS
 SAMPLE = 64  # passages that are encoded
 BM25_SAMPLE = 2000
 BM25 = "bm25"
 POSTING = 8
+PYTHON_FLOAT = 32.0  # bytes of a number in a list, as LangChain's store in memory has them
 PASSAGE = 12  # its length (int32) and norm (float64)
 TRAINING_PASSES = 25  # of k-means
 # What `ragbench index estimate` sets beside a recipe, from the largest to the smallest.
@@ -145,6 +148,8 @@ def estimate(
         return [_bm25(name, recipe, corpus, measure)]
     if isinstance(recipe, DenseRecipe):
         return [_dense(name, recipe, Embeddings(corpus, recipe.encoder, device), measure)]
+    if isinstance(recipe, VectorstoreRecipe):
+        return [_store(name, recipe, Embeddings(corpus, recipe.encoder, device))]
     return [
         one
         for place, part in _parts(recipe)
@@ -218,6 +223,19 @@ def _dense(name: str, recipe: DenseRecipe, stored: Embeddings, measure: bool) ->
     return Estimate(
         *(name, factory, disk, missing, BASE + in_memory + sample, BASE + disk, on_gpu, hours)
     )
+
+
+def _store(name: str, recipe: VectorstoreRecipe, stored: Embeddings) -> Estimate:
+    """Count a store's vectors and texts once; what it keeps beside them is its own affair."""
+    n, dimension = len(stored.corpus), stored.dimension
+    missing = 0.0 if stored.is_whole else 4.0 * dimension * n
+    if recipe.url:  # another machine has the store
+        return Estimate(name, recipe.store, 0.0, missing, BASE, BASE, None, None)
+    texts = float(stored.corpus.manifest.n_characters)
+    disk = 4.0 * dimension * n + (texts if STORES[recipe.store].keeps else 0.0)
+    number = PYTHON_FLOAT if recipe.store == "in-memory" else 4.0
+    memory = BASE + number * dimension * n + texts
+    return Estimate(name, recipe.store, disk, missing, memory, memory, None, None)
 
 
 def _hours(

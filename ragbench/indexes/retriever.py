@@ -19,6 +19,7 @@ from ragbench.records import Hit
 
 TIE_MARGIN = 8
 BATCH_QUERIES = 1024
+BATCH_HITS = 1 << 24  # of all queries of a batch
 PLACE = re.compile(r"\{(?:title|text)\}")
 Scores = npt.NDArray[np.floating[Any]]
 Rows = npt.NDArray[np.int64]
@@ -108,8 +109,9 @@ def search_all(
     """
     hits: list[list[Hit]] = []
     with stage(label, len(queries)) as progress:
-        for start in range(0, len(queries), BATCH_QUERIES):
-            batch = queries[start : start + BATCH_QUERIES]
+        size = max(1, min(BATCH_QUERIES, BATCH_HITS // max(k, 1)))
+        for start in range(0, len(queries), size):
+            batch = queries[start : start + size]
             hits += retriever.search(batch, k)
             progress.advance(len(batch))
     return hits

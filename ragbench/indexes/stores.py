@@ -141,7 +141,7 @@ class StoreKind:
 
     def install_line(self) -> str:
         """Return what to type where its packages are missing."""
-        return "pip install " + " ".join(self.packages) if self.packages else ""
+        return "pip install " + " ".join(self.packages or ("langchain-core",))
 
 
 @contextmanager

@@ -581,6 +581,7 @@ def test_a_recall_that_no_probe_reaches_is_told(home: Path, corpus_of: CorpusOf)
     [
         ({"factory": "SQ8", "target_recall": 0.9}, "nothing to tune"),
         ({"factory": "IVF4,Flat", "target_recall": 0.9, "nprobe": 2}, "leave nprobe out"),
+        ({"factory": "IVF4,Flat", "gpu_float16": True}, "of `Flat` alone"),
     ],
 )
 def test_what_cannot_be_tuned(

@@ -66,6 +66,30 @@ def texts(n: int) -> dict[str, str]:
     return {f"d{i}": f"{words[i % 10]} {words[i // 10 % 10]} {i}" for i in range(n)}
 
 
+def size_of(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_vector_store_has_a_size_too(home: Path, corpus_of: CorpusOf) -> None:
+    """3,000 vectors of 384 numbers: 4 bytes each in a file, 32 in a list of Python's."""
+    corpus = corpus_of("some", texts(3000))
+    (home / "indexes").mkdir(exist_ok=True)
+    encoder = f"encoder: {{model: {MINILM}}}\n"
+    (home / "indexes" / "memory.yaml").write_text(f"kind: vectorstore\nstore: in-memory\n{encoder}")
+    (found,) = estimate("memory", load_recipe("memory"), corpus, measure=False)
+    numbers = 384 * 3000
+    assert found.what == "in-memory" and found.embeddings == found.disk == 4 * numbers
+    in_memory = estimates.BASE + 32 * numbers + corpus.manifest.n_characters
+    assert found.build_memory == found.search_memory == in_memory
+    assert found.gpu_memory is found.hours is None
+    build_index("memory", "some")
+    assert size_of(folder_of("memory-some")) == pytest.approx(found.disk, rel=0.05)
+    served = f"kind: vectorstore\nstore: qdrant\nurl: http://127.0.0.1:9\n{encoder}"
+    (home / "indexes" / "served.yaml").write_text(served)
+    (found,) = estimate("served", load_recipe("served"), corpus, measure=False)
+    assert found.disk == found.embeddings == 0  # there, and already here
+
+
 def test_a_built_index_is_as_large_as_was_told(home: Path, corpus_of: CorpusOf) -> None:
     corpus = corpus_of("some", texts(3000))
     (home / "indexes").mkdir(exist_ok=True)
