@@ -54,10 +54,6 @@ class QuotaRecipe(Recipe):
         """Return the other recipe, once it is written out."""
         return written_recipe(self.of if isinstance(self.of, dict) else {}, where=OF)
 
-    def recipes(self) -> list[Recipe]:
-        """Return the other recipe, which has all that the index takes."""
-        return [self.recipe()]
-
     def identity(self) -> dict[str, Any]:
         """Return the options that can change a hit, those of the other recipe among them."""
         return {**super().identity(), OF: self.recipe().identity()}

@@ -61,10 +61,6 @@ class RerankRecipe(Recipe):
         """Return the first recipe, once it is written out."""
         return written_recipe(self.first if isinstance(self.first, dict) else {}, where=FIRST)
 
-    def recipes(self) -> list[Recipe]:
-        """Return the first recipe, which has all that is built."""
-        return [self.recipe()]
-
     def identity(self) -> dict[str, Any]:
         """Return the options that can change a hit, those of the first stage among them."""
         own = {FIRST: self.recipe().identity(), "reranker": self.reranker.identity()}

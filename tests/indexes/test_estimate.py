@@ -154,15 +154,6 @@ def test_what_cannot_fit_is_refused_before_anything_is_built(
     assert is_built("bm25-some")
 
 
-def test_quotas_take_what_the_index_takes_that_they_are_of(home: Path, corpus_of: CorpusOf) -> None:
-    corpus = corpus_of("some", texts(50))
-    (home / "indexes").mkdir(exist_ok=True)
-    recipe = "kind: quota\nof: bm25\nquotas: {some: 1}\n"
-    (home / "indexes" / "few.yaml").write_text(recipe, encoding="utf-8")
-    (found,) = estimate("few", load_recipe("few"), corpus, measure=False)
-    assert (found.name, found.what, found.disk) == ("few: part 0", "bm25", 8 * 145)
-
-
 def test_kinds_of_unknown_size_are_let_pass(home: Path, corpus_of: CorpusOf) -> None:
     corpus = corpus_of("some", texts(5))
     recipe: Any = load_recipe("bm25")
