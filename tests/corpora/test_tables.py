@@ -220,7 +220,11 @@ def test_a_repeated_column_is_an_error_where_it_is_wanted(tmp_path: Path) -> Non
         (b"PK\x03\x04more", "the file is not what its ending .csv says: it is a zip arch", None),
         (b"PAR1more", "the file is not what its ending .csv says: it is Parquet", None),
         (b"\xd0\xcf\x11\xe0", "the file is not what its ending .csv says: it is an old E", None),
-        (gzip.compress(b"id,text\n", mtime=0), "the file is not what its ending .csv says: it is g", None),
+        (
+            gzip.compress(b"id,text\n", mtime=0),
+            "the file is not what its ending .csv says: it is g",
+            None,
+        ),
     ],
 )
 def test_wrong_csv_is_named_by_its_line(
