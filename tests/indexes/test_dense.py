@@ -551,7 +551,11 @@ def test_every_type_is_built_opened_mapped_and_finds(home: Path, corpus_of: Corp
         every = opened.search(queries, 400)
         some = opened.search_within(queries, 5, range(50, 90))  # type: ignore[attr-defined]
         if "HNSW" not in factory:
-            assert some == [[hit for hit in all_ if 50 <= hit.row < 90][:5] for all_ in every]
+            within = [[hit for hit in all_ if 50 <= hit.row < 90][:5] for all_ in every]
+            for hits, wanted in zip(some, within, strict=True):
+                assert [hit.row for hit in hits] == [hit.row for hit in wanted]
+                # FAISS sums a code's parts in another order where it looks for fewer.
+                assert [h.score for h in hits] == pytest.approx([h.score for h in wanted], 1e-6)
 
 
 def test_probes_are_tuned_to_a_recall(home: Path, corpus_of: CorpusOf) -> None:
