@@ -8,6 +8,7 @@ Models of other kinds than transformers and static embeddings go through ``encod
 from __future__ import annotations
 
 from collections.abc import Sequence
+from threading import Lock
 from typing import Any, Literal
 
 import numpy as np
@@ -17,6 +18,10 @@ from ragbench.devices import hide_loading_bars, torch_dtype
 from ragbench.errors import PrerequisiteError, UsageError, first_line
 from ragbench.indexes.batches import token_batches
 from ragbench.weights import locate
+
+# While it loads a model, transformers has functions of its own replaced for the whole process:
+# threads that load at once leave some so, and no later model would have its weights tied.
+LOADING = Lock()
 
 Vectors = npt.NDArray[np.float32]
 Pooling = Literal["auto", "cls", "mean"]
@@ -197,13 +202,14 @@ def _load(model: str, revision: str | None, place: str, dtype: str) -> Any:
     hide_loading_bars()
     path = locate(model)
     try:
-        return SentenceTransformer(
-            model if path is None else str(path),
-            device=place,
-            revision=revision,
-            local_files_only=path is not None,
-            model_kwargs={"dtype": torch_dtype(dtype), "use_safetensors": True},
-        )
+        with LOADING:
+            return SentenceTransformer(
+                model if path is None else str(path),
+                device=place,
+                revision=revision,
+                local_files_only=path is not None,
+                model_kwargs={"dtype": torch_dtype(dtype), "use_safetensors": True},
+            )
     except (OSError, ValueError) as error:
         raise PrerequisiteError(
             f"the encoder cannot be loaded: {first_line(error)}",

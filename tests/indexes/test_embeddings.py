@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from transformers import PreTrainedModel
 
 from ragbench import checksums
 from ragbench.corpora.build import build_corpus
@@ -153,8 +154,10 @@ def test_several_workers_make_the_shards_that_one_makes(
     before = {path.name: path.read_bytes() for path in stored.folder.glob("0*")}
     embeddings.remove(embeddings.kept()[0])
     monkeypatch.setattr(embeddings, "places", lambda device: ["cpu", "cpu"])
+    tying = PreTrainedModel.tie_weights
     stored.make()
     assert {path.name: path.read_bytes() for path in stored.folder.glob("0*")} == before
+    assert PreTrainedModel.tie_weights is tying  # replaced while a model is loaded
 
 
 def test_an_error_in_one_of_several_workers_is_the_builds(
