@@ -56,7 +56,7 @@ PEERS = (
     + """
 import numpy as np
 from ragbench.corpora.store import open_corpus
-from ragbench.indexes.tokenise import make_tokeniser
+from ragbench.indexes.bm25.tokenise import make_tokeniser
 tokenise = make_tokeniser(stopwords="none", stemmer="none")
 started = time.perf_counter()
 texts = (f"{p.title}\\n{p.text}" for p in open_corpus(corpus))

@@ -106,7 +106,7 @@ def static_encoder(folder: Path, source: Path, dimension: int = 128) -> Path:
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import StaticEmbedding
 
-    from ragbench.weights import locate
+    from ragbench.base.weights import locate
 
     if folder.is_dir():
         return folder

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ragbench.indexes.ann import KNOBS, import_faiss, knobs_of
 from ragbench.indexes.build import folder_of, open_index, read_manifest, recipe_of
-from ragbench.indexes.dense import INDEX, DenseRecipe
-from ragbench.indexes.runfile import read_queries
+from ragbench.indexes.dense.ann import KNOBS, import_faiss, knobs_of
+from ragbench.indexes.dense.index import INDEX, DenseRecipe
+from ragbench.indexes.evaluation.runfile import read_queries
 
 TIMES = 7
 

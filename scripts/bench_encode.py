@@ -21,9 +21,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ragbench.indexes.batches import token_batches
-from ragbench.indexes.encoders import Encoder, EncoderCard
-from ragbench.weights import locate
+from ragbench.base.weights import locate
+from ragbench.indexes.dense.batches import token_batches
+from ragbench.indexes.dense.encoders import Encoder, EncoderCard
 
 TIMES = 3
 STEP = 1024  # as the build gives them to the encoder

@@ -14,9 +14,9 @@ import time
 
 from ragbench.corpora.reader import Located
 from ragbench.corpora.readers.icd10cm import Icd10cmOptions, Icd10cmReader
-from ragbench.experiment.prompts import messages
+from ragbench.experiment.stages.prompts import messages
 from ragbench.metrics.choice import pick_option
-from ragbench.models.hf import HfModel
+from ragbench.models.local.hf import HfModel
 from ragbench.models.model import ModelSpec
 from ragbench.tasks.icd10cm import Icd10cmTask, Icd10cmTaskOptions
 

@@ -20,11 +20,11 @@ from pathlib import Path
 import numpy as np
 from rank_bm25 import BM25Okapi
 
-from ragbench.errors import UsageError
+from ragbench.base.errors import UsageError
+from ragbench.indexes.bm25.tokenise import make_tokeniser
 from ragbench.indexes.build import open_index, read_manifest
+from ragbench.indexes.evaluation.runfile import read_queries
 from ragbench.indexes.retriever import passage_text
-from ragbench.indexes.runfile import read_queries
-from ragbench.indexes.tokenise import make_tokeniser
 
 TOLERANCE = 1e-5
 

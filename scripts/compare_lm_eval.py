@@ -19,12 +19,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ragbench.base.files import read_jsonl
 from ragbench.experiment.folder import RunFolder, find_run
-from ragbench.files import read_jsonl
 from ragbench.metrics.choice import pick_option
-from ragbench.models.hf import HfModel
+from ragbench.models.local.hf import HfModel
 from ragbench.models.model import ModelSpec
-from ragbench.tasks.answers import letters
+from ragbench.tasks.replies.answers import letters
 
 TASK = """\
 task: ragbench_letters

@@ -16,11 +16,11 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import numpy.typing as npt
 
-from ragbench.analysis.estimate import Cells, Settings, estimate
-from ragbench.analysis.intervals import bootstrap_mean
-from ragbench.analysis.multiplicity import holm
-from ragbench.analysis.paired import discordance, equivalence, sign_flip
-from ragbench.analysis.power import exact_power, questions_needed
+from ragbench.analysis.statistics.estimate import Cells, Settings, estimate
+from ragbench.analysis.statistics.intervals import bootstrap_mean
+from ragbench.analysis.statistics.multiplicity import holm
+from ragbench.analysis.statistics.paired import discordance, equivalence, sign_flip
+from ragbench.analysis.statistics.power import exact_power, questions_needed
 
 ALPHA = 0.05
 Values = npt.NDArray[np.float64]

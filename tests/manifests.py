@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ragbench.checksums import write_manifest
+from ragbench.base.checksums import write_manifest
 
 
 def edit(path: Path, **changes: Any) -> None:

@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "ragbench"
 GROUND = {
+    "base",
     "errors",
     "files",
     "checksums",
@@ -135,7 +136,7 @@ def test_wheel_carries_cards_recipes_and_configs(tmp_path: Path) -> None:
             assert f"ragbench/bundled/{kind}/{path.name}" in names
     assert not [n for n in names if n.endswith((".arrow", ".faiss")) or n.startswith("tests")]
     done = subprocess.run(
-        [sys.executable, "-c", "from ragbench.home import bundled; print(bundled())"],
+        [sys.executable, "-c", "from ragbench.base.home import bundled; print(bundled())"],
         env={"PYTHONPATH": str(tmp_path / "site"), "PATH": ""},
         capture_output=True,
         text=True,

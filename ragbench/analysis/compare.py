@@ -9,12 +9,12 @@ from typing import Any
 import pandas as pd
 
 from ragbench.analysis.effects import cluster_codes
-from ragbench.analysis.estimate import NO_FIGURES, Cells, Settings, estimate
 from ragbench.analysis.load import Run
-from ragbench.analysis.multiplicity import benjamini_hochberg
 from ragbench.analysis.samples import read_questions
-from ragbench.errors import DataError, UsageError
-from ragbench.records import Question
+from ragbench.analysis.statistics.estimate import NO_FIGURES, Cells, Settings, estimate
+from ragbench.analysis.statistics.multiplicity import benjamini_hochberg
+from ragbench.base.errors import DataError, UsageError
+from ragbench.base.records import Question
 
 COMPARE_COLUMNS = [
     "task",

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ragbench.analysis.estimate import NO_FIGURES, Cells, Settings, estimate
 from ragbench.analysis.family import (
     BASELINE,
     BOTH,
@@ -27,9 +26,10 @@ from ragbench.analysis.family import (
     RETRIEVAL_OR_FINE_TUNING,
     adjusted,
 )
-from ragbench.analysis.intervals import Clusters, variance_of_mean
 from ragbench.analysis.load import Run
-from ragbench.analysis.pooled import Pooled, marginal, random_effects
+from ragbench.analysis.statistics.estimate import NO_FIGURES, Cells, Settings, estimate
+from ragbench.analysis.statistics.intervals import Clusters, variance_of_mean
+from ragbench.analysis.statistics.pooled import Pooled, marginal, random_effects
 
 GOLD_GAIN = "gain from gold passages"
 ORDER = "order effect"

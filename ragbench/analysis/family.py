@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from ragbench.analysis.load import Run
-from ragbench.analysis.multiplicity import benjamini_hochberg, holm
-from ragbench.pairs import pairs_of
+from ragbench.analysis.statistics.multiplicity import benjamini_hochberg, holm
+from ragbench.base.pairs import pairs_of
 
 BASELINE = "closed-book"
 GAIN = "gain over closed-book"

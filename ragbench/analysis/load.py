@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from ragbench.errors import DataError
-from ragbench.files import read_json, read_jsonl
+from ragbench.base.errors import DataError
+from ragbench.base.files import read_json, read_jsonl
 
 FORMAT = 3  # of run.json
 CELL = ["model", "task", "arm", "mode", "scoring", "seed", "k"]

@@ -9,13 +9,13 @@ from typing import Any
 
 import pandas as pd
 
-from ragbench import home
 from ragbench.analysis.effects import effects
 from ragbench.analysis.load import Run
 from ragbench.analysis.load import load_run as load
 from ragbench.analysis.results import results
 from ragbench.analysis.samples import read_questions
-from ragbench.errors import DataError
+from ragbench.base import home
+from ragbench.base.errors import DataError
 
 CATEGORIES = ("model", "task", "arm", "mode", "scoring", "outcome", "stratum", "baseline", "effect")
 INTEGERS = ("seed", "k", "delivered_k", "passage_tokens", "prompt_tokens", "reply_tokens")

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ragbench.analysis.aggregates import aggregates, majority
-from ragbench.analysis.clue import LONGHEALTH, first_doubled, level_scores, task_score
-from ragbench.analysis.curves import curves, places
 from ragbench.analysis.effects import EFFECT_COLUMNS, cluster_codes, effects
-from ragbench.analysis.intervals import Clusters, bootstrap_mean, seeded, wilson
 from ragbench.analysis.load import CELL, Run
-from ragbench.analysis.policies import policies
-from ragbench.files import atomic_file, write_json
+from ragbench.analysis.panels.aggregates import aggregates, majority
+from ragbench.analysis.panels.clue import LONGHEALTH, first_doubled, level_scores, task_score
+from ragbench.analysis.panels.curves import curves, places
+from ragbench.analysis.panels.policies import policies
+from ragbench.analysis.statistics.intervals import Clusters, bootstrap_mean, seeded, wilson
+from ragbench.base.files import atomic_file, write_json
 
 NO_MODEL = "-"
 DOUBLED = " (first doubled)"

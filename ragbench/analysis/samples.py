@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ragbench.analysis.load import Run
-from ragbench.errors import DataError
-from ragbench.files import read_jsonl
-from ragbench.records import Passage, Question
+from ragbench.base.errors import DataError
+from ragbench.base.files import read_jsonl
+from ragbench.base.records import Passage, Question
 
 NUMBER = (int, float)
 OPEN = ("open", "bring-your-own")

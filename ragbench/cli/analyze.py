@@ -57,7 +57,7 @@ def emit_results(run: Run, found: pd.DataFrame, gains: pd.DataFrame) -> None:
 @click.option("--beside", type=click.Choice(["published"]), help="Add published figures.")
 def report(run_folder: str, open_it: bool, formats: tuple[str, ...], beside: str | None) -> None:
     """Write the report of RUN (a folder or a name): one page, and the same in Markdown."""
-    from ragbench.errors import UsageError, near
+    from ragbench.base.errors import UsageError, near
     from ragbench.experiment.folder import find_run
     from ragbench.report.export import FORMATS
     from ragbench.report.write import write_report
@@ -79,9 +79,9 @@ def report(run_folder: str, open_it: bool, formats: tuple[str, ...], beside: str
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show(run_folder: str, question_id: str, as_json: bool) -> None:
     """Show QUESTION_ID of RUN: its passages, prompt and answer in every cell."""
-    from ragbench.errors import DataError, near
+    from ragbench.base.errors import DataError, near
+    from ragbench.base.files import read_jsonl
     from ragbench.experiment.folder import find_run
-    from ragbench.files import read_jsonl
 
     folder = find_run(run_folder)
     found: list[dict[str, Any]] = []

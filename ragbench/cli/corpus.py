@@ -9,7 +9,7 @@ import click
 from ragbench.cli.output import emit_json, emit_table, size
 
 if TYPE_CHECKING:
-    from ragbench.corpora.chunking import Chunking
+    from ragbench.corpora.chunking.chunking import Chunking
 
 
 @click.group()
@@ -51,8 +51,8 @@ def add(
     replace: bool,
 ) -> None:
     """Write the card of a corpus whose texts lie at PATH."""
+    from ragbench.base.home import expand
     from ragbench.corpora.card import Card, add_card
-    from ragbench.home import expand
 
     fields = {"id_field": id_field, "text_field": text_field, "title_field": title_field}
     options = _reader_options(reader, fields, extra)
@@ -76,9 +76,9 @@ def _reader_options(
     """Return the reader's options that the command line gives, checked."""
     from pydantic import ValidationError
 
+    from ragbench.base.errors import UsageError, near
+    from ragbench.base.yamlfile import parse_value
     from ragbench.corpora.readers import readers
-    from ragbench.errors import UsageError, near
-    from ragbench.yamlfile import parse_value
 
     options: dict[str, Any] = {key: value for key, value in fields.items() if value is not None}
     for text in extra:
@@ -107,8 +107,8 @@ def _chunking(chunker: str | None, sizes: dict[str, int | str | None]) -> Chunki
     """Return the card's chunking, or None where ``--chunk`` is not given."""
     from pydantic import ValidationError
 
-    from ragbench.corpora.chunking import Chunking
-    from ragbench.errors import UsageError
+    from ragbench.base.errors import UsageError
+    from ragbench.corpora.chunking.chunking import Chunking
 
     given = {key: value for key, value in sizes.items() if value is not None}
     if chunker is None:
@@ -184,8 +184,8 @@ def check(name: str, as_json: bool) -> None:
     """Read the built corpus NAME from end to end and tell whether it is whole."""
     from dataclasses import asdict
 
+    from ragbench.base.errors import DataError
     from ragbench.corpora.check import check_corpus
-    from ragbench.errors import DataError
 
     found = check_corpus(name)
     facts = asdict(found)

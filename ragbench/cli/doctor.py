@@ -46,8 +46,8 @@ NEEDS = {
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def doctor(as_json: bool) -> None:
     """Tell what is installed, which FAISS, which devices, and how much disk is free."""
-    from ragbench import home
-    from ragbench.provenance import versions
+    from ragbench.base import home
+    from ragbench.base.provenance import versions
 
     missing = [
         {"part": part, "module": module, "install": f"pip install {what}"}
@@ -97,8 +97,8 @@ def _devices() -> list[str]:
         return ["unknown, for torch is not installed"]
     import torch
 
-    from ragbench.devices import has_fast_bfloat16
-    from ragbench.provenance import machine
+    from ragbench.base.devices import has_fast_bfloat16
+    from ragbench.base.provenance import machine
 
     fast = "bfloat16 in hardware" if has_fast_bfloat16("cpu") else "no bfloat16 in hardware"
     lines = [f"cpu: {machine()['processor']}, {torch.get_num_threads()} threads, {fast}"]

@@ -7,8 +7,8 @@ from typing import Literal
 
 import click
 
+from ragbench.base.records import DataUse
 from ragbench.cli.output import mapping
-from ragbench.records import DataUse
 
 DATA_USE = click.option(
     "--data-use",
@@ -68,10 +68,10 @@ def mirage(
     replace: bool,
 ) -> None:
     """Import PREDICTIONS: JSON lines {dataset, id, model, arm, replies}."""
+    from ragbench.base.errors import DataError
     from ragbench.cli.run import print_summary
-    from ragbench.errors import DataError
-    from ragbench.experiment.import_mirage import read_mirage_run
-    from ragbench.experiment.imported import write_run
+    from ragbench.experiment.importing.import_mirage import read_mirage_run
+    from ragbench.experiment.importing.imported import write_run
 
     for path in (predictions, benchmark):
         if not path.is_file():
@@ -105,8 +105,8 @@ def lm_eval(
 ) -> None:
     """Import logs samples_TASK_DATE.jsonl of lm-eval; ARM=PATH is of another arm."""
     from ragbench.cli.run import print_summary
-    from ragbench.experiment.import_lm_eval import read_lm_eval_run
-    from ragbench.experiment.imported import write_run
+    from ragbench.experiment.importing.import_lm_eval import read_lm_eval_run
+    from ragbench.experiment.importing.imported import write_run
 
     run = read_lm_eval_run(samples, name=name, model=model, filter_=filter_, data_use=data_use)
     print_summary(write_run(run, replace=replace))

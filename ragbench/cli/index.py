@@ -11,7 +11,7 @@ from ragbench.cli.index_quality import DEVICES, OUT, check, clean, evaluate
 from ragbench.cli.output import emit_json, emit_table, size
 
 if TYPE_CHECKING:
-    from ragbench.devices import Device
+    from ragbench.base.devices import Device
     from ragbench.indexes.retriever import IndexKind
 
 
@@ -56,9 +56,9 @@ def estimate(recipes: tuple[str, ...], corpus: str, device: Device, as_json: boo
     Beside a recipe of FAISS stand the other types of index for its encoder. Without RECIPES, all
     whose encoder is on this machine.
     """
+    from ragbench.base.errors import RagbenchError
+    from ragbench.base.home import yaml_names
     from ragbench.corpora.store import open_corpus
-    from ragbench.errors import RagbenchError
-    from ragbench.home import yaml_names
     from ragbench.indexes.build import load_recipe
     from ragbench.indexes.estimate import estimate as estimated
     from ragbench.indexes.estimate import other_types
@@ -110,7 +110,7 @@ def search(
     as_json: bool,
 ) -> None:
     """Search the index NAME for QUERY, or for a file of queries into a TREC run."""
-    from ragbench.errors import UsageError
+    from ragbench.base.errors import UsageError
 
     if (query is None) == (queries is None) or (queries is None) != (out is None):
         raise UsageError(
@@ -153,8 +153,8 @@ def _hits(opened: IndexKind, query: str, k: int) -> list[dict[str, object]]:
 
 def _search_file(name: str, queries: Path, k: int, out: Path, device: Device) -> None:
     from ragbench.indexes.build import open_index
+    from ragbench.indexes.evaluation.runfile import read_queries, write_run
     from ragbench.indexes.retriever import search_all
-    from ragbench.indexes.runfile import read_queries, write_run
 
     asked = read_queries(queries)
     opened = open_index(name, device=device)

@@ -13,9 +13,9 @@ from ragbench.cli.output import emit_json, emit_table, size
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ragbench.base.devices import Device
+    from ragbench.base.records import Query
     from ragbench.corpora.store import Corpus
-    from ragbench.devices import Device
-    from ragbench.records import Query
 
 DEVICES = click.Choice(["auto", "cpu", "cuda"])
 MEASURES = ("nDCG@10", "R@5", "R@10", "RR@10")
@@ -45,7 +45,7 @@ def evaluate(
     as_json: bool,
 ) -> None:
     """Measure what the index NAME finds against judgements of relevance."""
-    from ragbench.errors import UsageError
+    from ragbench.base.errors import UsageError
 
     if (queries is None and run_file is None) or (out is not None and run_file is not None):
         raise UsageError(
@@ -81,8 +81,8 @@ def _evaluate(
     source: Source, qrels: Path, measures: Sequence[str]
 ) -> tuple[dict[str, float], dict[str, int | str]]:
     """Return the means by measure, and what they are means of."""
-    from ragbench.indexes.qrels import best_first, in_corpus, level_of, read_qrels
-    from ragbench.indexes.runfile import read_queries
+    from ragbench.indexes.evaluation.qrels import best_first, in_corpus, level_of, read_qrels
+    from ragbench.indexes.evaluation.runfile import read_queries
     from ragbench.metrics.retrieval import depth_of, parse, per_query
 
     names = [str(parse(measure)) for measure in measures]
@@ -115,7 +115,7 @@ def _evaluate(
 
 
 def _read_ids(run_file: Path, corpus: Corpus) -> dict[str, list[str]]:
-    from ragbench.indexes.runfile import check_run_ids, read_run
+    from ragbench.indexes.evaluation.runfile import check_run_ids, read_run
 
     run = read_run(run_file)
     check_run_ids(run, corpus)
@@ -124,8 +124,8 @@ def _read_ids(run_file: Path, corpus: Corpus) -> dict[str, list[str]]:
 
 def _corpus_of(name: str) -> Corpus:
     """Return the corpus of a built index without loading its encoder."""
+    from ragbench.base.errors import DataError
     from ragbench.corpora.store import open_corpus
-    from ragbench.errors import DataError
     from ragbench.indexes.build import folder_of, read_manifest
 
     about = read_manifest(name).corpus
@@ -140,7 +140,7 @@ def _corpus_of(name: str) -> Corpus:
 
 
 def _judged(grades: Mapping[str, object], asked: Sequence[str], qrels: Path) -> list[str]:
-    from ragbench.errors import DataError
+    from ragbench.base.errors import DataError
 
     judged = [query for query in asked if query in grades]
     if not judged:
@@ -155,8 +155,8 @@ def _judged(grades: Mapping[str, object], asked: Sequence[str], qrels: Path) -> 
 
 def _search(source: Source, queries: Sequence[Query], k: int) -> dict[str, list[str]]:
     from ragbench.indexes.build import open_index
+    from ragbench.indexes.evaluation.runfile import write_run
     from ragbench.indexes.retriever import search_all
-    from ragbench.indexes.runfile import write_run
 
     index = open_index(source.name, device=source.device)
     hits = search_all(index, [query.text for query in queries], k, label=f"search {source.name}")
@@ -173,7 +173,7 @@ def check(name: str, device: Device, as_json: bool) -> None:
     """Look whether the index NAME is what its manifest says, and finds what it should."""
     from dataclasses import asdict
 
-    from ragbench.errors import DataError
+    from ragbench.base.errors import DataError
     from ragbench.indexes.build import folder_of
     from ragbench.indexes.check import check_index
 
@@ -196,7 +196,7 @@ def check(name: str, device: Device, as_json: bool) -> None:
 @click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
 def clean(dry_run: bool) -> None:
     """Remove the kept embeddings; built indexes stay, and search as before."""
-    from ragbench.indexes.embeddings import kept, remove
+    from ragbench.indexes.dense.embeddings import kept, remove
 
     total = 0
     for found in kept():

@@ -13,9 +13,9 @@ REGISTRIES = {
     "backends": "ragbench.models:models",
     "metrics": "ragbench.metrics:metrics",
     "readers": "ragbench.corpora.readers:readers",
-    "chunkers": "ragbench.corpora.chunkers:chunkers",
+    "chunkers": "ragbench.corpora.chunking:chunkers",
     "retrievers": "ragbench.indexes:retrievers",
-    "arms": "ragbench.experiment.arms:arms",
+    "arms": "ragbench.experiment.stages.arms:arms",
 }
 FILES = ("corpora", "indexes", "configs")
 MODELS = "models"
@@ -48,7 +48,7 @@ def list_(what: str, where: bool, as_json: bool) -> None:
 def _registered(what: str, where: bool) -> list[dict[str, str]]:
     from importlib import import_module
 
-    from ragbench.registry import Registry
+    from ragbench.base.registry import Registry
 
     module, _, name = REGISTRIES[what].partition(":")
     registry: Registry[object] = getattr(import_module(module), name)
@@ -91,8 +91,8 @@ def _short(task: dict[str, Any]) -> dict[str, str]:
 
 
 def _cards() -> list[dict[str, str]]:
+    from ragbench.base.yamlfile import load
     from ragbench.models.cards import CARDS, cards
-    from ragbench.yamlfile import load
 
     lines = load(CARDS).lines
     return [
@@ -115,8 +115,8 @@ def _cards() -> list[dict[str, str]]:
 
 
 def _files(what: str) -> list[dict[str, str]]:
-    from ragbench.home import home, yaml_names
-    from ragbench.yamlfile import load
+    from ragbench.base.home import home, yaml_names
+    from ragbench.base.yamlfile import load
 
     rows = []
     for name, path in yaml_names(what):

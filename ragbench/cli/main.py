@@ -9,7 +9,7 @@ from importlib import import_module
 import click
 
 from ragbench import __version__
-from ragbench.errors import RagbenchError
+from ragbench.base.errors import RagbenchError
 
 # Name -> (module:object, help line); the module is imported when the command is called.
 COMMANDS = {
@@ -50,7 +50,7 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command of the arguments; near names are offered for an unknown one."""
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            from ragbench.errors import near
+            from ragbench.base.errors import near
 
             raise click.UsageError(f"there is no command {args[0]!r}; {near(args[0], COMMANDS)}")
         return super().resolve_command(ctx, args)

@@ -19,9 +19,9 @@ def plan(
     """Show the grid of CONFIG, what is lacking or must be built, prompts, costs; nothing runs."""
     from dataclasses import asdict
 
-    from ragbench.experiment.config import load_config
-    from ragbench.experiment.offline import OfflineGrid
-    from ragbench.experiment.plan import make_plan
+    from ragbench.experiment.config.config import load_config
+    from ragbench.experiment.planning.offline import OfflineGrid
+    from ragbench.experiment.planning.plan import make_plan
 
     grid = OfflineGrid(*load_config(config, overrides), tokenizer=tokenizer)
     made = make_plan(grid, device=device)

@@ -61,7 +61,11 @@ def power(
 def _of_share(
     share: float, difference: float | None, n: int | None, alpha: float, chance: float
 ) -> dict[str, Any]:
-    from ragbench.analysis.power import exact_power, questions_needed, smallest_difference
+    from ragbench.analysis.statistics.power import (
+        exact_power,
+        questions_needed,
+        smallest_difference,
+    )
 
     if n is None and difference is not None:
         n, known = questions_needed(difference, share, alpha=alpha, power=chance), difference
@@ -83,8 +87,8 @@ def _of_share(
 
 def _of_run(name: str, difference: float, alpha: float, chance: float) -> list[dict[str, Any]]:
     from ragbench.analysis.load import load_run
-    from ragbench.analysis.power import of_run
     from ragbench.analysis.results import json_rows
+    from ragbench.analysis.statistics.power import of_run
     from ragbench.experiment.folder import find_run
 
     run = load_run(find_run(name).path)

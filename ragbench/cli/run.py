@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 @click.option("--extend", is_flag=True, help="Add models, tasks, arms or questions to a run.")
 def run(config: str, overrides: tuple[str, ...], extend: bool) -> None:
     """Run CONFIG (a path, or the name of a bundled config), or go on with it."""
-    from ragbench.errors import BackendError
-    from ragbench.experiment.config import load_config
+    from ragbench.base.errors import BackendError
+    from ragbench.experiment.config.config import load_config
     from ragbench.experiment.run import run_experiment
 
     finished = run_experiment(*load_config(config, overrides), extend=extend)
@@ -35,7 +35,7 @@ def run(config: str, overrides: tuple[str, ...], extend: bool) -> None:
 def score(run_folder: str) -> None:
     """Score the records of RUN (a folder or a name) again."""
     from ragbench.experiment.folder import find_run
-    from ragbench.experiment.score import score_run
+    from ragbench.experiment.stages.score import score_run
 
     folder = find_run(run_folder)
     errors = score_run(folder)

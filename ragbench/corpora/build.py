@@ -12,8 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from ragbench import home
-from ragbench.checksums import sums_of, write_manifest
+from ragbench.base import home
+from ragbench.base.checksums import sums_of, write_manifest
+from ragbench.base.errors import DataError, RagbenchError
+from ragbench.base.files import (
+    atomic_folder,
+    check_replaceable,
+    locked,
+    sha256_file,
+    sha256_json,
+)
+from ragbench.base.progress import stage
+from ragbench.base.provenance import now, versions
 from ragbench.corpora.card import Card, load_card, make_reader, source_of
 from ragbench.corpora.ingest import ingest
 from ragbench.corpora.reader import Located, Reader, origin_of
@@ -30,16 +40,6 @@ from ragbench.corpora.store import (
 )
 from ragbench.corpora.union import READER
 from ragbench.corpora.union_build import build_union
-from ragbench.errors import DataError, RagbenchError
-from ragbench.files import (
-    atomic_folder,
-    check_replaceable,
-    locked,
-    sha256_file,
-    sha256_json,
-)
-from ragbench.progress import stage
-from ragbench.provenance import now, versions
 
 BATCH_ROWS = 4096
 

@@ -8,15 +8,15 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from ragbench import home
-from ragbench.corpora.chunking import Chunked, Chunking
-from ragbench.corpora.duplicates import Deduplicated, Duplicates
+from ragbench.base import home
+from ragbench.base.errors import UsageError
+from ragbench.base.files import sha256_json, write_text
+from ragbench.base.yamlfile import Document, check, load
+from ragbench.corpora.chunking.chunking import Chunked, Chunking
+from ragbench.corpora.duplicates.duplicates import Deduplicated, Duplicates
 from ragbench.corpora.reader import Reader
 from ragbench.corpora.readers import readers
 from ragbench.corpora.union import READER, split_name
-from ragbench.errors import UsageError
-from ragbench.files import sha256_json, write_text
-from ragbench.yamlfile import Document, check, load
 
 
 class Card(BaseModel):

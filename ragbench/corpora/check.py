@@ -12,14 +12,14 @@ from itertools import pairwise
 
 import numpy as np
 
-from ragbench import home
-from ragbench.checksums import changed
+from ragbench.base import home
+from ragbench.base.checksums import changed
+from ragbench.base.errors import DataError, PrerequisiteError, RagbenchError, UsageError
+from ragbench.base.progress import Progress, stage
 from ragbench.corpora.build import is_unchanged
 from ragbench.corpora.card import load_card, make_reader, source_of
 from ragbench.corpora.store import ContentDigest, Corpus, open_corpus
 from ragbench.corpora.union import Union, union_digest
-from ragbench.errors import DataError, PrerequisiteError, RagbenchError, UsageError
-from ragbench.progress import Progress, stage
 
 
 @dataclass

@@ -17,12 +17,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from ragbench.base.errors import DataError
+from ragbench.base.files import atomic_file, read_json, write_json
+from ragbench.base.progress import Progress, say
+from ragbench.base.records import Passage
 from ragbench.corpora.reader import Located, PerFile, Reader, Skipped
 from ragbench.corpora.store import PASSAGES, SKIPPED, ContentDigest
-from ragbench.errors import DataError
-from ragbench.files import atomic_file, read_json, write_json
-from ragbench.progress import Progress, say
-from ragbench.records import Passage
 
 PARTS = "parts"
 PART_BATCHES = 16

@@ -11,8 +11,8 @@ from typing import ClassVar, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 
-from ragbench.errors import DataError
-from ragbench.records import Passage
+from ragbench.base.errors import DataError
+from ragbench.base.records import Passage
 
 
 class ReaderOptions(BaseModel):

@@ -24,10 +24,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ragbench import home
-from ragbench.checksums import read_manifest, verify
-from ragbench.errors import DataError
-from ragbench.records import Passage
+from ragbench.base import home
+from ragbench.base.checksums import read_manifest, verify
+from ragbench.base.errors import DataError
+from ragbench.base.records import Passage
 
 if TYPE_CHECKING:
     import pyarrow as pa

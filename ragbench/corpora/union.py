@@ -13,11 +13,11 @@ from dataclasses import replace
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from ragbench import home
+from ragbench.base import home
+from ragbench.base.errors import DataError, UsageError
+from ragbench.base.files import read_json, sha256_json
+from ragbench.base.records import Passage
 from ragbench.corpora.store import MANIFEST, Corpus, Manifest, folder_of, is_built
-from ragbench.errors import DataError, UsageError
-from ragbench.files import read_json, sha256_json
-from ragbench.records import Passage
 
 if TYPE_CHECKING:
     import pyarrow as pa

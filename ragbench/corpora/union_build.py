@@ -10,7 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from ragbench.checksums import sums_of, write_manifest
+from ragbench.base.checksums import sums_of, write_manifest
+from ragbench.base.errors import DataError, UsageError
+from ragbench.base.files import atomic_folder, check_replaceable, locked
+from ragbench.base.progress import Progress, stage
+from ragbench.base.provenance import now, versions
 from ragbench.corpora.card import Card, load_card
 from ragbench.corpora.readers.union import members_of
 from ragbench.corpora.store import (
@@ -25,10 +29,6 @@ from ragbench.corpora.store import (
     open_corpus,
 )
 from ragbench.corpora.union import READER, Union, nested, open_member, terms, union_digest
-from ragbench.errors import DataError, UsageError
-from ragbench.files import atomic_folder, check_replaceable, locked
-from ragbench.progress import Progress, stage
-from ragbench.provenance import now, versions
 
 STEP_ROWS = 1 << 20
 

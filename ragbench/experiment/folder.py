@@ -7,11 +7,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ragbench import home
-from ragbench.errors import DataError, UsageError
-from ragbench.files import JsonlAppender, read_json, read_jsonl, write_json
-from ragbench.provenance import git_state, machine, now, versions
-from ragbench.records import Question
+from ragbench.base import home
+from ragbench.base.errors import DataError, UsageError
+from ragbench.base.files import JsonlAppender, read_json, read_jsonl, write_json
+from ragbench.base.provenance import git_state, machine, now, versions
+from ragbench.base.records import Question
 
 FORMAT = 3
 RECORD_FIELDS = {"key", "question_id", "prompt", "log_likelihoods", "error"}

@@ -7,27 +7,27 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from ragbench import home
+from ragbench.base import home
+from ragbench.base.errors import DataError, UsageError
+from ragbench.base.files import sha256_json
+from ragbench.base.pairs import Pair, check_alike, differences, pairs_of
+from ragbench.base.records import Question, Scoring
+from ragbench.base.yamlfile import Document, check
 from ragbench.corpora.build import build_corpus
 from ragbench.corpora.card import load_card
 from ragbench.corpora.check import check_card
 from ragbench.corpora.store import is_built as corpus_is_built
 from ragbench.corpora.store import open_corpus
-from ragbench.errors import DataError, UsageError
-from ragbench.experiment.config import Config
-from ragbench.experiment.gold import find_gold
-from ragbench.experiment.spec import TASK_CORPUS, ArmSpec, TaskSpec
-from ragbench.experiment.trust import check_endpoints
-from ragbench.files import sha256_json
+from ragbench.experiment.config.config import Config
+from ragbench.experiment.config.spec import TASK_CORPUS, ArmSpec, TaskSpec
+from ragbench.experiment.config.trust import check_endpoints
+from ragbench.experiment.stages.gold import find_gold
 from ragbench.indexes import build as indexes
 from ragbench.metrics import metrics
 from ragbench.models import models
 from ragbench.models.model import Asked, Checked, Model
-from ragbench.pairs import Pair, check_alike, differences, pairs_of
-from ragbench.records import Question, Scoring
 from ragbench.tasks import tasks
 from ragbench.tasks.task import Task, TaskInfo, TaskOptions, question_digest
-from ragbench.yamlfile import Document, check
 
 WITHIN = "~documents"
 DEPTH, K0 = ArmSpec.model_fields["depth"].default, ArmSpec.model_fields["k0"].default

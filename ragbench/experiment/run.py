@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ragbench import home
+from ragbench.base import home
+from ragbench.base.errors import DataError
+from ragbench.base.files import locked, sha256_file, write_text
+from ragbench.base.yamlfile import Document
 from ragbench.corpora.store import open_corpus
-from ragbench.errors import DataError
-from ragbench.experiment.answer import answer_all, check_lengths
-from ragbench.experiment.config import Config
+from ragbench.experiment.config.config import Config
 from ragbench.experiment.folder import RunFolder
 from ragbench.experiment.grid import Grid, TaskPart
-from ragbench.experiment.packing import pack_all
-from ragbench.experiment.retrieve import retrieve_all
-from ragbench.experiment.score import score_run
-from ragbench.files import locked, sha256_file, write_text
+from ragbench.experiment.stages.answer import answer_all, check_lengths
+from ragbench.experiment.stages.deliver import pack_all
+from ragbench.experiment.stages.retrieve import retrieve_all
+from ragbench.experiment.stages.score import score_run
 from ragbench.indexes.build import Manifest
-from ragbench.yamlfile import Document
 
 PROMPT_TEMPLATE = 2  # counts changes of experiment/prompts.py that change prompts
 

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ragbench.registry import Entry, Registry
+from ragbench.base.registry import Entry, Registry
 
 if TYPE_CHECKING:
     from ragbench.indexes.retriever import IndexKind
@@ -29,25 +29,28 @@ if TYPE_CHECKING:
 retrievers: Registry[type[IndexKind]] = Registry(
     "retrievers",
     {
-        "bm25": Entry("ragbench.indexes.bm25:Bm25Index", "BM25 by Lucene's or Okapi's formula"),
-        "faiss": Entry("ragbench.indexes.dense:DenseIndex", "sentence vectors in FAISS"),
+        "bm25": Entry(
+            "ragbench.indexes.bm25.index:Bm25Index", "BM25 by Lucene's or Okapi's formula"
+        ),
+        "faiss": Entry("ragbench.indexes.dense.index:DenseIndex", "sentence vectors in FAISS"),
         "hybrid": Entry(
-            "ragbench.indexes.hybrid:HybridIndex", "several indexes, joined by reciprocal rank"
+            "ragbench.indexes.composite.hybrid:HybridIndex",
+            "several indexes, joined by reciprocal rank",
         ),
         "quota": Entry(
-            "ragbench.indexes.quota:QuotaIndex",
+            "ragbench.indexes.composite.quota:QuotaIndex",
             "an index over a union, so many hits of each corpus",
         ),
         "rerank": Entry(
-            "ragbench.indexes.rerank:RerankIndex",
+            "ragbench.indexes.composite.rerank:RerankIndex",
             "the first hits of another index, in the order of a cross-encoder",
         ),
         "langchain": Entry(
-            "ragbench.indexes.langchain_kind:LangchainIndex",
+            "ragbench.indexes.langchain.langchain_kind:LangchainIndex",
             "a LangChain retriever that a function of yours returns",
         ),
         "vectorstore": Entry(
-            "ragbench.indexes.vectorstore:VectorstoreIndex",
+            "ragbench.indexes.langchain.vectorstore:VectorstoreIndex",
             "sentence vectors in a LangChain vector store, its scores checked",
         ),
     },

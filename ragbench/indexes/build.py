@@ -10,24 +10,24 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ragbench import checksums, home
-from ragbench.checksums import sums_of, verify, write_manifest
-from ragbench.corpora.check import check_card
-from ragbench.corpora.store import Corpus, open_corpus
-from ragbench.devices import Device
-from ragbench.errors import DataError, UsageError
-from ragbench.files import (
+from ragbench.base import checksums, home
+from ragbench.base.checksums import sums_of, verify, write_manifest
+from ragbench.base.devices import Device
+from ragbench.base.errors import DataError, UsageError
+from ragbench.base.files import (
     atomic_folder,
     check_replaceable,
     locked,
     sha256_json,
 )
+from ragbench.base.progress import say
+from ragbench.base.provenance import now, versions
+from ragbench.base.weights import hub_commit, locate
+from ragbench.base.yamlfile import Document, check, load
+from ragbench.corpora.check import check_card
+from ragbench.corpora.store import Corpus, open_corpus
 from ragbench.indexes import retrievers
 from ragbench.indexes.retriever import IndexKind, Recipe
-from ragbench.progress import say
-from ragbench.provenance import now, versions
-from ragbench.weights import hub_commit, locate
-from ragbench.yamlfile import Document, check, load
 
 FORMAT = 2
 MANIFEST = "manifest.json"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from ragbench.checksums import changed
-from ragbench.devices import Device
-from ragbench.errors import RagbenchError
+from ragbench.base.checksums import changed
+from ragbench.base.devices import Device
+from ragbench.base.errors import RagbenchError
 from ragbench.indexes import build
 from ragbench.indexes.retriever import IndexKind
 

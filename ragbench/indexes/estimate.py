@@ -18,21 +18,21 @@ from typing import Any
 
 import numpy as np
 
-from ragbench import home
+from ragbench.base import home
+from ragbench.base.devices import Device
+from ragbench.base.errors import PrerequisiteError, UsageError
 from ragbench.corpora.store import Corpus
-from ragbench.devices import Device
-from ragbench.errors import PrerequisiteError, UsageError
-from ragbench.indexes import flatcodes, gpu
-from ragbench.indexes.ann import KNOBS, import_faiss, new_index, resolve_factory
-from ragbench.indexes.bm25 import Bm25Recipe
-from ragbench.indexes.dense import DenseRecipe
-from ragbench.indexes.embeddings import Embeddings
-from ragbench.indexes.hybrid import HybridRecipe
-from ragbench.indexes.quota import QuotaRecipe
-from ragbench.indexes.rerank import RerankRecipe
+from ragbench.indexes.bm25.index import Bm25Recipe
+from ragbench.indexes.composite.hybrid import HybridRecipe
+from ragbench.indexes.composite.quota import QuotaRecipe
+from ragbench.indexes.composite.rerank import RerankRecipe
+from ragbench.indexes.dense import flatcodes, gpu
+from ragbench.indexes.dense.ann import KNOBS, import_faiss, new_index, resolve_factory
+from ragbench.indexes.dense.embeddings import Embeddings
+from ragbench.indexes.dense.index import DenseRecipe
+from ragbench.indexes.langchain.store_recipe import VectorstoreRecipe
+from ragbench.indexes.langchain.stores import STORES
 from ragbench.indexes.retriever import Recipe, passage_text
-from ragbench.indexes.store_recipe import VectorstoreRecipe
-from ragbench.indexes.stores import STORES
 
 BASE = 600e6  # bytes of the process itself: Python, torch, FAISS
 SAMPLE = 64  # passages that are encoded

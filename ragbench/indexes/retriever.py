@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
+from ragbench.base.devices import Device
+from ragbench.base.progress import stage
+from ragbench.base.records import Hit
 from ragbench.corpora.store import Corpus
-from ragbench.devices import Device
-from ragbench.progress import stage
-from ragbench.records import Hit
 
 TIE_MARGIN = 8
 BATCH_QUERIES = 1024

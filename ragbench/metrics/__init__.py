@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ragbench.registry import Entry, Registry
+from ragbench.base.registry import Entry, Registry
 
 if TYPE_CHECKING:
     from ragbench.metrics.metric import Metric

@@ -7,10 +7,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ragbench.devices import Device, hide_loading_bars, pick_device
-from ragbench.errors import PrerequisiteError, UsageError, first_line
-from ragbench.records import Answered
-from ragbench.weights import locate
+from ragbench.base.devices import Device, hide_loading_bars, pick_device
+from ragbench.base.errors import PrerequisiteError, UsageError, first_line
+from ragbench.base.records import Answered
+from ragbench.base.weights import locate
 
 FIX = (
     "write `metrics: {bertscore_f1: {encoder: FOLDER_OR_HUB_ID, layer: N}}`; CLUE took "

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ragbench.records import UNANSWERABLE, Answered
+from ragbench.base.records import UNANSWERABLE, Answered
 
 
 def pick_option(log_likelihoods: Sequence[float], options: Sequence[str]) -> tuple[int, bool]:

@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from ragbench.errors import PrerequisiteError
+from ragbench.base.errors import PrerequisiteError
+from ragbench.base.records import Answered
 from ragbench.metrics.text import f_measure
-from ragbench.records import Answered
 
 CODE = re.compile(
     r"(?<![A-Za-z0-9.])([A-Za-z][0-9][0-9A-Za-z])(?:\.?([0-9A-Za-z]{1,4}))?(?!\.?[A-Za-z0-9])"

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from ragbench.errors import PrerequisiteError
+from ragbench.base.errors import PrerequisiteError
+from ragbench.base.records import Answered
 from ragbench.metrics.text import f_measure
-from ragbench.records import Answered
 
 SCISPACY = "en_core_sci_sm"
 LONGEST = 10  # words of a term

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ragbench.records import Answered
+from ragbench.base.records import Answered
 
 
 def probabilities(log_likelihoods: Sequence[float]) -> list[float]:

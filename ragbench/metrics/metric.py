@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from ragbench.records import Answered
+from ragbench.base.records import Answered
 
 
 class Metric(Protocol):

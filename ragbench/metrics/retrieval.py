@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from subprocess import SubprocessError
 from typing import Any
 
-from ragbench.errors import UsageError, first_line
+from ragbench.base.errors import UsageError, first_line
 
 MOST = 10**9
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ragbench.records import Answered
+from ragbench.base.records import Answered
 
 TOKEN = re.compile(r"[a-z0-9]+")
 SEPARATORS = re.compile(r"[;,\n\u2022]|(?:^|\s)(?:[-*]|\d{1,2}[.)])\s", re.M)

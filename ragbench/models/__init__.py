@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ragbench.registry import Entry, Registry
+from ragbench.base.registry import Entry, Registry
 
 if TYPE_CHECKING:
     from ragbench.models.model import Model
@@ -28,11 +28,11 @@ models: Registry[type[Model]] = Registry(
     "backends",
     {
         "hf": Entry(
-            "ragbench.models.hf:HfModel",
+            "ragbench.models.local.hf:HfModel",
             "transformers: hub id, local folder, GGUF file, or package:NAME/FILE",
         ),
         "server": Entry(
-            "ragbench.models.server:ServerModel",
+            "ragbench.models.served.server:ServerModel",
             "a server that speaks OpenAI's API: vLLM, SGLang, llama.cpp, transformers serve",
         ),
     },

@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from ragbench.errors import UsageError, near
-from ragbench.yamlfile import Document, load
+from ragbench.base.errors import UsageError, near
+from ragbench.base.yamlfile import Document, load
 
 CARDS = Path(__file__).with_name("cards.yaml")
 PREFIX = "card:"

@@ -8,10 +8,10 @@ from typing import Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from ragbench import home
-from ragbench.devices import Device, Dtype
-from ragbench.models.endpoint import Endpoint, parse
-from ragbench.records import Message, OptionScores, Reply, Scoring
+from ragbench.base import home
+from ragbench.base.devices import Device, Dtype
+from ragbench.base.records import Message, OptionScores, Reply, Scoring
+from ragbench.models.served.endpoint import Endpoint, parse
 
 # What one of the two backends of the package does not read; a backend from outside may read all.
 UNREAD = {

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ragbench.records import Message
+from ragbench.base.records import Message
 
 PLAIN_CUE = "Answer:"
 TEMPLATE_DATE = "26 Jul 2024"  # some chat templates write today's, and would change every prompt

@@ -10,9 +10,9 @@ from pathlib import Path
 import pandas as pd
 
 from ragbench.analysis.load import Run
-from ragbench.errors import PrerequisiteError
-from ragbench.files import atomic_file, write_bytes
-from ragbench.report.figure import figures, have_matplotlib, save
+from ragbench.base.errors import PrerequisiteError
+from ragbench.base.files import atomic_file, write_bytes
+from ragbench.report.charts.figure import figures, have_matplotlib, save
 from ragbench.report.sections import Section, Table, sections
 
 TABLES = ("csv", "latex")

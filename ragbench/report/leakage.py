@@ -7,10 +7,17 @@ from typing import Any
 
 import pandas as pd
 
-from ragbench.analysis.duplicates import ALIKE, NEAR, SAME, SHINGLE, contradictory, duplicates
-from ragbench.analysis.leakage import CLEAN, MATCHED, NGRAM, leakage, parts, splits
 from ragbench.analysis.load import Run
-from ragbench.files import atomic_file
+from ragbench.analysis.panels.duplicates import (
+    ALIKE,
+    NEAR,
+    SAME,
+    SHINGLE,
+    contradictory,
+    duplicates,
+)
+from ragbench.analysis.panels.leakage import CLEAN, MATCHED, NGRAM, leakage, parts, splits
+from ragbench.base.files import atomic_file
 from ragbench.report.tables import NONE, Rows, between, coverage, measured, percent, points
 
 LISTED = 20  # contradictory groups in the table; duplicates.csv has all

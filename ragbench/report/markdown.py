@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
-from ragbench.analysis.estimate import Settings
 from ragbench.analysis.family import primary_of
 from ragbench.analysis.load import Run
-from ragbench.pairs import differences, pairs_of
+from ragbench.analysis.statistics.estimate import Settings
+from ragbench.base.pairs import differences, pairs_of
 from ragbench.report.sections import Section, sections
 from ragbench.report.tables import coverage, measured, provenance_rows
 from ragbench.report.verdict import verdict

@@ -8,19 +8,25 @@ from typing import Any
 
 import pandas as pd
 
-from ragbench.analysis.curves import curves, places
 from ragbench.analysis.load import Run
-from ragbench.analysis.policies import policies, unread_rates
+from ragbench.analysis.panels.curves import curves, places
+from ragbench.analysis.panels.policies import policies, unread_rates
 from ragbench.report.baselines import constant_rows
-from ragbench.report.chart import Chart
+from ragbench.report.charts.chart import Chart
+from ragbench.report.charts.forest import Plot, pair_plots, plots
+from ragbench.report.charts.kcurve import (
+    curve_charts,
+    curve_rows,
+    place_charts,
+    place_rows,
+    trend_rows,
+)
+from ragbench.report.charts.shares import Bars, share_bars
+from ragbench.report.charts.slope import slope_charts
 from ragbench.report.cost import cost_rows
-from ragbench.report.forest import Plot, pair_plots, plots
-from ragbench.report.kcurve import curve_charts, curve_rows, place_charts, place_rows, trend_rows
 from ragbench.report.leakage import Leaks, find_leaks, panels
 from ragbench.report.policies import policy_rows, unread_rows
 from ragbench.report.published import beside_rows
-from ragbench.report.shares import Bars, share_bars
-from ragbench.report.slope import slope_charts
 from ragbench.report.tables import (
     Rows,
     accuracy_rows,

@@ -8,7 +8,6 @@ from typing import Any
 
 import pandas as pd
 
-from ragbench.analysis.aggregates import CODE_COUNTS
 from ragbench.analysis.family import (
     BASELINE,
     FINE_TUNING,
@@ -18,8 +17,9 @@ from ragbench.analysis.family import (
     retrieval_arms,
 )
 from ragbench.analysis.load import Run
+from ragbench.analysis.panels.aggregates import CODE_COUNTS
 from ragbench.analysis.results import NO_MODEL
-from ragbench.pairs import pairs_of
+from ragbench.base.pairs import pairs_of
 
 NONE = "-"
 TOGETHER = {"balanced_accuracy", "macro_f1", "ece", "code_micro_f1", "clue_score"}

@@ -8,7 +8,6 @@ from typing import Any
 
 import pandas as pd
 
-from ragbench.analysis.estimate import MARGIN
 from ragbench.analysis.family import (
     BASELINE,
     BOTH,
@@ -28,8 +27,9 @@ from ragbench.analysis.family import (
     retrieval_arms,
 )
 from ragbench.analysis.load import Run
-from ragbench.analysis.policies import POLICIES, policies, unread_rates
-from ragbench.pairs import Pair, pairs_of
+from ragbench.analysis.panels.policies import POLICIES, policies, unread_rates
+from ragbench.analysis.statistics.estimate import MARGIN
+from ragbench.base.pairs import Pair, pairs_of
 from ragbench.report.tables import coverage, p_value, percent, points
 
 # What stands before and after the size of an effect that was shown, better and worse.

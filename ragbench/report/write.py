@@ -10,12 +10,12 @@ import pandas as pd
 
 from ragbench.analysis.load import Run, load_run
 from ragbench.analysis.results import write_tables
-from ragbench.files import write_bytes
+from ragbench.base.files import write_bytes
+from ragbench.report.charts.figure import draw, have_matplotlib
 from ragbench.report.export import export
-from ragbench.report.figure import draw, have_matplotlib
 from ragbench.report.leakage import find_leaks, write_leaks
 from ragbench.report.markdown import report
-from ragbench.report.page import page
+from ragbench.report.page.page import page
 from ragbench.report.sections import sections
 
 REPORT = "report.md"

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ragbench.registry import Entry, Registry
+from ragbench.base.registry import Entry, Registry
 
 if TYPE_CHECKING:
     from ragbench.tasks.task import Task
@@ -68,35 +68,35 @@ tasks: Registry[type[Task]] = Registry(
             "PubMedQA (PQA-L): yes, no or maybe; the abstract can only be retrieved",
         ),
         "mednli": Entry(
-            "ragbench.tasks.mednli:MednliTask",
+            "ragbench.tasks.clue.mednli:MednliTask",
             "MedNLI: entailment, contradiction or neutral (CLUE level 1; restricted)",
         ),
         "meqsum": Entry(
-            "ragbench.tasks.meqsum:MeqsumTask",
+            "ragbench.tasks.clue.meqsum:MeqsumTask",
             "MeQSum: a health inquiry as one question (CLUE level 1)",
         ),
         "problem_list": Entry(
-            "ragbench.tasks.problem_list:ProblemListTask",
+            "ragbench.tasks.clue.problem_list:ProblemListTask",
             "ProbSum: the active problems of a progress note (CLUE level 1; restricted)",
         ),
         "longhealth1": Entry(
-            "ragbench.tasks.longhealth:Longhealth1Task",
+            "ragbench.tasks.clue.longhealth:Longhealth1Task",
             "LongHealth 1: questions on a patient's own documents (CLUE level 2)",
         ),
         "longhealth2": Entry(
-            "ragbench.tasks.longhealth:Longhealth2Task",
+            "ragbench.tasks.clue.longhealth:Longhealth2Task",
             "LongHealth 2: with documents of other patients among them (CLUE level 2)",
         ),
         "longhealth3": Entry(
-            "ragbench.tasks.longhealth:Longhealth3Task",
+            "ragbench.tasks.clue.longhealth:Longhealth3Task",
             "LongHealth 3: of other patients' documents alone, not answerable (CLUE level 2)",
         ),
         "medisumqa": Entry(
-            "ragbench.tasks.medisumqa:MedisumqaTask",
+            "ragbench.tasks.clue.medisumqa:MedisumqaTask",
             "MeDiSumQA: a patient's question on a discharge letter (CLUE level 2; restricted)",
         ),
         "medisumcode": Entry(
-            "ragbench.tasks.medisumcode:MedisumcodeTask",
+            "ragbench.tasks.clue.medisumcode:MedisumcodeTask",
             "MeDiSumCode: ICD-10-CM codes of a discharge summary (CLUE level 2; restricted)",
         ),
         "hpo": Entry(

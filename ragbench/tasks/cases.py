@@ -16,10 +16,10 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from ragbench.errors import DataError
-from ragbench.records import Mode, Question
-from ragbench.tasks import lines
-from ragbench.tasks.questionfile import SHOTS, FileOptions, FileTask
+from ragbench.base.errors import DataError
+from ragbench.base.records import Mode, Question
+from ragbench.tasks.files import lines
+from ragbench.tasks.files.questionfile import SHOTS, FileOptions, FileTask
 from ragbench.tasks.task import About, TaskInfo, TaskOptions, check_options
 
 KNOWN = {

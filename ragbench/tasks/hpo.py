@@ -30,10 +30,10 @@ from zlib import crc32
 
 import numpy as np
 
+from ragbench.base.errors import DataError
+from ragbench.base.records import Question
 from ragbench.corpora.readers.hpo import LAY, HpoOptions, HpoReader, Term, read_terms
-from ragbench.errors import DataError
-from ragbench.records import Question
-from ragbench.tasks.split import by_stratum, in_turn, read_split
+from ragbench.tasks.files.split import by_stratum, in_turn, read_split
 from ragbench.tasks.task import About, TaskInfo, TaskOptions
 
 N_OPTIONS = 4

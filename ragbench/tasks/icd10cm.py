@@ -23,13 +23,13 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
+from ragbench.base.errors import DataError
+from ragbench.base.progress import say
+from ragbench.base.records import Passage, Question
 from ragbench.corpora.reader import Located
 from ragbench.corpora.readers.icd10cm import Icd10cmOptions, Icd10cmReader
-from ragbench.errors import DataError
-from ragbench.progress import say
-from ragbench.records import Passage, Question
 from ragbench.tasks.codelist import read_codes, undotted
-from ragbench.tasks.split import by_stratum, in_turn, read_split
+from ragbench.tasks.files.split import by_stratum, in_turn, read_split
 from ragbench.tasks.task import About, TaskInfo, TaskOptions
 
 N_OPTIONS = 4

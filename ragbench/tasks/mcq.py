@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ragbench.errors import AbsentError
-from ragbench.records import DataUse, Question
-from ragbench.tasks import lines
-from ragbench.tasks.questionfile import SHOTS, FileOptions, FileTask
+from ragbench.base.errors import AbsentError
+from ragbench.base.records import DataUse, Question
+from ragbench.tasks.files import lines
+from ragbench.tasks.files.questionfile import SHOTS, FileOptions, FileTask
 from ragbench.tasks.task import About, TaskInfo, TaskOptions, check_options
 
 KNOWN = {

@@ -18,11 +18,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ragbench.errors import DataError
-from ragbench.records import DataUse, Mode, Question
-from ragbench.tasks import lines
+from ragbench.base.errors import DataError
+from ragbench.base.records import DataUse, Mode, Question
+from ragbench.tasks.files import lines
+from ragbench.tasks.files.questionfile import SHOTS, FileOptions, FileTask, Located
 from ragbench.tasks.mcq import INSTRUCTION, KNOWN, read_question
-from ragbench.tasks.questionfile import SHOTS, FileOptions, FileTask, Located
 from ragbench.tasks.task import About, TaskInfo, TaskOptions
 
 MODES: tuple[Mode, ...] = ("correct", "mirage")

@@ -14,12 +14,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ragbench.errors import AbsentError, DataError
-from ragbench.records import DataUse
-from ragbench.tasks import lines
+from ragbench.base.errors import AbsentError, DataError
+from ragbench.base.records import DataUse
+from ragbench.tasks.files import lines
+from ragbench.tasks.files.questionfile import Located
 from ragbench.tasks.mcq import McqOptions
 from ragbench.tasks.mirage import SETS, Dataset, MirageTask, about_of
-from ragbench.tasks.questionfile import Located
 from ragbench.tasks.task import About, TaskInfo, TaskOptions
 
 OPTIONS = {"A": "yes", "B": "no", "C": "maybe"}

@@ -7,9 +7,9 @@ from typing import ClassVar, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
-from ragbench.errors import DataError
-from ragbench.files import sha256_json
-from ragbench.records import DataUse, Mode, Question, Scoring
+from ragbench.base.errors import DataError
+from ragbench.base.files import sha256_json
+from ragbench.base.records import DataUse, Mode, Question, Scoring
 
 Answers = Literal["option", "label", "text"]
 TEXT_METRICS = ("rougeL", "rouge1", "rouge2")

@@ -11,8 +11,8 @@ import pytest
 
 from ragbench.analysis.compare import Names, compare
 from ragbench.analysis.load import Run
-from ragbench.analysis.paired import mcnemar_exact
-from ragbench.errors import DataError, UsageError
+from ragbench.analysis.statistics.paired import mcnemar_exact
+from ragbench.base.errors import DataError, UsageError
 from tests.analysis.making import make_run
 
 FIRST = {("m", "t", "closed-book"): "1100 0000", ("m", "t", "bm25"): "1111 0000"}

@@ -19,7 +19,7 @@ from ragbench.analysis.family import (
     retrieval_arms,
 )
 from ragbench.analysis.load import Run
-from ragbench.experiment.spec import PrimaryEffect, PrimarySpec
+from ragbench.experiment.config.spec import PrimaryEffect, PrimarySpec
 from tests.analysis.test_pairs import (
     BIO_ARM_______,
     BIO_CLOSED____,

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from ragbench.analysis.load import Run, load_run
-from ragbench.errors import DataError
+from ragbench.base.errors import DataError
 
 
 def test_tables_of_a_finished_run(finished_home: Path) -> None:

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import ragbench
-from ragbench.errors import DataError
+from ragbench.base.errors import DataError
 
 ROOT = Path(__file__).parents[2]
 

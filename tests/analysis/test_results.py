@@ -12,10 +12,10 @@ import pytest
 
 from ragbench.analysis.effects import effects
 from ragbench.analysis.load import load_run
-from ragbench.analysis.paired import mcnemar_exact
 from ragbench.analysis.results import as_objects, results, write_tables
+from ragbench.analysis.statistics.paired import mcnemar_exact
 from ragbench.experiment.folder import RunFolder
-from ragbench.experiment.score import score_run
+from ragbench.experiment.stages.score import score_run
 
 IDENTITY = ["model", "task", "arm", "metric", "mode", "scoring", "seed", "k"]
 

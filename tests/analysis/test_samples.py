@@ -18,7 +18,7 @@ from ragbench.analysis.samples import (
     read_questions,
     restricted_data,
 )
-from ragbench.errors import DataError
+from ragbench.base.errors import DataError
 
 
 def jsonl(path: Path) -> list[dict[str, object]]:

@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-from ragbench.analysis.power import exact_power, questions_needed
+from ragbench.analysis.statistics.power import exact_power, questions_needed
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "simulate_statistics.py"
 REPEATS, FEW = 1500, 800

@@ -11,9 +11,9 @@ import pytest
 from click.testing import CliRunner
 from ir_measures import Qrel, ScoredDoc
 
+from ragbench.base.errors import DataError, UsageError
 from ragbench.cli.main import cli
 from ragbench.corpora.build import build_corpus
-from ragbench.errors import DataError, UsageError
 from ragbench.indexes.build import build_index, folder_of
 from tests.conftest import ragbench
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from ragbench.analysis.power import exact_power, questions_needed, smallest_difference
+from ragbench.analysis.statistics.power import exact_power, questions_needed, smallest_difference
 from ragbench.cli.main import cli
 
 

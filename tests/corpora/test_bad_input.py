@@ -20,10 +20,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ragbench.base.errors import DataError, RagbenchError
 from ragbench.corpora.build import build_corpus
 from ragbench.corpora.card import load_card, make_reader
 from ragbench.corpora.reader import Located, Skipped
-from ragbench.errors import DataError, RagbenchError
 from tests.corpora.files import write_pdf
 
 Texts = dict[str, str]

@@ -19,12 +19,12 @@ import pyarrow as pa
 import pytest
 
 import ragbench
+from ragbench.base.errors import DataError, UsageError
+from ragbench.base.files import locked
 from ragbench.corpora import build
 from ragbench.corpora.build import build_corpus
 from ragbench.corpora.card import load_card
 from ragbench.corpora.store import Corpus, open_corpus
-from ragbench.errors import DataError, UsageError
-from ragbench.files import locked
 
 AddCorpus = Callable[..., Path]
 NOTES: list[dict[str, object]] = [

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from ragbench.base.errors import DataError, UsageError
 from ragbench.corpora.card import Card, add_card, load_card, make_reader
 from ragbench.corpora.readers.jsonl import JsonlOptions, JsonlReader
-from ragbench.errors import DataError, UsageError
 
 
 def write_card(home: Path, text: str) -> Path:

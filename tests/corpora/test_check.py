@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ragbench.base.errors import DataError
 from ragbench.corpora.build import build_corpus
 from ragbench.corpora.check import check_card, check_corpus
 from ragbench.corpora.store import open_corpus
-from ragbench.errors import DataError
 from tests.conftest import ragbench
 from tests.manifests import edit
 

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ragbench.base.errors import DataError
+from ragbench.base.progress import Progress
+from ragbench.base.records import Passage
 from ragbench.corpora import ingest
 from ragbench.corpora.reader import Located, ReaderOptions, Skipped
-from ragbench.errors import DataError
-from ragbench.progress import Progress
-from ragbench.records import Passage
 
 
 class Listed:

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from ragbench.base.errors import DataError
+from ragbench.base.records import Passage
 from ragbench.corpora.reader import (
     Located,
     PerFile,
@@ -23,8 +25,6 @@ from ragbench.corpora.reader import (
 from ragbench.corpora.readers import readers
 from ragbench.corpora.readers.hub import HubOptions, HubReader
 from ragbench.corpora.readers.jsonl import JsonlOptions, JsonlReader
-from ragbench.errors import DataError
-from ragbench.records import Passage
 
 XML = (
     "<ICD10CM.tabular><chapter><name>1</name><desc>Infections</desc>"

@@ -14,12 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ragbench.base.errors import DataError, UsageError
+from ragbench.base.records import Passage
+from ragbench.base.registry import Entry, Registry
 from ragbench.corpora import build, card
 from ragbench.corpora.build import build_corpus
 from ragbench.corpora.store import Corpus, folder_of, is_built, open_corpus
-from ragbench.errors import DataError, UsageError
-from ragbench.records import Passage
-from ragbench.registry import Entry, Registry
 from tests.manifests import edit
 
 AddCorpus = Callable[..., Path]
@@ -126,7 +126,7 @@ def test_opening_and_fetching_copy_no_passages(home: Path, add_corpus: AddCorpus
 
 CHUNKS = """
 from ragbench.corpora.reader import Located, ReaderOptions
-from ragbench.records import Passage
+from ragbench.base.records import Passage
 
 
 class ChunkReader:

@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ragbench.base.errors import DataError, RagbenchError, UsageError
+from ragbench.base.records import Passage
 from ragbench.corpora.build import build_corpus
 from ragbench.corpora.store import Corpus, open_corpus
 from ragbench.corpora.union import Union, check_members, joined_name, split_name, union_digest
-from ragbench.errors import DataError, RagbenchError, UsageError
-from ragbench.records import Passage
 from tests.manifests import edit
 from tests.unions import write_corpus, write_union
 

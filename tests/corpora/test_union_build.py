@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ragbench.base.errors import DataError, RagbenchError, UsageError
 from ragbench.corpora import union_build
 from ragbench.corpora.build import build_corpus
 from ragbench.corpora.store import is_built, open_corpus
 from ragbench.corpora.union import Union
-from ragbench.errors import DataError, RagbenchError, UsageError
 from tests.unions import write_corpus, write_union
 
 

@@ -17,14 +17,14 @@ import pytest
 from ragbench.analysis.load import load_run
 from ragbench.analysis.results import write_tables
 from ragbench.corpora.store import Corpus, open_corpus
-from ragbench.experiment.config import load_config
-from ragbench.experiment.documents import whole
+from ragbench.experiment.config.config import load_config
 from ragbench.experiment.folder import RunFolder
-from ragbench.experiment.gold import find_gold
 from ragbench.experiment.grid import Grid
-from ragbench.experiment.packing import pack_all
-from ragbench.experiment.retrieve import retrieve_all
-from ragbench.experiment.score import score_run
+from ragbench.experiment.stages.deliver import pack_all
+from ragbench.experiment.stages.documents import whole
+from ragbench.experiment.stages.gold import find_gold
+from ragbench.experiment.stages.retrieve import retrieve_all
+from ragbench.experiment.stages.score import score_run
 from ragbench.indexes.build import open_index
 from ragbench.report.write import write_report
 from tests.conftest import ragbench

@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from ragbench.errors import DataError, UsageError
+from ragbench.base.errors import DataError, UsageError
+from ragbench.base.files import write_json
+from ragbench.base.records import Question
 from ragbench.experiment.folder import (
     RunFolder,
     find_run,
     question_from_json,
     question_to_json,
 )
-from ragbench.files import write_json
-from ragbench.records import Question
 
 CONFIG: dict[str, Any] = {
     "seed": 1,

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ragbench.errors import UsageError
-from ragbench.experiment.config import load_config
+from ragbench.base.errors import UsageError
+from ragbench.experiment.config.config import load_config
 from ragbench.experiment.grid import Grid
 from tests.conftest import make_mixed_home
 

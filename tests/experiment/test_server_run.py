@@ -11,13 +11,13 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from ragbench.errors import BackendError, PrerequisiteError, UsageError
-from ragbench.experiment.config import load_config
+from ragbench.base.errors import BackendError, PrerequisiteError, UsageError
+from ragbench.experiment.config.config import load_config
 from ragbench.experiment.grid import Grid
-from ragbench.experiment.offline import OfflineGrid
-from ragbench.experiment.plan import make_plan
+from ragbench.experiment.planning.offline import OfflineGrid
+from ragbench.experiment.planning.plan import make_plan
 from ragbench.experiment.run import Finished, run_experiment
-from ragbench.models import http
+from ragbench.models.served import http
 from tests.models.loopback import MODEL, Loopback, Request, Sent, chat, loopback
 
 KEY = "sk-0123456789abcdef"

@@ -7,22 +7,22 @@ from pathlib import Path
 
 import pytest
 
-from ragbench.analysis.leakage import leakage
 from ragbench.analysis.load import load_run
+from ragbench.analysis.panels.leakage import leakage
+from ragbench.base.errors import DataError, UsageError
+from ragbench.base.files import read_jsonl
+from ragbench.base.records import Question
 from ragbench.corpora.store import open_corpus
-from ragbench.errors import DataError, UsageError
-from ragbench.experiment.arms import Context
-from ragbench.experiment.config import load_config
-from ragbench.experiment.documents import Documents
+from ragbench.experiment.config.config import load_config
+from ragbench.experiment.config.spec import ArmSpec
 from ragbench.experiment.folder import RunFolder
 from ragbench.experiment.grid import Grid
-from ragbench.experiment.offline import OfflineGrid
-from ragbench.experiment.retrieve import ranking, retrieve_all
+from ragbench.experiment.planning.offline import OfflineGrid
 from ragbench.experiment.run import corpus_identity, run_experiment
-from ragbench.experiment.spec import ArmSpec
-from ragbench.files import read_jsonl
-from ragbench.indexes.runfile import read_run
-from ragbench.records import Question
+from ragbench.experiment.stages.arms import Context
+from ragbench.experiment.stages.documents import Documents
+from ragbench.experiment.stages.retrieve import ranking, retrieve_all
+from ragbench.indexes.evaluation.runfile import read_run
 from tests.conftest import FACTS
 from tests.unions import write_texts, write_union
 

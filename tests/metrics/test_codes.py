@@ -6,8 +6,8 @@ import math
 
 import pytest
 
+from ragbench.base.records import Answered, Question
 from ragbench.metrics import codes
-from ragbench.records import Answered, Question
 
 
 def answered(text: str, reference: str) -> Answered:

@@ -7,9 +7,9 @@ from importlib.util import find_spec
 
 import pytest
 
-from ragbench.errors import PrerequisiteError
+from ragbench.base.errors import PrerequisiteError
+from ragbench.base.records import Answered, Question
 from ragbench.metrics.concepts import hpo_concept_f1, hpo_terms, umls_f1
-from ragbench.records import Answered, Question
 
 
 def answered(text: str, reference: str) -> Answered:

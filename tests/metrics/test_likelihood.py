@@ -6,8 +6,8 @@ import math
 
 import pytest
 
+from ragbench.base.records import Answered, Question
 from ragbench.metrics.likelihood import brier, probabilities
-from ragbench.records import Answered, Question
 
 QUESTION = Question("q", "t", ("a", "b", "c"), 1, "t")
 

@@ -6,9 +6,9 @@ import math
 
 import pytest
 
+from ragbench.base.records import Answered, Question
 from ragbench.metrics import metrics
 from ragbench.metrics.metric import Metric
-from ragbench.records import Answered, Question
 
 OPTIONS = ("a", "b", "c", "d")
 CHOICE = Question(id="q", text="?", options=OPTIONS, answer=2, query="?", reference="I10, E119")

@@ -8,7 +8,7 @@ import pytrec_eval
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragbench.errors import UsageError
+from ragbench.base.errors import UsageError
 from ragbench.metrics.retrieval import depth_of, per_query
 
 DOCS = [f"d{i}" for i in range(12)]

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragbench.files import read_jsonl
+from ragbench.base.files import read_jsonl
+from ragbench.base.records import Answered, Question
 from ragbench.metrics.text import (
     common_subsequence,
     exact_match,
@@ -20,7 +21,6 @@ from ragbench.metrics.text import (
     rouge_n,
     rougeL,
 )
-from ragbench.records import Answered, Question
 
 words = st.lists(st.sampled_from("abcde"), max_size=12)
 

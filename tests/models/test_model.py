@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from ragbench.models import models
-from ragbench.models.hf import HfModel
+from ragbench.models.local.hf import HfModel
 from ragbench.models.model import Model, ModelSpec
 
 

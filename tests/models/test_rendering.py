@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragbench.models.hf import HfModel
+from ragbench.base.records import Message
+from ragbench.models.local.hf import HfModel
 from ragbench.models.rendering import (
     USUAL_CONTROL,
     chat_text,
@@ -18,7 +19,6 @@ from ragbench.models.rendering import (
     turns_of,
     without_system,
 )
-from ragbench.records import Message
 
 SYSTEM = {"role": "system", "content": "Be brief."}
 ASKED = {"role": "user", "content": "What is E66?"}

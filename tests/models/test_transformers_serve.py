@@ -16,11 +16,11 @@ import httpx
 import pandas as pd
 import pytest
 
-from ragbench.errors import PrerequisiteError
-from ragbench.models.hf import HfModel
+from ragbench.base.errors import PrerequisiteError
+from ragbench.base.records import Message
+from ragbench.models.local.hf import HfModel
 from ragbench.models.model import Asked, ModelSpec
-from ragbench.models.server import ServerModel
-from ragbench.records import Message
+from ragbench.models.served.server import ServerModel
 from tests.conftest import ragbench
 
 NEEDS = ("fastapi", "uvicorn", "openai")

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ragbench.experiment.imported import ImportedArm, ImportedRun, ImportedTask, write_run
-from ragbench.records import Question
+from ragbench.base.records import Question
+from ragbench.experiment.importing.imported import ImportedArm, ImportedRun, ImportedTask, write_run
 from ragbench.report.write import write_report
 from tests.report.test_degenerate import change
 from tests.report.test_page_in_chromium import Driver, chromium, requests, show

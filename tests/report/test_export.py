@@ -13,8 +13,8 @@ from click.testing import CliRunner
 from ragbench.analysis.effects import effects
 from ragbench.analysis.load import load_run
 from ragbench.analysis.results import results
+from ragbench.base.errors import PrerequisiteError
 from ragbench.cli.main import cli
-from ragbench.errors import PrerequisiteError
 from ragbench.report.export import FORMATS, escaped, export, latex, slug
 from ragbench.report.sections import Table, sections
 

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from ragbench.analysis.effects import effects
-from ragbench.analysis.leakage import FACT_COLUMNS, SPLIT_COLUMNS
 from ragbench.analysis.load import load_run
+from ragbench.analysis.panels.leakage import FACT_COLUMNS, SPLIT_COLUMNS
 from ragbench.analysis.results import results
 from ragbench.report.leakage import (
     duplicate_rows,
@@ -20,7 +20,7 @@ from ragbench.report.leakage import (
     split_rows,
     write_leaks,
 )
-from ragbench.report.page import page
+from ragbench.report.page.page import page
 from ragbench.report.write import write_report
 from tests.analysis.run_folder import make_run, passage, question
 from tests.conftest import FACTS

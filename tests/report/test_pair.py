@@ -7,14 +7,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from ragbench.analysis.curves import places
 from ragbench.analysis.effects import effects
 from ragbench.analysis.family import OF_PAIR, retrieval_arms
 from ragbench.analysis.load import Run, load_run
+from ragbench.analysis.panels.curves import places
 from ragbench.analysis.results import results
 from ragbench.analysis.samples import read_packed
 from ragbench.report.markdown import notes, report
-from ragbench.report.page import page
+from ragbench.report.page.page import page
 from ragbench.report.tables import pair_rows, points
 from ragbench.report.verdict import verdict
 from tests.conftest import make_mixed_home, ragbench

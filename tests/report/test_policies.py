@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ragbench.analysis.policies import policies, unread_rates
+from ragbench.analysis.panels.policies import policies, unread_rates
 from ragbench.report.policies import policy_rows, unread_rows
 from tests.analysis.making import make_run
 

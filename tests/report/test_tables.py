@@ -10,7 +10,7 @@ import pytest
 
 from ragbench.analysis.effects import effects
 from ragbench.analysis.load import Run, load_run
-from ragbench.files import read_jsonl
+from ragbench.base.files import read_jsonl
 from ragbench.report.tables import (
     between,
     delivered_rows,

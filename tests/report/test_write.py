@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ragbench.errors import DataError
+from ragbench.base.errors import DataError
 from ragbench.report.write import write_report
 
 

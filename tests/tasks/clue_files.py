@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ragbench.experiment.prompts import messages
-from ragbench.records import Message, Mode, Question
+from ragbench.base.records import Message, Mode, Question
+from ragbench.experiment.stages.prompts import messages
 from ragbench.tasks import tasks
 
 DATA = Path(__file__).parents[1] / "data" / "clue"

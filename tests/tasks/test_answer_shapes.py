@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ragbench.tasks.answers import letters, read_reply
+from ragbench.tasks.replies.answers import letters, read_reply
 
 OPTIONS = ("Iron deficiency", "Gout", "Asthma", "Type 2 diabetes")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ragbench.errors import DataError
+from ragbench.base.errors import DataError
 from ragbench.tasks.cases import NO_IMAGE, CaseOptions, CaseTask, JamaTask, NejmTask, right_share
 from tests.tasks.conftest import DATA, Ask, check_letters
 

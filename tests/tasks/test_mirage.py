@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from ragbench.errors import DataError
-from ragbench.experiment.prompts import messages
-from ragbench.records import Mode, Question
+from ragbench.base.errors import DataError
+from ragbench.base.records import Mode, Question
+from ragbench.experiment.stages.prompts import messages
 from ragbench.tasks.mirage import (
     PUBLISHED,
     SAME_TEXT,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ragbench.errors import DataError
+from ragbench.base.errors import DataError
 from ragbench.tasks.pubmedqa import PubmedqaOptions, PubmedqaTask
 
 RECORDS = {

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from ragbench.errors import DataError
+from ragbench.base.errors import DataError
+from ragbench.base.records import Question
 from ragbench.metrics import metrics
-from ragbench.records import Question
 from ragbench.tasks import tasks
 from ragbench.tasks.task import check_options, question_digest
 from tests.tasks.clue_files import FILES, every, make

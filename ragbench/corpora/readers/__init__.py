@@ -1,7 +1,7 @@
 """The readers of corpora and the table of their names."""
 
+from ragbench.base.registry import Entry, Registry
 from ragbench.corpora.reader import Reader
-from ragbench.registry import Entry, Registry
 
 readers: Registry[type[Reader]] = Registry(
     "readers",

@@ -13,10 +13,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
+from ragbench.base.errors import DataError, PrerequisiteError
+from ragbench.base.files import read_jsonl
 from ragbench.corpora.reader import Located, ReaderOptions, Skipped
 from ragbench.corpora.readers.jsonl import JsonlOptions, entry
-from ragbench.errors import DataError, PrerequisiteError
-from ragbench.files import read_jsonl
 
 NAMES = ("corpus.jsonl", "corpus.jsonl.gz")
 FIELDS = JsonlOptions(id_field="_id", title_field="title", skip_empty=True)

@@ -19,11 +19,11 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from ragbench.corpora.documents import ENDINGS
+from ragbench.base.errors import DataError, PrerequisiteError
+from ragbench.base.records import Passage
+from ragbench.corpora.formats.documents import ENDINGS
+from ragbench.corpora.formats.worker import Document, Worker
 from ragbench.corpora.reader import Located, ReaderOptions, Skipped, known_encoding, natural
-from ragbench.corpora.worker import Document, Worker
-from ragbench.errors import DataError, PrerequisiteError
-from ragbench.records import Passage
 
 INSTALL = "pip install 'ragbench[documents]'"
 NEEDS = {

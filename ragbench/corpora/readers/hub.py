@@ -19,9 +19,9 @@ from typing import Any, ClassVar
 
 from pydantic import field_validator
 
+from ragbench.base.errors import DataError, PrerequisiteError, RagbenchError, UsageError, first_line
 from ragbench.corpora.reader import Located, ReaderOptions, Skipped, files_below
 from ragbench.corpora.readers.snippets import SnippetOptions, snippet
-from ragbench.errors import DataError, PrerequisiteError, RagbenchError, UsageError, first_line
 
 FORMATS = ("json", "parquet", "csv", "arrow")
 KINDS = frozenset("json jsonl ndjson parquet csv tsv arrow".split())

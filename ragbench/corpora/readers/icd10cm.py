@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import ClassVar
 from xml.etree.ElementTree import Element
 
+from ragbench.base.errors import DataError, PrerequisiteError
+from ragbench.base.records import Passage
+from ragbench.corpora.formats.xml import elements
 from ragbench.corpora.reader import Located, ReaderOptions, Skipped
-from ragbench.corpora.xml import elements
-from ragbench.errors import DataError, PrerequisiteError
-from ragbench.records import Passage
 
 PACKAGE = "simple_icd_10_cm"
 NOTES = {

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+from ragbench.base.errors import DataError, PrerequisiteError
+from ragbench.base.files import read_jsonl
+from ragbench.base.records import Passage
 from ragbench.corpora.reader import Located, ReaderOptions, Skipped, files_at
-from ragbench.errors import DataError, PrerequisiteError
-from ragbench.files import read_jsonl
-from ragbench.records import Passage
 
 
 class JsonlOptions(ReaderOptions):

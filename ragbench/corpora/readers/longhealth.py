@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
+from ragbench.base.errors import AbsentError, DataError, PrerequisiteError
+from ragbench.base.files import strict_json
+from ragbench.base.records import Passage
 from ragbench.corpora.reader import Located, ReaderOptions, Skipped
-from ragbench.errors import AbsentError, DataError, PrerequisiteError
-from ragbench.files import strict_json
-from ragbench.records import Passage
 
 LAYOUT = (
     "an object of patients by id, each with texts {text_0: ..., ...} and questions "

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import ClassVar
 from xml.etree.ElementTree import Element
 
+from ragbench.base.errors import DataError, PrerequisiteError
+from ragbench.base.records import Passage
+from ragbench.corpora.formats.xml import elements, words
 from ragbench.corpora.reader import Located, ReaderOptions, Skipped, files_below
-from ragbench.corpora.xml import elements, words
-from ragbench.errors import DataError, PrerequisiteError
-from ragbench.records import Passage
 
 LAYOUT = "a folder with 1_CancerGov_QA/*.xml, 2_GARD_QA/*.xml and so on, or one such subfolder"
 ROOTS = ("Document", "DiseaseFile")  # the second in a few files of the published collection

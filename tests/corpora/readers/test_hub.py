@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from ragbench.base.errors import DataError, PrerequisiteError, UsageError
+from ragbench.base.records import Passage
 from ragbench.corpora.reader import Located, Skipped
 from ragbench.corpora.readers import hub
 from ragbench.corpora.readers.hub import HubOptions, HubReader
-from ragbench.errors import DataError, PrerequisiteError, UsageError
-from ragbench.records import Passage
 from tests.conftest import ragbench
 from tests.corpora.files import hidden
 

@@ -10,10 +10,10 @@ from types import ModuleType
 
 import pytest
 
+from ragbench.base.errors import DataError
+from ragbench.base.records import Passage
 from ragbench.corpora.reader import Located
 from ragbench.corpora.readers.icd10cm import Icd10cmOptions, Icd10cmReader
-from ragbench.errors import DataError
-from ragbench.records import Passage
 
 SAMPLE = 3000
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from ragbench.base.errors import DataError, PrerequisiteError
+from ragbench.base.records import Passage
 from ragbench.corpora.build import build_corpus
 from ragbench.corpora.reader import Located, Skipped
 from ragbench.corpora.readers.longhealth import LonghealthOptions, LonghealthReader
-from ragbench.errors import DataError, PrerequisiteError
-from ragbench.records import Passage
 
 FIXTURE = Path(__file__).parents[2] / "data" / "clue" / "benchmark_v5.json"
 GOOD: dict[str, Any] = {"p1": {"texts": {"t0": "Gout."}, "questions": [{"question": "Which?"}]}}

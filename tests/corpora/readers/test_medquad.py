@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from ragbench.base.errors import DataError, PrerequisiteError
+from ragbench.base.records import Passage
 from ragbench.corpora.reader import Located, Skipped
 from ragbench.corpora.readers.medquad import MedquadOptions, MedquadReader
-from ragbench.errors import DataError, PrerequisiteError
-from ragbench.records import Passage
 from tests.conftest import ragbench
 
 FULL = """<?xml version="1.0" encoding="UTF-8"?>

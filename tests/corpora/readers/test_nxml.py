@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from ragbench.corpora import archives
+from ragbench.base.errors import DataError, RagbenchError
 from ragbench.corpora.build import build_corpus
+from ragbench.corpora.formats import archives
 from ragbench.corpora.reader import Located, Skipped
 from ragbench.corpora.readers.nxml import NxmlOptions, NxmlReader
-from ragbench.errors import DataError, RagbenchError
 
 DATA = Path(__file__).parents[2] / "data"
 ARTICLE = (DATA / "article.nxml").read_text(encoding="utf-8")

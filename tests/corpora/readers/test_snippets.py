@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from ragbench.base.errors import DataError, PrerequisiteError
+from ragbench.base.records import Passage
 from ragbench.corpora.reader import Located, Skipped
 from ragbench.corpora.readers.snippets import SnippetOptions, SnippetsReader
-from ragbench.errors import DataError, PrerequisiteError
-from ragbench.records import Passage
 from tests.conftest import ragbench
 
 

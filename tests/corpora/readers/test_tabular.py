@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from ragbench.base.errors import DataError, PrerequisiteError
+from ragbench.base.records import Passage
 from ragbench.corpora.reader import Located, Skipped
 from ragbench.corpora.readers.tabular import TabularOptions, TabularReader
-from ragbench.errors import DataError, PrerequisiteError
-from ragbench.records import Passage
 from tests.conftest import ragbench
 
 FORMATS = ["a.csv", "a.parquet", "a.xlsx"]

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from ragbench.base.errors import DataError, UsageError
 from ragbench.corpora.build import build_corpus
 from ragbench.corpora.card import Card, load_card, make_reader
 from ragbench.corpora.reader import Located, Skipped
 from ragbench.corpora.readers.union import members_of
-from ragbench.errors import DataError, UsageError
 from tests.unions import write_corpus, write_union
 
 

@@ -1,0 +1,158 @@
+"""Figures of a whole cell that are no means over questions: by class, by confidence, by code.
+
+Intervals are percentile bootstraps over questions, or over clusters where the task has them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ragbench.analysis.effects import cluster_codes
+from ragbench.analysis.load import Run
+from ragbench.analysis.statistics.intervals import Clusters, seeded
+
+BINS = 10
+CHUNK = 500  # resamples held at once
+CODE_COUNTS = ("code_hits", "code_named", "code_gold")
+Counts = npt.NDArray[np.float64]
+
+
+def aggregates(run: Run, cell: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """Yield what a cell's questions say together.
+
+    ``balanced_accuracy`` (mean recall of the classes asked for) and ``macro_f1`` (mean F-measure
+    of the classes asked for or given; a reply without a class is wrong) where all questions of
+    the task have the same options; ``ece``, the expected calibration error over ten equal bins of
+    the picked option's probability (Guo et al. 2017), where options were scored;
+    ``code_micro_f1`` where codes were counted. A cell with errors has none.
+
+    Args:
+        run: The run.
+        cell: The scores of one model, task and arm.
+
+    Yields:
+        ``metric, value, ci_low, ci_high, n, status, n_clusters``.
+    """
+    task = str(cell.iloc[0]["task"])
+    if (cell.outcome == "error").any():
+        return
+    about = run.about["identity"]["tasks"][task]
+    make = _Bootstrap(run, cell)
+    classes = about.get("classes")
+    if classes and "pick" in cell:
+        n = len(classes)
+        pick = cell["pick"].fillna(n).astype(int).to_numpy()  # no class is a column of its own
+        table = np.zeros((len(cell), n * (n + 1)))
+        table[np.arange(len(cell)), cell["answer"].to_numpy() * (n + 1) + pick.clip(0, n)] = 1
+        yield make("balanced_accuracy", table, lambda t: balanced_accuracy(_square(t, n)))
+        yield make("macro_f1", table, lambda t: macro_f1(_square(t, n)))
+    if "confidence" in cell and cell["confidence"].notna().all():
+        sure = cell["confidence"].to_numpy(dtype=float)
+        right = (cell["pick"] == cell["answer"]).to_numpy(dtype=float)
+        place = np.minimum((sure * BINS).astype(int), BINS - 1)
+        gaps = np.zeros((len(cell), BINS))
+        gaps[np.arange(len(cell)), place] = right - sure
+        yield make("ece", np.column_stack([gaps, np.ones(len(cell))]), _ece)
+    if set(CODE_COUNTS) <= set(run.metrics(task)):  # other tasks of the run have empty columns
+        yield make("code_micro_f1", cell[list(CODE_COUNTS)].to_numpy(dtype=float), _micro)
+
+
+def majority(cell: pd.DataFrame) -> float:
+    """Return the share of the most frequent right option: what one constant answer would get."""
+    return float(cell["answer"].value_counts(normalize=True).max())
+
+
+def _square(counts: Counts, n: int) -> Counts:
+    return counts.reshape(*counts.shape[:-1], n, n + 1)
+
+
+def balanced_accuracy(table: Counts) -> Counts:
+    """Return the mean recall of the classes that are asked for.
+
+    Args:
+        table: (..., K, K + 1) counts: right class by given class, the last given one being none.
+
+    Returns:
+        (...) values.
+    """
+    asked = table.sum(axis=-1)
+    hit = np.diagonal(table[..., :-1], axis1=-2, axis2=-1)
+    recall = np.divide(hit, asked, out=np.zeros_like(hit), where=asked > 0)
+    return np.asarray(recall.sum(axis=-1) / np.maximum((asked > 0).sum(axis=-1), 1))
+
+
+def macro_f1(table: Counts) -> Counts:
+    """Return the mean F-measure of the classes that are asked for or given.
+
+    Args:
+        table: (..., K, K + 1) counts: right class by given class, the last given one being none.
+
+    Returns:
+        (...) values, as scikit-learn's ``f1_score(average="macro")``.
+    """
+    hit = np.diagonal(table[..., :-1], axis1=-2, axis2=-1)
+    both = table.sum(axis=-1) + table[..., :-1].sum(axis=-2)
+    f = np.divide(2 * hit, both, out=np.zeros_like(hit), where=both > 0)
+    return np.asarray(f.sum(axis=-1) / np.maximum((both > 0).sum(axis=-1), 1))
+
+
+def _ece(sums: Counts) -> Counts:
+    return np.asarray(np.abs(sums[..., :-1]).sum(axis=-1) / sums[..., -1])
+
+
+def _micro(sums: Counts) -> Counts:
+    hits, named, gold = sums[..., 0], sums[..., 1], sums[..., 2]
+    both = named + gold
+    return np.asarray(np.divide(2 * hits, both, out=np.zeros_like(hits), where=both > 0))
+
+
+class _Bootstrap:
+    """Makes the row of a statistic of sums over questions."""
+
+    def __init__(self, run: Run, cell: pd.DataFrame) -> None:
+        first = cell.iloc[0]
+        self._config = run.config
+        self._names = [str(first[key]) for key in ("model", "task", "arm")]
+        self._clusters: Clusters | None = cluster_codes(run, str(first["task"]), cell)
+
+    def __call__(
+        self, metric: str, rows: Counts, statistic: Callable[[Counts], Counts]
+    ) -> dict[str, Any]:
+        """Return the row; ``rows`` is (N, S), of which the statistic takes sums (..., S)."""
+        units, times = rows, np.ones(len(rows))
+        n_clusters = None
+        if self._clusters is not None:
+            n_clusters = int(self._clusters.max()) + 1
+            units = np.zeros((n_clusters, rows.shape[1]))
+            np.add.at(units, self._clusters, rows)
+            times = np.ones(n_clusters)
+        else:  # equal rows are drawn together
+            units, counts = np.unique(rows, axis=0, return_counts=True)
+            times = counts.astype(float)
+        analysis = self._config["analysis"]
+        draw = seeded(self._config["seed"], *self._names, metric)
+        total, found = int(times.sum()), []
+        left = analysis["resamples"] if len(units) <= CHUNK else min(1000, analysis["resamples"])
+        while left > 0:
+            size = min(CHUNK, left)
+            drawn = draw.multinomial(total, times / times.sum(), size=size)
+            found.append(statistic(drawn @ units))
+            left -= size
+        alpha = analysis["alpha"]
+        low, high = np.quantile(np.concatenate(found), [alpha / 2, 1 - alpha / 2])
+        few = total < 2
+        return {
+            "metric": metric,
+            "value": float(statistic(rows.sum(axis=0))),
+            "ci_low": math.nan if few else float(low),
+            "ci_high": math.nan if few else float(high),
+            "n": len(rows),
+            "status": "complete",
+            "n_clusters": n_clusters,
+        }

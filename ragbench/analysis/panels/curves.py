@@ -1,0 +1,320 @@
+"""Scores along two axes: how many passages were delivered, and where the gold one stood."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ragbench.analysis.effects import cluster_codes
+from ragbench.analysis.family import retrieval_arms
+from ragbench.analysis.load import Run
+from ragbench.analysis.samples import read_packed, read_passages, read_questions
+from ragbench.analysis.statistics.estimate import Settings
+from ragbench.analysis.statistics.intervals import (
+    FEW_CLUSTERS,
+    TINY,
+    Clusters,
+    bootstrap_mean,
+    bootstrap_mean_of_means,
+    seeded,
+    wilson,
+)
+
+FEWEST_K = 3  # below, two points are no curve
+CHUNK = 500  # resamples held at once
+OTHER = ("name", "k", "tasks")  # what arms of one curve may differ in
+PLACING = {"moved": "gold moved", "shuffled": "shuffled"}  # controls that place passages
+KEYS = ["model", "task", "curve"]
+CURVE_COLUMNS = [*KEYS, "arm", "delivered_k", "metric", "n", "value", "ci_low", "ci_high"]
+TREND_COLUMNS = [*KEYS, "metric", "n", "points", "slope", "ci_low", "ci_high", "refused"]
+PLACE_COLUMNS = [*KEYS, "k", "place", "metric", "n", "value", "ci_low", "ci_high"]
+Values = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Curves:
+    """Every curve of a run.
+
+    Attributes:
+        points: CURVE_COLUMNS, a row an arm.
+        trends: TREND_COLUMNS, a row a curve; ``slope`` is the score gained by doubling the
+            delivered passages, ``refused`` the reason where there is no curve.
+    """
+
+    points: pd.DataFrame
+    trends: pd.DataFrame
+
+
+def curves(run: Run) -> Curves:
+    """Return the score against the passages that were delivered.
+
+    A curve joins the retrieval arms that differ in k alone. Its points stand at the mean number of
+    passages *delivered*, not asked for, and need one at least; the bands are percentile
+    bootstraps over questions (or clusters), the same resampled questions at every point. The
+    slope is the least-squares one on the binary logarithm of that number. A curve with fewer
+    than three different numbers is refused. Under 30 clusters the bands are by t.
+
+    Args:
+        run: The run.
+
+    Returns:
+        Points and trends, in the order of models, tasks and arms.
+    """
+    points: list[dict[str, Any]] = []
+    trends: list[dict[str, Any]] = []
+    for model in run.members("models"):
+        for task in run.members("tasks"):
+            for name, arms in _families(run, task, OTHER).items():
+                if len(arms) > 1:
+                    base = {"model": model, "task": task, "curve": name}
+                    found, trend = _curve(run, base, arms)
+                    points += found
+                    trends.append(trend)
+    return Curves(
+        pd.DataFrame(points, columns=CURVE_COLUMNS), pd.DataFrame(trends, columns=TREND_COLUMNS)
+    )
+
+
+def _families(run: Run, task: str, but: Sequence[str]) -> dict[str, list[str]]:
+    """Return the retrieval arms of a task that are alike but for some keys, by a name."""
+    specs = {arm["name"]: arm for arm in run.config["arms"]}
+    found: dict[str, list[str]] = {}
+    for arm in retrieval_arms(run, task):
+        if specs[arm].get("k") is not None:
+            rest = {key: value for key, value in specs[arm].items() if key not in but}
+            found.setdefault(json.dumps(rest, sort_keys=True), []).append(arm)
+    names = Counter(_retriever(specs[arms[0]]) for arms in found.values())
+    return {
+        name if names[name] == 1 else f"{name} ({arms[0]})": arms
+        for arms in found.values()
+        if (name := _retriever(specs[arms[0]]))
+    }
+
+
+def _retriever(spec: Mapping[str, Any]) -> str:
+    parts = (spec.get("retriever"), "+".join(spec.get("fuse") or ()), spec.get("run_file"))
+    return next((str(part) for part in parts if part), str(spec["name"]))
+
+
+def _curve(
+    run: Run, base: dict[str, Any], arms: list[str]
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    metric = run.metrics(base["task"])[0]
+    cells = {
+        arm: run.cell(base["model"], base["task"], arm).set_index("question_id") for arm in arms
+    }
+    trend = base | {"metric": metric, "points": len(arms)}
+    if any((cell.outcome == "error").any() for cell in cells.values()):
+        return [], trend | {"refused": "some questions have no answer"}
+    delivered = {arm: float(cell.delivered_k.mean()) for arm, cell in cells.items()}
+    held = sorted((arm for arm in arms if delivered[arm] >= 1), key=lambda arm: delivered[arm])
+    distinct = len({round(delivered[arm], 6) for arm in held})
+    if distinct < FEWEST_K:
+        reason = f"{distinct} different numbers of delivered passages, and a curve takes {FEWEST_K}"
+        return [], trend | {"refused": reason}
+    table = pd.concat([cells[arm][metric] for arm in held], axis=1, join="inner").dropna()
+    values = np.asarray(table, dtype=np.float64)
+    if not len(values):
+        return [], trend | {"refused": "no question has a value in every arm"}
+    clusters = cluster_codes(run, base["task"], cells[held[0]].loc[table.index])
+    settings = Settings.of(run.config)
+    means = resampled_means(
+        values,
+        clusters,
+        seeded(settings.seed, *base.values(), "k-curve"),
+        resamples=settings.resamples,
+    )
+    doublings = np.log2([delivered[arm] for arm in held])
+    bands = [
+        interval(values[:, i], means[:, i], clusters, settings.alpha) for i in range(len(held))
+    ]
+    rows = [
+        base
+        | {"arm": arm, "delivered_k": delivered[arm], "metric": metric, "n": len(values)}
+        | {"value": float(values[:, i].mean()), "ci_low": max(low, 0.0), "ci_high": min(high, 1.0)}
+        for i, (arm, (low, high)) in enumerate(zip(held, bands, strict=True))
+    ]
+    # The slope of the means is the mean of the questions' slopes.
+    slopes, steepest = slope(doublings, values), slope(doublings, _steepest(doublings))
+    low, high = interval(
+        slopes, slope(doublings, means), clusters, settings.alpha, reach=float(steepest[0])
+    )
+    found = {"n": len(values), "points": len(held), "slope": float(slopes.mean()), "refused": ""}
+    return rows, trend | found | {"ci_low": low, "ci_high": high}
+
+
+def _steepest(x: Values) -> Values:
+    """Return the values from 0 to 1 that rise most, (1, P)."""
+    return np.asarray(x > x.mean(), dtype=np.float64)[None, :]
+
+
+def interval(
+    values: Values,
+    means: Values,
+    clusters: Clusters | None,
+    alpha: float,
+    *,
+    reach: float = 1.0,
+) -> tuple[float, float]:
+    """Return the percentile interval of resampled means, or what stands in for it.
+
+    Under 30 clusters that is the t-interval, and where no value differs from another that of
+    ``bootstrap_mean_of_means``: resampling would be too narrow, or have no width.
+
+    Args:
+        values: (N,) what was resampled.
+        means: (R,) its resampled means.
+        clusters: (N,) the cluster of each, or None.
+        alpha: One less the coverage.
+        reach: How far one value can be from another.
+
+    Returns:
+        Low and high end; NaN with one cluster.
+    """
+    few = clusters is not None and np.unique(clusters).size < FEW_CLUSTERS
+    if few or np.ptp(values) < TINY:  # neither draws anything
+        nothing = np.random.default_rng(0)
+        return bootstrap_mean_of_means(
+            [values], nothing, clusters=[clusters], alpha=alpha, reach=reach
+        )
+    low, high = np.quantile(means, [alpha / 2, 1 - alpha / 2])
+    return float(low), float(high)
+
+
+def slope(x: Values, y: Values) -> Values:
+    """Return the least-squares slope of each row.
+
+    Args:
+        x: (P,) places.
+        y: (R, P) values.
+
+    Returns:
+        (R,) slopes.
+    """
+    centred = x - x.mean()
+    return np.asarray(y @ centred / (centred @ centred))
+
+
+def resampled_means(
+    values: Values, clusters: Clusters | None, draw: np.random.Generator, *, resamples: int
+) -> Values:
+    """Return the means of columns over resampled questions, or clusters.
+
+    Args:
+        values: (N, P), a row a question.
+        clusters: (N,) the cluster of each, or None.
+        draw: The seeded generator.
+        resamples: How many.
+
+    Returns:
+        (resamples, P).
+    """
+    codes = (
+        np.arange(len(values)) if clusters is None else np.unique(clusters, return_inverse=True)[1]
+    )
+    sums = np.zeros((int(codes.max()) + 1, values.shape[1] + 1))
+    np.add.at(sums, codes, np.column_stack([values, np.ones(len(values))]))
+    # Units that are alike are drawn together.
+    rows, times = np.unique(sums, axis=0, return_counts=True)
+    found = []
+    for start in range(0, resamples, CHUNK):
+        size = min(CHUNK, resamples - start)
+        drawn = draw.multinomial(len(sums), times / times.sum(), size=size) @ rows
+        found.append(drawn[:, :-1] / drawn[:, -1:])
+    return np.concatenate(found)
+
+
+def places(run: Run) -> pd.DataFrame:
+    """Return the score by the place of the first gold passage among those delivered.
+
+    The controls that move the gold passage of one arm count together: every question is seen with
+    its gold passage at each of their places. So do arms that differ in nothing but ``order``. A
+    control that shuffles the passages draws the places.
+    Within one retrieval arm places are not drawn: questions whose gold passage stands first are
+    those that retrieval finds easy. Only prompts with two passages or more, and with gold among
+    them, count; a prompt whose gold passages cannot be told, because chunks count as gold by the
+    place of the answer, does not, nor does an arm in which some questions have no answer.
+
+    Args:
+        run: The run.
+
+    Returns:
+        PLACE_COLUMNS, a row a place; none where gold is not known or stands in one place alone.
+    """
+    rows: list[dict[str, Any]] = []
+    by_passage: dict[str, str] = {}
+    for task in run.members("tasks"):
+        gold = {q.id: set(q.gold_doc_ids) for q in read_questions(run, task) if q.gold_doc_ids}
+        if not gold:
+            continue
+        by_passage = by_passage or {key[1]: p.doc_id for key, p in read_passages(run).items()}
+        for name, arms in _placed(run, task).items():
+            found = pd.concat([_first_gold(run, task, arm, gold, by_passage) for arm in arms])
+            if found.place.nunique() > 1:
+                for model in run.members("models"):
+                    rows += _by_place(run, model, task, name, found)
+    return pd.DataFrame(rows, columns=PLACE_COLUMNS)
+
+
+def _placed(run: Run, task: str) -> dict[str, list[str]]:
+    """Return the arms that give the same passages in different orders, or move the gold one."""
+    moved: dict[str, list[str]] = {}
+    for arm in run.config["arms"]:
+        if arm["control"] in PLACING and arm["name"] in run.arms(task):
+            name = f"{arm['like']}, {PLACING[arm['control']]}"
+            moved.setdefault(name, []).append(arm["name"])
+    return _families(run, task, ("name", "order", "tasks")) | moved
+
+
+def _first_gold(
+    run: Run, task: str, arm: str, gold: Mapping[str, set[str]], doc_ids: Mapping[str, str]
+) -> pd.DataFrame:
+    told = run.cell(run.members("models")[0], task, arm).set_index("question_id").gold_delivered
+    rows = []
+    for question, passages in read_packed(run, task, arm).items():
+        wanted = gold.get(question, set())
+        # Gold ids match passages if any do, else documents; the run has counted them.
+        for names in (passages, [doc_ids.get(passage) for passage in passages]):
+            hits = [place for place, name in enumerate(names, 1) if name in wanted]
+            if hits and len(hits) == told.get(question) and len(passages) > 1:
+                rows.append({"arm": arm, "question_id": question, "place": hits[0]})
+                break
+    return pd.DataFrame(rows, columns=["arm", "question_id", "place"])
+
+
+def _by_place(
+    run: Run, model: str, task: str, name: str, found: pd.DataFrame
+) -> Iterator[dict[str, Any]]:
+    metric, settings = run.metrics(task)[0], Settings.of(run.config)
+    scores = run.scores[(run.scores.model == model) & (run.scores.task == task)]
+    failed = scores[scores.outcome == "error"].arm
+    table = found[~found.arm.isin(failed)].merge(scores, on=["arm", "question_id"])
+    table = table[table[metric].notna()]
+    for place, cell in table.groupby("place"):
+        values = np.asarray(cell[metric], dtype=np.float64)
+        # A question that two arms ask is one unit.
+        codes = cluster_codes(run, task, cell)
+        if codes is None and cell.question_id.duplicated().any():
+            codes = np.asarray(pd.factorize(cell.question_id)[0], dtype=np.int64)
+        if codes is None and set(np.unique(values)) <= {0.0, 1.0}:
+            low, high = wilson(int(values.sum()), values.size, alpha=settings.alpha)
+        else:
+            low, high = bootstrap_mean(
+                values,
+                seeded(settings.seed, model, task, name, f"place {place}"),
+                clusters=codes,
+                resamples=settings.resamples,
+                alpha=settings.alpha,
+            )
+        yield {
+            **{"model": model, "task": task, "curve": name, "k": cell.k.max(), "place": place},
+            **{"metric": metric, "n": values.size, "value": float(values.mean())},
+            **{"ci_low": max(low, 0.0), "ci_high": min(high, 1.0)},
+        }

@@ -1,0 +1,396 @@
+"""Leakage: how much of a question, its source and its answer its own passages hold.
+
+A *word* is a run of letters and digits, with the dots inside it that a digit follows (``e11.9``),
+or one of the signs of SIGNS, in lower case and in Unicode's form NFKC; other punctuation and blanks
+only part words. A passage's title and text are searched each by itself.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ragbench.analysis.effects import cluster_codes
+from ragbench.analysis.family import BASELINE, GAIN
+from ragbench.analysis.load import Run
+from ragbench.analysis.samples import corpus_of, read_packed, read_passages, read_questions
+from ragbench.analysis.statistics.intervals import Clusters, bootstrap_mean, seeded, wilson
+from ragbench.base.errors import DataError
+from ragbench.base.records import Question
+
+NGRAM = 8
+MATCHED = 0.8  # the share of n-grams from which a question counts as matched
+ANSWER_WORDS, ANSWER_CHARACTERS = 2, 4  # a shorter answer stands in too many texts by chance
+SIGNS = "+<=>±≤≥≈←↑→↓"  # what options may differ in alone
+WORD = re.compile(rf"[^\W_]+(?:\.\d[^\W_]*)*|[{SIGNS}]")
+BREAK = " | "  # no word, so that nothing is found across it
+FACT_COLUMNS = [
+    "task",
+    "arm",
+    "question_id",
+    "passages",
+    "source_known",
+    "source_delivered",
+    "ngram",
+    "ngram_share",
+    "longest_run",
+    "answer_verbatim",
+    "wrong_verbatim",
+]
+FACT_TYPES = {
+    "passages": "int64",
+    "source_known": "bool",
+    "source_delivered": "boolean",
+    "ngram": "int64",
+    "ngram_share": "float64",
+    "longest_run": "int64",
+    "answer_verbatim": "boolean",
+    "wrong_verbatim": "boolean",
+}
+ALL, CLEAN = "all", "clean"
+SPLIT_COLUMNS = [
+    "model",
+    "task",
+    "arm",
+    "part",
+    "metric",
+    "n",
+    "value",
+    "ci_low",
+    "ci_high",
+    "closed_book",
+    "gain",
+    "gain_low",
+    "gain_high",
+    "n_clusters",
+    "status",
+]
+Values = npt.NDArray[np.float64]
+Key = tuple[str, str]  # the corpus and the id of a passage
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    doc_id: str
+    words: str  # with a blank at either end, so that whole words are found
+
+
+@dataclass(frozen=True, slots=True)
+class _Match:
+    share: float
+    longest: int
+    right: bool
+    wrong: bool
+
+
+def plain(text: str) -> str:
+    """Return the words of a text, one blank between them.
+
+    >>> plain("Is TSH > 4.5 mU/L  'high'?")
+    'is tsh > 4.5 mu l high'
+    """
+    return " ".join(WORD.findall(unicodedata.normalize("NFKC", text).lower()))
+
+
+def common_runs(words: Sequence[str], text: Sequence[str]) -> list[int]:
+    """Return, for each word, the longest run of words that ends there and stands in the text.
+
+    Args:
+        words: (N,) such as a question's.
+        text: What is searched.
+
+    Returns:
+        (N,) lengths in words; 0 where the word does not stand in the text.
+
+    >>> common_runs(["a", "b", "c", "b"], ["b", "c", "x", "a", "b"])
+    [1, 2, 2, 1]
+    """
+    places: dict[str, list[int]] = {}
+    for place, word in enumerate(words):
+        places.setdefault(word, []).append(place)
+    return _runs(places, len(words), text)
+
+
+def _runs(places: dict[str, list[int]], n: int, text: Sequence[str]) -> list[int]:
+    longest = [0] * n
+    ending: dict[int, int] = {}  # length of the run that ends at the text's last word, by place
+    for word in text:
+        at = places.get(word)
+        if at is None:
+            ending = {}
+            continue
+        ending = {place: ending.get(place - 1, 0) + 1 for place in at}
+        for place, length in ending.items():
+            if length > longest[place]:
+                longest[place] = length
+    return longest
+
+
+class _Asked:
+    """What is looked for in the passages of one question."""
+
+    def __init__(self, question: Question, size: int) -> None:
+        words = plain(question.query).split()
+        self._words = len(words)
+        self._places: dict[str, list[int]] = {}
+        for place, word in enumerate(words):
+            self._places.setdefault(word, []).append(place)
+        self.ngram = min(size, self._words)
+        self.right = _wanted([right_answer(question)])
+        others = [o for i, o in enumerate(question.options) if i != question.answer]
+        self.wrong = _wanted(others) if question.answer >= 0 else []
+
+    def match(self, text: str) -> _Match:
+        """Return what one passage holds."""
+        runs = _runs(self._places, self._words, text.split())
+        ends = sum(length >= self.ngram for length in runs)
+        return _Match(
+            share=ends / (self._words - self.ngram + 1) if self._words else math.nan,
+            longest=max(runs, default=0),
+            right=any(answer in text for answer in self.right),
+            wrong=any(answer in text for answer in self.wrong),
+        )
+
+    def most(self, held: Sequence[_Match]) -> dict[str, Any]:
+        """Return what the passages of an arm hold, the one that holds most."""
+        none = 0.0 if self.ngram else math.nan
+        return {
+            "ngram": self.ngram,
+            "ngram_share": max((match.share for match in held), default=none),
+            "longest_run": max((match.longest for match in held), default=0),
+            "answer_verbatim": any(match.right for match in held) if self.right else None,
+            "wrong_verbatim": any(match.wrong for match in held) if self.wrong else None,
+        }
+
+
+def right_answer(question: Question) -> str:
+    """Return the text of the right option, or of the reference where the answer is a text."""
+    return question.options[question.answer] if question.answer >= 0 else question.reference
+
+
+def _wanted(answers: Sequence[str]) -> list[str]:
+    """Return the words of the answers that are long enough to be looked for."""
+    found = (plain(answer) for answer in answers)
+    return [
+        f" {words} "
+        for words in found
+        if len(words.split()) >= ANSWER_WORDS and len(words) >= ANSWER_CHARACTERS
+    ]
+
+
+def leakage(run: Run, *, size: int = NGRAM) -> pd.DataFrame:
+    """Return what the passages of each question hold of it, of its source and of its answer.
+
+    ``source_known``: the arm's corpus holds a source of the question (a gold document).
+    ``source_delivered``: a passage of a source is among those delivered; no value where none is
+    known. ``ngram_share``: the share of the question's n-grams of words (each counted as often
+    as it occurs) that stand in one delivered passage: in the one that holds most of them.
+    ``ngram`` is the n: 8, or the number of words of a shorter question. ``longest_run``: the
+    most words in sequence that the question and a passage have in common. The question is what
+    the retriever saw: without options, context and the words of a template.
+    ``answer_verbatim``: the words of the right option, or of the reference, stand in sequence in
+    a delivered passage. ``wrong_verbatim``: those of a wrong option do (also where they are part
+    of the right one). Answers of one word (yes, no and maybe are among them) or of fewer than
+    four characters are not looked for: no value.
+
+    Source: the share of 8-grams is that of the contamination analysis of PaLM (Chowdhery et al.
+    2022, section 8), which calls a share from 0.7 contaminated; GPT-3 (Brown et al. 2020,
+    appendix C) takes any common n-gram, n 8 to 13. Both compare questions with training data;
+    here it is the passages in the prompt.
+
+    Args:
+        run: The run.
+        size: The most words of an n-gram.
+
+    Returns:
+        The columns of FACT_COLUMNS, a row a task, arm that delivers passages, and question; none
+        of an imported run, whose passages are not known.
+    """
+    texts = {
+        key: _Text(p.doc_id, f" {plain(p.title)}{BREAK}{plain(p.text)} ")
+        for key, p in read_passages(run).items()
+    }
+    rows: list[dict[str, Any]] = []
+    for task in run.members("tasks"):
+        rows += _task_rows(run, task, texts, size)
+    return pd.DataFrame(rows, columns=FACT_COLUMNS).astype(FACT_TYPES)
+
+
+def _task_rows(run: Run, task: str, texts: dict[Key, _Text], size: int) -> list[dict[str, Any]]:
+    packed = {arm: read_packed(run, task, arm) for arm in run.arms(task)}
+    packed = {arm: found for arm, found in packed.items() if any(found.values())}
+    corpora = {arm: _corpus(run, task, arm, found, texts) for arm, found in packed.items()}
+    model = run.members("models")[0]  # what is delivered is the same for every model
+    known = {a: dict(run.cell(model, task, a)[["question_id", "has_gold"]].values) for a in packed}
+    rows: dict[str, list[dict[str, Any]]] = {arm: [] for arm in packed}
+    for question in read_questions(run, task):
+        asked = _Asked(question, size)
+        matches: dict[Key, _Match] = {}  # arms share passages
+        for arm, found in packed.items():
+            if question.id not in found:
+                raise _lacking(run, f"packing of question {question.id!r} in the arm {arm!r}")
+            keys = [(corpora[arm], i) for i in found[question.id]]
+            for key in keys:
+                if key not in texts:
+                    raise _lacking(run, f"text of passage {key[1]!r} of the corpus {key[0]!r}")
+                if key not in matches:
+                    matches[key] = asked.match(texts[key].words)
+            sources = run.ids_in(corpora[arm], question.gold_doc_ids)
+            in_corpus = bool(known[arm].get(question.id, False))
+            delivered = any(k[1] in sources or texts[k].doc_id in sources for k in keys)
+            row = {"task": task, "arm": arm, "question_id": question.id, "passages": len(keys)}
+            row |= {"source_known": in_corpus, "source_delivered": delivered if in_corpus else None}
+            rows[arm].append(row | asked.most([matches[key] for key in keys]))
+    return [row for found in rows.values() for row in found]
+
+
+def _corpus(
+    run: Run, task: str, arm: str, packed: dict[str, tuple[str, ...]], texts: dict[Key, _Text]
+) -> str:
+    """Return an arm's corpus; where no retrieval names it, the first that holds its passages."""
+    named = corpus_of(run, task, arm)
+    if named:
+        return named
+    ids = {identifier for found in packed.values() for identifier in found}
+    corpora = sorted({corpus for corpus, _ in texts})
+    return next((c for c in corpora if all((c, i) in texts for i in ids)), "")
+
+
+def _lacking(run: Run, what: str) -> DataError:
+    return DataError(
+        f"the run has no {what}",
+        where=str(run.path),
+        fix="an extension was interrupted: give the same `ragbench run` again",
+    )
+
+
+def parts(facts: pd.DataFrame) -> dict[str, pd.Series[bool]]:
+    """Return which rows of the facts belong to each part.
+
+    ``clean`` are the questions of which no fact is known to hold; a fact without a value is in
+    neither of its two parts, and does not make a question unclean.
+
+    Args:
+        facts: What ``leakage`` returns.
+
+    Returns:
+        A mask by the part's name, ``all`` first and ``clean`` last.
+    """
+    share = facts["ngram_share"]
+    matched = (share >= MATCHED).astype("boolean").mask(share.isna())
+    named = {
+        ("source delivered", "source not delivered"): facts["source_delivered"],
+        ("question matched", "question not matched"): matched,
+        ("answer verbatim", "answer not verbatim"): facts["answer_verbatim"],
+    }
+    found = {ALL: pd.Series(True, index=facts.index)}
+    clean = found[ALL]
+    for (yes, no), fact in named.items():
+        found[yes] = fact.fillna(False).astype(bool)
+        found[no] = (~fact).fillna(False).astype(bool)
+        clean = clean & ~found[yes]
+    return found | {CLEAN: clean}
+
+
+def splits(run: Run, facts: pd.DataFrame) -> pd.DataFrame:
+    """Return scores and gains for questions whose source, text or answer was delivered, and not.
+
+    The score is the task's first metric. Closed-book is taken over the same questions: those of
+    the arm that it is compared with. Questions are counted that have a score in the arm and, if
+    the run asks it, closed-book. A rate has Wilson's interval, all else the bootstrap's, by
+    cluster where the task has clusters. A part with questions that have no answer is
+    ``incomplete``: bounds and no estimate. A part without questions has no values.
+
+    The parts are not made by chance, so that their difference is no effect of leakage:
+    questions whose source is found may be easier, or worded more as their sources are.
+
+    Args:
+        run: The run.
+        facts: What ``leakage`` returned of it.
+
+    Returns:
+        The columns of SPLIT_COLUMNS, a row a model, task, arm and part.
+    """
+    rows: list[dict[str, Any]] = []
+    for model in run.members("models"):
+        for (task, arm), found in facts.groupby(["task", "arm"], sort=False):
+            rows += _part_rows(run, model, str(task), str(arm), found)
+    return pd.DataFrame(rows, columns=SPLIT_COLUMNS).astype({"n_clusters": "Int64"})
+
+
+def _part_rows(
+    run: Run, model: str, task: str, arm: str, facts: pd.DataFrame
+) -> Iterator[dict[str, Any]]:
+    metric = run.metrics(task)[0]
+    cells = [run.cell(model, task, a).set_index("question_id") for a in (arm, BASELINE)]
+    with_baseline = not cells[1].empty
+    cells = [cell.loc[facts["question_id"]] for cell in cells[: 1 + with_baseline]]
+    values = np.column_stack([cell[metric].to_numpy(dtype=float) for cell in cells])
+    failed = np.column_stack([(cell["outcome"] == "error").to_numpy() for cell in cells])
+    counted = (failed | ~np.isnan(values)).all(axis=1)
+    codes = cluster_codes(run, task, cells[0])
+    for part, mask in parts(facts).items():
+        held = mask.to_numpy() & counted
+        scores, units = values[held], None if codes is None else codes[held]
+        # Seeded as the tables of results and effects are: the same questions have one interval.
+        draw = seeded(run.config["seed"], model, task, arm, metric)
+        value, low, high = _mean(run, scores[:, :1], units, draw)
+        closed_book, gain, gain_low, gain_high = math.nan, math.nan, math.nan, math.nan
+        if with_baseline and len(scores):
+            draw = seeded(run.config["seed"], arm, BASELINE, GAIN, model, "", task)
+            closed_book = float(scores[:, 1].mean())
+            gain, gain_low, gain_high = _mean(run, scores, units, draw)
+        yield {
+            "model": model,
+            "task": task,
+            "arm": arm,
+            "part": part,
+            "metric": metric,
+            "n": int(held.sum()),
+            "value": value,
+            "ci_low": low,
+            "ci_high": high,
+            "closed_book": closed_book,
+            "gain": gain,
+            "gain_low": gain_low,
+            "gain_high": gain_high,
+            "n_clusters": None if units is None else int(np.unique(units).size),
+            "status": "incomplete" if np.isnan(scores).any() else "complete",
+        }
+
+
+def _mean(
+    run: Run, scores: Values, clusters: Clusters | None, draw: np.random.Generator
+) -> tuple[float, float, float]:
+    """Return mean and interval of the first column, less the second if there is one."""
+    if not len(scores):
+        return math.nan, math.nan, math.nan
+    signs = np.array([1.0, -1.0])[: scores.shape[1]]
+    if np.isnan(scores).any():
+        # What is lacking may be 0 or 1.
+        low, high = (
+            float((np.where(np.isnan(scores), worst, scores) @ signs).mean())
+            for worst in (signs < 0, signs > 0)
+        )
+        return math.nan, low, high
+    analysis = run.config["analysis"]
+    sums = scores @ signs
+    if clusters is None and len(signs) == 1 and set(np.unique(sums)) <= {0.0, 1.0}:
+        low, high = wilson(int(sums.sum()), len(sums), alpha=analysis["alpha"])
+    else:
+        low, high = bootstrap_mean(
+            sums,
+            draw,
+            clusters=clusters,
+            resamples=analysis["resamples"],
+            alpha=analysis["alpha"],
+        )
+    return float(sums.mean()), low, high

@@ -1,0 +1,197 @@
+"""Replies without an answer: what the figures are if they count as wrong, as chance, or not at all.
+
+A model that says "none of these" more often when it is given passages loses accuracy without
+having lost knowledge; three policies side by side, and a test of the rate itself, tell the two
+apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ragbench.analysis.effects import cluster_codes
+from ragbench.analysis.family import BASELINE
+from ragbench.analysis.load import Run
+from ragbench.analysis.samples import read_questions
+from ragbench.analysis.statistics.estimate import Cells, Settings, estimate
+from ragbench.analysis.statistics.intervals import bootstrap_mean, seeded, wilson
+from ragbench.analysis.statistics.multiplicity import benjamini_hochberg
+
+POLICIES = ("wrong", "chance", "excluded")
+UNREAD = ("unparsed", "refused", "truncated")
+KEYS = ["model", "task", "arm"]
+POLICY_COLUMNS = [
+    *KEYS,
+    "policy",
+    "n",
+    "value",
+    "ci_low",
+    "ci_high",
+    "gain",
+    "gain_low",
+    "gain_high",
+    "gain_n",
+    "gain_p",
+]
+RATE_COLUMNS = [*KEYS, "n", "rate", "baseline_rate", "more", "fewer", "p", "p_adjusted"]
+
+
+def tasks_of(run: Run) -> list[str]:
+    """Return the tasks whose options are chosen in writing, some of them without a choice."""
+    return [
+        task
+        for task in run.members("tasks")
+        if run.metrics(task)[0] == "accuracy"
+        and run.scoring(task) == "generate"
+        and run.scores[run.scores.task == task].outcome.isin(UNREAD).any()
+    ]
+
+
+def policies(run: Run) -> pd.DataFrame:
+    """Return accuracy, and the gain over closed-book, under each policy.
+
+    ``wrong`` gives a reply without an answer 0, ``chance`` one divided by the number of options,
+    and ``excluded`` leaves its question out: of accuracy where this arm has no answer, of the
+    gain where either arm has none. Cells with questions that failed are left out.
+
+    Args:
+        run: The run.
+
+    Returns:
+        POLICY_COLUMNS; no rows where every reply has an answer.
+    """
+    rows = [row for task in tasks_of(run) for row in _policy_rows(run, task)]
+    table = pd.DataFrame(rows, columns=POLICY_COLUMNS)
+    return table.astype({"n": "Int64", "gain_n": "Int64"})
+
+
+def _policy_rows(run: Run, task: str) -> Iterator[dict[str, Any]]:
+    sizes = {question.id: len(question.options) for question in read_questions(run, task)}
+    settings = Settings.of(run.config)
+    for model in run.members("models"):
+        cells = {arm: _whole(run, model, task, arm) for arm in run.arms(task)}
+        for arm, cell in cells.items():
+            if cell is None:
+                continue
+            base = cells.get(BASELINE)
+            for policy in POLICIES:
+                row = {"model": model, "task": task, "arm": arm, "policy": policy}
+                names = [*row.values(), "policy"]
+                values = _valued(cell, policy, sizes)
+                row |= _level(run, task, cell, values, settings, names)
+                if base is not None and arm != BASELINE:
+                    row |= _gain(run, task, cell, values, _valued(base, policy, sizes), names)
+                yield row
+
+
+def _whole(run: Run, model: str, task: str, arm: str) -> pd.DataFrame | None:
+    cell = run.cell(model, task, arm).set_index("question_id")
+    return None if (cell.outcome == "error").any() else cell
+
+
+def _valued(cell: pd.DataFrame, policy: str, sizes: dict[str, int]) -> pd.Series[float]:
+    """Return accuracy by question; NaN where the policy leaves it out."""
+    values = cell["accuracy"].astype(float)
+    unread = cell.outcome.isin(UNREAD)
+    if policy == "chance":
+        chance = pd.Series([1 / sizes[str(name)] for name in cell.index], index=cell.index)
+        return values.mask(unread, chance)
+    return values.mask(unread) if policy == "excluded" else values.mask(unread, 0.0)
+
+
+def _level(
+    run: Run,
+    task: str,
+    cell: pd.DataFrame,
+    values: pd.Series[float],
+    settings: Settings,
+    names: list[str],
+) -> dict[str, Any]:
+    held = values.dropna()
+    if not len(held):
+        return {"n": 0}
+    clusters = cluster_codes(run, task, cell.loc[held.index])
+    found = np.asarray(held, dtype=np.float64)
+    if clusters is None and set(np.unique(found)) <= {0.0, 1.0}:
+        low, high = wilson(int(found.sum()), found.size, alpha=settings.alpha)
+    else:
+        low, high = bootstrap_mean(
+            found,
+            seeded(settings.seed, *names),
+            clusters=clusters,
+            resamples=settings.resamples,
+            alpha=settings.alpha,
+        )
+    return {"n": found.size, "value": float(found.mean()), "ci_low": low, "ci_high": high}
+
+
+def _gain(
+    run: Run,
+    task: str,
+    cell: pd.DataFrame,
+    values: pd.Series[float],
+    base: pd.Series[float],
+    names: list[str],
+) -> dict[str, Any]:
+    both = pd.concat([values, -base], axis=1, join="inner").dropna()
+    if not len(both):
+        return {"gain_n": 0}
+    clusters = cluster_codes(run, task, cell.loc[both.index])
+    cells = Cells(both.to_numpy(dtype=float), clusters)
+    found = estimate([cells], Settings.of(run.config), [*names, "gain"])
+    return {
+        "gain": found["estimate"],
+        "gain_low": found["ci_low"],
+        "gain_high": found["ci_high"],
+        "gain_n": len(both),
+        "gain_p": found["p"],
+    }
+
+
+def unread_rates(run: Run) -> pd.DataFrame:
+    """Return whether an arm changes how often a reply has no answer.
+
+    Paired by question against closed-book: ``more`` counts the questions that have an answer
+    closed-book and none in the arm, ``fewer`` the opposite. p as of any paired effect (McNemar's
+    exact, or a sign-flip by cluster), ``p_adjusted`` by Benjamini and Hochberg over all rows.
+
+    Args:
+        run: The run.
+
+    Returns:
+        RATE_COLUMNS; no rows where every reply has an answer, or without closed-book.
+    """
+    rows: list[dict[str, Any]] = []
+    settings = Settings.of(run.config)
+    for task in tasks_of(run):
+        for model in run.members("models"):
+            arms = run.arms(task)
+            base = _whole(run, model, task, BASELINE) if BASELINE in arms else None
+            for arm in arms:
+                cell = _whole(run, model, task, arm)
+                if base is None or cell is None or arm == BASELINE:
+                    continue
+                signs = [(1.0, cell), (-1.0, base)]
+                both = pd.concat(
+                    [sign * part.outcome.isin(UNREAD) for sign, part in signs],
+                    axis=1,
+                    join="inner",
+                )
+                clusters = cluster_codes(run, task, cell.loc[both.index])
+                parts = [Cells(both.to_numpy(dtype=float), clusters)]
+                found = estimate(parts, settings, [model, task, arm, "unread"])
+                rows.append(
+                    {
+                        **{"model": model, "task": task, "arm": arm, "n": len(both)},
+                        "rate": float(cell.outcome.isin(UNREAD).mean()),
+                        "baseline_rate": float(base.outcome.isin(UNREAD).mean()),
+                        **{"more": found["helped"], "fewer": found["hurt"], "p": found["p"]},
+                    }
+                )
+    table = pd.DataFrame(rows, columns=RATE_COLUMNS)
+    table["p_adjusted"] = benjamini_hochberg(table["p"].to_numpy(dtype=float))
+    return table

@@ -1,0 +1,122 @@
+"""One paired effect with everything that is said of it: interval, tests, what could be seen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ragbench.analysis.statistics.intervals import (
+    Clusters,
+    bootstrap_mean_of_means,
+    seeded,
+    variance_of_mean,
+)
+from ragbench.analysis.statistics.paired import (
+    discordance,
+    equivalence,
+    sign_flip,
+    smallest_detectable,
+)
+
+MARGIN = 0.03  # within which a difference is called equivalent, unless the config says otherwise
+NO_FIGURES: dict[str, Any] = dict.fromkeys(
+    ("estimate", "se", "ci_low", "ci_high", "p", "smallest_detectable", "p_equivalence"), math.nan
+)
+Values = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """The signed values of a contrast.
+
+    Attributes:
+        values: (N, terms); an effect is their sum by question.
+        clusters: (N,) where the task has clusters, else None.
+    """
+
+    values: Values
+    clusters: Clusters | None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How effects are estimated.
+
+    Attributes:
+        seed: Of the run.
+        alpha: One less the coverage, and the level of every test.
+        resamples: Of bootstrap and permutation.
+        margin: Within which a difference does not matter.
+    """
+
+    seed: int
+    alpha: float
+    resamples: int
+    margin: float
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> Settings:
+        """Return those of a run's resolved config."""
+        analysis = config["analysis"]
+        margin = analysis.get("equivalence_margin", MARGIN)
+        return cls(config["seed"], analysis["alpha"], analysis["resamples"], margin)
+
+
+def estimate(cells: Sequence[Cells], settings: Settings, names: Sequence[str]) -> dict[str, Any]:
+    """Return what there is to say of an effect.
+
+    The interval is the percentile bootstrap over questions or clusters (by t on fewer than 30
+    clusters). p is McNemar's exact where two cells of 0 and 1 are compared on unclustered
+    questions of one task, else that of a sign-flip permutation.
+
+    Args:
+        cells: A member for each task that counts the same.
+        settings: How to estimate.
+        names: What the effect is of; with the seed they give the random numbers.
+
+    Returns:
+        ``estimate, se, ci_low, ci_high, p, helped, hurt, smallest_detectable, p_equivalence``;
+        NaN where a task has no question.
+    """
+    values, clusters = [part.values for part in cells], [part.clusters for part in cells]
+    if not all(len(part) for part in values):
+        return dict(NO_FIGURES)
+    alpha, resamples = settings.alpha, settings.resamples
+    reach = values[0].shape[1] / 2
+    differences = [part.sum(axis=1) for part in values]
+    low, high = bootstrap_mean_of_means(
+        differences,
+        seeded(settings.seed, *names),
+        clusters=clusters,
+        resamples=resamples,
+        alpha=alpha,
+        reach=reach,
+    )
+    pooled = np.concatenate(differences)
+    exact = len(values) == 1 and values[0].shape[1] == 2 and clusters[0] is None
+    exact = exact and set(np.unique(np.abs(values[0]))) <= {0.0, 1.0}
+    if exact:
+        p = discordance(-values[0].min(axis=1), values[0].max(axis=1)).p
+    else:
+        draw = seeded(settings.seed, "sign-flip", *names)
+        p = sign_flip(differences, draw, clusters=clusters, draws=resamples)
+    parts = zip(differences, clusters, strict=True)
+    variance = sum(variance_of_mean(part, unit) for part, unit in parts) / len(values) ** 2
+    return {
+        "estimate": float(np.mean([part.mean() for part in differences])),
+        "se": math.sqrt(variance),
+        "ci_low": low,
+        "ci_high": high,
+        "p": p,
+        "helped": int((pooled > 0).sum()),
+        "hurt": int((pooled < 0).sum()),
+        "smallest_detectable": smallest_detectable(differences, clusters=clusters, alpha=alpha),
+        "p_equivalence": equivalence(
+            differences, clusters=clusters, margin=settings.margin, reach=reach
+        ),
+    }

@@ -1,0 +1,74 @@
+"""Which device and number format torch computes in here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from ragbench.base.errors import PrerequisiteError
+
+if TYPE_CHECKING:
+    import torch
+
+Device = Literal["auto", "cpu", "cuda"]
+Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+
+
+def pick_device(wanted: Device) -> str:
+    """Return ``cpu`` or ``cuda``.
+
+    Args:
+        wanted: ``auto`` takes the GPU where there is one.
+
+    Returns:
+        The device that torch will use.
+
+    Raises:
+        PrerequisiteError: ``cuda`` is wanted and torch sees no GPU.
+    """
+    import torch
+
+    if wanted == "cpu":
+        return "cpu"
+    if torch.cuda.is_available():
+        return "cuda"
+    if wanted == "cuda":
+        raise PrerequisiteError(
+            f"torch {torch.__version__} sees no CUDA device",
+            fix="use --device cpu, or install a CUDA build of torch; `ragbench doctor` shows both",
+        )
+    return "cpu"
+
+
+def has_fast_bfloat16(device: str) -> bool:
+    """Say whether the device multiplies bfloat16 in hardware."""
+    import torch
+
+    if device == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+def pick_dtype(wanted: Dtype, device: str) -> str:
+    """Return the name of the number format; ``auto`` is bfloat16 where the hardware has it."""
+    if wanted != "auto":
+        return wanted
+    return "bfloat16" if has_fast_bfloat16(device) else "float32"
+
+
+def torch_dtype(name: str) -> torch.dtype:
+    """Return torch's object for a number format's name."""
+    import torch
+
+    return {
+        "float32": torch.float32,
+        "bfloat16": torch.bfloat16,
+        "float16": torch.float16,
+    }[name]
+
+
+def hide_loading_bars() -> None:
+    """Keep transformers' own progress bars off standard error."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]

@@ -1,0 +1,132 @@
+"""Where things lie: RAGBENCH_HOME first, then what the package carries."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from ragbench.base.errors import UsageError, near
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+NAME_RULE = (
+    "a name has letters, digits, '.', '_' and '-' only, begins with a letter or digit, "
+    "and has 100 characters at most"
+)
+
+
+def expand(path: str) -> Path:
+    """Return a path with ``~`` expanded.
+
+    Args:
+        path: As the user wrote it.
+
+    Returns:
+        The path; it need not exist.
+
+    Raises:
+        UsageError: ``~NAME`` names nobody on this machine.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise UsageError(f"{path!r}: {error}", fix="write the path out") from None
+
+
+def home() -> Path:
+    """Return the working place for cards, built data and runs (RAGBENCH_HOME, else the cwd)."""
+    return expand(os.environ.get("RAGBENCH_HOME") or ".").resolve()
+
+
+def cache() -> Path:
+    """Return the place of converted models (RAGBENCH_CACHE, else the user's cache folder)."""
+    explicit = os.environ.get("RAGBENCH_CACHE")
+    if explicit:
+        return expand(explicit).resolve()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "ragbench"
+
+
+def bundled() -> Path:
+    """Return the root of the cards, recipes and configs that the package carries."""
+    inside = Path(__file__).parents[1] / "bundled"
+    return inside if inside.is_dir() else Path(__file__).parents[2]
+
+
+def legal_name(name: str) -> str:
+    """Return a legal name.
+
+    Args:
+        name: The name as the user wrote it.
+
+    Returns:
+        The same name.
+
+    Raises:
+        ValueError: The name could leave its folder or be misread in a table.
+    """
+    if not NAME.fullmatch(name) or ".." in name:
+        raise ValueError(NAME_RULE)
+    return name
+
+
+def check_name(name: str, *, what: str) -> str:
+    """Return a name that is safe as a file name and in tables.
+
+    Args:
+        name: The name as the user wrote it.
+        what: What it names, for the message.
+
+    Returns:
+        The same name.
+
+    Raises:
+        UsageError: The name could leave its folder or be misread in a table.
+    """
+    try:
+        return legal_name(name)
+    except ValueError:
+        raise UsageError(f"{name!r} cannot be the name of {what}", fix=NAME_RULE) from None
+
+
+def find_yaml(kind: str, name: str, *, what: str) -> Path:
+    """Find ``KIND/NAME.yaml`` in the home folder, then among what the package carries.
+
+    A config may also lie one folder deeper, as in ``configs/paper/NAME.yaml``.
+
+    Args:
+        kind: ``corpora``, ``indexes`` or ``configs``.
+        name: The bare name.
+        what: What it is, for the message.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        UsageError: The name is not a legal one or there is no such file.
+    """
+    check_name(name, what=what)
+    for root in (home(), bundled()):
+        for path in (root / kind / f"{name}.yaml", *_deeper(root, kind, f"{name}.yaml")):
+            if path.is_file():
+                return path
+    raise UsageError(
+        f"there is no {what} {name!r}",
+        where=f"looked in {home() / kind} and in the package",
+        fix=near(name, dict(yaml_names(kind))),
+    )
+
+
+def yaml_names(kind: str) -> Iterator[tuple[str, Path]]:
+    """Yield each (name, path) of ``KIND/*.yaml``; a home file hides a carried one of its name."""
+    seen: set[str] = set()
+    for root in (home(), bundled()):
+        for path in [*sorted((root / kind).glob("*.yaml")), *_deeper(root, kind, "*.yaml")]:
+            if path.stem not in seen:
+                seen.add(path.stem)
+                yield path.stem, path
+
+
+def _deeper(root: Path, kind: str, pattern: str) -> list[Path]:
+    return sorted((root / kind).glob(f"*/{pattern}")) if kind == "configs" else []

@@ -1,0 +1,231 @@
+"""YAML that is checked against a pydantic model, with the line of every mistake."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from ragbench.base.errors import UsageError, near
+
+MAX_BYTES = 1 << 20
+MAX_NODES = 100_000
+TAG = "tag:yaml.org,2002:"
+Keys = tuple[str | int, ...]
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Document:
+    """A loaded YAML value; knows the line of each of its keys.
+
+    Attributes:
+        value: Plain dicts, lists, strings, numbers, booleans and None.
+        path: The file it came from.
+        lines: Line (from 1) of each key path.
+        origins: Key paths that were set from outside the file, and from where.
+    """
+
+    value: Any
+    path: Path
+    lines: dict[Keys, int]
+    origins: dict[Keys, str] = field(default_factory=dict)
+
+    def where(self, keys: Keys) -> str:
+        """Return the place of a key: its file and line, or the override that set it."""
+        prefixes = [keys[:end] for end in range(len(keys), -1, -1)]
+        for prefix in prefixes:  # an override hides all that the file says under its key
+            if prefix in self.origins:
+                return self.origins[prefix]
+        for prefix in prefixes:
+            if prefix in self.lines:
+                dotted = ".".join(str(k) for k in keys)
+                suffix = f" ({dotted})" if dotted else ""
+                return f"{self.path}:{self.lines[prefix]}{suffix}"
+        return str(self.path)
+
+    def part(self, key: str) -> Document:
+        """Return the document under one key of the top level; an empty one if it is absent."""
+        lines = {k[1:]: v for k, v in self.lines.items() if k[:1] == (key,)}
+        lines.setdefault((), self.lines.get((key,), 1))
+        return Document(self.value.get(key) or {}, self.path, lines)
+
+
+def load(path: Path) -> Document:
+    """Read a YAML mapping without tags, aliases that explode or repeated keys.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The document.
+
+    Raises:
+        UsageError: The file is missing, too large, not YAML or not a mapping.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"the file cannot be read: {error.strerror}", where=str(path)) from None
+    if len(data) > MAX_BYTES:
+        raise UsageError(f"the file has {len(data):,} bytes, over {MAX_BYTES:,}", where=str(path))
+    try:
+        root = yaml.compose(data.decode("utf-8-sig"), Loader=yaml.SafeLoader)
+        if not isinstance(root, yaml.MappingNode):
+            raise UsageError(
+                "the file is not a YAML mapping", where=str(path), fix="write `key: value` lines"
+            )
+        builder = _Builder(path)
+        return Document(builder.build(root, ()), path, builder.lines)
+    except UnicodeDecodeError as error:
+        raise UsageError(f"the file is not UTF-8: {error}", where=str(path)) from None
+    except yaml.MarkedYAMLError as error:
+        line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise UsageError(f"the file is not YAML: {error.problem}", where=f"{path}{line}") from None
+    except (yaml.YAMLError, RecursionError) as error:
+        raise UsageError(f"the file is not YAML: {error}", where=str(path)) from None
+
+
+class _Builder:
+    """Turns a composed node tree into plain values; knows only YAML's own scalar types."""
+
+    SCALARS = ("str", "int", "float", "bool", "null", "timestamp")
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.lines: dict[Keys, int] = {}
+        self.count = 0
+        self.open: set[int] = set()
+
+    def build(self, node: yaml.Node, keys: Keys) -> Any:
+        line = node.start_mark.line + 1
+        self.lines.setdefault(keys, line)
+        self.count += 1
+        if self.count > MAX_NODES or id(node) in self.open:
+            raise self.error("the file's aliases expand without end", line)
+        self.open.add(id(node))
+        try:
+            return self._value(node, keys, line)
+        finally:
+            self.open.discard(id(node))
+
+    def _value(self, node: yaml.Node, keys: Keys, line: int) -> Any:
+        if isinstance(node, yaml.ScalarNode):
+            if node.tag.removeprefix(TAG) not in self.SCALARS:
+                raise self.error(f"the tag {node.tag!r} is not read", line)
+            if node.tag == TAG + "timestamp":
+                return node.value
+            try:
+                return yaml.SafeLoader("").construct_object(node)
+            except (yaml.YAMLError, ValueError, LookupError) as error:
+                raise self.error(f"the value {node.value!r} is not read: {error}", line) from None
+        if isinstance(node, yaml.SequenceNode) and node.tag == TAG + "seq":
+            return [self.build(item, (*keys, i)) for i, item in enumerate(node.value)]
+        if not isinstance(node, yaml.MappingNode) or node.tag != TAG + "map":
+            raise self.error(f"the tag {node.tag!r} is not read", line)
+        result: dict[str, Any] = {}
+        for key_node, item in node.value:
+            key_line = key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise self.error("a key is not plain text", key_line)
+            key = key_node.value
+            if key in result:
+                raise self.error(f"the key {key!r} stands twice", key_line)
+            self.lines[(*keys, key)] = key_line
+            result[key] = self.build(item, (*keys, key))
+        return result
+
+    def error(self, what: str, line: int) -> UsageError:
+        return UsageError(what, where=f"{self.path}:{line}", fix="write plain YAML")
+
+
+def parse_value(text: str) -> Any:
+    """Return what follows ``key=`` in an override, read as in a file; plain text if it is none."""
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        return None if root is None else _Builder(Path()).build(root, ())
+    except (yaml.YAMLError, UsageError, RecursionError):
+        return text
+
+
+def check(model: type[M], document: Document) -> M:
+    """Validate a document against a model.
+
+    Args:
+        model: The pydantic model.
+        document: What was read.
+
+    Returns:
+        The validated model.
+
+    Raises:
+        UsageError: Something is unknown, missing or of the wrong type; the first such place
+            is named with its line, and near names are offered for an unknown key.
+    """
+    try:
+        return model.model_validate(document.value)
+    except ValidationError as error:
+        found = error.errors(include_url=False)
+        # A misspelt key is also a missing one; the misspelling is what helps.
+        first = next((e for e in found if e["type"] == "extra_forbidden"), found[0])
+        raise _explain(model, document, first, error.error_count()) from None
+
+
+def _explain(
+    model: type[BaseModel],
+    document: Document,
+    detail: Any,
+    count: int,
+) -> UsageError:
+    keys = _real_keys(document.value, detail["loc"])
+    more = f" ({count - 1} more after this one)" if count > 1 else ""
+    name = str(detail["loc"][-1]) if detail["loc"] else ""
+    if detail["type"] == "extra_forbidden":
+        known = _fields_beside(model, detail["loc"])
+        return UsageError(
+            f"there is no key {name!r}{more}", where=document.where(keys), fix=near(name, known)
+        )
+    if detail["type"] == "missing":
+        return UsageError(
+            f"the key {name!r} is missing{more}",
+            where=document.where(keys),
+            fix=f"add `{name}: ...` there",
+        )
+    message = detail["msg"].removeprefix("Value error, ")
+    value = json.dumps(detail.get("input"), ensure_ascii=False, default=str)
+    shown = value if len(value) <= 80 else value[:77] + "..."
+    return UsageError(f"{message}; it is {shown}{more}", where=document.where(keys))
+
+
+def _real_keys(value: Any, location: tuple[str | int, ...]) -> Keys:
+    """Drop from a pydantic location the names of union members, which are not keys."""
+    keys: list[str | int] = []
+    for part in location:
+        in_list = isinstance(value, list) and isinstance(part, int) and part < len(value)
+        if in_list or (isinstance(value, dict) and part in value):
+            value = value[part]
+            keys.append(part)
+    return tuple(keys)
+
+
+def _fields_beside(model: type[BaseModel], location: tuple[str | int, ...]) -> list[str]:
+    """Return the keys that are allowed at the place of an unknown one."""
+    import typing
+
+    known: Any = model
+    for part in location[:-1]:
+        if isinstance(part, str) and isinstance(known, type) and issubclass(known, BaseModel):
+            target = known.model_fields.get(part)
+            known = target.annotation if target else known
+        members = [known, *typing.get_args(known)]
+        members += [inner for member in members for inner in typing.get_args(member)]
+        models = [m for m in members if isinstance(m, type) and issubclass(m, BaseModel)]
+        named = [m for m in models if m.__name__ == part]
+        known = (named or models or [known])[0]
+    if isinstance(known, type) and issubclass(known, BaseModel):
+        return list(known.model_fields)
+    return []

@@ -1,0 +1,306 @@
+"""Rows of tables, streamed: CSV and TSV (plain or gzip), Parquet, Excel workbooks (.xlsx).
+
+Every row comes with its place and with the values of the columns asked for. Rows without any
+content are passed over like blank lines.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import gzip
+import warnings
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ragbench.base.errors import DataError, first_line, near
+
+MAX_SHEET_ROWS = 1 << 20  # Excel's own limit
+MAX_CELL = 1 << 26  # characters; the csv module's own limit of 2^17 is less than a long text
+BATCH_ROWS = 1024
+MAGIC = {
+    b"PK\x03\x04": "a zip archive, as .xlsx files are",
+    b"PAR1": "Parquet",
+    b"\x1f\x8b": "gzip",
+    b"\xd0\xcf\x11\xe0": "an old Excel file (.xls); save it as .xlsx",
+}
+Row = tuple[str, list[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a file does not tell of itself: CSV's delimiter and encoding, a workbook's sheet."""
+
+    delimiter: str | None = None
+    encoding: str = "utf-8"
+    sheet: str | None = None
+
+
+def ending(path: Path) -> str | None:
+    """Return the ending of a table's name, such as ``.csv.gz``; None if it is none of them."""
+    name = path.name.lower()
+    return next((e for e in ENDINGS if name.endswith(e)), None)
+
+
+def table_rows(path: Path, columns: Sequence[str], shape: Shape) -> Iterator[Row]:
+    """Yield the rows of a table.
+
+    Args:
+        path: The file; its ending tells what it is.
+        columns: The names of the columns wanted.
+        shape: What the file does not tell of itself.
+
+    Yields:
+        Each row's place, and its values in the order of ``columns``.
+
+    Raises:
+        DataError: The file is not what its ending says, lacks a column, or a row is wrong.
+    """
+    kind = ending(path)
+    if kind is None:
+        raise DataError(
+            f"the ending of {path.name!r} is not that of a table",
+            where=str(path),
+            fix=f"the endings are {', '.join(ENDINGS)}",
+        )
+    _check_magic(path, kind)
+    yield from ENDINGS[kind](path, columns, shape)
+
+
+def _check_magic(path: Path, kind: str) -> None:
+    expected = {".parquet": b"PAR1", ".xlsx": b"PK\x03\x04"}.get(kind)
+    if kind.endswith(".gz"):
+        expected = b"\x1f\x8b"
+    with path.open("rb") as handle:
+        start = handle.read(4)
+    found = next((magic for magic in MAGIC if start.startswith(magic)), None)
+    if found != expected:
+        what = f"it is {MAGIC[found]}" if found else "its first bytes are other ones"
+        raise DataError(
+            f"the file is not what its ending {kind} says: {what}",
+            where=str(path),
+            fix="rename the file, or write it again in that format",
+        )
+
+
+def _places(header: Sequence[str], columns: Sequence[str], where: str) -> list[int]:
+    """Return where each wanted column stands."""
+    for name in columns:
+        count = header.count(name)
+        if count == 1:
+            continue
+        if count > 1:
+            at = ", ".join(str(i) for i, known in enumerate(header, 1) if known == name)
+            raise DataError(
+                f"{count} columns have the name {name!r}: number {at}",
+                where=where,
+                fix="give each column its own name",
+            )
+        raise DataError(
+            f"there is no column {name!r}",
+            where=where,
+            fix=f"{near(name, {known for known in header if known})}; name the right one in the "
+            "card or with --id-field, --text-field, --title-field",
+        )
+    return [header.index(name) for name in columns]
+
+
+# -- CSV ------------------------------------------------------------------------------------
+
+
+def _csv_rows(path: Path, columns: Sequence[str], shape: Shape) -> Iterator[Row]:
+    delimiter = shape.delimiter or ("\t" if ".tsv" in path.name.lower() else ",")
+    is_utf8 = codecs.lookup(shape.encoding).name == "utf-8"  # by any of its names, such as UTF_8
+    encoding = "utf-8-sig" if is_utf8 else shape.encoding
+    csv.field_size_limit(MAX_CELL)
+    reader = None
+    try:
+        with (gzip.open if _is_gzip(path) else open)(
+            path, "rt", encoding=encoding, newline=""
+        ) as handle:
+            reader = csv.reader(handle, delimiter=delimiter, strict=True)
+            yield from _cells(reader, path, columns)
+    except UnicodeDecodeError as error:
+        raise _undecodable(path, encoding, error) from None
+    except csv.Error as error:
+        line = reader.line_num if reader else 1
+        raise DataError(
+            f"the row that ends here is not whole CSV: {error}",
+            where=f"{path}:{line}",
+            fix='a cell with quotes is written "like ""this"""; check `delimiter` too',
+        ) from None
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(
+            f"the file cannot be read to its end: {error}",
+            where=str(path),
+            fix="check that it is whole and that you may read it",
+        ) from None
+
+
+def _is_gzip(path: Path) -> bool:
+    return path.suffix.lower() == ".gz"
+
+
+def _cells(reader: Any, path: Path, columns: Sequence[str]) -> Iterator[Row]:
+    header: list[str] | None = None
+    places: list[int] = []
+    line = 1
+    for row in reader:
+        where, line = f"{path}:{line}", reader.line_num + 1
+        if any("\0" in cell for cell in row):
+            raise DataError(
+                "the row holds NUL characters, which no text has",
+                where=where,
+                fix="give the reader's option encoding (utf-16?), or check that it is CSV at all",
+            )
+        if not any(cell.strip() for cell in row):
+            continue
+        if header is None:
+            header = row
+            places = _places(header, columns, where)
+        elif len(row) != len(header):
+            raise DataError(
+                f"the row has {len(row)} cells, the header {len(header)}",
+                where=where,
+                fix="put cells that hold the delimiter in double quotes; check `delimiter` too",
+            )
+        else:
+            yield where, [row[place] for place in places]
+    if header is None:
+        raise DataError("the file is empty", where=str(path), fix="the first row names the columns")
+
+
+def _undecodable(path: Path, encoding: str, error: UnicodeDecodeError) -> DataError:
+    """Read the file again to tell the line that is not of the encoding."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    line = 1
+    with (gzip.open if _is_gzip(path) else open)(path, "rb") as handle:
+        try:
+            while block := handle.read(1 << 16):
+                line += decoder.decode(block).count("\n")
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError as found:
+            line += found.object[: found.start].count(b"\n")
+            error = found
+    return DataError(
+        f"this line is not {encoding.removesuffix('-sig')}: {error.reason}",
+        where=f"{path}:{line}",
+        fix="write the file again as UTF-8, or give the reader's option encoding, such as cp1252",
+    )
+
+
+# -- Parquet --------------------------------------------------------------------------------
+
+
+def _parquet_rows(path: Path, columns: Sequence[str], shape: Shape) -> Iterator[Row]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    number = 0
+    try:
+        with pq.ParquetFile(path, pre_buffer=False) as file:
+            _places(file.schema_arrow.names, columns, str(path))
+            # A column is read once, however often it is wanted.
+            once = list(dict.fromkeys(columns))
+            for batch in file.iter_batches(BATCH_ROWS, columns=once):
+                values = {name: batch.column(name).to_pylist() for name in once}
+                for row in range(batch.num_rows):
+                    number += 1
+                    yield f"{path}: row {number}", [values[name][row] for name in columns]
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise DataError(
+            f"the Parquet file cannot be read after row {number}: {first_line(error)}",
+            where=str(path),
+            fix="check that the file is whole",
+        ) from None
+
+
+# -- Excel ----------------------------------------------------------------------------------
+
+
+def _excel_rows(path: Path, columns: Sequence[str], shape: Shape) -> Iterator[Row]:
+    from openpyxl import load_workbook
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of styles and forms, not of values
+            book = load_workbook(path, read_only=True, data_only=True)
+        try:
+            yield from _sheet_rows(_sheet(book, shape.sheet, path), path, columns)
+        finally:
+            book.close()
+    except DataError:
+        raise
+    except Exception as error:  # a broken archive may fail in any of its parsers
+        raise DataError(
+            f"the workbook cannot be read: {type(error).__name__}: {first_line(error)}",
+            where=str(path),
+            fix="open it in a spreadsheet program and save it again as .xlsx",
+        ) from None
+
+
+def _sheet(book: Any, wanted: str | None, path: Path) -> Any:
+    sheets = {sheet.title: sheet for sheet in book.worksheets}
+    if wanted is None and len(sheets) == 1:
+        return next(iter(sheets.values()))
+    if wanted in sheets:
+        return sheets[wanted]
+    names = ", ".join(repr(name) for name in sheets)
+    raise DataError(
+        f"there is no sheet {wanted!r}" if wanted else f"the workbook has {len(sheets)} sheets",
+        where=str(path),
+        fix=f"set the reader's option sheet to one of: {names}",
+    )
+
+
+def _sheet_rows(sheet: Any, path: Path, columns: Sequence[str]) -> Iterator[Row]:
+    from openpyxl.cell.cell import ERROR_CODES
+
+    place = f"{path}: sheet {sheet.title!r}"
+    sheet.reset_dimensions()  # some programs write a range that is too small
+    header: list[str] | None = None
+    places: list[int] = []
+    for number, row in enumerate(sheet.iter_rows(values_only=True), 1):
+        where = f"{place}, row {number}"
+        if number > MAX_SHEET_ROWS:  # openpyxl gives every row up to the one stated
+            raise DataError(
+                f"the sheet states rows beyond {MAX_SHEET_ROWS:,}, which no sheet has",
+                where=place,
+                fix="open it in a spreadsheet program and save it again as .xlsx",
+            )
+        if all(cell is None or cell == "" for cell in row):
+            continue
+        if header is None:
+            header = ["" if cell is None else str(cell) for cell in row]
+            places = _places(header, columns, where)
+            continue
+        if any(cell is not None for cell in row[len(header) :]):
+            raise DataError(
+                f"a cell stands to the right of the header's {len(header)} columns",
+                where=where,
+                fix="name its column in the first row, or empty it",
+            )
+        values = [row[at] if at < len(row) else None for at in places]
+        for name, value in zip(columns, values, strict=True):
+            if isinstance(value, str) and value in ERROR_CODES:
+                raise DataError(
+                    f"the cell of column {name!r} holds the Excel error {value}",
+                    where=where,
+                    fix="correct the formula, or write the value itself",
+                )
+        yield where, values
+    if header is None:
+        raise DataError("the sheet is empty", where=place, fix="the first row names the columns")
+
+
+ENDINGS: dict[str, Callable[[Path, Sequence[str], Shape], Iterator[Row]]] = {
+    ".csv": _csv_rows,
+    ".tsv": _csv_rows,
+    ".csv.gz": _csv_rows,
+    ".tsv.gz": _csv_rows,
+    ".parquet": _parquet_rows,
+    ".xlsx": _excel_rows,
+}

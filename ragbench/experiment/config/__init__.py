@@ -1,0 +1,7 @@
+"""The config of an experiment.
+
+config         one YAML file, overrides, references checked
+spec           its parts and every default
+prompt_format  chat and plain prompts
+trust          restricted data goes to no server that is not trusted
+"""

@@ -1,0 +1,276 @@
+"""The config of an experiment: one YAML file, overrides, and every default in one place."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from pydantic import Field, field_validator, model_validator
+
+from ragbench.base import home
+from ragbench.base.errors import UsageError, near
+from ragbench.base.records import Mode, Scoring
+from ragbench.base.yamlfile import Document, Keys, check, load, parse_value
+from ragbench.experiment.config.prompt_format import PromptFormat, in_formats
+from ragbench.experiment.config.spec import (
+    CLOSED_BOOK,
+    AnalysisSpec,
+    ArmSpec,
+    IndexSpec,
+    PackingSpec,
+    Part,
+    TaskSpec,
+)
+from ragbench.models.cards import join_cards
+from ragbench.models.model import ModelSpec
+from ragbench.models.served.endpoint import parse_origin
+
+ENVIRONMENT = "RAGBENCH_SET_"
+
+
+class Config(Part):
+    """One experiment.
+
+    Attributes:
+        name: The run folder's name.
+        description: For people.
+        seed: Of every draw.
+        corpora: Corpora to build beside those that the indexes need.
+        indexes: Recipes over corpora, under the names that arms use.
+        models: Who answers; ``card:NAME`` takes a model card in, and its base with it.
+        prompt_format: ``chat`` or ``plain`` for every model that does not say, ``both`` to ask
+            each in either form; ``auto`` is chat where the tokenizer has a template.
+        tasks: What is asked.
+        arms: What a question is given.
+        scoring: How answers are taken; each task's own way by default.
+        reply_limit: The most tokens of a generated reply, a reasoning trace included; each
+            task's own by default.
+        mode: How they are asked and scored: ``correct``, or as a published harness did.
+        metrics: Options by the name of a metric, such as the encoder of ``bertscore_f1``.
+        not_built: What the experiment will also have once ragbench can; for the plan alone.
+        packing: How passages get into prompts.
+        analysis: How results are analysed.
+        trusted_endpoints: Servers, as ``https://HOST:PORT``, that restricted data may be sent to
+            beside those of this machine.
+    """
+
+    name: str
+    description: str = ""
+    seed: int = Field(17, ge=0, lt=2**63)
+    corpora: tuple[str, ...] = ()
+    indexes: dict[str, IndexSpec] = Field(default_factory=dict)
+    models: tuple[ModelSpec, ...] = Field(min_length=1)
+    prompt_format: PromptFormat = "auto"
+    tasks: tuple[TaskSpec, ...] = Field(min_length=1)
+    arms: tuple[ArmSpec, ...] = Field(min_length=1)
+    scoring: Scoring | None = None
+    reply_limit: int | None = Field(None, gt=0)
+    mode: Mode = "correct"
+    metrics: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    not_built: tuple[str, ...] = ()
+    packing: PackingSpec = PackingSpec()
+    analysis: AnalysisSpec = AnalysisSpec()
+    trusted_endpoints: tuple[str, ...] = ()
+
+    _name = field_validator("name")(home.legal_name)
+
+    @field_validator("trusted_endpoints")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(parse_origin(address).origin for address in value)
+
+    @model_validator(mode="after")
+    def _whole(self) -> Config:
+        """Give every k its arm, and adapters the weights of their base."""
+        named = {model.name: model for model in self.models}
+        models = tuple(
+            model.with_weights_of(named[model.base]) if model.base in named else model
+            for model in self.models
+        )
+        arms = tuple(arm for entry in self.arms for arm in entry.each())
+        return self.model_copy(update={"models": models, "arms": arms})
+
+    def in_formats(self) -> Config:
+        """Return the config with every model in the form, or the forms, of ``prompt_format``."""
+        models = in_formats(self.models, self.prompt_format)
+        names = [model.name for model in models]
+        reference = self.packing.tokenizer
+        if reference is not None and reference not in names:
+            reference = f"{reference}-chat"
+        packing = self.packing.model_copy(update={"tokenizer": reference})
+        return self.model_copy(update={"models": models, "packing": packing})
+
+    def reference_model(self) -> ModelSpec:
+        """Return the model whose tokenizer counts passages."""
+        if self.packing.tokenizer:
+            return next(m for m in self.models if m.name == self.packing.tokenizer)
+        return next((m for m in self.models if m.kind == "general"), self.models[0])
+
+
+def load_config(reference: str, overrides: Sequence[str] = ()) -> tuple[Config, Document]:
+    """Read, override and check a config.
+
+    Args:
+        reference: A path of a YAML file, or the name of one in ``configs/`` or the package.
+        overrides: ``key=value`` texts; they win over the environment, which wins over the file.
+
+    Returns:
+        The config and the document it was read from.
+    """
+    path = home.expand(reference)
+    if path.suffix not in (".yaml", ".yml") and "/" not in reference:
+        path = home.find_yaml("configs", reference, what="config")
+    document = load(path)
+    join_cards(document)  # so that an override can reach into a card
+    for text, origin in [*_from_environment(os.environ), *((o, f"--set {o}") for o in overrides)]:
+        _override(document, text, origin)
+    join_cards(document)  # of overrides
+    config = check(Config, document)
+    _check_references(config, document)
+    spread = config.in_formats()
+    _check_unique("models", spread, document)
+    return spread, document
+
+
+def _from_environment(environment: Mapping[str, str]) -> Iterable[tuple[str, str]]:
+    """Yield overrides such as RAGBENCH_SET_tasks__0__limit=5."""
+    for name in sorted(environment):
+        if name.startswith(ENVIRONMENT):
+            key = name.removeprefix(ENVIRONMENT).replace("__", ".")
+            yield f"{key}={environment[name]}", f"the environment variable {name}"
+
+
+def _override(document: Document, text: str, origin: str) -> None:
+    """Set one value; list members go by position or by their ``name``."""
+    key, equals, raw = text.partition("=")
+    if not equals or not key:
+        raise UsageError(f"{text!r} is not key=value", where=origin, fix="write --set seed=3")
+    place: Any = document.value
+    keys: list[str | int] = []
+    parts = key.split(".")
+    for position, part in enumerate(parts):
+        last = position == len(parts) - 1
+        if isinstance(place, dict):
+            keys.append(part)
+            if not last:
+                place = place.setdefault(part, {})
+            else:
+                place[part] = parse_value(raw)
+        elif isinstance(place, list):
+            index = _member(place, ".".join(parts[position:]), part, origin)
+            keys.append(index)
+            if last:
+                place[index] = parse_value(raw)
+            elif isinstance(place[index], str):
+                place[index] = {"name": place[index]}
+                place = place[index]
+            else:
+                place = place[index]
+        else:
+            raise UsageError(f"there is nothing under {'.'.join(map(str, keys))!r}", where=origin)
+    document.origins[tuple(keys)] = origin
+
+
+def _member(members: list[Any], rest: str, part: str, origin: str) -> int:
+    names = [m.get("name") if isinstance(m, dict) else m for m in members]
+    if part in names:
+        return names.index(part)
+    if part.isascii() and part.isdigit() and int(part) < len(members):
+        return int(part)
+    raise UsageError(
+        f"there is no member {part!r} (of {rest!r})",
+        where=origin,
+        fix=f"use a position from 0 to {len(members) - 1}, or a name: "
+        + ", ".join(str(n) for n in names if n),
+    )
+
+
+def _check_references(config: Config, document: Document) -> None:
+    """Refuse names that lead nowhere, and names given twice."""
+    for field in ("models", "tasks", "arms"):
+        _check_unique(field, config, document)
+    models = [model.name for model in config.models]
+    for index, model in enumerate(config.models):
+        if model.base is not None:
+            _must_be_among(model.base, models, "model", document, ("models", index, "base"))
+            if not model.reference:
+                raise UsageError(
+                    f"neither {model.name!r} nor its base says where the weights are",
+                    where=document.where(("models", index)),
+                    fix="give the base a `path` or `model`",
+                )
+    if config.packing.tokenizer is not None:
+        _must_be_among(
+            config.packing.tokenizer, models, "model", document, ("packing", "tokenizer")
+        )
+    for name in config.indexes:
+        home.check_name(name, what="an index")
+    _check_arms(config, document)
+    _check_primary(config, document)
+
+
+def _check_primary(config: Config, document: Document) -> None:
+    primary, keys = config.analysis.primary, ("analysis", "primary")
+    if primary.arm is not None:
+        arms = [arm.name for arm in config.arms if not arm.control and arm.name != CLOSED_BOOK]
+        _must_be_among(primary.arm, arms, "retrieval arm", document, (*keys, "arm"))
+    tasks = [task.name for task in config.tasks]
+    for place, task in enumerate(primary.tasks):
+        _must_be_among(task, tasks, "task", document, (*keys, "tasks", place))
+
+
+def _check_unique(field: str, config: Config, document: Document) -> None:
+    names = [member.name for member in getattr(config, field)]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            as_written = len(names) == len(document.value[field])
+            line = document.where((field, index) if as_written else (field,))
+            raise UsageError(f"two {field} have the name {name!r}", where=line)
+
+
+def _check_arms(config: Config, document: Document) -> None:
+    tasks = [task.name for task in config.tasks]
+    entries = [(i, size) for i, entry in enumerate(_entries(document)) for size in range(entry)]
+    others = [arm.name for arm in config.arms if arm.kind == "retriever"]
+    for (index, _), arm in zip(entries, config.arms, strict=True):
+        if arm.retriever is not None:
+            keys: Keys = ("arms", index, "retriever")
+            _must_be_among(arm.retriever, config.indexes, "index", document, keys)
+        if arm.run_file is not None and arm.name in config.indexes:
+            raise UsageError(
+                f"the arm {arm.name!r} of a run file has the name of an index",
+                where=document.where(("arms", index)),
+                fix="give the arm another name",
+            )
+        for place, part in enumerate(arm.fuse):
+            _must_be_among(part, config.indexes, "index", document, ("arms", index, "fuse", place))
+        if len({config.indexes[part].corpus for part in arm.fuse}) > 1:
+            raise UsageError(
+                "the fused retrievers search different corpora",
+                where=document.where(("arms", index, "fuse")),
+                fix="fuse indexes over one corpus",
+            )
+        if arm.like is not None:
+            keys = ("arms", index, "like")
+            _must_be_among(arm.like, others, "arm with a retriever", document, keys)
+        for place, task in enumerate(arm.tasks):
+            _must_be_among(task, tasks, "task", document, ("arms", index, "tasks", place))
+
+
+def _entries(document: Document) -> list[int]:
+    """Return how many arms each entry of the file stands for."""
+    lists = [
+        [entry.get("k"), entry.get("place")] if isinstance(entry, dict) else []
+        for entry in document.value["arms"]
+    ]
+    return [next((len(x) for x in found if isinstance(x, list)), 1) for found in lists]
+
+
+def _must_be_among(
+    name: str, known: Iterable[str], what: str, document: Document, keys: Keys
+) -> None:
+    if name not in set(known):
+        raise UsageError(
+            f"there is no {what} {name!r}", where=document.where(keys), fix=near(name, known)
+        )

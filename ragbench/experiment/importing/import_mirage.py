@@ -1,0 +1,255 @@
+"""Published replies to MIRAGE's questions (Xiong et al. 2024), as a run.
+
+Replies are JSON lines of ``{dataset, id, model, arm, replies}``, plain or gzip; questions are
+MIRAGE's ``benchmark.json``: ``{dataset: {id: {question, options, answer, PMID?}}}``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from string import ascii_uppercase
+from typing import Any, Literal
+
+from ragbench.base.errors import DataError, UsageError, near
+from ragbench.base.files import read_json, read_jsonl, sha256_file
+from ragbench.base.progress import say
+from ragbench.base.records import DataUse, Question
+from ragbench.experiment.config.spec import CLOSED_BOOK
+from ragbench.experiment.importing.import_fields import check_label, check_text
+from ragbench.experiment.importing.imported import ImportedArm, ImportedRun, ImportedTask
+
+TASKS = {
+    "mmlu": "mmlu_med",
+    "medqa": "medqa_us",
+    "medmcqa": "medmcqa",
+    "pubmedqa": "pubmedqa",
+    "bioasq": "bioasq_yn",
+}
+FIELDS = {"dataset": str, "id": str, "model": str, "arm": str, "replies": list}
+AMBIGUOUS = "another option has the same text as the right one"
+Replies = dict[tuple[str, str, str], dict[str, dict[str, Any]]]
+
+
+def read_mirage_run(
+    predictions: Path,
+    benchmark: Path,
+    *,
+    name: str,
+    mode: Literal["correct", "mirage"],
+    missing: Literal["refuse", "error"] = "refuse",
+    data_use: DataUse = "bring-your-own",
+    bases: Mapping[str, str] | None = None,
+) -> ImportedRun:
+    """Read replies and questions.
+
+    Args:
+        predictions: The replies.
+        benchmark: The questions.
+        name: The run's name.
+        mode: ``mirage`` reads replies as MIRAGE's evaluation did; ``correct`` leaves out the
+            questions whose right option cannot be told from another.
+        missing: ``error`` takes a question without a line as one that was not answered, which
+            leaves its cell incomplete.
+        data_use: Who may see the questions.
+        bases: The general model that each biomedical one was made from, as the replies name them.
+
+    Returns:
+        The run.
+
+    Raises:
+        DataError: A file is wrong, or a model has not answered every question of an arm.
+    """
+    questions = _questions(benchmark, mode)
+    replies = _replies(predictions, questions)
+    models = list(dict.fromkeys(model for model, _, _ in replies))
+    arms = list(dict.fromkeys(arm for _, _, arm in replies))
+    arms.sort(key=lambda arm: arm != CLOSED_BOOK)
+    datasets = [d for d in questions if any(dataset == d for _, dataset, _ in replies)]
+    tasks, records = [], {}
+    for dataset in datasets:
+        asked, excluded = questions[dataset]
+        own = [arm for arm in arms if any((m, dataset, arm) in replies for m in models)]
+        for model in models:
+            for arm in own:
+                cell = replies.get((model, dataset, arm), {})
+                _check_whole(cell, asked, f"{model}, {dataset}, {arm}", predictions, missing)
+                records[model, TASKS[dataset], arm] = cell
+        if excluded:
+            say(f"note: {dataset}: {len(excluded):,} questions are left out: {AMBIGUOUS}")
+        tasks.append(
+            ImportedTask(
+                name=TASKS[dataset],
+                questions=asked,
+                reader="mirage" if mode == "mirage" else "option",
+                licence="as MIRAGE states for its parts",
+                excluded=tuple((identifier, AMBIGUOUS) for identifier in excluded),
+                note="replies were imported; prompts and passages are not known",
+            )
+        )
+    return ImportedRun(
+        name=name,
+        mode=mode,
+        sources={path.name: sha256_file(path) for path in (predictions, benchmark)},
+        tasks=tasks,
+        arms=[ImportedArm(arm, _k(arm)) for arm in arms],
+        models=models,
+        records=records,
+        description="Replies made elsewhere to MIRAGE's questions, scored again.",
+        data_use=data_use,
+        bases=_pairs(bases or {}, models),
+        arms_of={
+            TASKS[d]: [a for a in arms if (models[0], TASKS[d], a) in records] for d in datasets
+        },
+    )
+
+
+def _pairs(bases: Mapping[str, str], models: list[str]) -> dict[str, str]:
+    for name in (*bases, *bases.values()):
+        if name not in models:
+            raise UsageError(f"no reply is of a model {name!r}", fix=near(name, models))
+    if both := sorted(bases.keys() & set(bases.values())):
+        raise UsageError(f"{both[0]!r} is both a biomedical model and a base")
+    return dict(bases)
+
+
+def _k(arm: str) -> int | None:
+    """Return the number that an arm's name ends with, as in ``medrag-32``."""
+    found = re.search(r"-(\d+)$", arm)
+    return int(found[1]) if found else None
+
+
+def _questions(path: Path, mode: str) -> dict[str, tuple[list[Question], list[str]]]:
+    """Return the questions of each set in the order of their ids, and the ids left out."""
+    value = read_json(path, what="the benchmark")
+    if not all(isinstance(part, dict) for part in value.values()):
+        raise DataError("the benchmark is no object of sets of questions", where=str(path))
+    found = {}
+    for dataset, part in value.items():
+        if dataset not in TASKS:
+            raise DataError(
+                f"the set {dataset!r} is none of MIRAGE's",
+                where=str(path),
+                fix=near(dataset, TASKS),
+            )
+        rows = [
+            _question(identifier, part[identifier], f"{path}, {dataset}, {identifier}")
+            for identifier in sorted(part)
+        ]
+        bad = [q.id for q in rows if mode == "correct" and _is_ambiguous(q)]
+        found[dataset] = ([q for q in rows if q.id not in bad], bad)
+    return found
+
+
+def _question(identifier: str, row: Any, where: str) -> Question:
+    if not isinstance(row, dict):
+        raise DataError("the question is not an object", where=where)
+    text, options, answer = row.get("question"), row.get("options"), row.get("answer")
+    if not isinstance(text, str) or not text.strip():
+        raise DataError("the field 'question' is missing, empty or not text", where=where)
+    letters = list(ascii_uppercase[: len(options)]) if isinstance(options, dict) else []
+    if not isinstance(options, dict) or sorted(options) != letters or len(letters) < 2:
+        raise DataError("the field 'options' is no object of texts under A, B, ...", where=where)
+    texts = tuple(options[letter] for letter in letters)
+    if not all(isinstance(option, str) and option.strip() for option in texts):
+        raise DataError("the field 'options' has an option that is empty or not text", where=where)
+    if answer not in letters:
+        raise DataError(
+            f"the field 'answer' is {answer!r}",
+            where=where,
+            fix=f"it is one of the letters {', '.join(letters)}",
+        )
+    for value in (identifier, text, *texts):
+        check_text(value, "the question", where)
+    return Question(
+        id=identifier,
+        text=text.strip(),
+        options=tuple(option.strip() for option in texts),
+        answer=letters.index(answer),
+        query=text.strip(),
+    )
+
+
+def _is_ambiguous(question: Question) -> bool:
+    texts = [" ".join(option.split()).casefold() for option in question.options]
+    return texts.count(texts[question.answer]) > 1
+
+
+def _replies(path: Path, questions: Mapping[str, tuple[list[Question], list[str]]]) -> Replies:
+    """Return the records by (model, set, arm) and question."""
+    known = {d: {q.id for q in asked} | set(bad) for d, (asked, bad) in questions.items()}
+    left_out = {d: set(bad) for d, (_, bad) in questions.items()}
+    found: Replies = {}
+    places: dict[tuple[str, ...], str] = {}
+    several = 0
+    for number, line in read_jsonl(path):
+        where = f"{path}:{number}"
+        _check_fields(line, where)
+        dataset, identifier = line["dataset"], line["id"]
+        if dataset not in known:
+            raise DataError(
+                f"the benchmark has no set {dataset!r}", where=where, fix=near(dataset, known)
+            )
+        if identifier not in known[dataset]:
+            raise DataError(
+                f"the set {dataset!r} has no question {identifier!r}",
+                where=where,
+                fix=near(identifier, known[dataset])[:200],
+            )
+        cell = (line["model"], dataset, line["arm"])
+        if (*cell, identifier) in places:
+            raise DataError(
+                f"the question {identifier!r} of {dataset!r} is answered twice",
+                where=f"{places[(*cell, identifier)]} and {where}",
+            )
+        places[(*cell, identifier)] = where
+        held = found.setdefault(cell, {})
+        if identifier not in left_out[dataset]:
+            replies = line["replies"]
+            several += len(replies) > 1
+            held[identifier] = {"reply": replies[0]} if replies else {"reply": "", "finish": "none"}
+    if not found:
+        raise DataError("the file holds no reply", where=str(path))
+    if several:
+        say(f"note: {several:,} lines have several replies: the first is read, as MIRAGE does")
+    return found
+
+
+def _check_fields(line: Mapping[str, Any], where: str) -> None:
+    """Refuse a line with a field that is lacking, of another type, or not known."""
+    for field, kind in FIELDS.items():
+        if not isinstance(line.get(field), kind):
+            what = "a list" if kind is list else "text"
+            raise DataError(f"the field {field!r} is missing or not {what}", where=where)
+    if unknown := sorted(line.keys() - FIELDS.keys()):
+        raise DataError(
+            f"the line has a field {unknown[0]!r}, which is not read",
+            where=where,
+            fix=f"the fields are {', '.join(FIELDS)}",
+        )
+    if not all(isinstance(reply, str) for reply in line["replies"]):
+        raise DataError("the field 'replies' holds something that is not text", where=where)
+    check_label(line["model"], "a model", where)
+    check_label(line["arm"], "an arm", where)
+    for reply in line["replies"][:1]:
+        check_text(reply, "the reply", where)
+
+
+def _check_whole(
+    cell: Mapping[str, Any], asked: list[Question], name: str, predictions: Path, missing: str
+) -> None:
+    lacking = [question.id for question in asked if question.id not in cell]
+    if lacking and missing == "error":
+        say(
+            f"note: {name}: {len(lacking):,} of {len(asked):,} questions have no line: the cell is "
+            "incomplete"
+        )
+    elif lacking:
+        raise DataError(
+            f"{len(lacking):,} of {len(asked):,} questions have no line in {name}, such as "
+            f"{lacking[0]!r}",
+            where=str(predictions),
+            fix="a reply that was lost is a line with an empty list of replies; --missing error "
+            "takes what has no line as not answered",
+        )

@@ -1,0 +1,273 @@
+"""What a run would do: its grid, what must be built, real prompts, and an estimate of its cost."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, field
+
+from ragbench.base.errors import UsageError, near
+from ragbench.base.records import Passage, Question
+from ragbench.experiment.config.spec import CLOSED_BOOK, DOCUMENTS, ArmSpec
+from ragbench.experiment.grid import Grid, TaskPart
+from ragbench.experiment.planning.offline import Lacking, OfflineGrid
+from ragbench.experiment.stages.answer import reserve
+from ragbench.experiment.stages.arms import Context, pack
+from ragbench.experiment.stages.prompts import messages
+from ragbench.indexes import build as indexes
+from ragbench.models.model import Model
+
+SAMPLES = 3
+GEMM_SHARE = 0.4  # of the peak of a plain matrix product, as seen in prefill on processors
+
+
+@dataclass(frozen=True, slots=True)
+class StatedDevice:
+    """An accelerator by its data sheet: dense bfloat16 products, bytes, and bytes a second."""
+
+    title: str
+    products_per_s: float
+    memory: float
+    bytes_per_s: float
+
+
+# Makers' data sheets; dense figures, without sparsity.
+DEVICES = {
+    "rtx-4090": StatedDevice("RTX 4090, 24 GB", 165e12, 24e9, 1.01e12),
+    "l40s": StatedDevice("L40S, 48 GB", 362e12, 48e9, 0.864e12),
+    "a100-80gb": StatedDevice("A100, 80 GB", 312e12, 80e9, 2.04e12),
+    "h100": StatedDevice("H100 SXM, 80 GB", 989e12, 80e9, 3.35e12),
+    "h200": StatedDevice("H200, 141 GB", 989e12, 141e9, 4.8e12),
+}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One question as a model would read it in an arm; the note says if passages lack."""
+
+    model: str
+    task: str
+    arm: str
+    question_id: str
+    prompt: str
+    prompt_tokens: int
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a model costs in this run; None where its size is not known.
+
+    Attributes:
+        model: Its name.
+        prompts: How many.
+        prompt_tokens: Of all of them, about; where passages are not known yet, with a full budget.
+        reply_tokens: The most that is generated.
+        weight_bytes: Of the weights in their number format.
+        seconds: On the device: prompts at 40 % of the peak of a matrix product; replies, one at a
+            time, at half the memory's speed where the device is a stated one.
+        device: What the seconds are of.
+        devices: How many of it hold the weights and a fifth more.
+    """
+
+    model: str
+    prompts: int
+    prompt_tokens: int
+    reply_tokens: int
+    weight_bytes: int | None
+    seconds: float | None
+    device: str = ""
+    devices: int | None = None
+
+
+@dataclass
+class Plan:
+    """What a run would do."""
+
+    cells: list[tuple[str, str, str, int]] = field(default_factory=list)
+    to_build: list[str] = field(default_factory=list)
+    samples: list[Sample] = field(default_factory=list)
+    estimates: list[Estimate] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    lacking: list[Lacking] = field(default_factory=list)
+    not_built: list[str] = field(default_factory=list)
+
+
+def make_plan(grid: Grid, *, device: str = "") -> Plan:
+    """Work the plan out; nothing is built, searched for all, or answered.
+
+    Args:
+        grid: The experiment; what an ``OfflineGrid`` lacks is listed.
+        device: What the times are to be of, by its name in ``DEVICES``; this machine if empty.
+
+    Returns:
+        The plan.
+
+    Raises:
+        UsageError: A prompt with a full budget of passages would not fit a model's context, or
+            there is no such device.
+    """
+    stated = device_of(device) if device else None
+    grid.check_supported()
+    plan = Plan(to_build=grid.missing(), notes=grid.unlike(), not_built=list(grid.config.not_built))
+    for spec in grid.config.models:
+        model = grid.models[spec.name]
+        total = prompts = replies = 0
+        for task in grid.tasks:
+            longest = _longest_closed_book(model, task)
+            mean = _mean_closed_book(model, task)
+            samples = _samples(grid, spec.name, task)
+            plan.samples += samples
+            n = len(task.questions)
+            for arm in grid.arms_of(task):
+                budget = arm.budget_tokens or grid.config.packing.budget_tokens
+                passages = 0 if arm.kind == CLOSED_BOOK else budget
+                _check_fit(spec.name, model, task, arm.name, longest, passages)
+                plan.cells.append((spec.name, task.spec.name, arm.name, n))
+                prompts += n
+                total += n * _mean_prompt([s for s in samples if s.arm == arm.name], mean, passages)
+                replies += task.reply_limit * n if task.scoring == "generate" else 0
+        plan.estimates.append(_estimate(spec.name, model, prompts, total, replies, stated))
+    if isinstance(grid, OfflineGrid):
+        plan.lacking = grid.lacking
+    return plan
+
+
+def _prompt(model: Model, task: TaskPart, question: Question, passages: list[Passage]) -> str:
+    return model.render(messages(task.info, question, passages, task.scoring))
+
+
+def _longest_closed_book(model: Model, task: TaskPart) -> tuple[int, str]:
+    """Return the most tokens of a prompt without passages and its longest reply."""
+    worst = max(task.questions, key=lambda q: len(q.text) + sum(len(o) for o in q.options))
+    size = model.count_tokens(_prompt(model, task, worst, [])) + reserve(model, task, worst)
+    return size, worst.id
+
+
+def _mean_closed_book(model: Model, task: TaskPart) -> int:
+    some = task.questions[:: max(1, len(task.questions) // 20)]
+    return sum(model.count_tokens(_prompt(model, task, q, [])) for q in some) // len(some)
+
+
+def _check_fit(
+    name: str, model: Model, task: TaskPart, arm: str, longest: tuple[int, str], passages: int
+) -> None:
+    size = longest[0] + passages
+    if size > model.context_tokens:
+        raise UsageError(
+            f"a prompt of up to {size:,} tokens ({passages:,} of them for passages) does not fit "
+            f"the {model.context_tokens:,} tokens of {name!r}",
+            where=f"task {task.spec.name}, arm {arm}, question {longest[1]}",
+            fix=f"set packing.budget_tokens to {max(model.context_tokens - longest[0], 1)} or less",
+        )
+
+
+def _samples(grid: Grid, model_name: str, task: TaskPart) -> list[Sample]:
+    """Render three questions in each arm; passages are searched where the index is built."""
+    model = grid.models[model_name]
+    samples: list[Sample] = []
+    chosen = task.questions[:: max(1, len(task.questions) // SAMPLES)][:SAMPLES]
+    for arm in grid.arms_of(task):
+        given, note = _given(grid, arm, task, chosen)
+        for question in chosen:
+            prompt = _prompt(model, task, question, given.get(question.id, []))
+            size = model.count_tokens(prompt)
+            samples.append(
+                Sample(model_name, task.spec.name, arm.name, question.id, prompt, size, note)
+            )
+    return samples
+
+
+def _given(
+    grid: Grid, arm: ArmSpec, task: TaskPart, questions: list[Question]
+) -> tuple[dict[str, list[Passage]], str]:
+    """Return the passages of some questions, or a note why they are not shown yet."""
+    source = grid.source_of(arm, task)
+    if source is None:
+        return {}, ""
+    if arm.kind == DOCUMENTS or arm.within == DOCUMENTS:
+        return {}, "the question's own documents; they are chosen when the run packs"
+    if arm.control is not None:
+        return {}, f"a control of {arm.like}; its passages are chosen when the run packs"
+    if len(source.parts) != 1:
+        return {}, "its passages are ranked when the run retrieves"
+    name = source.parts[0].name
+    if not indexes.is_built(name):
+        return {}, f"without its passages, for {name} is not built yet"
+    return _retrieved(grid, name, questions, arm), ""
+
+
+def _retrieved(
+    grid: Grid, index_name: str, questions: list[Question], arm: ArmSpec
+) -> dict[str, list[Passage]]:
+    index = indexes.open_index(index_name)
+    context = Context(
+        task="",
+        corpus=index.corpus,
+        ranked={},
+        gold={},
+        like={},
+        like_spec=None,
+        count_tokens=grid.reference_model.count_tokens,
+        budget_tokens=arm.budget_tokens or grid.config.packing.budget_tokens,
+        seed=grid.config.seed,
+    )
+    hits = index.search([question.query for question in questions], arm.asked)
+    passages = ((index.corpus[hit.row] for hit in found) for found in hits)
+    return {
+        question.id: list(pack(found, context, order=arm.order).passages)
+        for question, found in zip(questions, passages, strict=True)
+    }
+
+
+def _mean_prompt(samples: list[Sample], closed_book: int, passages: int) -> int:
+    """Return an arm's mean prompt in tokens; with a full budget where passages are not known."""
+    if any(sample.note for sample in samples) or not samples:
+        return closed_book + passages
+    return max(closed_book, sum(sample.prompt_tokens for sample in samples) // len(samples))
+
+
+def device_of(name: str) -> StatedDevice:
+    """Return a device by its name; UsageError if there is none."""
+    if name not in DEVICES:
+        raise UsageError(f"there is no device {name!r}", fix=near(name, DEVICES))
+    return DEVICES[name]
+
+
+def _estimate(
+    name: str, model: Model, prompts: int, tokens: int, replies: int, stated: StatedDevice | None
+) -> Estimate:
+    facts = model.facts()
+    parameters = facts.get("parameters")
+    if not isinstance(parameters, int):
+        return Estimate(name, prompts, tokens, replies, None, None)
+    dtype = str(facts["dtype"])
+    held = parameters * (4 if dtype == "float32" else 2)
+    if stated is not None:
+        count = math.ceil(held * 1.2 / stated.memory)
+        reading = 2.0 * parameters * tokens / (stated.products_per_s * GEMM_SHARE * count)
+        writing = replies * held / (stated.bytes_per_s * 0.5 * count)
+        return Estimate(
+            name, prompts, tokens, replies, held, reading + writing, stated.title, count
+        )
+    if facts.get("stands_in"):
+        return Estimate(name, prompts, tokens, replies, held, None)
+    speed = _products_per_s(str(facts["device"]), dtype) * GEMM_SHARE
+    seconds = 2.0 * parameters * (tokens + replies) / speed
+    return Estimate(name, prompts, tokens, replies, held, seconds, "this machine")
+
+
+def _products_per_s(device: str, dtype: str) -> float:
+    """Return the floating-point operations a second of a plain matrix product, measured now."""
+    import torch
+
+    from ragbench.base.devices import torch_dtype
+
+    side = 1024 if device == "cpu" else 8192
+    left = torch.ones((side, side), dtype=torch_dtype(dtype), device=device)
+    _ = left @ left
+    count, started = 0, time.perf_counter()
+    while time.perf_counter() - started < 0.2:
+        _ = float((left @ left)[0, 0])
+        count += 1
+    return 2.0 * side**3 * count / (time.perf_counter() - started)

@@ -1,0 +1,281 @@
+"""Stage 2: every model answers every question of every cell, one record at a time.
+
+A record is appended as soon as it is there and never rewritten, so that a killed run goes on
+with the next question. Where a model is asked several questions at a time, records stand in the
+order of its answers, and one thread writes them. A record's key binds it to the question, the
+model's weights and number format, and the rendered prompt; a record under another key is refused,
+not reused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from ragbench.base.errors import BackendError, DataError, UsageError
+from ragbench.base.files import (
+    JsonlAppender,
+    drop_torn_line,
+    read_jsonl,
+    sha256_json,
+    sha256_text,
+)
+from ragbench.base.progress import Progress, stage
+from ragbench.base.records import Question
+from ragbench.experiment.folder import RunFolder
+from ragbench.experiment.grid import Grid, TaskPart
+from ragbench.experiment.stages.deliver import Packed
+from ragbench.experiment.stages.in_flight import in_flight
+from ragbench.experiment.stages.prompts import continuations, messages
+from ragbench.models.model import Model
+from ragbench.tasks.task import question_digest
+
+MAX_ERRORS_IN_A_ROW = 5
+SPECIAL_TOKENS = 2  # that a tokenizer may put around a plain prompt
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One model, task and arm, with its prompts."""
+
+    model_name: str
+    task: TaskPart
+    arm: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """One question of one cell, ready to be asked."""
+
+    question: Question
+    prompt: str
+    passages: list[str]
+    key: str
+
+
+def cells(grid: Grid) -> Iterator[Cell]:
+    """Yield the grid's cells, model by model, so that one model is loaded at a time."""
+    for spec in grid.config.models:
+        for task in grid.tasks:
+            for arm in grid.arms_of(task):
+                yield Cell(spec.name, task, arm.name)
+
+
+def jobs(grid: Grid, cell: Cell, packed: Packed) -> Iterator[Job]:
+    """Yield a cell's questions with their rendered prompts and record keys."""
+    model = grid.models[cell.model_name]
+    model_digest = model.digest()
+    task = cell.task
+    delivered = packed[task.spec.name, cell.arm]
+    decoding = None
+    if task.scoring == "generate":
+        decoding = {"greedy": True, "reply_limit": task.reply_limit}
+    for question in task.questions:
+        passages = delivered[question.id].passages
+        prompt = model.render(messages(task.info, question, passages, task.scoring))
+        key = sha256_json(
+            {
+                "task": task.spec.task,
+                "question": question_digest(question),
+                "model": model_digest,
+                "prompt": prompt,
+                "scoring": task.scoring,
+                "decoding": decoding,
+                "seed": grid.config.seed,
+            }
+        )
+        yield Job(question, prompt, [p.id for p in passages], key)
+
+
+def check_lengths(grid: Grid, packed: Packed) -> None:
+    """Refuse before the first answer a prompt that some model's context cannot hold.
+
+    Args:
+        grid: The experiment.
+        packed: What the arms deliver.
+
+    Raises:
+        UsageError: A prompt with its longest option is too long; the worst is named.
+    """
+    for cell in cells(grid):
+        model = grid.models[cell.model_name]
+        worst: tuple[int, Job] | None = None
+        for job in jobs(grid, cell, packed):
+            size = model.count_tokens(job.prompt) + reserve(model, cell.task, job.question)
+            size += 0 if getattr(model, "is_chat", True) else SPECIAL_TOKENS
+            if size > model.context_tokens and (worst is None or size > worst[0]):
+                worst = (size, job)
+        if worst is not None:
+            raise UsageError(
+                f"a prompt of {worst[0]:,} tokens with its reply does not fit the "
+                f"{model.context_tokens:,} tokens of {cell.model_name!r}",
+                where=f"task {cell.task.spec.name}, arm {cell.arm}, question "
+                f"{worst[1].question.id}",
+                fix="lower packing.budget_tokens or the arm's k, or leave the model out",
+            )
+
+
+def reserve(model: Model, task: TaskPart, question: Question) -> int:
+    """Return how many tokens a reply may take."""
+    if task.scoring == "generate":
+        return task.reply_limit
+    replies = continuations(question, task.scoring)
+    return max(model.count_tokens(model.continuation(reply)) for reply in replies)
+
+
+def answer_all(grid: Grid, folder: RunFolder, packed: Packed) -> int:
+    """Ask what has not been answered.
+
+    Args:
+        grid: The experiment.
+        folder: Gets records and prompts.
+        packed: What the arms deliver.
+
+    Returns:
+        How many questions ended in a backend error; they are asked again on resume.
+
+    Raises:
+        DataError: The folder holds answers to other prompts.
+        BackendError: Several questions in a row failed.
+    """
+    errors = 0
+    drop_torn_line(folder.prompts)
+    stored = {line["digest"] for _, line in read_jsonl(folder.prompts)}
+    todo = []
+    for cell in cells(grid):
+        open_jobs = _unanswered(grid, folder, cell, packed)
+        if open_jobs:
+            todo.append((cell, open_jobs))
+    total = sum(len(open_jobs) for _, open_jobs in todo)
+    if not total:
+        return 0
+    with JsonlAppender(folder.prompts) as prompts, stage("answer", total) as progress:
+        for place, (cell, open_jobs) in enumerate(todo):
+            if place and todo[place - 1][0].model_name != cell.model_name:
+                grid.models[todo[place - 1][0].model_name].release()
+            errors += _answer_cell(grid, folder, cell, open_jobs, prompts, stored, progress)
+    return errors
+
+
+def _unanswered(grid: Grid, folder: RunFolder, cell: Cell, packed: Packed) -> list[Job]:
+    path = folder.records(cell.model_name, cell.task.spec.name, cell.arm)
+    if path.exists():
+        drop_torn_line(path)
+    done = {
+        record["question_id"]: record["key"]
+        for record in folder.read_records(cell.model_name, cell.task.spec.name, cell.arm)
+        if record["error"] is None
+    }
+    found = []
+    for job in jobs(grid, cell, packed):
+        key = done.pop(job.question.id, None)
+        if key is None:
+            found.append(job)
+        elif key != job.key:
+            raise DataError(
+                f"the run holds an answer to another prompt for question {job.question.id!r}",
+                where=str(path),
+                fix="give the config another `name:`, or remove the run folder",
+            )
+    if done:
+        raise DataError(
+            f"the run holds answers to {len(done):,} questions that are no longer asked, such as "
+            f"{next(iter(done))!r}",
+            where=str(path),
+            fix="give the config another `name:`, or remove the run folder",
+        )
+    return found
+
+
+def _answer_cell(
+    grid: Grid,
+    folder: RunFolder,
+    cell: Cell,
+    todo: list[Job],
+    prompts: JsonlAppender,
+    stored: set[str],
+    progress: Progress,
+) -> int:
+    model = grid.models[cell.model_name]
+    errors = in_a_row = 0
+    path = folder.records(cell.model_name, cell.task.spec.name, cell.arm)
+    with JsonlAppender(path) as records, closing(_answers(model, cell.task, todo)) as answers:
+        for job, facts in answers:
+            digest = sha256_text(job.prompt)
+            if digest not in stored:
+                prompts.append({"digest": digest, "text": job.prompt})
+                stored.add(digest)
+            records.append(
+                {
+                    "key": job.key,
+                    "model": cell.model_name,
+                    "task": cell.task.spec.name,
+                    "arm": cell.arm,
+                    "seed": grid.config.seed,
+                    "scoring": cell.task.scoring,
+                    "question_id": job.question.id,
+                    "passages": job.passages,
+                    "prompt": digest,
+                    **facts,
+                }
+            )
+            progress.advance()
+            failed = facts["error"] is not None
+            errors += failed
+            in_a_row = in_a_row + 1 if failed else 0
+            if in_a_row == MAX_ERRORS_IN_A_ROW:
+                raise BackendError(
+                    f"{in_a_row} questions in a row failed; the last: {facts['error']}",
+                    where=f"{cell.model_name}, {cell.task.spec.name}, {cell.arm}",
+                    fix="mend the cause and run the same command again; answers so far are kept",
+                )
+    return errors
+
+
+NOTHING: dict[str, Any] = {
+    "log_likelihoods": None,
+    "option_tokens": None,
+    "reply": None,
+    "reply_tokens": None,
+    "prompt_tokens": None,
+    "elapsed_s": None,
+    "error": None,
+}
+
+
+def _answers(
+    model: Model, task: TaskPart, todo: list[Job]
+) -> Generator[tuple[Job, dict[str, Any]], None, None]:
+    """Yield each job with the facts of its answer, in order where one is asked at a time."""
+    at_once = int(getattr(model, "concurrency", 1))
+    if at_once > 1:
+        yield from in_flight(partial(_ask, model, task), todo, at_once=at_once)
+        return
+    for job in todo:
+        yield job, _ask(model, task, job)
+
+
+def _ask(model: Model, task: TaskPart, job: Job) -> dict[str, Any]:
+    try:
+        if task.scoring == "generate":
+            reply = model.generate(job.prompt, limit=task.reply_limit)
+            return NOTHING | {
+                "reply": reply.text,
+                "reply_tokens": reply.tokens,
+                "prompt_tokens": reply.prompt_tokens,
+                "elapsed_s": round(reply.elapsed_s, 4),
+                "finish": reply.finish,
+            }
+        found = model.score_options(job.prompt, continuations(job.question, task.scoring))
+    except BackendError as error:
+        return NOTHING | {"finish": "error", "error": error.what}
+    return NOTHING | {
+        "log_likelihoods": list(found.log_likelihoods),
+        "option_tokens": list(found.option_tokens),
+        "prompt_tokens": found.prompt_tokens,
+        "elapsed_s": round(found.elapsed_s, 4),
+        "finish": "scored",
+    }

@@ -1,0 +1,160 @@
+"""What every question gets in every arm, decided once for all models and saved."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ragbench.base.errors import UsageError
+from ragbench.base.files import write_jsonl
+from ragbench.base.progress import say, stage
+from ragbench.base.records import Passage, Question
+from ragbench.corpora.store import Corpus, open_corpus
+from ragbench.experiment.config.spec import DOCUMENTS, ArmSpec
+from ragbench.experiment.folder import RunFolder
+from ragbench.experiment.grid import Grid, TaskPart
+from ragbench.experiment.stages.arms import Context, Delivery, arms
+from ragbench.experiment.stages.documents import whole
+from ragbench.experiment.stages.gold import Gold
+from ragbench.experiment.stages.retrieve import Ranked, gold_of, ranking
+
+NEEDS_GOLD = ("oracle", "oracle-removed", "moved")
+Packed = dict[tuple[str, str], dict[str, Delivery]]
+
+
+def pack_all(grid: Grid, folder: RunFolder) -> Packed:
+    """Decide what every question gets in every arm, and save it.
+
+    Args:
+        grid: The experiment.
+        folder: Holds the TREC runs; gets the packings and the passages' texts.
+
+    Returns:
+        Deliveries by (task, arm) and question id; the same for every model.
+
+    Raises:
+        UsageError: An arm needs gold passages, and the task knows none in the arm's corpus.
+    """
+    packed: Packed = {}
+    texts: dict[tuple[str, str], Passage] = {}
+    total = sum(len(task.questions) * len(grid.arms_of(task)) for task in grid.tasks)
+    with stage("pack passages", total) as progress:
+        for task in grid.tasks:
+            drawer = _Drawer(grid, folder, task)
+            for arm in sorted(grid.arms_of(task), key=lambda arm: arm.like is not None):
+                context = drawer.context(arm, packed)
+                found = _deliver(arm, task, context)
+                packed[task.spec.name, arm.name] = found
+                corpus = context.corpus.name if context.corpus else ""
+                for delivery in found.values():
+                    texts.update({(corpus, p.id): p for p in delivery.passages})
+                write_jsonl(
+                    folder.packed(task.spec.name, arm.name),
+                    [_line(q, found[q.id], context) for q in task.questions],
+                )
+                progress.advance(len(found))
+    arms_by_name = {arm.name: arm for arm in grid.config.arms}
+    for (name, arm_name), found in packed.items():
+        _tell(name, arms_by_name[arm_name], found, grid.config.packing.budget_tokens)
+    write_jsonl(
+        folder.passages,
+        [
+            {"corpus": corpus, "id": p.id, "doc_id": p.doc_id, "title": p.title, "text": p.text}
+            for (corpus, _), p in sorted(texts.items())
+        ],
+    )
+    return packed
+
+
+def _deliver(arm: ArmSpec, task: TaskPart, context: Context) -> dict[str, Delivery]:
+    if arm.control in NEEDS_GOLD and not context.gold:
+        corpus = context.corpus.name if context.corpus else ""
+        raise UsageError(
+            f"the arm {arm.name!r} needs gold passages, and the task {task.spec.name!r} knows "
+            f"none in the corpus {corpus!r}",
+            where=f"arms: {arm.name}",
+            fix=f"take the arm out, or limit it with `tasks:` to tasks other than {task.spec.name}",
+        )
+    if DOCUMENTS in (arm.kind, arm.within) and not any(q.documents for q in task.questions):
+        raise UsageError(
+            f"the arm {arm.name!r} is of the question's own documents, and the questions of "
+            f"{task.spec.name!r} have none",
+            where=f"arms: {arm.name}",
+            fix=f"limit it with `tasks:` to tasks other than {task.spec.name}",
+        )
+    carrier = arms.get(arm.kind)(arm)
+    found: dict[str, Delivery] = {}
+    for question in task.questions:
+        delivery = carrier.deliver(question, context)
+        gold = set(context.gold.get(question.id, ()))
+        held = 0
+        if gold and context.corpus is not None:
+            found_rows = (context.corpus.find(whole(p.id)) for p in delivery.passages)
+            held = sum(row in gold for row in found_rows)
+        found[question.id] = replace(delivery, gold=held)
+    return found
+
+
+class _Drawer:
+    """Makes the contexts of a task's arms; corpora, gold and rankings are read once."""
+
+    def __init__(self, grid: Grid, folder: RunFolder, task: TaskPart) -> None:
+        self._grid = grid
+        self._folder = folder
+        self._task = task
+        self._corpora: dict[str, tuple[Corpus, Gold]] = {}
+        self._ranked: dict[str, Ranked] = {}
+
+    def context(self, arm: ArmSpec, packed: Packed) -> Context:
+        source = self._grid.source_of(arm, self._task)
+        corpus, gold, ranked = None, Gold("no gold", {}, {}), Ranked()
+        if source is not None:
+            if source.corpus not in self._corpora:
+                opened = open_corpus(source.corpus)
+                self._corpora[source.corpus] = opened, gold_of(self._task, opened)
+            corpus, gold = self._corpora[source.corpus]
+            if source.key and source.key not in self._ranked:
+                self._ranked[source.key] = ranking(self._folder, self._task, source)
+            ranked = self._ranked.get(source.key, Ranked())
+        return Context(
+            task=self._task.spec.name,
+            corpus=corpus,
+            ranked=ranked,
+            gold=gold.rows,
+            like=packed[self._task.spec.name, arm.like] if arm.like else {},
+            like_spec=self._grid.imitated(arm) if arm.like else None,
+            count_tokens=self._grid.reference_model.count_tokens,
+            budget_tokens=arm.budget_tokens or self._grid.config.packing.budget_tokens,
+            seed=self._grid.config.seed,
+        )
+
+
+def _tell(task: str, arm: ArmSpec, found: dict[str, Delivery], common: int) -> None:
+    """Say where the budget kept passages out of prompts."""
+    short = [d for d in found.values() if d.left_out]
+    lost = sum(d.answer_truncated for d in found.values())
+    if not short and not lost:
+        return
+    empty = sum(not d.passages for d in short)
+    none = f", and gave none at all to {empty:,}" if empty else ""
+    lost_too = f", and cut or left out what holds the answer of {lost:,}" if lost else ""
+    advice = "raise the arm's budget_tokens"
+    if arm.kind != DOCUMENTS:
+        advice = "chunk the corpus or raise packing.budget_tokens"
+    say(
+        f"note: {task}, {arm.name}: the budget of {arm.budget_tokens or common:,} tokens kept "
+        f"passages from {len(short):,} of {len(found):,} questions{none}{lost_too}; {advice}"
+    )
+
+
+def _line(question: Question, delivery: Delivery, context: Context) -> dict[str, object]:
+    return {
+        "question_id": question.id,
+        "passages": [passage.id for passage in delivery.passages],
+        "requested": delivery.requested,
+        "tokens": delivery.tokens,
+        "shortfall_tokens": delivery.shortfall_tokens,
+        "left_out": delivery.left_out,
+        "gold": delivery.gold,
+        "gold_known": len(context.gold.get(question.id, ())),
+        "answer_truncated": delivery.answer_truncated,
+    }

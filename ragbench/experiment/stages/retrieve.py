@@ -1,0 +1,252 @@
+"""Stage 1: one ranking a source and task, saved as a TREC run, with its quality.
+
+An index is searched once a task, at the largest k that any arm needs; fusions are made of the
+saved runs; a run file is checked and copied.
+"""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+from collections.abc import Mapping
+from typing import Any
+
+from ragbench.base.errors import DataError
+from ragbench.base.files import (
+    atomic_file,
+    read_json,
+    sha256_file,
+    sha256_json,
+    write_json,
+    write_jsonl,
+)
+from ragbench.base.progress import say, stage
+from ragbench.base.records import Hit, Query, Question
+from ragbench.corpora.store import Corpus, open_corpus
+from ragbench.experiment.folder import RunFolder, question_to_json
+from ragbench.experiment.grid import Grid, IndexPart, Source, TaskPart
+from ragbench.experiment.stages.gold import Gold, find_gold
+from ragbench.indexes.build import Manifest, open_index
+from ragbench.indexes.composite.fusion import rrf
+from ragbench.indexes.evaluation.runfile import check_run_ids, ranking_lines, read_run, write_run
+from ragbench.metrics.retrieval import per_query
+
+BATCH_QUERIES = 1024
+MAX_HITS = 4_000_000  # held at once
+Ranked = dict[str, list[str]]
+
+
+def retrieve_all(grid: Grid, folder: RunFolder, manifests: Mapping[str, Manifest]) -> None:
+    """Rank passages for every task by every source; what is saved already is kept.
+
+    Args:
+        grid: The experiment.
+        folder: Where the runs go.
+        manifests: The indexes by name.
+    """
+    for task in grid.tasks:
+        write_jsonl(folder.questions(task.spec.name), [question_to_json(q) for q in task.questions])
+        for part, k in grid.searches(task).items():
+            _search(task, part, k, manifests[part.name], folder)
+        sources = list(grid.sources(task))
+        for source in sources:
+            if len(source.parts) > 1:
+                _fuse(task, source, folder)
+            elif source.run_file is not None:
+                _take(task, source, folder)
+        parts = [Source(p.key, p.corpus, (p,)) for source in sources for p in source.parts]
+        for source in dict.fromkeys([*sources, *parts]):
+            _judge(grid, task, source, folder)
+
+
+def ranking(folder: RunFolder, task: TaskPart, source: Source) -> Ranked:
+    """Return the saved ranking of a source.
+
+    Args:
+        folder: The run.
+        task: The task.
+        source: The source.
+
+    Returns:
+        Passage ids by question id, best first.
+    """
+    run = read_run(folder.retrieval(task.spec.name, source.key, "trec"))
+    return {query: [passage for passage, _ in found] for query, found in run.items()}
+
+
+def measures(grid: Grid, task: TaskPart, source: Source) -> list[str]:
+    """Return the retrieval measures: recall at every k that an arm asks, and RR at the largest.
+
+    A retriever that is only a part of a fusion is measured as the fusion is.
+    """
+    asked = set()
+    for arm in grid.arms_of(task):
+        of = grid.source_of(arm, task)
+        is_part = bool(source.parts) and of is not None and set(source.parts) < set(of.parts)
+        if of is not None and (of == source or is_part):
+            asked.add(grid.imitated(arm).asked)
+    return [f"R@{depth}" for depth in sorted(asked)] + [f"RR@{max(asked)}"]
+
+
+def _note(folder: RunFolder, task: TaskPart, key: str) -> dict[str, Any]:
+    path = folder.retrieval(task.spec.name, key, "json")
+    return read_json(path, what="the note of a retrieval") if path.is_file() else {}
+
+
+def _is_done(folder: RunFolder, task: TaskPart, key: str, asked: Mapping[str, Any]) -> bool:
+    was = _note(folder, task, key)
+    return all(was.get(name) == value for name, value in asked.items()) and bool(was)
+
+
+def _queries(task: TaskPart, *, within: bool = False) -> str:
+    """Return the digest of what is asked; within documents, of what is searched as well."""
+    if within:
+        return sha256_json([[q.id, q.query, q.documents] for q in task.questions])
+    return sha256_json([[q.id, q.query] for q in task.questions])
+
+
+def _search(task: TaskPart, part: IndexPart, k: int, manifest: Manifest, folder: RunFolder) -> None:
+    queries_asked = _queries(task, within=part.within)
+    asked = {"index": manifest.digest, "queries": queries_asked, "depth": k}
+    if _is_done(folder, task, part.key, asked):
+        return
+    index = open_index(part.name)
+    queries = [Query(q.id, q.query) for q in task.questions]
+    hits: list[list[Hit]] = []
+    # The whole corpus is ranked where only the question's own documents are wanted.
+    depth = len(index.corpus) if part.within else k
+    size = max(1, min(BATCH_QUERIES, MAX_HITS // depth))
+    with stage(f"retrieve {task.spec.name} with {part.key}", len(queries)) as progress:
+        for start in range(0, len(queries), size):
+            batch = queries[start : start + size]
+            found = index.search([query.text for query in batch], depth)
+            if part.within:
+                asked_of = task.questions[start : start + size]
+                own = [_own(q, index.corpus, task.info.default_corpus) for q in asked_of]
+                found = [
+                    [hit for hit in some if hit.doc_id in documents][:k]
+                    for documents, some in zip(own, found, strict=True)
+                ]
+            hits += found
+            progress.advance(len(batch))
+    write_run(folder.retrieval(task.spec.name, part.key, "trec"), queries, hits, tag=part.name)
+    write_json(
+        folder.retrieval(task.spec.name, part.key, "json"),
+        {**asked, "kind": "index", "index_name": part.name, "corpus": part.corpus},
+    )
+
+
+def _own(question: Question, corpus: Corpus, prefer: str) -> set[str]:
+    """Return the question's own documents as the corpus names them."""
+    rows = (corpus.match_doc(document, prefer=prefer) for document in question.documents)
+    return {doc for found in rows for _, doc in corpus.ids_of(found[:1])}
+
+
+def _fuse(task: TaskPart, source: Source, folder: RunFolder) -> None:
+    """Fuse the saved runs of the parts, each cut at the fusion's depth."""
+    notes = [_note(folder, task, part.key) for part in source.parts]
+    asked = {
+        "parts": [note["index"] for note in notes],
+        "queries": _queries(task, within=any(part.within for part in source.parts)),
+        "depth": source.depth,
+        "k0": source.k0,
+    }
+    if _is_done(folder, task, source.key, asked):
+        return
+    runs = [read_run(folder.retrieval(task.spec.name, part.key, "trec")) for part in source.parts]
+    path = folder.retrieval(task.spec.name, source.key, "trec")
+    with atomic_file(path) as handle:
+        for question in task.questions:
+            ranked = [[i for i, _ in run.get(question.id, [])[: source.depth]] for run in runs]
+            lines = ranking_lines(question.id, rrf(ranked, k0=source.k0), tag="rrf")
+            handle.write(lines.encode("utf-8"))
+    write_json(
+        folder.retrieval(task.spec.name, source.key, "json"),
+        {**asked, "kind": "fusion", "index_name": source.key, "corpus": source.corpus},
+    )
+
+
+def _take(task: TaskPart, source: Source, folder: RunFolder) -> None:
+    """Check a run that was made elsewhere, and keep a copy of it."""
+    path = source.run_file
+    if path is None or not path.is_file():
+        raise DataError("the TREC run is not there", where=f"{path} (arm {source.key})")
+    corpus = open_corpus(source.corpus)
+    asked = {
+        "run_file": sha256_file(path),
+        "queries": _queries(task),
+        "corpus_digest": corpus.digest,
+    }
+    if _is_done(folder, task, source.key, asked):
+        return
+    run = read_run(path)
+    check_run_ids(run, corpus)
+    known = {question.id for question in task.questions}
+    if not known & run.keys():
+        raise DataError(
+            f"the run has hits for none of the {len(known):,} questions of {task.spec.name!r}",
+            where=f"{path}: its first query is {next(iter(run), '(none)')!r}",
+            fix=f"the first column holds question ids, such as {next(iter(known))!r}",
+        )
+    if lacking := len(known - run.keys()):
+        say(f"note: the run {path.name} has no hits for {lacking:,} of {len(known):,} questions")
+    copy = folder.retrieval(task.spec.name, source.key, "trec")
+    plain = gzip.open if path.suffix == ".gz" else open
+    with atomic_file(copy) as handle, plain(path, "rb") as original:
+        shutil.copyfileobj(original, handle)
+    write_json(
+        folder.retrieval(task.spec.name, source.key, "json"),
+        {**asked, "kind": "run file", "index_name": path.name, "corpus": source.corpus},
+    )
+
+
+def _judge(grid: Grid, task: TaskPart, source: Source, folder: RunFolder) -> None:
+    """Compare a saved ranking with the gold, where the corpus holds it."""
+    name = task.spec.name
+    asked = {
+        "gold": sha256_json([[q.gold_doc_ids, q.gold_spans] for q in task.questions]),
+        "measures": measures(grid, task, source),
+    }
+    if _is_done(folder, task, source.key, asked):
+        return
+    corpus = open_corpus(source.corpus)
+    gold = gold_of(task, corpus)
+    ranked = ranking(folder, task, source)
+    values: dict[str, dict[str, float]] = {}
+    for measure in asked["measures"] if gold.ids else ():
+        # The first k passages are what an arm is given, however many documents they are of.
+        k = int(measure.partition("@")[2])
+        found = {query: ids[:k] for query, ids in ranked.items()}
+        if gold.level == "document":
+            found = {query: _documents(corpus, ids) for query, ids in found.items()}
+        values |= per_query([measure], gold.ids, found)
+    write_jsonl(
+        folder.retrieval(name, source.key, "quality.jsonl"),
+        [
+            {"question_id": query, "measure": measure, "value": value}
+            for measure, per in values.items()
+            for query, value in per.items()
+        ],
+    )
+    note = _note(folder, task, source.key)
+    write_json(
+        folder.retrieval(name, source.key, "json"), {**note, **asked, "gold_matches": gold.level}
+    )
+
+
+def gold_of(task: TaskPart, corpus: Corpus) -> Gold:
+    """Return the gold passages of a task in a corpus; its own corpus must hold all of them."""
+    default = task.info.default_corpus
+    return find_gold(
+        task.questions,
+        corpus,
+        task=task.spec.name,
+        own=corpus.name == default,
+        only=not default,
+        prefer=default,
+    )
+
+
+def _documents(corpus: Corpus, ids: list[str]) -> list[str]:
+    rows = [row for row in map(corpus.find, ids) if row is not None]
+    return list(dict.fromkeys(doc for _, doc in corpus.ids_of(rows)))

@@ -1,0 +1,398 @@
+"""BM25 over postings that hold their scores, searched by compiled code (``kernels``).
+
+With ``formula: lucene`` (``okapi`` has its own module),
+score(q, d) = sum over the query's terms t (repeats count) of
+    ln(1 + (N - df + 0.5) / (df + 0.5)) * tf / (tf + k1 * (1 - b + b * |d| / avgdl))
+
+Source: Robertson and Zaragoza 2009, with the idf and the missing factor (k1 + 1) of Lucene 8
+and later (Kamphuis et al. 2020, "Which BM25 do you mean?"); scores kept in the postings as in
+bm25s (Lù 2024). The index folder holds the lexicon (``terms.bin``, ``terms.npy``), ``indptr.npy``
+(int64, where each term's postings begin), and the postings by term and row: ``rows.i32`` and
+``scores.f32``. All are memory-mapped.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from array import array
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field, field_validator, model_validator
+
+from ragbench.base.devices import Device
+from ragbench.base.errors import DataError
+from ragbench.base.files import atomic_file
+from ragbench.base.progress import stage
+from ragbench.base.records import Hit
+from ragbench.corpora.store import Corpus
+from ragbench.indexes.bm25 import inversion, lexicon
+from ragbench.indexes.bm25.okapi import RankBm25, okapi_idf
+from ragbench.indexes.bm25.tokenise import Analyser
+from ragbench.indexes.retriever import Recipe, Rows, Scores, hits_at, passage_text, top_hits
+
+INDPTR = "indptr.npy"
+RUNS = "runs"
+RANK_BM25 = "rank-bm25"
+EPSILON = 0.25
+WINDOW = 1 << 16
+QUERIES_AT_ONCE = 64
+REMEMBERED = 1 << 18
+
+
+class Bm25Recipe(Recipe):
+    """The options of a BM25 index; each is part of the index's identity.
+
+    Attributes:
+        k1: How slowly a term's repeats count less.
+        b: How much the passage's length counts.
+        formula: Which idf, and whether the factor k1 + 1 is there.
+        epsilon: Of ``okapi``: what a negative idf becomes, as a share of the mean idf.
+        engine: Of ``okapi``: ``rank-bm25`` has that package itself compute, some thousand times
+            more slowly and with the corpus in memory.
+        words: What a word is; ``unicode`` is for other scripts than Latin, Greek and Cyrillic.
+        stopwords: Which words are dropped before stemming: a set's name, or a list.
+        stemmer: How words are shortened: ``none`` or a Snowball language.
+        template: What the index sees of a passage.
+    """
+
+    k1: float = Field(0.9, ge=0, allow_inf_nan=False)
+    b: float = Field(0.4, ge=0, le=1)
+    formula: Literal["lucene", "okapi"] = "lucene"
+    epsilon: float = Field(EPSILON, ge=0, allow_inf_nan=False)
+    engine: Literal["fast", "rank-bm25"] = "fast"
+    words: Literal["letters", "unicode"] = "letters"
+    stopwords: Literal["none", "lucene-english"] | tuple[str, ...] = "lucene-english"
+    stemmer: str = "english"
+    template: str = "{title}\n{text}"
+
+    @field_validator("stemmer")
+    @classmethod
+    def _check_stemmer(cls, name: str) -> str:
+        import Stemmer
+
+        if name != "none" and name not in Stemmer.algorithms():
+            raise ValueError(f"it is none of: none, {', '.join(Stemmer.algorithms())}")
+        return name
+
+    @field_validator("stopwords")
+    @classmethod
+    def _check_stopwords(cls, words: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        idle = [word for word in words if word != word.lower()] if isinstance(words, tuple) else []
+        if idle:
+            raise ValueError(f"{idle[0]!r} is not in lower case, as terms are: it drops none")
+        return words
+
+    @model_validator(mode="after")
+    def _check_okapi(self) -> Bm25Recipe:
+        if self.formula == "lucene" and (self.engine != "fast" or self.epsilon != EPSILON):
+            raise ValueError("`engine` and `epsilon` are options of `formula: okapi`")
+        if self.engine == "rank-bm25" and self.k1 == 0:
+            raise ValueError("rank-bm25 divides by 0 where k1 is 0; use `engine: fast`")
+        return self
+
+    def identity(self) -> dict[str, Any]:
+        """Return the options that can change a hit; Lucene's formula has none of Okapi's."""
+        apart = {"epsilon", "engine"} if self.formula == "lucene" else set()
+        return {key: value for key, value in super().identity().items() if key not in apart}
+
+    def analyser(self) -> Analyser:
+        """Return what turns texts into terms."""
+        return Analyser(stopwords=self.stopwords, stemmer=self.stemmer, words=self.words)
+
+
+class Postings:
+    """The open postings of an index.
+
+    Args:
+        folder: The built index.
+
+    Raises:
+        OSError: A file is missing.
+        ValueError: The files do not belong together.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.lexicon = lexicon.Lexicon(folder)
+        self.indptr: npt.NDArray[np.int64] = np.load(folder / INDPTR, mmap_mode="r")
+        self.indptr = self.indptr.view(np.ndarray)
+        self.rows = np.memmap(folder / "rows.i32", np.int32, "r").view(np.ndarray)
+        self.scores = np.memmap(folder / "scores.f32", np.float32, "r").view(np.ndarray)
+        ends = {int(self.indptr[-1]), self.rows.size, self.scores.size}
+        if self.indptr.size != len(self.lexicon) + 1 or len(ends) != 1:
+            raise ValueError("the files of its postings do not belong together")
+
+
+class Bm25Index:
+    """An open BM25 index."""
+
+    Options: ClassVar[type[Recipe]] = Bm25Recipe
+
+    def __init__(self, engine: Postings | RankBm25, recipe: Bm25Recipe, corpus: Corpus) -> None:
+        self.corpus = corpus
+        self.metric = f"bm25 {recipe.formula}"
+        self._engine = engine
+        self._analyse = recipe.analyser()
+        if isinstance(engine, Postings):
+            self._known = _TermNumbers(self._analyse, engine.lexicon)
+        self._of_thread = threading.local()
+        self._is_positive: npt.NDArray[np.bool_] | None = None
+        if recipe.formula == "okapi" and isinstance(engine, Postings):
+            df = np.diff(engine.indptr)
+            is_positive = okapi_idf(df, len(corpus), recipe.epsilon) > 0
+            self._is_positive = None if is_positive.all() else is_positive
+        self._id_rank = np.asarray(corpus.id_rank).view(np.ndarray)
+
+    @classmethod
+    def build(cls, recipe: Recipe, corpus: Corpus, work: Path, device: Device) -> dict[str, Any]:
+        """Invert the corpus and write its postings, or what rank-bm25 needs.
+
+        Args:
+            recipe: A Bm25Recipe.
+            corpus: What is indexed.
+            work: The folder to fill; runs that a killed build has left there are used.
+            device: Not used; BM25 runs on the processor.
+
+        Returns:
+            Counts for the manifest.
+
+        Raises:
+            DataError: No passage holds a term.
+        """
+        options = Bm25Recipe.model_validate(recipe.model_dump())
+        if options.engine == "rank-bm25":
+            return _save_tokens(options, corpus, work)
+        runs_folder = work / RUNS
+        with stage(f"index over {corpus.name}: inverting", len(corpus)) as progress:
+            analyser = options.analyser()
+            runs = inversion.invert(corpus, options.template, analyser, runs_folder, progress)
+        terms = inversion.merge_terms(runs)
+        if not len(terms):
+            raise _mute(corpus)
+        lengths = np.concatenate([run.array("lengths") for run in runs])
+        lexicon.save(work, terms)
+        _write_postings(options, corpus, runs, terms, lengths, work)
+        shutil.rmtree(runs_folder)
+        return {"n_terms": len(terms), "n_tokens": int(lengths.sum(dtype=np.int64))}
+
+    @classmethod
+    def open(
+        cls, folder: Path, recipe: Recipe, facts: dict[str, Any], corpus: Corpus, device: Device
+    ) -> Bm25Index:
+        """Open the index with its postings memory-mapped.
+
+        Args:
+            folder: The built index.
+            recipe: A Bm25Recipe.
+            facts: What ``build`` returned.
+            corpus: What was indexed.
+            device: Not used; BM25 runs on the processor.
+
+        Returns:
+            The open index.
+
+        Raises:
+            DataError: A file of the index is missing or torn.
+        """
+        options = Bm25Recipe.model_validate(recipe.model_dump())
+        try:
+            if options.engine == "rank-bm25":
+                parts = {"k1": options.k1, "b": options.b, "epsilon": options.epsilon}
+                with stage(f"index over {corpus.name}: rank-bm25", len(corpus)) as progress:
+                    ranked = RankBm25(folder / RANK_BM25, **parts)
+                    progress.advance(len(corpus))
+                return cls(ranked, options, corpus)
+            return cls(Postings(folder), options, corpus)
+        except (OSError, EOFError, ValueError, TypeError, LookupError) as error:
+            raise DataError(
+                f"the BM25 index cannot be read: {error}",
+                where=str(folder),
+                fix="build it again with `ragbench index build ... --replace`",
+            ) from None
+
+    def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
+        """Return up to k passages a query that share a term with it.
+
+        Args:
+            queries: The texts.
+            k: How many hits are wanted.
+
+        Returns:
+            One list a query: score descending, ties by passage id ascending.
+        """
+        return self.search_within(queries, k, range(len(self.corpus)))
+
+    def search_within(self, queries: Sequence[str], k: int, rows: range) -> list[list[Hit]]:
+        """Return up to k passages a query among some rows, with the statistics of all.
+
+        Args:
+            queries: The texts.
+            k: How many hits are wanted.
+            rows: Neighbouring rows.
+
+        Returns:
+            One list a query: score descending, ties by passage id ascending.
+        """
+        from ragbench.indexes.bm25.kernels import search
+
+        k = min(k, len(rows))  # what is asked for is allocated
+        if k < 1 or not queries:
+            return [[] for _ in queries]
+        if isinstance(self._engine, RankBm25):
+            return self._search_ranked(self._engine, queries, k, rows)
+        terms, weights, starts, is_signed = self._asked(queries)
+        scores = np.empty((len(queries), k), dtype=np.float32)
+        found = np.empty((len(queries), k), dtype=np.int64)
+        postings = self._postings
+
+        def run(some: slice) -> None:  # takes no lock while it searches
+            search(
+                *(postings.indptr, postings.rows, postings.scores, self._id_rank),
+                *(terms, weights, starts[some.start : some.stop + 1], is_signed[some]),
+                *(rows.start, rows.stop, *self._scratch(), scores[some], found[some]),
+            )
+
+        if len(queries) == 1:
+            run(slice(0, 1))
+        else:
+            size = min(QUERIES_AT_ONCE, -(-len(queries) // (os.cpu_count() or 1)))
+            parts = [slice(at, min(at + size, len(queries))) for at in range(0, len(queries), size)]
+            list(_pool(os.getpid()).map(run, parts))
+        return hits_at(self.corpus, found, scores)
+
+    def _asked(self, queries: Sequence[str]) -> tuple[npt.NDArray[Any], ...]:
+        """Return the queries' terms, weights, starts and is_signed, for ``kernels.search``."""
+        terms: list[int] = []
+        starts = [0]
+        repeated: dict[int, list[int]] = {}
+        for query in queries:
+            numbers = [n for word in self._analyse.words(query) for n in self._known[word]]
+            if len(set(numbers)) < len(numbers):
+                counts = Counter(numbers)  # in the order of their first places
+                repeated[len(terms)] = list(counts.values())
+                numbers = list(counts)
+            terms += numbers
+            starts.append(len(terms))
+        flat, bounds = np.array(terms, dtype=np.int64), np.array(starts, dtype=np.int64)
+        weights = np.ones(flat.size, dtype=np.float32)
+        for start, times in repeated.items():
+            weights[start : start + len(times)] = times
+        is_signed = np.zeros(len(queries), dtype=np.bool_)
+        if self._is_positive is not None:
+            before = np.concatenate(([0], np.cumsum(~self._is_positive[flat])))
+            is_signed = before[bounds[1:]] > before[bounds[:-1]]
+        return flat, weights, bounds, is_signed
+
+    def _scratch(self) -> tuple[npt.NDArray[Any], ...]:
+        """Return this thread's own zeroed arrays; new ones would cost more than a search."""
+        if not hasattr(self._of_thread, "arrays"):
+            from ragbench.indexes.bm25.kernels import GROUP
+
+            window = min(WINDOW, len(self.corpus))
+            sums = np.zeros(window + GROUP, dtype=np.float32)
+            self._of_thread.arrays = (sums, np.zeros(window, dtype=np.bool_))
+        arrays: tuple[npt.NDArray[Any], ...] = self._of_thread.arrays
+        return arrays
+
+    @property
+    def _postings(self) -> Postings:
+        assert isinstance(self._engine, Postings)  # noqa: S101 - the other has its own search
+        return self._engine
+
+    def _search_ranked(
+        self, engine: RankBm25, queries: Sequence[str], k: int, rows: range
+    ) -> list[list[Hit]]:
+        known = [
+            [engine.vocabulary[t] for t in self._analyse(query) if t in engine.vocabulary]
+            for query in queries
+        ]
+        asked = [place for place, ids in enumerate(known) if ids]
+
+        def ask(places: Sequence[int], size: int) -> tuple[Scores, Rows]:
+            found = [engine.best(known[asked[place]], size, rows) for place in places]
+            return np.stack([s for s, _ in found]), np.stack([r for _, r in found])
+
+        hits: list[list[Hit]] = [[] for _ in queries]
+        for place, found in zip(asked, top_hits(self.corpus, len(asked), k, ask), strict=True):
+            hits[place] = found
+        return hits
+
+
+class _TermNumbers(dict[str, tuple[int, ...]]):
+    """The numbers of the terms that a word stands for, remembered; unknown terms are left out."""
+
+    def __init__(self, analyse: Analyser, known: lexicon.Lexicon) -> None:
+        super().__init__()
+        self._analyse = analyse
+        self._lexicon = known
+
+    def __missing__(self, word: str) -> tuple[int, ...]:
+        if len(self) >= REMEMBERED:
+            self.clear()
+        numbers = map(self._lexicon.find, self._analyse.terms(word))
+        found = self[word] = tuple(n for n in numbers if n >= 0)
+        return found
+
+
+@cache
+def _pool(process: int) -> ThreadPoolExecutor:
+    """Return the threads of a process that search; they keep their arrays between searches."""
+    return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="bm25")
+
+
+def _mute(corpus: Corpus) -> DataError:
+    return DataError(
+        f"no passage of {corpus.name!r} holds a word that the tokeniser keeps",
+        where=str(corpus.folder),
+    )
+
+
+def _save_tokens(options: Bm25Recipe, corpus: Corpus, work: Path) -> dict[str, Any]:
+    """Write what rank-bm25 needs."""
+    analyse = options.analyser()
+    vocabulary: dict[str, int] = {}
+    documents: list[array[int]] = []
+    with stage(f"index over {corpus.name}: tokenising", len(corpus)) as progress:
+        for passage in corpus:
+            text = passage_text(options.template, passage.title, passage.text)
+            documents.append(
+                array("i", (vocabulary.setdefault(t, len(vocabulary)) for t in analyse(text)))
+            )
+            progress.advance()
+    if not vocabulary:
+        raise _mute(corpus)
+    RankBm25.save(work / RANK_BM25, documents, vocabulary)
+    return {"n_terms": len(vocabulary), "n_tokens": sum(map(len, documents))}
+
+
+def _write_postings(
+    options: Bm25Recipe,
+    corpus: Corpus,
+    runs: Sequence[inversion.Run],
+    terms: Any,
+    lengths: npt.NDArray[np.int32],
+    work: Path,
+) -> None:
+    inversion.number_terms(runs, terms)
+    df = np.zeros(len(terms), dtype=np.int64)
+    for run in runs:
+        df[run.array(inversion.NUMBERS)] += np.diff(run.array("bounds"))
+    indptr = np.concatenate(([0], np.cumsum(df)))
+    n = len(corpus)
+    if options.formula == "okapi":
+        idf, factor = okapi_idf(df, n, options.epsilon), options.k1 + 1
+    else:
+        idf, factor = np.log1p((n - df + 0.5) / (df + 0.5)), 1.0
+    norms = options.k1 * (1 - options.b + options.b * (lengths / lengths.mean(dtype=np.float64)))
+    with atomic_file(work / INDPTR) as handle:
+        np.save(handle, indptr)
+    with stage(f"index over {corpus.name}: merging postings", int(indptr[-1])) as progress:
+        inversion.merge(runs, indptr, idf, norms, factor, work, progress)

@@ -1,0 +1,14 @@
+"""Sentence vectors in FAISS.
+
+index          the kind ``faiss``: its recipe, building, searching
+encoders       what makes vectors of texts
+encoder_model  one transformer with its pooling and normalisation
+embeddings     vectors on disk, in shards that survive a kill
+precomputed    vectors that were made elsewhere
+batches        batches of texts by a budget of tokens
+flatcodes      exact search over a file of vectors
+ann            approximate indexes, trained and filled in blocks
+tuning         parameters of a search
+recall         what an approximate index misses
+gpu            FAISS on graphics cards
+"""

@@ -1,0 +1,291 @@
+"""FAISS indexes from factory strings: made, trained, filled and set for searching."""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ragbench.base.errors import DataError, PrerequisiteError, UsageError, first_line
+from ragbench.base.files import write_text
+from ragbench.base.progress import stage
+from ragbench.indexes.dense import flatcodes
+from ragbench.indexes.dense.embeddings import Embeddings
+from ragbench.indexes.retriever import Recipe
+
+MIN_ROWS_A_CELL = 39  # where FAISS begins to warn that cells are badly placed
+FEW_LINKS = re.compile(r"HNSW0*[01](?!\d)")
+AUTO_IVF = re.compile(r"(?<![A-Za-z])IVF(?=[,_]|$)")
+KNOBS = {
+    "nprobe": "nprobe",
+    "ef_search": "efSearch",
+    "ef_construction": "efConstruction",
+    "k_factor": "k_factor_rf",
+}
+TRAINED = "trained.faiss"
+ADDING = "adding.faiss"
+FILLED_FROM = "filled-from.txt"
+CHECKPOINT_S = 300.0
+
+
+def import_faiss() -> Any:
+    """Return the faiss module.
+
+    Returns:
+        The module of faiss-cpu or faiss-gpu.
+
+    Raises:
+        PrerequisiteError: Neither is installed.
+    """
+    try:
+        import faiss
+    except ImportError as error:
+        raise PrerequisiteError(
+            f"FAISS cannot be imported: {error}",
+            fix="pip install faiss-cpu, or faiss-gpu on a machine with an NVIDIA GPU",
+        ) from None
+    return faiss
+
+
+def metric_number(faiss: Any, metric: str) -> int:
+    """Return FAISS's number of a metric; cosine is the inner product of unit vectors."""
+    return int(faiss.METRIC_L2 if metric == "l2" else faiss.METRIC_INNER_PRODUCT)
+
+
+def resolve_factory(factory: str, n: int) -> str:
+    """Return a factory string with the cells of a bare ``IVF`` counted out.
+
+    Args:
+        factory: As the recipe has it.
+        n: How many vectors there will be.
+
+    Returns:
+        The same with ``IVF<n>``: 4 * sqrt(n) cells, fewer where they would hold under 39 vectors.
+    """
+    cells = max(1, min(round(4 * math.sqrt(n)), n // MIN_ROWS_A_CELL))
+    return AUTO_IVF.sub(f"IVF{cells}", factory)
+
+
+def new_index(faiss: Any, factory: str, dimension: int, metric: str) -> Any:
+    """Return an empty index.
+
+    Args:
+        faiss: The module.
+        factory: A resolved factory string.
+        dimension: The length of a vector.
+        metric: ``inner-product``, ``l2`` or ``cosine``.
+
+    Returns:
+        The FAISS index, in which the metric has arrived.
+
+    Raises:
+        UsageError: FAISS does not know the string, or cannot do it with this metric or dimension.
+    """
+    if FEW_LINKS.search(factory):  # FAISS itself would end the process
+        raise _refused(factory, dimension, metric, "a graph needs two links a vector at least")
+    try:
+        index = faiss.index_factory(dimension, factory, metric_number(faiss, metric))
+    except RuntimeError as error:
+        raise _refused(factory, dimension, metric, faiss_reason(error)) from None
+    if index.metric_type != metric_number(faiss, metric):
+        raise _refused(factory, dimension, metric, "it has another metric")
+    if isinstance(index, faiss.IndexIVF) and index.nlist < 1:
+        raise _refused(factory, dimension, metric, "it has no cells; a bare IVF counts its own")
+    if isinstance(index, (faiss.IndexNSG, faiss.IndexNNDescent)):
+        raise _refused(factory, dimension, metric, "it cannot be filled block by block; take HNSW")
+    if "IDMap" in factory:
+        raise _refused(factory, dimension, metric, "rows are the ids here; leave IDMap away")
+    return index
+
+
+def _refused(factory: str, dimension: int, metric: str, reason: str) -> UsageError:
+    return UsageError(
+        f"FAISS makes no {factory!r} over {dimension} dimensions with {metric}: {reason}",
+        where="recipe: factory",
+        fix="write Flat, HNSW32, IVF,Flat or another string of FAISS's index factory",
+    )
+
+
+def faiss_reason(error: RuntimeError) -> str:
+    """Return what a FAISS error says, without its C++ signature."""
+    return first_line(error).rpartition("Error: ")[2]
+
+
+def knobs_of(recipe: Recipe) -> dict[str, int]:
+    """Return the search and build settings that a recipe gives, by their names there."""
+    values = ((name, getattr(recipe, name)) for name in KNOBS)
+    return {name: value for name, value in values if value is not None}
+
+
+def set_knobs(faiss: Any, index: Any, knobs: dict[str, int], *, factory: str) -> None:
+    """Set what a recipe says of building and searching.
+
+    Args:
+        faiss: The module.
+        index: The index.
+        knobs: Values by the recipe's names.
+        factory: Named in the message.
+
+    Raises:
+        UsageError: The index has no such setting.
+    """
+    for name, value in knobs.items():
+        try:
+            faiss.ParameterSpace().set_index_parameter(index, KNOBS[name], value)
+        except RuntimeError:
+            raise UsageError(
+                f"an index of the factory {factory!r} has no {name}",
+                where=f"recipe: {name}",
+                fix="nprobe belongs to IVF; ef_search and ef_construction belong to HNSW; "
+                "k_factor belongs to codes with RFlat or Refine(...)",
+            ) from None
+
+
+def range_parameters(faiss: Any, index: Any, rows: range) -> Any:
+    """Return what makes FAISS search a range of rows alone.
+
+    Args:
+        faiss: The module.
+        index: An index on the processor.
+        rows: The range.
+
+    Returns:
+        Search parameters; None for an index that cannot do it, or only with a loss.
+    """
+    selector = faiss.IDSelectorRange(rows.start, rows.stop)
+    if isinstance(index, (faiss.IndexIVFFlat, faiss.IndexIVFScalarQuantizer, faiss.IndexIVFPQ)):
+        return faiss.SearchParametersIVF(sel=selector, nprobe=index.nprobe)
+    if isinstance(index, (faiss.IndexFlat, faiss.IndexScalarQuantizer)):
+        return faiss.SearchParameters(sel=selector)
+    # Other codes (PQ, RQ, LSH) take no selection; a graph that is walked through few rows that
+    # count finds too little.
+    return None
+
+
+def fill(
+    faiss: Any, index: Any, stored: Embeddings, *, train_rows: int, seed: int, path: Path
+) -> Any:
+    """Train an index on a sample, if it needs training, add all vectors, and write its file.
+
+    What is trained is kept in the folder, and every few minutes what has been added, so that a
+    build that was killed goes on. Plain codes go into the file block by block. A graph is filled
+    by one thread: with more, its links would depend on which of them is first, and no build would
+    give the same file again.
+
+    Args:
+        faiss: The module.
+        index: An empty index.
+        stored: The vectors, whole.
+        train_rows: How many are drawn at most.
+        seed: Of the draw.
+        path: The file, in the folder of the index.
+
+    Returns:
+        The filled index, to be searched only.
+
+    Raises:
+        DataError: There are too few vectors to train on.
+    """
+    n, work = len(stored.corpus), path.parent
+    _forget_other_vectors(work, path, stored.digest)
+    kept = next((work / file for file in (ADDING, TRAINED) if (work / file).is_file()), None)
+    if kept is not None:
+        index = faiss.read_index(str(kept))
+    if not index.is_trained:
+        _train(faiss, index, stored, min(train_rows, n), seed)
+        write_index(faiss, index, work / TRAINED)
+    head = flatcodes.header(faiss, index, n)
+    if head is None:
+        _add(faiss, index, stored, seed, work)
+        write_index(faiss, index, path)
+    else:
+        flatcodes.write(index, head, stored, path)
+        index = read_mapped(faiss, str(path))
+    for file in (TRAINED, ADDING, FILLED_FROM):
+        (work / file).unlink(missing_ok=True)
+    return index
+
+
+def _forget_other_vectors(work: Path, path: Path, digest: str) -> None:
+    """Remove what a build that was stopped made of other vectors, as on a GPU in bfloat16."""
+    note = work / FILLED_FROM
+    if note.is_file() and note.read_text(encoding="utf-8") == digest:
+        return
+    for leftover in (work / TRAINED, work / ADDING, flatcodes.half_of(path)):
+        leftover.unlink(missing_ok=True)
+    write_text(note, digest)
+
+
+def _graph(faiss: Any, index: Any) -> Any:
+    """Return the graph of an index, also behind transforms and under a refinement, or None."""
+    while isinstance(index, (faiss.IndexPreTransform, faiss.IndexRefine)):
+        is_refined = isinstance(index, faiss.IndexRefine)
+        index = faiss.downcast_index(index.base_index if is_refined else index.index)
+    return index if hasattr(index, "hnsw") else None
+
+
+def _add(faiss: Any, index: Any, stored: Embeddings, seed: int, work: Path) -> None:
+    n, name = len(stored.corpus), stored.corpus.name
+    threads = faiss.omp_get_max_threads()
+    graph = _graph(faiss, index)
+    if graph is not None:
+        faiss.omp_set_num_threads(1)
+    last = time.monotonic()
+    try:
+        with stage(f"index over {name}: adding", n) as progress:
+            progress.advance(index.ntotal)
+            for start, vectors in stored.shards():
+                if start < index.ntotal:
+                    continue
+                if graph is not None:  # its heights, too, as if it had never stopped
+                    graph.hnsw.rng = faiss.RandomGenerator(seed + start)
+                index.add(np.ascontiguousarray(vectors, dtype=np.float32))
+                progress.advance(len(vectors))
+                if time.monotonic() - last > CHECKPOINT_S and index.ntotal < n:
+                    write_index(faiss, index, work / ADDING)
+                    last = time.monotonic()
+    finally:
+        faiss.omp_set_num_threads(threads)
+
+
+def _train(faiss: Any, index: Any, stored: Embeddings, size: int, seed: int) -> None:
+    n, name = len(stored.corpus), stored.corpus.name
+    rows = np.sort(np.random.default_rng(seed).choice(n, size=size, replace=False))
+    with stage(f"index over {name}: training", size) as progress:
+        try:
+            index.train(stored.rows(rows))
+        except RuntimeError as error:
+            raise DataError(
+                f"the index cannot be trained on {size:,} passages: {faiss_reason(error)}",
+                where=str(stored.corpus.folder),
+                fix="use fewer cells, shorter codes or fewer dimensions in `factory`, or Flat",
+            ) from None
+        progress.advance(size)
+
+
+def write_index(faiss: Any, index: Any, path: Path) -> None:
+    """Write an index so that the file is whole or not there."""
+    half = path.with_name(f".{path.name}.tmp")
+    faiss.write_index(index, str(half))
+    half.replace(path)
+
+
+def read_mapped(faiss: Any, path: str) -> Any:
+    """Open an index with its vectors or codes memory-mapped, where this FAISS can do that.
+
+    Args:
+        faiss: The module.
+        path: The file.
+
+    Returns:
+        The index; it is not to be added to.
+
+    Raises:
+        RuntimeError: The file is no index.
+    """
+    flag = getattr(faiss, "IO_FLAG_MMAP_IFC", faiss.IO_FLAG_MMAP)
+    return faiss.read_index(path, flag)

@@ -1,0 +1,237 @@
+"""A loaded sentence-transformers model that encodes texts in batches of a token budget.
+
+Texts are tokenised once, sorted by length and run through the model's own modules, with nothing
+but the last text of a batch padded; what comes after the transformer is computed in float32.
+Models of other kinds than transformers and static embeddings go through ``encode`` itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from threading import Lock
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from ragbench.base.devices import hide_loading_bars, torch_dtype
+from ragbench.base.errors import PrerequisiteError, UsageError, first_line
+from ragbench.base.weights import locate
+from ragbench.indexes.dense.batches import token_batches
+
+# While it loads a model, transformers has functions of its own replaced for the whole process:
+# threads that load at once leave some so, and no later model would have its weights tied.
+LOADING = Lock()
+
+Vectors = npt.NDArray[np.float32]
+Pooling = Literal["auto", "cls", "mean"]
+Text = str | tuple[str, str]
+CPU_TOKENS = 4096  # more leaves the caches; scripts/bench_encode.py compares
+ROBERTAS = ("roberta", "xlm-roberta", "camembert", "mpnet")  # their first position is the third
+
+
+class Tower:
+    """A loaded model.
+
+    Args:
+        model: ``package:NAME/FOLDER``, a folder or a hub id.
+        revision: The hub revision.
+        pooling: ``auto`` runs the model's own modules, and the mean where it has none; the others
+            pool the transformer's last hidden states and leave out what else the model has.
+        max_tokens: The most that it will be asked to read of a text.
+        place: torch's name of a device.
+        dtype: The transformer's number format.
+
+    Raises:
+        PrerequisiteError: The weights are not here and cannot be had.
+        UsageError: The model cannot be used as the card says.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        revision: str | None,
+        *,
+        pooling: Pooling,
+        max_tokens: int,
+        place: str,
+        dtype: str,
+    ) -> None:
+        self.model = model
+        self.place = place
+        self._whole = _load(model, revision, place, dtype)
+        self._modules = [module.eval() for module in self._whole]
+        if pooling != "auto":
+            self._modules = self._pooled(pooling)
+        for module in self._modules[1:]:
+            module.float()
+        self._kind = _kind(self._whole)
+        if self._kind == "transformer":
+            self._check_positions(max_tokens)
+
+    def _pooled(self, pooling: Pooling) -> list[Any]:
+        from sentence_transformers.sentence_transformer import modules
+
+        first = self._modules[0]
+        if not isinstance(first, modules.Transformer):
+            raise UsageError(
+                f"`pooling: {pooling}` is of transformers, and this model is none",
+                where=f"encoder: model: {self.model}",
+                fix="leave `pooling` out",
+            )
+        size = first.get_embedding_dimension()
+        return [first, modules.Pooling(size, pooling).to(self.place)]
+
+    def _check_positions(self, max_tokens: int) -> None:
+        config = self._whole[0].auto_model.config
+        positions = getattr(config, "max_position_embeddings", None)
+        if not isinstance(positions, int) or positions < 1:
+            return
+        positions -= 2 if config.model_type in ROBERTAS else 0
+        if max_tokens > positions:
+            raise UsageError(
+                f"`max_tokens: {max_tokens:,}` is more than the {positions:,} tokens that "
+                "this model can read",
+                where=f"encoder: model: {self.model}",
+                fix=f"write max_tokens: {positions} or less",
+            )
+
+    @property
+    def dimension(self) -> int:
+        """The length of a vector."""
+        return int(self.encode([""], max_tokens=8, budget=8).shape[1])
+
+    def encode(self, texts: Sequence[Text], *, max_tokens: int, budget: int) -> Vectors:
+        """Encode texts, or pairs of texts.
+
+        Args:
+            texts: What is encoded.
+            max_tokens: Longer texts are cut; of a pair the longer part.
+            budget: Tokens of one forward pass, with padding.
+
+        Returns:
+            float32 (N, D), in the order of the texts; not scaled unless the model does so.
+        """
+        if not texts:
+            return np.empty((0, self.dimension), dtype=np.float32)
+        if self._kind == "other":
+            return self._by_its_own(texts, max_tokens, budget)
+        tokens = self._tokens(texts, max_tokens)
+        lengths = [len(ids) for ids in tokens["input_ids"]]
+        order: list[int] = []
+        parts: list[Vectors] = []
+        for rows in token_batches(lengths, budget):
+            order += rows
+            some = {key: [column[row] for row in rows] for key, column in tokens.items()}
+            parts.append(self._forward(some))
+        return np.concatenate(parts)[np.argsort(order)]
+
+    def lengths(self, texts: Sequence[Text], max_tokens: int) -> list[int]:
+        """Return how many tokens of each text a transformer or static embedding reads."""
+        return [len(ids) for ids in self._tokens(texts, max_tokens)["input_ids"]]
+
+    def _by_its_own(self, texts: Sequence[Text], max_tokens: int, budget: int) -> Vectors:
+        self._whole.max_seq_length = max_tokens
+        found: Any = self._whole.encode(
+            [_joined(text) for text in texts],
+            batch_size=max(1, budget // max_tokens),
+            show_progress_bar=False,
+            convert_to_numpy=True,
+        )
+        return np.ascontiguousarray(found, dtype=np.float32)
+
+    def _tokens(self, texts: Sequence[Text], max_tokens: int) -> dict[str, list[list[int]]]:
+        if self._kind == "static":
+            plain = [_joined(text) for text in texts]
+            coded = self._whole[0].tokenizer.encode_batch(plain, add_special_tokens=False)
+            return {"input_ids": [one.ids[:max_tokens] for one in coded]}
+        columns = [texts] if isinstance(texts[0], str) else zip(*texts, strict=True)
+        found: dict[str, list[list[int]]] = (
+            self._whole[0]
+            .tokenizer(
+                *map(list, columns),
+                truncation="longest_first",
+                max_length=max_tokens,
+                return_attention_mask=True,
+                verbose=False,
+            )
+            .data
+        )
+        return found
+
+    def _forward(self, tokens: dict[str, list[list[int]]]) -> Vectors:
+        import torch
+
+        with torch.inference_mode():
+            features = self._features(tokens)
+            for place, module in enumerate(self._modules):
+                features = module(features)
+                if place == 0:
+                    features = {key: _single(value) for key, value in features.items()}
+            found: Vectors = features["sentence_embedding"].float().cpu().numpy()
+        return found
+
+    def _features(self, tokens: dict[str, list[list[int]]]) -> dict[str, Any]:
+        import torch
+
+        ids = tokens["input_ids"]
+        if self._kind == "static":
+            flat = np.fromiter((token for some in ids for token in some), dtype=np.int64)
+            starts = np.cumsum([0, *(len(some) for some in ids[:-1])], dtype=np.int64)
+            tensors = {"input_ids": torch.from_numpy(flat), "offsets": torch.from_numpy(starts)}
+        else:
+            tensors = dict(self._whole[0].tokenizer.pad(tokens, return_tensors="pt"))
+        return {key: value.to(self.place) for key, value in tensors.items()}
+
+
+def _joined(text: Text) -> str:
+    return text if isinstance(text, str) else " ".join(text).strip()
+
+
+def _single(value: Any) -> Any:
+    """Return float32 for a tensor of a shorter number format, anything else as it is."""
+    import torch
+
+    is_half = isinstance(value, torch.Tensor) and value.dtype in (torch.bfloat16, torch.float16)
+    return value.float() if is_half else value
+
+
+def _load(model: str, revision: str | None, place: str, dtype: str) -> Any:
+    from sentence_transformers import SentenceTransformer
+
+    hide_loading_bars()
+    path = locate(model)
+    try:
+        with LOADING:
+            return SentenceTransformer(
+                model if path is None else str(path),
+                device=place,
+                revision=revision,
+                local_files_only=path is not None,
+                model_kwargs={"dtype": torch_dtype(dtype), "use_safetensors": True},
+            )
+    except (OSError, ValueError) as error:
+        raise PrerequisiteError(
+            f"the encoder cannot be loaded: {first_line(error)}",
+            where=f"encoder: model: {model}",
+            fix="check the path or id; a hub model needs the network once",
+        ) from None
+
+
+def _kind(model: Any) -> Literal["transformer", "static", "other"]:
+    """Say how a model is run; one with prompts, images or chats is left to its own ``encode``."""
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding, Transformer
+    from transformers import PreTrainedTokenizerFast
+
+    first = model[0]
+    if isinstance(first, StaticEmbedding):
+        return "static" if model.default_prompt_name is None else "other"
+    is_plain = (
+        isinstance(first, Transformer)
+        and isinstance(first.tokenizer, PreTrainedTokenizerFast)
+        and first.transformer_task == "feature-extraction"
+        and list(first.modality_config) == ["text"]
+        and model.default_prompt_name is None
+        and not first.processing_kwargs
+    )
+    return "transformer" if is_plain else "other"

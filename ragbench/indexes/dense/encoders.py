@@ -1,0 +1,251 @@
+"""Sentence encoders: what a dense recipe says of its encoder, and the encoder at work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
+
+from ragbench.base.devices import Device, Dtype, pick_device, pick_dtype
+from ragbench.base.errors import BackendError, UsageError
+from ragbench.base.files import sha256_json
+from ragbench.base.weights import locate, weights_digest
+from ragbench.indexes.dense.encoder_model import CPU_TOKENS, Pooling, Text, Tower
+from ragbench.indexes.dense.encoder_model import Vectors as Vectors  # what every index calls them
+from ragbench.indexes.dense.precomputed import vectors_digest
+
+SEPARATOR = "[SEP]"
+# Of the query alone, or of the speed: no passage's vector hangs on them.
+NOT_OF_PASSAGES = {
+    "query_model",
+    "query_revision",
+    "query_prefix",
+    "query_max_tokens",
+    "batch_size",
+    "batch_tokens",
+    "dtype",  # kept as it was resolved
+    "vectors",  # kept as a digest
+}
+# Left out of what is written down where they say nothing, so that older digests hold.
+LATER = {
+    "query_model",
+    "query_revision",
+    "pooling",
+    "query_max_tokens",
+    "pairs",
+    "passage_prefix",
+    "batch_tokens",
+    "vectors",
+}
+
+
+class EncoderCard(BaseModel):
+    """Which encoder made the vectors, and how; an index opens with no other.
+
+    Attributes:
+        model: ``package:NAME/FOLDER``, a local folder or a hub id: a model of
+            sentence-transformers, or a plain transformer.
+        revision: The hub revision; part of the identity.
+        query_model: What encodes queries, if it is another model.
+        query_revision: Its hub revision.
+        pooling: ``auto`` is what the model's folder says, else the mean over tokens.
+        normalise: Whether vectors are scaled to unit length (after pooling, in float32).
+        max_tokens: Longer texts are cut by the encoder.
+        query_max_tokens: The same for queries, if it is another number.
+        template: What the encoder sees of a passage.
+        pairs: Whether a passage is given as two texts, those before and after ``[SEP]`` in the
+            template. A passage without a title is the pair of an empty text and its own.
+        passage_prefix: Put before every passage.
+        query_prefix: Put before every query.
+        dtype: ``auto`` is bfloat16 where the hardware has it.
+        batch_size: How many texts of ``max_tokens`` are one forward pass, at most; of shorter
+            ones there are more.
+        batch_tokens: Tokens in one forward pass instead, with padding; by default no more than
+            is quick on a processor.
+        vectors: The vectors of the passages, made elsewhere: an ``.npy`` file, or a folder of
+            them in the order of the corpus. ``model`` then encodes the queries.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: str
+    revision: str | None = None
+    query_model: str | None = None
+    query_revision: str | None = None
+    pooling: Pooling = "auto"
+    normalise: bool = True
+    max_tokens: int = Field(256, gt=0)
+    query_max_tokens: int | None = Field(None, gt=0)
+    template: str = "{title}\n{text}"
+    pairs: bool = False
+    passage_prefix: str = ""
+    query_prefix: str = ""
+    dtype: Dtype = "auto"
+    batch_size: int = Field(64, gt=0)
+    batch_tokens: int | None = Field(None, gt=0)
+    vectors: str | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> EncoderCard:
+        if self.pairs and self.template.count(SEPARATOR) != 1:
+            raise ValueError(
+                f"`pairs: true` needs a template with one {SEPARATOR} between its two texts, such "
+                f'as "{{title}} {SEPARATOR} {{text}}"'
+            )
+        if self.query_revision is not None and self.query_model is None:
+            raise ValueError("`query_revision` is of a `query_model`, and there is none")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        found: dict[str, Any] = handler(self)
+        fields = type(self).model_fields
+        return {
+            key: value
+            for key, value in found.items()
+            if key not in LATER or value != fields[key].default
+        }
+
+    def passage_digest(self) -> str:
+        """Return the digest of what makes a passage's vector: its weights, or the vectors."""
+        if self.vectors is not None:
+            return vectors_digest(self.vectors)
+        return _weights(self.model, self.revision)
+
+    def digest(self) -> str:
+        """Return the digest of the weights, or the id and revision of a hub model.
+
+        Where queries are encoded otherwise than passages, it is that of both digests.
+        """
+        queries = _weights(*self.query_tower())
+        passages = self.passage_digest()
+        return passages if queries == passages else sha256_json([passages, queries])
+
+    def query_tower(self) -> tuple[str, str | None]:
+        """Return the model that encodes queries, and its revision."""
+        if self.query_model is None:
+            return self.model, self.revision
+        return self.query_model, self.query_revision
+
+
+def _weights(model: str, revision: str | None) -> str:
+    path = locate(model)
+    return f"{model}@{revision}" if path is None else weights_digest(path)
+
+
+class Encoder:
+    """A loaded encoder; where passages have a model of their own, it is loaded when needed.
+
+    Args:
+        card: Which encoder.
+        device: Where it computes.
+        dtype: The number format; None resolves the card's.
+        place: Which of several devices of that kind, as torch names it.
+
+    Raises:
+        PrerequisiteError: The weights are not here and cannot be had.
+    """
+
+    def __init__(
+        self,
+        card: EncoderCard,
+        device: Device,
+        dtype: Dtype | None = None,
+        *,
+        place: str | None = None,
+    ) -> None:
+        self.card = card
+        self.device = pick_device(device)
+        self.dtype = pick_dtype(dtype or card.dtype, self.device)
+        self._place = place or self.device
+        self._query_tokens = card.query_max_tokens or card.max_tokens
+        most = self._query_tokens
+        if card.query_model is None and card.vectors is None:
+            most = max(most, card.max_tokens)
+        self._queries = self._tower(*card.query_tower(), most)
+
+    def _tower(self, model: str, revision: str | None, max_tokens: int) -> Tower:
+        return Tower(
+            *(model, revision),
+            pooling=self.card.pooling,
+            max_tokens=max_tokens,
+            place=self._place,
+            dtype=self.dtype,
+        )
+
+    @cached_property
+    def _passages(self) -> Tower:
+        if self.card.query_model is None:
+            return self._queries
+        tower = self._tower(self.card.model, self.card.revision, self.card.max_tokens)
+        if tower.dimension != self.dimension:
+            raise UsageError(
+                f"the vectors of passages have {tower.dimension:,} numbers, those of queries "
+                f"{self.dimension:,}",
+                where=f"encoder: model: {self.card.model}, query_model: {self.card.query_model}",
+                fix="give two models that were trained together",
+            )
+        return tower
+
+    @property
+    def dimension(self) -> int:
+        """The length of a vector."""
+        return self._queries.dimension
+
+    def passages(self, texts: Sequence[str]) -> Vectors:
+        """Encode passages that the template has been applied to, as float32 (N, D)."""
+        return self._finished(self._passages, self._given(texts), self.card.max_tokens)
+
+    def lengths(self, texts: Sequence[str]) -> list[int]:
+        """Return how many tokens are read of each passage, those of the model's own included."""
+        return self._passages.lengths(self._given(texts), self.card.max_tokens)
+
+    def queries(self, texts: Sequence[str]) -> Vectors:
+        """Encode queries, as float32 (Q, D)."""
+        prefixed = [self.card.query_prefix + text for text in texts]
+        return self._finished(self._queries, prefixed, self._query_tokens)
+
+    def _given(self, texts: Sequence[str]) -> Sequence[Text]:
+        prefixed = [self.card.passage_prefix + text for text in texts]
+        return [_pair(text) for text in prefixed] if self.card.pairs else prefixed
+
+    def _finished(self, tower: Tower, texts: Sequence[Text], max_tokens: int) -> Vectors:
+        vectors = tower.encode(texts, max_tokens=max_tokens, budget=self.budget)
+        if not np.isfinite(vectors).all():
+            bad = texts[int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])]
+            text = bad if isinstance(bad, str) else " ".join(bad)
+            raise BackendError(
+                f"the encoder gave a vector that is not finite for {text[:80]!r}",
+                where=tower.model,
+                fix="set the encoder's dtype: float32",
+            )
+        return unit(vectors) if self.card.normalise else vectors
+
+    @property
+    def budget(self) -> int:
+        """Tokens of one forward pass, with padding."""
+        if self.card.batch_tokens is not None:
+            return self.card.batch_tokens
+        most = self.card.batch_size * self.card.max_tokens
+        return most if self.device == "cuda" else min(most, CPU_TOKENS)
+
+
+def unit(vectors: Vectors) -> Vectors:
+    """Return vectors scaled to unit length; one of zeros stays as it is."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.maximum(lengths, 1e-12), dtype=np.float32)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    title, _, rest = text.partition(SEPARATOR)
+    return title.strip(), rest.strip()

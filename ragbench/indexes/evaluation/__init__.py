@@ -1,0 +1,5 @@
+"""Rankings against judgements of relevance.
+
+runfile  TREC runs and query files
+qrels    judgements
+"""

@@ -1,0 +1,166 @@
+"""Judgements of relevance: TREC's four columns, or BEIR's three with a header.
+
+TREC   query-id iteration id grade          no header
+BEIR   query-id <tab> corpus-id <tab> score with that header
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from ragbench.base.errors import DataError
+from ragbench.corpora.store import Corpus
+from ragbench.indexes.evaluation.runfile import text_lines
+
+BEIR_HEADER = ("query-id", "corpus-id", "score")
+MOST = 1_000_000  # trec_eval counts relevant ids by grade, in as many places
+Level = Literal["passage", "document"]
+Qrels = dict[str, dict[str, int]]
+
+
+def read_qrels(path: Path) -> Qrels:
+    """Read judgements.
+
+    Args:
+        path: The file, plain or gzip.
+
+    Returns:
+        Grade by id, by query id; a grade of 0 or less means not relevant.
+
+    Raises:
+        DataError: A line has other columns, a grade is no whole number or beyond a million, an
+            id was judged twice with unlike grades, or nothing is judged.
+    """
+    qrels: Qrels = {}
+    is_beir = False
+    for number, line in text_lines(path, what="the qrels"):
+        where = f"{path}:{number}"
+        if not qrels and tuple(line.lower().split()) == BEIR_HEADER:
+            is_beir = True
+            continue
+        query, identifier, grade = _columns(line, is_beir=is_beir, where=where)
+        try:
+            value = int(grade)
+        except ValueError:
+            raise DataError(
+                f"the grade {grade!r} is no whole number",
+                where=where,
+                fix="TREC's four columns have no header; BEIR's is query-id, corpus-id, score",
+            ) from None
+        if abs(value) > MOST:
+            raise DataError(
+                f"the grade {value} is beyond {MOST:,}, which no evaluator can count with",
+                where=where,
+                fix="write grades such as 0, 1, 2; query, passage and grade come in this order",
+            )
+        known = qrels.setdefault(query, {})
+        if known.setdefault(identifier, value) != value:
+            raise DataError(
+                f"{identifier!r} is judged both {known[identifier]} and {value} for {query!r}",
+                where=where,
+            )
+    if not qrels:
+        raise DataError("the file holds no judgement", where=str(path))
+    return qrels
+
+
+def _columns(line: str, *, is_beir: bool, where: str) -> tuple[str, str, str]:
+    parts = line.split("\t") if is_beir and "\t" in line else line.split()
+    if len(parts) != (3 if is_beir else 4):
+        three = len(parts) == 3
+        raise DataError(
+            f"the line has {len(parts)} columns, not {3 if is_beir else 4}",
+            where=where,
+            fix="begin the file with the header: query-id <tab> corpus-id <tab> score"
+            if three
+            else "write: query-id 0 id grade",
+        )
+    return parts[0], parts[-2], parts[-1]
+
+
+def level_of(qrels: Mapping[str, Mapping[str, int]], corpus: Corpus) -> Level:
+    """Say what the judged ids are: passage ids if any of them is one, else document ids.
+
+    Args:
+        qrels: What ``read_qrels`` returned.
+        corpus: What is searched.
+
+    Returns:
+        ``passage`` or ``document``.
+
+    Raises:
+        DataError: Relevant ids are in the corpus as neither, or no id is relevant.
+    """
+    judged = {i for grades in qrels.values() for i in grades}
+    relevant = {i for grades in qrels.values() for i, grade in grades.items() if grade > 0}
+    if not relevant:
+        raise DataError("no judgement has a grade above 0", where="the qrels")
+    if any(corpus.match(identifier) is not None for identifier in judged):
+        level: Level = "passage"
+        lacking = sorted(i for i in relevant if corpus.match(i) is None)
+    else:
+        level = "document"
+        lacking = sorted(i for i in relevant if not corpus.match_doc(i))
+    if lacking:
+        have = ", ".join(corpus[row].id for row in range(min(3, len(corpus))))
+        raise DataError(
+            f"{len(lacking):,} of {len(relevant):,} relevant ids are no {level} of the corpus "
+            f"{corpus.name!r}: {', '.join(lacking[:5])}",
+            where=str(corpus.folder),
+            fix=f"give the qrels of this corpus and edition; ids there look like: {have}",
+        )
+    return level
+
+
+def in_corpus(qrels: Qrels, corpus: Corpus, level: Level) -> Qrels:
+    """Return judgements under the corpus's own ids, which over a union begin with a corpus's name.
+
+    Args:
+        qrels: What ``read_qrels`` returned.
+        corpus: What is searched.
+        level: What ``level_of`` said.
+
+    Returns:
+        The same grades; ids that are not in the corpus stay as they are.
+
+    Raises:
+        DataError: Two ids of one query are the same passage, with unlike grades.
+    """
+    found: Qrels = {}
+    for query, grades in qrels.items():
+        known = found.setdefault(query, {})
+        for written, grade in grades.items():
+            identifier = _own_id(corpus, written, level)
+            if known.setdefault(identifier, grade) != grade:
+                raise DataError(
+                    f"{identifier!r} is judged both {known[identifier]} and {grade} for {query!r}",
+                    where="the qrels",
+                )
+    return found
+
+
+def _own_id(corpus: Corpus, written: str, level: Level) -> str:
+    if level == "passage":
+        row = corpus.match(written)
+        return written if row is None else corpus.ids_of([row])[0][0]
+    rows = corpus.match_doc(written)
+    return corpus.ids_of(rows[:1])[0][1] if rows else written
+
+
+def best_first(corpus: Corpus, passages: list[str], level: Level) -> list[str]:
+    """Return a ranking in the ids of a level: a document stands where its best passage does.
+
+    Args:
+        corpus: Holds the passages.
+        passages: Passage ids, best first.
+        level: What is wanted.
+
+    Returns:
+        Passage ids as they were, or document ids, each once.
+    """
+    if level == "passage":
+        return passages
+    rows = [row for row in map(corpus.find, passages) if row is not None]
+    return list(dict.fromkeys(doc for _, doc in corpus.ids_of(rows)))

@@ -1,0 +1,122 @@
+"""The recipe of a vector store: which one, by which metric, and where it may lie."""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+from ipaddress import ip_address
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator, model_validator
+
+from ragbench.base.errors import UsageError
+from ragbench.corpora.card import load_card
+from ragbench.corpora.store import Corpus
+from ragbench.corpora.union import RESTRICTED, Union
+from ragbench.indexes.dense.encoders import EncoderCard
+from ragbench.indexes.langchain.stores import STORES, told
+from ragbench.indexes.retriever import Recipe
+
+URL = re.compile(r"https?://[A-Za-z0-9.:\[\]_-]+(?:/[A-Za-z0-9._~/-]*)?")
+
+
+class VectorstoreRecipe(Recipe):
+    """The options of a vector store; each is part of the index's identity.
+
+    Attributes:
+        store: Which one.
+        metric: What it ranks by; ``cosine`` is the store's own, of vectors of any length, and the
+            scores of ``l2`` are minus the squared distance.
+        encoder: What makes the vectors.
+        options: The store's own settings.
+        url: Of a server that keeps the store; without it, it lies in the index's folder.
+        trust_url: That a server elsewhere may see the passages and the queries' vectors.
+        min_recall: Below this recall@k against exact search the build fails.
+        recall_k: The k of that recall.
+        recall_queries: How many queries of each kind measure it.
+        seed: Of the draws.
+    """
+
+    store: Literal["in-memory", "qdrant", "chroma", "milvus"]
+    metric: Literal["inner-product", "l2", "cosine"] = "cosine"
+    encoder: EncoderCard
+    options: dict[str, Any] = Field(default_factory=dict)
+    url: str | None = None
+    trust_url: bool = False
+    min_recall: float = Field(0.9, ge=0, le=1)
+    recall_k: int = Field(10, gt=0)
+    recall_queries: int = Field(100, gt=0)
+    seed: int = Field(17, ge=0)
+
+    @field_validator("url")
+    @classmethod
+    def _check_url(cls, url: str | None) -> str | None:
+        if url is not None and not URL.fullmatch(url):
+            # A ValueError's message would repeat the address, which may hold a password.
+            raise UsageError(
+                "the `url` of the recipe is no address",
+                where="recipe: url",
+                fix="write http://HOST:PORT or https://..., without user name, password or query",
+            )
+        return url
+
+    @model_validator(mode="after")
+    def _check_store(self) -> VectorstoreRecipe:
+        kind = STORES[self.store]
+        if self.metric not in kind.metrics:
+            known = ", ".join(sorted(kind.metrics))
+            raise ValueError(f"the store {self.store!r} has no {self.metric}, only {known}")
+        if self.url and kind.serving == "never":
+            raise ValueError(f"the store {self.store!r} is not taken from a server: no `url`")
+        if not self.url and kind.serving == "always":
+            raise ValueError(f"the store {self.store!r} needs the `url` of its server")
+        if self.url and not (self.is_loopback or self.trust_url):
+            raise ValueError(
+                "the server is not on this machine: if it may see the passages and the queries, "
+                "say so with `trust_url: true`"
+            )
+        return self
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the address as written is this machine, or there is none."""
+        host = urlsplit(self.url).hostname if self.url else "localhost"
+        try:
+            return host == "localhost" or ip_address(host or "").is_loopback
+        except ValueError:
+            return False
+
+    def encoder_digest(self) -> str | None:
+        """Return the digest of the encoder's weights."""
+        return self.encoder.digest()
+
+    def require(self) -> None:
+        """Refuse a machine without the store's packages or the encoder."""
+        with told(self.store, "being looked for"):
+            for package in ("langchain-core", *STORES[self.store].packages):
+                import_module(package.replace("-", "_"))
+        super().require()
+
+
+def check_terms(recipe: VectorstoreRecipe, corpus: Corpus) -> None:
+    """Refuse to send a restricted corpus elsewhere, trusted or not.
+
+    Args:
+        recipe: Says where.
+        corpus: What would be sent.
+
+    Raises:
+        UsageError: It is restricted, by its card or by what that was when it was built.
+    """
+    if recipe.is_loopback:
+        return
+    members = corpus.members if isinstance(corpus, Union) else ()
+    cards = [load_card(one.name)[0].data_use for one in (corpus, *members)]
+    if RESTRICTED in (corpus.manifest.data_use, *cards):
+        raise UsageError(
+            f"the corpus {corpus.name!r} is restricted, and the server is not on this machine; "
+            "nothing was sent",
+            where="recipe: url",
+            fix="serve the store on this machine, or leave `url` away",
+        )

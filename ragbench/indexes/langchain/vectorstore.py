@@ -1,0 +1,313 @@
+"""A LangChain vector store over a corpus, with our encoder, its scores checked by computing them.
+
+At the build, vectors of the corpus are asked for at differing lengths, and the store's raw scores
+are compared with inner products, cosines and distances of the same vectors: what they are stands
+in the manifest, and a store that computes another metric than the recipe's is refused. Recall is
+measured as for a FAISS index.
+"""
+
+from __future__ import annotations
+
+import shutil
+import weakref
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from ragbench.base.devices import Device
+from ragbench.base.errors import DataError, RagbenchError, UsageError, first_line
+from ragbench.base.files import sha256_json
+from ragbench.base.progress import stage
+from ragbench.base.records import Hit
+from ragbench.corpora.store import Corpus
+from ragbench.indexes.check import Finding
+from ragbench.indexes.dense import recall
+from ragbench.indexes.dense.embeddings import Embeddings
+from ragbench.indexes.dense.encoders import Encoder, Vectors
+from ragbench.indexes.langchain import store_checks
+from ragbench.indexes.langchain.raw_scores import FORMULAS
+from ragbench.indexes.langchain.store_recipe import VectorstoreRecipe, check_terms
+from ragbench.indexes.langchain.stores import STORES, Opened, OurEmbeddings, Place, add, told
+from ragbench.indexes.retriever import Recipe, Rows, Scores, top_hits
+
+if TYPE_CHECKING:
+    from langchain_core.vectorstores import VectorStore
+
+VECTORS = "vectors.npy"
+STORE = "store"
+BLOCK = 1024
+
+
+class VectorstoreIndex:
+    """An open vector store and its encoder."""
+
+    Options: ClassVar[type[Recipe]] = VectorstoreRecipe
+
+    def __init__(
+        self,
+        opened: Opened,
+        encoder: Encoder,
+        recipe: VectorstoreRecipe,
+        corpus: Corpus,
+        *,
+        folder: Path,
+        facts: dict[str, Any],
+    ) -> None:
+        self.corpus = corpus
+        self.metric = recipe.metric
+        self.recipe = recipe
+        self.folder = folder
+        self.facts = facts
+        self._opened = opened
+        # Chroma shares what is open of a folder within a process, also after a new build.
+        self._closing = weakref.finalize(self, opened.close)
+        self._encoder = encoder
+        self._search = store_checks.RawSearch(
+            opened, recipe.store, corpus, FORMULAS[facts["raw_score"]]
+        )
+
+    @property
+    def store(self) -> VectorStore:
+        """LangChain's object, which encodes queries as this index does; of use while it is open."""
+        return self._opened.store
+
+    @classmethod
+    def build(cls, recipe: Recipe, corpus: Corpus, work: Path, device: Device) -> dict[str, Any]:
+        """Embed the corpus, unless that has been done, fill the store, and check its scores.
+
+        Args:
+            recipe: A VectorstoreRecipe.
+            corpus: What is indexed.
+            work: The folder to fill.
+            device: Where the encoder computes.
+
+        Returns:
+            Facts for the manifest.
+
+        Raises:
+            UsageError: A restricted corpus would go to another machine.
+            DataError: The store's scores are not of the recipe's metric, or it finds too little
+                of what exact search finds.
+        """
+        options = VectorstoreRecipe.model_validate(recipe.model_dump())
+        check_terms(options, corpus)
+        _remove_left_over(work)
+        stored = Embeddings(corpus, options.encoder, device)
+        # Queries are encoded in float32 when they are searched, so here too.
+        encoder = Encoder(options.encoder, device, "float32")
+        ours = OurEmbeddings(lambda: encoder)
+        place = _place(options, corpus, work, encoder.dimension, is_new=True)
+        kind = STORES[options.store]
+        with told(options.store, "being made"):
+            opened = kind.open(place, ours.as_langchain())
+        try:
+            stored.make()
+            if not kind.keeps and not options.url:
+                _keep(stored, work / VECTORS)
+            _fill(opened, ours, options.store, corpus, stored.shards())
+            facts = _checked(opened, options, stored, encoder, work)
+        except RagbenchError:
+            with suppress(RagbenchError), told(options.store, "removing the collection"):
+                opened.drop()
+            raise
+        finally:
+            with told(options.store, "being closed"):
+                opened.close()
+        return {
+            "dimension": place.dimension,
+            "n_vectors": len(corpus),
+            "dtype": stored.dtype,
+            "embeddings": stored.digest,
+            "collection": place.collection,
+            **facts,
+        }
+
+    @classmethod
+    def open(
+        cls, folder: Path, recipe: Recipe, facts: dict[str, Any], corpus: Corpus, device: Device
+    ) -> VectorstoreIndex:
+        """Open the store; one that keeps nothing is filled from the vectors in the folder.
+
+        Args:
+            folder: The built index.
+            recipe: A VectorstoreRecipe.
+            facts: What ``build`` returned.
+            corpus: What was indexed.
+            device: Where queries are encoded.
+
+        Returns:
+            The open index.
+
+        Raises:
+            DataError: The store does not hold the corpus.
+        """
+        options = VectorstoreRecipe.model_validate(recipe.model_dump())
+        check_terms(options, corpus)
+        encoder = Encoder(options.encoder, device, "float32")
+        ours = OurEmbeddings(lambda: encoder)
+        refill = not STORES[options.store].keeps and not options.url
+        place = _place(options, corpus, folder, facts["dimension"], is_new=refill)
+        kept = _kept(folder, corpus, facts["dimension"]) if refill else None
+        with told(options.store, "being opened"):
+            opened = STORES[options.store].open(place, ours.as_langchain())
+        try:
+            if kept is not None:
+                _fill(opened, ours, options.store, corpus, [(0, kept)])
+            store_checks.check_count(opened, options.store, corpus)
+        except RagbenchError:
+            opened.close()
+            raise
+        return cls(opened, encoder, options, corpus, folder=folder, facts=facts)
+
+    def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
+        """Return the k nearest passages a query.
+
+        Args:
+            queries: The texts.
+            k: How many hits are wanted.
+
+        Returns:
+            One list a query: nearest first, ties by passage id ascending; an approximate store
+            may give fewer than k.
+
+        Raises:
+            UsageError: More are wanted, of a corpus that has more, than the store ever gives.
+            DataError: The store gave what is not in the corpus.
+        """
+        if not queries:
+            return []
+        most = STORES[self.recipe.store].max_k
+        if min(k, len(self.corpus)) > most:  # or its end would pass for that of the ranking
+            raise UsageError(
+                f"{k:,} hits are wanted of a store that gives at most {most:,}",
+                where=f"index over {self.corpus.name}: store {self.recipe.store}",
+                fix="ask for fewer, or take `kind: faiss`",
+            )
+        vectors = self._encoder.queries(queries)
+
+        def ask(places: Sequence[int], size: int) -> tuple[Scores, Rows]:
+            return self._search.search(vectors[list(places)], size)
+
+        return top_hits(self.corpus, len(queries), k, ask)
+
+    def examine(self) -> list[Finding]:
+        """Check the raw scores and the recall again, if the embeddings are here."""
+        options = self.recipe
+        stored = Embeddings(self.corpus, options.encoder, "auto")
+        stated = ", ".join(f"{r['recall_at_k']:.3f} ({r['queries']})" for r in self.facts["recall"])
+        if stored.digest != self.facts["embeddings"] or stored.verify():
+            return [Finding("recall", True, f"{stated} at build; the embeddings are not here")]
+        raw = store_checks.RawSearch(self._opened, options.store, self.corpus)
+        try:
+            formula, _ = store_checks.find_formula(
+                raw, options.store, stored, options.metric, options.seed
+            )
+        except DataError as error:
+            return [Finding("raw scores", False, error.what)]
+        is_same = formula.name == self.facts["raw_score"]
+        drawn = recall.Sample.load(self.folder)
+        return [
+            Finding("raw scores", is_same, f"{formula.name}, {self.facts['raw_score']} at build"),
+            *(
+                Finding(
+                    f"recall@{one.k} of {one.queries}",
+                    one.recall_at_k >= options.min_recall,
+                    f"{one.recall_at_k:.3f}, at least {options.min_recall:g}; at build {stated}",
+                )
+                for one in store_checks.measure(
+                    self._search, drawn, stored, options.recall_k, options.metric
+                )
+            ),
+        ]
+
+    def close(self) -> None:
+        """Let go of the store's files, as happens anyway when the index is no longer used."""
+        self._closing()
+
+
+def _checked(
+    opened: Opened, options: VectorstoreRecipe, stored: Embeddings, encoder: Encoder, work: Path
+) -> dict[str, Any]:
+    """Return the facts that say what the store does; refuse one that does something else."""
+    name, corpus = options.store, stored.corpus
+    store_checks.check_count(opened, name, corpus)
+    raw = store_checks.RawSearch(opened, name, corpus)
+    formula, facts = store_checks.find_formula(raw, name, stored, options.metric, options.seed)
+    search = store_checks.RawSearch(opened, name, corpus, formula)
+    return {
+        "store_class": type(opened.store).__name__,
+        **facts,
+        **store_checks.measured(search, options, stored, encoder, work),
+    }
+
+
+def _place(
+    recipe: VectorstoreRecipe, corpus: Corpus, folder: Path, dimension: int, *, is_new: bool
+) -> Place:
+    # On a server, every index has a collection of its own.
+    identity = sha256_json([corpus.digest, recipe.identity(), recipe.encoder_digest()])
+    return Place(
+        folder=folder / STORE,
+        url=recipe.url,
+        collection=f"ragbench_{identity[:24]}",
+        dimension=dimension,
+        metric=recipe.metric,
+        options=recipe.options,
+        is_new=is_new,
+    )
+
+
+def _remove_left_over(work: Path) -> None:
+    """Remove what a build that was stopped has left of its store."""
+    for path in work.glob(f"{STORE}*"):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _keep(stored: Embeddings, path: Path) -> None:
+    """Write all vectors into one file, block by block."""
+    shape = (len(stored.corpus), stored.dimension)
+    kept = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+    for start, vectors in stored.shards():
+        kept[start : start + len(vectors)] = vectors
+    kept.flush()
+
+
+def _kept(folder: Path, corpus: Corpus, dimension: int) -> Vectors:
+    """Return the vectors in an index's folder, memory-mapped."""
+    path = folder / VECTORS
+    try:
+        found: Vectors = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise _damaged(path, f"cannot be read: {first_line(error)}") from None
+    if found.shape != (len(corpus), dimension) or found.dtype != np.float32:
+        raise _damaged(path, f"have the shape {found.shape}")
+    return found
+
+
+def _damaged(path: Path, what: str) -> DataError:
+    return DataError(
+        f"the vectors of the index {what}",
+        where=str(path),
+        fix="build it again with `ragbench index build ... --replace`",
+    )
+
+
+def _fill(
+    opened: Opened,
+    ours: OurEmbeddings,
+    name: str,
+    corpus: Corpus,
+    shards: Iterable[tuple[int, Vectors]],
+) -> None:
+    """Add passages with their vectors, block by block."""
+    with stage(f"index over {corpus.name}: filling the store", len(corpus)) as progress:
+        for first, vectors in shards:
+            for start in range(0, len(vectors), BLOCK):
+                block = np.asarray(vectors[start : start + BLOCK])
+                rows = range(first + start, first + start + len(block))
+                with told(name, "adding passages"):
+                    add(opened, ours, STORES[name], {row: corpus[row] for row in rows}, block)
+                progress.advance(len(block))

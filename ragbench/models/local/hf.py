@@ -1,0 +1,292 @@
+"""Models run by transformers on this machine."""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+from ragbench.base.devices import hide_loading_bars, pick_device, pick_dtype, torch_dtype
+from ragbench.base.errors import BackendError, PrerequisiteError, first_line
+from ragbench.base.files import sha256_json, sha256_text
+from ragbench.base.records import Message, OptionScores, Reply
+from ragbench.base.weights import locate, weights_digest
+from ragbench.models.local.adapter import check_adapter, with_adapter
+from ragbench.models.local.generation import forget_sampling, greedy, turn_ends
+from ragbench.models.local.gguf import converted
+from ragbench.models.local.prefix import option_log_likelihoods, use_float32_output
+from ragbench.models.model import ModelSpec
+from ragbench.models.rendering import chat_text, control_tokens, plain_text, turns_of
+
+
+class HfModel:
+    """A causal language model; tokenizer and config load at once, weights on the first score.
+
+    Args:
+        spec: The config's entry.
+
+    Raises:
+        PrerequisiteError: The weights are not here and cannot be had.
+    """
+
+    def __init__(self, spec: ModelSpec) -> None:
+        from transformers import AutoConfig, AutoTokenizer
+
+        hide_loading_bars()
+        self.spec = spec
+        self.device = pick_device(spec.device)
+        self.dtype = pick_dtype(spec.dtype, self.device)
+        self._origin = locate(spec.reference, hub=spec.path is None)
+        self._adapter = None if spec.adapter is None else locate(spec.adapter, hub=False)
+        folder = self._origin
+        if folder is not None and folder.is_file():
+            folder = converted(folder)
+        self._source = spec.reference if folder is None else str(folder)
+        self._options: dict[str, Any] = {
+            "revision": spec.revision,
+            "local_files_only": folder is not None,
+            "trust_remote_code": spec.trust_remote_code,
+        }
+        try:
+            self._config: Any = AutoConfig.from_pretrained(self._source, **self._options)
+            self._tokenizer: Any = AutoTokenizer.from_pretrained(self._source, **self._options)
+        except Exception as error:  # tokenizers raises just that on a damaged file
+            raise _unavailable(spec, error) from None
+        if self._adapter is not None:
+            check_adapter(self._adapter)
+        self.context_tokens: int = int(
+            getattr(self._config, "max_position_embeddings", None)
+            or self._tokenizer.model_max_length
+        )
+        self.is_chat = spec.format == "chat" or (
+            spec.format == "auto" and bool(self._tokenizer.chat_template)
+        )
+        if self.is_chat and not self._tokenizer.chat_template:
+            raise PrerequisiteError(
+                f"the tokenizer of {spec.name!r} has no chat template",
+                where=f"models: {spec.name}: format: chat",
+                fix="write format: plain",
+            )
+
+    def digest(self) -> str:
+        """Return the identity of weights, number format and prompt format."""
+        return sha256_json(
+            {
+                "weights": self._weights_identity(),
+                "dtype": self.dtype,
+                "format": "chat" if self.is_chat else "plain",
+            }
+        )
+
+    def _weights_identity(self) -> str:
+        if self._origin is None:
+            commit = getattr(self._config, "_commit_hash", None) or self.spec.revision
+            weights = f"{self.spec.reference}@{commit}"
+        else:
+            weights = weights_digest(self._origin)
+        return weights + (f"+merged:{weights_digest(self._adapter)}" if self._adapter else "")
+
+    def facts(self) -> dict[str, object]:
+        """Return what the run folder records of the model."""
+        template = self._tokenizer.chat_template if self.is_chat else None
+        return {
+            "digest": self.digest(),
+            "weights": self._weights_identity(),
+            "dtype": self.dtype,
+            "device": self.device,
+            "format": "chat" if self.is_chat else "plain",
+            "chat_template_digest": sha256_text(str(template)) if template else None,
+            "context_tokens": self.context_tokens,
+            "architecture": (getattr(self._config, "architectures", None) or ["unknown"])[0],
+            "parameters": self.parameters(),
+        }
+
+    def parameters(self) -> int | None:
+        """Return how many parameters the local weights hold, read from their headers."""
+        from pathlib import Path
+
+        from safetensors import SafetensorError, safe_open
+
+        files = sorted(Path(self._source).glob("*.safetensors"))
+        if not files:
+            return None
+        total = 0
+        for file in files:
+            try:
+                with safe_open(file, framework="numpy") as tensors:
+                    for name in tensors.keys():  # noqa: SIM118 - not a mapping
+                        total += math.prod(tensors.get_slice(name).get_shape())
+            except SafetensorError as error:
+                raise _unavailable(self.spec, error) from None
+        return total
+
+    def render(self, messages: Sequence[Message]) -> str:
+        """Return the prompt as the model reads it, up to where its reply begins.
+
+        Args:
+            messages: The turns; the system turn joins the first user turn where the chat
+                template knows no system role. A last turn of the assistant is what its reply
+                is begun with.
+
+        Returns:
+            The template's text with the assistant's turn opened, or, for a plain model, the
+            contents parted by blank lines, each reply after ``Answer:``. A control token that a
+            content spells out, such as ``<|im_end|>``, is broken by a blank, so that no passage
+            can end its turn or open another.
+        """
+        turns, begun = turns_of(messages, self._control)
+        if self.is_chat:
+            return chat_text(self._tokenizer, turns, begun)
+        return plain_text(turns, begun)
+
+    @cached_property
+    def _control(self) -> re.Pattern[str] | None:
+        return control_tokens(self._tokenizer)
+
+    def continuation(self, option: str) -> str:
+        """Return an option as it follows the prompt: after a blank for plain models."""
+        return option if self.is_chat else " " + option
+
+    def count_tokens(self, text: str) -> int:
+        """Return how many tokens a text has, special tokens apart."""
+        return len(self._tokenizer(text, add_special_tokens=False).input_ids)
+
+    def _encode(self, text: str) -> list[int]:
+        # A rendered chat template holds its special tokens already.
+        return list(self._tokenizer(text, add_special_tokens=not self.is_chat).input_ids)
+
+    @cached_property
+    def _model(self) -> Any:
+        from safetensors import SafetensorError
+        from transformers import AutoModelForCausalLM
+
+        try:
+            loaded: Any = AutoModelForCausalLM.from_pretrained(
+                self._source,
+                dtype=torch_dtype(self.dtype),
+                use_safetensors=True,
+                output_loading_info=True,
+                **self._options,
+            )
+        except (OSError, ValueError, RuntimeError, ImportError, SafetensorError) as error:
+            raise _unavailable(self.spec, error) from None
+        model, report = loaded
+        if missing := sorted(report["missing_keys"]):  # transformers fills them at random
+            raise PrerequisiteError(
+                f"the weights of {self.spec.name!r} lack {len(missing)} tensors of a causal "
+                f"language model, such as {missing[0]}",
+                where=f"models: {self.spec.name}: {self.spec.reference}",
+                fix="give a whole causal language model; an encoder is none",
+            )
+        if self._adapter is not None:
+            model = with_adapter(model, self._adapter, name=self.spec.name)
+        try:
+            model = model.to(self.device).eval()
+        except RuntimeError as error:  # out of memory is one
+            raise _unavailable(self.spec, error) from None
+        use_float32_output(model)
+        forget_sampling(model)
+        return model
+
+    def release(self) -> None:
+        """Give the weights' memory back; they are loaded again on the next use."""
+        import gc
+
+        import torch
+
+        if self.__dict__.pop("_model", None) is not None:
+            gc.collect()
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+
+    def score_options(
+        self, prompt: str, options: Sequence[str], *, reuse: bool = True
+    ) -> OptionScores:
+        """Return the log-likelihood of each option as the reply to a rendered prompt.
+
+        Prompt and option are tokenised together, and the option's tokens are those after as
+        many as the prompt alone has: lm-eval's rule.
+
+        Args:
+            prompt: A rendered prompt.
+            options: The option texts.
+            reuse: Whether the prompt is computed once for all options.
+
+        Returns:
+            Sums of natural log-probabilities, with token counts and seconds.
+
+        Raises:
+            BackendError: The model failed, or gave a likelihood that is not finite.
+        """
+        started = time.perf_counter()
+        prompt_tokens = len(self._encode(prompt))
+        sequences = [self._encode(prompt + self.continuation(option)) for option in options]
+        starts = [max(1, min(prompt_tokens, len(ids) - 1)) for ids in sequences]
+        model = self._model
+        try:
+            sums = option_log_likelihoods(model, sequences, starts, reuse=reuse)
+        except (RuntimeError, IndexError) as error:  # out of memory is one
+            raise _failed(self.spec, error) from None
+        if not all(math.isfinite(value) for value in sums):
+            raise BackendError(
+                f"{self.spec.name} gave a likelihood that is not finite ({sums})",
+                fix=f"the dtype was {self.dtype}; try dtype: float32",
+            )
+        return OptionScores(
+            log_likelihoods=tuple(sums),
+            option_tokens=tuple(
+                len(ids) - start for ids, start in zip(sequences, starts, strict=True)
+            ),
+            prompt_tokens=prompt_tokens,
+            elapsed_s=time.perf_counter() - started,
+        )
+
+    def generate(self, prompt: str, *, limit: int) -> Reply:
+        """Return the model's own reply to a rendered prompt, decoded greedily.
+
+        The repository's sampling and penalty settings are not used. A plain model's reply ends
+        at the first blank line, where a new part of the prompt would begin.
+
+        Args:
+            prompt: A rendered prompt.
+            limit: The most tokens of the reply.
+
+        Returns:
+            The reply, with special tokens other than the end of the turn left in it.
+
+        Raises:
+            BackendError: The model failed.
+        """
+        started = time.perf_counter()
+        ids = self._encode(prompt)
+        model = self._model
+        try:
+            text, tokens, finish = greedy(
+                model,
+                self._tokenizer,
+                ids,
+                limit=limit,
+                ends=turn_ends(model, self._tokenizer),
+                plain=not self.is_chat,
+            )
+        except (RuntimeError, IndexError) as error:  # out of memory is one
+            raise _failed(self.spec, error) from None
+        return Reply(text, tokens, finish, len(ids), time.perf_counter() - started)
+
+
+def _failed(spec: ModelSpec, error: Exception) -> BackendError:
+    return BackendError(
+        f"{spec.name} failed: {first_line(error)}",
+        fix="a smaller context budget or another dtype or device may help",
+    )
+
+
+def _unavailable(spec: ModelSpec, error: Exception) -> PrerequisiteError:
+    return PrerequisiteError(
+        f"the model {spec.name!r} cannot be loaded: {first_line(error)}",
+        where=f"models: {spec.name}: {spec.reference}",
+        fix="check the path or id; a hub model needs the network once, and a gated one a login",
+    )

@@ -1,0 +1,169 @@
+"""Requests to ``/chat/completions`` and ``/completions``, and what their answers say.
+
+An answer that lacks anything is an error, never an empty reply: a server's fault must not pass for
+a model's mistake.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ragbench.base.errors import BackendError
+from ragbench.models.local.generation import PLAIN_STOP
+from ragbench.models.rendering import Turn
+
+CHAT, TEXT = "/chat/completions", "/completions"
+SEED = 0  # of a server that draws in spite of temperature 0
+GREEDY = {"temperature": 0, "seed": SEED, "frequency_penalty": 0, "stream": False}
+CONTINUED = {"add_generation_prompt": False, "continue_final_message": True}
+ROUNDING = 1e-3  # of a log-probability of zero
+UNFINISHED = ("abort", "error", "content_filter")  # what these leave is not the model's reply
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a server's model wrote.
+
+    Attributes:
+        text: The reply; a reasoning trace that came apart from it stands before it.
+        finish: ``length`` where the limit ended it.
+        tokens: How many it has, where the server tells.
+        prompt_tokens: How many the prompt has, where the server tells.
+    """
+
+    text: str
+    finish: Literal["stop", "length"]
+    tokens: int | None
+    prompt_tokens: int | None
+
+
+def chat_request(model: str, turns: Sequence[Turn], begun: str, limit: int) -> dict[str, Any]:
+    """Return the body that asks for a reply to turns, begun or not."""
+    body = {"model": model, "messages": list(turns), "max_tokens": limit, **GREEDY}
+    if begun:
+        body["messages"] = [*turns, {"role": "assistant", "content": begun}]
+        body |= CONTINUED
+    return body
+
+
+def text_request(model: str, prompt: str, limit: int) -> dict[str, Any]:
+    """Return the body that asks for what follows a plain prompt, up to a blank line."""
+    stop = [PLAIN_STOP]
+    return {"model": model, "prompt": prompt, "max_tokens": limit, "stop": stop, **GREEDY}
+
+
+def echo_request(model: str, text: str, limit: int) -> dict[str, Any]:
+    """Return the body that asks for the log-probabilities of a text's own tokens."""
+    body = {"model": model, "prompt": text, "max_tokens": limit, "echo": True, "logprobs": 1}
+    return {**body, "temperature": 0}
+
+
+def read_chat(answer: Mapping[str, Any]) -> Written:
+    """Return the reply of an answer of ``/chat/completions``.
+
+    Args:
+        answer: The JSON object.
+
+    Returns:
+        The reply. vLLM's ``reasoning_content`` (later ``reasoning``) stands before it between
+        ``<think>`` and ``</think>``; the latter lacks where the limit cut the trace.
+
+    Raises:
+        BackendError: There is no choice, or no content in it.
+    """
+    choice = _choice(answer)
+    message = choice.get("message")
+    if not isinstance(message, dict):
+        raise BackendError("the server's answer has a choice without a message")
+    trace = message.get("reasoning_content") or message.get("reasoning") or ""
+    content = message.get("content")
+    if not isinstance(trace, str) or not isinstance(content, str | None):
+        raise BackendError("the server's answer has content that is no text")
+    if content is None and not trace:
+        raise BackendError("the server's answer has no content (null)")
+    finish = _finish(choice)
+    if trace:
+        cut = content is None and finish == "length"
+        content = f"<think>{trace}" + ("" if cut else f"</think>{content or ''}")
+    return Written(content or "", finish, *_usage(answer))
+
+
+def read_text(answer: Mapping[str, Any]) -> Written:
+    """Return the reply of an answer of ``/completions``; a blank line ends it.
+
+    Args:
+        answer: The JSON object.
+
+    Returns:
+        The reply.
+
+    Raises:
+        BackendError: There is no choice, or no text in it.
+    """
+    choice = _choice(answer)
+    text = choice.get("text")
+    if not isinstance(text, str):
+        raise BackendError("the server's answer has a choice without a text")
+    before, stopped, _ = text.partition(PLAIN_STOP)
+    return Written(before, "stop" if stopped else _finish(choice), *_usage(answer))
+
+
+def read_echo(answer: Mapping[str, Any], *, generated: int) -> list[float | None]:
+    """Return the natural log-probability of every token of the text that was sent.
+
+    Args:
+        answer: The JSON object.
+        generated: How many tokens were asked for beyond the text.
+
+    Returns:
+        One number a token; None for the first, which nothing comes before.
+
+    Raises:
+        BackendError: They are not there, or not one a token.
+    """
+    found = _choice(answer).get("logprobs")
+    numbers = found.get("token_logprobs") if isinstance(found, dict) else None
+    if not isinstance(numbers, list) or len(numbers) <= generated:
+        raise BackendError("the server's answer has no log-probabilities of the prompt")
+    told = _usage(answer)[1]
+    size = told if told is not None else len(numbers) - generated
+    if not 0 < size <= len(numbers) <= size + generated:
+        raise BackendError(
+            f"the server's answer has {len(numbers)} log-probabilities for {size} tokens"
+        )
+    for place, number in enumerate(numbers[:size]):
+        whole = isinstance(number, int | float) and not isinstance(number, bool)
+        if not (whole and math.isfinite(number) and number <= ROUNDING) and (
+            place or number is not None
+        ):
+            raise BackendError(f"the server gave the log-probability {number!r}"[:200])
+    return numbers[:size]
+
+
+def _choice(answer: Mapping[str, Any]) -> dict[str, Any]:
+    choices = answer.get("choices")
+    if not isinstance(choices, list) or len(choices) != 1 or not isinstance(choices[0], dict):
+        count = len(choices) if isinstance(choices, list) else "no list of"
+        raise BackendError(f"the server's answer has {count} choices, not one")
+    found: dict[str, Any] = choices[0]
+    return found
+
+
+def _finish(choice: Mapping[str, Any]) -> Literal["stop", "length"]:
+    why = choice.get("finish_reason")
+    if why in UNFINISHED:
+        raise BackendError(f"the server broke the reply off: {why}")
+    return "length" if why == "length" else "stop"
+
+
+def _usage(answer: Mapping[str, Any]) -> tuple[int | None, int | None]:
+    """Return the tokens of reply and prompt, where they are told."""
+    usage = answer.get("usage")
+    if not isinstance(usage, dict):
+        return None, None
+    told = [usage.get(name) for name in ("completion_tokens", "prompt_tokens")]
+    reply, prompt = (t if type(t) is int and t >= 0 else None for t in told)
+    return reply, prompt

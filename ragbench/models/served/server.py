@@ -1,0 +1,242 @@
+"""Models behind any server that speaks OpenAI's API: vLLM, SGLang, llama.cpp and others."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Collection, Sequence
+from functools import cached_property
+
+from ragbench.base.errors import BackendError, PrerequisiteError, UsageError
+from ragbench.base.files import sha256_json, sha256_text
+from ragbench.base.pairs import AS_SERVED
+from ragbench.base.records import Message, OptionScores, Reply
+from ragbench.models.model import Asked, ModelSpec
+from ragbench.models.rendering import Turn, chat_text, plain_text, turns_of
+from ragbench.models.served.asking import Asker
+from ragbench.models.served.counting import TokenCounter
+from ragbench.models.served.http import Client
+from ragbench.models.served.served import Served, ask_served, unusable
+
+CONCURRENCY, TIMEOUT_S, RETRIES = 4, 600.0, 4
+
+
+class ServerModel:
+    """A model behind one or several servers; it connects when it is first asked.
+
+    What the server runs cannot be verified: not the weights, nor their number format, nor the
+    chat template. The identity holds what is told.
+
+    Args:
+        spec: The config's entry.
+
+    Raises:
+        PrerequisiteError: The tokenizer cannot be had.
+        UsageError: ``api_key_env`` is not the name of a variable.
+    """
+
+    def __init__(self, spec: ModelSpec) -> None:
+        self.spec = spec
+        self.is_chat = spec.format != "plain"
+        self.concurrency = spec.concurrency or CONCURRENCY
+        self._where = f"models: {spec.name}"
+        self._model = spec.model or ""
+        self._client = Client(
+            spec.name,
+            spec.endpoints,
+            timeout_s=spec.timeout_s or TIMEOUT_S,
+            retries=RETRIES if spec.retries is None else spec.retries,
+            connections=self.concurrency,
+            key_env=spec.api_key_env,
+        )
+        self._asker = Asker(self._client, self._model, is_chat=self.is_chat, where=self._where)
+        self._counter = TokenCounter(spec.tokenizer, where=self._where)
+
+    @cached_property
+    def served(self) -> Served:
+        """What the servers tell; the first contact with them."""
+        told = ask_served(self._client, self._model, where=self._where, probe=self._asker.one_token)
+        asked = self.spec.context
+        if asked is not None and told.context is not None and asked > told.context:
+            raise UsageError(
+                f"the server takes {told.context:,} tokens, fewer than `context` says",
+                where=f"{self._where}: context: {asked}",
+                fix="leave `context` out",
+            )
+        return told
+
+    @cached_property
+    def context_tokens(self) -> int:
+        """How many tokens the model takes: what the config says, or else the server."""
+        found = self.spec.context or self.served.context
+        if found is None:
+            raise UsageError(
+                f"the server does not tell how many tokens {self._model!r} takes",
+                where=self._where,
+                fix="write `context: 8192`, or what the model takes",
+            )
+        return found
+
+    def digest(self) -> str:
+        """Return the identity of what the server tells, of format and tokenizer; not of URLs."""
+        return sha256_json(
+            {
+                "served as": self._model,
+                "told": self.served.identity,
+                "format": self._format,
+                "tokenizer": self._counter.digest,
+            }
+        )
+
+    @property
+    def _format(self) -> str:
+        return "chat" if self.is_chat else "plain"
+
+    def facts(self) -> dict[str, object]:
+        """Return what the run folder records of the model."""
+        template = self._counter.template if self.is_chat else None
+        return {
+            "digest": self.digest(),
+            "weights": f"{self._model}, not verified",
+            "dtype": AS_SERVED,
+            "device": AS_SERVED,
+            "format": self._format,
+            "chat_template_digest": sha256_text(template) if template else None,
+            "context_tokens": self.context_tokens,
+            "told": self.served.identity,
+            "server": self.served.server,
+            "tokens": self._counter.rule,
+            "tokenizer_digest": self._counter.digest,
+            "parameters": None,
+        }
+
+    def render(self, messages: Sequence[Message]) -> str:
+        """Return the prompt as it is kept: a plain text, or the turns of a chat as JSON.
+
+        Args:
+            messages: The turns. A last turn of the assistant is what its reply is begun with.
+
+        Returns:
+            Of a chat, one JSON list of ``role`` and ``content``; its markup is the server's.
+            Control tokens that a content spells out are broken by a blank: the tokenizer's, or
+            where there is none those of the usual families.
+        """
+        turns, begun = turns_of(messages, self._counter.control)
+        if not self.is_chat:
+            return plain_text(turns, begun)
+        if begun:
+            turns.append({"role": "assistant", "content": begun})
+        return json.dumps(turns, ensure_ascii=False, separators=(",", ":"))
+
+    def continuation(self, option: str) -> str:
+        """Return an option as it follows the prompt: after a blank for plain models."""
+        return option if self.is_chat else " " + option
+
+    def count_tokens(self, text: str) -> int:
+        """Return how many tokens a text has, special tokens apart."""
+        return self._counter.count(text)
+
+    def release(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def check_abilities(self, asked: Collection[Asked]) -> None:
+        """Refuse what the servers cannot do, before the first question; sends no text of a task.
+
+        Args:
+            asked: What the tasks ask.
+
+        Raises:
+            PrerequisiteError: A server cannot be reached, does not know the model, does not go on
+                with a begun reply, or does not tell the log-probabilities of a prompt.
+            UsageError: The context is not known.
+        """
+        _ = self.served, self.context_tokens
+        try:
+            if any(each.scoring == "generate" for each in asked):
+                self._asker.check_replies()
+            if self.is_chat and Asked("generate", True) in asked:
+                self._asker.check_begun()
+            if any(each.scoring != "generate" for each in asked):
+                self._check_template()
+                self._asker.check_echo()
+        except BackendError as error:
+            raise unusable(error, self._where) from None
+
+    def _check_template(self) -> None:
+        if self.is_chat and self._counter.template is None:
+            raise PrerequisiteError(
+                "options of a chat are scored as a text in the model's chat template, which is "
+                "not here",
+                where=self._where,
+                fix="give the model's `tokenizer`, or write `format: plain` or `scoring: generate`",
+            )
+
+    def score_options(self, prompt: str, options: Sequence[str]) -> OptionScores:
+        """Return the log-likelihood of each option as the reply to a rendered prompt.
+
+        Prompt and option are sent as one text, which the server tokenises together, and the
+        option's tokens are those after as many as the prompt alone has: lm-eval's rule. The
+        prompt's are counted by the server too, in a request of its own; text offsets are not
+        read, for servers count special and partial characters in them differently. A chat's
+        text is made with the chat template of ``tokenizer``.
+
+        Args:
+            prompt: A rendered prompt.
+            options: The option texts.
+
+        Returns:
+            Sums of natural log-probabilities, with token counts and seconds.
+
+        Raises:
+            BackendError: A server failed, or does not tell all of them.
+        """
+        started = time.perf_counter()
+        text = prompt
+        if self.is_chat:
+            turns, begun = self._turns(prompt)
+            text = self._counter.without_first(chat_text(self._counter.tokenizer, turns, begun))
+        alone = len(self._asker.echo(text))
+        sums, sizes = [], []
+        for option in options:
+            numbers = self._asker.echo(text + self.continuation(option))
+            own = numbers[max(1, min(alone, len(numbers) - 1)) :]
+            if not own:
+                raise BackendError(f"the server counts no token of the option {option!r}")
+            sums.append(sum(number or 0.0 for number in own))
+            sizes.append(len(own))
+        return OptionScores(tuple(sums), tuple(sizes), alone, time.perf_counter() - started)
+
+    def _turns(self, prompt: str) -> tuple[list[Turn], str]:
+        turns: list[Turn] = json.loads(prompt)
+        begun = turns.pop()["content"] if turns[-1]["role"] == "assistant" else ""
+        return turns, begun
+
+    def generate(self, prompt: str, *, limit: int) -> Reply:
+        """Return the model's own reply to a rendered prompt, at temperature 0.
+
+        Args:
+            prompt: A rendered prompt.
+            limit: The most tokens of the reply.
+
+        Returns:
+            The reply; its tokens and the prompt's are the server's, or else counted here.
+
+        Raises:
+            BackendError: A server failed, or answered without a reply.
+        """
+        started = time.perf_counter()
+        if self.is_chat:
+            turns, begun = self._turns(prompt)
+            found = self._asker.chat(turns, begun, limit)
+        else:
+            found = self._asker.text(prompt, limit)
+        return Reply(
+            text=found.text,
+            tokens=self.count_tokens(found.text) if found.tokens is None else found.tokens,
+            finish=found.finish,
+            prompt_tokens=self.count_tokens(prompt)
+            if found.prompt_tokens is None
+            else found.prompt_tokens,
+            elapsed_s=time.perf_counter() - started,
+        )

@@ -1,0 +1,94 @@
+"""Shares of outcomes as stacked bars: right, wrong, without an answer, failed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from ragbench.analysis.load import Run
+from ragbench.report.charts.forest import HEADING_CHARACTERS, shortened
+from ragbench.report.tables import percent
+
+TOP_PX, ROW_PX = 8, 38
+ROOM = 12.0  # per cent of the width under which a part has no room for its figure
+KINDS = ("right", "wrong", "no answer", "failed")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a bar, in per cent of the width; ``text`` is empty where it has no room."""
+
+    kind: str
+    start: float
+    width: float
+    text: str
+    share: str
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A bar: a cell's parts under its label."""
+
+    label: str
+    name: str
+    y_px: int
+    parts: list[Part]
+
+
+@dataclass(frozen=True)
+class Bars:
+    """The bars of one task."""
+
+    key: str
+    title: str
+    description: str
+    bars: list[Bar]
+    height_px: int
+
+
+def share_bars(run: Run) -> list[Bars]:
+    """Return the bars of every task whose answers are right or wrong.
+
+    Args:
+        run: The run.
+
+    Returns:
+        One a task, a bar a model and arm.
+    """
+    made = []
+    for number, task in enumerate(run.members("tasks")):
+        if run.metrics(task)[0] != "accuracy":
+            continue
+        bars: list[Bar] = []
+        for model in run.members("models"):
+            for arm in run.arms(task):
+                name = f"{model}, {arm}"
+                label, y_px = shortened(name, HEADING_CHARACTERS), TOP_PX + ROW_PX * len(bars)
+                bars.append(Bar(label, name, y_px, _parts(run.cell(model, task, arm))))
+        description = (
+            "A bar a model and arm, from left to right the shares of right and wrong answers, of "
+            "replies without one (unparsed, refused, cut off), and of questions that failed. The "
+            "table of outcomes holds the figures."
+        )
+        height = TOP_PX + ROW_PX * len(bars)
+        made.append(Bars(f"shares-{number}", f"Outcomes on {task}", description, bars, height))
+    return made
+
+
+def _parts(cell: pd.DataFrame) -> list[Part]:
+    counts = {
+        "right": ((cell.outcome == "parsed") & (cell.accuracy == 1)).sum(),
+        "wrong": ((cell.outcome == "parsed") & (cell.accuracy != 1)).sum(),
+        "no answer": cell.outcome.isin(("unparsed", "refused", "truncated")).sum(),
+        "failed": (cell.outcome == "error").sum(),
+    }
+    parts, start = [], 0.0
+    for kind in KINDS:
+        share = int(counts[kind]) / len(cell)
+        if share:
+            text = percent(share) if 100 * share >= ROOM else ""
+            width = round(100 * share, 4)
+            parts.append(Part(kind, round(start, 4), width, text, percent(share)))
+        start += 100 * share
+    return parts

@@ -1,0 +1,264 @@
+"""Every question as data for the page's browser: columns of numbers, then texts by worth.
+
+The page holds up to four blocks of JSON. ``core`` has ids and numbers alone; ``texts`` what was
+asked and replied; ``passages`` and ``prompts`` what was delivered. A run whose data is restricted
+gives ``core`` alone; one that is too large for a page loses prompts first, then passages, then
+texts.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from ragbench.analysis.load import Run
+from ragbench.analysis.samples import (
+    Answer,
+    corpus_of,
+    read_answers,
+    read_packed,
+    read_passages,
+    read_prompts,
+    read_questions,
+    restricted_data,
+)
+from ragbench.base.errors import DataError
+from ragbench.base.progress import stage
+from ragbench.base.records import Question
+
+LIMIT_BYTES = 20_000_000
+PARTS = ("texts", "passages", "prompts")
+# Valid in JSON strings, and nothing in them can end or open an element; the rest is ASCII.
+ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
+
+
+@dataclass(frozen=True)
+class Browser:
+    """The blocks of the question browser, ready to stand inside ``<script>``.
+
+    Attributes:
+        blocks: Escaped JSON by name; empty where the run is too large even for numbers.
+        withheld: The tasks and corpora whose data is restricted.
+        left_out: The parts that the limit has kept out.
+    """
+
+    blocks: dict[str, str]
+    withheld: list[str]
+    left_out: list[str]
+
+
+@dataclass(frozen=True)
+class _Cell:
+    model: str
+    arm: str
+    scores: list[dict[str, Any]]  # in the order of the questions
+    answers: list[Answer | None]
+
+
+@dataclass(frozen=True)
+class _Task:
+    name: str
+    questions: list[Question]
+    packed: dict[str, list[tuple[tuple[str, str], ...]]]  # arm -> (corpus, id)s by question
+    cells: list[_Cell]
+
+
+def embed(value: object) -> str:
+    """Return JSON that cannot break out of a ``<script>`` element."""
+    return json.dumps(value, separators=(",", ":"), allow_nan=False).translate(ESCAPES)
+
+
+def browser(run: Run, *, limit: int = LIMIT_BYTES) -> Browser:
+    """Read every question of a run.
+
+    Args:
+        run: The run.
+        limit: The most bytes of all blocks together.
+
+    Returns:
+        What the page embeds.
+    """
+    with stage(f"page of {run.path.name}", len(run.scores)) as progress:
+        tasks = []
+        for name in run.members("tasks"):
+            tasks.append(_task(run, name))
+            progress.advance(len(run.scores[run.scores.task == name]))
+        withheld = restricted_data(run)
+        keys = list(dict.fromkeys(_delivered(tasks)))
+        blocks = {"core": embed(_core(run, tasks, keys))}
+        if len(blocks["core"]) > limit:
+            return Browser({}, withheld, ["questions", *PARTS])
+        left = limit - len(blocks["core"])
+        for place, part in enumerate(() if withheld else PARTS):
+            block = _part(run, part, tasks, keys, left)
+            if block is None:
+                return Browser(blocks, withheld, list(PARTS[place:]))
+            blocks[part] = block
+            left -= len(block)
+    return Browser(blocks, withheld, [])
+
+
+def _task(run: Run, name: str) -> _Task:
+    questions = read_questions(run, name)
+    ids = [question.id for question in questions]
+    packed = {}
+    for arm in run.arms(name):
+        corpus, lines = corpus_of(run, name, arm), read_packed(run, name, arm)
+        packed[arm] = [
+            tuple((corpus, passage) for passage in _found(run, lines, i, "packing")) for i in ids
+        ]
+    cells = []
+    for model in run.members("models"):
+        for arm in run.arms(name):
+            rows = run.cell(model, name, arm).to_dict(orient="records")
+            scores = {str(row["question_id"]): row for row in rows}
+            found = [{str(k): v for k, v in _found(run, scores, i, "score").items()} for i in ids]
+            answers = read_answers(run, model, name, arm)
+            cells.append(_Cell(model, arm, found, [answers.get(i) for i in ids]))
+    return _Task(name, questions, packed, cells)
+
+
+def _found(run: Run, lines: dict[str, Any], question: str, what: str) -> Any:
+    if question not in lines:
+        raise DataError(
+            f"the run has no {what} of question {question!r}",
+            where=str(run.path),
+            fix="an extension was interrupted: give the same `ragbench run` again",
+        )
+    return lines[question]
+
+
+def _delivered(tasks: list[_Task]) -> Iterator[tuple[str, str]]:
+    for task in tasks:
+        for lists in task.packed.values():
+            for keys in lists:
+                yield from keys
+
+
+def _core(run: Run, tasks: list[_Task], keys: list[tuple[str, str]]) -> dict[str, Any]:
+    """Return ids and numbers; no text of a question, passage or reply is among them."""
+    places = {key: place for place, key in enumerate(keys)}
+    return {
+        "models": run.members("models"),
+        "passages": [identifier for _, identifier in keys],
+        "tasks": [
+            {
+                "name": task.name,
+                "metric": run.metrics(task.name)[0],
+                "graded": _graded(run, task.name),
+                "unknown": _unknown(run, task.name),
+                "ids": [question.id for question in task.questions],
+                "strata": [question.stratum for question in task.questions],
+                "answer": [question.answer for question in task.questions],
+                "gold": [list(question.gold_doc_ids) for question in task.questions],
+                "arms": run.arms(task.name),
+                "packed": [
+                    [[places[key] for key in keys] for keys in task.packed[arm]]
+                    for arm in run.arms(task.name)
+                ],
+                "cells": [_numbers(run, task, cell) for cell in task.cells],
+            }
+            for task in tasks
+        ],
+    }
+
+
+def _unknown(run: Run, task: str) -> list[int]:
+    """Return the places of the arms of which it is not known what they delivered."""
+    model = run.members("models")[0]
+    arms = run.arms(task)
+    return [i for i, a in enumerate(arms) if run.cell(model, task, a).delivered_k.isna().all()]
+
+
+def _graded(run: Run, task: str) -> bool:
+    """Say whether the first metric takes other values than right and wrong."""
+    values = run.scores.loc[run.scores.task == task, run.metrics(task)[0]].dropna()
+    return not bool(values.isin([0.0, 1.0]).all())
+
+
+def _numbers(run: Run, task: _Task, cell: _Cell) -> dict[str, Any]:
+    metric = run.metrics(task.name)[0]
+    return {
+        "model": run.members("models").index(cell.model),
+        "arm": run.arms(task.name).index(cell.arm),
+        "outcome": [str(row["outcome"]) for row in cell.scores],
+        "pick": [_number(row["pick"]) for row in cell.scores],
+        "right": [_number(row[metric]) for row in cell.scores],
+        "tied": [int(bool(row["tied"])) for row in cell.scores],
+        "likelihoods": [
+            [_number(v) for v in answer.log_likelihoods]
+            if answer is not None and answer.log_likelihoods is not None
+            else None
+            for answer in cell.answers
+        ],
+    }
+
+
+def _number(value: Any) -> int | float | None:
+    if pd.isna(value) or not math.isfinite(value):
+        return None
+    return int(value) if float(value).is_integer() else round(float(value), 3)
+
+
+def _part(
+    run: Run, part: str, tasks: list[_Task], keys: list[tuple[str, str]], left: int
+) -> str | None:
+    """Return one block of texts, or None if there is no room for it."""
+    sources = {"passages": "passages.jsonl", "prompts": "prompts/0.jsonl"}
+    source = run.path / sources.get(part, "run.json")
+    if source.is_file() and source.stat().st_size > 4 * left:
+        return None  # not read at all: even without ids and digests it could not fit
+    if part == "texts":
+        block = embed([_texts(task) for task in tasks])
+    elif part == "passages":
+        found = read_passages(run)
+        block = embed([_passage(found.get(key)) for key in keys])
+    else:
+        block = embed(_prompts(run, tasks))
+    return block if len(block) <= left else None
+
+
+def _texts(task: _Task) -> dict[str, Any]:
+    names = ("reply", "reasoning", "error")
+    return {
+        "text": [question.text for question in task.questions],
+        "options": [list(question.options) for question in task.questions],
+        "references": [question.reference for question in task.questions],
+        "cells": [{name: _column(cell, name) for name in names} for cell in task.cells],
+    }
+
+
+def _column(cell: _Cell, name: str) -> list[str | None]:
+    """Return texts by question as the scores have them, else as the record has them."""
+    texts: list[str | None] = []
+    for row, answer in zip(cell.scores, cell.answers, strict=True):
+        value = row.get(name)
+        if value is None or pd.isna(value):
+            value = getattr(answer, name, None)
+        texts.append(None if value is None else str(value))
+    return texts if any(text is not None for text in texts) else []
+
+
+def _passage(passage: Any) -> list[str] | None:
+    return None if passage is None else [passage.doc_id, passage.title, passage.text]
+
+
+def _prompts(run: Run, tasks: list[_Task]) -> dict[str, Any]:
+    found = read_prompts(run)
+    places = {digest: place for place, digest in enumerate(found)}
+    return {
+        "texts": list(found.values()),
+        "tasks": [
+            [_places(places, (a.prompt if a else "" for a in cell.answers)) for cell in task.cells]
+            for task in tasks
+        ],
+    }
+
+
+def _places(places: dict[str, int], digests: Iterable[str]) -> list[int | None]:
+    return [places.get(digest) for digest in digests]

@@ -1,0 +1,79 @@
+"""MedNLI: how a hypothesis relates to a sentence of a clinical note.
+
+Data: Romanov and Shivade 2018 (EMNLP), on PhysioNet under a data-use agreement:
+``mli_test_v1.jsonl`` with the fields ``sentence1``, ``sentence2`` and ``gold_label``. Three
+hypotheses share a premise, which is the cluster.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from ragbench.base.errors import DataError
+from ragbench.base.records import Question
+from ragbench.tasks.clue.clue import MODES, ClueTask
+from ragbench.tasks.files.rows import text_of
+from ragbench.tasks.task import About, TaskInfo
+
+LABELS = ("entailment", "contradiction", "neutral")
+
+
+class MednliTask(ClueTask):
+    """Premise and hypothesis; the reply is one of three labels."""
+
+    NAME = "mednli"
+    SHOTS = 3
+    about: ClassVar[About] = About(
+        licence="PhysioNet Credentialed Health Data License 1.5.0",
+        data_use="restricted",
+        scoring="generate",
+        cluster_unit="premise",
+        modes=MODES,
+        shots="3, drawn from the file with all of their premises (or from the option examples)",
+        query="premise and hypothesis",
+        file="data/mednli/mli_test_v1.jsonl (JSON lines: sentence1, sentence2, gold_label, pairID)",
+        access="MedNLI 1.0.0 is on PhysioNet for credentialed users: "
+        "https://physionet.org/content/mednli/1.0.0/",
+    )
+
+    def _info(self) -> TaskInfo:
+        published = self.mode != "correct"
+        return TaskInfo(
+            instruction=(
+                "You are a medical assistant. You are given SENTENCE_1, from a clinical note, and "
+                "SENTENCE_2. Name the logical relation of the second to the first: ENTAILMENT if "
+                "it must be true, CONTRADICTION if it cannot be, NEUTRAL if it may be. Reply with "
+                "one of these three words alone."
+            ),
+            default_corpus=self._option("corpus"),
+            licence=self.about.licence,
+            data_use=self.about.data_use,
+            scoring=self.about.scoring,
+            cluster_unit="premise",
+            answers="label",
+            reader="clue-label" if published else "",
+            reply_limit=20 if published else 32,
+            double_first=published,
+        )
+
+    def _question(self, row: Mapping[str, Any], number: int, where: str) -> Question:
+        premise = text_of(row, ["sentence1"], where)
+        hypothesis = text_of(row, ["sentence2"], where)
+        label = text_of(row, ["gold_label"], where).lower()
+        if label not in LABELS:
+            raise DataError(
+                f"the gold_label {label!r} is none of {', '.join(LABELS)}",
+                where=where,
+                fix="take the published file; pairs without a gold label are not in its test set",
+            )
+        digest = hashlib.sha256(premise.encode("utf-8")).hexdigest()
+        return Question(
+            id=f"mednli-{number:04d}",
+            text=f"SENTENCE_1: {premise}\nSENTENCE_2: {hypothesis}",
+            options=LABELS,
+            answer=LABELS.index(label),
+            query=f"{premise} {hypothesis}",
+            cluster=digest[:12],
+        )

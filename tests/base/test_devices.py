@@ -1,0 +1,72 @@
+"""Devices: what torch computes in, and an honest error without a GPU."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from ragbench.base.devices import (
+    Dtype,
+    has_fast_bfloat16,
+    hide_loading_bars,
+    pick_device,
+    pick_dtype,
+    torch_dtype,
+)
+from ragbench.base.errors import PrerequisiteError
+
+
+def test_cpu_is_always_to_be_had() -> None:
+    assert pick_device("cpu") == "cpu"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_without_a_gpu_auto_is_the_cpu_and_cuda_is_an_error() -> None:
+    assert pick_device("auto") == "cpu"
+    with pytest.raises(PrerequisiteError) as caught:
+        pick_device("cuda")
+    assert caught.value.what == f"torch {torch.__version__} sees no CUDA device"
+    assert "--device cpu" in caught.value.fix
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no GPU")
+def test_with_a_gpu_auto_is_cuda() -> None:
+    assert pick_device("auto") == pick_device("cuda") == "cuda"
+    major, _ = torch.cuda.get_device_capability()
+    assert has_fast_bfloat16("cuda") == (major >= 8)  # since Ampere
+
+
+@pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="needs /proc/cpuinfo")
+def test_bfloat16_on_the_cpu_is_what_the_kernel_says() -> None:
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    flags = next((line for line in lines if line.startswith("flags")), "")
+    if not flags:
+        pytest.skip("not an x86 processor")
+    expected = bool({"avx512_bf16", "amx_bf16"} & set(flags.partition(":")[2].split()))
+    assert has_fast_bfloat16("cpu") is expected
+    assert pick_dtype("auto", "cpu") == ("bfloat16" if expected else "float32")
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [("float32", torch.float32), ("bfloat16", torch.bfloat16), ("float16", torch.float16)],
+)
+def test_a_named_format_is_taken_as_it_is(name: Dtype, dtype: torch.dtype) -> None:
+    assert pick_dtype(name, "cpu") == name
+    assert torch_dtype(name) is dtype
+
+
+def test_loading_bars_are_hidden() -> None:
+    from transformers.utils import logging
+
+    was = logging.is_progress_bar_enabled()
+    try:
+        logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+        hide_loading_bars()
+        assert not logging.is_progress_bar_enabled()
+    finally:
+        if was:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]

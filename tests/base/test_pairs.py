@@ -1,0 +1,62 @@
+"""Who makes a pair, and in what the two are not asked alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ragbench.base.errors import UsageError
+from ragbench.base.pairs import Pair, check_alike, differences, pairs_of
+
+FACTS: dict[str, Any] = {
+    "dtype": "bfloat16",
+    "format": "chat",
+    "chat_template_digest": "a",
+    "context_tokens": 8192,
+}
+PAIR = Pair("bio", "general")
+
+
+def facts(**other: object) -> dict[str, dict[str, Any]]:
+    return {"general": FACTS, "bio": FACTS | other}
+
+
+def test_pairs_come_in_the_order_of_the_models() -> None:
+    members = [("a", None), ("b", "a"), ("c", None), ("d", "c")]
+    assert pairs_of(members) == [Pair("b", "a"), Pair("d", "c")]
+    assert str(PAIR) == "bio against general"
+
+
+def test_a_pair_asked_alike_has_nothing_to_tell() -> None:
+    check_alike(PAIR, facts())
+    assert differences(PAIR, facts()) == []
+
+
+def test_different_number_formats_are_refused() -> None:
+    with pytest.raises(UsageError, match="runs in float32 and its base 'general' in bfloat16"):
+        check_alike(PAIR, facts(dtype="float32"))
+
+
+def test_of_served_models_it_is_told_that_it_cannot_be_seen() -> None:
+    served = facts(dtype="as served") | {"general": FACTS | {"dtype": "as served"}}
+    check_alike(PAIR, served)
+    (line,) = differences(PAIR, served)
+    assert "cannot be seen" in line
+    with pytest.raises(UsageError, match="runs in as served and its base") as caught:
+        check_alike(PAIR, facts(dtype="as served"))
+    assert "serve both" in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        ({"format": "plain"}, "bio is asked in plain prompts, its base general in chat ones"),
+        ({"chat_template_digest": "b"}, "have different chat templates"),
+        ({"context_tokens": 2048}, "the context of bio (2,048 tokens) is shorter than that of"),
+        ({"context_tokens": 9000}, "the context of general (8,192 tokens) is shorter"),
+    ],
+)
+def test_every_difference_is_told(other: dict[str, object], words: str) -> None:
+    (found,) = differences(PAIR, facts(**other))
+    assert words in found

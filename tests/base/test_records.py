@@ -1,0 +1,50 @@
+"""Records: values that cannot change under the reader's feet."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+
+import pytest
+
+from ragbench.base.records import Hit, Message, OptionScores, Passage, Query, Question
+
+RECORDS = [
+    Passage("d1", "d1", "Fever", "Fever is a raised body temperature."),
+    Hit("d1", "d1", 0, 1.5),
+    Query("q1", "fever"),
+    Question("q1", "What is fever?", ("hot", "cold"), 0, "fever"),
+    Message("user", "What is fever?"),
+    OptionScores((-1.0, -2.5), (1, 3), 12, 0.25),
+]
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda r: type(r).__name__)
+def test_records_are_frozen_slotted_values(record: object) -> None:
+    names = record._fields if isinstance(record, Hit) else [f.name for f in fields(record)]  # type: ignore[arg-type]
+    with pytest.raises(AttributeError):  # FrozenInstanceError is one
+        setattr(record, names[0], "other")
+    assert not hasattr(record, "__dict__")
+    assert type(record)(**{name: getattr(record, name) for name in names}) == record
+
+
+def test_passages_do_not_share_their_meta() -> None:
+    first, second = Passage("a", "a", "", "x"), Passage("b", "b", "", "y")
+    first.meta["chapter"] = "1"
+    assert second.meta == {}
+
+
+def test_a_question_stands_alone_unless_told() -> None:
+    question = Question("q1", "What is fever?", ("hot", "cold"), 0, "fever")
+    assert asdict(question) == {
+        "id": "q1",
+        "text": "What is fever?",
+        "options": ("hot", "cold"),
+        "answer": 0,
+        "query": "fever",
+        "gold_doc_ids": (),
+        "stratum": "",
+        "cluster": None,
+        "reference": "",
+        "documents": (),
+        "gold_spans": (),
+    }

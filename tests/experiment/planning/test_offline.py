@@ -1,0 +1,206 @@
+"""Plans of what is not here: the paper's configs, with stand-ins by card and a stated device."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from ragbench.base.errors import PrerequisiteError, UsageError
+from ragbench.experiment.config.config import load_config
+from ragbench.experiment.planning.offline import OfflineGrid, StandIn, card_of
+from ragbench.experiment.planning.plan import DEVICES, Plan, make_plan
+from ragbench.models.cards import cards
+from ragbench.models.model import ModelSpec
+from tests.unions import write_corpus
+
+PAPER = ("cases-8b", "cases-70b", "clue-level1", "clue-level2", "rag-or-finetuning")
+
+
+def plan_of(name: str, *overrides: str, device: str = "") -> Plan:
+    return make_plan(OfflineGrid(*load_config(name, overrides)), device=device)
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_without_its_files_a_config_of_the_paper_lists_what_is_lacking(
+    name: str, home: Path
+) -> None:
+    plan = plan_of(name, device="h100")
+    lacking = {lack.what: lack for lack in plan.lacking}
+    config, _ = load_config(name)
+    assert {f"task {task.name}" for task in config.tasks} <= set(lacking)
+    assert {f"model {model.name}" for model in config.models} <= set(lacking)
+    assert all(lack.reason and lack.fix for lack in plan.lacking)
+    gated = [m.name for m in config.models if (card := card_of(m)) and card.gated]
+    assert all("accept its terms" in lacking[f"model {name}"].fix for name in gated)
+    assert plan.not_built
+    assert list(home.iterdir()) == []
+
+
+@pytest.mark.skipif(find_spec("langchain_chroma") is not None, reason="langchain-chroma is here")
+def test_stores_encoders_and_rerankers_that_are_not_here_are_named(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    write_corpus(home, "ward", ["a", "b"])
+    (home / "indexes").mkdir()
+    mine = {"kind": "faiss", "encoder": {"model": "package:no_such_weights/model"}}
+    (home / "indexes" / "mine.yaml").write_text(
+        json.dumps(
+            {
+                "kind": "rerank",
+                "first": mine,
+                "reranker": {"model": "package:no_such_weights/model"},
+            }
+        )
+    )
+    (home / "q.jsonl").write_text(
+        '{"id": "q", "question": "?", "options": ["c", "d"], "answer": "c"}'
+    )
+    recipes = ["minilm-chroma", "medcpt-flat", "bm25-rerank", "mine", "bm25"]
+    config = {
+        "name": "lacks",
+        "models": ["card:openbiollm-8b"],
+        "indexes": {recipe: {"recipe": recipe, "corpus": "ward"} for recipe in recipes},
+        "arms": ["closed-book", *({"retriever": recipe, "k": 1} for recipe in recipes)],
+        "tasks": [{"name": "mcq", "options": {"path": "q.jsonl"}}],
+    }
+    (home / "lacks.yaml").write_text(json.dumps(config))
+    plan = plan_of(str(home / "lacks.yaml"), device="h100")
+    lacking = [(one.what, one.reason) for one in plan.lacking if one.what.startswith("index")]
+    cached = "is not in the hub's cache on this machine"
+    assert lacking == [
+        (
+            "index minilm-chroma",
+            "the store 'chroma' needs a package that is not here: No module named "
+            "'langchain_chroma'",
+        ),
+        ("index medcpt-flat", f"ncbi/MedCPT-Article-Encoder {cached}"),
+        ("index medcpt-flat", f"ncbi/MedCPT-Query-Encoder {cached}"),
+        ("index bm25-rerank", f"cross-encoder/ms-marco-MiniLM-L6-v2 {cached}"),
+        (
+            "index mine",
+            "the package 'no_such_weights', which carries weights, is not installed",
+        ),
+    ]
+    built = [line for line in plan.to_build if "index build" in line]
+    assert [line.split()[3] for line in built] == ["medcpt-flat", "bm25-rerank", "bm25"]
+
+
+def test_what_a_model_takes_follows_from_its_card(home: Path) -> None:
+    (home / "data").mkdir()
+    questions = [
+        {"id": f"q{i}", "question": f"Which vitamin is lacking in case {i}?",
+         "options": {"A": "vitamin C", "B": "vitamin D"}, "answer": "A"}
+        for i in range(5)
+    ]  # fmt: skip
+    text = "\n".join(json.dumps(question) for question in questions)
+    (home / "data" / "q.jsonl").write_text(text, encoding="utf-8")
+    (home / "big.yaml").write_text(
+        "name: big\nmodels: ['card:openbiollm-70b']\narms: [closed-book]\n"
+        "tasks: [{name: mcq, scoring: generate, reply_limit: 100, options: {path: data/q.jsonl}}]\n"
+    )
+    plan = plan_of(str(home / "big.yaml"), device="h100")
+    assert [estimate.model for estimate in plan.estimates] == [
+        "openbiollm-70b",
+        "llama-3-70b-instruct",
+    ]
+    estimate = plan.estimates[0]
+    assert estimate.prompts == 5
+    assert estimate.reply_tokens == 500
+    # 70.6e9 parameters of two bytes, and a fifth more, on 80 GB each: 169 / 80 -> 3
+    assert estimate.weight_bytes == 141_200_000_000
+    assert estimate.devices == 3
+    h100 = DEVICES["h100"]
+    reading = 2 * 70.6e9 * estimate.prompt_tokens / (h100.products_per_s * 0.4 * 3)
+    writing = 500 * 141.2e9 / (h100.bytes_per_s * 0.5 * 3)
+    assert estimate.seconds == pytest.approx(reading + writing)
+    assert len(plan.samples) == 2 * 3
+    assert all("vitamin" in sample.prompt for sample in plan.samples)
+    with pytest.raises(UsageError, match="no device 'h1000'") as caught:
+        plan_of(str(home / "big.yaml"), device="h1000")
+    assert "h100" in caught.value.fix
+
+
+def test_a_stand_in_only_plans() -> None:
+    spec = ModelSpec(name="meditron-7b", model=cards()["meditron-7b"].model)
+    counter = OfflineGrid(*load_config("cases-8b"))._counter
+    model = StandIn(spec, counter)
+    assert model.context_tokens == cards()["meditron-7b"].context_tokens
+    assert model.count_tokens("a b c") == 3
+    with pytest.raises(PrerequisiteError, match="can only be planned"):
+        model.generate("x", limit=1)
+
+
+def bring(home: Path) -> None:
+    """Put the fixtures where each task expects its file."""
+    clue, tasks = (Path(__file__).parents[2] / "data" / name for name in ("clue", "tasks"))
+    places = {
+        "cases/nejm.jsonl": tasks / "nejm.jsonl",
+        "cases/jama.jsonl": tasks / "jama.jsonl",
+        "mednli/mli_test_v1.jsonl": clue / "mli_test_v1.jsonl",
+        "probsum/BioNLP2023-1A-Test.csv": clue / "BioNLP2023-1A-Test.csv",
+        "longhealth/benchmark_v5.json": clue / "benchmark_v5.json",
+        "medisumqa/MeDiSumQA.json": clue / "MeDiSumQA.json",
+        "medisumcode/MeDiSumCode.json": clue / "MeDiSumCode.json",
+        "meqsum.jsonl": clue / "meqsum.jsonl",
+    }
+    for place, source in places.items():
+        path = home / "data" / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source, path)
+    bioasq = json.loads((tasks / "bioasq.json").read_text(encoding="utf-8"))
+    options = {"A": "liver", "B": "heart", "C": "lung", "D": "spleen"}
+    three = {
+        f"{i:03d}": {
+            "question": f"Which organ is meant in case {i}?",
+            "options": options,
+            "answer": "B",
+        }
+        for i in range(4)
+    }
+    yes = {"A": "yes", "B": "no", "C": "maybe"}
+    pubmed = {
+        str(i): {
+            "question": f"Does it help in group {i}?",
+            "options": yes,
+            "answer": "A",
+            "PMID": [i],
+        }
+        for i in range(4)
+    }
+    benchmark = {
+        "mmlu": {f"anatomy-{key}": value for key, value in three.items()},
+        **{"medqa": three, "medmcqa": three, "pubmedqa": pubmed, **bioasq},
+    }
+    path = home / "data" / "mirage" / "benchmark.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(benchmark), encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_with_its_files_every_prompt_of_a_config_of_the_paper_is_rendered(
+    name: str, home: Path
+) -> None:
+    bring(home)
+    config, _ = load_config(name)
+    asked = {task.name for task in config.tasks}
+    moved = [
+        f"tasks.{task}.options.path={path}"
+        for task, path in (
+            ("meqsum", "data/meqsum.jsonl"),
+            ("pubmedqa", "data/mirage/benchmark.json"),
+        )
+        if task in asked
+    ]
+    plan = plan_of(name, *moved, device="h100")
+    assert not [lack for lack in plan.lacking if lack.what.startswith("task")]
+    assert {cell[1] for cell in plan.cells} == asked
+    samples = {(s.model, s.task, s.arm) for s in plan.samples}
+    assert samples == {cell[:3] for cell in plan.cells}
+    assert len(plan.samples) == 3 * len(plan.cells)
+    assert all(sample.prompt and sample.prompt_tokens > 20 for sample in plan.samples)
+    assert all(estimate.seconds and estimate.devices for estimate in plan.estimates)

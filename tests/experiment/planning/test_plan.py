@@ -1,0 +1,54 @@
+"""The plan: real prompts, nothing built, and prompts that cannot fit are refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ragbench.base.errors import UsageError
+from ragbench.experiment.config.config import load_config
+from ragbench.experiment.grid import Grid
+from ragbench.experiment.planning.plan import make_plan
+
+
+def grid_of(folder: Path, monkeypatch: pytest.MonkeyPatch, *overrides: str) -> Grid:
+    monkeypatch.setenv("RAGBENCH_HOME", str(folder))
+    return Grid(*load_config(str(folder / "small.yaml"), overrides))
+
+
+def test_prompts_are_those_of_the_run(finished_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = make_plan(grid_of(finished_home, monkeypatch))
+    assert len(plan.cells) == 5
+    assert plan.to_build == []
+    prompts = (finished_home / "runs" / "small" / "prompts" / "0.jsonl").read_text()
+    import json
+
+    stored = {json.loads(line)["text"] for line in prompts.splitlines()}
+    rendered = [s for s in plan.samples if not s.note]
+    assert len(rendered) == 3 * 4  # all arms but the placebo
+    assert all(sample.prompt in stored for sample in rendered)
+    (estimate,) = plan.estimates
+    assert estimate.prompts == 50
+    assert estimate.weight_bytes
+    assert estimate.weight_bytes > 2 * 134_000_000
+    assert estimate.seconds
+    assert estimate.seconds > 0
+
+
+def test_nothing_is_built(finished_home: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home / "small.yaml").write_text((finished_home / "small.yaml").read_text())
+    plan = make_plan(grid_of(home, monkeypatch))
+    assert len(plan.to_build) == 3
+    assert any("not built yet" in sample.note for sample in plan.samples)
+    assert sorted(p.name for p in home.iterdir()) == ["small.yaml"]
+
+
+def test_a_budget_beyond_the_context_is_refused(
+    finished_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grid = grid_of(finished_home, monkeypatch, "packing.budget_tokens=9000")
+    with pytest.raises(UsageError, match="does not fit the 8,192 tokens") as caught:
+        make_plan(grid)
+    advised = int(caught.value.fix.split(" to ")[1].split()[0])
+    make_plan(grid_of(finished_home, monkeypatch, f"packing.budget_tokens={advised}"))

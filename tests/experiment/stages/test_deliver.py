@@ -1,0 +1,68 @@
+"""Packing of a finished run with every kind of arm."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ragbench.base.errors import UsageError
+from ragbench.experiment.config.config import load_config
+from ragbench.experiment.folder import RunFolder
+from ragbench.experiment.grid import Grid
+from ragbench.experiment.stages.deliver import pack_all
+from ragbench.experiment.stages.retrieve import retrieve_all
+
+
+def packed(home: Path, arm: str) -> dict[str, dict[str, Any]]:
+    path = home / "runs" / "mixed" / "packed" / f"facts+{arm}.jsonl"
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return {line["question_id"]: line for line in lines}
+
+
+def test_each_control_differs_from_its_arm_in_one_thing(mixed_home: Path) -> None:
+    arm = packed(mixed_home, "bm25-2")
+    oracle, filled = packed(mixed_home, "oracle-bm25-2"), packed(mixed_home, "oracle-filled")
+    removed = packed(mixed_home, "oracle-removed-bm25-2")
+    shuffled = packed(mixed_home, "shuffled-bm25-2")
+    for question, line in arm.items():
+        gold = question.replace("q-", "d-")
+        assert oracle[question]["passages"] == [gold]
+        assert filled[question]["passages"][0] == gold
+        assert gold not in removed[question]["passages"]
+        kept = [p for p in line["passages"] if p != gold]
+        assert removed[question]["passages"][: len(kept)] == kept
+        assert sorted(shuffled[question]["passages"]) == sorted(line["passages"])
+
+
+def test_delivered_gold_is_counted(mixed_home: Path) -> None:
+    for question, line in packed(mixed_home, "bm25-2").items():
+        assert line["gold"] == (question.replace("q-", "d-") in line["passages"])
+    assert {line["gold"] for line in packed(mixed_home, "oracle-removed-bm25-2").values()} == {0}
+    assert {line["gold"] for line in packed(mixed_home, "random-bm25-2").values()} == {0}
+
+
+def test_an_oracle_without_gold_is_refused(mixed_copy: Path, home: Path) -> None:
+    text = (home / "facts.jsonl").read_text()
+    lines = [json.loads(line) for line in text.splitlines()]
+    (home / "facts.jsonl").write_text(
+        "".join(json.dumps(line | {"gold_doc_ids": []}) + "\n" for line in lines)
+    )
+    grid = Grid(*load_config(str(home / "mixed.yaml")))
+    folder = RunFolder(home / "runs" / "other")
+    retrieve_all(grid, folder, grid.build_missing())
+    with pytest.raises(UsageError, match="'oracle-bm25-2' needs gold passages"):
+        pack_all(grid, folder)
+
+
+def test_a_passage_longer_than_the_budget_is_told_and_counted(
+    mixed_copy: Path, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grid = Grid(*load_config(str(home / "mixed.yaml"), ["packing.budget_tokens=5"]))
+    found = pack_all(grid, RunFolder(mixed_copy))
+    assert {(d.tokens, d.left_out > 0) for d in found["facts", "bm25-2"].values()} == {(0, True)}
+    told = capsys.readouterr().err
+    assert "facts, bm25-1: the budget of 5 tokens kept passages from 6 of 6 questions" in told
+    assert "none at all to 6" in told

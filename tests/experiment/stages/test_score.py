@@ -1,0 +1,138 @@
+"""Scoring: repeatable from the records alone, without a model."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from ragbench.base.errors import DataError
+from ragbench.experiment.folder import RunFolder
+from ragbench.experiment.stages.score import score_run
+
+
+def test_scores_are_the_same_when_made_again(run_copy: Path) -> None:
+    path = run_copy / "scores" / "correct.parquet"
+    before = pd.read_parquet(path)
+    path.unlink()
+    assert score_run(RunFolder(run_copy)) == 0
+    pd.testing.assert_frame_equal(before, pd.read_parquet(path))
+
+
+def test_scoring_loads_neither_torch_nor_faiss(run_copy: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from ragbench.experiment.folder import RunFolder\n"
+        "from ragbench.experiment.stages.score import score_run\n"
+        f"score_run(RunFolder(Path({str(run_copy)!r})))\n"
+        "print(sorted({'torch', 'faiss', 'transformers'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_question_has_a_row_in_every_cell(run_copy: Path) -> None:
+    (run_copy / "records" / "smollm2+icd10cm+random-5.0.jsonl").unlink()
+    assert score_run(RunFolder(run_copy)) == 10
+    table = pd.read_parquet(run_copy / "scores" / "correct.parquet")
+    assert table.groupby("arm").size().eq(10).all()
+    lost = table[table.arm == "random-5"]
+    assert set(lost.outcome) == {"error"}
+    assert set(lost.error) == {"not answered"}
+    assert lost.accuracy.isna().all()
+
+
+def test_a_record_that_is_not_whole_is_named(run_copy: Path) -> None:
+    path = run_copy / "records" / "smollm2+icd10cm+bm25-5.0.jsonl"
+    path.write_text('{"question_id": "x"}\n', encoding="utf-8")
+    with pytest.raises(DataError, match="not whole") as caught:
+        score_run(RunFolder(run_copy))
+    assert caught.value.where.endswith(".0.jsonl:1")
+
+
+def records(folder: Path, cell: str) -> list[dict[str, Any]]:
+    path = folder / "records" / f"smollm2+{cell}.0.jsonl"
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def rewrite(folder: Path, cell: str, lines: list[dict[str, Any]]) -> None:
+    path = folder / "records" / f"smollm2+{cell}.0.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+
+
+def test_every_outcome_of_a_written_reply(mixed_copy: Path) -> None:
+    """Six replies in place of the model's own; each gets its outcome, wrong but for the parsed."""
+    cell = "facts-written+closed-book"
+    lines = records(mixed_copy, cell)
+    questions = (mixed_copy / "questions" / "facts-written.jsonl").read_text().splitlines()
+    key = "ABC"[json.loads(questions[0])["answer"]]
+    replies = [
+        (f"<think>hm</think>{key}", "stop"),
+        ("It depends.", "stop"),
+        ("I'm sorry, but I can't say.", "stop"),
+        ("Let me think about", "length"),
+        (f"<think>The answer is {key}", "length"),
+    ]
+    for line, (reply, finish) in zip(lines, replies, strict=False):
+        line.update(reply=reply, finish=finish)
+    lines[5].update(reply=None, finish="error", error="the server is gone")
+    rewrite(mixed_copy, cell, lines)
+    assert score_run(RunFolder(mixed_copy)) == 1
+    table = pd.read_parquet(mixed_copy / "scores" / "correct.parquet")
+    found = table[(table.task == "facts-written") & (table.arm == "closed-book")]
+    assert list(found.outcome) == [
+        *("parsed", "unparsed", "refused", "truncated", "truncated", "error")
+    ]
+    assert list(found.accuracy[:5]) == [1.0, 0.0, 0.0, 0.0, 0.0]
+    assert found.accuracy.isna().tolist() == [False] * 5 + [True]
+    assert found.reasoning.iloc[0] == "hm"
+    assert found.reply.iloc[0] == key
+    assert found.pick.isna().tolist() == [False] + [True] * 5
+
+
+def test_a_written_record_without_its_reply_is_named(mixed_copy: Path) -> None:
+    cell = "facts-written+closed-book"
+    lines = records(mixed_copy, cell)
+    lines[2]["reply"] = None
+    rewrite(mixed_copy, cell, lines)
+    with pytest.raises(DataError, match="'q-beriberi' has no reply"):
+        score_run(RunFolder(mixed_copy))
+
+
+def test_letters_pick_the_likeliest_letter(mixed_home: Path) -> None:
+    run = mixed_home / "runs" / "mixed"
+    table = pd.read_parquet(run / "scores" / "correct.parquet")
+    found = table[(table.task == "facts") & (table.arm == "bm25-1")].set_index("question_id")
+    for record in records(run, "facts+bm25-1"):
+        sums = record["log_likelihoods"]
+        assert record["option_tokens"] == [1, 1, 1]
+        assert found.pick[record["question_id"]] == sums.index(max(sums))
+
+
+def test_the_three_ways_share_all_but_the_way(mixed_home: Path) -> None:
+    """One prompt for letters and written replies; for options the same without the list."""
+    run = mixed_home / "runs" / "mixed"
+    text = (run / "prompts" / "0.jsonl").read_text(encoding="utf-8")
+    prompts = {p["digest"]: p["text"] for p in map(json.loads, text.splitlines())}
+    for arm in ("closed-book", "bm25-2", "hybrid", "oracle-bm25-2", "oracle-removed-bm25-2"):
+        letters, options, written = (
+            {r["question_id"]: r for r in records(run, f"{task}+{arm}")}
+            for task in ("facts", "facts-options", "facts-written")
+        )
+        for question, record in letters.items():
+            assert record["prompt"] == written[question]["prompt"]
+            assert record["passages"] == options[question]["passages"]
+            listed = prompts[record["prompt"]]
+            plain = prompts[options[question]["prompt"]]
+            start, rest = listed.split("\n\nA. ", 1)
+            assert (
+                plain == start + rest[rest.index("the right option.") + len("the right option.") :]
+            )
+            assert record["reply"] is None
+            assert written[question]["log_likelihoods"] is None
+            assert isinstance(written[question]["reply"], str)

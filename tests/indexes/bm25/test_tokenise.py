@@ -1,0 +1,157 @@
+"""The BM25 tokeniser against the rules of its docstring."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from ragbench.indexes.bm25.tokenise import (
+    STOPWORDS,
+    Analyser,
+    _finder,
+    make_tokeniser,
+    tokens,
+    word_characters,
+)
+
+# EnglishAnalyzer.ENGLISH_STOP_WORDS_SET of Apache Lucene, as its source lists it.
+LUCENE = """
+a an and are as at be but by
+for if in into is it
+no not of on or such
+that the their then there these
+they this to was will with
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("E11.9", ["e11.9", "e119"]),
+        ("0.5 mg", ["0.5", "mg"]),  # a number has no letter, so its dot stays
+        ("U.S.", ["u.s"]),  # no digit, so no second spelling; the last dot is not inner
+        ("Type 2 diabetes (E11.65).", ["type", "2", "diabetes", "e11.65", "e1165"]),
+        ("T36.0X1A", ["t36.0x1a", "t360x1a"]),
+        ("v1.2.3", ["v1.2.3", "v123"]),
+        ("beta-blocker", ["beta", "blocker"]),
+        ("patient's", ["patient", "s"]),
+        ("snake_case", ["snake", "case"]),
+        ("end.Next", ["end.next"]),
+        ("Sjögren ÄPFEL", ["sjögren", "äpfel"]),
+        ("糖尿病 2型", ["糖尿病", "2型"]),
+        ("... -- ()", []),
+        ("", []),
+    ],
+)
+def test_examples(text: str, expected: list[str]) -> None:
+    assert tokens(text) == expected
+
+
+@pytest.mark.parametrize("other", ["E119", "e11.9", "e119"])
+def test_a_code_meets_its_other_spelling(other: str) -> None:
+    assert set(tokens("E11.9")) & set(tokens(other))
+
+
+@given(st.text())
+@example("E11.9x, 0.5 U.S. İ ß Σ")
+def test_a_token_is_in_the_text_or_is_the_code_before_it_without_dots(text: str) -> None:
+    found = tokens(text)
+    for place, token in enumerate(found):
+        assert token
+        assert token == token.lower()
+        assert all(c.isalnum() or c == "." for c in token)
+        if token not in text.lower():
+            code = found[place - 1]
+            assert token == code.replace(".", "")
+            assert any(c.isdigit() for c in code)
+            assert any(c.isalpha() for c in code)
+
+
+def test_stopwords_are_the_33_of_lucene() -> None:
+    assert STOPWORDS["lucene-english"] == frozenset(LUCENE.split())
+    assert len(STOPWORDS["lucene-english"]) == 33
+    assert STOPWORDS["none"] == frozenset()
+
+
+def test_each_stopword_is_dropped_and_nothing_else() -> None:
+    tokenise = make_tokeniser(stopwords="lucene-english", stemmer="none")
+    assert tokenise(LUCENE) == []
+    assert tokenise("The who of from without") == ["who", "from", "without"]
+
+
+def test_stopwords_go_before_stemming() -> None:
+    tokenise = make_tokeniser(stopwords="lucene-english", stemmer="english")
+    # "being" is no stop word, though its stem "be" would be one.
+    assert tokenise("being the beings") == ["be", "be"]
+
+
+@pytest.mark.parametrize(
+    ("word", "stem"),
+    [
+        # From the sample vocabulary on snowballstem.org/algorithms/english/stemmer.html:
+        ("consistency", "consist"),
+        ("consolations", "consol"),
+        ("knavish", "knavish"),
+        ("knives", "knive"),
+        ("kneeling", "kneel"),
+        # Tokens that are not letters alone stay as they are:
+        ("covid19s", "covid19s"),
+        ("u.s.running", "u.s.running"),
+        ("2", "2"),
+    ],
+)
+def test_only_words_of_letters_are_stemmed(word: str, stem: str) -> None:
+    tokenise = make_tokeniser(stopwords="none", stemmer="english")
+    assert tokenise(word) == [stem]
+    assert tokenise(word) == [stem]  # the second time from its memory
+    assert make_tokeniser(stopwords="none", stemmer="none")(word) == [word]
+
+
+@pytest.mark.parametrize("stemmer", ["none", "english"])
+def test_repeats_and_order_are_kept(stemmer: str) -> None:
+    tokenise = make_tokeniser(stopwords="none", stemmer=stemmer)
+    assert tokenise("fever cough fever") == ["fever", "cough", "fever"]
+
+
+@given(st.text(st.characters(codec="utf-8")))
+@example("डायबिटीज़ E11.9 糖尿病 ๑ไทย")
+def test_words_are_what_the_table_of_code_points_says(text: str) -> None:
+    is_word = word_characters("unicode")
+    runs = "".join(c if is_word[ord(c)] or c == "." else " " for c in text).split()
+    wanted = [word for run in runs for word in re.split(r"\.{2,}|^\.|\.$", run) if word]
+    assert [w.strip(".") for w in wanted if w.strip(".")] == _finder("unicode")(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("मधुमेह रोग", ["मधुमेह", "रोग"]),  # vowel signs are marks
+        ("糖尿病", ["糖尿", "尿病"]),
+        ("病", ["病"]),
+        ("2型糖尿病", ["2", "型糖", "糖尿", "尿病"]),
+        ("ﬁbrosis E11.9", ["fibrosis", "e11.9", "e119"]),  # a ligature
+        ("\uff25\uff11\uff11", ["e11"]),  # full width
+        ("naïve", ["naïve"]),
+    ],
+)
+def test_words_of_any_script(text: str, expected: list[str]) -> None:
+    assert Analyser(words="unicode")(text) == expected
+
+
+def test_marks_part_words_unless_told() -> None:
+    assert Analyser()("मधुमेह") == ["मध", "म", "ह"]
+
+
+def test_stopwords_of_ones_own_and_another_stemmer() -> None:
+    analyse = Analyser(stopwords=["der", "und"], stemmer="german")
+    # From the sample vocabulary on snowballstem.org/algorithms/german/stemmer.html
+    assert analyse("Der aufeinanderfolge und aufeinander") == ["aufeinanderfolg", "aufeinand"]
+
+
+def test_letters_of_formulas_and_full_width_ones_are_lower_case_too() -> None:
+    """U+1D400 is a bold A, which has no lower case of its own; U+FF21 is a full-width A."""
+    analyse = make_tokeniser(stopwords="none", stemmer="none", words="unicode")
+    assert analyse("\U0001d400 \uff21 A \u2168") == ["a", "a", "a", "ix"]

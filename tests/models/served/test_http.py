@@ -1,0 +1,280 @@
+"""JSON over HTTP: what is tried again, what is refused, and what never leaves."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from email.utils import formatdate
+from time import monotonic, time
+from typing import Any
+
+import pytest
+
+from ragbench.base.errors import BackendError, PrerequisiteError, UsageError
+from ragbench.models.served import http
+from ragbench.models.served.endpoint import parse
+from ragbench.models.served.http import Client, Refused, excerpt, retry_after
+from tests.models.loopback import Loopback, Sent, loopback
+
+KEY = "sk-0123456789abcdef"
+OK = Sent({"ok": True})
+
+
+@pytest.fixture
+def server() -> Iterator[Loopback]:
+    with loopback() as running:
+        yield running
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """What the client waits, noted in place of being waited."""
+    noted: list[float] = []
+    monkeypatch.setattr(http, "pause", noted.append)
+    return noted
+
+
+def client(*servers: Loopback | str, **keys: Any) -> Client:
+    urls = [parse(s if isinstance(s, str) else s.url) for s in servers]
+    keys = {"timeout_s": 10.0, "retries": 3, "connections": 4, "key_env": None, **keys}
+    return Client("m", urls, **keys)
+
+
+def test_a_server_that_fails_and_mends_is_asked_again(server: Loopback, waits: list[float]) -> None:
+    server.script("/v1/models", Sent({}, 500), Sent({}, 503), OK)
+    assert client(server).ask("/models").value == {"ok": True}
+    assert len(server.requests) == 3
+    assert 0.25 <= waits[0] <= 0.5 <= waits[1] <= 1.0
+
+
+def test_tries_are_bounded(server: Loopback, waits: list[float]) -> None:
+    server.script("/v1/models", Sent({"error": {"message": "out of memory"}}, 500))
+    with pytest.raises(BackendError, match="m answered HTTP 500: out of memory"):
+        client(server).ask("/models")
+    assert len(server.requests) == 4
+    assert len(waits) == 3
+
+
+def test_waits_double_and_end_at_a_minute(server: Loopback, waits: list[float]) -> None:
+    server.script("/v1/models", Sent({}, 502))
+    with pytest.raises(Refused):
+        client(server, retries=10).ask("/models")
+    bounds = [min(0.5 * 2**n, 60.0) for n in range(10)]
+    assert all(bound / 2 <= wait <= bound for wait, bound in zip(waits, bounds, strict=True))
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 413, 422])
+def test_a_request_that_is_wrong_is_not_made_again(
+    server: Loopback, waits: list[float], status: int
+) -> None:
+    server.script("/v1/models", Sent({"detail": "no"}, status), OK)
+    with pytest.raises(Refused, match=f"HTTP {status}: no") as caught:
+        client(server).ask("/models")
+    assert (caught.value.status, len(server.requests), waits) == (status, 1, [])
+
+
+@pytest.mark.parametrize(("asked", "waited"), [("3", 3.0), ("86400", 60.0), ("0", 0.0)])
+def test_retry_after_is_kept_up_to_a_minute(
+    server: Loopback, waits: list[float], asked: str, waited: float
+) -> None:
+    server.script("/v1/models", Sent({}, 429, {"retry-after": asked}), OK)
+    assert client(server).ask("/models").value == {"ok": True}
+    assert waits == [waited]
+
+
+def test_retry_after_may_be_a_date() -> None:
+    assert retry_after(formatdate(time() + 30, usegmt=True)) == pytest.approx(30, abs=3)
+    assert retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0.0
+    assert retry_after("soon") is None
+    assert retry_after(None) is None
+
+
+def test_a_server_that_hangs_is_a_timeout(server: Loopback, waits: list[float]) -> None:
+    hang = threading.Event()
+    server.script("/v1/models", Sent({}, wait=hang))
+    started = monotonic()
+    with pytest.raises(BackendError, match=r"m cannot be asked: no answer in 0\.2 s"):
+        client(server, timeout_s=0.2, retries=1).ask("/models")
+    hang.set()
+    assert monotonic() - started < 5
+    assert len(server.requests) == 2
+
+
+def test_an_answer_that_drips_is_a_timeout(waits: list[float]) -> None:
+    """Each byte comes in time, and the whole never."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def drip() -> None:
+            peer, _ = listening.accept()
+            stop = monotonic() + 5
+            with peer:
+                peer.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n")
+                try:
+                    while monotonic() < stop:
+                        peer.sendall(b" ")
+                        threading.Event().wait(0.05)
+                except OSError:
+                    return
+
+        thread = threading.Thread(target=drip, daemon=True)
+        thread.start()
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+        started = monotonic()
+        with pytest.raises(BackendError, match=r"no answer in 0\.3 s"):
+            client(url, timeout_s=0.3, retries=0).ask("/models")
+        assert monotonic() - started < 3
+        thread.join(5)
+
+
+def test_nobody_listens(waits: list[float]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
+    with pytest.raises(BackendError, match=r"cannot be asked: .*refused"):
+        client(url).ask("/models")
+    assert len(waits) == 3
+
+
+@pytest.mark.parametrize(
+    ("sent", "message"),
+    [
+        (Sent(b"<html><h1>Bad   gateway</h1>"), "not a JSON object: <html><h1>Bad gateway</h1>"),
+        (Sent(b""), "not a JSON object"),
+        (Sent(b'{"choices": [{"te'), "not a JSON object"),
+        (Sent([1, 2]), "not a JSON object"),
+        (Sent(b"[" * 100_000), "not a JSON object"),
+        (Sent(b"\xff\xfe\x00"), "not a JSON object"),
+        (Sent(b"{}", headers={"content-encoding": "gzip"}), "not HTTP"),
+    ],
+)
+def test_what_is_no_json_object_is_an_error(server: Loopback, sent: Sent, message: str) -> None:
+    server.script("/v1/models", sent)
+    with pytest.raises(BackendError, match=message):
+        client(server).ask("/models")
+    assert len(server.requests) == 1
+
+
+def test_a_body_that_breaks_off_is_asked_again(server: Loopback, waits: list[float]) -> None:
+    server.script("/v1/models", Sent(b'{"ok": tr', claimed=900), OK)
+    assert client(server).ask("/models").value == {"ok": True}
+    server.script("/v1/models", Sent(b'{"ok": tr', claimed=900))
+    with pytest.raises(BackendError, match="cannot be asked"):
+        client(server).ask("/models")
+
+
+def test_the_size_of_an_answer_is_bounded(
+    server: Loopback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "MAX_RESPONSE_BYTES", 1000)
+    server.script("/v1/models", Sent({"long": "x" * 2000}))
+    with pytest.raises(BackendError, match="more than 1,000 bytes"):
+        client(server).ask("/models")
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_no_redirect_is_followed(server: Loopback, status: int) -> None:
+    with loopback() as other:
+        target = {"location": f"{other.url}/models"}
+        server.script("/v1/models", Sent({}, status, target))
+        with pytest.raises(BackendError, match=rf"on to '127\.0\.0\.1' \(HTTP {status}\)"):
+            client(server).ask("/models", {"prompt": "a secret"})
+        assert other.requests == []
+    far = Sent({}, status, {"location": "https://evil.example.org/v1/models"})
+    server.script("/v1/models", far)
+    with pytest.raises(BackendError, match=r"'evil\.example\.org'"):
+        client(server).ask("/models")
+
+
+def test_addresses_are_asked_in_turn_and_one_stands_in_for_another(waits: list[float]) -> None:
+    with loopback() as first, loopback() as second:
+        both = client(first, second)
+        for _ in range(4):
+            both.ask("/models")
+        assert (len(first.requests), len(second.requests)) == (2, 2)
+        first.script("/v1/models", Sent({}, 500))
+        for _ in range(4):
+            both.ask("/models")
+        both.ask("/models", endpoint=second_endpoint(both))
+        assert len(second.requests) == 7
+
+
+def second_endpoint(both: Client) -> Any:
+    return both.endpoints[1]
+
+
+def test_the_key_goes_to_the_server_and_into_no_message(
+    server: Loopback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SERVER_KEY", f" {KEY}\n")
+    keyed = client(server, key_env="SERVER_KEY", retries=0)
+    keyed.ask("/models")
+    assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
+    for sent in (
+        Sent({"error": {"message": f"wrong key {KEY}"}}, 401),
+        Sent(f"<p>{KEY}</p>".encode()),
+        Sent({"choices": KEY}),
+        Sent({}, 302, {"location": f"https://{KEY}.example.org/"}),
+        Sent({}, 500, {"server": KEY}),
+    ):
+        server.script("/v1/models", sent)
+        with pytest.raises(BackendError) as caught:
+            keyed.ask("/models")
+        assert KEY not in str(caught.value) + repr(caught.value)
+    server.script("/v1/models", Sent({}, 401))
+    with pytest.raises(Refused) as refused:
+        keyed.ask("/models")
+    assert "api_key_env" in refused.value.fix
+
+
+@pytest.mark.parametrize(("value", "state"), [(None, "is not set"), (" ", "is not set")])
+def test_a_variable_without_a_key(
+    server: Loopback, monkeypatch: pytest.MonkeyPatch, value: str | None, state: str
+) -> None:
+    monkeypatch.delenv("SERVER_KEY", raising=False)
+    if value is not None:
+        monkeypatch.setenv("SERVER_KEY", value)
+    with pytest.raises(PrerequisiteError, match=f"SERVER_KEY {state}"):
+        client(server, key_env="SERVER_KEY").ask("/models")
+    assert server.requests == []
+
+
+def test_a_key_that_no_header_can_hold_is_not_repeated(
+    server: Loopback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SERVER_KEY", f"{KEY}\r\nhost: elsewhere")
+    with pytest.raises(PrerequisiteError, match="cannot be a key") as caught:
+        client(server, key_env="SERVER_KEY").ask("/models")
+    assert KEY not in str(caught.value)
+
+
+def test_a_key_in_the_place_of_a_variables_name_is_not_repeated(server: Loopback) -> None:
+    with pytest.raises(UsageError, match="not the name of an environment variable") as caught:
+        client(server, key_env=KEY)
+    assert KEY not in str(caught.value)
+
+
+def test_proxies_of_the_environment_are_not_used(
+    server: Loopback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with loopback() as proxy:
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "HTTPS_PROXY"):
+            monkeypatch.setenv(name, proxy.url.removesuffix("/v1"))
+        client(server).ask("/models")
+        assert (len(server.requests), proxy.requests) == (1, [])
+
+
+def test_a_closed_client_opens_again(server: Loopback) -> None:
+    asking = client(server)
+    asking.ask("/models")
+    asking.close()
+    assert asking.ask("/models").server == "loopback/1"
+
+
+def test_an_excerpt_is_one_short_printable_line() -> None:
+    assert excerpt(b"\x1b[31mred\x07\n\ttext") == "[31mred text"
+    assert len(excerpt(b"a" * 1000)) == 200
+    assert excerpt(b'{"error": {"message": "too long"}}') == "too long"
+    assert excerpt(b'{"detail": [1, 2]}') == '{"detail": [1, 2]}'
+    assert excerpt(b'{"message": "no"}') == "no"
+    fastapi = b'{"detail": [{"loc": ["body"], "msg": "field required", "input": "a secret"}]}'
+    assert excerpt(fastapi) == "field required"
