@@ -70,10 +70,10 @@ def state_of(root: Path) -> str:
 
 def test_git_state_follows_the_checkout_of_the_package(tmp_path: Path) -> None:
     root = tmp_path / "checkout"
-    package = root / "ragbench"
-    package.mkdir(parents=True)
-    for name in ("__init__.py", "provenance.py"):
-        shutil.copy(Path(provenance.__file__).parent / name, package)
+    source = Path(provenance.__file__).parents[1]
+    (root / "ragbench" / "base").mkdir(parents=True)
+    for name in ("__init__.py", "base/__init__.py", "base/provenance.py"):
+        shutil.copy(source / name, root / "ragbench" / name)
     (root / ".gitignore").write_text("__pycache__/\n", encoding="utf-8")
     assert state_of(root) == "None"
     git(root, "init", "-q")

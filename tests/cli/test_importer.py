@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from click.testing import CliRunner
-from tests.experiment.importing.test_import_mirage import lines, written
 
 from ragbench.cli.main import cli
+from tests.experiment.importing.test_import_mirage import lines, written
 
 
 def test_mirage_replies_become_a_run_with_its_report(home: Path) -> None:

@@ -25,8 +25,9 @@ def duplicates(run: Run) -> pd.DataFrame:
     """Return the questions of each task that it asks more than once.
 
     Two questions are the ``same`` where their texts have the same words in the same order (case,
-    blanks and punctuation set aside, see ``leakage``), their options are the same set, whatever the order, and so are their own documents, if they have any: the same
-    text with other options, or about another patient's documents, is another question. They are
+    blanks and punctuation set aside, see ``leakage``), their options are the same set, whatever
+    the order, and so are their own documents, if they have any: the same text with other options,
+    or about another patient's documents, is another question. They are
     ``near`` where all this holds but for the texts, whose sets of 5-grams of words (fewer for a
     shorter text) have a Jaccard index of at least 0.8, directly or through others of the group.
     A group of the same questions is contradictory where ``n_answers``, the number of different

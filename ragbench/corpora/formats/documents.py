@@ -1,9 +1,9 @@
 """Text and title of one document file, by LangChain's loaders; run as a process, one after another.
 
 As a process (``python -m ragbench.corpora.formats.documents``) it answers each line of JSON on
-standard input, ``{path, kind, encoding}``, by one on standard output: ``{title, pages}``, or ``{fault,
-detail}``. A file that drives a parser astray so costs that process, not the build. What is read is
-not trusted: sizes are bounded, and the XML within DOCX may not declare anything.
+standard input, ``{path, kind, encoding}``, by one on standard output: ``{title, pages}``, or
+``{fault, detail}``. A file that drives a parser astray so costs that process, not the build. What
+is read is not trusted: sizes are bounded, and the XML within DOCX may not declare anything.
 """
 
 from __future__ import annotations

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from tests.analysis.panels.test_curves import curve_run
 
 from ragbench.analysis.panels.curves import PLACE_COLUMNS, curves
 from ragbench.report.charts.kcurve import (
@@ -17,6 +16,7 @@ from ragbench.report.charts.kcurve import (
     place_rows,
     trend_rows,
 )
+from tests.analysis.panels.test_curves import curve_run
 
 
 def test_a_chart_stands_on_doublings(tmp_path: Path) -> None:
