@@ -19,6 +19,7 @@ from ragbench.report.tables import provenance_rows
 from ragbench.report.verdict import verdict
 
 FOLDER = Path(__file__).parent
+CHARTS = FOLDER.with_name("charts")
 
 
 def page(
@@ -40,7 +41,7 @@ def page(
         HTML; the same for the same run.
     """
     environment = Environment(
-        loader=FileSystemLoader(FOLDER),
+        loader=FileSystemLoader([FOLDER, CHARTS]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
