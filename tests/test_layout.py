@@ -2,43 +2,29 @@
 
 from __future__ import annotations
 
-import ast
+import runpy
 import subprocess
 import sys
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "ragbench"
-GROUND = {
-    "base",
-    "errors",
-    "files",
-    "checksums",
-    "compiled",
-    "home",
-    "yamlfile",
-    "registry",
-    "records",
-    "progress",
-    "provenance",
-    "devices",
-    "weights",
-    "pairs",
-}
-# Each room may import itself and what is listed; every room may import the ground.
+# Each room may import itself and what is listed; every room may import `base`.
 ROOMS: dict[str, set[str]] = {
+    "base": set(),
+    "runfolder": set(),
     "corpora": set(),
     "indexes": {"corpora"},
-    "models": set(),
+    "models": {"runfolder"},
     "tasks": {"corpora"},
     "metrics": {"corpora"},  # ontologies
-    "experiment": {"corpora", "indexes", "models", "tasks", "metrics"},
-    "analysis": set(),
-    "report": {"analysis"},
+    "experiment": {"runfolder", "corpora", "indexes", "models", "tasks", "metrics"},
+    "analysis": {"runfolder"},
+    "report": {"runfolder", "analysis"},
 }
 HEAVY = {
     "numba",
@@ -53,29 +39,47 @@ HEAVY = {
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
-def imports(path: Path) -> Iterator[str]:
-    """Yield the ragbench modules that a file imports, wherever in it, but for type checking."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (name.name for name in node.names if name.name.startswith("ragbench"))
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ragbench"):
-            if node.module == "ragbench":
-                yield from (f"ragbench.{name.name}" for name in node.names)
-            else:
-                yield str(node.module)
+FOLDERS = sorted({path.parent for path in MODULES})
+MOST_MODULES, MOST_LINES = 14, 400
+rooms = SimpleNamespace(**runpy.run_path(str(ROOT / "scripts" / "rooms.py")))
+GRAPH = rooms.file_graph(ROOT)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    assert rooms.circles(GRAPH) == []
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=name_of)
+def test_no_rooms_import_each_other_in_a_circle(folder: Path) -> None:
+    assert rooms.circles(rooms.room_graph(GRAPH, name_of(folder))) == []
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=name_of)
+def test_a_folder_can_be_taken_in_at_a_glance(folder: Path) -> None:
+    names = [path.name for path in folder.glob("*.py") if path.name != "__init__.py"]
+    assert len(names) <= MOST_MODULES, names
+
+
+def test_no_module_is_too_long_to_read() -> None:
+    sizes = {name_of(path): rooms.lines_of([path]) for path in MODULES}
+    assert {name: n for name, n in sizes.items() if n > MOST_LINES} == {}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_imports_point_down(path: Path) -> None:
     room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
     if room in ("cli", "__main__", "__init__"):
         return
-    allowed = GROUND | {"__version__"} | ({room} | ROOMS[room] if room in ROOMS else set())
-    for module in imports(path):
-        assert module.split(".")[1] in allowed, f"{path} imports {module}"
+    allowed = {"__init__", "base", room} | ROOMS[room]
+    for module in GRAPH[name_of(path)]:
+        assert rooms.room_of(module) in allowed, f"{path} imports {module}"
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_every_module_has_its_test(path: Path) -> None:
     if path.name == "__init__.py":
         return
@@ -110,7 +114,7 @@ def test_analysis_and_report_import_neither_torch_nor_faiss(finished_home: Path)
 
 def test_no_module_does_work_at_import() -> None:
     names = [
-        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        name_of(path)
         for path in MODULES
         if path.name not in ("__main__.py", "kernels.py")  # numba's, imported by functions
     ]
