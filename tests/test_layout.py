@@ -27,6 +27,7 @@ GROUND = {
     "provenance",
     "devices",
     "weights",
+    "modelfacts",
     "pairs",
 }
 # Each room may import itself and what is listed; every room may import the ground.
