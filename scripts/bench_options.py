@@ -16,7 +16,7 @@ from ragbench.corpora.reader import Located
 from ragbench.corpora.readers.icd10cm import Icd10cmOptions, Icd10cmReader
 from ragbench.experiment.stages.prompts import messages
 from ragbench.metrics.choice import pick_option
-from ragbench.models.local.hf import HfModel
+from ragbench.models.local.hf import HfModel, HfOptions
 from ragbench.models.model import ModelSpec
 from ragbench.tasks.icd10cm import Icd10cmTask, Icd10cmTaskOptions
 
@@ -30,7 +30,9 @@ def main() -> None:
     parser.add_argument("--passages", type=int, default=10)
     parser.add_argument("--dtype", default="auto", choices=["auto", "float32", "bfloat16"])
     arguments = parser.parse_args()
-    model = HfModel(ModelSpec(name="smollm2-135m", path=MODEL, dtype=arguments.dtype))
+    model = HfModel(
+        ModelSpec(name="smollm2-135m", options=HfOptions(path=MODEL, dtype=arguments.dtype))
+    )
     task = Icd10cmTask(Icd10cmTaskOptions(chapters=("4",)))
     reader = Icd10cmReader(None, Icd10cmOptions(chapters=("4",)))
     corpus = [entry.passage for entry in reader.read() if isinstance(entry, Located)]

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from ragbench.base.errors import UsageError
-
-AS_SERVED = "as served"  # the number format of a model whose weights a server holds
+from ragbench.base.modelfacts import AS_SERVED, ModelFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +32,13 @@ def pairs_of(bases: Iterable[tuple[str, str | None]]) -> list[Pair]:
     return [Pair(name, base) for name, base in bases if base is not None]
 
 
-def check_alike(pair: Pair, facts: Mapping[str, Mapping[str, Any]]) -> None:
+def check_alike(pair: Pair, facts: Mapping[str, ModelFacts]) -> None:
     """Refuse a pair of different number formats: rounding would pass for fine-tuning.
-
-    Args:
-        pair: The pair.
-        facts: What is recorded of each model, by name.
 
     Raises:
         UsageError: The two run in different number formats.
     """
-    mine, other = (facts[name].get("dtype") for name in (pair.biomedical, pair.general))
+    mine, other = (facts[name].dtype for name in (pair.biomedical, pair.general))
     if mine != other:
         served = AS_SERVED in (mine, other)
         raise UsageError(
@@ -56,35 +50,27 @@ def check_alike(pair: Pair, facts: Mapping[str, Mapping[str, Any]]) -> None:
         )
 
 
-def differences(pair: Pair, facts: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Return in what the two are asked differently, other than passages and template content.
-
-    Args:
-        pair: The pair.
-        facts: What is recorded of each model, by name.
-
-    Returns:
-        A sentence for each difference; none where they are alike.
-    """
+def differences(pair: Pair, facts: Mapping[str, ModelFacts]) -> list[str]:
+    """Return in what the two are asked differently, other than passages and template content."""
     mine, other = facts[pair.biomedical], facts[pair.general]
     found = []
-    if mine.get("dtype") == AS_SERVED:
+    if mine.dtype == AS_SERVED:
         found.append(
             f"{pair.biomedical} and its base {pair.general} are answered for by servers: whether "
             "their number formats, chat templates and sampling defaults are alike cannot be seen"
         )
-    if mine.get("format") != other.get("format"):
+    if mine.format != other.format:
         found.append(
-            f"{pair.biomedical} is asked in {mine.get('format')} prompts, its base "
-            f"{pair.general} in {other.get('format')} ones: their difference holds that of the "
+            f"{pair.biomedical} is asked in {mine.format} prompts, its base "
+            f"{pair.general} in {other.format} ones: their difference holds that of the "
             "prompts; `prompt_format: both` measures it"
         )
-    elif mine.get("chat_template_digest") != other.get("chat_template_digest"):
+    elif mine.chat_template_digest != other.chat_template_digest:
         found.append(
             f"{pair.biomedical} and its base {pair.general} have different chat templates: the "
             "content of the prompts is the same, their markup is not"
         )
-    sizes = {name: facts[name].get("context_tokens") for name in (pair.biomedical, pair.general)}
+    sizes = {name: facts[name].context_tokens for name in (pair.biomedical, pair.general)}
     if len(set(sizes.values())) > 1 and None not in sizes.values():
         shorter, longer = sorted(sizes, key=lambda name: int(sizes[name] or 0))
         found.append(

@@ -184,6 +184,9 @@ def _explain(
     keys = _real_keys(document.value, detail["loc"])
     more = f" ({count - 1} more after this one)" if count > 1 else ""
     name = str(detail["loc"][-1]) if detail["loc"] else ""
+    if "fix" in detail.get("ctx", {}):  # a validator said what to do
+        what = f"{detail['msg']}{more}"
+        return UsageError(what, where=document.where(keys), fix=detail["ctx"]["fix"])
     if detail["type"] == "extra_forbidden":
         known = _fields_beside(model, detail["loc"])
         return UsageError(

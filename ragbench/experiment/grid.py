@@ -20,7 +20,7 @@ from ragbench.corpora.store import is_built as corpus_is_built
 from ragbench.corpora.store import open_corpus
 from ragbench.experiment.config.config import Config
 from ragbench.experiment.config.spec import TASK_CORPUS, ArmSpec, TaskSpec
-from ragbench.experiment.config.trust import check_endpoints
+from ragbench.experiment.config.trust import first_untrusted, refuse_restricted
 from ragbench.experiment.stages.gold import find_gold
 from ragbench.indexes import build as indexes
 from ragbench.metrics import metrics
@@ -187,8 +187,24 @@ class Grid:
     @cached_property
     def models(self) -> dict[str, Model]:
         """The models by name, their weights not yet loaded, and their servers not yet asked."""
-        check_endpoints(self)  # so that no model can be had, and none asked, before
+        self.check_trust()  # so that no model can be had, and none asked, before
         return {spec.name: models.get(spec.backend)(spec) for spec in self.config.models}
+
+    def check_trust(self) -> None:
+        """Refuse restricted data for models that would send it where it may not go."""
+        untrusted = first_untrusted(self.config.models, self.config.trusted_endpoints)
+        if untrusted is None:
+            return
+        corpora: dict[str, str] = {}
+        for task in self.tasks:
+            for arm in self.arms_of(task):
+                if source := self.source_of(arm, task):
+                    corpora.setdefault(source.corpus, arm.name)
+        refuse_restricted(
+            untrusted,
+            tasks={task.spec.name: task.info.data_use for task in self.tasks},
+            corpora=corpora,
+        )
 
     @cached_property
     def pairs(self) -> list[Pair]:

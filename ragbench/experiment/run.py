@@ -127,7 +127,7 @@ def run_file_identity(grid: Grid) -> dict[str, str]:
 
 def model_identity(grid: Grid) -> dict[str, Any]:
     """Return what is recorded of each model."""
-    return {name: model.facts() for name, model in grid.models.items()}
+    return {name: model.facts().to_json() for name, model in grid.models.items()}
 
 
 def index_identity(manifests: dict[str, Manifest]) -> dict[str, Any]:

@@ -1,18 +1,10 @@
-"""Models: what renders prompts, counts tokens and scores options.
+"""Models: what renders prompts, counts tokens, scores options and replies.
 
-model   the protocol, and how a model is named in a config
-hf      transformers: a hub id, a local folder, a GGUF file, or weights in a package
-gguf    a GGUF file, converted once into a cached safetensors folder
-prefix  log-likelihoods of options with the prompt computed once
-
-server       a model behind a server that speaks OpenAI's API
-asking       one model asked through its servers, and what they are able to do
-served       what such a server tells of its model
-completions  the requests and answers
-http         bounded, retried, never sent elsewhere
-endpoint     addresses of servers, and whether data may go there
-counting     tokens of a model whose weights are elsewhere
-rendering    prompts as texts, for all backends
+model      the protocol of a backend, its batches, and an entry of a config's ``models``
+cards      what is known of models worth comparing
+rendering  prompts as texts, for all backends
+local      models that transformers runs on this machine
+served     models behind servers that speak OpenAI's API
 """
 
 from __future__ import annotations
@@ -22,9 +14,9 @@ from typing import TYPE_CHECKING
 from ragbench.base.registry import Entry, Registry
 
 if TYPE_CHECKING:
-    from ragbench.models.model import Model
+    from ragbench.models.model import Backend
 
-models: Registry[type[Model]] = Registry(
+models: Registry[type[Backend]] = Registry(
     "backends",
     {
         "hf": Entry(

@@ -10,6 +10,7 @@ import pandas as pd
 from ragbench.analysis.family import primary_of
 from ragbench.analysis.load import Run
 from ragbench.analysis.statistics.estimate import Settings
+from ragbench.base.modelfacts import ModelFacts
 from ragbench.base.pairs import differences, pairs_of
 from ragbench.report.sections import Section, sections
 from ragbench.report.tables import coverage, measured, provenance_rows
@@ -53,8 +54,9 @@ def notes(run: Run) -> list[str]:
         shown = ", ".join(f"{n:,} ({reason})" for reason, n in reasons.items())
         if shown:
             found.append(f"Note on {name}: not asked: {shown}.")
+    facts = {name: ModelFacts.from_json(model) for name, model in identity["models"].items()}
     for pair in pairs_of((model["name"], model["base"]) for model in run.config["models"]):
-        found += [f"Note on {pair}: {x}." for x in differences(pair, identity["models"])]
+        found += [f"Note on {pair}: {x}." for x in differences(pair, facts)]
     return found
 
 

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from ragbench.base.errors import UsageError
+from ragbench.base.modelfacts import ModelFacts
 from ragbench.base.pairs import Pair, check_alike, differences, pairs_of
 
-FACTS: dict[str, Any] = {
-    "dtype": "bfloat16",
-    "format": "chat",
-    "chat_template_digest": "a",
-    "context_tokens": 8192,
-}
+FACTS = ModelFacts(
+    "d",
+    dtype="bfloat16",
+    format="chat",
+    context_tokens=8192,
+    weights="w",
+    chat_template_digest="a",
+)
 PAIR = Pair("bio", "general")
 
 
-def facts(**other: object) -> dict[str, dict[str, Any]]:
-    return {"general": FACTS, "bio": FACTS | other}
+def facts(**other: Any) -> dict[str, ModelFacts]:
+    return {"general": FACTS, "bio": replace(FACTS, **other)}
 
 
 def test_pairs_come_in_the_order_of_the_models() -> None:
@@ -39,7 +43,7 @@ def test_different_number_formats_are_refused() -> None:
 
 
 def test_of_served_models_it_is_told_that_it_cannot_be_seen() -> None:
-    served = facts(dtype="as served") | {"general": FACTS | {"dtype": "as served"}}
+    served = facts(dtype="as served") | {"general": replace(FACTS, dtype="as served")}
     check_alike(PAIR, served)
     (line,) = differences(PAIR, served)
     assert "cannot be seen" in line

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ragbench.models.model import ModelSpec
+from ragbench.models.model import ModelSpec, options_of
 from tests.docs.page import DOCS, follow
 
 PAGE = DOCS / "add-a-model.md"
@@ -16,4 +16,7 @@ def test_every_command_of_the_page_does_what_it_says(tmp_path: Path) -> None:
 
 def test_the_page_names_every_key() -> None:
     text = PAGE.read_text(encoding="utf-8")
-    assert all(f"`{name}`" in text for name in ModelSpec.model_fields if name != "name")
+    keys = set(ModelSpec.model_fields) - {"name", "options"}
+    for backend in ("hf", "server"):
+        keys |= set(options_of(backend).model_fields)
+    assert [name for name in sorted(keys) if f"`{name}`" not in text] == []

@@ -194,12 +194,12 @@ def _check_references(config: Config, document: Document) -> None:
     for index, model in enumerate(config.models):
         if model.base is not None:
             _must_be_among(model.base, models, "model", document, ("models", index, "base"))
-            if not model.reference:
-                raise UsageError(
-                    f"neither {model.name!r} nor its base says where the weights are",
-                    where=document.where(("models", index)),
-                    fix="give the base a `path` or `model`",
-                )
+        if model.options.weights is not None and not model.reference:
+            raise UsageError(
+                f"neither {model.name!r} nor a base says where the weights are",
+                where=document.where(("models", index)),
+                fix="give the model or its base a `path` or `model`",
+            )
     if config.packing.tokenizer is not None:
         _must_be_among(
             config.packing.tokenizer, models, "model", document, ("packing", "tokenizer")

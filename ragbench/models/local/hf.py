@@ -7,22 +7,77 @@ import re
 import time
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
-from ragbench.base.devices import hide_loading_bars, pick_device, pick_dtype, torch_dtype
+from pydantic import model_validator
+
+from ragbench.base.devices import (
+    Device,
+    Dtype,
+    hide_loading_bars,
+    pick_device,
+    pick_dtype,
+    torch_dtype,
+)
 from ragbench.base.errors import BackendError, PrerequisiteError, first_line
 from ragbench.base.files import sha256_json, sha256_text
+from ragbench.base.modelfacts import ModelFacts
 from ragbench.base.records import Message, OptionScores, Reply
 from ragbench.base.weights import locate, weights_digest
 from ragbench.models.local.adapter import check_adapter, with_adapter
 from ragbench.models.local.generation import forget_sampling, greedy, turn_ends
 from ragbench.models.local.gguf import converted
 from ragbench.models.local.prefix import option_log_likelihoods, use_float32_output
-from ragbench.models.model import ModelSpec
+from ragbench.models.model import BackendOptions, ModelSpec, OneByOne, Weights
 from ragbench.models.rendering import chat_text, control_tokens, plain_text, turns_of
+from ragbench.models.served.endpoint import Endpoint
 
 
-class HfModel:
+class HfOptions(BackendOptions):
+    """Keys of the backend ``hf``.
+
+    Attributes:
+        path: ``package:NAME/FILE``, a local folder or a ``.gguf`` file.
+        model: An id on the model hub; one of ``path`` and ``model`` is needed, unless ``base``
+            and ``adapter`` say where the weights are.
+        adapter: A folder with a PEFT adapter in safetensors, or ``package:NAME/FOLDER``.
+        revision: The hub revision.
+        dtype: ``auto`` is bfloat16 where the hardware has it.
+        device: ``auto`` takes the GPU where there is one.
+        trust_remote_code: Whether code in the model's repository may run.
+    """
+
+    path: str | None = None
+    model: str | None = None
+    adapter: str | None = None
+    revision: str | None = None
+    dtype: Dtype = "auto"
+    device: Device = "auto"
+    trust_remote_code: bool = False
+
+    @model_validator(mode="after")
+    def _one_source(self) -> HfOptions:
+        if self.path is not None and self.model is not None:
+            raise ValueError("give one of `path` (this machine) and `model` (hub id), not both")
+        if self.path is None and self.model is None and self.adapter is None:
+            raise ValueError("give one of `path` (this machine) and `model` (hub id)")
+        return self
+
+    @property
+    def weights(self) -> Weights:
+        """Place of the weights; the reference is empty where the base must say it."""
+        return Weights(self.path or self.model or "", self.adapter)
+
+    def with_weights_of(self, base: BackendOptions) -> HfOptions:
+        """Return the options of an adapter with the weights of its base, where they name none."""
+        if self.weights.reference or not isinstance(base, HfOptions):
+            return self
+        return self.model_copy(
+            update={"path": base.path, "model": base.model, "revision": base.revision}
+        )
+
+
+class HfModel(OneByOne):
     """A causal language model; tokenizer and config load at once, weights on the first score.
 
     Args:
@@ -32,23 +87,27 @@ class HfModel:
         PrerequisiteError: The weights are not here and cannot be had.
     """
 
+    Options: ClassVar[type[BackendOptions]] = HfOptions
+
     def __init__(self, spec: ModelSpec) -> None:
         from transformers import AutoConfig, AutoTokenizer
 
         hide_loading_bars()
         self.spec = spec
-        self.device = pick_device(spec.device)
-        self.dtype = pick_dtype(spec.dtype, self.device)
-        self._origin = locate(spec.reference, hub=spec.path is None)
-        self._adapter = None if spec.adapter is None else locate(spec.adapter, hub=False)
+        options = spec.read(HfOptions)
+        self.device = pick_device(options.device)
+        self.dtype = pick_dtype(options.dtype, self.device)
+        self._revision = options.revision
+        self._origin = locate(spec.reference, hub=options.path is None)
+        self._adapter = None if options.adapter is None else locate(options.adapter, hub=False)
         folder = self._origin
         if folder is not None and folder.is_file():
             folder = converted(folder)
         self._source = spec.reference if folder is None else str(folder)
         self._options: dict[str, Any] = {
-            "revision": spec.revision,
+            "revision": options.revision,
             "local_files_only": folder is not None,
-            "trust_remote_code": spec.trust_remote_code,
+            "trust_remote_code": options.trust_remote_code,
         }
         try:
             self._config: Any = AutoConfig.from_pretrained(self._source, **self._options)
@@ -71,6 +130,11 @@ class HfModel:
                 fix="write format: plain",
             )
 
+    @classmethod
+    def sends_to(cls, options: HfOptions) -> tuple[Endpoint, ...]:
+        """Return no endpoint: the model runs in this process."""
+        return ()
+
     def digest(self) -> str:
         """Return the identity of weights, number format and prompt format."""
         return sha256_json(
@@ -83,26 +147,26 @@ class HfModel:
 
     def _weights_identity(self) -> str:
         if self._origin is None:
-            commit = getattr(self._config, "_commit_hash", None) or self.spec.revision
+            commit = getattr(self._config, "_commit_hash", None) or self._revision
             weights = f"{self.spec.reference}@{commit}"
         else:
             weights = weights_digest(self._origin)
         return weights + (f"+merged:{weights_digest(self._adapter)}" if self._adapter else "")
 
-    def facts(self) -> dict[str, object]:
+    def facts(self) -> ModelFacts:
         """Return what the run folder records of the model."""
         template = self._tokenizer.chat_template if self.is_chat else None
-        return {
-            "digest": self.digest(),
-            "weights": self._weights_identity(),
-            "dtype": self.dtype,
-            "device": self.device,
-            "format": "chat" if self.is_chat else "plain",
-            "chat_template_digest": sha256_text(str(template)) if template else None,
-            "context_tokens": self.context_tokens,
-            "architecture": (getattr(self._config, "architectures", None) or ["unknown"])[0],
-            "parameters": self.parameters(),
-        }
+        return ModelFacts(
+            digest=self.digest(),
+            weights=self._weights_identity(),
+            dtype=self.dtype,
+            device=self.device,
+            format="chat" if self.is_chat else "plain",
+            chat_template_digest=sha256_text(str(template)) if template else None,
+            context_tokens=self.context_tokens,
+            architecture=(getattr(self._config, "architectures", None) or ["unknown"])[0],
+            parameters=self.parameters(),
+        )
 
     def parameters(self) -> int | None:
         """Return how many parameters the local weights hold, read from their headers."""

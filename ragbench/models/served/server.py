@@ -6,22 +6,74 @@ import json
 import time
 from collections.abc import Collection, Sequence
 from functools import cached_property
+from typing import ClassVar
+
+from pydantic import Field, field_validator
 
 from ragbench.base.errors import BackendError, PrerequisiteError, UsageError
 from ragbench.base.files import sha256_json, sha256_text
-from ragbench.base.pairs import AS_SERVED
+from ragbench.base.modelfacts import AS_SERVED, ModelFacts, ServedFacts
 from ragbench.base.records import Message, OptionScores, Reply
-from ragbench.models.model import Asked, ModelSpec
+from ragbench.models.model import Asked, BackendOptions, ModelSpec, OneByOne, Weights
 from ragbench.models.rendering import Turn, chat_text, plain_text, turns_of
 from ragbench.models.served.asking import Asker
 from ragbench.models.served.counting import TokenCounter
+from ragbench.models.served.endpoint import Endpoint, parse
 from ragbench.models.served.http import Client
 from ragbench.models.served.served import Served, ask_served, unusable
 
 CONCURRENCY, TIMEOUT_S, RETRIES = 4, 600.0, 4
 
 
-class ServerModel:
+class ServerOptions(BackendOptions):
+    """Keys of the backend ``server``.
+
+    Attributes:
+        url: The base address of a server, such as ``http://host:8000/v1``, or several.
+        model: The name that the server knows.
+        tokenizer: Place of the tokenizer: a folder, ``package:NAME/FILE`` or a hub id.
+        context: How many tokens the model takes, where the server does not report it.
+        concurrency: How many requests are in flight at a time; 4 by default.
+        timeout_s: Seconds that a whole answer may take; 600 by default.
+        retries: How often a request that failed is made again; 4 by default.
+        api_key_env: The name of the environment variable that holds the key.
+    """
+
+    url: str | tuple[str, ...]
+    model: str
+    tokenizer: str | None = None
+    context: int | None = Field(None, gt=0)
+    concurrency: int | None = Field(None, gt=0, le=256)
+    timeout_s: float | None = Field(None, gt=0, le=86_400)
+    retries: int | None = Field(None, ge=0, le=20)
+    api_key_env: str | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _addresses(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        if value == ():
+            raise ValueError("the list of addresses is empty")
+        for address in [value] if isinstance(value, str) else value:
+            parse(address)
+        return value
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """The addresses, read."""
+        return tuple(parse(u) for u in ((self.url,) if isinstance(self.url, str) else self.url))
+
+    @property
+    def weights(self) -> Weights:
+        """The name that the server knows, by which a model card is found."""
+        return Weights(self.model)
+
+    @property
+    def stated_context(self) -> int | None:
+        """Context in tokens, where the config states it."""
+        return self.context
+
+
+class ServerModel(OneByOne):
     """A model behind one or several servers; it connects when it is first asked.
 
     What the server runs cannot be verified: not the weights, nor their number format, nor the
@@ -35,28 +87,37 @@ class ServerModel:
         UsageError: ``api_key_env`` is not the name of a variable.
     """
 
+    Options: ClassVar[type[BackendOptions]] = ServerOptions
+
     def __init__(self, spec: ModelSpec) -> None:
         self.spec = spec
+        options = spec.read(ServerOptions)
         self.is_chat = spec.format != "plain"
-        self.concurrency = spec.concurrency or CONCURRENCY
+        self.concurrency = options.concurrency or CONCURRENCY
         self._where = f"models: {spec.name}"
-        self._model = spec.model or ""
+        self._model = options.model
+        self._context = options.context
         self._client = Client(
             spec.name,
-            spec.endpoints,
-            timeout_s=spec.timeout_s or TIMEOUT_S,
-            retries=RETRIES if spec.retries is None else spec.retries,
+            options.endpoints,
+            timeout_s=options.timeout_s or TIMEOUT_S,
+            retries=RETRIES if options.retries is None else options.retries,
             connections=self.concurrency,
-            key_env=spec.api_key_env,
+            key_env=options.api_key_env,
         )
         self._asker = Asker(self._client, self._model, is_chat=self.is_chat, where=self._where)
-        self._counter = TokenCounter(spec.tokenizer, where=self._where)
+        self._counter = TokenCounter(options.tokenizer, where=self._where)
+
+    @classmethod
+    def sends_to(cls, options: ServerOptions) -> tuple[Endpoint, ...]:
+        """Return the servers of ``url``; redirects and proxies are not followed."""
+        return options.endpoints
 
     @cached_property
     def served(self) -> Served:
         """What the servers tell; the first contact with them."""
         told = ask_served(self._client, self._model, where=self._where, probe=self._asker.one_token)
-        asked = self.spec.context
+        asked = self._context
         if asked is not None and told.context is not None and asked > told.context:
             raise UsageError(
                 f"the server takes {told.context:,} tokens, fewer than `context` says",
@@ -68,7 +129,7 @@ class ServerModel:
     @cached_property
     def context_tokens(self) -> int:
         """How many tokens the model takes: what the config says, or else the server."""
-        found = self.spec.context or self.served.context
+        found = self._context or self.served.context
         if found is None:
             raise UsageError(
                 f"the server does not tell how many tokens {self._model!r} takes",
@@ -92,23 +153,24 @@ class ServerModel:
     def _format(self) -> str:
         return "chat" if self.is_chat else "plain"
 
-    def facts(self) -> dict[str, object]:
+    def facts(self) -> ModelFacts:
         """Return what the run folder records of the model."""
         template = self._counter.template if self.is_chat else None
-        return {
-            "digest": self.digest(),
-            "weights": f"{self._model}, not verified",
-            "dtype": AS_SERVED,
-            "device": AS_SERVED,
-            "format": self._format,
-            "chat_template_digest": sha256_text(template) if template else None,
-            "context_tokens": self.context_tokens,
-            "told": self.served.identity,
-            "server": self.served.server,
-            "tokens": self._counter.rule,
-            "tokenizer_digest": self._counter.digest,
-            "parameters": None,
-        }
+        return ModelFacts(
+            digest=self.digest(),
+            weights=f"{self._model}, not verified",
+            dtype=AS_SERVED,
+            device=AS_SERVED,
+            format=self._format,
+            chat_template_digest=sha256_text(template) if template else None,
+            context_tokens=self.context_tokens,
+            served=ServedFacts(
+                told=self.served.identity,
+                server=self.served.server,
+                tokens=self._counter.rule,
+                tokenizer_digest=self._counter.digest,
+            ),
+        )
 
     def render(self, messages: Sequence[Message]) -> str:
         """Return the prompt as it is kept: a plain text, or the turns of a chat as JSON.

@@ -149,10 +149,10 @@ def test_references_of_arms_are_checked(tmp_path: Path, arm: str, what: str) -> 
 def test_an_adapter_takes_the_weights_of_its_base(tmp_path: Path) -> None:
     text = GOOD.replace("base: m", "base: m, adapter: ./tuned")
     config, _ = load_config(write(tmp_path, text))
-    tuned = next(model for model in config.models if model.adapter)
+    tuned = next(model for model in config.models if model.kind == "biomedical")
     assert tuned.reference == "./tuned"
     config, _ = load_config(write(tmp_path, text.replace("path: ./tuned, ", "")))
-    tuned = next(model for model in config.models if model.adapter)
+    tuned = next(model for model in config.models if model.kind == "biomedical")
     assert tuned.reference == "./weights"
 
 

@@ -9,10 +9,11 @@ import pytest
 from ragbench.base.errors import UsageError
 from ragbench.experiment.config.config import load_config
 from ragbench.experiment.config.prompt_format import in_formats
+from ragbench.models.local.hf import HfOptions
 from ragbench.models.model import ModelSpec
 
-GENERAL = ModelSpec(name="g", path="g")
-BIO = ModelSpec(name="b", path="b", kind="biomedical", base="g")
+GENERAL = ModelSpec(name="g", options=HfOptions(path="g"))
+BIO = ModelSpec(name="b", kind="biomedical", base="g", options=HfOptions(path="b"))
 
 
 def named(models: tuple[ModelSpec, ...]) -> list[tuple[str, str, str | None]]:
@@ -24,7 +25,7 @@ def test_auto_leaves_all_as_it_is() -> None:
 
 
 def test_one_form_is_for_all_that_do_not_say() -> None:
-    chat = ModelSpec(name="c", path="c", format="chat")
+    chat = ModelSpec(name="c", format="chat", options=HfOptions(path="c"))
     assert named(in_formats((GENERAL, chat), "plain")) == [
         ("g", "plain", None),
         ("c", "chat", None),

@@ -126,7 +126,8 @@ def test_what_a_model_takes_follows_from_its_card(home: Path) -> None:
 
 
 def test_a_stand_in_only_plans() -> None:
-    spec = ModelSpec(name="meditron-7b", model=cards()["meditron-7b"].model)
+    entry = {"name": "meditron-7b", "model": cards()["meditron-7b"].model}
+    spec = ModelSpec.model_validate(entry)
     counter = OfflineGrid(*load_config("cases-8b"))._counter
     model = StandIn(spec, counter)
     assert model.context_tokens == cards()["meditron-7b"].context_tokens

@@ -183,7 +183,7 @@ def test_size_and_context_are_those_of_the_config(smollm2: HfModel) -> None:
     layer = 2 * 576 * 576 + 2 * 576 * 192 + 3 * 576 * 1536 + 2 * 576
     assert smollm2.parameters() == 49152 * 576 + 30 * layer + 576 == 134_515_008
     assert smollm2.context_tokens == 8192
-    facts = smollm2.facts()
+    facts = smollm2.facts().to_json()
     assert facts["parameters"] == 134_515_008
     assert facts["architecture"] == "LlamaForCausalLM"
     assert (facts["format"], facts["dtype"], facts["device"]) == ("chat", "float32", "cpu")

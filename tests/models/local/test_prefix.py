@@ -16,6 +16,7 @@ from ragbench.base.records import Message
 from ragbench.metrics.choice import pick_option
 from ragbench.models.local.hf import HfModel
 from ragbench.models.local.prefix import option_log_likelihoods, use_float32_output
+from ragbench.models.model import ModelSpec
 
 # Token ids of any text; what counts is where sequences part and where continuations begin.
 A = [504, 3575, 282, 4649, 314, 253, 1123]
@@ -100,7 +101,8 @@ WORDS = (
 def typed(request: pytest.FixtureRequest, smollm2: HfModel) -> HfModel:
     if request.param == smollm2.dtype:
         return smollm2
-    spec = smollm2.spec.model_copy(update={"dtype": request.param})
+    entry = smollm2.spec.model_dump() | {"dtype": request.param}
+    spec = ModelSpec.model_validate(entry)
     return HfModel(spec)
 
 

@@ -197,7 +197,7 @@ def test_the_context_is_the_configs_or_the_servers(server: Loopback) -> None:
     with pytest.raises(UsageError, match="takes 4,096 tokens, fewer than `context`"):
         ServerModel(spec(server, context=8192)).check_abilities([GENERATE])
     server.script("/v1/models", Sent({"data": [{"id": MODEL}]}))
-    assert ServerModel(spec(server, context=8192)).facts()["context_tokens"] == 8192
+    assert ServerModel(spec(server, context=8192)).facts().context_tokens == 8192
     with pytest.raises(UsageError, match="does not tell how many tokens") as caught:
         ServerModel(spec(server)).check_abilities([GENERATE])
     assert "context:" in caught.value.fix
@@ -215,7 +215,7 @@ def test_identity_is_what_is_told_and_not_where(server: Loopback) -> None:
 
 
 def test_facts_say_what_is_not_known(server: Loopback) -> None:
-    facts = ServerModel(spec(server)).facts()
+    facts = ServerModel(spec(server)).facts().to_json()
     assert facts["weights"] == f"{MODEL}, not verified"
     assert facts["tokens"] == "estimated: one for every 2 bytes of UTF-8"
     assert facts["told"] == {"id": MODEL, "root": "", "max_model_len": 4096}

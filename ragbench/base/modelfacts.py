@@ -1,0 +1,87 @@
+"""What the run folder records of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+AS_SERVED = "as served"  # the number format of a model whose weights a server holds
+
+
+@dataclass(frozen=True, slots=True)
+class ServedFacts:
+    """What is recorded of a model behind a server.
+
+    Attributes:
+        told: What the server says of the model.
+        server: The server's own name and version.
+        tokens: How tokens are counted.
+        tokenizer_digest: Identity of the tokenizer; None where bytes are counted.
+    """
+
+    told: Mapping[str, object]
+    server: str
+    tokens: str
+    tokenizer_digest: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """What is recorded of a model; None where nothing is known.
+
+    Attributes:
+        digest: Identity of everything that changes its answers.
+        dtype: Number format; two members of a pair must share it.
+        format: ``chat`` or ``plain``.
+        context_tokens: Most tokens of a prompt with its reply.
+        weights: Identity of the weights; None for a model whose answers were imported.
+        device: Device that the weights are on.
+        chat_template_digest: Digest of the chat template.
+        parameters: Number of parameters.
+        architecture: Class of the weights, as their config names it.
+        served: Facts of a model behind a server.
+        stands_in: Whether the model is missing and a plan alone is made.
+        own: Further facts of a backend.
+    """
+
+    digest: str
+    dtype: str | None
+    format: str | None
+    context_tokens: int | None
+    weights: str | None = None
+    device: str | None = None
+    chat_template_digest: str | None = None
+    parameters: int | None = None
+    architecture: str | None = None
+    served: ServedFacts | None = None
+    stands_in: bool = False
+    own: Mapping[str, object] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, object]:
+        """Return the object that ``run.json`` holds; ``own`` and ``served`` are flat in it."""
+        if self.weights is None:
+            known = ("digest", "dtype", "format", "context_tokens")
+            return {name: getattr(self, name) for name in known} | dict(self.own)
+        return {
+            "digest": self.digest,
+            "weights": self.weights,
+            "dtype": self.dtype,
+            "device": self.device,
+            "format": self.format,
+            "chat_template_digest": self.chat_template_digest,
+            "context_tokens": self.context_tokens,
+            **({} if self.architecture is None else {"architecture": self.architecture}),
+            **({} if self.served is None else asdict(self.served)),
+            "parameters": self.parameters,
+            **self.own,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> ModelFacts:
+        """Return the facts that ``to_json`` wrote."""
+        rest = dict(value)
+        served = {f.name: rest.pop(f.name) for f in fields(ServedFacts) if f.name in value}
+        typed = {f.name: rest.pop(f.name) for f in fields(cls)[:9] if f.name in value}
+        whole = ServedFacts(**served) if len(served) == len(fields(ServedFacts)) else None
+        return cls(**typed, served=whole, own=rest if whole or not served else rest | served)
