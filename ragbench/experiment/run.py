@@ -12,7 +12,10 @@ from ragbench.base.yamlfile import Document
 from ragbench.corpora.store import open_corpus
 from ragbench.experiment.config.config import Config
 from ragbench.experiment.folder import RunFolder
-from ragbench.experiment.grid import Grid, TaskPart
+from ragbench.experiment.grid.building import build_missing
+from ragbench.experiment.grid.grid import Grid
+from ragbench.experiment.grid.parts import TaskPart
+from ragbench.experiment.grid.sources import arms_of, corpora, source_keys, sources
 from ragbench.experiment.stages.answer import answer_all, check_lengths
 from ragbench.experiment.stages.deliver import pack_all
 from ragbench.experiment.stages.retrieve import retrieve_all
@@ -53,7 +56,7 @@ def run_experiment(config: Config, document: Document, *, extend: bool = False) 
         }
         grid.check_supported()
         folder.check(resolved, known, extend=extend)  # before anything is built
-        manifests = grid.build_missing()
+        manifests = build_missing(grid.config, grid.tasks)
         identity = known | {
             "indexes": index_identity(manifests),
             "corpora": corpus_identity(grid),
@@ -75,8 +78,8 @@ def task_identity(grid: Grid) -> dict[str, Any]:
         task.spec.name: {
             "digest": task.digest,
             "n": len(task.questions),
-            "arms": [arm.name for arm in grid.arms_of(task)],
-            "sources": sorted(grid.source_keys(task)),
+            "arms": [arm.name for arm in arms_of(grid.config, task)],
+            "sources": sorted(source_keys(grid.config, task)),
             "scoring": task.scoring,
             "reply_limit": task.reply_limit if task.scoring == "generate" else None,
             "metrics": list(task.metrics),
@@ -116,7 +119,7 @@ def run_file_identity(grid: Grid) -> dict[str, str]:
     """
     found = {}
     for task in grid.tasks:
-        for source in grid.sources(task):
+        for source in sources(grid.config, task):
             if source.run_file is not None:
                 if not source.run_file.is_file():
                     where = f"{source.run_file} (arm {source.key})"
@@ -145,7 +148,7 @@ def index_identity(manifests: dict[str, Manifest]) -> dict[str, Any]:
 def corpus_identity(grid: Grid) -> dict[str, Any]:
     """Return what is recorded of each corpus that passages come from."""
     found: dict[str, Any] = {}
-    for name in grid.corpora():
+    for name in corpora(grid.config, grid.tasks):
         facts = open_corpus(name).manifest
         found[name] = {
             "digest": facts.digest,

@@ -1,6 +1,8 @@
 """Models: what renders prompts, counts tokens, scores options and replies.
 
-model      the protocol of a backend, its batches, and an entry of a config's ``models``
+model      the protocol of a model, and its batches
+spec       an entry of a config's ``models``: common keys, and those of its backend
+endpoint   addresses of servers, and whether data may go there
 cards      what is known of models worth comparing
 rendering  prompts as texts, for all backends
 local      models that transformers runs on this machine
@@ -14,9 +16,9 @@ from typing import TYPE_CHECKING
 from ragbench.base.registry import Entry, Registry
 
 if TYPE_CHECKING:
-    from ragbench.models.model import Backend
+    from ragbench.models.model import Model
 
-models: Registry[type[Backend]] = Registry(
+models: Registry[type[Model]] = Registry(
     "backends",
     {
         "hf": Entry(

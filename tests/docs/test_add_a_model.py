@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ragbench.models.model import ModelSpec, options_of
+from ragbench.models.spec import ModelSpec, options_of
 from tests.docs.page import DOCS, follow
 
 PAGE = DOCS / "add-a-model.md"

@@ -19,10 +19,11 @@ from ragbench.analysis.results import write_tables
 from ragbench.corpora.store import Corpus, open_corpus
 from ragbench.experiment.config.config import load_config
 from ragbench.experiment.folder import RunFolder
-from ragbench.experiment.grid import Grid
+from ragbench.experiment.grid.building import build_missing
+from ragbench.experiment.grid.gold import find_gold
+from ragbench.experiment.grid.grid import Grid
 from ragbench.experiment.stages.deliver import pack_all
 from ragbench.experiment.stages.documents import whole
-from ragbench.experiment.stages.gold import find_gold
 from ragbench.experiment.stages.retrieve import retrieve_all
 from ragbench.experiment.stages.score import score_run
 from ragbench.indexes.build import open_index
@@ -113,7 +114,7 @@ def clue_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setenv("RAGBENCH_HOME", str(folder))
         grid = Grid(*load_config(str(folder / "clue.yaml")))
         run = RunFolder(folder / "runs" / "clue")
-        retrieve_all(grid, run, grid.build_missing())
+        retrieve_all(grid, run, build_missing(grid.config, grid.tasks))
         pack_all(grid, run)
     return folder
 
@@ -181,7 +182,7 @@ def test_drawn_anew_the_documents_are_searched_anew(clue_home: Path, home: Path)
     grid = Grid(*load_config(str(home / "clue.yaml"), ["seed=18"]))
     folder = RunFolder(home / "runs" / "clue")
     before = ranked(folder.retrieval("longhealth3", "own~documents", "trec"))
-    retrieve_all(grid, folder, grid.build_missing())
+    retrieve_all(grid, folder, build_missing(grid.config, grid.tasks))
     after = ranked(folder.retrieval("longhealth3", "own~documents", "trec"))
     corpus = open_corpus("longhealth-passages")
     (task,) = (task for task in grid.tasks if task.spec.name == "longhealth3")

@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 
 from ragbench.experiment.config.config import load_config
-from ragbench.experiment.grid import Grid
+from ragbench.experiment.grid.grid import Grid
 from ragbench.experiment.run import run_experiment
 from tests.conftest import make_mixed_home, make_small_home, ragbench
 

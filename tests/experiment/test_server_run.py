@@ -13,7 +13,7 @@ import pytest
 
 from ragbench.base.errors import BackendError, PrerequisiteError, UsageError
 from ragbench.experiment.config.config import load_config
-from ragbench.experiment.grid import Grid
+from ragbench.experiment.grid.grid import Grid
 from ragbench.experiment.planning.offline import OfflineGrid
 from ragbench.experiment.planning.plan import make_plan
 from ragbench.experiment.run import Finished, run_experiment

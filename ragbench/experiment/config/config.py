@@ -23,8 +23,8 @@ from ragbench.experiment.config.spec import (
     TaskSpec,
 )
 from ragbench.models.cards import join_cards
-from ragbench.models.model import ModelSpec
-from ragbench.models.served.endpoint import parse_origin
+from ragbench.models.endpoint import parse_origin
+from ragbench.models.spec import ModelSpec
 
 ENVIRONMENT = "RAGBENCH_SET_"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from ragbench.models.model import ModelSpec
+from ragbench.models.spec import ModelSpec
 
 PromptFormat = Literal["auto", "chat", "plain", "both"]
 

@@ -10,8 +10,8 @@ from ragbench.base.records import DataUse
 from ragbench.corpora.card import load_card
 from ragbench.corpora.readers.union import members_of
 from ragbench.corpora.store import is_built, open_corpus
-from ragbench.models.model import ModelSpec
-from ragbench.models.served.endpoint import Endpoint
+from ragbench.models.endpoint import Endpoint
+from ragbench.models.spec import ModelSpec
 
 RESTRICTED = "restricted"
 

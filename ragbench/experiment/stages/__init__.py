@@ -1,7 +1,7 @@
 """The stages of a run: retrieve, deliver, prompt, answer, score.
 
 retrieve   one ranking per source and task
-gold       which passages hold a question's answer
+
 documents  whole documents, and rankings within them
 arms       what each kind of arm gives a question
 controls   random, oracle, shuffled, moved

@@ -26,7 +26,9 @@ from ragbench.base.files import (
 from ragbench.base.progress import Progress, stage
 from ragbench.base.records import OptionScores, Question, Reply
 from ragbench.experiment.folder import RunFolder
-from ragbench.experiment.grid import Grid, TaskPart
+from ragbench.experiment.grid.grid import Grid
+from ragbench.experiment.grid.parts import TaskPart
+from ragbench.experiment.grid.sources import arms_of
 from ragbench.experiment.stages.deliver import Packed
 from ragbench.experiment.stages.in_flight import in_flight
 from ragbench.experiment.stages.prompts import continuations, messages
@@ -60,7 +62,7 @@ def cells(grid: Grid) -> Iterator[Cell]:
     """Yield the grid's cells, model by model, so that one model is loaded at a time."""
     for spec in grid.config.models:
         for task in grid.tasks:
-            for arm in grid.arms_of(task):
+            for arm in arms_of(grid.config, task):
                 yield Cell(spec.name, task, arm.name)
 
 

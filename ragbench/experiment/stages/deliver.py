@@ -11,10 +11,12 @@ from ragbench.base.records import Passage, Question
 from ragbench.corpora.store import Corpus, open_corpus
 from ragbench.experiment.config.spec import DOCUMENTS, ArmSpec
 from ragbench.experiment.folder import RunFolder
-from ragbench.experiment.grid import Grid, TaskPart
+from ragbench.experiment.grid.gold import Gold
+from ragbench.experiment.grid.grid import Grid
+from ragbench.experiment.grid.parts import TaskPart
+from ragbench.experiment.grid.sources import arms_of, imitated, source_of
 from ragbench.experiment.stages.arms import Context, Delivery, arms
 from ragbench.experiment.stages.documents import whole
-from ragbench.experiment.stages.gold import Gold
 from ragbench.experiment.stages.retrieve import Ranked, gold_of, ranking
 
 NEEDS_GOLD = ("oracle", "oracle-removed", "moved")
@@ -36,11 +38,11 @@ def pack_all(grid: Grid, folder: RunFolder) -> Packed:
     """
     packed: Packed = {}
     texts: dict[tuple[str, str], Passage] = {}
-    total = sum(len(task.questions) * len(grid.arms_of(task)) for task in grid.tasks)
+    total = sum(len(task.questions) * len(arms_of(grid.config, task)) for task in grid.tasks)
     with stage("pack passages", total) as progress:
         for task in grid.tasks:
             drawer = _Drawer(grid, folder, task)
-            for arm in sorted(grid.arms_of(task), key=lambda arm: arm.like is not None):
+            for arm in sorted(arms_of(grid.config, task), key=lambda arm: arm.like is not None):
                 context = drawer.context(arm, packed)
                 found = _deliver(arm, task, context)
                 packed[task.spec.name, arm.name] = found
@@ -105,7 +107,7 @@ class _Drawer:
         self._ranked: dict[str, Ranked] = {}
 
     def context(self, arm: ArmSpec, packed: Packed) -> Context:
-        source = self._grid.source_of(arm, self._task)
+        source = source_of(self._grid.config, arm, self._task)
         corpus, gold, ranked = None, Gold("no gold", {}, {}), Ranked()
         if source is not None:
             if source.corpus not in self._corpora:
@@ -121,7 +123,7 @@ class _Drawer:
             ranked=ranked,
             gold=gold.rows,
             like=packed[self._task.spec.name, arm.like] if arm.like else {},
-            like_spec=self._grid.imitated(arm) if arm.like else None,
+            like_spec=imitated(self._grid.config, arm) if arm.like else None,
             count_tokens=self._grid.reference_model.count_tokens,
             budget_tokens=arm.budget_tokens or self._grid.config.packing.budget_tokens,
             seed=self._grid.config.seed,

@@ -24,8 +24,10 @@ from ragbench.base.progress import say, stage
 from ragbench.base.records import Hit, Query, Question
 from ragbench.corpora.store import Corpus, open_corpus
 from ragbench.experiment.folder import RunFolder, question_to_json
-from ragbench.experiment.grid import Grid, IndexPart, Source, TaskPart
-from ragbench.experiment.stages.gold import Gold, find_gold
+from ragbench.experiment.grid.gold import Gold, find_gold
+from ragbench.experiment.grid.grid import Grid
+from ragbench.experiment.grid.parts import IndexPart, Source, TaskPart
+from ragbench.experiment.grid.sources import arms_of, imitated, searches, source_of, sources
 from ragbench.indexes.build import Manifest, open_index
 from ragbench.indexes.composite.fusion import rrf
 from ragbench.indexes.evaluation.runfile import check_run_ids, ranking_lines, read_run, write_run
@@ -46,16 +48,16 @@ def retrieve_all(grid: Grid, folder: RunFolder, manifests: Mapping[str, Manifest
     """
     for task in grid.tasks:
         write_jsonl(folder.questions(task.spec.name), [question_to_json(q) for q in task.questions])
-        for part, k in grid.searches(task).items():
+        for part, k in searches(grid.config, task).items():
             _search(task, part, k, manifests[part.name], folder)
-        sources = list(grid.sources(task))
-        for source in sources:
+        found = list(sources(grid.config, task))
+        for source in found:
             if len(source.parts) > 1:
                 _fuse(task, source, folder)
             elif source.run_file is not None:
                 _take(task, source, folder)
-        parts = [Source(p.key, p.corpus, (p,)) for source in sources for p in source.parts]
-        for source in dict.fromkeys([*sources, *parts]):
+        parts = [Source(p.key, p.corpus, (p,)) for source in found for p in source.parts]
+        for source in dict.fromkeys([*found, *parts]):
             _judge(grid, task, source, folder)
 
 
@@ -80,11 +82,11 @@ def measures(grid: Grid, task: TaskPart, source: Source) -> list[str]:
     A retriever that is only a part of a fusion is measured as the fusion is.
     """
     asked = set()
-    for arm in grid.arms_of(task):
-        of = grid.source_of(arm, task)
+    for arm in arms_of(grid.config, task):
+        of = source_of(grid.config, arm, task)
         is_part = bool(source.parts) and of is not None and set(source.parts) < set(of.parts)
         if of is not None and (of == source or is_part):
-            asked.add(grid.imitated(arm).asked)
+            asked.add(imitated(grid.config, arm).asked)
     return [f"R@{depth}" for depth in sorted(asked)] + [f"RR@{max(asked)}"]
 
 

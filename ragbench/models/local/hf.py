@@ -24,13 +24,14 @@ from ragbench.base.files import sha256_json, sha256_text
 from ragbench.base.modelfacts import ModelFacts
 from ragbench.base.records import Message, OptionScores, Reply
 from ragbench.base.weights import locate, weights_digest
+from ragbench.models.endpoint import Endpoint
 from ragbench.models.local.adapter import check_adapter, with_adapter
 from ragbench.models.local.generation import forget_sampling, greedy, turn_ends
 from ragbench.models.local.gguf import converted
 from ragbench.models.local.prefix import option_log_likelihoods, use_float32_output
-from ragbench.models.model import BackendOptions, ModelSpec, OneByOne, Weights
+from ragbench.models.model import OneByOne
 from ragbench.models.rendering import chat_text, control_tokens, plain_text, turns_of
-from ragbench.models.served.endpoint import Endpoint
+from ragbench.models.spec import BackendOptions, ModelSpec, Weights
 
 
 class HfOptions(BackendOptions):

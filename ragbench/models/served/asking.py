@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from ragbench.base.errors import BackendError, PrerequisiteError
+from ragbench.models.endpoint import Endpoint
 from ragbench.models.rendering import Turn, without_system
 from ragbench.models.served.completions import (
     CHAT,
@@ -18,7 +19,6 @@ from ragbench.models.served.completions import (
     read_text,
     text_request,
 )
-from ragbench.models.served.endpoint import Endpoint
 from ragbench.models.served.http import Client, Refused
 
 # What is sent to see what a server can do; nothing of a task.

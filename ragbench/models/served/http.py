@@ -25,7 +25,7 @@ from weakref import finalize
 import httpx
 
 from ragbench.base.errors import BackendError, PrerequisiteError, UsageError, first_line
-from ragbench.models.served.endpoint import Endpoint
+from ragbench.models.endpoint import Endpoint
 
 CONNECT_S = 10.0
 FIRST_WAIT_S = 0.5

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ragbench.base.errors import BackendError, PrerequisiteError, near
-from ragbench.models.served.endpoint import Endpoint
+from ragbench.models.endpoint import Endpoint
 from ragbench.models.served.http import UNAUTHORISED, Client, Refused, excerpt
 
 Probe = Callable[[str, Endpoint, int | None], object]

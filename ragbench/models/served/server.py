@@ -14,13 +14,14 @@ from ragbench.base.errors import BackendError, PrerequisiteError, UsageError
 from ragbench.base.files import sha256_json, sha256_text
 from ragbench.base.modelfacts import AS_SERVED, ModelFacts, ServedFacts
 from ragbench.base.records import Message, OptionScores, Reply
-from ragbench.models.model import Asked, BackendOptions, ModelSpec, OneByOne, Weights
+from ragbench.models.endpoint import Endpoint, parse
+from ragbench.models.model import Asked, OneByOne
 from ragbench.models.rendering import Turn, chat_text, plain_text, turns_of
 from ragbench.models.served.asking import Asker
 from ragbench.models.served.counting import TokenCounter
-from ragbench.models.served.endpoint import Endpoint, parse
 from ragbench.models.served.http import Client
 from ragbench.models.served.served import Served, ask_served, unusable
+from ragbench.models.spec import BackendOptions, ModelSpec, Weights
 
 CONCURRENCY, TIMEOUT_S, RETRIES = 4, 600.0, 4
 

@@ -10,7 +10,7 @@ from ragbench.base.errors import UsageError
 from ragbench.experiment.config.config import load_config
 from ragbench.experiment.config.prompt_format import in_formats
 from ragbench.models.local.hf import HfOptions
-from ragbench.models.model import ModelSpec
+from ragbench.models.spec import ModelSpec
 
 GENERAL = ModelSpec(name="g", options=HfOptions(path="g"))
 BIO = ModelSpec(name="b", kind="biomedical", base="g", options=HfOptions(path="b"))

@@ -14,7 +14,7 @@ from ragbench.experiment.config.config import load_config
 from ragbench.experiment.planning.offline import OfflineGrid, StandIn, card_of
 from ragbench.experiment.planning.plan import DEVICES, Plan, make_plan
 from ragbench.models.cards import cards
-from ragbench.models.model import ModelSpec
+from ragbench.models.spec import ModelSpec
 from tests.unions import write_corpus
 
 PAPER = ("cases-8b", "cases-70b", "clue-level1", "clue-level2", "rag-or-finetuning")

@@ -8,7 +8,7 @@ import pytest
 
 from ragbench.base.errors import UsageError
 from ragbench.experiment.config.config import load_config
-from ragbench.experiment.grid import Grid
+from ragbench.experiment.grid.grid import Grid
 from ragbench.experiment.planning.plan import make_plan
 
 

@@ -12,7 +12,7 @@ from ragbench.base.errors import BackendError, DataError, UsageError
 from ragbench.base.files import sha256_text
 from ragbench.experiment.config.config import load_config
 from ragbench.experiment.folder import RunFolder
-from ragbench.experiment.grid import Grid
+from ragbench.experiment.grid.grid import Grid
 from ragbench.experiment.stages.answer import answer_all, check_lengths
 from ragbench.experiment.stages.deliver import Packed, pack_all
 

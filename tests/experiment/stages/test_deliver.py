@@ -11,7 +11,8 @@ import pytest
 from ragbench.base.errors import UsageError
 from ragbench.experiment.config.config import load_config
 from ragbench.experiment.folder import RunFolder
-from ragbench.experiment.grid import Grid
+from ragbench.experiment.grid.building import build_missing
+from ragbench.experiment.grid.grid import Grid
 from ragbench.experiment.stages.deliver import pack_all
 from ragbench.experiment.stages.retrieve import retrieve_all
 
@@ -52,7 +53,7 @@ def test_an_oracle_without_gold_is_refused(mixed_copy: Path, home: Path) -> None
     )
     grid = Grid(*load_config(str(home / "mixed.yaml")))
     folder = RunFolder(home / "runs" / "other")
-    retrieve_all(grid, folder, grid.build_missing())
+    retrieve_all(grid, folder, build_missing(grid.config, grid.tasks))
     with pytest.raises(UsageError, match="'oracle-bm25-2' needs gold passages"):
         pack_all(grid, folder)
 

@@ -14,7 +14,8 @@ from ragbench.base.errors import DataError
 from ragbench.corpora.build import build_corpus
 from ragbench.experiment.config.config import load_config
 from ragbench.experiment.folder import RunFolder
-from ragbench.experiment.grid import Grid
+from ragbench.experiment.grid.building import build_missing
+from ragbench.experiment.grid.grid import Grid
 from ragbench.experiment.stages.deliver import pack_all
 from ragbench.experiment.stages.retrieve import retrieve_all
 from tests.conftest import make_mixed_home
@@ -64,7 +65,7 @@ def test_stages_repeated_write_the_same_files(
     kept = {p: p.read_bytes() for p in run_copy.rglob("*.jsonl") if "packed" in str(p)}
     grid = Grid(*load_config(str(home / "small.yaml")))
     folder = RunFolder(run_copy)
-    retrieve_all(grid, folder, grid.build_missing())
+    retrieve_all(grid, folder, build_missing(grid.config, grid.tasks))
     pack_all(grid, folder)
     assert kept
     assert all(path.read_bytes() == content for path, content in kept.items())
@@ -74,7 +75,9 @@ def test_gold_that_the_corpus_lacks_is_an_error(run_copy: Path, home: Path) -> N
     """The corpus is chapter 3; questions about chapter 4 have their gold elsewhere."""
     grid = Grid(*load_config(str(home / "small.yaml"), ["tasks.0.options={chapters: ['4']}"]))
     with pytest.raises(DataError, match="10 of 10 gold ids") as caught:
-        retrieve_all(grid, RunFolder(home / "runs" / "other"), grid.build_missing())
+        retrieve_all(
+            grid, RunFolder(home / "runs" / "other"), build_missing(grid.config, grid.tasks)
+        )
     assert "icd10cm" in caught.value.what
 
 
@@ -85,7 +88,7 @@ def test_another_corpus_than_the_tasks_own_may_lack_the_gold(run_copy: Path, hom
     override = "indexes.bm25.corpus=notes"
     grid = Grid(*load_config(str(home / "small.yaml"), [override]))
     folder = RunFolder(home / "runs" / "other")
-    retrieve_all(grid, folder, grid.build_missing())
+    retrieve_all(grid, folder, build_missing(grid.config, grid.tasks))
     note = json.loads(folder.retrieval("icd10cm", "bm25", "json").read_text())
     assert note["gold_matches"] == "not in this corpus"
     assert folder.retrieval("icd10cm", "bm25", "quality.jsonl").read_text() == ""
@@ -128,7 +131,7 @@ def test_a_run_file_is_checked_and_judged(mixed_copy: Path, home: Path) -> None:
         )
     )
     folder = RunFolder(home / "runs" / "other")
-    retrieve_all(grid, folder, grid.build_missing())
+    retrieve_all(grid, folder, build_missing(grid.config, grid.tasks))
     packed = pack_all(grid, folder)
     expected = {query: passages[:2] for query, passages in ranked(original).items()}
     found = {q: [p.id for p in d.passages] for q, d in packed["facts", "mine"].items()}
@@ -157,7 +160,7 @@ def test_a_compressed_run_file_is_read_and_kept_as_text(home: Path) -> None:
     arm = "arms=[closed-book, {name: mine, run_file: mine.trec.gz, k: 2}]"
     grid = Grid(*load_config(str(home / "mixed.yaml"), [task, arm]))
     folder = RunFolder(home / "runs" / "packed")
-    retrieve_all(grid, folder, grid.build_missing())
+    retrieve_all(grid, folder, build_missing(grid.config, grid.tasks))
     assert folder.retrieval("facts", "mine", "trec").read_text() == text
     quality = lines(folder.retrieval("facts", "mine", "quality.jsonl"))
     found = {q["question_id"]: q["value"] for q in quality if q["measure"] == "RR@2" and q["value"]}
@@ -170,7 +173,7 @@ def test_more_questions_leave_the_passages_of_the_first_alone(run_copy: Path, ho
     before = lines(path)
     grid = Grid(*load_config(str(home / "small.yaml"), ["tasks.0.limit=80"]))
     folder = RunFolder(run_copy)
-    retrieve_all(grid, folder, grid.build_missing())
+    retrieve_all(grid, folder, build_missing(grid.config, grid.tasks))
     pack_all(grid, folder)
     after = lines(path)
     assert len(after) == 80

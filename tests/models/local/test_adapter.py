@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from ragbench.base.errors import DataError, UsageError
 from ragbench.models.local.adapter import CONFIG, WEIGHTS
 from ragbench.models.local.hf import HfModel
-from ragbench.models.model import ModelSpec
+from ragbench.models.spec import ModelSpec
 from tests.conftest import ragbench, without
 from tests.models.conftest import SMOLLM2
 

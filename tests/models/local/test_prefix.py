@@ -16,7 +16,7 @@ from ragbench.base.records import Message
 from ragbench.metrics.choice import pick_option
 from ragbench.models.local.hf import HfModel
 from ragbench.models.local.prefix import option_log_likelihoods, use_float32_output
-from ragbench.models.model import ModelSpec
+from ragbench.models.spec import ModelSpec
 
 # Token ids of any text; what counts is where sequences part and where continuations begin.
 A = [504, 3575, 282, 4649, 314, 253, 1123]

@@ -13,7 +13,7 @@ from ragbench.base.errors import DataError
 from ragbench.base.records import Passage, Question
 from ragbench.corpora.build import build_corpus
 from ragbench.corpora.store import Corpus
-from ragbench.experiment.stages.gold import find_gold
+from ragbench.experiment.grid.gold import find_gold
 from tests.unions import write_corpus
 
 

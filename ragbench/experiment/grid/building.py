@@ -1,0 +1,68 @@
+"""Corpora and indexes that a run needs: what is missing, and building it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from ragbench.base.errors import UsageError
+from ragbench.corpora.build import build_corpus
+from ragbench.corpora.check import check_card
+from ragbench.corpora.store import is_built, open_corpus
+from ragbench.experiment.config.config import Config
+from ragbench.experiment.grid.parts import TaskPart
+from ragbench.experiment.grid.sources import corpora, index_parts, searches
+from ragbench.indexes import build as indexes
+
+
+def check_depths(config: Config, tasks: Sequence[TaskPart]) -> None:
+    """Refuse, before an index is built, to ask more hits of it than its recipe ranks.
+
+    Raises:
+        UsageError: Some arm needs more.
+    """
+    for task in tasks:
+        for part, k in searches(config, task).items():
+            depth = getattr(indexes.load_recipe(part.recipe), "depth", None)
+            if part.within and is_built(part.corpus):
+                k = len(open_corpus(part.corpus))
+            if isinstance(depth, int) and k > depth:
+                raise UsageError(
+                    f"{k:,} hits are wanted of {part.key!r}, whose recipe ranks {depth:,}",
+                    where=f"task {task.spec.name}, index recipe {part.recipe}",
+                    fix="raise `depth` in the recipe, or ask for fewer",
+                )
+
+
+def commands(
+    config: Config, tasks: Sequence[TaskPart], *, without: Collection[str] = ()
+) -> list[str]:
+    """Return the commands that would build what is not built, corpora first.
+
+    ``without`` names corpora and recipes that cannot be built.
+    """
+    wanted = [name for name in corpora(config, tasks) if name not in without]
+    lines = [f"ragbench corpus build {name}" for name in wanted if not is_built(name)]
+    for part in {part.name: part for part in index_parts(config, tasks)}.values():
+        possible = part.recipe not in without and part.corpus not in without
+        if possible and not indexes.is_built(part.name):
+            lines.append(f"ragbench index build {part.recipe} --corpus {part.corpus}")
+    return lines
+
+
+def build_missing(config: Config, tasks: Sequence[TaskPart]) -> dict[str, indexes.Manifest]:
+    """Build corpora and indexes that are not there; check the identity of those that are.
+
+    Returns:
+        The manifest of each index, by its name.
+    """
+    manifests: dict[str, indexes.Manifest] = {}
+    for corpus in corpora(config, tasks):
+        if is_built(corpus):
+            check_card(open_corpus(corpus))
+        else:
+            build_corpus(corpus)
+    check_depths(config, tasks)
+    for part in index_parts(config, tasks):
+        if part.name not in manifests:
+            manifests[part.name] = indexes.build_index(part.recipe, part.corpus)
+    return manifests

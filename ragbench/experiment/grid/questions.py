@@ -1,0 +1,79 @@
+"""An entry of a config's ``tasks`` -> a task with its questions."""
+
+from __future__ import annotations
+
+from ragbench.base.errors import DataError, UsageError
+from ragbench.base.records import Scoring
+from ragbench.base.yamlfile import Document, check
+from ragbench.experiment.config.config import Config
+from ragbench.experiment.config.spec import TaskSpec
+from ragbench.experiment.grid.parts import TaskPart
+from ragbench.metrics import metrics
+from ragbench.tasks import tasks
+from ragbench.tasks.task import Task, TaskInfo, TaskOptions
+
+
+def task_part(config: Config, document: Document, index: int) -> TaskPart:
+    """Return one task of the config with its questions.
+
+    Raises:
+        DataError: Its file is missing or wrong, or it has no question, or two of one id.
+        UsageError: Its options are wrong, or it does not know the mode or scoring.
+    """
+    spec = config.tasks[index]
+    kind = tasks.get(spec.task)
+    lines = _lines(document, ("tasks", index, "options"))
+    options = Document(spec.options, document.path, lines)
+    task = _make(kind, check(kind.Options, options), config, document, spec)
+    questions = task.questions(limit=spec.limit, seed=config.seed)
+    ids = [question.id for question in questions]
+    if len(set(ids)) < len(ids) or not ids:
+        raise DataError(
+            f"the task {spec.name!r} has no question, or two of one id",
+            where=document.where(("tasks", index)),
+        )
+    info = task.info
+    for name in (*info.metrics, *spec.metrics):
+        metrics.get(name)
+    limit = spec.reply_limit or config.reply_limit or info.reply_limit
+    return TaskPart(spec, info, questions, _scoring(config, spec, info), limit)
+
+
+def _make(
+    kind: type[Task], options: TaskOptions, config: Config, document: Document, spec: TaskSpec
+) -> Task:
+    mode, known = config.mode, getattr(kind, "modes", ("correct",))
+    if mode not in known:
+        raise UsageError(
+            f"the task {spec.name!r} has no mode {mode!r}",
+            where=document.where(("mode",)),
+            fix=f"its modes are {', '.join(known)}",
+        )
+    return kind(options) if known == ("correct",) else kind(options, mode=mode)  # type: ignore[call-arg]
+
+
+def _scoring(config: Config, spec: TaskSpec, info: TaskInfo) -> Scoring:
+    """Return how a task's answers are taken; a text can only be generated."""
+    asked = spec.scoring or config.scoring
+    if config.mode != "correct" and asked not in (None, info.scoring):
+        raise UsageError(
+            f"the mode {config.mode!r} takes the answers to {spec.name!r} by "
+            f"{info.scoring!r}, not by {asked!r}",
+            where=f"tasks: {spec.name}: scoring",
+            fix="leave scoring out, or write `mode: correct`",
+        )
+    if info.answers != "text":
+        return asked or info.scoring
+    if spec.scoring not in (None, "generate"):
+        raise UsageError(
+            f"the answers to {spec.name!r} are texts, which cannot be scored by {spec.scoring!r}",
+            where=f"tasks: {spec.name}: scoring",
+            fix="write `scoring: generate`, or leave it out",
+        )
+    return "generate"
+
+
+def _lines(document: Document, prefix: tuple[str | int, ...]) -> dict[tuple[str | int, ...], int]:
+    size = len(prefix)
+    lines = {k[size:]: v for k, v in document.lines.items() if k[:size] == prefix}
+    return lines or {(): 1}

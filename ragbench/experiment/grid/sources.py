@@ -1,0 +1,135 @@
+"""Which arms a task has, and what ranks the passages of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ragbench.base import home
+from ragbench.base.errors import UsageError
+from ragbench.corpora.store import is_built, open_corpus
+from ragbench.experiment.config.config import Config
+from ragbench.experiment.config.spec import TASK_CORPUS, ArmSpec
+from ragbench.experiment.grid.gold import find_gold
+from ragbench.experiment.grid.parts import IndexPart, Source, TaskPart
+
+WITHIN = "~documents"
+DEPTH, K0 = ArmSpec.model_fields["depth"].default, ArmSpec.model_fields["k0"].default
+
+
+def arms_of(config: Config, task: TaskPart) -> list[ArmSpec]:
+    """Return the arms that a task has, in the config's order."""
+    named = {arm.name: arm for arm in config.arms}
+
+    def applies(arm: ArmSpec) -> bool:
+        if arm.tasks and task.spec.name not in arm.tasks:
+            return False
+        return arm.like is None or applies(named[arm.like])
+
+    return [arm for arm in config.arms if applies(arm)]
+
+
+def imitated(config: Config, arm: ArmSpec) -> ArmSpec:
+    """Return the arm that a control imitates; any other arm is itself."""
+    if arm.like is None:
+        return arm
+    return next(other for other in config.arms if other.name == arm.like)
+
+
+def source_of(config: Config, arm: ArmSpec, task: TaskPart) -> Source | None:
+    """Return where an arm's ranking comes from; None for closed-book."""
+    arm = imitated(config, arm)
+    if arm.documents is not None:
+        return Source("", _corpus(arm.corpus or TASK_CORPUS, task, f"arm {arm.name}"))
+    if arm.run_file is not None:
+        corpus = _corpus(arm.corpus or TASK_CORPUS, task, f"arm {arm.name}")
+        return Source(arm.name, corpus, run_file=home.home() / home.expand(arm.run_file))
+    if arm.retriever is None and not arm.fuse:
+        return None
+    within = arm.within == "documents"
+    keys = arm.fuse or (arm.retriever or "",)
+    parts = tuple(_index(config, key, task, within=within) for key in keys)
+    if not arm.fuse:
+        return Source(parts[0].key, parts[0].corpus, parts)
+    changed = (arm.depth, arm.k0) != (DEPTH, K0)
+    key = "+".join(part.key for part in parts) + (f"~{arm.depth}~{arm.k0}" if changed else "")
+    return Source(key, parts[0].corpus, parts, depth=arm.depth, k0=arm.k0)
+
+
+def _index(config: Config, key: str, task: TaskPart, *, within: bool) -> IndexPart:
+    spec = config.indexes[key]
+    corpus = _corpus(spec.corpus, task, f"indexes: {key}")
+    return IndexPart(key + WITHIN if within else key, spec.recipe, corpus, within)
+
+
+def _corpus(name: str, task: TaskPart, where: str) -> str:
+    if name != TASK_CORPUS:
+        return name
+    if not task.info.default_corpus:
+        raise UsageError(
+            f"the task {task.spec.name!r} has no corpus of its own",
+            where=where,
+            fix="write `corpus: NAME` there, or set the task's option corpus",
+        )
+    return task.info.default_corpus
+
+
+def sources(config: Config, task: TaskPart) -> dict[Source, int]:
+    """Return every source of a task's arms, with how deep it must rank."""
+    deepest: dict[Source, int] = {}
+    for arm in arms_of(config, task):
+        source = source_of(config, arm, task)
+        if source is None or not source.key:
+            continue
+        # Where gold is taken out, the ranking must go as much deeper.
+        removes = arm.control == "oracle-removed"
+        extra = _most_gold(task, source.corpus) if removes else 0
+        asked = imitated(config, arm).asked + extra
+        deepest[source] = max(deepest.get(source, 0), asked)
+    return deepest
+
+
+def _most_gold(task: TaskPart, corpus: str) -> int:
+    """Return the most gold passages of a question; before the corpus is built, documents."""
+    documents = max(len(question.gold_doc_ids) for question in task.questions)
+    if not documents or not is_built(corpus):
+        return documents
+    if corpus not in task.most_gold:
+        own, opened = task.info.default_corpus, open_corpus(corpus)
+        rows = find_gold(task.questions, opened, task=task.spec.name, prefer=own).rows
+        task.most_gold[corpus] = max((len(found) for found in rows.values()), default=0)
+    return task.most_gold[corpus]
+
+
+def source_keys(config: Config, task: TaskPart) -> set[str]:
+    """Return the names of a task's rankings in the run folder, parts of fusions included."""
+    found = sources(config, task)
+    return {source.key for source in found} | {part.key for s in found for part in s.parts}
+
+
+def searches(config: Config, task: TaskPart) -> dict[IndexPart, int]:
+    """Return every index to be searched for a task, with the largest k that is needed."""
+    deepest: dict[IndexPart, int] = {}
+    for source, k in sources(config, task).items():
+        for part in source.parts:
+            deepest[part] = max(deepest.get(part, 0), k, source.depth)
+    return deepest
+
+
+def index_parts(config: Config, tasks: Sequence[TaskPart]) -> list[IndexPart]:
+    """Return the indexes that the run searches, each once."""
+    return list(dict.fromkeys(part for task in tasks for part in searches(config, task)))
+
+
+def corpora_of(config: Config, tasks: Sequence[TaskPart]) -> dict[str, str]:
+    """Return the corpora behind arms, each with the first arm that it is behind."""
+    found: dict[str, str] = {}
+    for task in tasks:
+        for arm in arms_of(config, task):
+            if source := source_of(config, arm, task):
+                found.setdefault(source.corpus, arm.name)
+    return found
+
+
+def corpora(config: Config, tasks: Sequence[TaskPart]) -> list[str]:
+    """Return the corpora that the config names and those behind its arms, each once."""
+    return list(dict.fromkeys([*config.corpora, *corpora_of(config, tasks)]))

@@ -1,0 +1,45 @@
+"""What a run needs and does not have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ragbench.base.errors import UsageError
+from ragbench.experiment.config.config import load_config
+from ragbench.experiment.grid.building import build_missing
+from ragbench.experiment.grid.grid import Grid
+from tests.conftest import make_mixed_home
+
+
+def test_missing_lists_the_commands(
+    grid: Grid, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert grid.missing() == []
+    monkeypatch.setenv("RAGBENCH_HOME", str(tmp_path))
+    assert grid.missing() == [
+        "ragbench corpus build icd10cm",
+        "ragbench index build bm25 --corpus icd10cm",
+        "ragbench index build minilm-flat --corpus icd10cm",
+    ]
+
+
+@pytest.mark.parametrize("arm", ["k: 4", "k: 2, within: documents"])
+def test_more_hits_than_a_recipe_ranks_are_refused_before_it_is_built(home: Path, arm: str) -> None:
+    """Within a question's own documents all twelve passages are ranked."""
+    make_mixed_home(home)
+    (home / "indexes").mkdir()
+    recipe = "kind: hybrid\nparts: [bm25, bm25-okapi]\ndepth: 3\n"
+    (home / "indexes" / "shallow.yaml").write_text(recipe, encoding="utf-8")
+    changes = [
+        "indexes={h: {recipe: shallow}}",
+        f"arms=[closed-book, {{name: deep, retriever: h, {arm}}}]",
+        "tasks=[{name: facts, task: mcq, options: {path: facts.jsonl, corpus: facts}}]",
+    ]
+    grid = Grid(*load_config(str(home / "mixed.yaml"), changes))
+    with pytest.raises(UsageError, match=r"(4|12) hits are wanted of 'h.*', whose recipe ranks 3"):
+        build_missing(grid.config, grid.tasks)
+    assert not (home / "indexes" / "shallow-facts").exists()
+    with pytest.raises(UsageError, match="whose recipe ranks 3"):
+        grid.missing()
