@@ -47,7 +47,7 @@ def main() -> None:
     opened._encoder.queries = lambda texts: vectors[: len(texts)]
     single = opened._encoder.queries(queries[:1])
     found: dict[str, list[float]] = {name: [] for name in ("ours", "faiss", "ours1", "faiss1")}
-    for _ in range(TIMES):  # by turns, so that noise meets both
+    for _ in range(TIMES):  # alternating, so that noise affects both
         for name, work, count in (
             ("ours", lambda: opened.search(queries, k), len(queries)),
             ("faiss", lambda: alone.search(vectors, k), len(queries)),
