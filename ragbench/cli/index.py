@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ragbench.cli.index_quality import DEVICES, OUT, check, clean, evaluate
+from ragbench.cli.index_quality import DEVICE, OUT, check, clean, evaluate
 from ragbench.cli.output import emit_json, emit_table, size
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ index.add_command(clean)
 @click.argument("recipe")
 @click.option("--corpus", required=True, help="Name of a built corpus.")
 @click.option("--name", help="Name of the index (default: RECIPE-CORPUS).")
-@click.option("--device", type=DEVICES, default="auto", show_default=True)
+@DEVICE
 @click.option("--replace", is_flag=True, help="Replace an index that has different content.")
 @click.option("--anyway", is_flag=True, help="Build even if memory or disk seems too small.")
 def build(
@@ -48,7 +48,7 @@ def build(
 @index.command()
 @click.argument("recipes", nargs=-1)
 @click.option("--corpus", required=True, help="Name of a built corpus.")
-@click.option("--device", type=DEVICES, default="auto", show_default=True)
+@DEVICE
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def estimate(recipes: tuple[str, ...], corpus: str, device: Device, as_json: bool) -> None:
     """Estimate the disk, memory, GPU memory and hours of RECIPES over a corpus.
@@ -98,7 +98,7 @@ def estimate(recipes: tuple[str, ...], corpus: str, device: Device, as_json: boo
 @click.option("-k", default=10, show_default=True, type=click.IntRange(1), help="Hits per query.")
 @click.option("--queries", type=click.Path(path_type=Path), help="JSON lines file of queries.")
 @click.option("--run", "out", type=OUT, help="TREC run file to write.")
-@click.option("--device", type=DEVICES, default="auto", show_default=True)
+@DEVICE
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def search(
     name: str,

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
     from ragbench.base.records import Query
     from ragbench.corpora.store import Corpus
 
-DEVICES = click.Choice(["auto", "cpu", "cuda"])
+DEVICE = click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Device of the encoder.",
+)
 MEASURES = ("nDCG@10", "R@5", "R@10", "RR@10")
 FILE = click.Path(path_type=Path)
 OUT = click.Path(path_type=Path, dir_okay=False)  # a folder is refused before the search
@@ -33,7 +39,7 @@ OUT = click.Path(path_type=Path, dir_okay=False)  # a folder is refused before t
 @click.option("-k", default=100, show_default=True, type=click.IntRange(1), help="Hits per query.")
 @click.option("--run", "out", type=OUT, help="TREC run file to write.")
 @click.option("--run-file", type=FILE, help="Evaluate this TREC run; do not search.")
-@click.option("--device", type=DEVICES, default="auto", show_default=True)
+@DEVICE
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def evaluate(
     name: str,
@@ -169,7 +175,7 @@ def _search(source: Source, queries: Sequence[Query], k: int) -> dict[str, list[
 
 @click.command()
 @click.argument("name")
-@click.option("--device", type=DEVICES, default="auto", show_default=True)
+@DEVICE
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def check(name: str, device: Device, as_json: bool) -> None:
     """Check the index NAME against its manifest and test its search results."""

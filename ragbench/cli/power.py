@@ -11,6 +11,7 @@ from ragbench.cli.output import emit_json, emit_table
 
 SHARES = (0.05, 0.1, 0.2, 0.3, 0.4)
 SHARE = click.FloatRange(0, 1, min_open=True)
+OPEN = click.FloatRange(0, 1, min_open=True, max_open=True)
 
 
 @click.command()
@@ -25,9 +26,9 @@ SHARE = click.FloatRange(0, 1, min_open=True)
     type=SHARE,
     help="Share of questions that only one of the arms answers right; repeatable.",
 )
-@click.option("--alpha", type=click.FloatRange(0, 1, True, True), default=0.05, show_default=True)
+@click.option("--alpha", type=OPEN, default=0.05, show_default=True, help="Level of the test.")
 @click.option(
-    "--power", "chance", type=click.FloatRange(0, 1, True, True), default=0.8, show_default=True
+    "--power", "chance", type=OPEN, default=0.8, show_default=True, help="Power to reach."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 def power(
