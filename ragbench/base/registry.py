@@ -26,7 +26,6 @@ class Registry(Generic[T]):
 
     Args:
         kind: The plural noun, such as ``readers``.
-        table: The built-in entries.
         source: The file with the table, for the message about an unknown name.
     """
 
@@ -74,16 +73,10 @@ class Registry(Generic[T]):
         yield from sorted(self._entries().items())
 
     def get(self, name: str) -> T:
-        """Load the object of a name.
-
-        Args:
-            name: A registered name.
-
-        Returns:
-            The object that the entry's target names.
+        """Return the object of a name, imported on first use.
 
         Raises:
-            UsageError: There is no such name.
+            UsageError: The name is unknown.
         """
         entries = self._entries()
         if name not in entries:
