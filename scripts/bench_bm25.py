@@ -1,11 +1,11 @@
-"""BM25 against rank-bm25 and bm25s with numba, in one run: building, searching, memory, parity.
+"""Benchmark of BM25 against rank-bm25 and bm25s with numba: build, search, memory, parity.
 
     python scripts/bench_bm25.py PASSAGES.jsonl[.gz] [--sizes 10000,100000] [--folder F]
 
-PASSAGES gives the words of the synthetic passages (about 100 words each) and of the questions.
-Every engine builds in a process of its own and gets the same terms: those of the recipe bm25-okapi
-(no stop words, no stemming), which all three can compute. "single" is one question a call with
-its tokenising, "batch" all in one call. rank-bm25 is asked few questions, since it is slow.
+The synthetic passages (about 100 words each) and the questions have the words of PASSAGES. Each
+engine builds in its own process from the same terms: those of the recipe bm25-okapi (no stop words,
+no stemming), which all three engines support. "single" is one question per call, "batch" all
+questions in one call; both include tokenisation. rank-bm25 is slow and gets few questions.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ else:
 
 
 def agreement(ours: list[Any], theirs: list[Any]) -> int:
-    """Return how many lists are those of rank-bm25 up to ties, with scores equal to 1e-5."""
+    """Return how many lists equal those of rank-bm25 up to ties, with scores equal to 1e-5."""
     same = 0
     for mine, peer in zip(ours, theirs, strict=True):
         truth, scores = dict(map(tuple, peer)), [score for _, score in peer]
@@ -104,7 +104,7 @@ def agreement(ours: list[Any], theirs: list[Any]) -> int:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Run the benchmark and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("passages", type=Path)
     parser.add_argument("--sizes", default="10000,100000")
@@ -121,7 +121,7 @@ def main() -> None:
         few = 20 if n <= 100_000 else 5
         given = {"home": str(folder), "corpus": f"s{n}", "asked": asked, "few": few}
         okapi = {**given, "recipe": "bm25-okapi"}
-        in_process(OURS_BUILD, **{**okapi, "corpus": f"s{n}"})  # compiles, once a machine
+        in_process(OURS_BUILD, **{**okapi, "corpus": f"s{n}"})  # compiles once per machine
         built = in_process(OURS_BUILD, **okapi)
         ours = in_process(OURS_SEARCH, **okapi)
         in_process(OURS_BUILD, **{**given, "recipe": "bm25"})

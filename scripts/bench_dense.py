@@ -1,10 +1,10 @@
-"""Dense search through ragbench against FAISS called directly, on the same vectors in one run.
+"""Benchmark of dense search in ragbench against FAISS called directly, on the same vectors.
 
     python scripts/bench_dense.py INDEX QUESTIONS.jsonl [-k 10]
 
-INDEX is a built index of kind faiss in the home. FAISS alone gets the encoded questions and gives
-scores and rows; ragbench gets the same encoded questions and gives hits with their ids, ties in
-order. Encoding is measured apart.
+INDEX is a built index of kind faiss in the home folder. Both get the same encoded questions. FAISS
+returns scores and rows; ragbench returns hits with their ids and orders ties. Encoding is timed
+separately.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TIMES = 7
 
 
 def main() -> None:
-    """Measure and print."""
+    """Run the benchmark and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("index")
     parser.add_argument("questions", type=Path)
@@ -47,7 +47,7 @@ def main() -> None:
     opened._encoder.queries = lambda texts: vectors[: len(texts)]
     single = opened._encoder.queries(queries[:1])
     found: dict[str, list[float]] = {name: [] for name in ("ours", "faiss", "ours1", "faiss1")}
-    for _ in range(TIMES):  # by turns, so that noise meets both
+    for _ in range(TIMES):  # alternating, so that noise affects both
         for name, work, count in (
             ("ours", lambda: opened.search(queries, k), len(queries)),
             ("faiss", lambda: alone.search(vectors, k), len(queries)),

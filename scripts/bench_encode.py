@@ -1,11 +1,12 @@
-"""Encoding passages through ragbench against SentenceTransformer.encode at its defaults.
+"""Benchmark of encoding in ragbench against SentenceTransformer.encode with its defaults.
 
     python scripts/bench_encode.py PASSAGES.jsonl[.gz] [-n 2000] [--model REFERENCE] [--device cpu]
 
-Both read the same texts to the same length, by turns in one process. The peer computes in float32
-with batches of 32, as it does unasked; ragbench in the format that it picks for this hardware. What
-the difference does to search is measured with excerpts of passages as questions, encoded by each in
-float32 as at search: the share of the first ten hits, exact, that both have.
+Both encode the same texts to the same maximum length and take turns in one process.
+SentenceTransformer uses float32 and batches of 32 by default; ragbench uses the number format that
+it selects for the hardware. To measure the effect on search, both encode excerpts of passages as
+questions in float32, as search does. The script prints the share of the exact first ten hits that
+both have.
 """
 
 from __future__ import annotations
@@ -52,12 +53,12 @@ def excerpts(texts: list[str]) -> list[str]:
 
 
 def top(queries: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    """Return the rows of the K greatest inner products."""
+    """Return the rows of the K largest inner products."""
     return np.argsort(-(queries @ vectors.T), axis=1, kind="stable")[:, :K]
 
 
 def main() -> None:
-    """Measure and print."""
+    """Run the benchmark and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("passages", type=Path)
     parser.add_argument("-n", type=int, default=2000)
@@ -124,11 +125,11 @@ def main() -> None:
             f"  {label}: {rates[name]:,.1f} passages/s, {rates[name] / rates['theirs']:.2f} x"
             f" ({len(seconds[name])} times)"
         )
-    print(f"  padding: {1 - lengths.sum() / padded:.1%} of the tokens that were computed")
-    print(f"  cosine to float32: mean {cosines.mean():.5f}, least {cosines.min():.5f}")
+    print(f"  padding: {1 - lengths.sum() / padded:.1%} of the computed tokens")
+    print(f"  cosine to float32: mean {cosines.mean():.5f}, minimum {cosines.min():.5f}")
     print(f"  the same in the first {K}: {np.mean(same):.3f} of {len(questions)} questions")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"  peak {peak:,.0f} MB, both models in it")
+    print(f"  peak {peak:,.0f} MB with both models")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Fetching the passages of hits: by row from the mapped store, against re-reading JSONL a hit.
+"""Benchmark of fetching the passages of hits: by row from the mapped store, or from JSONL.
 
     python scripts/bench_fetch.py PASSAGES.jsonl[.gz] [--size 1000000] [--folder F]
 
-The peer does what a reader without an index does: for each hit it reads the JSONL file from its
-beginning, in files of 20,000 passages each, as a published corpus in chunks has them.
+The comparison works like a reader without an index: for each hit it reads the JSONL file from its
+start. The files have 20,000 passages each, like the chunks of a published corpus.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ result["texts"] = found
 
 
 def main() -> None:
-    """Measure and print."""
+    """Run the benchmark and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("passages", type=Path)
     parser.add_argument("--size", type=int, default=1_000_000)
@@ -79,7 +79,7 @@ def main() -> None:
     theirs = median_seconds(by_reading, 3)
     ours = in_process(OURS, home=str(folder), name=f"s{n}", rows=rows)
     print(f"{HITS} passages of {n:,}, warm")
-    print(f"  re-reading a file of {FILE_ROWS:,} lines a hit: {theirs:.2f} s")
+    print(f"  reading a file of {FILE_ROWS:,} lines per hit: {theirs:.2f} s")
     print(f"  by row: {1000 * ours['seconds']:.3f} ms, {theirs / ours['seconds']:,.0f} x")
     print(f"  by id: {1000 * ours['by_id']:.3f} ms, {theirs / ours['by_id']:,.0f} x")
     print(f"  peak {ours['peak_mb']:.0f} MB; the same texts: {ours['texts'] == wanted}")

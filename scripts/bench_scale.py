@@ -1,14 +1,14 @@
-"""How ingest, BM25 and dense indexing grow with the corpus: 10 k, 100 k, 1 M passages.
+"""Benchmark of ingest, BM25 and dense indexing with corpora of 10 k, 100 k and 1 M passages.
 
     python scripts/bench_scale.py PASSAGES.jsonl[.gz] [--sizes ...] [--encoder E] [--folder F]
 
-Each step is a command of its own, through the command line; of its peak RSS, what is the process's
-own memory (sampled every 20 ms), and not pages of mapped files that the system may drop, is told as
-well. --encoder names a sentence-transformers model for the dense index; ``static`` is the word
-vectors of all-MiniLM-L6-v2, which encode a million passages in minutes; a --folder that is not new
-has embeddings already. At the largest size 1,000 known-item questions (8 words of one passage,
-which is to be found) are searched into TREC run files, which ir-measures evaluates; the figures of
-`ragbench index eval` stand beside.
+Each step is a separate command. For each step the script prints the peak RSS and the process's own
+memory (sampled every 20 ms), which excludes pages of mapped files that the system may drop.
+--encoder is a sentence-transformers model for the dense index; ``static`` is the word vectors of
+all-MiniLM-L6-v2, which encode a million passages in minutes. A --folder that was used before
+already has embeddings. At the largest size, 1,000 known-item questions (8 words of one passage) are
+searched into TREC run files. The script prints the figures of ir-measures and of
+`ragbench index eval`.
 """
 
 from __future__ import annotations
@@ -56,12 +56,12 @@ print(json.dumps([child.returncode, elapsed, peak, anonymous, text]))
 
 
 def timed(*arguments: str) -> tuple[float, float, float, str]:
-    """Run ragbench; return seconds, peak RSS and its own part in MB, and what it printed."""
+    """Run ragbench; return seconds, peak RSS and own memory in MB, and its output."""
     command = [sys.executable, "-c", TIMED, sys.executable, "-m", "ragbench", *arguments]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     code, seconds, peak, own, text = json.loads(done.stdout)
     if code:
-        raise SystemExit(f"ragbench {' '.join(arguments)} ended with {code}")
+        raise SystemExit(f"ragbench {' '.join(arguments)} failed with exit code {code}")
     return seconds, peak, own, text
 
 
@@ -82,11 +82,11 @@ def known_items(source: Path, n: int, folder: Path) -> tuple[Path, Path]:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Run the benchmark and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("passages", type=Path)
     parser.add_argument("--sizes", default="10000,100000,1000000")
-    parser.add_argument("--encoder", help="`static`, or a folder; none: BM25 alone.")
+    parser.add_argument("--encoder", help="`static` or a folder; BM25 only by default.")
     parser.add_argument("--folder", type=Path)
     arguments = parser.parse_args()
     folder = arguments.folder or Path(tempfile.mkdtemp(prefix="bench-scale-"))
@@ -112,7 +112,7 @@ def main() -> None:
             line = f"{n:>9,} {name:<12} {seconds:7.1f} s {peak:7,.0f} MB, own {own:7,.0f} MB"
             if name in before:
                 was, was_own = before[name]
-                line += f", {peak / was:.2f} x and {own / was_own:.2f} x the last"
+                line += f", {peak / was:.2f} x and {own / was_own:.2f} x the previous"
             print(line, flush=True)
             before[name] = peak, own
     queries, qrels = known_items(folder / f"s{n}.jsonl", n, folder)

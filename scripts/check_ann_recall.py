@@ -1,7 +1,7 @@
-"""The recall of a built FAISS index, computed once more without ragbench's own code.
+"""Check of the recall of a built FAISS index without ragbench's own code.
 
-Reads the manifest, ``index.faiss``, the shards of embeddings and the saved queries; the exact
-neighbours come from one NumPy product after the other. Prints the manifest's figure and this one.
+The script reads the manifest, ``index.faiss``, the embedding shards and the saved queries. It
+computes exact neighbours with NumPy and prints the recall of the manifest and its own.
 
     python scripts/check_ann_recall.py FOLDER/indexes/NAME
 """
@@ -20,7 +20,7 @@ import numpy as np
 
 
 def exact_scores(queries: np.ndarray, vectors: np.ndarray, metric: str) -> np.ndarray:
-    """Return (Q, N) scores in double precision, the nearer the higher."""
+    """Return (Q, N) scores in double precision; nearer vectors have higher scores."""
     products = queries.astype(np.float64) @ vectors.astype(np.float64).T
     if metric != "l2":
         return products
@@ -29,7 +29,7 @@ def exact_scores(queries: np.ndarray, vectors: np.ndarray, metric: str) -> np.nd
 
 
 def seconds(index: faiss.Index, batches: list[np.ndarray]) -> float:
-    """Return how long a FAISS index takes for all batches, with 10 neighbours each."""
+    """Return the seconds that a FAISS index takes for all batches, with 10 neighbours each."""
     started = time.perf_counter()
     for batch in batches:
         index.search(batch, 10)
@@ -37,9 +37,9 @@ def seconds(index: faiss.Index, batches: list[np.ndarray]) -> float:
 
 
 def main() -> None:
-    """Measure and print; exit 1 where the figures differ."""
+    """Compute and print the recall; exit with 1 if the figures differ."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("index", type=Path, help="the folder of a built index")
+    parser.add_argument("index", type=Path, help="folder of a built index")
     folder = parser.parse_args().index.resolve()
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     recipe, facts = manifest["recipe"], manifest["facts"]
@@ -56,7 +56,7 @@ def main() -> None:
     with np.load(folder / "recall_queries.npz") as saved:
         excerpts = saved["excerpts"]
         if not np.array_equal(rows, saved["rows"]):
-            sys.exit("the saved rows are not those that the seed draws")
+            sys.exit("the saved rows differ from the rows drawn with the seed")
     print(f"{manifest['name']}: {len(vectors):,} vectors, factory {facts['factory']}, ", end="")
     print(f"nprobe {recipe['nprobe']}, ef_search {recipe['ef_search']}")
     failed = False

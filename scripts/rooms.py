@@ -31,7 +31,7 @@ def modules(root: Path) -> dict[str, Path]:
 
 
 def imports(path: Path, known: Mapping[str, Path]) -> Iterator[str]:
-    """Yield the modules of ``known`` that a file imports, wherever in it."""
+    """Yield the modules of ``known`` that a file imports anywhere."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name in known)
@@ -42,7 +42,7 @@ def imports(path: Path, known: Mapping[str, Path]) -> Iterator[str]:
 
 
 def file_graph(root: Path) -> Graph:
-    """Return which module imports which; an empty ``__init__`` is imported by nobody."""
+    """Return the imports of each module; importing an empty ``__init__`` does not count."""
     known = modules(root)
     return {name: set(imports(path, known)) - {name} for name, path in known.items()}
 
@@ -55,7 +55,7 @@ def room_of(module: str, inside: str = PACKAGE) -> str:
 
 
 def room_graph(files: Graph, inside: str = PACKAGE) -> Graph:
-    """Return which room imports which."""
+    """Return the imports of each room."""
     rooms: Graph = {}
     for name, others in files.items():
         if inside != PACKAGE and not name.startswith(f"{inside}."):
@@ -113,15 +113,15 @@ def floors(graph: Graph) -> dict[str, int]:
 
 
 def lines_of(files: Iterable[Path]) -> int:
-    """Return how many lines some files have together."""
+    """Return the total number of lines of the files."""
     return sum(len(path.read_text(encoding="utf-8").splitlines()) for path in files)
 
 
 def main() -> None:
-    """Print the sheet."""
+    """Print the rooms, floors, arrows and circles."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("tree", nargs="?", type=Path, default=Path(__file__).parents[1])
-    parser.add_argument("--inside", default=PACKAGE, help="a folder to look into")
+    parser.add_argument("--inside", default=PACKAGE, help="folder to show")
     arguments = parser.parse_args()
     inside = arguments.inside.rstrip("/").replace("/", ".")
     known, files = modules(arguments.tree), file_graph(arguments.tree)

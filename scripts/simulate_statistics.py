@@ -1,8 +1,7 @@
 """Check ragbench's statistics by simulation: false findings, coverage, power.
 
-Two models that are equally good are drawn with the same chance per question, independently of
-each other; nothing may be found more often than alpha says. The tables stand in
-docs/statistics.md.
+Two equally good models answer independently with the same probability per question. No test may
+find a difference more often than alpha. docs/statistics.md has the tables.
 
     python scripts/simulate_statistics.py [--repeats 4000]
 """
@@ -27,12 +26,12 @@ Values = npt.NDArray[np.float64]
 
 
 def margin(rate: float, repeats: int) -> float:
-    """Return two standard errors of a rate that was counted in so many repeats."""
+    """Return two standard errors of a rate from this number of repeats."""
     return 2 * math.sqrt(rate * (1 - rate) / repeats)
 
 
 def chances(draw: np.random.Generator, n: int, mean: float) -> Values:
-    """Return (n,) chances of a right answer, of questions that are not equally hard."""
+    """Return (n,) probabilities of a right answer; questions are not equally hard."""
     return draw.beta(4 * mean, 4 * (1 - mean), size=n)
 
 
@@ -42,7 +41,7 @@ def answers(draw: np.random.Generator, p: Values) -> Values:
 
 
 def null_mcnemar(repeats: int, n: int, mean: float, seed: int = 1) -> float:
-    """Return how often McNemar's test finds a difference between two equal models."""
+    """Return the rate of false findings of McNemar's test for two equal models."""
     draw, found = np.random.default_rng(seed), 0
     for _ in range(repeats):
         p = chances(draw, n, mean)
@@ -51,7 +50,7 @@ def null_mcnemar(repeats: int, n: int, mean: float, seed: int = 1) -> float:
 
 
 def null_sign_flip(repeats: int, n: int, seed: int = 2, draws: int = 499) -> float:
-    """Return the same of the sign-flip test, for a metric such as ROUGE."""
+    """Return the rate of false findings of the sign-flip test for a continuous metric."""
     draw, found = np.random.default_rng(seed), 0
     for _ in range(repeats):
         level = draw.beta(2, 3, size=n)
@@ -61,10 +60,10 @@ def null_sign_flip(repeats: int, n: int, seed: int = 2, draws: int = 499) -> flo
 
 
 def clustered(draw: np.random.Generator, clusters: int, size: int, difference: float) -> Cells:
-    """Return answers of two models to questions that come in clusters.
+    """Return the answers of two models to questions in clusters.
 
-    Each model is, by chance, better in some clusters than in others; ``difference`` apart they
-    are equally good.
+    Each model is randomly better in some clusters than in others. On average the models differ by
+    ``difference``.
     """
     codes = np.repeat(np.arange(clusters), size).astype(np.int64)
     p = chances(draw, codes.size, 0.5)
@@ -78,7 +77,7 @@ def clustered(draw: np.random.Generator, clusters: int, size: int, difference: f
 def null_clustered(
     repeats: int, clusters: int, size: int, seed: int = 3, draws: int = 499
 ) -> tuple[float, float]:
-    """Return how often the test by cluster, and McNemar's without clusters, find a difference."""
+    """Return the rates of false findings of the cluster test and of McNemar's test."""
     draw, found, naive = np.random.default_rng(seed), 0, 0
     for _ in range(repeats):
         cells = clustered(draw, clusters, size, 0.0)
@@ -91,10 +90,10 @@ def null_clustered(
 def coverage(
     repeats: int, n: int, mean: float, difference: float, seed: int = 4, resamples: int = 1000
 ) -> float:
-    """Return how often the bootstrap interval of a paired difference holds the true one."""
+    """Return the coverage of the bootstrap interval of a paired difference."""
     draw, held = np.random.default_rng(seed), 0
     for _ in range(repeats):
-        # The questions are drawn too, so that the truth is that of the questions' source.
+        # Questions are drawn too, so the true value is that of their population.
         p = chances(draw, n, mean)
         better = answers(draw, p + difference * (1 - p))
         low, high = bootstrap_mean(better - answers(draw, p), draw, resamples=resamples)
@@ -105,7 +104,7 @@ def coverage(
 def coverage_clustered(
     repeats: int, clusters: int, size: int, seed: int = 5, resamples: int = 1000
 ) -> float:
-    """Return the same of intervals by cluster (by t under 30), of a difference of zero."""
+    """Return the coverage of cluster intervals (by t under 30) of a zero difference."""
     draw, held = np.random.default_rng(seed), 0
     for _ in range(repeats):
         cells = clustered(draw, clusters, size, 0.0)
@@ -117,7 +116,7 @@ def coverage_clustered(
 
 
 def power(repeats: int, n: int, difference: float, discordant: float, seed: int = 6) -> float:
-    """Return how often McNemar's test finds a planted difference."""
+    """Return the power of McNemar's test for a true difference."""
     draw, found = np.random.default_rng(seed), 0
     up, down = (discordant + difference) / 2, (discordant - difference) / 2
     for _ in range(repeats):
@@ -127,7 +126,7 @@ def power(repeats: int, n: int, difference: float, discordant: float, seed: int 
 
 
 def false_equivalence(repeats: int, n: int, discordant: float, seed: int = 7) -> float:
-    """Return how often a difference of just the margin is called equivalent to none."""
+    """Return how often a difference equal to the margin is called equivalent."""
     draw, found, edge = np.random.default_rng(seed), 0, 0.05
     up, down = (discordant + edge) / 2, (discordant - edge) / 2
     for _ in range(repeats):
@@ -137,7 +136,7 @@ def false_equivalence(repeats: int, n: int, discordant: float, seed: int = 7) ->
 
 
 def false_family(repeats: int, n: int, seed: int = 8, draws: int = 499) -> tuple[float, float]:
-    """Return how often any primary effect of a pair that bought nothing is found.
+    """Return how often any primary effect of a pair without a true effect is found.
 
     With Holm's adjustment, and without: retrieval gain, fine-tuning gain, one less the other, and
     interaction, of four cells that are equally good.
@@ -172,7 +171,7 @@ def lines(repeats: int) -> Iterator[str]:
         yield f"sign-flip, n {n}: {rate:.4f} (+- {margin(ALPHA, few):.4f})"
     for clusters, size in ((10, 20), (20, 20), (60, 5)):
         rate, naive = null_clustered(few, clusters, size)
-        yield f"{clusters} clusters of {size}: sign-flip {rate:.4f}, McNemar alone {naive:.4f}"
+        yield f"{clusters} clusters of {size}: sign-flip {rate:.4f}, McNemar {naive:.4f}"
     adjusted, bare = false_family(few, 140)
     yield f"any of the four primary effects, n 140: Holm {adjusted:.4f}, unadjusted {bare:.4f}"
     for n, discordant in ((200, 0.2), (1000, 0.2), (1000, 0.06)):

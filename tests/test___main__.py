@@ -41,7 +41,7 @@ def test_an_expected_error_shows_no_traceback_unless_asked(home: Path) -> None:
     done = run(home, "corpus", "build", "../x")
     assert done.returncode == 2
     assert done.stderr.startswith(
-        "error: '../x' cannot be the name of a corpus\nfix:   a name has letters"
+        "error: '../x' cannot be the name of a corpus\nfix:   a name has only letters"
     )
     assert "Traceback" in run(home, "--debug", "corpus", "build", "../x").stderr
     assert list(home.iterdir()) == []

@@ -1,16 +1,16 @@
-"""What every part of ragbench stands on: errors, files, records, and where things lie.
+"""The foundation of every other room: errors, files, records and locations.
 
-errors      errors that say what is wrong, where, and what to do
+errors      errors that state what is wrong, where, and what to do
 files       atomic writes, locks, JSON lines, digests
-checksums   the sums of a built folder, and its manifest
-home        RAGBENCH_HOME, legal names, and what the package carries
+checksums   checksums and manifest of a built folder
+home        RAGBENCH_HOME, legal names, and the files bundled with the package
 yamlfile    YAML with the line of every key, checked against a pydantic model
-registry    names that stand for ``module:object``
+registry    names of ``module:object`` targets
 records     questions, passages, hits, replies
 progress    progress bars on a terminal, plain lines elsewhere
 provenance  versions, machine and git state
 devices     devices and number formats
-weights     where a model's weights are
-compiled    numba's compiler, with its cache
-pairs       a biomedical model and the general model that it was made from
+weights     location and digest of model weights
+compiled    compilation by numba, with a cache
+pairs       pairs of a biomedical model and its general base
 """

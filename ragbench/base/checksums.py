@@ -1,9 +1,9 @@
-"""Whether the files of a built folder are still those of the build, to the byte.
+"""Checks that the files of a built folder have not changed by a byte since the build.
 
-A manifest holds the size and SHA-256 of every file. Opening compares sizes, and reads a file again
-only if it is not the one (time, size, inode) that was last found whole: so a changed byte is seen
-and a large index is not read whenever it is opened. What was found whole is noted in
-``.verified.json`` beside the files, where the folder can be written to.
+The manifest has the size and SHA-256 of every file. Opening a folder compares sizes. It computes
+the SHA-256 of a file only if the file's time, size or inode differ from the last verification, so
+that large indexes open fast. The file ``.verified.json`` in a writable folder records the last
+verification.
 """
 
 from __future__ import annotations
@@ -18,26 +18,21 @@ from ragbench.base.files import read_json, sha256_file, sha256_json, write_json
 
 VERIFIED = ".verified.json"
 OWN = (VERIFIED, "manifest.json")
-LIVING = "store"  # the folder of a database, which writes its files whenever it is opened
+LIVING = "store"  # a database rewrites its files whenever it is opened
 Sums = dict[str, dict[str, Any]]
 M = TypeVar("M")
 
 
 def read_manifest(path: Path, kind: type[M], version: int, *, what: str, fix: str) -> M:
-    """Read the manifest of a built folder.
+    """Return the manifest of a built folder, validated against its dataclass.
 
     Args:
-        path: The file.
-        kind: The dataclass that it holds, with ``sums`` among its fields.
-        version: The number of its format.
-        what: What was built, for the message.
-        fix: What to do where it is not whole.
-
-    Returns:
-        The manifest, each value of the type that its field has.
+        kind: The dataclass, which has a field ``sums``.
+        version: The expected format number.
+        what: Description of the folder for the message.
 
     Raises:
-        DataError: It is no JSON object, is of another format, or not as it was written.
+        DataError: The file is not a JSON object, has another format, or has changed.
     """
     from pydantic import TypeAdapter, ValidationError
 
@@ -49,11 +44,11 @@ def read_manifest(path: Path, kind: type[M], version: int, *, what: str, fix: st
         raise DataError(
             f"{what} has format {raw.get('format')!r}, not {version}", where=str(path), fix=fix
         )
-    seal = raw.pop("seal", None)  # those of older versions have none
+    seal = raw.pop("seal", None)  # manifests of older versions have none
     try:
         if seal is not None and seal != sha256_json(raw):
-            raise ValueError("it is not as it was written")
-        kind(**raw)  # which no unknown key passes
+            raise ValueError("its content has changed since it was written")
+        kind(**raw)  # refuses unknown keys
         found = TypeAdapter(kind).validate_python(raw)
         for facts in raw.get("sums", {}).values():
             int(facts["size"]), str(facts["sha256"])
@@ -65,22 +60,17 @@ def read_manifest(path: Path, kind: type[M], version: int, *, what: str, fix: st
         reason = str(error)
     else:
         return found
-    raise DataError(f"the manifest is not whole: {reason}", where=str(path), fix=fix)
+    raise DataError(f"the manifest is invalid: {reason}", where=str(path), fix=fix)
 
 
 def write_manifest(path: Path, facts: Mapping[str, Any]) -> None:
-    """Write a manifest with the digest of its own content, so that a changed byte is seen.
-
-    Args:
-        path: The file.
-        facts: The fields of its dataclass.
-    """
+    """Write a manifest with the digest of its own content, so that changes are detected."""
     content = json.loads(json.dumps(facts))
     write_json(path, content | {"seal": sha256_json(content)})
 
 
 def sums_of(folder: Path) -> Sums:
-    """Return size and SHA-256 of every file of a folder but its manifest, by its path there."""
+    """Return the size and SHA-256 of every file of a folder except its manifest, by path."""
     facts = {}
     for name in _files(folder):
         path = folder / name
@@ -89,41 +79,33 @@ def sums_of(folder: Path) -> Sums:
 
 
 def _files(folder: Path) -> list[str]:
-    """Return the paths of the files that have sums, or should have."""
+    """Return the relative paths of the files that need checksums."""
     paths = (p.relative_to(folder) for p in folder.rglob("*") if p.is_file())
     return sorted(p.as_posix() for p in paths if p.as_posix() not in OWN and p.parts[0] != LIVING)
 
 
 def changed(folder: Path, sums: Mapping[str, Mapping[str, Any]], *, reread: bool) -> list[str]:
-    """Return what is wrong with the files of a folder.
+    """Return one sentence per file that is missing, has changed or does not belong to the build.
 
     Args:
-        folder: The folder.
-        sums: What ``sums_of`` returned at the build.
-        reread: Whether files are read that were found whole before.
-
-    Returns:
-        A sentence for each file that is missing, has changed or, with ``reread``, is a stranger.
+        sums: The result of ``sums_of`` at the build.
+        reread: Read verified files again, and report files that are not part of the build.
     """
     wrong = list(damaged(folder, sums, reread=reread).values())
     if reread:
         others = (name for name in _files(folder) if name not in sums)
-        wrong += [f"the file {name} is not of the build" for name in others]
+        wrong += [f"the file {name} is not part of the build" for name in others]
     return wrong
 
 
 def damaged(
     folder: Path, sums: Mapping[str, Mapping[str, Any]], *, reread: bool = False
 ) -> dict[str, str]:
-    """Return the files that are missing or have changed.
+    """Return one sentence per file that is missing or has changed, by path.
 
     Args:
-        folder: Where they lie.
-        sums: Their sizes and SHA-256, by path.
-        reread: Whether files are read that were found whole before.
-
-    Returns:
-        By path, a sentence.
+        sums: The result of ``sums_of`` at the build.
+        reread: Read verified files again.
     """
     known = {} if reread else _verified(folder)
     wrong: dict[str, str] = {}
@@ -139,7 +121,7 @@ def damaged(
         if stat.st_size != facts["size"]:
             wrong[name] = f"the file {name} has {stat.st_size:,} bytes, not {facts['size']:,}"
         elif known.get(name) != [*stamp, facts["sha256"]] and sha256_file(path) != facts["sha256"]:
-            wrong[name] = f"the file {name} has other bytes than at the build"
+            wrong[name] = f"the file {name} has changed since the build"
         else:
             stamps[name] = [*stamp, facts["sha256"]]
     if stamps != known:
@@ -149,12 +131,6 @@ def damaged(
 
 def verify(folder: Path, sums: Mapping[str, Mapping[str, Any]], *, what: str, fix: str) -> None:
     """Refuse a folder that has changed since it was built.
-
-    Args:
-        folder: The folder.
-        sums: What ``sums_of`` returned at the build.
-        what: What the folder is, for the message.
-        fix: What to do.
 
     Raises:
         DataError: A file is missing or has changed.
@@ -166,7 +142,7 @@ def verify(folder: Path, sums: Mapping[str, Mapping[str, Any]], *, what: str, fi
 
 def _verified(folder: Path) -> dict[str, Any]:
     try:
-        return read_json(folder / VERIFIED, what="the note of what was verified")
+        return read_json(folder / VERIFIED, what="the verification record")
     except RagbenchError:
         return {}
 
@@ -174,5 +150,5 @@ def _verified(folder: Path) -> dict[str, Any]:
 def _note(folder: Path, stamps: Mapping[str, list[int]]) -> None:
     try:
         write_json(folder / VERIFIED, stamps)
-    except OSError:  # a folder that cannot be written to is read again each time
+    except OSError:  # a read-only folder is verified again each time
         return

@@ -1,4 +1,4 @@
-"""Plain loops over arrays as machine code, by numba."""
+"""Compilation of plain loops over arrays by numba."""
 
 from __future__ import annotations
 
@@ -9,21 +9,15 @@ from typing import Any
 
 @cache
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function as machine code that lets go of Python's lock.
+    """Return the function, compiled at its first call; compiled code releases the GIL.
 
-    It is kept on disk beside its file, in the user's cache or in ``NUMBA_CACHE_DIR``. Where none
-    of them can be written to, each process compiles it anew.
-
-    Args:
-        function: Plain loops over arrays.
-
-    Returns:
-        The function, compiled when it is first called.
+    The machine code is cached next to the source file, in the user's cache, or in
+    ``NUMBA_CACHE_DIR``. If none of these is writable, each process compiles the function again.
     """
     from numba import njit
 
     try:
         found: Callable[..., Any] = njit(function, cache=True, nogil=True)
-    except RuntimeError:  # there is no such place
+    except RuntimeError:  # no writable cache
         found = njit(function, nogil=True)
     return found

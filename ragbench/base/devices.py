@@ -1,4 +1,4 @@
-"""Which device and number format torch computes in here."""
+"""The device and the number format that torch uses on this machine."""
 
 from __future__ import annotations
 
@@ -14,13 +14,7 @@ Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 
 
 def pick_device(wanted: Device) -> str:
-    """Return ``cpu`` or ``cuda``.
-
-    Args:
-        wanted: ``auto`` takes the GPU where there is one.
-
-    Returns:
-        The device that torch will use.
+    """Return ``cpu`` or ``cuda``; ``auto`` is the GPU if there is one.
 
     Raises:
         PrerequisiteError: ``cuda`` is wanted and torch sees no GPU.
@@ -40,7 +34,7 @@ def pick_device(wanted: Device) -> str:
 
 
 def has_fast_bfloat16(device: str) -> bool:
-    """Say whether the device multiplies bfloat16 in hardware."""
+    """Return whether the device multiplies bfloat16 in hardware."""
     import torch
 
     if device == "cuda":
@@ -50,14 +44,14 @@ def has_fast_bfloat16(device: str) -> bool:
 
 
 def pick_dtype(wanted: Dtype, device: str) -> str:
-    """Return the name of the number format; ``auto`` is bfloat16 where the hardware has it."""
+    """Return the name of the number format; ``auto`` is bfloat16 if the hardware supports it."""
     if wanted != "auto":
         return wanted
     return "bfloat16" if has_fast_bfloat16(device) else "float32"
 
 
 def torch_dtype(name: str) -> torch.dtype:
-    """Return torch's object for a number format's name."""
+    """Return the torch dtype of a number format's name."""
     import torch
 
     return {

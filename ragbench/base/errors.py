@@ -1,4 +1,4 @@
-"""Errors that speak to the user: what is wrong, where, and what to do next."""
+"""Errors that state what is wrong, where, and what to do next."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ class RagbenchError(Exception):
     """An expected failure; the command line prints it without a traceback.
 
     Args:
-        what: What happened, with the actual value.
-        where: File and line, config key or question id; empty if there is no place.
+        what: What is wrong, with the actual value.
+        where: File and line, config key or question id; empty if there is none.
         fix: What the user should type or change next; empty if there is nothing.
     """
 
@@ -44,28 +44,28 @@ class DataError(RagbenchError):
 
 
 class AbsentError(DataError):
-    """A file that the user must bring is not here (exit code 3)."""
+    """A file that the user must provide is missing (exit code 3)."""
 
 
 class PrerequisiteError(RagbenchError):
-    """A package, model or device that the command needs is not here (exit code 4)."""
+    """A package, model or device that the command needs is missing (exit code 4)."""
 
     exit_code = 4
 
 
 class BackendError(RagbenchError):
-    """A model backend failed while it was answering (exit code 5)."""
+    """A model backend failed to answer (exit code 5)."""
 
     exit_code = 5
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of a foreign error's message, or its type where it has none."""
+    """Return the first line of an error's message, or its type if the message is empty."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def near(name: str, known: Iterable[str]) -> str:
-    """Return a sentence that offers the closest of the known names, then all of them."""
+    """Return a hint with the closest known names, followed by all known names."""
     from difflib import get_close_matches
 
     names = sorted(known)

@@ -19,11 +19,11 @@ from ragbench.base.errors import DataError
 
 CHUNK_BYTES = 1 << 20
 HALF = re.compile(r"\..+\.\d+\.tmp")
-MAX_LINE_BYTES = 1 << 28  # of JSON lines: a longer one is damage or a bomb, and would fill memory
+MAX_LINE_BYTES = 1 << 28  # a longer JSON line is damage or an attack, and would fill memory
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file so that it holds either its old or its new content, never half of it."""
+    """Write a file atomically: it has either its old or its new content."""
     with atomic_file(path) as handle:
         handle.write(data)
 
@@ -51,14 +51,10 @@ def _json_line(value: Mapping[str, object]) -> bytes:
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[IO[bytes]]:
-    """Yield a binary handle whose content appears under ``path`` only if the block succeeds.
+    """Yield a binary handle whose content appears at ``path`` only if the block succeeds.
 
-    Args:
-        path: The final place; its folder is made if needed. A pipe or a device, such as
-            ``/dev/stdout``, is written to as it is, and a link to a file stays one.
-
-    Yields:
-        A writable handle beside the final place.
+    The parent folder is created if needed. A pipe or a device, such as ``/dev/stdout``, is written
+    to directly. A link to a file stays a link.
     """
     if path.exists() and not path.is_file() and not path.is_dir():
         with path.open("wb") as handle:
@@ -81,23 +77,20 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
 def atomic_folder(path: Path, *, staging: Path | None = None) -> Iterator[Path]:
     """Yield a staging folder that replaces ``path`` only if the block succeeds.
 
-    The caller holds the lock of ``path``, so what killed processes left beside it is removed.
+    The caller must hold the lock of ``path``, because leftovers of killed processes next to it are
+    removed.
 
     Args:
         path: The final folder; an existing one is replaced.
-        staging: A fixed staging folder that is kept when the block fails, so that a long
-            build can resume from it; of files that were being written, nothing is kept. By
-            default a private one, removed on failure.
-
-    Yields:
-        The folder to fill.
+        staging: A fixed staging folder, kept if the block fails, so that a long build can resume.
+            Half-written files in it are removed. By default a private folder, removed on failure.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     keep = staging is not None
     work = staging or path.parent / f".{path.name}.{os.getpid()}.tmp"
     remove_stale(path, r"\d+\.(?:tmp|old)")
     work.mkdir(parents=True, exist_ok=True)
-    for half in work.rglob(".*.tmp"):  # atomic_file's, which would become part of the folder
+    for half in work.rglob(".*.tmp"):  # half-written files of atomic_file
         if HALF.fullmatch(half.name) and half.is_file():
             half.unlink()
     try:
@@ -113,29 +106,29 @@ def atomic_folder(path: Path, *, staging: Path | None = None) -> Iterator[Path]:
 
 
 def check_replaceable(folder: Path, marker: str, *, what: str) -> None:
-    """Refuse to build over a folder or file that no build has made.
+    """Refuse to build over a folder or file that is not the result of a build.
 
     Args:
-        folder: Where the build will put its result.
-        marker: A file that every finished build holds.
-        what: What is being built, for the message.
+        folder: The final folder of the build.
+        marker: A file that every finished build has.
+        what: ``corpus`` or ``index``, for the message.
 
     Raises:
-        DataError: Something else lies there.
+        DataError: The folder exists, is not empty and has no marker.
     """
     if not folder.exists() or (folder / marker).is_file():
         return
     if folder.is_dir() and not any(folder.iterdir()):
         return
     raise DataError(
-        f"what lies in the place of the {what} {folder.name!r} is not a built {what}",
+        f"the path of the {what} {folder.name!r} exists and is not a built {what}",
         where=str(folder),
         fix=f"move it elsewhere, or give the {what} another name",
     )
 
 
 def remove_stale(path: Path, suffix: str) -> None:
-    """Remove the hidden folders beside ``path`` named ``.NAME.SUFFIX``, a regular expression."""
+    """Remove hidden folders ``.NAME.SUFFIX`` next to ``path``; ``suffix`` is a regex."""
     pattern = re.compile(rf"\.{re.escape(path.name)}\.{suffix}")
     for sibling in path.parent.iterdir():
         if pattern.fullmatch(sibling.name) and sibling.is_dir():
@@ -144,14 +137,7 @@ def remove_stale(path: Path, suffix: str) -> None:
 
 @contextmanager
 def locked(path: Path, *, what: str) -> Iterator[None]:
-    """Hold an exclusive lock beside ``path``; it is freed even if the process is killed.
-
-    Args:
-        path: What is guarded; the lock file is ``path`` + ``.lock``.
-        what: Named in the message when another process holds it.
-
-    Yields:
-        Nothing; the lock is held inside the block.
+    """Hold an exclusive lock on ``path`` in the block; a killed process releases it.
 
     Raises:
         DataError: Another process holds the lock.
@@ -166,7 +152,7 @@ def locked(path: Path, *, what: str) -> Iterator[None]:
         raise DataError(
             f"{what} is being written by another process",
             where=str(path),
-            fix="wait for it to end, or stop it, and run the same command again",
+            fix="wait for it to finish, or stop it, then run the same command again",
         ) from None
     try:
         yield
@@ -175,7 +161,7 @@ def locked(path: Path, *, what: str) -> Iterator[None]:
 
 
 def sha256_text(text: str) -> str:
-    """Return the SHA-256 of text in UTF-8, undecodable bytes of file names kept, as hex."""
+    """Return the SHA-256 of text in UTF-8 as hex; undecodable bytes of file names count."""
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
@@ -194,7 +180,7 @@ def sha256_file(path: Path) -> str:
 
 
 class RepeatedKey(ValueError):
-    """An object of JSON has a key twice, whose first value most decoders would drop."""
+    """A JSON object has a repeated key; most decoders silently drop its first value."""
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -202,7 +188,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
-        raise RepeatedKey(f"the key {twice!r} stands twice in one object")
+        raise RepeatedKey(f"the key {twice!r} is repeated in one object")
     return found
 
 
@@ -210,14 +196,7 @@ strict_json = json.JSONDecoder(object_pairs_hook=_once)
 
 
 def read_json(path: Path, *, what: str) -> dict[str, Any]:
-    """Read a JSON object.
-
-    Args:
-        path: The file.
-        what: What the file is, for the message.
-
-    Returns:
-        The object.
+    """Return the JSON object in a file.
 
     Raises:
         DataError: The file is missing, is not JSON or is not an object.
@@ -225,7 +204,7 @@ def read_json(path: Path, *, what: str) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise DataError(f"{what} is not there", where=str(path)) from None
+        raise DataError(f"{what} is missing", where=str(path)) from None
     except (ValueError, OSError, RecursionError) as error:
         raise DataError(f"{what} cannot be read: {error}", where=str(path)) from None
     if not isinstance(value, dict):
@@ -234,13 +213,7 @@ def read_json(path: Path, *, what: str) -> dict[str, Any]:
 
 
 def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield (line number from 1, object) of a JSON-lines file; blank lines are passed over.
-
-    Args:
-        path: A ``.jsonl`` or ``.jsonl.gz`` file in UTF-8.
-
-    Yields:
-        Each line's number and object.
+    """Yield (line number from 1, object) of a UTF-8 JSON-lines file, skipping blank lines.
 
     Raises:
         DataError: The file cannot be read, or a line is too long or is not a JSON object.
@@ -248,8 +221,8 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     number = 0
     try:
         is_packed = path.suffix.lower() == ".gz"
-        if is_packed and not path.stat().st_size:  # which gzip itself takes for one of no text
-            raise EOFError("it has no bytes")
+        if is_packed and not path.stat().st_size:  # gzip itself accepts an empty file
+            raise EOFError("it is empty")
         with gzip.open(path, "rb") if is_packed else path.open("rb") as handle:
             for number, line in enumerate(_lines(handle.readline), 1):
                 if len(line) > MAX_LINE_BYTES:
@@ -271,21 +244,21 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                     raise DataError(
                         f"this line is a JSON {type(value).__name__}, not an object",
                         where=f"{path}:{number}",
-                        fix='write one object a line, such as {"id": "1", "text": "..."}',
+                        fix='write one object per line, such as {"id": "1", "text": "..."}',
                     )
                 yield number, value
     except FileNotFoundError:
-        raise DataError("the file is not there", where=str(path)) from None
+        raise DataError("the file does not exist", where=str(path)) from None
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(
             f"the file cannot be read after line {number}: {error}",
             where=str(path),
-            fix="check that it is whole (gzip, if it ends in .gz) and that you may read it",
+            fix="check that it is complete (gzip, if it ends in .gz) and that you may read it",
         ) from None
 
 
 def _lines(readline: Callable[[int], bytes]) -> Iterator[bytes]:
-    """Return the lines of a file; of one that is too long, only its beginning."""
+    """Return the lines of a file, truncating lines that are too long."""
     return iter(partial(readline, MAX_LINE_BYTES + 1), b"")
 
 
@@ -293,7 +266,7 @@ def _too_long(where: str) -> DataError:
     return DataError(
         f"this line has more than {MAX_LINE_BYTES >> 20:,} MiB",
         where=where,
-        fix="write one object a line; a document this long should be parted first",
+        fix="write one object per line; split a document of this length first",
     )
 
 
@@ -303,20 +276,20 @@ def _no_json(line: bytes, error: Exception, where: str) -> DataError:
         return DataError(str(error), where=where, fix="keep one of the two values")
     if b"\0" in line:
         return DataError(
-            "this line holds NUL bytes, which no JSON has",
+            "this line has NUL bytes, which JSON does not allow",
             where=where,
-            fix="copy the file again, as a broken copy is often filled with them; "
-            "or write it as UTF-8, if it is UTF-16",
+            fix="copy the file again (broken copies often have NUL bytes), "
+            "or convert it to UTF-8 if it is UTF-16",
         )
     return DataError(
-        f"this line is not JSON: {detail}", where=where, fix="write one JSON object a line"
+        f"this line is not JSON: {detail}", where=where, fix="write one JSON object per line"
     )
 
 
 class JsonlAppender:
-    """Appends JSON lines to one file, each flushed at once, with a lock against a second writer.
+    """Appends JSON lines to a file, flushes each line, and locks out other writers.
 
-    A torn last line, left by a kill, is cut off when the file is opened.
+    Opening the file removes an incomplete last line of a killed process.
     """
 
     def __init__(self, path: Path) -> None:
@@ -327,7 +300,7 @@ class JsonlAppender:
         self._handle = path.open("ab")
 
     def append(self, value: Mapping[str, object]) -> None:
-        """Write one object as one line and hand it to the operating system."""
+        """Write and flush one object as one line."""
         self._handle.write(_json_line(value))
         self._handle.flush()
 
@@ -346,7 +319,7 @@ class JsonlAppender:
 
 
 def drop_torn_line(path: Path) -> None:
-    """Cut a JSON-lines file after its last whole line; make the file if it is not there."""
+    """Truncate a JSON-lines file after its last complete line; create the file if it is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+b") as handle:
         end = handle.seek(0, os.SEEK_END)

@@ -1,4 +1,4 @@
-"""Where things lie: RAGBENCH_HOME first, then what the package carries."""
+"""File locations: RAGBENCH_HOME first, then the files bundled with the package."""
 
 from __future__ import annotations
 
@@ -11,36 +11,30 @@ from ragbench.base.errors import UsageError, near
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 NAME_RULE = (
-    "a name has letters, digits, '.', '_' and '-' only, begins with a letter or digit, "
-    "and has 100 characters at most"
+    "a name has only letters, digits, '.', '_' and '-', starts with a letter or digit, "
+    "and has at most 100 characters"
 )
 
 
 def expand(path: str) -> Path:
-    """Return a path with ``~`` expanded.
-
-    Args:
-        path: As the user wrote it.
-
-    Returns:
-        The path; it need not exist.
+    """Return a path with ``~`` expanded; it need not exist.
 
     Raises:
-        UsageError: ``~NAME`` names nobody on this machine.
+        UsageError: ``~NAME`` is not a user of this machine.
     """
     try:
         return Path(path).expanduser()
     except RuntimeError as error:
-        raise UsageError(f"{path!r}: {error}", fix="write the path out") from None
+        raise UsageError(f"{path!r}: {error}", fix="write the full path") from None
 
 
 def home() -> Path:
-    """Return the working place for cards, built data and runs (RAGBENCH_HOME, else the cwd)."""
+    """Return the folder of cards, built data and runs (RAGBENCH_HOME, else the current folder)."""
     return expand(os.environ.get("RAGBENCH_HOME") or ".").resolve()
 
 
 def cache() -> Path:
-    """Return the place of converted models (RAGBENCH_CACHE, else the user's cache folder)."""
+    """Return the folder of converted models (RAGBENCH_CACHE, else the user's cache folder)."""
     explicit = os.environ.get("RAGBENCH_CACHE")
     if explicit:
         return expand(explicit).resolve()
@@ -49,19 +43,13 @@ def cache() -> Path:
 
 
 def bundled() -> Path:
-    """Return the root of the cards, recipes and configs that the package carries."""
+    """Return the root of the bundled cards, recipes and configs."""
     inside = Path(__file__).parents[1] / "bundled"
     return inside if inside.is_dir() else Path(__file__).parents[2]
 
 
 def legal_name(name: str) -> str:
-    """Return a legal name.
-
-    Args:
-        name: The name as the user wrote it.
-
-    Returns:
-        The same name.
+    """Return the name itself if it is safe as a file name and in tables.
 
     Raises:
         ValueError: The name could leave its folder or be misread in a table.
@@ -72,14 +60,7 @@ def legal_name(name: str) -> str:
 
 
 def check_name(name: str, *, what: str) -> str:
-    """Return a name that is safe as a file name and in tables.
-
-    Args:
-        name: The name as the user wrote it.
-        what: What it names, for the message.
-
-    Returns:
-        The same name.
+    """Return the name itself if it is safe as a file name and in tables.
 
     Raises:
         UsageError: The name could leave its folder or be misread in a table.
@@ -91,20 +72,15 @@ def check_name(name: str, *, what: str) -> str:
 
 
 def find_yaml(kind: str, name: str, *, what: str) -> Path:
-    """Find ``KIND/NAME.yaml`` in the home folder, then among what the package carries.
+    """Return the path of ``KIND/NAME.yaml`` in the home folder or in the package.
 
-    A config may also lie one folder deeper, as in ``configs/paper/NAME.yaml``.
+    A config may also be one folder deeper, as in ``configs/paper/NAME.yaml``.
 
     Args:
         kind: ``corpora``, ``indexes`` or ``configs``.
-        name: The bare name.
-        what: What it is, for the message.
-
-    Returns:
-        The path of the file.
 
     Raises:
-        UsageError: The name is not a legal one or there is no such file.
+        UsageError: The name is not legal or the file does not exist.
     """
     check_name(name, what=what)
     for root in (home(), bundled()):
@@ -119,7 +95,7 @@ def find_yaml(kind: str, name: str, *, what: str) -> Path:
 
 
 def yaml_names(kind: str) -> Iterator[tuple[str, Path]]:
-    """Yield each (name, path) of ``KIND/*.yaml``; a home file hides a carried one of its name."""
+    """Yield each (name, path) of ``KIND/*.yaml``; home files override bundled files."""
     seen: set[str] = set()
     for root in (home(), bundled()):
         for path in [*sorted((root / kind).glob("*.yaml")), *_deeper(root, kind, "*.yaml")]:

@@ -1,4 +1,4 @@
-"""Pairs of a biomedical model and its base: who they are, and in what they are not alike."""
+"""Pairs of a biomedical model and its base, and the differences between the two."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ragbench.base.modelfacts import AS_SERVED, ModelFacts
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A biomedical model and the general model that it was made from, by name."""
+    """The names of a biomedical model and of the general model it was fine-tuned from."""
 
     biomedical: str
     general: str
@@ -21,19 +21,12 @@ class Pair:
 
 
 def pairs_of(bases: Iterable[tuple[str, str | None]]) -> list[Pair]:
-    """Return the pairs among models.
-
-    Args:
-        bases: (name, name of the base or None) of each model.
-
-    Returns:
-        The pairs in the models' order.
-    """
+    """Return the pairs among models, in the order of ``bases``: (name, base or None)."""
     return [Pair(name, base) for name, base in bases if base is not None]
 
 
 def check_alike(pair: Pair, facts: Mapping[str, ModelFacts]) -> None:
-    """Refuse a pair of different number formats: rounding would pass for fine-tuning.
+    """Refuse a pair with different number formats, because rounding would look like fine-tuning.
 
     Raises:
         UsageError: The two run in different number formats.
@@ -51,31 +44,31 @@ def check_alike(pair: Pair, facts: Mapping[str, ModelFacts]) -> None:
 
 
 def differences(pair: Pair, facts: Mapping[str, ModelFacts]) -> list[str]:
-    """Return in what the two are asked differently, other than passages and template content."""
+    """Return one sentence per difference between the prompts or the serving of the two models."""
     mine, other = facts[pair.biomedical], facts[pair.general]
     found = []
     if mine.dtype == AS_SERVED:
         found.append(
-            f"{pair.biomedical} and its base {pair.general} are answered for by servers: whether "
-            "their number formats, chat templates and sampling defaults are alike cannot be seen"
+            f"{pair.biomedical} and its base {pair.general} run on servers: ragbench cannot "
+            "compare their number formats, chat templates and sampling defaults"
         )
     if mine.format != other.format:
         found.append(
-            f"{pair.biomedical} is asked in {mine.format} prompts, its base "
-            f"{pair.general} in {other.format} ones: their difference holds that of the "
-            "prompts; `prompt_format: both` measures it"
+            f"{pair.biomedical} has {mine.format} prompts and its base {pair.general} has "
+            f"{other.format} prompts: their difference includes the effect of the prompt "
+            "format, which `prompt_format: both` measures"
         )
     elif mine.chat_template_digest != other.chat_template_digest:
         found.append(
             f"{pair.biomedical} and its base {pair.general} have different chat templates: the "
-            "content of the prompts is the same, their markup is not"
+            "prompts have the same content and different markup"
         )
     sizes = {name: facts[name].context_tokens for name in (pair.biomedical, pair.general)}
     if len(set(sizes.values())) > 1 and None not in sizes.values():
         shorter, longer = sorted(sizes, key=lambda name: int(sizes[name] or 0))
         found.append(
             f"the context of {shorter} ({sizes[shorter]:,} tokens) is shorter than that of "
-            f"{longer} ({sizes[longer]:,}): both get the same passages, so it is the shorter "
-            "one that limits packing.budget_tokens"
+            f"{longer} ({sizes[longer]:,}): both get the same passages, so the shorter "
+            "context limits packing.budget_tokens"
         )
     return found

@@ -12,11 +12,11 @@ PLAIN_INTERVAL_S = 15.0
 
 def say(text: str) -> None:
     """Print one line of progress to standard error."""
-    print(text, file=sys.stderr, flush=True)  # noqa: T201 - this module is the one that prints
+    print(text, file=sys.stderr, flush=True)  # noqa: T201 - the only module that prints
 
 
 class Progress:
-    """Counts finished items of one stage; made by ``stage``."""
+    """Counter of the finished items of one stage; created by ``stage``."""
 
     def __init__(self, label: str, total: int | None) -> None:
         self.label = label
@@ -26,7 +26,7 @@ class Progress:
         self._last = self.started
 
     def advance(self, count: int = 1) -> None:
-        """Note that ``count`` more items are done."""
+        """Add ``count`` finished items."""
         self.done += count
         now = time.monotonic()
         if now - self._last >= PLAIN_INTERVAL_S:
@@ -76,11 +76,8 @@ def stage(label: str, total: int | None = None) -> Iterator[Progress]:
     """Show the progress of one stage and, at its end, one line with its count and seconds.
 
     Args:
-        label: What is being done, such as ``index minilm-flat-icd10cm: embedding``.
-        total: How many items there are, if known.
-
-    Yields:
-        The counter to advance.
+        label: Name of the stage, such as ``index minilm-flat-icd10cm: embedding``.
+        total: Number of items, if known.
     """
     progress = _Bar(label, total) if sys.stderr.isatty() else Progress(label, total)
     try:

@@ -1,4 +1,4 @@
-"""What made a result: versions, machine and git state."""
+"""Provenance of a result: versions, machine and git state."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _processor() -> str:
 
 
 def git_state() -> dict[str, str] | None:
-    """Return commit and cleanness of the checkout that this package runs from, if it is one."""
+    """Return the commit of the checkout that ragbench runs from, and whether it is modified."""
     root = Path(__file__).parents[2]
     if not (root / ".git").exists():
         return None

@@ -1,4 +1,4 @@
-"""The record types that every part speaks in."""
+"""The record types that all rooms share."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Mode = Literal["correct", "clue-2024", "clue-2025", "mirage"]
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A retrievable piece of a document; an unchunked document has its doc id as its id."""
+    """A retrievable piece of a document; for an unchunked document, ``id`` equals ``doc_id``."""
 
     id: str
     doc_id: str
@@ -25,9 +25,9 @@ class Passage:
 
 
 class Hit(NamedTuple):
-    """A retrieved passage: its row in the corpus and the retriever's own score (higher first).
+    """A retrieved passage: its row in the corpus and the retriever's own score (higher is better).
 
-    A named tuple, since a search makes thousands and a dataclass takes four times as long to make.
+    A named tuple, because a search creates thousands and a dataclass takes four times as long.
     """
 
     id: str
@@ -38,7 +38,7 @@ class Hit(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What a retriever is asked, under the id that its TREC run lines carry."""
+    """A query of a retriever; ``id`` is the query id in TREC run files."""
 
     id: str
     text: str
@@ -46,22 +46,21 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One question of a task: multiple choice, or one whose answer is a text.
+    """One question of a task: multiple choice, or with a text as its answer.
 
     Attributes:
         id: Unique within the task, without white space.
         text: The question as the prompt shows it.
-        options: The answer texts, in the order in which ties are broken; none where the answer
-            is a text.
-        answer: Index of the right option; -1 where there are none.
-        query: What the retriever sees; never the options.
-        gold_doc_ids: The documents that hold the answer, where the task knows them.
-        stratum: The part of the task that the question belongs to.
-        cluster: The unit that questions are drawn by; None where each stands alone.
-        reference: The right answer where it is a text.
+        options: The answer texts; ties are broken in this order; empty if the answer is a text.
+        answer: Index of the right option; -1 without options.
+        query: The text that the retriever sees; never the options.
+        gold_doc_ids: The documents with the answer, if the task knows them.
+        stratum: The subset of the task that the question belongs to.
+        cluster: The sampling unit, such as a patient; None if questions are independent.
+        reference: The right answer, if it is a text.
         documents: The documents that the question is about, in the order in which a budget is
-            spent on them; a task that has any shows them in no prompt of its own.
-        gold_spans: (document, start, end) in characters, where the task knows the answer's place.
+            spent on them. Only an arm puts them into the prompt.
+        gold_spans: (document, start, end) of the answer in characters, if the task knows them.
     """
 
     id: str
@@ -82,11 +81,11 @@ class Answered:
     """One answered question, as metrics see it.
 
     Attributes:
-        question: What was asked.
-        outcome: How the answer was read.
+        question: The question.
+        outcome: The result of parsing the answer.
         pick: Index of the chosen option; None if there is none.
-        text: The reply without its reasoning; empty where options were scored.
-        log_likelihoods: Of each option, where options were scored.
+        text: The reply without its reasoning; empty if options were scored.
+        log_likelihoods: One per option, if options were scored.
     """
 
     question: Question
@@ -106,13 +105,13 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class OptionScores:
-    """What a model says of each option of one question.
+    """A model's scores of the options of one question.
 
     Attributes:
         log_likelihoods: Sum of the natural log-probabilities of each option's tokens.
-        option_tokens: How many tokens each option has.
-        prompt_tokens: How many tokens the prompt has.
-        elapsed_s: Seconds that the model took.
+        option_tokens: Number of tokens of each option.
+        prompt_tokens: Number of tokens of the prompt.
+        elapsed_s: Seconds of computation.
     """
 
     log_likelihoods: tuple[float, ...]
@@ -123,14 +122,14 @@ class OptionScores:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a model wrote as its reply to one prompt.
+    """A model's reply to one prompt.
 
     Attributes:
-        text: The reply as decoded, reasoning trace included, the end-of-turn token not.
-        tokens: How many tokens were generated, the end-of-turn token included.
-        finish: ``stop`` where the model ended its turn, ``length`` where the limit did.
-        prompt_tokens: How many tokens the prompt has.
-        elapsed_s: Seconds that the model took.
+        text: The decoded reply with its reasoning trace, without the end-of-turn token.
+        tokens: Number of generated tokens, including the end-of-turn token.
+        finish: ``stop`` if the model ended its turn, ``length`` if it reached the limit.
+        prompt_tokens: Number of tokens of the prompt.
+        elapsed_s: Seconds of computation.
     """
 
     text: str

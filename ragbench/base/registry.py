@@ -1,4 +1,4 @@
-"""One registry class: names that stand for ``module:object``, loaded on first use."""
+"""The registry class: names of ``module:object`` targets, imported on first use."""
 
 from __future__ import annotations
 
@@ -22,12 +22,11 @@ class Entry:
 class Registry(Generic[T]):
     """A table from names to objects of one kind.
 
-    Packages outside join through the entry-point group ``ragbench.KIND``.
+    Other packages add entries through the entry-point group ``ragbench.KIND``.
 
     Args:
         kind: The plural noun, such as ``readers``.
-        table: The built-in entries.
-        source: The file that holds the table, named when a look-up misses.
+        source: The file with the table, for the message about an unknown name.
     """
 
     def __init__(self, kind: str, table: Mapping[str, Entry], *, source: str) -> None:
@@ -37,19 +36,14 @@ class Registry(Generic[T]):
         self._outside_loaded = False
 
     def register(self, name: str, target: str, summary: str = "") -> None:
-        """Add an entry.
-
-        Args:
-            name: The name that configs and cards will use.
-            target: ``module:object``.
-            summary: One line for ``ragbench list``.
+        """Add an entry with the target ``module:object`` and one line for ``ragbench list``.
 
         Raises:
             UsageError: The name is taken.
         """
         if name in self._table:
             raise UsageError(
-                f"two entries of {self.kind} have the name {name!r}",
+                f"two {self.kind} have the name {name!r}",
                 where=f"{self._table[name].target} and {target}",
                 fix="rename one of them, or uninstall one of the two packages",
             )
@@ -62,7 +56,7 @@ class Registry(Generic[T]):
             for point in entry_points(group=f"ragbench.{self.kind}"):
                 package = point.dist.name if point.dist else "an installed package"
                 known = self._table.get(point.name)
-                if known is None or known.target != point.value:  # a retry after a clash
+                if known is None or known.target != point.value:  # again after a clash
                     self.register(point.name, point.value, f"from {package}")
             self._outside_loaded = True
         return self._table
@@ -79,22 +73,16 @@ class Registry(Generic[T]):
         yield from sorted(self._entries().items())
 
     def get(self, name: str) -> T:
-        """Load the object of a name.
-
-        Args:
-            name: A registered name.
-
-        Returns:
-            The object that the entry's target names.
+        """Return the object of a name, imported on first use.
 
         Raises:
-            UsageError: There is no such name.
+            UsageError: The name is unknown.
         """
         entries = self._entries()
         if name not in entries:
             raise UsageError(
                 f"there is no {name!r} among the {self.kind}",
-                fix=f"{near(name, entries)}; new ones are added in {self._source}",
+                fix=f"{near(name, entries)}; add new ones in {self._source}",
             )
         return cast("T", _load(entries[name].target))
 

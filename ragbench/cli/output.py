@@ -1,4 +1,4 @@
-"""How commands print: JSON on demand, else plain aligned tables."""
+"""The output of commands: JSON or plain aligned tables."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def emit_json(value: object) -> None:
 
 
 def emit_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print rows under a header, columns aligned; numbers to the right."""
+    """Print a header and rows with aligned columns, numbers to the right."""
     cells = [[str(value) for value in row] for row in rows]
     widths = [max(len(row[i]) for row in [list(header), *cells]) for i in range(len(header))]
     right = [bool(cells) and all(_is_number(row[i]) for row in cells) for i in range(len(header))]
@@ -27,7 +27,7 @@ def emit_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
 
 
 def mapping(given: Sequence[str], option: str) -> dict[str, str]:
-    """Return what an option of the form A=B, given several times, says; left by right side."""
+    """Return the values A=B of a repeatable option as {A: B}."""
     found = {}
     for text in given:
         mine, sign, theirs = text.partition("=")
@@ -42,7 +42,7 @@ def _is_number(text: str) -> bool:
 
 
 def size(n_bytes: float) -> str:
-    """Return a number of bytes for people."""
+    """Return a number of bytes in readable units."""
     for unit in ("B", "kB", "MB", "GB"):
         if n_bytes < 1000 or unit == "GB":
             return f"{n_bytes:.0f} {unit}" if unit == "B" else f"{n_bytes:.1f} {unit}"

@@ -1,4 +1,4 @@
-"""``ragbench plan``: what a run would do."""
+"""``ragbench plan``: shows what a run would do."""
 
 from __future__ import annotations
 
@@ -9,14 +9,26 @@ from ragbench.cli.output import emit_json, emit_table, size
 
 @click.command()
 @click.argument("config")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key.")
-@click.option("--tokenizer", help="What counts tokens for models that are not here.")
-@click.option("--device", default="", help="State times for it, such as h100; else this machine.")
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Override a key of the config; repeatable.",
+)
+@click.option(
+    "--tokenizer", help="Tokenizer that counts tokens for models that are not on this machine."
+)
+@click.option(
+    "--device",
+    default="",
+    help="Device of the time estimates, such as h100 (default: this machine).",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def plan(
     config: str, overrides: tuple[str, ...], tokenizer: str | None, device: str, as_json: bool
 ) -> None:
-    """Show the grid of CONFIG, what is lacking or must be built, prompts, costs; nothing runs."""
+    """Show the grid of CONFIG, missing parts, sample prompts and costs, without running it."""
     from dataclasses import asdict
 
     from ragbench.experiment.config.config import load_config
@@ -30,11 +42,11 @@ def plan(
         return
     emit_table(["model", "task", "arm", "questions"], made.cells)
     if made.lacking:
-        click.echo("\nnot here:")
+        click.echo("\nmissing:")
         for lack in made.lacking:
             click.echo(f"  {lack.what}: {lack.reason}\n    {lack.fix}")
     if made.not_built:
-        click.echo("\nnot built yet in ragbench:")
+        click.echo("\nnot available in ragbench yet:")
         for line in made.not_built:
             click.echo(f"  {line}")
     click.echo("\nto be built first:" if made.to_build else "\neverything is built")
@@ -70,5 +82,5 @@ def plan(
 
 
 def duration(seconds: float) -> str:
-    """Return a time in minutes, or in hours from two on."""
+    """Return a time in minutes, or from two hours on in hours."""
     return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -1,4 +1,4 @@
-"""``ragbench power``: how many questions a difference takes, or what so many can see."""
+"""``ragbench power``: the number of questions for a difference, and the reverse."""
 
 from __future__ import annotations
 
@@ -11,21 +11,24 @@ from ragbench.cli.output import emit_json, emit_table
 
 SHARES = (0.05, 0.1, 0.2, 0.3, 0.4)
 SHARE = click.FloatRange(0, 1, min_open=True)
+OPEN = click.FloatRange(0, 1, min_open=True, max_open=True)
 
 
 @click.command()
 @click.argument("run_folder", metavar="[RUN]", required=False)
-@click.option("--difference", "-d", type=SHARE, help="Of two accuracies: 5 points are 0.05.")
-@click.option("--questions", "-n", type=click.IntRange(1), help="How many questions.")
+@click.option(
+    "--difference", "-d", type=SHARE, help="Difference of two accuracies (5 points: 0.05)."
+)
+@click.option("--questions", "-n", type=click.IntRange(1), help="Number of questions.")
 @click.option(
     "--discordant",
     multiple=True,
     type=SHARE,
-    help="The share of questions that are right in one arm alone; several are a table.",
+    help="Share of questions that only one of the arms answers right; repeatable.",
 )
-@click.option("--alpha", type=click.FloatRange(0, 1, True, True), default=0.05, show_default=True)
+@click.option("--alpha", type=OPEN, default=0.05, show_default=True, help="Level of the test.")
 @click.option(
-    "--power", "chance", type=click.FloatRange(0, 1, True, True), default=0.8, show_default=True
+    "--power", "chance", type=OPEN, default=0.8, show_default=True, help="Power to reach."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 def power(
@@ -37,15 +40,17 @@ def power(
     chance: float,
     as_json: bool,
 ) -> None:
-    """Tell what a paired comparison can see, by McNemar's exact test.
+    """Compute the power of a paired comparison by McNemar's exact test.
 
-    With --difference: how many questions it takes. With --questions: the smallest difference
-    that so many see. With both: the power. With RUN: what each effect of the run could see, and
-    how many questions --difference would take at the spread that was seen there.
+    With --difference: the number of questions it takes. With --questions: the smallest detectable
+    difference. With both: the power. With RUN: the smallest detectable difference of each effect
+    of the run, and the number of questions that --difference takes at the observed spread.
     """
     if run_folder is not None:
         if difference is None or questions is not None or discordant:
-            raise click.UsageError("with RUN give --difference, and neither of the other two")
+            raise click.UsageError(
+                "RUN needs --difference and does not accept --questions or --discordant"
+            )
         found = _of_run(run_folder, difference, alpha, chance)
     elif difference is None and questions is None:
         raise click.UsageError("give --difference, --questions, or both")

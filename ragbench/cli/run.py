@@ -12,10 +12,18 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("config")
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key.")
-@click.option("--extend", is_flag=True, help="Add models, tasks, arms or questions to a run.")
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Override a key of the config; repeatable.",
+)
+@click.option(
+    "--extend", is_flag=True, help="Add models, tasks, arms or questions to an existing run."
+)
 def run(config: str, overrides: tuple[str, ...], extend: bool) -> None:
-    """Run CONFIG (a path, or the name of a bundled config), or go on with it."""
+    """Run CONFIG (a path or the name of a bundled config), or resume its run."""
     from ragbench.base.errors import BackendError
     from ragbench.experiment.config.config import load_config
     from ragbench.experiment.run import run_experiment
@@ -26,7 +34,7 @@ def run(config: str, overrides: tuple[str, ...], extend: bool) -> None:
         raise BackendError(
             f"{finished.errors:,} questions have no answer, so some cells are incomplete",
             where=str(finished.folder.path),
-            fix="run the same command again; only they are asked",
+            fix="run the same command again; it asks only these questions",
         )
 
 
@@ -39,11 +47,13 @@ def score(run_folder: str) -> None:
 
     folder = find_run(run_folder)
     errors = score_run(folder)
-    click.echo(f"wrote {folder.scores(folder.read()['config']['mode'])}; {errors} without answer")
+    click.echo(
+        f"wrote {folder.scores(folder.read()['config']['mode'])}; {errors} without an answer"
+    )
 
 
 def print_summary(path: Path) -> None:
-    """Write the report of a run; print its main table and where everything lies."""
+    """Write the report of a run; print the main table and the paths."""
     from ragbench.cli.analyze import emit_results
     from ragbench.report.write import write_report
 

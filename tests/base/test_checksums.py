@@ -42,9 +42,9 @@ def test_a_flipped_byte_is_seen(folder: Path, reread: bool, verified: bool) -> N
     (folder / "a.bin").write_bytes(data)
     for _ in range(2):
         assert changed(folder, sums, reread=reread) == [
-            "the file a.bin has other bytes than at the build"
+            "the file a.bin has changed since the build"
         ]
-    with pytest.raises(DataError, match=r"the index is damaged: the file a\.bin has other bytes"):
+    with pytest.raises(DataError, match=r"the index is damaged: the file a\.bin has changed"):
         verify(folder, sums, what="the index", fix="build it again")
 
 
@@ -71,7 +71,7 @@ def test_a_stranger_is_told(folder: Path) -> None:
     sums = sums_of(folder)
     (folder / "part" / "c.bin").write_bytes(b"c")
     assert changed(folder, sums, reread=False) == []
-    assert changed(folder, sums, reread=True) == ["the file part/c.bin is not of the build"]
+    assert changed(folder, sums, reread=True) == ["the file part/c.bin is not part of the build"]
 
 
 def test_a_file_found_whole_is_not_read_again(

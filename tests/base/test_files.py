@@ -348,7 +348,7 @@ def test_blank_lines_bom_and_windows_line_ends_are_taken(tmp_path: Path) -> None
 @pytest.mark.parametrize("name", ["a.jsonl.gz", "A.JSONL.GZ"])
 def test_a_gzip_of_no_bytes_is_a_torn_one(tmp_path: Path, name: str) -> None:
     (tmp_path / name).touch()
-    with pytest.raises(DataError, match="cannot be read after line 0: it has no bytes"):
+    with pytest.raises(DataError, match="cannot be read after line 0: it is empty"):
         list(read_jsonl(tmp_path / name))
 
 
@@ -394,14 +394,14 @@ GOOD = b'{"a": 1}\n'
     ("third", "what"),
     [
         (b'{"a": 1', "this line is not JSON: Expecting ',' delimiter"),
-        (b'{"a": "\0"}', "this line holds NUL bytes, which no JSON has"),
-        (b"\0" * 4096, "this line holds NUL bytes, which no JSON has"),
+        (b'{"a": "\0"}', "this line has NUL bytes, which JSON does not allow"),
+        (b"\0" * 4096, "this line has NUL bytes, which JSON does not allow"),
         (b"[1, 2]", "this line is a JSON list, not an object"),
         (b"null", "this line is a JSON NoneType, not an object"),
         (b'"text"', "this line is a JSON str, not an object"),
         (b'{"a": 1} {"a": 2}', "this line is not JSON: Extra data"),
-        (b'{"a": 1, "b": 2, "a": 3}', "the key 'a' stands twice in one object"),
-        (b'{"m": {"a": 1, "a": 1}}', "the key 'a' stands twice in one object"),
+        (b'{"a": 1, "b": 2, "a": 3}', "the key 'a' is repeated in one object"),
+        (b'{"m": {"a": 1, "a": 1}}', "the key 'a' is repeated in one object"),
         (b"[" * 100_000, "this line is not JSON: RecursionError"),
         (b'{"a": ' + b"9" * 5000 + b"}", "this line is not JSON: ValueError"),
         (b'{"a": "\xff"}', "this line is not UTF-8: invalid start byte at byte 8"),
@@ -465,7 +465,7 @@ def test_a_gzip_broken_inside_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_and_a_folder_are_errors(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="the file is not there"):
+    with pytest.raises(DataError, match="the file does not exist"):
         list(read_jsonl(tmp_path / "none.jsonl"))
     with pytest.raises(DataError, match="cannot be read after line 0"):
         list(read_jsonl(tmp_path))
@@ -477,7 +477,7 @@ def test_a_missing_file_and_a_folder_are_errors(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "what"),
     [
-        (None, "the manifest is not there"),
+        (None, "the manifest is missing"),
         (b"{", "the manifest cannot be read"),
         (b"\xff", "the manifest cannot be read"),
         (b"[]", "the manifest is not a JSON object"),

@@ -49,8 +49,7 @@ def test_a_miss_lists_near_names_all_names_and_the_file_to_edit() -> None:
         small().get("countr")
     assert caught.value.what == "there is no 'countr' among the shelves"
     assert caught.value.fix == (
-        "did you mean 'counter'? known: counter, gone, ordered; "
-        "new ones are added in shelves/__init__.py"
+        "did you mean 'counter'? known: counter, gone, ordered; add new ones in shelves/__init__.py"
     )
 
 
@@ -60,7 +59,7 @@ def test_a_name_is_registered_once() -> None:
     assert registry.names() == ["counter", "deque", "gone", "ordered"]
     with pytest.raises(UsageError) as caught:
         registry.register("counter", "elsewhere:Counter")
-    assert caught.value.what == "two entries of shelves have the name 'counter'"
+    assert caught.value.what == "two shelves have the name 'counter'"
     assert caught.value.where == "collections:Counter and elsewhere:Counter"
 
 
@@ -164,5 +163,5 @@ def test_a_package_outside_cannot_take_a_name(home: Path, tmp_path: Path) -> Non
     install(site, "jsonl")
     listed = run(site, home, "list", "readers")
     assert listed.returncode == 2
-    assert "two entries of readers have the name 'jsonl'" in listed.stderr
+    assert "two readers have the name 'jsonl'" in listed.stderr
     assert "ragbench.corpora.readers.jsonl:JsonlReader and ward_notes:WardReader" in listed.stderr

@@ -79,7 +79,7 @@ def test_a_link_out_of_the_package_is_refused(package: Path) -> None:
     "reference", ["package:", "package:tiny_weights", "package:tiny_weights/", "package:../x/y"]
 )
 def test_a_reference_that_names_no_file_is_refused(package: Path, reference: str) -> None:
-    with pytest.raises(UsageError, match="does not name a file of a package"):
+    with pytest.raises(UsageError, match="is not a file of a package"):
         locate(reference)
 
 
@@ -115,7 +115,7 @@ def test_a_missing_package_gives_the_line_to_type(name: str, line: str) -> None:
     )
     assert bare.returncode == 4, bare.stderr
     assert bare.stdout == (
-        f"error: the package {name!r}, which carries weights, is not installed\nfix:   {line}\n"
+        f"error: the package {name!r}, which has the weights, is not installed\nfix:   {line}\n"
     )
 
 

@@ -140,15 +140,15 @@ def test_tags_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tagge
 @pytest.mark.parametrize("value", ["!!bool perhaps", "!!int ''", "!!int x", "!!float ''"])
 def test_a_value_that_is_not_of_its_tag_is_refused(tmp_path: Path, value: str) -> None:
     error = refused(tmp_path, f"name: x\nvalue: {value}\n")
-    assert "is not read" in error.what
+    assert "is invalid" in error.what
     assert error.where == f"{tmp_path / 'study.yaml'}:2"
 
 
 @pytest.mark.parametrize(
     ("text", "what", "line"),
     [
-        ("name: a\nseed: 1\nname: b\n", "the key 'name' stands twice", 3),
-        ("a:\n  b: 1\n  b: 2\n", "the key 'b' stands twice", 3),
+        ("name: a\nseed: 1\nname: b\n", "the key 'name' is repeated", 3),
+        ("a:\n  b: 1\n  b: 2\n", "the key 'b' is repeated", 3),
         ("a: 1\n? [x, y]\n: 2\n", "a key is not plain text", 2),
         ("a: &x\n  - 1\n  - *x\n", "the file's aliases expand without end", 1),
         ("a: &x {b: &y [*x]}\n", "the file's aliases expand without end", 1),

@@ -200,5 +200,5 @@ def test_clean_removes_the_embeddings_and_nothing_else(small: Path) -> None:
     assert list((small / "indexes" / ".embeddings").glob("*/*.npy"))
     assert "removed the embeddings of small" in run("clean").stdout
     assert not list((small / "indexes" / ".embeddings").glob("*/*"))
-    assert run("clean").stdout == "0 B in all\n"
+    assert run("clean").stdout == "0 B in total\n"
     assert run("search", "minilm-flat-small", "joint pain", "--json").stdout == before

@@ -46,7 +46,7 @@ def test_of_a_run(mixed_copy: Path) -> None:
     ("command", "message"),
     [
         ([], "give --difference, --questions, or both"),
-        (["mixed", "--questions", "5"], "with RUN give --difference"),
+        (["mixed", "--questions", "5"], "RUN needs --difference"),
         (["--difference", "5"], "5.0 is not in the range"),
     ],
 )

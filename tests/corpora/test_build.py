@@ -443,7 +443,7 @@ def test_files_of_the_user_in_the_place_of_the_corpus_are_kept(
         with pytest.raises(DataError) as caught:
             build_corpus("notes", replace=replace)
         assert caught.value.what == (
-            "what lies in the place of the corpus 'notes' is not a built corpus"
+            "the path of the corpus 'notes' exists and is not a built corpus"
         )
         assert caught.value.where == str(own.parent)
     assert own.read_text(encoding="utf-8") == "precious"

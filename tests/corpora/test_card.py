@@ -99,7 +99,7 @@ def test_an_unknown_reader_is_named_with_those_there_are(home: Path) -> None:
         make_reader(*load_card("notes"))
     assert caught.value.what == "there is no 'json' among the readers"
     assert caught.value.fix.startswith("did you mean 'jsonl'? known: ")
-    assert "; new ones are added in " in caught.value.fix
+    assert "; add new ones in " in caught.value.fix
 
 
 def test_relative_paths_start_at_the_card_and_tilde_is_the_user(

@@ -63,7 +63,7 @@ def test_changed_bytes_are_told(folder: Path) -> None:
     path.write_bytes(data.replace(b"Cough", b"Tough"))
     assert [p.partition(" is ")[0] for p in check_corpus("notes").problems] == [
         "the digest of the passages",
-        "the file passages.arrow has other bytes than at the build",
+        "the file passages.arrow has changed since the build",
     ]
     path.write_bytes(data.replace(b"Cough", b"\xff\xff\xff\xff\xff"))
     assert check_corpus("notes").problems[0].startswith("passage 1 cannot be read")
@@ -101,8 +101,8 @@ def test_an_order_that_does_not_ascend_is_told(folder: Path) -> None:
         np.save(folder / file, np.arange(4))
     assert check_corpus("notes").problems == [
         "id_order.npy does not give the ids in ascending order",
-        "the file id_order.npy has other bytes than at the build",
-        "the file id_rank.npy has other bytes than at the build",
+        "the file id_order.npy has changed since the build",
+        "the file id_rank.npy has changed since the build",
     ]
 
 
@@ -192,7 +192,7 @@ def test_a_union_is_checked_through_its_members(home: Path, add_corpus: AddCorpu
     stored.write_bytes(kept.replace(b"Fever", b"Cough"))
     problems = check_corpus("notes--more").problems
     assert problems[0].startswith("the digest of the passages is ")
-    assert problems[1:] == ["more: the file passages.arrow has other bytes than at the build"]
+    assert problems[1:] == ["more: the file passages.arrow has changed since the build"]
     stored.write_bytes(kept)
     for file in ("id_order.npy", "id_rank.npy"):
         np.save(home / "corpora" / "notes--more" / file, np.arange(6))

@@ -246,8 +246,8 @@ def test_a_damaged_file_is_an_error_with_the_way_out(
         ("{", "the manifest of the corpus cannot be read"),
         ('{"format": 2}', "the corpus has format 2, not 1"),
         ("{}", "the corpus has format None, not 1"),
-        ('{"format": 1, "name": "x"}', "the manifest is not whole"),
-        ('{"format": 1, "surprise": 1}', "the manifest is not whole"),
+        ('{"format": 1, "name": "x"}', "the manifest is invalid"),
+        ('{"format": 1, "surprise": 1}', "the manifest is invalid"),
     ],
 )
 def test_a_wrong_manifest_is_an_error(

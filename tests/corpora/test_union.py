@@ -250,7 +250,7 @@ def test_a_joined_name_tells_its_corpora_or_is_refused(names: list[str]) -> None
     ("names", "what"),
     [
         (["a", "a"], "stands twice"),
-        (["a", "../b"], "a name has letters"),
+        (["a", "../b"], "a name has only letters"),
         (["a--b", "c"], "does not tell its corpora"),
         (["a-", "b"], "does not tell its corpora"),
         (["a" * 60, "b" * 60], "100 characters"),

@@ -105,7 +105,7 @@ def test_a_plain_corpus_and_a_union_replace_each_other_when_told_to(members: Pat
         ({"corpora": ["a"]}, "at least 2"),
         ({"corpora": ["a", "a"]}, "stands twice"),
         ({"corpora": ["a", "zz"]}, "there is no corpus 'zz'"),
-        ({"corpora": ["a", "../b"]}, "a name has letters"),
+        ({"corpora": ["a", "../b"]}, "a name has only letters"),
         ({"corpora": ["a", "all"]}, "'all' is itself a union"),
         ({"corpora": ["a", "inner"]}, "'inner' is itself a union"),
         ({"corpora": ["a", "a--b"]}, "'a--b' is itself a union"),

@@ -49,7 +49,7 @@ def test_scores(run: Path) -> None:
     ("name", "after"),
     [
         ("results.csv", "**results.csv** has"),
-        ("effects.csv", "one row a model, task, arm and stratum (empty for all):"),
+        ("effects.csv", "one row per model, task, arm and stratum (empty for all):"),
     ],
 )
 def test_tables(run: Path, name: str, after: str) -> None:

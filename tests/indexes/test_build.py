@@ -209,7 +209,7 @@ def test_a_manifest_with_a_wrong_value_is_a_data_error(
     small: Corpus, key: str, value: object
 ) -> None:
     edit_manifest("bm25-small", **{key: value})
-    with pytest.raises(DataError, match="the manifest is not whole") as caught:
+    with pytest.raises(DataError, match="the manifest is invalid") as caught:
         open_index("bm25-small")
     assert caught.value.where and "--replace" in caught.value.fix
 

@@ -188,7 +188,7 @@ def test_a_mistake_in_the_chunking_is_named(
 def test_a_missing_tokenizer_is_a_missing_prerequisite(home: Path, add_corpus: AddCorpus) -> None:
     add_corpus("notes", DOCS)
     chunk(home, "notes", chunker="tokens", tokenizer="package:no_such_package/model")
-    with pytest.raises(PrerequisiteError, match="'no_such_package', which carries weights"):
+    with pytest.raises(PrerequisiteError, match="'no_such_package', which has the weights"):
         build_corpus("notes")
 
 

@@ -128,7 +128,7 @@ def test_the_card_tells_where_to_get_the_collection(home: Path) -> None:
     built = ragbench(home, "corpus", "build", "medquad")
     assert built.returncode == 0, built.stderr
     assert "2 passages" in built.stdout
-    assert "passed over 1 with no answer" in built.stdout
+    assert "skipped 1 with no answer" in built.stdout
 
 
 def test_real_files_give_the_passages_of_the_earlier_conversion(shared_data: Path) -> None:

@@ -42,7 +42,7 @@ def test_short_forms_and_defaults(tmp_path: Path) -> None:
     [
         ("name: x", "nmae: x", "there is no key 'nmae'", "config.yaml:1"),
         ("k: 5", "kk: 5", "there is no key 'kk'", "config.yaml:9"),
-        ("name: x", "name: ../x", "a name has letters", "config.yaml:1"),
+        ("name: x", "name: ../x", "a name has only letters", "config.yaml:1"),
         ("retriever: lex, k: 5", "retriever: lexx, k: 5", "there is no index 'lexx'", ":9"),
         ("like: lex-5", "like: closed-book", "no arm with a retriever 'closed-book'", ":10"),
         ("base: m", "base: n", "there is no model 'n'", "config.yaml:5"),
@@ -54,7 +54,7 @@ def test_short_forms_and_defaults(tmp_path: Path) -> None:
         ("name: x", "name: x\nseed: 9223372036854775808", "less than", "config.yaml:2"),
         ("k: 5", "k: 0", "k is a number from 1", "config.yaml:9"),
         ("name: x", "name: !!python/name:os.system x", "the tag", "config.yaml:1"),
-        ("name: x", "name: x\nname: y", "the key 'name' stands twice", "config.yaml:2"),
+        ("name: x", "name: x\nname: y", "the key 'name' is repeated", "config.yaml:2"),
         ("tasks: [icd10cm]", "tasks: []", "at least 1 item", "config.yaml:6"),
     ],
 )

@@ -72,7 +72,7 @@ def test_a_list_of_corpora_is_their_union(corpus: object, name: str) -> None:
     [
         (["a", "task"], "another corpus for each task"),
         (["a", "a"], "stands twice"),
-        ([], "a name has letters"),
+        ([], "a name has only letters"),
         (["a", 7], "holds their names"),
         (["a--b", "c"], "does not tell its corpora"),
         (7, "valid string"),

@@ -83,7 +83,7 @@ def test_stores_encoders_and_rerankers_that_are_not_here_are_named(
         ("index bm25-rerank", f"cross-encoder/ms-marco-MiniLM-L6-v2 {cached}"),
         (
             "index mine",
-            "the package 'no_such_weights', which carries weights, is not installed",
+            "the package 'no_such_weights', which has the weights, is not installed",
         ),
     ]
     built = [line for line in plan.to_build if "index build" in line]

@@ -90,7 +90,7 @@ def test_json_objects_plain_and_gzip(tmp_path: Path) -> None:
         (b"\xff\xfe", "cannot be read"),
         (b"[" * 100_000, "cannot be read"),
         (json.dumps([1]).encode(), "does not hold an object"),
-        (b'{"medqa": {"1": {}, "1": {}}}', "the key '1' stands twice"),
+        (b'{"medqa": {"1": {}, "1": {}}}', "the key '1' is repeated"),
     ],
 )
 def test_json_that_is_no_object_of_records(tmp_path: Path, content: bytes, what: str) -> None:
