@@ -3,6 +3,7 @@
 model      the protocol of a backend, its batches, and an entry of a config's ``models``
 cards      what is known of models worth comparing
 rendering  prompts as texts, for all backends
+scripted   a model without weights, for tests and dry runs
 local      models that transformers runs on this machine
 served     models behind servers that speak OpenAI's API
 """
@@ -26,6 +27,10 @@ models: Registry[type[Backend]] = Registry(
         "server": Entry(
             "ragbench.models.served.server:ServerModel",
             "a server that speaks OpenAI's API: vLLM, SGLang, llama.cpp, transformers serve",
+        ),
+        "scripted": Entry(
+            "ragbench.models.scripted:ScriptedModel",
+            "no weights: answers by a table or a seeded rule, for tests and dry runs",
         ),
     },
     source=__file__,
