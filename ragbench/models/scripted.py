@@ -184,6 +184,7 @@ class ScriptedModel(OneByOne):
             device="none",
             format=self._format,
             context_tokens=self.context_tokens,
+            parameters=0,
         )
 
     def render(self, messages: Sequence[Message]) -> str:

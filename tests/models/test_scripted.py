@@ -61,9 +61,8 @@ def test_the_heading_is_that_of_the_prompts() -> None:
 
 
 def test_words_and_marks_are_tokens() -> None:
-    assert (
-        make().count_tokens("A lack of  vitamin C (E54).\n") == 9
-    )  # a lack of vitamin c ( E54 ) .
+    # A, lack, of, vitamin, C, (, E54, ) and the full stop
+    assert make().count_tokens("A lack of  vitamin C (E54).\n") == 9
     reply = make(replies=[{"contains": "p", "reply": "One, two three."}]).generate("p", limit=3)
     assert (reply.text, reply.tokens, reply.finish) == ("One, two", 3, "length")
     whole = make(replies=[{"contains": "p", "reply": "One, two three."}]).generate("p", limit=5)
@@ -253,7 +252,7 @@ def pair(home: Path) -> Path:
 def test_a_plan_shows_it(pair: Path) -> None:
     plan = make_plan(OfflineGrid(*load_config(str(pair / "mixed.yaml"))))
     assert plan.lacking == []
-    assert [e.weight_bytes for e in plan.estimates] == [None, None]
+    assert [(e.weight_bytes, e.device) for e in plan.estimates] == [(0, "no weights")] * 2
     assert any("bio is asked in plain prompts" in note for note in plan.notes)
     assert any(sample.prompt.startswith("<|system|>\n") for sample in plan.samples)
 
