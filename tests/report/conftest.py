@@ -38,11 +38,11 @@ def hostile(mixed_copy: Path) -> Path:
     about = json.loads((mixed_copy / "run.json").read_text(encoding="utf-8"))
     about["config"]["description"] = ATTACK
     about["config"]["models"][0]["name"] = MODEL
-    about["identity"]["models"] = {MODEL: about["identity"]["models"]["smollm2"]}
+    about["identity"]["models"] = {MODEL: about["identity"]["models"]["scripted"]}
     about["identity"]["tasks"]["facts"]["note"] = ATTACK
     (mixed_copy / "run.json").write_text(json.dumps(about), encoding="utf-8")
     for path in (mixed_copy / "records").iterdir():
-        path.rename(path.with_name(path.name.replace("smollm2", MODEL)))
+        path.rename(path.with_name(path.name.replace("scripted", MODEL)))
     table = mixed_copy / "scores" / "correct.parquet"
     scores = pd.read_parquet(table)
     scores["model"] = MODEL

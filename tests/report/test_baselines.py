@@ -14,7 +14,7 @@ def test_shares_of_the_answers(mixed_home: Path) -> None:
     header, rows = constant_rows(results(run))
     assert header == ["task", "answer", "n", "accuracy"]
     for task in run.members("tasks"):
-        cell = run.cell("smollm2", task, run.arms(task)[0])
+        cell = run.cell("scripted", task, run.arms(task)[0])
         expected = {"ABCDE"[i]: (cell["answer"] == i).sum() for i in cell["answer"].unique()}
         mine = [row for row in rows if row[0] == task]
         assert {row[1]: row[3] for row in mine} == {

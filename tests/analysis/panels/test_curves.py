@@ -225,7 +225,7 @@ def test_a_shuffled_control_has_places_of_its_own(mixed_home: Path) -> None:
     assert set(mine.place) == {1, 2}
     # The same passages as bm25-2 has, so the same questions with gold among two of them.
     for task, part in mine.groupby("task"):
-        given = run.cell("smollm2", str(task), "bm25-2")
+        given = run.cell("scripted", str(task), "bm25-2")
         assert part.n.sum() == ((given.gold_delivered > 0) & (given.delivered_k > 1)).sum()
 
 

@@ -16,7 +16,7 @@ from ragbench.experiment.grid.grid import Grid
 from ragbench.experiment.stages.answer import answer_all, check_lengths
 from ragbench.experiment.stages.deliver import Packed, pack_all
 
-CELL = "smollm2+icd10cm+bm25-2.0.jsonl"
+CELL = "scripted+icd10cm+bm25-2.0.jsonl"
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -31,8 +31,8 @@ def parts(run_copy: Path, home: Path) -> tuple[Grid, RunFolder, Packed]:
 
 
 def count_calls(grid: Grid, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Wrap the real model so that each call is noted."""
-    model = grid.models["smollm2"]
+    """Wrap the model so that each call is noted."""
+    model = grid.models["scripted"]
     real, calls = model.score_options, []
 
     def noted(prompt: str, options: Any) -> Any:
@@ -94,7 +94,7 @@ def test_an_error_is_recorded_and_asked_again(
     path = run_copy / "records" / CELL
     whole = path.read_text(encoding="utf-8").splitlines(keepends=True)
     path.write_text("".join(whole[:8]), encoding="utf-8")
-    model = parts[0].models["smollm2"]
+    model = parts[0].models["scripted"]
     with monkeypatch.context() as broken:
 
         def fail(prompt: str, options: Any) -> Any:
@@ -117,7 +117,7 @@ def test_many_errors_in_a_row_stop_the_run(
     def fail(prompt: str, options: Any) -> Any:
         raise BackendError("out of memory")
 
-    monkeypatch.setattr(parts[0].models["smollm2"], "score_options", fail)
+    monkeypatch.setattr(parts[0].models["scripted"], "score_options", fail)
     with pytest.raises(BackendError, match="5 questions in a row failed"):
         answer_all(*parts)
     assert len(lines(run_copy / "records" / CELL)) == 5
@@ -127,8 +127,8 @@ def test_a_prompt_that_does_not_fit_is_refused_before_any_answer(
     parts: tuple[Grid, RunFolder, Packed], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     grid, _, packed = parts
-    monkeypatch.setattr(grid.models["smollm2"], "context_tokens", 100)
-    with pytest.raises(UsageError, match="does not fit the 100 tokens of 'smollm2'"):
+    monkeypatch.setattr(grid.models["scripted"], "context_tokens", 100)
+    with pytest.raises(UsageError, match="does not fit the 100 tokens of 'scripted'"):
         check_lengths(grid, packed)
 
 
@@ -143,15 +143,26 @@ def test_answers_to_questions_no_longer_asked_are_refused(
         answer_all(*parts)
 
 
-def test_only_one_model_is_in_memory(run_copy: Path, home: Path) -> None:
-    """Two models, one after the other: the first's weights are gone when the second answers."""
+def test_only_one_model_is_in_memory(
+    run_copy: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two models, one after the other: the first gives its weights back before the second asks."""
     text = (home / "small.yaml").read_text()
-    first = next(line for line in text.splitlines() if "smollm2," in line)
-    second = first.replace("smollm2,", "again, format: plain,")
+    first = next(line for line in text.splitlines() if "scripted," in line)
+    second = first.replace("name: scripted,", "name: again, format: plain,")
     (home / "two.yaml").write_text(text.replace(first, f"{first}\n{second}"))
     overrides = ["name=two", "arms=[closed-book]", "tasks.0.limit=1"]
     grid = Grid(*load_config(str(home / "two.yaml"), overrides))
+    steps: list[tuple[str, str]] = []
+    for name, model in grid.models.items():
+        real = model.score_options
+
+        def score(prompt: str, options: Any, name: str = name, real: Any = real) -> Any:
+            steps.append((name, "answers"))
+            return real(prompt, options)
+
+        monkeypatch.setattr(model, "score_options", score)
+        monkeypatch.setattr(model, "release", lambda name=name: steps.append((name, "released")))
     folder = RunFolder(home / "runs" / "two")
     assert answer_all(grid, folder, pack_all(grid, folder)) == 0
-    loaded = {name: "_model" in vars(model) for name, model in grid.models.items()}
-    assert loaded == {"smollm2": False, "again": True}
+    assert steps == [("scripted", "answers"), ("scripted", "released"), ("again", "answers")]

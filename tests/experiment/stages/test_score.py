@@ -37,7 +37,7 @@ def test_scoring_loads_neither_torch_nor_faiss(run_copy: Path) -> None:
 
 
 def test_every_question_has_a_row_in_every_cell(run_copy: Path) -> None:
-    (run_copy / "records" / "smollm2+icd10cm+random-5.0.jsonl").unlink()
+    (run_copy / "records" / "scripted+icd10cm+random-5.0.jsonl").unlink()
     assert score_run(RunFolder(run_copy)) == 10
     table = pd.read_parquet(run_copy / "scores" / "correct.parquet")
     assert table.groupby("arm").size().eq(10).all()
@@ -48,7 +48,7 @@ def test_every_question_has_a_row_in_every_cell(run_copy: Path) -> None:
 
 
 def test_a_record_that_is_not_whole_is_named(run_copy: Path) -> None:
-    path = run_copy / "records" / "smollm2+icd10cm+bm25-5.0.jsonl"
+    path = run_copy / "records" / "scripted+icd10cm+bm25-5.0.jsonl"
     path.write_text('{"question_id": "x"}\n', encoding="utf-8")
     with pytest.raises(DataError, match="not whole") as caught:
         score_run(RunFolder(run_copy))
@@ -56,12 +56,12 @@ def test_a_record_that_is_not_whole_is_named(run_copy: Path) -> None:
 
 
 def records(folder: Path, cell: str) -> list[dict[str, Any]]:
-    path = folder / "records" / f"smollm2+{cell}.0.jsonl"
+    path = folder / "records" / f"scripted+{cell}.0.jsonl"
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def rewrite(folder: Path, cell: str, lines: list[dict[str, Any]]) -> None:
-    path = folder / "records" / f"smollm2+{cell}.0.jsonl"
+    path = folder / "records" / f"scripted+{cell}.0.jsonl"
     path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
 
 

@@ -81,16 +81,16 @@ def test_an_incomplete_cell_shows_dashed_bounds_and_no_marker(run: Run) -> None:
     assert group.all("line")[0].attributes["class"] == "bounds"
     assert group.all("svg") == []
     assert "bounds -40.0 to +70.0" in group.text
-    assert drawn(svg)["smollm2, bm25-1"] == pytest.approx([-40.0, 70.0], abs=0.01)
+    assert drawn(svg)["scripted, bm25-1"] == pytest.approx([-40.0, 70.0], abs=0.01)
 
 
 def test_models_differ_by_shape_and_share_one_scale(run: Run) -> None:
     run.about["config"]["models"].append({"name": "other", "base": None})
     found = effects(run.__class__(run.path, run.about, both(run), run.quality, run.retrievals))
     made = plots(run, found, "gain over closed-book")
-    assert [text for text, _ in made[0].headings] == ["smollm2", "other"]
+    assert [text for text, _ in made[0].headings] == ["scripted", "other"]
     shapes = {row.name.partition(",")[0]: row.shape for row in made[0].rows}
-    assert shapes == {"smollm2": SHAPES[0], "other": SHAPES[1]}
+    assert shapes == {"scripted": SHAPES[0], "other": SHAPES[1]}
     assert len(set(SHAPES)) == len(SHAPES)
     assert len({tuple(plot.ticks) for plot in made}) == 1
 

@@ -47,9 +47,9 @@ def test_blocks_hold_what_the_run_holds(run: Run) -> None:
     for t, task in enumerate(core["tasks"]):
         for c, cell in enumerate(task["cells"]):
             arm = task["arms"][cell["arm"]]
-            name = f"smollm2+{task['name']}+{arm}.0.jsonl"
+            name = f"scripted+{task['name']}+{arm}.0.jsonl"
             records = {r["question_id"]: r for _, r in read_jsonl(run.path / "records" / name)}
-            scores = run.cell("smollm2", task["name"], arm).set_index("question_id")
+            scores = run.cell("scripted", task["name"], arm).set_index("question_id")
             for q, question in enumerate(task["ids"]):
                 record, score = records[question], scores.loc[question]
                 assert cell["outcome"][q] == score["outcome"]
