@@ -22,7 +22,7 @@ def analyze(run_folder: str, as_json: bool) -> None:
     """Print the figures of RUN (a folder or a name) and write its tables."""
     from ragbench.analysis.load import load_run
     from ragbench.analysis.results import as_objects, write_tables
-    from ragbench.experiment.folder import find_run
+    from ragbench.runfolder.paths import find_run
 
     run = load_run(find_run(run_folder).path)
     results, effects = write_tables(run)
@@ -58,9 +58,9 @@ def emit_results(run: Run, found: pd.DataFrame, gains: pd.DataFrame) -> None:
 def report(run_folder: str, open_it: bool, formats: tuple[str, ...], beside: str | None) -> None:
     """Write the report of RUN (a folder or a name): one page, and the same in Markdown."""
     from ragbench.base.errors import UsageError, near
-    from ragbench.experiment.folder import find_run
     from ragbench.report.export import FORMATS
     from ragbench.report.write import write_report
+    from ragbench.runfolder.paths import find_run
 
     wanted = {part for text in formats for part in text.split(",")}
     for name in sorted(wanted - {*FORMATS, "all"}):
@@ -81,7 +81,7 @@ def show(run_folder: str, question_id: str, as_json: bool) -> None:
     """Show QUESTION_ID of RUN: its passages, prompt and answer in every cell."""
     from ragbench.base.errors import DataError, near
     from ragbench.base.files import read_jsonl
-    from ragbench.experiment.folder import find_run
+    from ragbench.runfolder.paths import find_run
 
     folder = find_run(run_folder)
     found: list[dict[str, Any]] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ragbench.base.records import Question
+from ragbench.base.records import Question, Scoring
 from ragbench.runfolder.schema import SPARSE
 
 
@@ -38,7 +38,7 @@ class TaskFacts:
     n: int
     arms: tuple[str, ...]
     sources: tuple[str, ...] | None = None
-    scoring: str = ""
+    scoring: Scoring
     reply_limit: int | None = None
     metrics: tuple[str, ...]
     answers: str = "option"

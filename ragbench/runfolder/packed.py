@@ -73,7 +73,8 @@ def check_packed(path: Path, packed: dict[str, PackedLine], question_ids: Iterab
 
 def write_packed(path: Path, lines: Iterable[PackedLine], *, imported: bool = False) -> None:
     """Write a packing; only that of an imported run says how many passages were delivered."""
-    objects = map(to_json, lines)
+    objects = [to_json(line) for line in lines]
     if not imported:
-        objects = ({k: v for k, v in line.items() if k != "delivered"} for line in objects)
+        for line in objects:
+            del line["delivered"]
     write_jsonl(path, objects)

@@ -14,8 +14,8 @@ from ragbench.analysis.effects import effects
 from ragbench.analysis.load import load_run
 from ragbench.analysis.results import as_objects, results, write_tables
 from ragbench.analysis.statistics.paired import mcnemar_exact
-from ragbench.experiment.folder import RunFolder
 from ragbench.experiment.stages.score import score_run
+from ragbench.runfolder.paths import RunPaths
 
 IDENTITY = ["model", "task", "arm", "metric", "mode", "scoring", "seed", "k"]
 
@@ -98,7 +98,7 @@ def test_an_unanswered_question_gives_bounds_and_no_test(run_copy: Path) -> None
     path = run_copy / "records" / "smollm2+icd10cm+bm25-5.0.jsonl"
     kept = path.read_text(encoding="utf-8").splitlines(keepends=True)[:-1]
     path.write_text("".join(kept), encoding="utf-8")
-    assert score_run(RunFolder(run_copy)) == 1
+    assert score_run(RunPaths(run_copy)) == 1
     run = load_run(run_copy)
     table = results(run)
     right = sum(list(right_by_arm(run_copy)["bm25-5"].values()))

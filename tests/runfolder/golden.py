@@ -18,6 +18,24 @@ OWN, MIRAGE, LM_EVAL = (RunPaths(FOLDER / name) for name in ("own", "mirage", "l
 RUNS = (OWN, MIRAGE, LM_EVAL)
 
 
+def differing(made: Path, golden: RunPaths) -> list[str]:
+    """Return the files of a golden run that another run does not have byte for byte.
+
+    Of run.json everything counts but when and where the run started.
+    """
+    found = []
+    for path in golden.path.rglob("*.json*"):
+        name = path.relative_to(golden.path)
+        if name.parts[0] in ("scores", "sessions.jsonl"):
+            continue
+        one, other = path.read_text(encoding="utf-8"), (made / name).read_text(encoding="utf-8")
+        if path == golden.run:
+            one, other = (text[text.index('"format"') :] for text in (one, other))
+        if one != other:
+            found.append(str(name))
+    return found
+
+
 def lines(path: Path) -> list[dict[str, Any]]:
     """Return the objects of a JSON-lines file as they are."""
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
