@@ -13,9 +13,10 @@ from ragbench.analysis.effects import effects
 from ragbench.analysis.load import Run
 from ragbench.analysis.load import load_run as load
 from ragbench.analysis.results import results
-from ragbench.analysis.samples import read_questions
 from ragbench.base import home
 from ragbench.base.errors import DataError
+from ragbench.runfolder.paths import RUN
+from ragbench.runfolder.schema import to_json
 
 CATEGORIES = ("model", "task", "arm", "mode", "scoring", "outcome", "stratum", "baseline", "effect")
 INTEGERS = ("seed", "k", "delivered_k", "passage_tokens", "prompt_tokens", "reply_tokens")
@@ -35,7 +36,7 @@ class RunTables:
     def __init__(self, run: Run) -> None:
         self._run = run
         self.path: Path = run.path
-        self.config: dict[str, Any] = run.config
+        self.config: dict[str, Any] = to_json(run.config)
 
     def __repr__(self) -> str:
         sizes = (len(self._run.members(kind)) for kind in ("models", "tasks", "arms"))
@@ -76,7 +77,7 @@ class RunTables:
                 "cluster": question.cluster,
             }
             for task in self._run.members("tasks")
-            for question in read_questions(self._run, task)
+            for question in self._run.questions(task)
         ]
         return typed(pd.DataFrame(rows))
 
@@ -117,9 +118,9 @@ def load_run(path: str | os.PathLike[str]) -> RunTables:
         DataError: There is no such run, or it was not scored.
     """
     folder = Path(path).expanduser()
-    if not (folder / "run.json").is_file():
+    if not (folder / RUN).is_file():
         named = home.home() / "runs" / folder
-        if not (named / "run.json").is_file():
+        if not (named / RUN).is_file():
             raise DataError(
                 "there is no run here",
                 where=str(folder),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -61,7 +61,12 @@ def read_packed(path: Path) -> dict[str, PackedLine]:
     return found
 
 
-def check_packed(path: Path, packed: dict[str, PackedLine], question_ids: Iterable[str]) -> None:
+def delivered_ids(path: Path) -> dict[str, tuple[str, ...]]:
+    """Return the ids of the passages that each question got, in prompt order, by its id."""
+    return {name: line.passages for name, line in read_packed(path).items()}
+
+
+def check_packed(path: Path, packed: Container[str], question_ids: Iterable[str]) -> None:
     """Refuse a packing in which a question is missing, as an interrupted extension leaves it."""
     if missing := next((name for name in question_ids if name not in packed), None):
         raise DataError(
