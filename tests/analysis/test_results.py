@@ -16,6 +16,7 @@ from ragbench.analysis.results import as_objects, results, write_tables
 from ragbench.analysis.statistics.paired import mcnemar_exact
 from ragbench.experiment.stages.score import score_run
 from ragbench.runfolder.paths import RunPaths
+from tests.analysis.making import edited
 
 IDENTITY = ["model", "task", "arm", "metric", "mode", "scoring", "seed", "k"]
 
@@ -129,8 +130,7 @@ def test_a_metric_of_fractions_has_the_bootstraps_interval(run_copy: Path) -> No
 
 
 def test_a_clustered_task_goes_by_cluster(run_copy: Path) -> None:
-    run = load_run(run_copy)
-    run.about["identity"]["tasks"]["icd10cm"]["cluster_unit"] = "patient"
+    run = edited(load_run(run_copy), "identity.tasks.icd10cm.cluster_unit", "patient")
     names = sorted(run.scores["question_id"].unique())
     run.scores["cluster"] = run.scores["question_id"].map(lambda name: str(names.index(name) // 2))
     table = results(run)

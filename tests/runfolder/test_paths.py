@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -33,13 +34,14 @@ def test_files_are_where_a_run_has_them() -> None:
 
 @pytest.mark.parametrize("name", ["../../secret", "/etc/passwd", "a\0b", "..\\..\\secret"])
 def test_a_name_cannot_leave_the_folder(name: str) -> None:
-    for path in (
+    paths: list[Callable[[], Path]] = [
         lambda: PATHS.questions(name),
         lambda: PATHS.packed("t", name),
         lambda: PATHS.records(name, "t", "a"),
         lambda: PATHS.retrieval("t", name, "json"),
         lambda: PATHS.scores(name),
-    ):
+    ]
+    for path in paths:
         with pytest.raises(DataError, match="cannot be a name") as caught:
             path()
         assert caught.value.where == str(Path("runs/r/run.json"))

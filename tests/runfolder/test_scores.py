@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -13,17 +14,14 @@ from tests.runfolder.golden import RUNS, lines
 
 
 def row(identifier: str, **metrics: float) -> ScoreRow:
-    return ScoreRow(
+    values: dict[str, Any] = {
+        **dict.fromkeys(COLUMNS),
         **{"model": "m", "task": "t", "arm": "a", "mode": "correct", "scoring": "generate"},
         **{"question_id": identifier, "stratum": "", "outcome": "error"},
-        **dict.fromkeys(("rule", "reply", "reasoning", "error", "cluster", "finish"), None),
-        **dict.fromkeys(("k", "pick", "delivered_k", "passage_tokens", "left_out"), None),
-        **dict.fromkeys(("shortfall_tokens", "prompt_tokens", "reply_tokens"), None),
-        **dict.fromkeys(("confidence", "elapsed_s"), None),
         **{"seed": 1, "answer": 0, "gold_delivered": 0},
         **dict.fromkeys(("tied", "has_gold", "answer_truncated"), False),
-        metrics=metrics,
-    )
+    }
+    return ScoreRow(**values, metrics=metrics)
 
 
 def test_columns_are_those_of_the_golden_runs() -> None:
