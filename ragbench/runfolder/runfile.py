@@ -81,11 +81,16 @@ class RunFile:
     config: RunConfig
     identity: Identity
 
+    @property
+    def is_imported(self) -> bool:
+        """Whether the answers were made elsewhere."""
+        return self.identity.imported_from is not None
+
 
 def run_file_to_json(run: RunFile) -> dict[str, object]:
     """Return the object that run.json holds; an imported run has its run files last."""
     value = to_json(run)
-    if run.identity.imported_from is not None and "run_files" in value["identity"]:
+    if run.is_imported and "run_files" in value["identity"]:
         value["identity"]["run_files"] = value["identity"].pop("run_files")
     return value
 

@@ -64,7 +64,7 @@ COPIES: dict[str, Copy] = {
 
 @pytest.mark.parametrize("run", RUNS, ids=lambda run: run.name)
 def test_every_file_is_written_as_it_was(run: RunPaths, tmp_path: Path) -> None:
-    imported = read_run_file(run.run).identity.imported_from is not None
+    imported = read_run_file(run.run).is_imported
     files = [path for path in run.path.rglob("*") if path.is_file()]
     assert len(files) > 10
     for path in files:

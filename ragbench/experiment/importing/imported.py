@@ -165,7 +165,7 @@ def _check_place(path: Path, *, replace: bool) -> None:
             where=str(path),
             fix="choose another --name, or add --replace",
         )
-    if read_run_file(path / RUN).identity.imported_from is None:
+    if not read_run_file(path / RUN).is_imported:
         raise UsageError(
             f"the run {path.name!r} was not imported: its answers were computed",
             where=str(path),
