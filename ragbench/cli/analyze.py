@@ -95,12 +95,14 @@ def show(run_folder: str, question_id: str, as_json: bool) -> None:
             f"no record of question {question_id!r}", fix=near(question_id, known)[:400]
         )
     prompts = read_prompts(files.prompts)
-    questions = {
-        question.id: question for question in read_questions(files.questions(found[0].task))
-    }
-    question = questions.get(question_id, Question(question_id, "", (), -1, ""))
+    asked = {question.id: question for question in read_questions(files.questions(found[0].task))}
+    question = asked.get(question_id, Question(question_id, "", (), -1, ""))
     if as_json:
-        records = [record_to_json(r) | {"prompt_text": prompts.get(r.prompt, "")} for r in found]
+        imported = read_run_file(files.run).is_imported
+        records = [
+            record_to_json(r, imported=imported) | {"prompt_text": prompts.get(r.prompt, "")}
+            for r in found
+        ]
         emit_json({"question": to_json(question), "records": records})
         return
     click.echo(f"{question.id}\n{question.text}\n")
