@@ -84,6 +84,7 @@ def show(run_folder: str, question_id: str, as_json: bool) -> None:
     from ragbench.runfolder.paths import find_run
     from ragbench.runfolder.questions import read_questions
     from ragbench.runfolder.records import read_records, record_to_json
+    from ragbench.runfolder.runfile import read_run_file
     from ragbench.runfolder.schema import to_json
 
     files = find_run(run_folder)

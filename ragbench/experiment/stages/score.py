@@ -36,10 +36,9 @@ class Reading:
 
 
 def score_run(folder: RunPaths) -> int:
-    """Score every question of every cell; one that has no answer is an error, not a wrong one.
+    """Score every question of every cell, and return how many have no answer.
 
-    Returns:
-        How many rows have the outcome ``error``.
+    A question that has no answer is an error, not a wrong one.
     """
     run = read_run_file(folder.run)
     rows = [
