@@ -13,9 +13,8 @@ from ragbench.analysis.effects import effects
 from ragbench.analysis.load import Run
 from ragbench.analysis.load import load_run as load
 from ragbench.analysis.results import results
-from ragbench.base import home
 from ragbench.base.errors import DataError
-from ragbench.runfolder.paths import RUN
+from ragbench.runfolder.paths import find_run
 from ragbench.runfolder.schema import to_json
 
 CATEGORIES = ("model", "task", "arm", "mode", "scoring", "outcome", "stratum", "baseline", "effect")
@@ -117,17 +116,7 @@ def load_run(path: str | os.PathLike[str]) -> RunTables:
     Raises:
         DataError: There is no such run, or it was not scored.
     """
-    folder = Path(path).expanduser()
-    if not (folder / RUN).is_file():
-        named = home.home() / "runs" / folder
-        if not (named / RUN).is_file():
-            raise DataError(
-                "there is no run here",
-                where=str(folder),
-                fix="give a run's folder, such as runs/quickstart, or its name",
-            )
-        folder = named
-    return RunTables(load(folder))
+    return RunTables(load(find_run(os.fspath(path)).path))
 
 
 def typed(table: pd.DataFrame) -> pd.DataFrame:
