@@ -19,11 +19,15 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ragbench.base.files import read_jsonl
-from ragbench.experiment.folder import RunFolder, find_run
 from ragbench.metrics.choice import pick_option
 from ragbench.models.local.hf import HfModel
 from ragbench.models.spec import ModelSpec
+from ragbench.runfolder.passages import read_prompts
+from ragbench.runfolder.paths import RunPaths, find_run
+from ragbench.runfolder.questions import read_questions
+from ragbench.runfolder.records import read_records
+from ragbench.runfolder.runfile import read_run_file
+from ragbench.runfolder.schema import to_json
 from ragbench.tasks.replies.answers import letters
 
 TASK = """\
@@ -40,20 +44,20 @@ metric_list: [{{metric: acc}}]
 """
 
 
-def items(folder: RunFolder, model: str, task: str, arm: str) -> list[dict[str, Any]]:
-    """Return the rendered prompts of a cell with ragbench's log-likelihoods."""
-    prompts = {line["digest"]: line["text"] for _, line in read_jsonl(folder.prompts)}
-    questions = {line["id"]: line for _, line in read_jsonl(folder.questions(task))}
+def items(folder: RunPaths, model: str, task: str, arm: str) -> list[dict[str, Any]]:
+    """Return a cell's rendered prompts with our log-likelihoods."""
+    prompts = read_prompts(folder.prompts)
+    questions = {question.id: question for question in read_questions(folder.questions(task))}
     return [
         {
-            "id": record["question_id"],
-            "prompt": prompts[record["prompt"]],
-            "letters": list(letters(len(questions[record["question_id"]]["options"]))),
-            "answer": questions[record["question_id"]]["answer"],
-            "ours": record["log_likelihoods"],
-            "elapsed_s": record["elapsed_s"],
+            "id": record.question_id,
+            "prompt": prompts[record.prompt],
+            "letters": list(letters(len(questions[record.question_id].options))),
+            "answer": questions[record.question_id].answer,
+            "ours": record.log_likelihoods,
+            "elapsed_s": record.elapsed_s,
         }
-        for record in folder.read_records(model, task, arm)
+        for record in read_records(folder.records(model, task, arm))
     ]
 
 
@@ -85,11 +89,11 @@ def main() -> None:
     parser.add_argument("--python", required=True, help="Python with lm-eval")
     arguments = parser.parse_args()
     folder = find_run(arguments.run)
-    about = folder.read()
-    for entry in about["config"]["models"]:
+    about = read_run_file(folder.run)
+    for entry in to_json(about.config)["models"]:
         model = HfModel(ModelSpec.model_validate(entry))
-        for task, facts in about["identity"]["tasks"].items():
-            for arm in facts["arms"] if facts["scoring"] == "letters" else ():
+        for task, facts in about.identity.tasks.items():
+            for arm in facts.arms if facts.scoring == "letters" else ():
                 docs = items(folder, entry["name"], task, arm)
                 started = time.perf_counter()
                 theirs = lm_eval(

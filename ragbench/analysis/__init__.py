@@ -4,7 +4,6 @@ load       the tables of a run
 intervals  Wilson's interval, the paired bootstrap
 paired     helped and hurt, McNemar's exact test
 results    every figure of a run, as rows
-samples    questions, passages, prompts and answers, line by line
 leakage    what of question, source and answer stands in the passages, and scores without it
 duplicates questions that are asked twice
 """

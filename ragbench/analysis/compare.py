@@ -10,7 +10,6 @@ import pandas as pd
 
 from ragbench.analysis.effects import cluster_codes
 from ragbench.analysis.load import Run
-from ragbench.analysis.samples import read_questions
 from ragbench.analysis.statistics.estimate import NO_FIGURES, Cells, Settings, estimate
 from ragbench.analysis.statistics.multiplicity import benjamini_hochberg
 from ragbench.base.errors import DataError, UsageError
@@ -75,10 +74,9 @@ def compare(first: Run, second: Run, names: Names | None = None) -> pd.DataFrame
             f"{', '.join(second.members('tasks'))}",
         )
     _check_names(first, second, names)
-    if first.config["mode"] != second.config["mode"]:
+    if first.config.mode != second.config.mode:
         raise DataError(
-            f"one run is scored in the mode {first.config['mode']}, the other in "
-            f"{second.config['mode']}",
+            f"one run is scored in the mode {first.config.mode}, the other in {second.config.mode}",
             where=both,
             fix="figures of two modes are never compared; run one of them again",
         )
@@ -112,7 +110,7 @@ def _check_names(first: Run, second: Run, names: Names) -> None:
 def _check_questions(first: Run, second: Run, task: str) -> None:
     """Refuse runs whose questions of a task are not the same, and say which."""
     where = f"{first.path} and {second.path}, task {task}"
-    mine, theirs = ({q.id: q for q in read_questions(run, task)} for run in (first, second))
+    mine, theirs = ({q.id: q for q in run.questions(task)} for run in (first, second))
     for run, extra in (
         (first, [name for name in mine if name not in theirs]),
         (second, [name for name in theirs if name not in mine]),

@@ -30,6 +30,7 @@ from ragbench.analysis.load import Run
 from ragbench.analysis.statistics.estimate import NO_FIGURES, Cells, Settings, estimate
 from ragbench.analysis.statistics.intervals import Clusters, variance_of_mean
 from ragbench.analysis.statistics.pooled import Pooled, marginal, random_effects
+from ragbench.runfolder.config import ModelEntry
 
 GOLD_GAIN = "gain from gold passages"
 ORDER = "order effect"
@@ -123,7 +124,7 @@ def effects(run: Run) -> pd.DataFrame:
     tasks = run.members("tasks")
     found: dict[Contrast, dict[str, dict[str, Cells]]] = {}
     alike = len({run.metrics(task)[0] for task in tasks}) == 1
-    for model in run.config["models"]:
+    for model in run.config.models:
         for task in tasks:
             for contrast in _contrasts(run, task, model):
                 parts = _values(run, task, contrast)
@@ -132,7 +133,7 @@ def effects(run: Run) -> pd.DataFrame:
                     rows.append(_row(run, contrast, task, stratum, [cells]))
         if len(tasks) > 1 and alike:
             for contrast, by_task in found.items():
-                if contrast.model == model["name"] and len(by_task) == len(tasks):
+                if contrast.model == model.name and len(by_task) == len(tasks):
                     rows += _averages(run, contrast, by_task)
     table = pd.DataFrame(rows, columns=EFFECT_COLUMNS).astype(
         {"n": "Int64", "helped": "Int64", "hurt": "Int64", "n_clusters": "Int64"}
@@ -140,19 +141,19 @@ def effects(run: Run) -> pd.DataFrame:
     return adjusted(run, table)[EFFECT_COLUMNS]
 
 
-def _contrasts(run: Run, task: str, model: dict[str, Any]) -> Iterator[Contrast]:
+def _contrasts(run: Run, task: str, model: ModelEntry) -> Iterator[Contrast]:
     """Yield the effects of a model on a task, then those of it and its base."""
     names = run.arms(task)
-    specs = {arm["name"]: arm for arm in run.config["arms"]}
-    me, base = model["name"], model["base"]
+    me, base = model.name, model.base
     others = [name for name in names if name != BASELINE]
     if BASELINE in names:
         for arm in others:
             yield Contrast(GAIN, me, "", arm, BASELINE, ((1, me, arm), (-1, me, BASELINE)))
     for control, effect in OF_CONTROL.items():
         for name in names:
-            if specs[name]["control"] == control:
-                arm = specs[name]["like"]
+            spec = run.config.arm(name)
+            if spec.control == control and spec.like is not None:
+                arm = spec.like
                 sign = -1 if effect == HEADROOM else 1
                 yield Contrast(effect, me, "", arm, name, ((sign, me, arm), (-sign, me, name)))
     if base is None:
@@ -197,7 +198,7 @@ def _values(run: Run, task: str, contrast: Contrast) -> dict[str, Cells]:
 
 def cluster_codes(run: Run, task: str, cell: pd.DataFrame) -> Clusters | None:
     """Return a number for the cluster of each row; None where the task has no clusters."""
-    if run.about["identity"]["tasks"][task]["cluster_unit"] is None:
+    if run.facts(task).cluster_unit is None:
         return None
     return np.asarray(pd.factorize(cell.cluster)[0], dtype=np.int64)
 
@@ -218,7 +219,7 @@ def _averages(
 
 def _pooled(run: Run, items: dict[str, Any], cells: list[Cells]) -> Iterator[dict[str, Any]]:
     """Yield what a model of all questions, and one of all tasks, says of the same effect."""
-    alpha = run.config["analysis"]["alpha"]
+    alpha = run.config.analysis.alpha
     whole = _joined(cells)
     found = marginal(whole.values.sum(axis=1), whole.clusters, alpha=alpha)
     yield items | {"task": POOLED} | _figures(found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import pandas as pd
 from ragbench.analysis.load import Run
 from ragbench.analysis.statistics.multiplicity import benjamini_hochberg, holm
 from ragbench.base.pairs import pairs_of
+from ragbench.runfolder.settings import PRIMARY_EFFECTS, PrimarySettings
 
 BASELINE = "closed-book"
 GAIN = "gain over closed-book"
@@ -34,44 +35,28 @@ OF_PAIR = {
     PLACEBO: PLACEBO,
     HEADROOM: HEADROOM,
 }
-PRIMARY_EFFECTS = (OF_PAIR[GAIN], FINE_TUNING, RETRIEVAL_OR_FINE_TUNING, INTERACTION)
 PRIMARY, EXPLORATORY = "primary", "exploratory"
 
 
-@dataclass(frozen=True, slots=True)
-class Primary:
-    """What a run was made to test.
-
-    Attributes:
-        arm: The retrieval arm; None for each task's first.
-        effects: Effects, by their names in tables.
-        tasks: Tasks.
-    """
-
-    arm: str | None
-    effects: tuple[str, ...]
-    tasks: tuple[str, ...]
-
-
-def primary_of(run: Run) -> Primary:
+def primary_of(run: Run) -> PrimarySettings:
     """Return what the config declares under ``analysis: primary``, or the defaults.
 
     By default: the first retrieval arm of each task, every task, and retrieval gain, fine-tuning
     gain, retrieval less fine-tuning and interaction.
     """
-    said: Mapping[str, Any] = run.config["analysis"].get("primary") or {}
-    tasks = said.get("tasks") or run.members("tasks")
-    return Primary(
-        said.get("arm"), tuple(said.get("effects") or PRIMARY_EFFECTS), tuple(map(str, tasks))
+    said = run.config.analysis.primary
+    return replace(
+        said,
+        effects=said.effects or PRIMARY_EFFECTS,
+        tasks=said.tasks or tuple(run.members("tasks")),
     )
 
 
 def retrieval_arms(run: Run, task: str) -> list[str]:
     """Return the arms of a task that are no controls; of an average, those of every task."""
-    kinds = {arm["name"]: arm["control"] for arm in run.config["arms"]}
     tasks = run.members("tasks") if task in OVER_TASKS else [task]
     shared = [arm for arm in run.arms(tasks[0]) if all(arm in run.arms(t) for t in tasks)]
-    return [arm for arm in shared if arm != BASELINE and kinds[arm] is None]
+    return [arm for arm in shared if arm != BASELINE and run.config.arm(arm).control is None]
 
 
 def primary_arm(run: Run, task: str) -> str | None:
@@ -97,7 +82,7 @@ def adjusted(run: Run, table: pd.DataFrame) -> pd.DataFrame:
     """
     declared = primary_of(run)
     arms = {task: primary_arm(run, task) for task in declared.tasks}
-    pairs = pairs_of((model["name"], model["base"]) for model in run.config["models"])
+    pairs = pairs_of(run.config.bases())
     general = {pair.general for pair in pairs} or set(run.members("models"))
     first = np.array(
         [_is_primary(row, declared, arms, general) for row in table.to_dict(orient="records")],
@@ -111,7 +96,10 @@ def adjusted(run: Run, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _is_primary(
-    row: Mapping[Any, Any], declared: Primary, arms: Mapping[str, str | None], general: set[str]
+    row: Mapping[Any, Any],
+    declared: PrimarySettings,
+    arms: Mapping[str, str | None],
+    general: set[str],
 ) -> bool:
     if row["stratum"] or row["task"] not in arms or row["effect"] not in OF_PAIR:
         return False

@@ -1,19 +1,25 @@
-"""The tables of a run folder, as pandas frames with checked columns."""
+"""A scored run: its tables as pandas frames, and what run.json says of it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from ragbench.base.errors import DataError
-from ragbench.base.files import read_json, read_jsonl
+from ragbench.base.records import Question
+from ragbench.runfolder.config import RunConfig
+from ragbench.runfolder.facts import CorpusFacts, TaskFacts
+from ragbench.runfolder.paths import RunPaths
+from ragbench.runfolder.questions import read_questions
+from ragbench.runfolder.retrieval import RetrievalNote, read_note, read_quality
+from ragbench.runfolder.runfile import RunFile, read_run_file
+from ragbench.runfolder.schema import to_json
+from ragbench.runfolder.scores import read_scores
 
-FORMAT = 3  # of run.json
-CELL = ["model", "task", "arm", "mode", "scoring", "seed", "k"]
+OPEN = ("open", "bring-your-own")
 
 
 @dataclass(frozen=True)
@@ -23,47 +29,90 @@ class Run:
     Attributes:
         path: The folder.
         about: What ``run.json`` says.
-        scores: One row a question and cell; its columns are documented in docs/formats.md.
+        scores: One row per question and cell; its columns are documented in docs/formats.md.
         quality: Retrieval measures: task, retriever, question_id, measure, value.
-        retrievals: What is known of each retrieval: task, retriever, index_name, corpus, k.
+        retrievals: The note of each ranking, by its task and source.
     """
 
     path: Path
-    about: dict[str, Any]
+    about: RunFile
     scores: pd.DataFrame
     quality: pd.DataFrame
-    retrievals: list[dict[str, Any]]
+    retrievals: Mapping[tuple[str, str], RetrievalNote]
 
     @property
-    def config(self) -> dict[str, Any]:
+    def files(self) -> RunPaths:
+        """Where the run's files are."""
+        return RunPaths(self.path)
+
+    @property
+    def config(self) -> RunConfig:
         """The resolved config."""
-        return dict(self.about["config"])
+        return self.about.config
+
+    def facts(self, task: str) -> TaskFacts:
+        """Return what is recorded of a task."""
+        return self.about.identity.tasks[task]
 
     def metrics(self, task: str) -> list[str]:
         """Return the metrics of a task."""
-        return list(self.about["identity"]["tasks"][task]["metrics"])
+        return list(self.facts(task).metrics)
 
     def arms(self, task: str) -> list[str]:
         """Return the arms of a task, in the config's order."""
-        return list(self.about["identity"]["tasks"][task]["arms"])
+        return list(self.facts(task).arms)
 
-    def scoring(self, task: str) -> str:
-        """Return how the answers to a task were taken."""
-        return str(self.about["identity"]["tasks"][task]["scoring"])
+    def questions(self, task: str) -> list[Question]:
+        """Return the questions of a task in the order asked."""
+        return read_questions(self.files.questions(task))
 
     def cell(self, model: str, task: str, arm: str) -> pd.DataFrame:
-        """Return the scores of one cell, a row a question."""
+        """Return the scores of one cell, one row per question."""
         scores = self.scores
         return scores[(scores.model == model) & (scores.task == task) & (scores.arm == arm)]
 
     def ids_in(self, corpus: str, gold: Sequence[str]) -> set[str]:
         """Return gold ids as a corpus has them: over a union also after each member's name."""
-        about = self.about["identity"].get("corpora", {}).get(corpus, {})
-        return {*gold, *(f"{name}/{i}" for name in about.get("members", ()) for i in gold)}
+        facts = (self.about.identity.corpora or {}).get(corpus, CorpusFacts())
+        return {*gold, *(f"{name}/{i}" for name in facts.members or () for i in gold)}
 
     def members(self, kind: str) -> list[str]:
-        """Return the names of models, tasks or arms, in the config's order."""
-        return [member["name"] for member in self.config[kind]]
+        """Return the names of ``models``, ``tasks`` or ``arms``, in the config's order."""
+        config = self.config
+        names = {
+            "models": [model.name for model in config.models],
+            "tasks": [task.name for task in config.tasks],
+            "arms": [arm.name for arm in config.arms],
+        }
+        return names[kind]
+
+    def corpus_of(self, task: str, arm: str) -> str:
+        """Return the corpus that an arm's passages come from; empty for an arm without any."""
+        spec = self.config.arm(arm)
+        for _ in self.config.arms:  # a shuffled arm may imitate one that imitates another
+            spec = spec if spec.like is None else self.config.arm(spec.like)
+        sources = spec.fuse or (spec.retriever or "",)  # what is fused shares one corpus
+        key = spec.name if spec.run_file else sources[0]
+        if key and spec.within == "documents":
+            key += "~documents"  # as its retrieval's files are named
+        return self.retrievals.get((task, key), RetrievalNote()).corpus or ""
+
+    def restricted_data(self) -> list[str]:
+        """Return the tasks and corpora whose text must not be shown; unknown data use counts.
+
+        Returns:
+            Each as ``task NAME`` or ``corpus NAME``.
+        """
+        identity = self.about.identity
+        corpora = identity.corpora or {}
+        names = {
+            *corpora,
+            *(index.corpus.name for index in (identity.indexes or {}).values()),
+            *(note.corpus for note in self.retrievals.values() if note.corpus),
+        }
+        closed = {n for n in names if corpora.get(n, CorpusFacts()).data_use not in OPEN}
+        tasks = [name for name in self.members("tasks") if self.facts(name).data_use not in OPEN]
+        return [*(f"task {name}" for name in tasks), *(f"corpus {name}" for name in sorted(closed))]
 
 
 def load_run(path: Path) -> Run:
@@ -78,31 +127,21 @@ def load_run(path: Path) -> Run:
     Raises:
         DataError: The run has not been scored, or not since it was extended.
     """
-    about = read_json(path / "run.json", what="the file run.json of the run")
-    if about.get("format") != FORMAT:
-        raise DataError(
-            f"the run has format {about.get('format')!r}, not {FORMAT}", where=str(path)
-        )
-    table = path / "scores" / f"{about['config']['mode']}.parquet"
-    if not table.is_file():
-        raise DataError("the run has no scores", where=str(path), fix=f"ragbench score {path.name}")
-    try:
-        scores = pd.read_parquet(table)
-    except (OSError, ValueError) as error:
-        raise DataError(f"the scores cannot be read: {error}", where=str(table)) from None
+    files = RunPaths(path)
+    about = read_run_file(files.run)
+    scores = read_scores(files.scores(about.config.mode))
     _check_whole(path, about, scores)
-    quality, retrievals = _retrieval(path, about)
+    quality, retrievals = _retrieval(files, about)
     return Run(path, about, scores, quality, retrievals)
 
 
-def _check_whole(path: Path, about: dict[str, Any], scores: pd.DataFrame) -> None:
+def _check_whole(path: Path, about: RunFile, scores: pd.DataFrame) -> None:
     """Refuse scores that an interrupted extension of the run has left behind its config."""
-    config, tasks = about["config"], about["identity"]["tasks"]
     cells = {
-        (model["name"], task["name"], arm): tasks[task["name"]]["n"]
-        for model in config["models"]
-        for task in config["tasks"]
-        for arm in tasks[task["name"]]["arms"]
+        (model.name, task.name, arm): about.identity.tasks[task.name].n
+        for model in about.config.models
+        for task in about.config.tasks
+        for arm in about.identity.tasks[task.name].arms
     }
     if scores.groupby(["model", "task", "arm"]).size().to_dict() != cells:
         raise DataError(
@@ -112,17 +151,18 @@ def _check_whole(path: Path, about: dict[str, Any], scores: pd.DataFrame) -> Non
         )
 
 
-def _retrieval(path: Path, run: dict[str, Any]) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
-    rows: list[dict[str, Any]] = []
-    retrievals: list[dict[str, Any]] = []
-    for about in sorted((path / "retrieval").glob("*.json")):
-        task, _, retriever = about.name.removesuffix(".json").partition("+")
-        sources = run["identity"]["tasks"].get(task, {}).get("sources")
-        if sources is not None and retriever not in sources:
+def _retrieval(
+    files: RunPaths, about: RunFile
+) -> tuple[pd.DataFrame, dict[tuple[str, str], RetrievalNote]]:
+    rows: list[dict[str, object]] = []
+    notes: dict[tuple[str, str], RetrievalNote] = {}
+    for path in sorted((files.path / "retrieval").glob("*.json")):
+        task, _, source = path.name.removesuffix(".json").partition("+")
+        facts = about.identity.tasks.get(task)
+        if facts is not None and facts.sources is not None and source not in facts.sources:
             continue  # left by an earlier config of the same name
-        note = read_json(about, what="the note of a retrieval")
-        retrievals.append({"task": task, "retriever": retriever, **note})
-        for _, line in read_jsonl(about.with_name(f"{task}+{retriever}.quality.jsonl")):
-            rows.append({"task": task, "retriever": retriever, **line})
+        notes[task, source] = read_note(path)
+        for line in read_quality(files.retrieval(task, source, "quality.jsonl")):
+            rows.append({"task": task, "retriever": source} | to_json(line))
     columns = ["task", "retriever", "question_id", "measure", "value"]
-    return pd.DataFrame(rows, columns=columns), retrievals
+    return pd.DataFrame(rows, columns=columns), notes

@@ -13,9 +13,9 @@ from ragbench.analysis.effects import effects
 from ragbench.analysis.load import Run
 from ragbench.analysis.load import load_run as load
 from ragbench.analysis.results import results
-from ragbench.analysis.samples import read_questions
-from ragbench.base import home
 from ragbench.base.errors import DataError
+from ragbench.runfolder.paths import find_run
+from ragbench.runfolder.schema import to_json
 
 CATEGORIES = ("model", "task", "arm", "mode", "scoring", "outcome", "stratum", "baseline", "effect")
 INTEGERS = ("seed", "k", "delivered_k", "passage_tokens", "prompt_tokens", "reply_tokens")
@@ -35,7 +35,7 @@ class RunTables:
     def __init__(self, run: Run) -> None:
         self._run = run
         self.path: Path = run.path
-        self.config: dict[str, Any] = run.config
+        self.config: dict[str, Any] = to_json(run.config)
 
     def __repr__(self) -> str:
         sizes = (len(self._run.members(kind)) for kind in ("models", "tasks", "arms"))
@@ -76,7 +76,7 @@ class RunTables:
                 "cluster": question.cluster,
             }
             for task in self._run.members("tasks")
-            for question in read_questions(self._run, task)
+            for question in self._run.questions(task)
         ]
         return typed(pd.DataFrame(rows))
 
@@ -116,17 +116,7 @@ def load_run(path: str | os.PathLike[str]) -> RunTables:
     Raises:
         DataError: There is no such run, or it was not scored.
     """
-    folder = Path(path).expanduser()
-    if not (folder / "run.json").is_file():
-        named = home.home() / "runs" / folder
-        if not (named / "run.json").is_file():
-            raise DataError(
-                "there is no run here",
-                where=str(folder),
-                fix="give a run's folder, such as runs/quickstart, or its name",
-            )
-        folder = named
-    return RunTables(load(folder))
+    return RunTables(load(find_run(os.fspath(path)).path))
 
 
 def typed(table: pd.DataFrame) -> pd.DataFrame:

@@ -11,13 +11,14 @@ import numpy as np
 import pandas as pd
 
 from ragbench.analysis.effects import EFFECT_COLUMNS, cluster_codes, effects
-from ragbench.analysis.load import CELL, Run
+from ragbench.analysis.load import Run
 from ragbench.analysis.panels.aggregates import aggregates, majority
 from ragbench.analysis.panels.clue import LONGHEALTH, first_doubled, level_scores, task_score
 from ragbench.analysis.panels.curves import curves, places
 from ragbench.analysis.panels.policies import policies
 from ragbench.analysis.statistics.intervals import Clusters, bootstrap_mean, seeded, wilson
 from ragbench.base.files import atomic_file, write_json
+from ragbench.runfolder.scores import CELL
 
 NO_MODEL = "-"
 DOUBLED = " (first doubled)"
@@ -104,7 +105,7 @@ def _cell_rows(run: Run, cell: pd.DataFrame) -> Iterator[dict[str, Any]]:
         yield base | {"metric": name} | mean(name, share.astype(float))
     for row in aggregates(run, cell):
         yield base | row
-    if run.about["identity"]["tasks"][first["task"]]["double_first"]:
+    if run.facts(first["task"]).double_first:
         for metric in run.metrics(first["task"]):
             known = cell[metric].dropna()
             if len(known) == len(cell):
@@ -130,19 +131,19 @@ class _Mean:
 
     def __call__(self, name: str, values: pd.Series[Any]) -> dict[str, Any]:
         """Return mean and interval of some of the cell's rows; missing ones are bounded."""
-        config = self._config["analysis"]
+        config = self._config.analysis
         known = values.dropna().astype(float)
         if self._clusters is None and set(known.unique()) <= {0.0, 1.0} and len(values):
-            return rate(values, config["alpha"])
+            return rate(values, config.alpha)
         if len(known) < len(values) or not len(values):
             return _bounded(known, len(values))
         clusters = None if self._clusters is None else self._clusters.loc[values.index].to_numpy()
         low, high = bootstrap_mean(
             np.asarray(known, dtype=np.float64),
-            seeded(self._config["seed"], *self._names, name),
+            seeded(self._config.seed, *self._names, name),
             clusters=clusters,
-            resamples=config["resamples"],
-            alpha=config["alpha"],
+            resamples=config.resamples,
+            alpha=config.alpha,
         )
         units = None if clusters is None else int(np.unique(clusters).size)
         return _plain(known) | {"ci_low": low, "ci_high": high, "n_clusters": units}
@@ -192,7 +193,7 @@ def _constant_rows(run: Run) -> Iterator[dict[str, Any]]:
             | _plain(cell["answer"])
             | {"value": majority(cell)}
         )
-        classes = run.about["identity"]["tasks"][task].get("classes")
+        classes = run.facts(task).classes
         shares = cell["answer"].value_counts(normalize=True).sort_index()
         for index, share in shares.items():
             place = int(str(index))
@@ -203,15 +204,14 @@ def _constant_rows(run: Run) -> Iterator[dict[str, Any]]:
 
 def _clue_rows(run: Run, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return CLUE's task and level scores, of cells in which nothing is lacking."""
-    kinds = {task["name"]: task["task"] for task in run.config["tasks"]}
-    about = run.about["identity"]["tasks"]
+    kinds = {task.name: task.task for task in run.config.tasks}
     made: list[dict[str, Any]] = []
     for model in run.members("models"):
         for arm in run.members("arms"):
             scores: dict[str, float] = {}
             base: dict[str, Any] = {}
             for task, kind in kinds.items():
-                suffix = DOUBLED if about[task]["double_first"] else ""
+                suffix = DOUBLED if run.facts(task).double_first else ""
                 mine = [
                     row
                     for row in rows
@@ -243,7 +243,7 @@ def _clue_row(base: dict[str, Any], task: str, score: float, n: int) -> dict[str
 
 def _quality_rows(run: Run) -> Iterator[dict[str, Any]]:
     config = run.config
-    alpha, resamples = config["analysis"]["alpha"], config["analysis"]["resamples"]
+    alpha, resamples = config.analysis.alpha, config.analysis.resamples
     for (task, retriever, measure), group in run.quality.groupby(
         ["task", "retriever", "measure"], sort=True
     ):
@@ -253,16 +253,16 @@ def _quality_rows(run: Run) -> Iterator[dict[str, Any]]:
             "task": task,
             "arm": retriever,
             "metric": measure,
-            "mode": config["mode"],
+            "mode": config.mode,
             "scoring": NO_MODEL,
-            "seed": config["seed"],
+            "seed": config.seed,
             "k": int(str(measure).partition("@")[2]),
         }
         clusters = _clusters_of(run, str(task), group)
         if clusters is None and set(np.unique(values)) <= {0.0, 1.0}:
             yield row | rate(group.value, alpha)
             continue
-        draw = seeded(config["seed"], str(task), str(retriever), str(measure))
+        draw = seeded(config.seed, str(task), str(retriever), str(measure))
         low, high = bootstrap_mean(
             values, draw, clusters=clusters, resamples=resamples, alpha=alpha
         )

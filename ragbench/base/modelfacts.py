@@ -45,10 +45,10 @@ class ModelFacts:
         own: Further facts of a backend.
     """
 
-    digest: str
-    dtype: str | None
-    format: str | None
-    context_tokens: int | None
+    digest: str = ""
+    dtype: str | None = None
+    format: str | None = None
+    context_tokens: int | None = None
     weights: str | None = None
     device: str | None = None
     chat_template_digest: str | None = None
@@ -79,9 +79,23 @@ class ModelFacts:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> ModelFacts:
-        """Return the facts that ``to_json`` wrote."""
+        """Return the facts that ``to_json`` wrote.
+
+        Raises:
+            ValueError: A known fact is not of its type; its name is the argument.
+        """
         rest = dict(value)
+        for name in WHOLE:
+            if not isinstance(rest.get(name), int | None):
+                raise ValueError(name)
+        for name in TEXTS:
+            if not isinstance(rest.get(name, ""), str | None):
+                raise ValueError(name)
         served = {f.name: rest.pop(f.name) for f in fields(ServedFacts) if f.name in value}
         typed = {f.name: rest.pop(f.name) for f in fields(cls)[:9] if f.name in value}
         whole = ServedFacts(**served) if len(served) == len(fields(ServedFacts)) else None
         return cls(**typed, served=whole, own=rest if whole or not served else rest | served)
+
+
+WHOLE = ("context_tokens", "parameters")
+TEXTS = ("digest", "dtype", "format", "weights", "device", "chat_template_digest", "architecture")

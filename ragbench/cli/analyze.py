@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -22,7 +21,7 @@ def analyze(run_folder: str, as_json: bool) -> None:
     """Print the results of RUN (a folder or a name) and write its tables."""
     from ragbench.analysis.load import load_run
     from ragbench.analysis.results import as_objects, write_tables
-    from ragbench.experiment.folder import find_run
+    from ragbench.runfolder.paths import find_run
 
     run = load_run(find_run(run_folder).path)
     results, effects = write_tables(run)
@@ -60,9 +59,9 @@ def emit_results(run: Run, found: pd.DataFrame, gains: pd.DataFrame) -> None:
 def report(run_folder: str, open_it: bool, formats: tuple[str, ...], beside: str | None) -> None:
     """Write the report of RUN (a folder or a name) as one HTML page and as Markdown."""
     from ragbench.base.errors import UsageError, near
-    from ragbench.experiment.folder import find_run
     from ragbench.report.export import FORMATS
     from ragbench.report.write import write_report
+    from ragbench.runfolder.paths import find_run
 
     wanted = {part for text in formats for part in text.split(",")}
     for name in sorted(wanted - {*FORMATS, "all"}):
@@ -82,49 +81,43 @@ def report(run_folder: str, open_it: bool, formats: tuple[str, ...], beside: str
 def show(run_folder: str, question_id: str, as_json: bool) -> None:
     """Show the passages, prompt and answer of QUESTION_ID in every cell of RUN."""
     from ragbench.base.errors import DataError, near
-    from ragbench.base.files import read_jsonl
-    from ragbench.experiment.folder import find_run
+    from ragbench.base.records import Question
+    from ragbench.runfolder.passages import read_prompts
+    from ragbench.runfolder.paths import find_run
+    from ragbench.runfolder.questions import read_questions
+    from ragbench.runfolder.records import read_records, record_to_json
+    from ragbench.runfolder.runfile import read_run_file
+    from ragbench.runfolder.schema import to_json
 
-    folder = find_run(run_folder)
-    found: list[dict[str, Any]] = []
-    known: set[str] = set()
-    for path in sorted((folder.path / "records").glob("*.jsonl")):
-        for _, line in read_jsonl(path):
-            known.add(line["question_id"])
-            if line["question_id"] == question_id:
-                found.append(line)
+    files = find_run(run_folder)
+    every = [record for path in files.all_records() for record in read_records(path)]
+    found = [record for record in every if record.question_id == question_id]
     if not found:
+        known = {record.question_id for record in every}
         raise DataError(
             f"no record of question {question_id!r}", fix=near(question_id, known)[:400]
         )
-    prompts = {line["digest"]: line["text"] for _, line in read_jsonl(folder.prompts)}
-    question = _question(folder.path, found[0]["task"], question_id)
-    for record in found:
-        record["prompt_text"] = prompts.get(record["prompt"], "")
+    prompts = read_prompts(files.prompts)
+    asked = {question.id: question for question in read_questions(files.questions(found[0].task))}
+    question = asked.get(question_id, Question(question_id, "", (), -1, ""))
     if as_json:
-        emit_json({"question": question, "records": found})
+        imported = read_run_file(files.run).is_imported
+        records = [
+            record_to_json(r, imported=imported) | {"prompt_text": prompts.get(r.prompt, "")}
+            for r in found
+        ]
+        emit_json({"question": to_json(question), "records": records})
         return
-    click.echo(f"{question['id']}\n{question['text']}\n")
-    for index, option in enumerate(question["options"]):
-        click.echo(f"  {'*' if index == question['answer'] else ' '} {option}")
-    if question.get("reference"):
-        click.echo(f"  reference: {question['reference']}")
+    click.echo(f"{question.id}\n{question.text}\n")
+    for index, option in enumerate(question.options):
+        click.echo(f"  {'*' if index == question.answer else ' '} {option}")
+    if question.reference:
+        click.echo(f"  reference: {question.reference}")
     for record in found:
-        click.echo(f"\n== {record['model']}, {record['arm']} ==\n{record['prompt_text']}\n")
-        for option, value in zip(
-            question["options"], record["log_likelihoods"] or [], strict=False
-        ):
+        click.echo(f"\n== {record.model}, {record.arm} ==\n{prompts.get(record.prompt, '')}\n")
+        for option, value in zip(question.options, record.log_likelihoods or (), strict=False):
             click.echo(f"  {value:10.3f}  {option}")
-        if record.get("reply") is not None:
-            click.echo(f"reply: {record['reply']}")
-        if record["error"]:
-            click.echo(f"  error: {record['error']}")
-
-
-def _question(path: Any, task: str, question_id: str) -> dict[str, Any]:
-    with (path / "questions" / f"{task}.jsonl").open(encoding="utf-8") as lines:
-        for line in lines:
-            value: dict[str, Any] = json.loads(line)
-            if value["id"] == question_id:
-                return value
-    return {"id": question_id, "text": "", "options": [], "answer": -1}
+        if record.reply is not None:
+            click.echo(f"reply: {record.reply}")
+        if record.error:
+            click.echo(f"  error: {record.error}")

@@ -36,7 +36,7 @@ def compare(
     from ragbench.analysis.compare import compare as compared
     from ragbench.analysis.load import load_run
     from ragbench.analysis.results import json_rows
-    from ragbench.experiment.folder import find_run
+    from ragbench.runfolder.paths import find_run
 
     names = Names(mapping(models, "--model"), mapping(arms, "--arm"))
     one, other = (load_run(find_run(name).path) for name in (first, second))

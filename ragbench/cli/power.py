@@ -94,7 +94,7 @@ def _of_run(name: str, difference: float, alpha: float, chance: float) -> list[d
     from ragbench.analysis.load import load_run
     from ragbench.analysis.results import json_rows
     from ragbench.analysis.statistics.power import of_run
-    from ragbench.experiment.folder import find_run
+    from ragbench.runfolder.paths import find_run
 
     run = load_run(find_run(name).path)
     return json_rows(of_run(run, difference, alpha=alpha, power=chance))

@@ -42,14 +42,14 @@ def run(config: str, overrides: tuple[str, ...], extend: bool) -> None:
 @click.argument("run_folder", metavar="RUN")
 def score(run_folder: str) -> None:
     """Score the records of RUN (a folder or a name) again."""
-    from ragbench.experiment.folder import find_run
     from ragbench.experiment.stages.score import score_run
+    from ragbench.runfolder.paths import find_run
+    from ragbench.runfolder.runfile import read_run_file
 
     folder = find_run(run_folder)
     errors = score_run(folder)
-    click.echo(
-        f"wrote {folder.scores(folder.read()['config']['mode'])}; {errors} without an answer"
-    )
+    mode = read_run_file(folder.run).config.mode
+    click.echo(f"wrote {folder.scores(mode)}; {errors} without answer")
 
 
 def print_summary(path: Path) -> None:

@@ -1,7 +1,7 @@
 """The experiment: from a config to a run folder of raw records and their scores.
 
 config    the YAML of an experiment, resolved and checked
-folder    the run folder: its files and its identity
+resume    whether a run folder goes on: its identity is compared
 grid      the experiment's parts, made from a config
 retrieve  one retrieval a retriever and task, saved as a TREC run
 arms      what each arm gives a question, and their table; ``pack`` delivers within the budget

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 from ragbench.base import home
 from ragbench.base.errors import DataError
@@ -11,25 +10,36 @@ from ragbench.base.files import locked, sha256_file, write_text
 from ragbench.base.yamlfile import Document
 from ragbench.corpora.store import open_corpus
 from ragbench.experiment.config.config import Config
-from ragbench.experiment.folder import RunFolder
 from ragbench.experiment.grid.building import build_missing
 from ragbench.experiment.grid.grid import Grid
 from ragbench.experiment.grid.parts import TaskPart
 from ragbench.experiment.grid.sources import arms_of, corpora, source_keys, sources
+from ragbench.experiment.resume import check_same, start
 from ragbench.experiment.stages.answer import answer_all, check_lengths
 from ragbench.experiment.stages.deliver import pack_all
 from ragbench.experiment.stages.retrieve import retrieve_all
 from ragbench.experiment.stages.score import score_run
 from ragbench.indexes.build import Manifest
+from ragbench.runfolder.config import RunConfig
+from ragbench.runfolder.facts import (
+    CorpusFacts,
+    IndexedCorpus,
+    IndexFacts,
+    TaskFacts,
+    shared_options,
+)
+from ragbench.runfolder.paths import RunPaths
+from ragbench.runfolder.runfile import Identity
+from ragbench.runfolder.schema import parse
 
 PROMPT_TEMPLATE = 2  # counts changes of experiment/prompts.py that change prompts
 
 
 @dataclass(frozen=True)
 class Finished:
-    """A run that went through: its folder, and how many answers are lacking."""
+    """A run that went through: its folder, and how many answers are missing."""
 
-    folder: RunFolder
+    folder: RunPaths
     errors: int
 
 
@@ -45,24 +55,25 @@ def run_experiment(config: Config, document: Document, *, extend: bool = False) 
         The folder and the number of errors.
     """
     grid = Grid(config, document)
-    folder = RunFolder(home.home() / "runs" / config.name)
-    resolved = config.model_dump(mode="json")
+    folder = RunPaths(home.home() / "runs" / config.name)
+    resolved = parse(RunConfig, config.model_dump(mode="json"), str(document.path), what="config")
     with locked(folder.path, what=f"the run {config.name!r}"):
-        known = {
-            "tasks": task_identity(grid),
-            "models": model_identity(grid),
-            "packing": {"tokenizer": config.reference_model().name},
-            "run_files": run_file_identity(grid),
-        }
+        known = Identity(
+            tasks={task.spec.name: task_facts(grid, task) for task in grid.tasks},
+            models={name: model.facts() for name, model in grid.models.items()},
+            packing={"tokenizer": config.reference_model().name},
+            run_files=run_file_digests(grid),
+        )
         grid.check_supported()
-        folder.check(resolved, known, extend=extend)  # before anything is built
+        check_same(folder, resolved, known, extend=extend)  # before anything is built
         manifests = build_missing(grid.config, grid.tasks)
-        identity = known | {
-            "indexes": index_identity(manifests),
-            "corpora": corpus_identity(grid),
-            "prompts": {"template": PROMPT_TEMPLATE},
-        }
-        folder.start(resolved, identity, extend=extend)
+        identity = replace(
+            known,
+            indexes={name: index_facts(manifest) for name, manifest in manifests.items()},
+            corpora={name: corpus_facts(name) for name in corpora(grid.config, grid.tasks)},
+            prompts={"template": PROMPT_TEMPLATE},
+        )
+        start(folder, resolved, identity, extend=extend)
         write_text(folder.path / "config.yaml", document.path.read_text(encoding="utf-8-sig"))
         retrieve_all(grid, folder, manifests)
         packed = pack_all(grid, folder)
@@ -72,51 +83,32 @@ def run_experiment(config: Config, document: Document, *, extend: bool = False) 
     return Finished(folder, errors)
 
 
-def task_identity(grid: Grid) -> dict[str, Any]:
-    """Return what is recorded of each task."""
-    return {
-        task.spec.name: {
-            "digest": task.digest,
-            "n": len(task.questions),
-            "arms": [arm.name for arm in arms_of(grid.config, task)],
-            "sources": sorted(source_keys(grid.config, task)),
-            "scoring": task.scoring,
-            "reply_limit": task.reply_limit if task.scoring == "generate" else None,
-            "metrics": list(task.metrics),
-            "answers": task.info.answers,
-            "classes": classes(task),
-            "reader": task.info.reads,
-            "examples": [example.id for example in task.info.examples],
-            "excluded": [list(pair) for pair in task.info.excluded],
-            "double_first": task.info.double_first,
-            "sources_of_questions": dict(task.info.sources),
-            "cluster_unit": task.info.cluster_unit,
-            "note": task.info.note,
-            "licence": task.info.licence,
-            "data_use": task.info.data_use,
-        }
-        for task in grid.tasks
-    }
+def task_facts(grid: Grid, task: TaskPart) -> TaskFacts:
+    """Return what is recorded of a task."""
+    return TaskFacts(
+        digest=task.digest,
+        n=len(task.questions),
+        arms=tuple(arm.name for arm in arms_of(grid.config, task)),
+        sources=tuple(sorted(source_keys(grid.config, task))),
+        scoring=task.scoring,
+        reply_limit=task.reply_limit if task.scoring == "generate" else None,
+        metrics=task.metrics,
+        answers=task.info.answers,
+        classes=shared_options(task.questions),
+        reader=task.info.reads,
+        examples=tuple(example.id for example in task.info.examples),
+        excluded=task.info.excluded,
+        double_first=task.info.double_first,
+        sources_of_questions=dict(task.info.sources),
+        cluster_unit=task.info.cluster_unit,
+        note=task.info.note,
+        licence=task.info.licence,
+        data_use=task.info.data_use,
+    )
 
 
-def classes(task: TaskPart) -> list[str] | None:
-    """Return the options that all questions of a task share; None where they differ."""
-    shared = {question.options for question in task.questions}
-    return list(shared.pop()) or None if len(shared) == 1 else None
-
-
-def run_file_identity(grid: Grid) -> dict[str, str]:
-    """Return the digest of every arm's run file.
-
-    Args:
-        grid: The experiment.
-
-    Returns:
-        SHA-256 by arm.
-
-    Raises:
-        DataError: A run file is not there.
-    """
+def run_file_digests(grid: Grid) -> dict[str, str]:
+    """Return the SHA-256 of the run file of each arm that has one; DataError if it is missing."""
     found = {}
     for task in grid.tasks:
         for source in sources(grid.config, task):
@@ -128,34 +120,22 @@ def run_file_identity(grid: Grid) -> dict[str, str]:
     return found
 
 
-def model_identity(grid: Grid) -> dict[str, Any]:
-    """Return what is recorded of each model."""
-    return {name: model.facts().to_json() for name, model in grid.models.items()}
+def index_facts(manifest: Manifest) -> IndexFacts:
+    """Return what is recorded of an index."""
+    return IndexFacts(
+        digest=manifest.digest,
+        corpus=IndexedCorpus(**manifest.corpus),
+        dtype=manifest.facts.get("dtype"),
+    )
 
 
-def index_identity(manifests: dict[str, Manifest]) -> dict[str, Any]:
-    """Return what is recorded of each index and its corpus."""
-    return {
-        name: {
-            "digest": m.digest,
-            "corpus": m.corpus,
-            "dtype": m.facts.get("dtype"),
-        }
-        for name, m in manifests.items()
-    }
-
-
-def corpus_identity(grid: Grid) -> dict[str, Any]:
-    """Return what is recorded of each corpus that passages come from."""
-    found: dict[str, Any] = {}
-    for name in corpora(grid.config, grid.tasks):
-        facts = open_corpus(name).manifest
-        found[name] = {
-            "digest": facts.digest,
-            "n": facts.n_passages,
-            "licence": facts.licence,
-            "data_use": facts.data_use,
-        }
-        if facts.members:
-            found[name]["members"] = {m["name"]: m["digest"] for m in facts.members}
-    return found
+def corpus_facts(name: str) -> CorpusFacts:
+    """Return what is recorded of a corpus that passages come from."""
+    facts = open_corpus(name).manifest
+    return CorpusFacts(
+        digest=facts.digest,
+        n=facts.n_passages,
+        licence=facts.licence,
+        data_use=facts.data_use,
+        members={m["name"]: m["digest"] for m in facts.members} if facts.members else None,
+    )

@@ -161,7 +161,7 @@ def duplicate_rows(run: Run, found: pd.DataFrame) -> Rows:
             of_kind = mine[mine["kind"] == kind]
             counts += [str(of_kind["group"].nunique()), str(len(of_kind))]
         shown = "; ".join([*groups[:LISTED], *more]) or NONE
-        n = run.about["identity"]["tasks"][task]["n"]
+        n = run.facts(task).n
         rows.append([task, str(n), *counts, str(len(groups)), shown])
     header = ["task", "n", "groups of the same", "questions in them", "groups of near ones"]
     return [*header, "questions in those", "contradictory groups", "their questions"], rows

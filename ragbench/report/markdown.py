@@ -10,7 +10,6 @@ import pandas as pd
 from ragbench.analysis.family import primary_of
 from ragbench.analysis.load import Run
 from ragbench.analysis.statistics.estimate import Settings
-from ragbench.base.modelfacts import ModelFacts
 from ragbench.base.pairs import differences, pairs_of
 from ragbench.report.sections import Section, sections
 from ragbench.report.tables import coverage, measured, provenance_rows
@@ -43,20 +42,19 @@ def escape(text: str) -> str:
 
 def notes(run: Run) -> list[str]:
     """Return what a reader must know of the tasks, and in what the members of a pair differ."""
-    identity = run.about["identity"]
+    identity = run.about.identity
     shared: dict[str, list[str]] = {}
-    for name, task in identity["tasks"].items():
-        if task["note"]:
-            shared.setdefault(task["note"].rstrip("."), []).append(name)
+    for name, task in identity.tasks.items():
+        if task.note:
+            shared.setdefault(task.note.rstrip("."), []).append(name)
     found = [f"Note on {', '.join(names)}: {note}." for note, names in shared.items()]
-    for name, task in identity["tasks"].items():
-        reasons = Counter(reason for _, reason in task["excluded"])
+    for name, task in identity.tasks.items():
+        reasons = Counter(reason for _, reason in task.excluded)
         shown = ", ".join(f"{n:,} ({reason})" for reason, n in reasons.items())
         if shown:
             found.append(f"Note on {name}: not asked: {shown}.")
-    facts = {name: ModelFacts.from_json(model) for name, model in identity["models"].items()}
-    for pair in pairs_of((model["name"], model["base"]) for model in run.config["models"]):
-        found += [f"Note on {pair}: {x}." for x in differences(pair, facts)]
+    for pair in pairs_of(run.config.bases()):
+        found += [f"Note on {pair}: {x}." for x in differences(pair, identity.models)]
     return found
 
 
@@ -81,8 +79,8 @@ def report(
         Markdown.
     """
     found = [f"# {escape(run.path.name)}\n"]
-    if run.config["description"]:
-        found.append(escape(run.config["description"]) + "\n")
+    if run.config.description:
+        found.append(escape(run.config.description) + "\n")
     found.append("## What came out\n")
     found.append("\n".join(f"- {escape(line)}" for line in verdict(run, effects)) + "\n")
     found += [f"{escape(note)}\n" for note in notes(run)]
@@ -102,7 +100,7 @@ def methods(run: Run) -> str:
     """Return how the figures were made, in a paragraph that a paper can take over."""
     settings = Settings.of(run.config)
     declared = primary_of(run)
-    ways = {run.scoring(task) for task in run.members("tasks")}
+    ways = {run.facts(task).scoring for task in run.members("tasks")}
     answers = " ".join(text for way, text in ANSWERS.items() if way in ways)
     arm = f"the arm {declared.arm}" if declared.arm else "the first retrieval arm of each task"
     return (
@@ -133,11 +131,10 @@ def methods(run: Run) -> str:
 
 def _clusters(run: Run) -> str:
     """Return what holds for tasks whose questions come in clusters; empty where none does."""
-    about = run.about["identity"]["tasks"]
     found = [
         f"{task} (by {unit})"
         for task in run.members("tasks")
-        if (unit := about[task]["cluster_unit"]) is not None
+        if (unit := run.facts(task).cluster_unit) is not None
     ]
     if not found:
         return ""

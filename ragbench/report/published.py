@@ -78,16 +78,16 @@ def beside_rows(run: Run, results: pd.DataFrame) -> Rows:
     Returns:
         Header and rows; no rows where nothing was published.
     """
-    kinds = {task["name"]: task["task"] for task in run.config["tasks"]}
+    kinds = {task.name: task.task for task in run.config.tasks}
     table = published()
     rows = []
-    for model in run.config["models"]:
-        names = {_plain_name(str(model.get("model") or "")), _plain_name(model["name"])}
+    for model in run.config.models:
+        names = {_plain_name(model.model or ""), _plain_name(model.name)}
         mine = table[table["name"].isin(names - {""})]
         for entry in mine.to_dict(orient="records"):
             for task, kind in kinds.items():
                 if TASKS.get(entry["task"]) == kind:
-                    rows += _rows(run, results, model["name"], task, entry)
+                    rows += _rows(run, results, model.name, task, entry)
     header = ["model", "task", "metric", "arm", "ours", "mode", "published", "their setting"]
     return [*header, "source"], rows
 
@@ -109,7 +109,7 @@ def _rows(run: Run, results: pd.DataFrame, model: str, task: str, entry: Any) ->
             ours = percent(float(found.iloc[0]["value"])) if len(found) else NONE
             rows.append(
                 [
-                    *(model, task, metric, arm, ours, str(run.config["mode"])),
+                    *(model, task, metric, arm, ours, run.config.mode),
                     *(f"{entry['value']:.2f} %", entry["setting"] or NONE, entry["source"]),
                 ]
             )

@@ -20,6 +20,7 @@ from ragbench.analysis.load import Run
 from ragbench.analysis.panels.aggregates import CODE_COUNTS
 from ragbench.analysis.results import NO_MODEL
 from ragbench.base.pairs import pairs_of
+from ragbench.runfolder.runfile import Session
 
 NONE = "-"
 TOGETHER = {"balanced_accuracy", "macro_f1", "ece", "code_micro_f1", "clue_score"}
@@ -109,7 +110,7 @@ def metric_rows(run: Run, results: pd.DataFrame) -> Rows:
 
 def coverage(run: Run) -> str:
     """Return the coverage of the run's intervals, such as ``95 %``."""
-    return f"{100 * (1 - run.config['analysis']['alpha']):g} %"
+    return f"{100 * (1 - run.config.analysis.alpha):g} %"
 
 
 def _gain_cells(gain: dict[str, Any] | None) -> list[str]:
@@ -152,7 +153,7 @@ def stratum_rows(run: Run, results: pd.DataFrame) -> Rows:
 
 def retrieval_rows(run: Run, results: pd.DataFrame) -> Rows:
     """Return retrieval quality against gold passages; no rows where no task knows them."""
-    gold = {(r["task"], r["retriever"]): r.get("gold_matches", NONE) for r in run.retrievals}
+    gold = {key: note.gold_matches or NONE for key, note in run.retrievals.items()}
     rows = [
         [
             row["task"],
@@ -216,7 +217,7 @@ def pair_rows(run: Run, effects: pd.DataFrame, *, first_arm: bool = False) -> Ro
         Header and rows; no rows where the config has no pair.
     """
     rows = []
-    for pair in pairs_of((model["name"], model["base"]) for model in run.config["models"]):
+    for pair in pairs_of(run.config.bases()):
         mine = effects[(effects.model == pair.biomedical) & (effects.base == pair.general)]
         base = effects[(effects.model == pair.general) & (effects.base == "")]
         both = pd.concat([mine, base[base.effect.isin(OF_PAIR)]])
@@ -312,23 +313,25 @@ def delivered_rows(run: Run) -> Rows:
 
 def provenance_rows(run: Run) -> Rows:
     """Return versions, digests and the machine, a row each."""
-    identity, started = run.about["identity"], run.about["started"]
-    rows = [["started", started["at"]], ["seed", run.config["seed"]]]
-    rows += [["machine", f"{started['machine']['processor']}, {started['machine']['platform']}"]]
-    if started["git"]:
-        rows += [["ragbench commit", f"{started['git']['commit']} ({started['git']['state']})"]]
+    identity, started = run.about.identity, run.about.started or Session(at=NONE)
+    rows = [["started", started.at], ["seed", str(run.config.seed)]]
+    if started.machine:
+        machine = f"{started.machine['processor']}, {started.machine['platform']}"
+        rows.append(["machine", machine])
+    if started.git:
+        rows.append(["ragbench commit", f"{started.git['commit']} ({started.git['state']})"])
     rows += [
         [f"model {name}", ", ".join(str(fact) for fact in known if fact is not None)]
-        for name, facts in identity["models"].items()
-        if (known := [facts["digest"][:16], facts["dtype"], facts["format"]])
+        for name, facts in identity.models.items()
+        if (known := [facts.digest[:16], facts.dtype, facts.format])
     ]
-    rows += [[f"imported {n}", d[:16]] for n, d in identity.get("imported_from", {}).items()]
-    rows += [[f"index {name}", i["digest"][:16]] for name, i in identity["indexes"].items()]
+    rows += [[f"imported {n}", d[:16]] for n, d in (identity.imported_from or {}).items()]
+    rows += [[f"index {name}", i.digest[:16]] for name, i in (identity.indexes or {}).items()]
     rows += [
-        [f"corpus {name}", f"{corpus['digest'][:16]}, {corpus['n']:,} passages"]
-        for name, corpus in identity.get("corpora", {}).items()
+        [f"corpus {name}", f"{corpus.digest[:16]}, {corpus.n:,} passages"]
+        for name, corpus in (identity.corpora or {}).items()
     ]
-    rows += [[f"questions {name}", t["digest"][:16]] for name, t in identity["tasks"].items()]
-    rows += [[name, version] for name, version in started["versions"].items()]
+    rows += [[f"questions {name}", t.digest[:16]] for name, t in identity.tasks.items()]
+    rows += [[name, version] for name, version in started.versions.items()]
     unique = dict.fromkeys((str(a), str(b)) for a, b in rows)
     return ["what", "value"], [list(row) for row in unique]

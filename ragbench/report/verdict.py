@@ -28,7 +28,6 @@ from ragbench.analysis.family import (
 )
 from ragbench.analysis.load import Run
 from ragbench.analysis.panels.policies import POLICIES, policies, unread_rates
-from ragbench.analysis.statistics.estimate import MARGIN
 from ragbench.base.pairs import Pair, pairs_of
 from ragbench.report.tables import coverage, p_value, percent, points
 
@@ -72,7 +71,7 @@ def verdict(run: Run, effects: pd.DataFrame) -> list[str]:
         Sentences: first what cannot be said, then the primary effects, the averages over tasks,
         replies without an answer, and the other retrieval arms.
     """
-    pairs = pairs_of((model["name"], model["base"]) for model in run.config["models"])
+    pairs = pairs_of(run.config.bases())
     paired = {name for pair in pairs for name in (pair.biomedical, pair.general)}
     alone = [name for name in run.members("models") if name not in paired]
     lines = list(_cannot(run, pairs))
@@ -168,8 +167,8 @@ def _clusters(row: Row) -> str:
 
 def _said(run: Run, row: Row) -> str:
     """Return what may be said of one effect."""
-    alpha = run.config["analysis"]["alpha"]
-    margin = run.config["analysis"].get("equivalence_margin", MARGIN)
+    alpha = run.config.analysis.alpha
+    margin = run.config.analysis.equivalence_margin
     low, high = row["ci_low"], row["ci_high"]
     by = " by Holm" if row["family"] == PRIMARY else ", exploratory"
     figures = f"{interval(run, low, high)}, p = {p_value(row['p_adjusted'])}{by}"
@@ -254,7 +253,7 @@ def _of_pair(pair: Pair) -> dict[str, tuple[str, str]]:
 def _unread(run: Run) -> Iterator[str]:
     """Yield where an arm changes how often there is no answer, and what that makes of its gain."""
     rates, counted = unread_rates(run), policies(run)
-    alpha = run.config["analysis"]["alpha"]
+    alpha = run.config.analysis.alpha
     for row in rates[rates.p_adjusted < alpha].to_dict(orient="records"):
         cell = counted[
             (counted.model == row["model"])

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from ragbench.analysis.load import Run
+from ragbench.runfolder.runfile import FORMAT, RunFile, parse_run_file, run_file_to_json
 
 OUTCOMES = {"?": "unparsed", "!": "refused", ">": "truncated", "x": "error"}
 
@@ -21,6 +23,43 @@ FULL: dict[str, Any] = {
     **{"shortfall_tokens": 0.0, "left_out": 0, "prompt_tokens": 100.0, "reply_tokens": 2.0},
     **{"elapsed_s": 0.5},
 }
+
+
+def about_of(
+    config: Mapping[str, Any], tasks: Mapping[str, Mapping[str, Any]], **identity: Any
+) -> RunFile:
+    """Return what a run.json says that has a config and tasks, and what every run has."""
+    facts = {"n": 0, "arms": [], "metrics": ["accuracy"], "scoring": "generate"}
+    every = {"seed": 3, "models": [], "arms": [], "tasks": [{"name": task} for task in tasks]}
+    value: dict[str, Any] = {
+        "format": FORMAT,
+        "config": {**every, **config},
+        "identity": {
+            "tasks": {name: {**facts, **task} for name, task in tasks.items()},
+            **identity,
+        },
+    }
+    return parse_run_file(value, "run.json")
+
+
+def edited(run: Run, place: str, value: object) -> Run:
+    """Return a run whose run.json has another value in a place; ... takes it out.
+
+    Args:
+        run: The run.
+        place: Keys and numbers with dots between them, such as ``config.arms.-1.order``.
+        value: What is put there.
+    """
+    about: Any = json.loads(json.dumps(run_file_to_json(run.about)))
+    inner = about
+    *parents, last = place.split(".")
+    for key in parents:
+        inner = inner[int(key)] if isinstance(inner, list) else inner[key]
+    if value is ...:
+        del inner[last]
+    else:
+        inner[int(last) if isinstance(inner, list) else last] = value
+    return replace(run, about=parse_run_file(about, "run.json"))
 
 
 def make_run(
@@ -75,31 +114,23 @@ def make_run(
         text = "".join(json.dumps(line) + "\n" for line in lines)
         (path / "questions" / f"{task}.jsonl").write_text(text, encoding="utf-8")
     known = {**(controls or {})}
-    about: dict[str, Any] = {
-        "config": {
-            "seed": 3,
-            "mode": "correct",
+    about = about_of(
+        {
             "models": [{"name": m, "base": (bases or {}).get(m)} for m in models],
             "tasks": [{"name": task, "task": task} for task in tasks],
             "arms": [
                 {"name": a, "control": "random" if a in known else None, "like": known.get(a)}
                 for a in arms
             ],
-            "analysis": {"alpha": 0.05, "resamples": RESAMPLES},
+            "analysis": {"resamples": RESAMPLES},
         },
-        "identity": {
-            "tasks": {
-                task: {
-                    "metrics": ["accuracy"],
-                    "arms": [a for a in arms if any(k[1:] == (task, a) for k in cells)],
-                    "cluster_unit": None if clusters is None else "patient",
-                    "scoring": "generate",
-                    "double_first": False,
-                    "classes": None,
-                }
-                for task in tasks
+        {
+            task: {
+                "arms": [a for a in arms if any(k[1:] == (task, a) for k in cells)],
+                "cluster_unit": None if clusters is None else "patient",
             }
+            for task in tasks
         },
-    }
+    )
     quality = pd.DataFrame(columns=["task", "retriever", "question_id", "measure", "value"])
-    return Run(path, about, pd.DataFrame(rows), quality, [])
+    return Run(path, about, pd.DataFrame(rows), quality, {})

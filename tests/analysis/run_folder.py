@@ -9,6 +9,8 @@ from typing import Any
 
 import pandas as pd
 
+from ragbench.runfolder.runfile import FORMAT
+
 Lines = Sequence[Mapping[str, Any]]
 
 
@@ -48,7 +50,12 @@ def make_run(
     held = {str(line["doc_id"]) for line in passages}
     arms = [{"name": arm, "retriever": None if arm == "closed-book" else "r"} for arm in packed]
     tasks = {
-        task: {"n": len(lines), "arms": list(packed), "metrics": ["accuracy"], "cluster_unit": None}
+        task: {
+            "n": len(lines),
+            "arms": list(packed),
+            "metrics": ["accuracy"],
+            "scoring": "generate",
+        }
         for task, lines in questions.items()
     }
     config = {
@@ -60,7 +67,7 @@ def make_run(
         "analysis": {"alpha": 0.05, "resamples": 2000},
     }
     identity = {"tasks": tasks, "models": {"m": {}}, "corpora": {}, "indexes": {}}
-    _write(folder / "run.json", [{"format": 3, "config": config, "identity": identity}])
+    _write(folder / "run.json", [{"format": FORMAT, "config": config, "identity": identity}])
     _write(folder / "passages.jsonl", passages)
     scores = []
     for task, lines in questions.items():

@@ -13,7 +13,7 @@ from ragbench.analysis.compare import Names, compare
 from ragbench.analysis.load import Run
 from ragbench.analysis.statistics.paired import mcnemar_exact
 from ragbench.base.errors import DataError, UsageError
-from tests.analysis.making import make_run
+from tests.analysis.making import edited, make_run
 
 FIRST = {("m", "t", "closed-book"): "1100 0000", ("m", "t", "bm25"): "1111 0000"}
 SECOND = {("m", "t", "closed-book"): "1010 1100", ("m", "t", "bm25"): "1111 1000"}
@@ -72,12 +72,10 @@ def test_other_questions_are_refused_and_named(tmp_path: Path, runs: list[Run]) 
 
 
 def test_other_modes_metrics_and_tasks_are_refused(tmp_path: Path, runs: list[Run]) -> None:
-    runs[1].about["identity"]["tasks"]["t"]["metrics"] = ["rougeL"]
     with pytest.raises(DataError, match="accuracy in one run and rougeL"):
-        compare(runs[0], runs[1])
-    runs[1].about["config"]["mode"] = "mirage"
+        compare(runs[0], edited(runs[1], "identity.tasks.t.metrics", ["rougeL"]))
     with pytest.raises(DataError, match="mode correct, the other in mirage"):
-        compare(runs[0], runs[1])
+        compare(runs[0], edited(runs[1], "config.mode", "mirage"))
     with pytest.raises(UsageError, match="share no task"):
         compare(runs[0], make_run(tmp_path / "c", {("m", "u", "closed-book"): "1"}))
     with pytest.raises(UsageError, match="no model 'n'"):

@@ -12,14 +12,15 @@ from statsmodels.stats.multitest import multipletests
 from ragbench.analysis.effects import effects
 from ragbench.analysis.family import (
     OF_PAIR,
-    PRIMARY_EFFECTS,
     adjusted,
     primary_arm,
     primary_of,
     retrieval_arms,
 )
 from ragbench.analysis.load import Run
-from ragbench.experiment.config.spec import PrimaryEffect, PrimarySpec
+from ragbench.experiment.config.spec import PrimarySpec
+from ragbench.runfolder.settings import PRIMARY_EFFECTS, PrimaryEffect
+from tests.analysis.making import edited
 from tests.analysis.test_pairs import (
     BIO_ARM_______,
     BIO_CLOSED____,
@@ -75,30 +76,29 @@ def test_each_family_is_adjusted_by_itself(run: Run) -> None:
     assert (table.p_adjusted.isna() == table.p.isna()).all()
 
 
-def declare(run: Run, **primary: Any) -> None:
-    run.about["config"]["analysis"]["primary"] = primary
+def declare(run: Run, **primary: Any) -> Run:
+    return edited(run, "config.analysis.primary", primary)
 
 
 def test_what_the_config_declares_is_primary(run: Run) -> None:
-    declare(run, arm="bm25", effects=["interaction"], tasks=["b"])
+    run = declare(run, arm="bm25", effects=["interaction"], tasks=["b"])
     table = effects(run)
     (row,) = table[table.family == "primary"].to_dict(orient="records")
     assert (row["effect"], row["task"]) == ("interaction", "b")
     assert row["p_adjusted"] == row["p"]  # one hypothesis
-    declare(run, arm="bm25", effects=["headroom"], tasks=["b"])
+    run = declare(run, arm="bm25", effects=["headroom"], tasks=["b"])
     assert (effects(run).family == "exploratory").all()
 
 
 def test_an_arm_that_a_task_does_not_have_is_not_its_primary_one(run: Run) -> None:
-    declare(run, arm="dense", effects=None, tasks=None)
+    run = declare(run, arm="dense")
     assert primary_arm(run, "a") is None
     table = effects(run)
     assert set(table.effect[table.family == "primary"]) == {"fine-tuning gain"}
 
 
 def test_without_a_pair_every_model_is_primary(run: Run) -> None:
-    for model in run.about["config"]["models"]:
-        model["base"] = None
+    run = edited(run, "config.models.1.base", None)
     table = effects(run)
     primary = table[table.family == "primary"]
     assert set(zip(primary.effect, primary.model, strict=True)) == {
@@ -109,7 +109,7 @@ def test_without_a_pair_every_model_is_primary(run: Run) -> None:
 
 def test_the_arms_of_an_average_are_those_of_every_task(run: Run) -> None:
     assert retrieval_arms(run, "a") == retrieval_arms(run, "(pooled)") == ["bm25"]
-    run.about["identity"]["tasks"]["a"]["arms"] = ["closed-book"]
+    run = edited(run, "identity.tasks.a.arms", ["closed-book"])
     assert retrieval_arms(run, "(macro)") == []
     assert primary_arm(run, "a") is None
     assert primary_of(run).tasks == ("a", "b")

@@ -47,7 +47,7 @@ def test_wide_has_a_column_a_cell(mixed_home: Path) -> None:
 
 def test_a_run_is_found_by_its_name(mixed_copy: Path) -> None:
     assert ragbench.load_run("mixed").path == mixed_copy
-    with pytest.raises(DataError, match="there is no run here"):
+    with pytest.raises(DataError, match="there is no run 'nothing'"):
         ragbench.load_run("nothing")
 
 

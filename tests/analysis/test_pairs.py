@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import pytest
 
 from ragbench.analysis.effects import effects
 from ragbench.analysis.load import Run
+from ragbench.runfolder.schema import to_json
+from tests.analysis.making import about_of, edited
 
 # Twelve questions, right (1) or wrong (0), the first six seen in fine-tuning:
 GENERAL_CLOSED = "100000 100000"  # 2 of 12
@@ -37,26 +40,14 @@ def run_of(cells: dict[tuple[str, str, str], str], strata: list[str]) -> Run:
         )
     ]
     tasks = list(dict.fromkeys(t for _, t, _ in cells))
-    about: dict[str, Any] = {
-        "config": {
-            "seed": 3,
-            "mode": "correct",
-            "models": [{"name": "general", "base": None}, {"name": "bio", "base": "general"}],
-            "tasks": [{"name": task} for task in tasks],
-            "arms": [
-                {"name": "closed-book", "control": None, "like": None},
-                {"name": "bm25", "control": None, "like": None},
-            ],
-            "analysis": {"alpha": 0.05, "resamples": 2000},
-        },
-        "identity": {
-            "tasks": {
-                t: {"metrics": ["accuracy"], "arms": ["closed-book", "bm25"], "cluster_unit": None}
-                for t in tasks
-            }
-        },
+    arms = ["closed-book", "bm25"]
+    config = {
+        "models": [{"name": "general", "base": None}, {"name": "bio", "base": "general"}],
+        "arms": [{"name": arm} for arm in arms],
+        "analysis": {"resamples": 2000},
     }
-    return Run(Path("none"), about, pd.DataFrame(rows), pd.DataFrame(), [])
+    about = about_of(config, {task: {"arms": arms} for task in tasks})
+    return Run(Path("none"), about, pd.DataFrame(rows), pd.DataFrame(), {})
 
 
 def worked(general_closed: str = GENERAL_CLOSED) -> Run:
@@ -141,10 +132,9 @@ def test_effects_of_a_random_pair_equal_numpys() -> None:
         for t, n in sizes.items()
     ]
     scores = pd.concat([run.scores for run in runs])
-    about = runs[0].about
-    about["config"]["tasks"] = [{"name": t} for t in sizes]
-    about["identity"]["tasks"] |= runs[1].about["identity"]["tasks"]
-    table = effects(Run(Path("none"), about, scores, pd.DataFrame(), []))
+    both = edited(runs[0], "config.tasks", [{"name": t} for t in sizes])
+    both = edited(both, "identity.tasks.b", to_json(runs[1].facts("b")))
+    table = effects(replace(both, scores=scores))
 
     def difference(task: str) -> npt.NDArray[np.int64]:
         def gain(model: str) -> npt.NDArray[np.int64]:

@@ -14,8 +14,9 @@ from ragbench.analysis.effects import effects
 from ragbench.analysis.load import load_run
 from ragbench.analysis.results import as_objects, results, write_tables
 from ragbench.analysis.statistics.paired import mcnemar_exact
-from ragbench.experiment.folder import RunFolder
 from ragbench.experiment.stages.score import score_run
+from ragbench.runfolder.paths import RunPaths
+from tests.analysis.making import edited
 
 IDENTITY = ["model", "task", "arm", "metric", "mode", "scoring", "seed", "k"]
 
@@ -95,10 +96,10 @@ def test_analysis_objects_are_json_without_nan(run_copy: Path) -> None:
 
 
 def test_an_unanswered_question_gives_bounds_and_no_test(run_copy: Path) -> None:
-    path = run_copy / "records" / "smollm2+icd10cm+bm25-5.0.jsonl"
+    path = run_copy / "records" / "scripted+icd10cm+bm25-5.0.jsonl"
     kept = path.read_text(encoding="utf-8").splitlines(keepends=True)[:-1]
     path.write_text("".join(kept), encoding="utf-8")
-    assert score_run(RunFolder(run_copy)) == 1
+    assert score_run(RunPaths(run_copy)) == 1
     run = load_run(run_copy)
     table = results(run)
     right = sum(list(right_by_arm(run_copy)["bm25-5"].values()))
@@ -129,8 +130,7 @@ def test_a_metric_of_fractions_has_the_bootstraps_interval(run_copy: Path) -> No
 
 
 def test_a_clustered_task_goes_by_cluster(run_copy: Path) -> None:
-    run = load_run(run_copy)
-    run.about["identity"]["tasks"]["icd10cm"]["cluster_unit"] = "patient"
+    run = edited(load_run(run_copy), "identity.tasks.icd10cm.cluster_unit", "patient")
     names = sorted(run.scores["question_id"].unique())
     run.scores["cluster"] = run.scores["question_id"].map(lambda name: str(names.index(name) // 2))
     table = results(run)

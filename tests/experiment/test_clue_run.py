@@ -18,7 +18,6 @@ from ragbench.analysis.load import load_run
 from ragbench.analysis.results import write_tables
 from ragbench.corpora.store import Corpus, open_corpus
 from ragbench.experiment.config.config import load_config
-from ragbench.experiment.folder import RunFolder
 from ragbench.experiment.grid.building import build_missing
 from ragbench.experiment.grid.gold import find_gold
 from ragbench.experiment.grid.grid import Grid
@@ -28,6 +27,9 @@ from ragbench.experiment.stages.retrieve import retrieve_all
 from ragbench.experiment.stages.score import score_run
 from ragbench.indexes.build import open_index
 from ragbench.report.write import write_report
+from ragbench.runfolder.paths import RunPaths
+from ragbench.runfolder.records import last_records, read_records
+from ragbench.runfolder.runfile import read_run_file
 from tests.conftest import ragbench
 from tests.report.reading import data, read
 from tests.tasks.clue_files import DATA, FILES
@@ -113,16 +115,16 @@ def clue_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAGBENCH_HOME", str(folder))
         grid = Grid(*load_config(str(folder / "clue.yaml")))
-        run = RunFolder(folder / "runs" / "clue")
+        run = RunPaths(folder / "runs" / "clue")
         retrieve_all(grid, run, build_missing(grid.config, grid.tasks))
         pack_all(grid, run)
     return folder
 
 
 @pytest.fixture
-def run(clue_home: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
+def run(clue_home: Path, monkeypatch: pytest.MonkeyPatch) -> RunPaths:
     monkeypatch.setenv("RAGBENCH_HOME", str(clue_home))
-    return RunFolder(clue_home / "runs" / "clue")
+    return RunPaths(clue_home / "runs" / "clue")
 
 
 def owner(corpus: Corpus, passage: str) -> str:
@@ -132,7 +134,7 @@ def owner(corpus: Corpus, passage: str) -> str:
 
 
 @pytest.mark.parametrize("task", LONG)
-def test_within_documents_only_the_questions_own_are_ranked(run: RunFolder, task: str) -> None:
+def test_within_documents_only_the_questions_own_are_ranked(run: RunPaths, task: str) -> None:
     """The ranking is the whole corpus' with every passage of another document left out."""
     corpus = open_corpus("longhealth-passages")
     questions = {q["id"]: q for q in lines(run.questions(task))}
@@ -146,7 +148,7 @@ def test_within_documents_only_the_questions_own_are_ranked(run: RunFolder, task
         assert found[identifier] == own[:depth]
 
 
-def test_a_fusion_within_documents_is_of_their_passages(run: RunFolder) -> None:
+def test_a_fusion_within_documents_is_of_their_passages(run: RunPaths) -> None:
     corpus = open_corpus("longhealth-passages")
     fused = ranked(run.retrieval("longhealth2", "own~documents+own-dense~documents", "trec"))
     for question in lines(run.questions("longhealth2")):
@@ -155,7 +157,7 @@ def test_a_fusion_within_documents_is_of_their_passages(run: RunFolder) -> None:
         assert set(passages) == own  # the dense part ranks all of them
 
 
-def test_rankings_within_documents_are_judged_by_the_place_of_the_answer(run: RunFolder) -> None:
+def test_rankings_within_documents_are_judged_by_the_place_of_the_answer(run: RunPaths) -> None:
     corpus = open_corpus("longhealth-passages")
     rows = lines(run.retrieval("longhealth1", "own~documents", "quality.jsonl"))
     found = ranked(run.retrieval("longhealth1", "own~documents", "trec"))
@@ -180,7 +182,7 @@ def test_drawn_anew_the_documents_are_searched_anew(clue_home: Path, home: Path)
     """With another seed the queries are the same, and what is searched for them is not."""
     shutil.copytree(clue_home, home, dirs_exist_ok=True)
     grid = Grid(*load_config(str(home / "clue.yaml"), ["seed=18"]))
-    folder = RunFolder(home / "runs" / "clue")
+    folder = RunPaths(home / "runs" / "clue")
     before = ranked(folder.retrieval("longhealth3", "own~documents", "trec"))
     retrieve_all(grid, folder, build_missing(grid.config, grid.tasks))
     after = ranked(folder.retrieval("longhealth3", "own~documents", "trec"))
@@ -191,7 +193,7 @@ def test_drawn_anew_the_documents_are_searched_anew(clue_home: Path, home: Path)
     assert after != before
 
 
-def test_whole_documents_are_packed_until_the_budget_ends(run: RunFolder) -> None:
+def test_whole_documents_are_packed_until_the_budget_ends(run: RunPaths) -> None:
     corpus = open_corpus("longhealth")
     for task in LONG:
         questions = {q["id"]: q for q in lines(run.questions(task))}
@@ -223,7 +225,7 @@ def test_whole_documents_are_packed_until_the_budget_ends(run: RunFolder) -> Non
         assert corpus[row].text.startswith(texts[identifier]["text"])
 
 
-def test_the_oracle_gives_the_passages_that_hold_the_answer(run: RunFolder) -> None:
+def test_the_oracle_gives_the_passages_that_hold_the_answer(run: RunPaths) -> None:
     corpus = open_corpus("longhealth-passages")
     grid = Grid(*load_config(str(run.path.parents[1] / "clue.yaml")))
     for task in grid.tasks:
@@ -234,7 +236,7 @@ def test_the_oracle_gives_the_passages_that_hold_the_answer(run: RunFolder) -> N
 
 
 @pytest.fixture(scope="module")
-def finished(clue_home: Path) -> RunFolder:
+def finished(clue_home: Path) -> RunPaths:
     """The run to its end, by the command line, over what is packed already."""
     done = ragbench(clue_home, "run", "clue.yaml")
     assert done.returncode == 0, done.stderr
@@ -242,11 +244,11 @@ def finished(clue_home: Path) -> RunFolder:
     note = next(x for x in done.stderr.splitlines() if "note: longhealth2, documents" in x)
     assert "the budget of 260 tokens kept passages from 2 of 2 questions" in note
     assert note.endswith("raise the arm's budget_tokens")
-    return RunFolder(clue_home / "runs" / "clue")
+    return RunPaths(clue_home / "runs" / "clue")
 
 
 @pytest.fixture(scope="module")
-def scores(finished: RunFolder) -> pd.DataFrame:
+def scores(finished: RunPaths) -> pd.DataFrame:
     return pd.read_parquet(finished.scores("correct"))
 
 
@@ -265,24 +267,24 @@ def test_every_question_of_every_arm_is_answered(scores: pd.DataFrame) -> None:
     assert set(scores.outcome) <= {"parsed", "unparsed", "truncated", "refused"}
 
 
-def test_what_is_recorded_of_the_tasks(finished: RunFolder) -> None:
-    about = finished.read()["identity"]["tasks"]
+def test_what_is_recorded_of_the_tasks(finished: RunPaths) -> None:
+    about = read_run_file(finished.run).identity.tasks
     for name, place in PLACES.items():
         path = finished.path.parents[1] / place
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        assert about[name]["sources_of_questions"] == {path.name: digest}
+        assert about[name].sources_of_questions == {path.name: digest}
     asked = {name: {q["id"] for q in lines(finished.questions(name))} for name in ARMS}
     for name in ("mednli", *TEXTS):
-        assert about[name]["examples"]
-        excluded = {identifier for identifier, _ in about[name]["excluded"]}
-        assert set(about[name]["examples"]) <= excluded
+        assert about[name].examples
+        excluded = {identifier for identifier, _ in about[name].excluded}
+        assert set(about[name].examples) <= excluded
         assert not excluded & asked[name]
-    assert ["medisumcode-0011", "no gold code"] in about["medisumcode"]["excluded"]
-    restricted = {name for name in ARMS if about[name]["data_use"] == "restricted"}
+    assert ("medisumcode-0011", "no gold code") in about["medisumcode"].excluded
+    restricted = {name for name in ARMS if about[name].data_use == "restricted"}
     assert restricted == {"mednli", "problem_list", "medisumqa", "medisumcode"}
-    assert about["mednli"]["cluster_unit"] == "premise"
-    assert about["longhealth3"]["scoring"] == "generate"
-    assert about["longhealth1"]["scoring"] == "letters"
+    assert about["mednli"].cluster_unit == "premise"
+    assert about["longhealth3"].scoring == "generate"
+    assert about["longhealth1"].scoring == "letters"
 
 
 def rouge_l(reply: str, reference: str) -> float:
@@ -302,7 +304,7 @@ def rouge_l(reply: str, reference: str) -> float:
 
 
 def test_texts_are_scored_against_their_references(
-    finished: RunFolder, scores: pd.DataFrame
+    finished: RunPaths, scores: pd.DataFrame
 ) -> None:
     for task in TEXTS[:3]:
         references = {q["id"]: q["reference"] for q in lines(finished.questions(task))}
@@ -319,38 +321,35 @@ def test_texts_are_scored_against_their_references(
         assert row["code_gold"] == len(gold[row["question_id"]])
 
 
-def test_letters_are_the_likeliest(finished: RunFolder, scores: pd.DataFrame) -> None:
+def test_letters_are_the_likeliest(finished: RunPaths, scores: pd.DataFrame) -> None:
     for arm in ARMS["longhealth2"]:
         cell = scores[(scores.task == "longhealth2") & (scores.arm == arm)]
         rows = {row["question_id"]: row for row in cell.to_dict(orient="records")}
-        for record in finished.read_records("scripted", "longhealth2", arm):
-            found = record["log_likelihoods"]
-            row = rows[record["question_id"]]
+        for record in read_records(finished.records("scripted", "longhealth2", arm)):
+            found = record.log_likelihoods or ()
+            row = rows[record.question_id]
             assert len(found) == 6
             assert row["pick"] == found.index(max(found))
             assert row["over_refusal"] == float(row["pick"] == 5)
 
 
-def test_prompts_differ_by_their_passages_alone(finished: RunFolder) -> None:
+def test_prompts_differ_by_their_passages_alone(finished: RunPaths) -> None:
     prompts = {line["digest"]: line["text"] for line in lines(finished.prompts)}
     texts = {line["id"]: line["text"] for line in lines(finished.passages)}
     for task, arms in ARMS.items():
-        of = {
-            arm: {r["question_id"]: r for r in finished.read_records("scripted", task, arm)}
-            for arm in arms
-        }
+        of = {arm: last_records(finished.records("scripted", task, arm)) for arm in arms}
         for arm in arms[1:]:
             for identifier, record in of[arm].items():
-                prompt = prompts[record["prompt"]]
-                entries = (f"[{n}]\n{texts[p]}\n\n" for n, p in enumerate(record["passages"], 1))
+                prompt = prompts[record.prompt]
+                entries = (f"[{n}]\n{texts[p]}\n\n" for n, p in enumerate(record.passages, 1))
                 block = "".join(entries)
                 given = f"Reference passages:\n\n{block}" if block else ""
                 assert given in prompt
-                bare = prompts[of["closed-book"][identifier]["prompt"]]
+                bare = prompts[of["closed-book"][identifier].prompt]
                 assert prompt.replace(given, "", 1) == bare
 
 
-def test_scored_and_analysed_again_it_is_the_same(finished: RunFolder) -> None:
+def test_scored_and_analysed_again_it_is_the_same(finished: RunPaths) -> None:
     kept = {p: p.read_bytes() for p in finished.path.glob("*.csv")}
     assert {path.name for path in kept} > {"results.csv", "effects.csv"}
     assert score_run(finished) == 0
@@ -358,7 +357,7 @@ def test_scored_and_analysed_again_it_is_the_same(finished: RunFolder) -> None:
     assert {p: p.read_bytes() for p in finished.path.glob("*.csv")} == kept
 
 
-def test_the_report_of_tasks_of_all_kinds(finished: RunFolder) -> None:
+def test_the_report_of_tasks_of_all_kinds(finished: RunPaths) -> None:
     text = (finished.path / "report.md").read_text(encoding="utf-8").replace("\\_", "_")
     for task, metric in (
         ("mednli", "accuracy"),
@@ -382,7 +381,7 @@ def test_the_report_of_tasks_of_all_kinds(finished: RunFolder) -> None:
     assert "Note on medisumcode: not asked: 1 (few-shot example), 1 (no gold code)." in text
 
 
-def test_retrieval_of_clustered_questions_has_intervals_by_cluster(finished: RunFolder) -> None:
+def test_retrieval_of_clustered_questions_has_intervals_by_cluster(finished: RunPaths) -> None:
     results = pd.read_csv(finished.path / "results.csv")
     quality = results[(results.model == "-") & (results.metric == "R@1")]
     first, second = (quality[quality.task == f"longhealth{n}"] for n in (1, 2))
@@ -391,7 +390,7 @@ def test_retrieval_of_clustered_questions_has_intervals_by_cluster(finished: Run
     assert second.ci_low.isna().all()
 
 
-def test_restricted_texts_are_in_no_report(finished: RunFolder) -> None:
+def test_restricted_texts_are_in_no_report(finished: RunPaths) -> None:
     page = (finished.path / "report.html").read_text(encoding="utf-8")
     text = (finished.path / "report.md").read_text(encoding="utf-8")
     (told,) = [p for p in read(page).all("p") if p.attributes.get("id") == "withheld"]
@@ -408,7 +407,7 @@ def test_restricted_texts_are_in_no_report(finished: RunFolder) -> None:
                 assert json.dumps(record["reply"])[1:-1] not in page
 
 
-def test_an_open_run_shows_references_and_grades(finished: RunFolder, home: Path) -> None:
+def test_an_open_run_shows_references_and_grades(finished: RunPaths, home: Path) -> None:
     """The same run, as if its data were open: what a reader of MeQSum's page sees."""
     copy = home / "runs" / "clue"
     shutil.copytree(finished.path, copy)

@@ -15,16 +15,16 @@ from ragbench.base.records import Question
 from ragbench.corpora.store import open_corpus
 from ragbench.experiment.config.config import load_config
 from ragbench.experiment.config.spec import ArmSpec
-from ragbench.experiment.folder import RunFolder
 from ragbench.experiment.grid.building import build_missing
 from ragbench.experiment.grid.grid import Grid
 from ragbench.experiment.grid.sources import corpora, sources
 from ragbench.experiment.planning.offline import OfflineGrid
-from ragbench.experiment.run import corpus_identity, run_experiment
+from ragbench.experiment.run import corpus_facts, run_experiment
 from ragbench.experiment.stages.arms import Context
 from ragbench.experiment.stages.documents import Documents
 from ragbench.experiment.stages.retrieve import ranking, retrieve_all
 from ragbench.indexes.evaluation.runfile import read_run
+from ragbench.runfolder.paths import RunPaths
 from tests.conftest import FACTS
 from tests.unions import write_texts, write_union
 
@@ -85,8 +85,8 @@ def test_what_is_missing_is_built_once(home: Path) -> None:
     manifests = build_missing(grid.config, grid.tasks)
     assert manifests["bm25-book--ward"].corpus["n"] == 13
     assert grid.missing() == []
-    found = corpus_identity(grid)["book--ward"]
-    assert found["members"] == {name: open_corpus(name).digest for name in ("book", "ward")}
+    found = corpus_facts("book--ward")
+    assert found.members == {name: open_corpus(name).digest for name in ("book", "ward")}
 
 
 def test_a_card_that_has_changed_since_is_refused(home: Path) -> None:
@@ -118,7 +118,7 @@ def test_a_plan_tells_what_a_member_lacks(home: Path) -> None:
 
 def test_runs_gold_and_depth_over_a_union(home: Path) -> None:
     grid = grid_of(home)
-    folder = RunFolder(home / "runs" / "union")
+    folder = RunPaths(home / "runs" / "union")
     retrieve_all(grid, folder, build_missing(grid.config, grid.tasks))
     for task in grid.tasks:
         path = folder.retrieval(task.spec.name, "bm25", "trec")
@@ -146,7 +146,7 @@ def test_a_run_file_over_a_union_names_the_corpora(home: Path) -> None:
     arms = "arms=[{run_file: a.trec, k: 1, corpus: [ward, book]}]"
     (home / "a.trec").write_text(run.format("book/d-malaria"), encoding="utf-8")
     grid = grid_of(home, arms, "indexes={}")
-    folder = RunFolder(home / "runs" / "union")
+    folder = RunPaths(home / "runs" / "union")
     retrieve_all(grid, folder, build_missing(grid.config, grid.tasks))
     assert len(read_run(folder.retrieval("own", "run-file-1", "trec"))) == 2
     (home / "a.trec").write_text(run.format("d-malaria"), encoding="utf-8")

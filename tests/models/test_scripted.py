@@ -20,6 +20,7 @@ from ragbench.experiment.run import Finished, run_experiment
 from ragbench.experiment.stages import prompts
 from ragbench.models.scripted import HEADING, ScriptedModel
 from ragbench.models.spec import ModelSpec
+from ragbench.runfolder.records import read_records
 from ragbench.tasks.replies.answers import read_reply
 from ragbench.tasks.task import TaskInfo
 from tests.conftest import make_mixed_home
@@ -278,15 +279,15 @@ def test_retrieval_helps_the_one_that_reads(pair: Path) -> None:
     folder = run(pair).folder
     picks = {}
     for arm in ("closed-book", "oracle-bm25-2"):
-        records = list(folder.read_records("bio", "facts", arm))
+        records = list(read_records(folder.records("bio", "facts", arm)))
         questions = {
             q["id"]: q["answer"]
             for q in map(json.loads, folder.questions("facts").read_text("utf-8").splitlines())
         }
         picks[arm] = sum(
-            record["log_likelihoods"].index(max(record["log_likelihoods"]))
-            == questions[record["question_id"]]
+            found.index(max(found)) == questions[record.question_id]
             for record in records
+            if (found := record.log_likelihoods)
         )
     assert picks["oracle-bm25-2"] == 6
     assert picks["closed-book"] < 6

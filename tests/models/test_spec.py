@@ -22,6 +22,7 @@ from ragbench.models.local.hf import HfModel, HfOptions
 from ragbench.models.model import Model, OneByOne
 from ragbench.models.served.server import ServerModel
 from ragbench.models.spec import Backend, BackendOptions, ModelSpec, Weights, options_of
+from ragbench.runfolder.records import read_records
 
 
 def spec(**keys: Any) -> ModelSpec:
@@ -293,5 +294,5 @@ def test_what_is_allowed_is_run_to_its_end(home: Path, backend: str, use: str) -
     done = run_experiment(*load_config(str(path)))
     assert done.errors == 0
     assert LabModel.made == ["m"]
-    (record,) = done.folder.read_records("m", "t", "closed-book")
-    assert record["log_likelihoods"] == [-1.0, -2.0]
+    (record,) = read_records(done.folder.records("m", "t", "closed-book"))
+    assert record.log_likelihoods == (-1.0, -2.0)

@@ -11,7 +11,13 @@ import pandas as pd
 import pytest
 
 from ragbench.base.records import Question
-from ragbench.experiment.importing.imported import ImportedArm, ImportedRun, ImportedTask, write_run
+from ragbench.experiment.importing.imported import (
+    ImportedAnswer,
+    ImportedArm,
+    ImportedRun,
+    ImportedTask,
+    write_run,
+)
 from ragbench.report.write import write_report
 from tests.report.test_degenerate import change
 from tests.report.test_page_in_chromium import Driver, chromium, requests, show
@@ -27,11 +33,11 @@ def pair(home: Path) -> Path:
     draw = np.random.default_rng(4)
     questions = [Question(f"q{i}", f"Question {i}?", ("a", "b"), i % 2, "?") for i in range(120)]
 
-    def reply(question: Question, rate: float) -> dict[str, str]:
+    def reply(question: Question, rate: float) -> ImportedAnswer:
         if draw.random() < 0.1:
-            return {"reply": "I cannot tell."}
+            return ImportedAnswer(reply="I cannot tell.")
         right = draw.random() < rate
-        return {"reply": "AB"[question.answer if right else 1 - question.answer]}
+        return ImportedAnswer(reply="AB"[question.answer if right else 1 - question.answer])
 
     run = ImportedRun(
         name="pair",
@@ -40,7 +46,7 @@ def pair(home: Path) -> Path:
         tasks=[ImportedTask("t", questions)],
         arms=[ImportedArm("closed-book"), ImportedArm("bm25", 5)],
         models=["general", "bio"],
-        records={
+        answers={
             (model, "t", arm): {q.id: reply(q, rate) for q in questions}
             for (model, arm), rate in RATES.items()
         },

@@ -12,11 +12,12 @@ from ragbench.analysis.family import OF_PAIR, retrieval_arms
 from ragbench.analysis.load import Run, load_run
 from ragbench.analysis.panels.curves import places
 from ragbench.analysis.results import results
-from ragbench.analysis.samples import read_packed
 from ragbench.report.markdown import notes, report
 from ragbench.report.page.page import page
 from ragbench.report.tables import pair_rows, points
 from ragbench.report.verdict import verdict
+from ragbench.runfolder.packed import delivered_ids
+from tests.analysis.making import edited
 from tests.conftest import make_mixed_home, ragbench
 from tests.report.reading import read, tables
 
@@ -111,7 +112,7 @@ def test_the_verdict_has_a_sentence_a_pair_and_task(run: Run) -> None:
 
 def test_what_is_not_alike_is_repeated_in_the_report(run: Run) -> None:
     assert not [note for note in notes(run) if "against" in note]
-    run.about["identity"]["models"]["smollm2-135m-plain"]["context_tokens"] = 2048
+    run = edited(run, "identity.models.smollm2-135m-plain.context_tokens", 2048)
     (note,) = [note for note in notes(run) if "against" in note]
     assert "the context of smollm2-135m-plain (2,048 tokens) is shorter" in note
     found, gains = results(run), effects(run)
@@ -132,7 +133,9 @@ def test_the_page_and_the_markdown_show_the_pairs(run: Run) -> None:
 def test_the_gold_passage_at_each_place(run: Run) -> None:
     table = places(run)
     mine = table[table.curve == "bm25-2, gold moved"]
-    passages = [read_packed(run, "facts", f"moved-bm25-2-at-{place}") for place in (1, 2)]
+    passages = [
+        delivered_ids(run.files.packed("facts", f"moved-bm25-2-at-{place}")) for place in (1, 2)
+    ]
     # A gold passage that stands alone has no place among others.
     several = [question for question, found in passages[0].items() if len(found) > 1]
     assert 0 < len(several) < 6

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
 
 from ragbench.analysis.load import Run
 from ragbench.report.published import FILE, METRICS, TASKS, _plain_name, beside_rows, published
+from tests.analysis.making import about_of
 
 
 def test_what_is_shipped_is_what_was_collected(shared_data: Path) -> None:
@@ -45,29 +45,23 @@ def test_models_that_are_not_the_same() -> None:
 
 
 def test_figures_beside_a_runs_own() -> None:
-    about: dict[str, Any] = {
-        "config": {
-            "mode": "correct",
+    about = about_of(
+        {
             "models": [
                 {"name": "bio", "model": "aaditya/Llama3-OpenBioLLM-8B"},
                 {"name": "other", "model": "someone/other"},
             ],
             "tasks": [{"name": "cases", "task": "nejm"}, {"name": "mine", "task": "mcq"}],
         },
-        "identity": {
-            "tasks": {
-                name: {"metrics": ["accuracy"], "arms": ["closed-book", "bm25-5"]}
-                for name in ("cases", "mine")
-            }
-        },
-    }
+        {name: {"arms": ["closed-book", "bm25-5"]} for name in ("cases", "mine")},
+    )
     results = pd.DataFrame(
         [
             {"model": "bio", "task": "cases", "arm": a, "metric": "accuracy", "value": v}
             for a, v in (("closed-book", 0.25), ("bm25-5", 0.5))
         ]
     )
-    header, rows = beside_rows(Run(Path("x"), about, results, results, []), results)
+    header, rows = beside_rows(Run(Path("x"), about, results, results, {}), results)
     assert header[4:7] == ["ours", "mode", "published"]
     # The paper's abstract: OpenBioLLM-8B has 30 % on the NEJM cases.
     assert rows == [

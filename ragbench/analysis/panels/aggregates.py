@@ -42,9 +42,8 @@ def aggregates(run: Run, cell: pd.DataFrame) -> Iterator[dict[str, Any]]:
     task = str(cell.iloc[0]["task"])
     if (cell.outcome == "error").any():
         return
-    about = run.about["identity"]["tasks"][task]
     make = _Bootstrap(run, cell)
-    classes = about.get("classes")
+    classes = run.facts(task).classes
     if classes and "pick" in cell:
         n = len(classes)
         pick = cell["pick"].fillna(n).astype(int).to_numpy()  # no class is a column of its own
@@ -135,16 +134,16 @@ class _Bootstrap:
         else:  # equal rows are drawn together
             units, counts = np.unique(rows, axis=0, return_counts=True)
             times = counts.astype(float)
-        analysis = self._config["analysis"]
-        draw = seeded(self._config["seed"], *self._names, metric)
+        analysis = self._config.analysis
+        draw = seeded(self._config.seed, *self._names, metric)
         total, found = int(times.sum()), []
-        left = analysis["resamples"] if len(units) <= CHUNK else min(1000, analysis["resamples"])
+        left = analysis.resamples if len(units) <= CHUNK else min(1000, analysis.resamples)
         while left > 0:
             size = min(CHUNK, left)
             drawn = draw.multinomial(total, times / times.sum(), size=size)
             found.append(statistic(drawn @ units))
             left -= size
-        alpha = analysis["alpha"]
+        alpha = analysis.alpha
         low, high = np.quantile(np.concatenate(found), [alpha / 2, 1 - alpha / 2])
         few = total < 2
         return {

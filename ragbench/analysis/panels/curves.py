@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,6 @@ import pandas as pd
 from ragbench.analysis.effects import cluster_codes
 from ragbench.analysis.family import retrieval_arms
 from ragbench.analysis.load import Run
-from ragbench.analysis.samples import read_packed, read_passages, read_questions
 from ragbench.analysis.statistics.estimate import Settings
 from ragbench.analysis.statistics.intervals import (
     FEW_CLUSTERS,
@@ -26,10 +24,12 @@ from ragbench.analysis.statistics.intervals import (
     seeded,
     wilson,
 )
+from ragbench.runfolder.config import ArmEntry
+from ragbench.runfolder.packed import delivered_ids
+from ragbench.runfolder.passages import read_passages
 
 FEWEST_K = 3  # below, two points are no curve
 CHUNK = 500  # resamples held at once
-OTHER = ("name", "k", "tasks")  # what arms of one curve may differ in
 PLACING = {"moved": "gold moved", "shuffled": "shuffled"}  # controls that place passages
 KEYS = ["model", "task", "curve"]
 CURVE_COLUMNS = [*KEYS, "arm", "delivered_k", "metric", "n", "value", "ci_low", "ci_high"]
@@ -71,7 +71,7 @@ def curves(run: Run) -> Curves:
     trends: list[dict[str, Any]] = []
     for model in run.members("models"):
         for task in run.members("tasks"):
-            for name, arms in _families(run, task, OTHER).items():
+            for name, arms in _families(run, task, _but_k).items():
                 if len(arms) > 1:
                     base = {"model": model, "task": task, "curve": name}
                     found, trend = _curve(run, base, arms)
@@ -82,25 +82,33 @@ def curves(run: Run) -> Curves:
     )
 
 
-def _families(run: Run, task: str, but: Sequence[str]) -> dict[str, list[str]]:
-    """Return the retrieval arms of a task that are alike but for some keys, by a name."""
-    specs = {arm["name"]: arm for arm in run.config["arms"]}
-    found: dict[str, list[str]] = {}
-    for arm in retrieval_arms(run, task):
-        if specs[arm].get("k") is not None:
-            rest = {key: value for key, value in specs[arm].items() if key not in but}
-            found.setdefault(json.dumps(rest, sort_keys=True), []).append(arm)
-    names = Counter(_retriever(specs[arms[0]]) for arms in found.values())
+def _but_k(arm: ArmEntry) -> ArmEntry:
+    """Return what arms of one curve share."""
+    return replace(arm, name="", k=None, tasks=())
+
+
+def _but_order(arm: ArmEntry) -> ArmEntry:
+    """Return what arms share that give the same passages in different orders."""
+    return replace(arm, name="", order="", tasks=())
+
+
+def _families(run: Run, task: str, shared: Callable[[ArmEntry], ArmEntry]) -> dict[str, list[str]]:
+    """Return the retrieval arms of a task that share everything but some keys, by a name."""
+    found: dict[ArmEntry, list[str]] = {}
+    for name in retrieval_arms(run, task):
+        arm = run.config.arm(name)
+        if arm.k is not None:
+            found.setdefault(shared(arm), []).append(name)
+    names = Counter(_retriever(run.config.arm(arms[0])) for arms in found.values())
     return {
         name if names[name] == 1 else f"{name} ({arms[0]})": arms
         for arms in found.values()
-        if (name := _retriever(specs[arms[0]]))
+        if (name := _retriever(run.config.arm(arms[0])))
     }
 
 
-def _retriever(spec: Mapping[str, Any]) -> str:
-    parts = (spec.get("retriever"), "+".join(spec.get("fuse") or ()), spec.get("run_file"))
-    return next((str(part) for part in parts if part), str(spec["name"]))
+def _retriever(arm: ArmEntry) -> str:
+    return arm.retriever or "+".join(arm.fuse) or arm.run_file or arm.name
 
 
 def _curve(
@@ -251,10 +259,12 @@ def places(run: Run) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     by_passage: dict[str, str] = {}
     for task in run.members("tasks"):
-        gold = {q.id: set(q.gold_doc_ids) for q in read_questions(run, task) if q.gold_doc_ids}
+        gold = {q.id: set(q.gold_doc_ids) for q in run.questions(task) if q.gold_doc_ids}
         if not gold:
             continue
-        by_passage = by_passage or {key[1]: p.doc_id for key, p in read_passages(run).items()}
+        by_passage = by_passage or {
+            key[1]: p.doc_id for key, p in read_passages(run.files.passages).items()
+        }
         for name, arms in _placed(run, task).items():
             found = pd.concat([_first_gold(run, task, arm, gold, by_passage) for arm in arms])
             if found.place.nunique() > 1:
@@ -266,11 +276,10 @@ def places(run: Run) -> pd.DataFrame:
 def _placed(run: Run, task: str) -> dict[str, list[str]]:
     """Return the arms that give the same passages in different orders, or move the gold one."""
     moved: dict[str, list[str]] = {}
-    for arm in run.config["arms"]:
-        if arm["control"] in PLACING and arm["name"] in run.arms(task):
-            name = f"{arm['like']}, {PLACING[arm['control']]}"
-            moved.setdefault(name, []).append(arm["name"])
-    return _families(run, task, ("name", "order", "tasks")) | moved
+    for arm in run.config.arms:
+        if arm.control in PLACING and arm.name in run.arms(task):
+            moved.setdefault(f"{arm.like}, {PLACING[arm.control]}", []).append(arm.name)
+    return _families(run, task, _but_order) | moved
 
 
 def _first_gold(
@@ -278,7 +287,7 @@ def _first_gold(
 ) -> pd.DataFrame:
     told = run.cell(run.members("models")[0], task, arm).set_index("question_id").gold_delivered
     rows = []
-    for question, passages in read_packed(run, task, arm).items():
+    for question, passages in delivered_ids(run.files.packed(task, arm)).items():
         wanted = gold.get(question, set())
         # Gold ids match passages if any do, else documents; the run has counted them.
         for names in (passages, [doc_ids.get(passage) for passage in passages]):

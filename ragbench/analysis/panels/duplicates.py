@@ -11,7 +11,6 @@ import pandas as pd
 
 from ragbench.analysis.load import Run
 from ragbench.analysis.panels.leakage import plain, right_answer
-from ragbench.analysis.samples import read_questions
 from ragbench.base.records import Question
 
 SHINGLE = 5  # words of an n-gram
@@ -45,7 +44,7 @@ def duplicates(run: Run) -> pd.DataFrame:
     """
     rows: list[dict[str, Any]] = []
     for task in run.members("tasks"):
-        questions = read_questions(run, task)
+        questions = run.questions(task)
         for kind, groups in _groups(questions).items():
             for number, members in enumerate(groups, 1):
                 answers = {_key(right_answer(questions[i])) for i in members}

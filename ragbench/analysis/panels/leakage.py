@@ -21,10 +21,11 @@ import pandas as pd
 from ragbench.analysis.effects import cluster_codes
 from ragbench.analysis.family import BASELINE, GAIN
 from ragbench.analysis.load import Run
-from ragbench.analysis.samples import corpus_of, read_packed, read_passages, read_questions
 from ragbench.analysis.statistics.intervals import Clusters, bootstrap_mean, seeded, wilson
 from ragbench.base.errors import DataError
 from ragbench.base.records import Question
+from ragbench.runfolder.packed import delivered_ids
+from ragbench.runfolder.passages import read_passages
 
 NGRAM = 8
 MATCHED = 0.8  # the share of n-grams from which a question counts as matched
@@ -216,7 +217,7 @@ def leakage(run: Run, *, size: int = NGRAM) -> pd.DataFrame:
     """
     texts = {
         key: _Text(p.doc_id, f" {plain(p.title)}{BREAK}{plain(p.text)} ")
-        for key, p in read_passages(run).items()
+        for key, p in read_passages(run.files.passages).items()
     }
     rows: list[dict[str, Any]] = []
     for task in run.members("tasks"):
@@ -225,13 +226,13 @@ def leakage(run: Run, *, size: int = NGRAM) -> pd.DataFrame:
 
 
 def _task_rows(run: Run, task: str, texts: dict[Key, _Text], size: int) -> list[dict[str, Any]]:
-    packed = {arm: read_packed(run, task, arm) for arm in run.arms(task)}
+    packed = {arm: delivered_ids(run.files.packed(task, arm)) for arm in run.arms(task)}
     packed = {arm: found for arm, found in packed.items() if any(found.values())}
     corpora = {arm: _corpus(run, task, arm, found, texts) for arm, found in packed.items()}
     model = run.members("models")[0]  # what is delivered is the same for every model
     known = {a: dict(run.cell(model, task, a)[["question_id", "has_gold"]].values) for a in packed}
     rows: dict[str, list[dict[str, Any]]] = {arm: [] for arm in packed}
-    for question in read_questions(run, task):
+    for question in run.questions(task):
         asked = _Asked(question, size)
         matches: dict[Key, _Match] = {}  # arms share passages
         for arm, found in packed.items():
@@ -256,7 +257,7 @@ def _corpus(
     run: Run, task: str, arm: str, packed: dict[str, tuple[str, ...]], texts: dict[Key, _Text]
 ) -> str:
     """Return an arm's corpus; where no retrieval names it, the first that holds its passages."""
-    named = corpus_of(run, task, arm)
+    named = run.corpus_of(task, arm)
     if named:
         return named
     ids = {identifier for found in packed.values() for identifier in found}
@@ -341,11 +342,11 @@ def _part_rows(
         held = mask.to_numpy() & counted
         scores, units = values[held], None if codes is None else codes[held]
         # Seeded as the tables of results and effects are: the same questions have one interval.
-        draw = seeded(run.config["seed"], model, task, arm, metric)
+        draw = seeded(run.config.seed, model, task, arm, metric)
         value, low, high = _mean(run, scores[:, :1], units, draw)
         closed_book, gain, gain_low, gain_high = math.nan, math.nan, math.nan, math.nan
         if with_baseline and len(scores):
-            draw = seeded(run.config["seed"], arm, BASELINE, GAIN, model, "", task)
+            draw = seeded(run.config.seed, arm, BASELINE, GAIN, model, "", task)
             closed_book = float(scores[:, 1].mean())
             gain, gain_low, gain_high = _mean(run, scores, units, draw)
         yield {
@@ -381,16 +382,16 @@ def _mean(
             for worst in (signs < 0, signs > 0)
         )
         return math.nan, low, high
-    analysis = run.config["analysis"]
+    analysis = run.config.analysis
     sums = scores @ signs
     if clusters is None and len(signs) == 1 and set(np.unique(sums)) <= {0.0, 1.0}:
-        low, high = wilson(int(sums.sum()), len(sums), alpha=analysis["alpha"])
+        low, high = wilson(int(sums.sum()), len(sums), alpha=analysis.alpha)
     else:
         low, high = bootstrap_mean(
             sums,
             draw,
             clusters=clusters,
-            resamples=analysis["resamples"],
-            alpha=analysis["alpha"],
+            resamples=analysis.resamples,
+            alpha=analysis.alpha,
         )
     return float(sums.mean()), low, high

@@ -16,7 +16,6 @@ import pandas as pd
 from ragbench.analysis.effects import cluster_codes
 from ragbench.analysis.family import BASELINE
 from ragbench.analysis.load import Run
-from ragbench.analysis.samples import read_questions
 from ragbench.analysis.statistics.estimate import Cells, Settings, estimate
 from ragbench.analysis.statistics.intervals import bootstrap_mean, seeded, wilson
 from ragbench.analysis.statistics.multiplicity import benjamini_hochberg
@@ -46,7 +45,7 @@ def tasks_of(run: Run) -> list[str]:
         task
         for task in run.members("tasks")
         if run.metrics(task)[0] == "accuracy"
-        and run.scoring(task) == "generate"
+        and run.facts(task).scoring == "generate"
         and run.scores[run.scores.task == task].outcome.isin(UNREAD).any()
     ]
 
@@ -70,7 +69,7 @@ def policies(run: Run) -> pd.DataFrame:
 
 
 def _policy_rows(run: Run, task: str) -> Iterator[dict[str, Any]]:
-    sizes = {question.id: len(question.options) for question in read_questions(run, task)}
+    sizes = {question.id: len(question.options) for question in run.questions(task)}
     settings = Settings.of(run.config)
     for model in run.members("models"):
         cells = {arm: _whole(run, model, task, arm) for arm in run.arms(task)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,8 +22,8 @@ from ragbench.analysis.statistics.paired import (
     sign_flip,
     smallest_detectable,
 )
+from ragbench.runfolder.config import RunConfig
 
-MARGIN = 0.03  # within which a difference is called equivalent, unless the config says otherwise
 NO_FIGURES: dict[str, Any] = dict.fromkeys(
     ("estimate", "se", "ci_low", "ci_high", "p", "smallest_detectable", "p_equivalence"), math.nan
 )
@@ -60,11 +60,10 @@ class Settings:
     margin: float
 
     @classmethod
-    def of(cls, config: Mapping[str, Any]) -> Settings:
+    def of(cls, config: RunConfig) -> Settings:
         """Return those of a run's resolved config."""
-        analysis = config["analysis"]
-        margin = analysis.get("equivalence_margin", MARGIN)
-        return cls(config["seed"], analysis["alpha"], analysis["resamples"], margin)
+        said = config.analysis
+        return cls(config.seed, said.alpha, said.resamples, said.equivalence_margin)
 
 
 def estimate(cells: Sequence[Cells], settings: Settings, names: Sequence[str]) -> dict[str, Any]:

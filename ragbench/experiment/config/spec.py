@@ -9,24 +9,15 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from ragbench.base import home
 from ragbench.base.records import Scoring
 from ragbench.corpora.union import joined_name
+from ragbench.runfolder.settings import PRIMARY_EFFECTS, AnalysisSettings, PrimaryEffect
 
 TASK_CORPUS = "task"
 CLOSED_BOOK = "closed-book"
 DOCUMENTS = "documents"
 MAX_K = 1000
+DEFAULTS = AnalysisSettings()
 REARRANGE = ("shuffled", "moved")  # controls that give another arm's passages in other places
 Control = Literal["random", "oracle", "oracle-removed", "shuffled", "moved"]
-
-
-PrimaryEffect = Literal[
-    "retrieval gain",
-    "fine-tuning gain",
-    "retrieval less fine-tuning",
-    "fine-tuning gain with retrieval",
-    "interaction",
-    "placebo-corrected gain",
-    "headroom",
-]
 
 
 class Part(BaseModel):
@@ -261,35 +252,17 @@ class PackingSpec(Part):
 
 
 class PrimarySpec(Part):
-    """What a run is made to test; all other effects are exploratory.
-
-    Attributes:
-        arm: The retrieval arm; each task's first by default.
-        effects: The effects, by their names in the report.
-        tasks: The tasks; all by default.
-    """
+    """What a run is made to test, as ``PrimarySettings`` describes it."""
 
     arm: str | None = None
-    effects: tuple[PrimaryEffect, ...] = (
-        "retrieval gain",
-        "fine-tuning gain",
-        "retrieval less fine-tuning",
-        "interaction",
-    )
+    effects: tuple[PrimaryEffect, ...] = PRIMARY_EFFECTS
     tasks: tuple[str, ...] = ()
 
 
 class AnalysisSpec(Part):
-    """How results are analysed.
+    """How results are analysed, as ``AnalysisSettings`` describes it."""
 
-    Attributes:
-        alpha: The level of tests, and one less the coverage of intervals.
-        resamples: Of bootstraps and permutations.
-        equivalence_margin: The largest difference that does not matter, from 0 to 1.
-        primary: What the run is made to test.
-    """
-
-    alpha: float = Field(0.05, gt=0, lt=1)
-    resamples: int = Field(10_000, ge=100)
-    equivalence_margin: float = Field(0.03, gt=0, lt=1)
+    alpha: float = Field(DEFAULTS.alpha, gt=0, lt=1)
+    resamples: int = Field(DEFAULTS.resamples, ge=100)
+    equivalence_margin: float = Field(DEFAULTS.equivalence_margin, gt=0, lt=1)
     primary: PrimarySpec = PrimarySpec()

@@ -19,7 +19,7 @@ from ragbench.base.progress import say
 from ragbench.base.records import Answered, DataUse
 from ragbench.experiment.config.spec import CLOSED_BOOK
 from ragbench.experiment.importing.imported import ImportedArm, ImportedRun, ImportedTask
-from ragbench.experiment.importing.lm_eval_sample import Sample, read_sample
+from ragbench.experiment.importing.lm_eval_sample import LoggedSample, read_sample
 from ragbench.metrics.choice import pick_option
 from ragbench.metrics.text import exact_match
 from ragbench.tasks.replies.replies import READERS
@@ -60,7 +60,7 @@ def read_lm_eval_run(
         UsageError: Two logs are of one task and arm.
     """
     home.check_name(model, what="a model")
-    found: dict[tuple[str, str], dict[str, Sample]] = {}
+    found: dict[tuple[str, str], dict[str, LoggedSample]] = {}
     sources: dict[str, str] = {}
     prompts: dict[str, str] = {}
     for given in samples:
@@ -90,8 +90,8 @@ def read_lm_eval_run(
         tasks=[_imported(task, list(found[task, of[task][0]].values())) for task in names],
         arms=[ImportedArm(arm) for arm in arms],
         models=[model],
-        records={
-            (model, task, arm): {i: s.record for i, s in found[task, arm].items()}
+        answers={
+            (model, task, arm): {i: s.answer for i, s in found[task, arm].items()}
             for task, arm in found
         },
         description="Sample logs of the lm-evaluation-harness, scored again.",
@@ -114,7 +114,7 @@ def _task(path: Path) -> str:
     return home.check_name(found[1], what="a task")
 
 
-def _imported(task: str, samples: Sequence[Sample]) -> ImportedTask:
+def _imported(task: str, samples: Sequence[LoggedSample]) -> ImportedTask:
     kind = samples[0].kind
     metrics = TEXT_METRICS
     if kind == "scored":
@@ -133,7 +133,7 @@ def _imported(task: str, samples: Sequence[Sample]) -> ImportedTask:
     )
 
 
-def _read(path: Path, task: str, filter_: str | None) -> dict[str, Sample]:
+def _read(path: Path, task: str, filter_: str | None) -> dict[str, LoggedSample]:
     """Return the samples of a log by document, each through one filter."""
     every = [read_sample(line, task, f"{path}:{number}") for number, line in read_jsonl(path)]
     names = list(dict.fromkeys(sample.filter_name for sample in every))
@@ -148,7 +148,7 @@ def _read(path: Path, task: str, filter_: str | None) -> dict[str, Sample]:
             fix=f"choose one with --filter: {', '.join(names)}",
         )
     wanted = filter_ if filter_ is not None else names[0] if names else ""
-    found: dict[str, Sample] = {}
+    found: dict[str, LoggedSample] = {}
     for sample in every:
         if sample.filter_name != wanted:
             continue
@@ -160,7 +160,7 @@ def _read(path: Path, task: str, filter_: str | None) -> dict[str, Sample]:
     return found
 
 
-def _one_kind(samples: Mapping[str, Sample], path: Path) -> dict[str, Sample]:
+def _one_kind(samples: Mapping[str, LoggedSample], path: Path) -> dict[str, LoggedSample]:
     """Return samples of one kind: a choice is a text where not every document has options."""
     kinds = {sample.kind for sample in samples.values()}
     if len(kinds) == 1:
@@ -173,7 +173,7 @@ def _one_kind(samples: Mapping[str, Sample], path: Path) -> dict[str, Sample]:
     )
 
 
-def _compare(task: str, samples: Sequence[Sample]) -> None:
+def _compare(task: str, samples: Sequence[LoggedSample]) -> None:
     """Say where lm-eval's own metric is not what will be computed."""
     different = 0
     for sample in samples:
@@ -186,19 +186,19 @@ def _compare(task: str, samples: Sequence[Sample]) -> None:
         )
 
 
-def _ours(sample: Sample) -> float:
-    question, record = sample.question, sample.record
+def _ours(sample: LoggedSample) -> float:
+    question, reply = sample.question, sample.answer.reply or ""
     if sample.kind == "scored":
-        pick, _ = pick_option(record["log_likelihoods"], question.options)
+        pick, _ = pick_option(sample.answer.log_likelihoods or (), question.options)
         return float(pick == question.answer)
     if sample.kind == "choice":
-        read = READERS["option"](record["reply"], question, "stop").pick
+        read = READERS["option"](reply, question, "stop").pick
         return float(read == question.answer)
-    answered = Answered(question, "parsed", None, record["reply"].strip())
+    answered = Answered(question, "parsed", None, reply.strip())
     return exact_match([answered], {})[0]
 
 
-def _check_alike(arms: Sequence[Mapping[str, Sample]]) -> None:
+def _check_alike(arms: Sequence[Mapping[str, LoggedSample]]) -> None:
     """Refuse arms whose logs are of other documents."""
     for other in arms[1:]:
         for identifier, sample in arms[0].items():

@@ -18,7 +18,13 @@ from ragbench.base.progress import say
 from ragbench.base.records import DataUse, Question
 from ragbench.experiment.config.spec import CLOSED_BOOK
 from ragbench.experiment.importing.import_fields import check_label, check_text
-from ragbench.experiment.importing.imported import ImportedArm, ImportedRun, ImportedTask
+from ragbench.experiment.importing.imported import (
+    Cell,
+    ImportedAnswer,
+    ImportedArm,
+    ImportedRun,
+    ImportedTask,
+)
 
 TASKS = {
     "mmlu": "mmlu_med",
@@ -29,7 +35,7 @@ TASKS = {
 }
 FIELDS = {"dataset": str, "id": str, "model": str, "arm": str, "replies": list}
 AMBIGUOUS = "another option has the same text as the right one"
-Replies = dict[tuple[str, str, str], dict[str, dict[str, Any]]]
+Replies = dict[tuple[str, str, str], dict[str, ImportedAnswer]]
 
 
 def read_mirage_run(
@@ -67,7 +73,8 @@ def read_mirage_run(
     arms = list(dict.fromkeys(arm for _, _, arm in replies))
     arms.sort(key=lambda arm: arm != CLOSED_BOOK)
     datasets = [d for d in questions if any(dataset == d for _, dataset, _ in replies)]
-    tasks, records = [], {}
+    tasks: list[ImportedTask] = []
+    answers: dict[tuple[str, str, str], Cell] = {}
     for dataset in datasets:
         asked, excluded = questions[dataset]
         own = [arm for arm in arms if any((m, dataset, arm) in replies for m in models)]
@@ -75,7 +82,7 @@ def read_mirage_run(
             for arm in own:
                 cell = replies.get((model, dataset, arm), {})
                 _check_whole(cell, asked, f"{model}, {dataset}, {arm}", predictions, missing)
-                records[model, TASKS[dataset], arm] = cell
+                answers[model, TASKS[dataset], arm] = cell
         if excluded:
             say(f"note: {dataset}: {len(excluded):,} questions are left out: {AMBIGUOUS}")
         tasks.append(
@@ -95,12 +102,12 @@ def read_mirage_run(
         tasks=tasks,
         arms=[ImportedArm(arm, _k(arm)) for arm in arms],
         models=models,
-        records=records,
+        answers=answers,
         description="Replies made elsewhere to MIRAGE's questions, scored again.",
         data_use=data_use,
         bases=_pairs(bases or {}, models),
         arms_of={
-            TASKS[d]: [a for a in arms if (models[0], TASKS[d], a) in records] for d in datasets
+            TASKS[d]: [a for a in arms if (models[0], TASKS[d], a) in answers] for d in datasets
         },
     )
 
@@ -177,7 +184,7 @@ def _is_ambiguous(question: Question) -> bool:
 
 
 def _replies(path: Path, questions: Mapping[str, tuple[list[Question], list[str]]]) -> Replies:
-    """Return the records by (model, set, arm) and question."""
+    """Return the answers by (model, set, arm) and question."""
     known = {d: {q.id for q in asked} | set(bad) for d, (asked, bad) in questions.items()}
     left_out = {d: set(bad) for d, (_, bad) in questions.items()}
     found: Replies = {}
@@ -208,7 +215,11 @@ def _replies(path: Path, questions: Mapping[str, tuple[list[Question], list[str]
         if identifier not in left_out[dataset]:
             replies = line["replies"]
             several += len(replies) > 1
-            held[identifier] = {"reply": replies[0]} if replies else {"reply": "", "finish": "none"}
+            held[identifier] = (
+                ImportedAnswer(reply=replies[0])
+                if replies
+                else ImportedAnswer(reply="", finish="none")
+            )
     if not found:
         raise DataError("the file holds no reply", where=str(path))
     if several:
@@ -237,7 +248,7 @@ def _check_fields(line: Mapping[str, Any], where: str) -> None:
 
 
 def _check_whole(
-    cell: Mapping[str, Any], asked: list[Question], name: str, predictions: Path, missing: str
+    cell: Cell, asked: list[Question], name: str, predictions: Path, missing: str
 ) -> None:
     lacking = [question.id for question in asked if question.id not in cell]
     if lacking and missing == "error":

@@ -6,7 +6,7 @@ What an imported run does not know (prompts, passages, tokens, seconds) is left 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,22 +17,32 @@ from ragbench.base.files import (
     check_replaceable,
     locked,
     sha256_json,
-    write_json,
     write_jsonl,
-    write_text,
 )
 from ragbench.base.modelfacts import ModelFacts
 from ragbench.base.progress import stage
-from ragbench.base.provenance import git_state, machine, now, versions
 from ragbench.base.records import DataUse, Mode, Question, Scoring
 from ragbench.experiment.config.spec import CLOSED_BOOK, AnalysisSpec, ArmSpec
-from ragbench.experiment.folder import FORMAT, RUN, RunFolder, question_to_json
 from ragbench.experiment.stages.score import score_run
 from ragbench.models.spec import ModelSpec
+from ragbench.runfolder.config import RunConfig
+from ragbench.runfolder.facts import TaskFacts, shared_options
+from ragbench.runfolder.packed import PackedLine, write_packed
+from ragbench.runfolder.passages import write_passages, write_prompts
+from ragbench.runfolder.paths import RUN, RunPaths
+from ragbench.runfolder.questions import write_questions
+from ragbench.runfolder.records import Record, record_to_json, write_imported_records
+from ragbench.runfolder.runfile import (
+    Identity,
+    RunFile,
+    Session,
+    read_run_file,
+    write_run_file,
+)
+from ragbench.runfolder.schema import parse, to_json
 from ragbench.tasks.task import Answers, question_digest
 
 BACKEND = "imported"
-IMPORTED = "imported_from"  # the key of an imported run's identity
 
 
 @dataclass(frozen=True)
@@ -70,7 +80,23 @@ class ImportedArm:
     k: int | None = None
 
 
-@dataclass
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportedAnswer:
+    """What is known of one answer; the fields are those of ``Record``."""
+
+    prompt: str = ""
+    log_likelihoods: tuple[float, ...] | None = None
+    reply: str | None = None
+    finish: str = "unknown"
+    error: str | None = None
+    reply_before_filter: str | None = None
+
+
+NO_ANSWER = ImportedAnswer(finish="error", error="the imported file has no answer")
+Cell = Mapping[str, ImportedAnswer]  # by question id
+
+
+@dataclass(frozen=True, slots=True)
 class ImportedRun:
     """Everything that becomes a run folder.
 
@@ -81,7 +107,7 @@ class ImportedRun:
         tasks: The tasks.
         arms: The arms.
         models: The models' names.
-        records: By (model, task, arm) and question id, the fields of a record that are known.
+        answers: By (model, task, arm) and question id, what is known of each answer.
         description: For people.
         seed: Of the analysis.
         arms_of: The arms of each task; all of them by default.
@@ -96,7 +122,7 @@ class ImportedRun:
     tasks: Sequence[ImportedTask]
     arms: Sequence[ImportedArm]
     models: Sequence[str]
-    records: Mapping[tuple[str, str, str], Mapping[str, Mapping[str, Any]]]
+    answers: Mapping[tuple[str, str, str], Cell]
     description: str = ""
     seed: int = 17
     arms_of: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -123,7 +149,7 @@ def write_run(run: ImportedRun, *, replace: bool = False) -> Path:
     with locked(path, what=f"the run {run.name!r}"):
         _check_place(path, replace=replace)
         with atomic_folder(path) as work:
-            folder = RunFolder(work)
+            folder = RunPaths(work)
             _write(run, folder)
             score_run(folder)
     return path
@@ -140,7 +166,7 @@ def _check_place(path: Path, *, replace: bool) -> None:
             where=str(path),
             fix="choose another --name, or add --replace",
         )
-    if IMPORTED not in RunFolder(path).read()["identity"]:
+    if not read_run_file(path / RUN).is_imported:
         raise UsageError(
             f"the run {path.name!r} was not imported: its answers were computed",
             where=str(path),
@@ -148,49 +174,46 @@ def _check_place(path: Path, *, replace: bool) -> None:
         )
 
 
-def _write(run: ImportedRun, folder: RunFolder) -> None:
-    total = sum(len(cell) for cell in run.records.values())
+def _write(run: ImportedRun, folder: RunPaths) -> None:
+    total = sum(len(cell) for cell in run.answers.values())
     with stage(f"import {run.name}", total) as progress:
         for task in run.tasks:
-            write_jsonl(folder.questions(task.name), map(question_to_json, task.questions))
+            write_questions(folder.questions(task.name), task.questions)
             for arm in _arms_of(run, task.name):
-                write_jsonl(
-                    folder.packed(task.name, arm), [_packed(q, arm) for q in task.questions]
-                )
+                lines = [_packed(question, arm) for question in task.questions]
+                write_packed(folder.packed(task.name, arm), lines, imported=True)
                 for model in run.models:
-                    cell = run.records[model, task.name, arm]
-                    write_jsonl(
+                    cell = run.answers[model, task.name, arm]
+                    write_imported_records(
                         folder.records(model, task.name, arm),
                         [_record(run, model, task, arm, q, cell.get(q.id)) for q in task.questions],
                     )
                     progress.advance(len(task.questions))
-    write_text(folder.passages, "")
-    write_jsonl(folder.prompts, [{"digest": d, "text": t} for d, t in run.prompts.items()])
-    session = {"at": now(), "versions": versions(), "machine": machine(), "git": git_state()}
-    about = {"format": FORMAT, "name": run.name, "config": _config(run), "identity": _identity(run)}
-    write_json(folder.path / RUN, {"started": session, **about})
-    write_jsonl(folder.path / "sessions.jsonl", [session])
+    write_passages(folder.passages, {})
+    write_prompts(folder.prompts, run.prompts)
+    session = Session.begin()
+    config = parse(RunConfig, _config(run), str(folder.run))
+    about = RunFile(started=session, name=run.name, config=config, identity=_identity(run))
+    write_run_file(folder.run, about)
+    write_jsonl(folder.sessions, [to_json(session)])
 
 
 def _arms_of(run: ImportedRun, task: str) -> Sequence[str]:
     return run.arms_of.get(task) or [arm.name for arm in run.arms]
 
 
-def _packed(question: Question, arm: str) -> dict[str, Any]:
+def _packed(question: Question, arm: str) -> PackedLine:
     """Return the line of a packing: closed-book has nothing, of other arms nothing is known."""
     known = 0 if arm == CLOSED_BOOK else None
-    return {
-        "question_id": question.id,
-        "passages": [],
-        "requested": known,
-        "delivered": known,
-        "tokens": known,
-        "shortfall_tokens": known,
-        "left_out": known,
-        "gold": 0,
-        "gold_known": 0,
-        "answer_truncated": False,
-    }
+    return PackedLine(
+        question_id=question.id,
+        passages=(),
+        requested=known,
+        delivered=known,
+        tokens=known,
+        shortfall_tokens=known,
+        left_out=known,
+    )
 
 
 def _record(
@@ -199,29 +222,21 @@ def _record(
     task: ImportedTask,
     arm: str,
     question: Question,
-    facts: Mapping[str, Any] | None,
-) -> dict[str, Any]:
-    lacking = {"finish": "error", "error": "the imported file has no answer"}
-    fields = {
-        "model": model,
-        "task": task.name,
-        "arm": arm,
-        "seed": run.seed,
-        "scoring": task.scoring,
-        "question_id": question.id,
-        "passages": [],
-        "prompt": "",
-        "log_likelihoods": None,
-        "option_tokens": None,
-        "reply": None,
-        "reply_tokens": None,
-        "prompt_tokens": None,
-        "elapsed_s": None,
-        "finish": "unknown",
-        "error": None,
-        **(lacking if facts is None else facts),
-    }
-    return {"key": sha256_json([fields, question_digest(question)]), **fields}
+    answer: ImportedAnswer | None,
+) -> Record:
+    record = Record(
+        key="",
+        model=model,
+        task=task.name,
+        arm=arm,
+        seed=run.seed,
+        scoring=task.scoring,
+        question_id=question.id,
+        **to_json(NO_ANSWER if answer is None else answer),
+    )
+    facts = record_to_json(record)
+    del facts["key"]
+    return replace(record, key=sha256_json([facts, question_digest(question)]))
 
 
 def _config(run: ImportedRun) -> dict[str, Any]:
@@ -249,37 +264,31 @@ def _config(run: ImportedRun) -> dict[str, Any]:
     }
 
 
-def _identity(run: ImportedRun) -> dict[str, Any]:
-    model = ModelFacts(BACKEND, dtype=None, format=None, context_tokens=None)
-    return {
-        IMPORTED: dict(run.sources),
-        "tasks": {task.name: _task_identity(run, task) for task in run.tasks},
-        "models": {name: model.to_json() for name in run.models},
-        "indexes": {},
-        "corpora": {},
-        "run_files": {},
-    }
+def _identity(run: ImportedRun) -> Identity:
+    return Identity(
+        imported_from=run.sources,
+        tasks={task.name: _task_facts(run, task) for task in run.tasks},
+        models=dict.fromkeys(run.models, ModelFacts(BACKEND)),
+        indexes={},
+        corpora={},
+        run_files={},
+    )
 
 
-def _task_identity(run: ImportedRun, task: ImportedTask) -> dict[str, Any]:
-    shared = {question.options for question in task.questions}
-    return {
-        "digest": sha256_json([question_digest(question) for question in task.questions]),
-        "n": len(task.questions),
-        "arms": list(_arms_of(run, task.name)),
-        "sources": [],
-        "scoring": task.scoring,
-        "reply_limit": None,
-        "metrics": list(task.metrics),
-        "answers": task.answers,
-        "classes": list(shared.pop()) or None if len(shared) == 1 else None,
-        "reader": task.reader,
-        "examples": [],
-        "excluded": [list(pair) for pair in task.excluded],
-        "double_first": False,
-        "sources_of_questions": dict(run.sources),
-        "cluster_unit": None,
-        "note": task.note,
-        "licence": task.licence,
-        "data_use": run.data_use,
-    }
+def _task_facts(run: ImportedRun, task: ImportedTask) -> TaskFacts:
+    return TaskFacts(
+        digest=sha256_json([question_digest(question) for question in task.questions]),
+        n=len(task.questions),
+        arms=tuple(_arms_of(run, task.name)),
+        sources=(),
+        scoring=task.scoring,
+        metrics=task.metrics,
+        answers=task.answers,
+        classes=shared_options(task.questions),
+        reader=task.reader,
+        excluded=task.excluded,
+        sources_of_questions=run.sources,
+        note=task.note,
+        licence=task.licence,
+        data_use=run.data_use,
+    )

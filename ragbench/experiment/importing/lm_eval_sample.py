@@ -6,13 +6,14 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ragbench.base.errors import DataError
 from ragbench.base.files import sha256_text
 from ragbench.base.records import Question
 from ragbench.experiment.importing.import_fields import check_text
+from ragbench.experiment.importing.imported import ImportedAnswer
 from ragbench.tasks.replies.answers import letters
 
 NEEDED = ("doc_id", "doc", "target", "arguments", "resps")
@@ -22,12 +23,12 @@ LIST = re.compile(r"^\[(?:'.*'|\".*\"|-?\d+(?:, -?\d+)+)\]$", re.DOTALL)
 
 
 @dataclass(frozen=True)
-class Sample:
+class LoggedSample:
     """A document with its answer.
 
     Attributes:
         question: What was asked; without options where the answer is a text.
-        record: The fields of its record.
+        answer: What was answered.
         prompt: What the model read.
         doc: The document as JSON, to tell whether two logs are of the same ones.
         filter_name: Through which filter the answer went.
@@ -37,7 +38,7 @@ class Sample:
     """
 
     question: Question
-    record: dict[str, Any]
+    answer: ImportedAnswer
     prompt: str
     doc: str
     filter_name: str
@@ -46,7 +47,7 @@ class Sample:
     where: str
 
 
-def read_sample(line: Mapping[str, Any], task: str, where: str) -> Sample:
+def read_sample(line: Mapping[str, Any], task: str, where: str) -> LoggedSample:
     """Return what a line says.
 
     Args:
@@ -74,10 +75,10 @@ def read_sample(line: Mapping[str, Any], task: str, where: str) -> Sample:
     prompt = check_text(str(arguments[0][0]), "the prompt", where)
     first, second = resps[0][0], arguments[0][1] if len(arguments[0]) > 1 else None
     if isinstance(second, str) and isinstance(first, list):
-        question, record = _scored(line, base, arguments, resps, task, where)
+        question, answer = _scored(line, base, arguments, resps, task, where)
         kind = "scored"
     elif isinstance(second, dict) and isinstance(first, str):
-        question, record = _written(line, base, first, prompt, where)
+        question, answer = _written(line, base, first, prompt, where)
         kind = "choice" if question.options else "text"
     else:
         found = "" if second is not None else ": loglikelihood_rolling (perplexity)"
@@ -92,9 +93,9 @@ def read_sample(line: Mapping[str, Any], task: str, where: str) -> Sample:
         for name in (names if isinstance(names, list) else ("acc", "acc_norm", "exact_match"))
         if isinstance(line.get(str(name)), int | float)
     }
-    record["prompt"] = sha256_text(prompt)
+    answer = replace(answer, prompt=sha256_text(prompt))
     filter_name = str(line.get("filter", "none"))
-    return Sample(question, record, prompt, doc, filter_name, kind, logged, where)
+    return LoggedSample(question, answer, prompt, doc, filter_name, kind, logged, where)
 
 
 def _requests(line: Mapping[str, Any], where: str) -> tuple[list[list[Any]], list[list[Any]]]:
@@ -123,8 +124,8 @@ def _scored(
     resps: Sequence[Any],
     task: str,
     where: str,
-) -> tuple[Question, dict[str, Any]]:
-    """Return question and record of multiple choice: the continuations are the options."""
+) -> tuple[Question, ImportedAnswer]:
+    """Return question and answer of multiple choice: the continuations are the options."""
     if len(arguments) % 2 == 0 and all(part[0] == "" for part in arguments[len(arguments) // 2 :]):
         half = len(arguments) // 2  # the same options without a context, for mutual information
         arguments, resps = arguments[:half], resps[:half]
@@ -147,7 +148,7 @@ def _scored(
     options = tuple(text[1:] if delimited else text for text in texts)
     answer = _answer(line, options, sums, where)
     question = Question(**base, options=options, answer=answer)
-    return question, {"log_likelihoods": sums, "finish": "scored"}
+    return question, ImportedAnswer(log_likelihoods=tuple(sums), finish="scored")
 
 
 def _likelihood(response: Any, where: str) -> float:
@@ -190,8 +191,8 @@ def _answer(
 
 def _written(
     line: Mapping[str, Any], base: Mapping[str, Any], raw: str, prompt: str, where: str
-) -> tuple[Question, dict[str, Any]]:
-    """Return question and record of a reply; what lm-eval's filter left of it is scored."""
+) -> tuple[Question, ImportedAnswer]:
+    """Return question and answer of a reply; what lm-eval's filter left of it is scored."""
     target = check_text(str(line["target"]), "the target", where).strip()
     if LIST.match(target):
         raise DataError(
@@ -202,16 +203,17 @@ def _written(
     if not target:
         raise DataError("the target is empty", where=where)
     reply = _filtered(line, raw, where)
-    record = {"reply": check_text(reply, "the reply", where)}
-    if reply != raw:
-        record["reply_before_filter"] = check_text(raw, "the reply", where)
+    answer = ImportedAnswer(
+        reply=check_text(reply, "the reply", where),
+        reply_before_filter=None if reply == raw else check_text(raw, "the reply", where),
+    )
     options = _listed(line["doc"])
     place = _place(target, options, prompt)
     if place is None:
-        return Question(**base, options=(), answer=-1, reference=target), record
+        return Question(**base, options=(), answer=-1, reference=target), answer
     for option in options:
         check_text(option, "an option", where)
-    return Question(**base, options=options, answer=place), record
+    return Question(**base, options=options, answer=place), answer
 
 
 def _filtered(line: Mapping[str, Any], raw: str, where: str) -> str:

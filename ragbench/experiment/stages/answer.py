@@ -16,16 +16,9 @@ from functools import partial
 from typing import Any
 
 from ragbench.base.errors import BackendError, DataError, UsageError
-from ragbench.base.files import (
-    JsonlAppender,
-    drop_torn_line,
-    read_jsonl,
-    sha256_json,
-    sha256_text,
-)
+from ragbench.base.files import JsonlAppender, drop_torn_line, sha256_json, sha256_text
 from ragbench.base.progress import Progress, stage
 from ragbench.base.records import OptionScores, Question, Reply
-from ragbench.experiment.folder import RunFolder
 from ragbench.experiment.grid.grid import Grid
 from ragbench.experiment.grid.parts import TaskPart
 from ragbench.experiment.grid.sources import arms_of
@@ -33,6 +26,10 @@ from ragbench.experiment.stages.deliver import Packed
 from ragbench.experiment.stages.in_flight import in_flight
 from ragbench.experiment.stages.prompts import continuations, messages
 from ragbench.models.model import Choice, Model
+from ragbench.runfolder.passages import PromptLine, read_prompts
+from ragbench.runfolder.paths import RunPaths
+from ragbench.runfolder.records import Record, read_records, record_to_json
+from ragbench.runfolder.schema import to_json
 from ragbench.tasks.task import question_digest
 
 MAX_ERRORS_IN_A_ROW = 5
@@ -128,7 +125,7 @@ def reserve(model: Model, task: TaskPart, question: Question) -> int:
     return max(model.count_tokens(model.continuation(reply)) for reply in replies)
 
 
-def answer_all(grid: Grid, folder: RunFolder, packed: Packed) -> int:
+def answer_all(grid: Grid, folder: RunPaths, packed: Packed) -> int:
     """Ask what has not been answered.
 
     Args:
@@ -145,7 +142,7 @@ def answer_all(grid: Grid, folder: RunFolder, packed: Packed) -> int:
     """
     errors = 0
     drop_torn_line(folder.prompts)
-    stored = {line["digest"] for _, line in read_jsonl(folder.prompts)}
+    stored = set(read_prompts(folder.prompts))
     todo = []
     for cell in cells(grid):
         open_jobs = _unanswered(grid, folder, cell, packed)
@@ -162,15 +159,11 @@ def answer_all(grid: Grid, folder: RunFolder, packed: Packed) -> int:
     return errors
 
 
-def _unanswered(grid: Grid, folder: RunFolder, cell: Cell, packed: Packed) -> list[Job]:
+def _unanswered(grid: Grid, folder: RunPaths, cell: Cell, packed: Packed) -> list[Job]:
     path = folder.records(cell.model_name, cell.task.spec.name, cell.arm)
     if path.exists():
         drop_torn_line(path)
-    done = {
-        record["question_id"]: record["key"]
-        for record in folder.read_records(cell.model_name, cell.task.spec.name, cell.arm)
-        if record["error"] is None
-    }
+    done = {record.question_id: record.key for record in read_records(path) if record.error is None}
     found = []
     for job in jobs(grid, cell, packed):
         key = done.pop(job.question.id, None)
@@ -194,7 +187,7 @@ def _unanswered(grid: Grid, folder: RunFolder, cell: Cell, packed: Packed) -> li
 
 def _answer_cell(
     grid: Grid,
-    folder: RunFolder,
+    folder: RunPaths,
     cell: Cell,
     todo: list[Job],
     prompts: JsonlAppender,
@@ -208,29 +201,28 @@ def _answer_cell(
         for job, facts in answers:
             digest = sha256_text(job.prompt)
             if digest not in stored:
-                prompts.append({"digest": digest, "text": job.prompt})
+                prompts.append(to_json(PromptLine(digest=digest, text=job.prompt)))
                 stored.add(digest)
-            records.append(
-                {
-                    "key": job.key,
-                    "model": cell.model_name,
-                    "task": cell.task.spec.name,
-                    "arm": cell.arm,
-                    "seed": grid.config.seed,
-                    "scoring": cell.task.scoring,
-                    "question_id": job.question.id,
-                    "passages": job.passages,
-                    "prompt": digest,
-                    **facts,
-                }
+            record = Record(
+                key=job.key,
+                model=cell.model_name,
+                task=cell.task.spec.name,
+                arm=cell.arm,
+                seed=grid.config.seed,
+                scoring=cell.task.scoring,
+                question_id=job.question.id,
+                passages=tuple(job.passages),
+                prompt=digest,
+                **facts,
             )
+            records.append(record_to_json(record))
             progress.advance()
-            failed = facts["error"] is not None
+            failed = record.error is not None
             errors += failed
             in_a_row = in_a_row + 1 if failed else 0
             if in_a_row == MAX_ERRORS_IN_A_ROW:
                 raise BackendError(
-                    f"{in_a_row} questions in a row failed; the last: {facts['error']}",
+                    f"{in_a_row} questions in a row failed; the last: {record.error}",
                     where=f"{cell.model_name}, {cell.task.spec.name}, {cell.arm}",
                     fix="mend the cause and run the same command again; answers so far are kept",
                 )

@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ragbench.base.errors import UsageError
-from ragbench.base.files import write_jsonl
 from ragbench.base.progress import say, stage
 from ragbench.base.records import Passage, Question
 from ragbench.corpora.store import Corpus, open_corpus
 from ragbench.experiment.config.spec import DOCUMENTS, ArmSpec
-from ragbench.experiment.folder import RunFolder
 from ragbench.experiment.grid.gold import Gold
 from ragbench.experiment.grid.grid import Grid
 from ragbench.experiment.grid.parts import TaskPart
@@ -18,12 +16,15 @@ from ragbench.experiment.grid.sources import arms_of, imitated, source_of
 from ragbench.experiment.stages.arms import Context, Delivery, arms
 from ragbench.experiment.stages.documents import whole
 from ragbench.experiment.stages.retrieve import Ranked, gold_of, ranking
+from ragbench.runfolder.packed import PackedLine, write_packed
+from ragbench.runfolder.passages import write_passages
+from ragbench.runfolder.paths import RunPaths
 
 NEEDS_GOLD = ("oracle", "oracle-removed", "moved")
 Packed = dict[tuple[str, str], dict[str, Delivery]]
 
 
-def pack_all(grid: Grid, folder: RunFolder) -> Packed:
+def pack_all(grid: Grid, folder: RunPaths) -> Packed:
     """Decide what every question gets in every arm, and save it.
 
     Args:
@@ -49,21 +50,13 @@ def pack_all(grid: Grid, folder: RunFolder) -> Packed:
                 corpus = context.corpus.name if context.corpus else ""
                 for delivery in found.values():
                     texts.update({(corpus, p.id): p for p in delivery.passages})
-                write_jsonl(
-                    folder.packed(task.spec.name, arm.name),
-                    [_line(q, found[q.id], context) for q in task.questions],
-                )
+                lines = [_line(q, found[q.id], context) for q in task.questions]
+                write_packed(folder.packed(task.spec.name, arm.name), lines)
                 progress.advance(len(found))
     arms_by_name = {arm.name: arm for arm in grid.config.arms}
     for (name, arm_name), found in packed.items():
         _tell(name, arms_by_name[arm_name], found, grid.config.packing.budget_tokens)
-    write_jsonl(
-        folder.passages,
-        [
-            {"corpus": corpus, "id": p.id, "doc_id": p.doc_id, "title": p.title, "text": p.text}
-            for (corpus, _), p in sorted(texts.items())
-        ],
-    )
+    write_passages(folder.passages, texts)
     return packed
 
 
@@ -99,7 +92,7 @@ def _deliver(arm: ArmSpec, task: TaskPart, context: Context) -> dict[str, Delive
 class _Drawer:
     """Makes the contexts of a task's arms; corpora, gold and rankings are read once."""
 
-    def __init__(self, grid: Grid, folder: RunFolder, task: TaskPart) -> None:
+    def __init__(self, grid: Grid, folder: RunPaths, task: TaskPart) -> None:
         self._grid = grid
         self._folder = folder
         self._task = task
@@ -148,15 +141,16 @@ def _tell(task: str, arm: ArmSpec, found: dict[str, Delivery], common: int) -> N
     )
 
 
-def _line(question: Question, delivery: Delivery, context: Context) -> dict[str, object]:
-    return {
-        "question_id": question.id,
-        "passages": [passage.id for passage in delivery.passages],
-        "requested": delivery.requested,
-        "tokens": delivery.tokens,
-        "shortfall_tokens": delivery.shortfall_tokens,
-        "left_out": delivery.left_out,
-        "gold": delivery.gold,
-        "gold_known": len(context.gold.get(question.id, ())),
-        "answer_truncated": delivery.answer_truncated,
-    }
+def _line(question: Question, delivery: Delivery, context: Context) -> PackedLine:
+    return PackedLine(
+        question_id=question.id,
+        passages=tuple(passage.id for passage in delivery.passages),
+        requested=delivery.requested,
+        delivered=len(delivery.passages),
+        tokens=delivery.tokens,
+        shortfall_tokens=delivery.shortfall_tokens,
+        left_out=delivery.left_out,
+        gold=delivery.gold,
+        gold_known=len(context.gold.get(question.id, ())),
+        answer_truncated=delivery.answer_truncated,
+    )

@@ -9,21 +9,13 @@ from __future__ import annotations
 import gzip
 import shutil
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
 
 from ragbench.base.errors import DataError
-from ragbench.base.files import (
-    atomic_file,
-    read_json,
-    sha256_file,
-    sha256_json,
-    write_json,
-    write_jsonl,
-)
+from ragbench.base.files import atomic_file, sha256_file, sha256_json
 from ragbench.base.progress import say, stage
 from ragbench.base.records import Hit, Query, Question
 from ragbench.corpora.store import Corpus, open_corpus
-from ragbench.experiment.folder import RunFolder, question_to_json
 from ragbench.experiment.grid.gold import Gold, find_gold
 from ragbench.experiment.grid.grid import Grid
 from ragbench.experiment.grid.parts import IndexPart, Source, TaskPart
@@ -32,13 +24,22 @@ from ragbench.indexes.build import Manifest, open_index
 from ragbench.indexes.composite.fusion import rrf
 from ragbench.indexes.evaluation.runfile import check_run_ids, ranking_lines, read_run, write_run
 from ragbench.metrics.retrieval import per_query
+from ragbench.runfolder.paths import RunPaths
+from ragbench.runfolder.questions import write_questions
+from ragbench.runfolder.retrieval import (
+    QualityLine,
+    RetrievalNote,
+    read_note,
+    write_note,
+    write_quality,
+)
 
 BATCH_QUERIES = 1024
 MAX_HITS = 4_000_000  # held at once
 Ranked = dict[str, list[str]]
 
 
-def retrieve_all(grid: Grid, folder: RunFolder, manifests: Mapping[str, Manifest]) -> None:
+def retrieve_all(grid: Grid, folder: RunPaths, manifests: Mapping[str, Manifest]) -> None:
     """Rank passages for every task by every source; what is saved already is kept.
 
     Args:
@@ -47,7 +48,7 @@ def retrieve_all(grid: Grid, folder: RunFolder, manifests: Mapping[str, Manifest
         manifests: The indexes by name.
     """
     for task in grid.tasks:
-        write_jsonl(folder.questions(task.spec.name), [question_to_json(q) for q in task.questions])
+        write_questions(folder.questions(task.spec.name), task.questions)
         for part, k in searches(grid.config, task).items():
             _search(task, part, k, manifests[part.name], folder)
         found = list(sources(grid.config, task))
@@ -61,7 +62,7 @@ def retrieve_all(grid: Grid, folder: RunFolder, manifests: Mapping[str, Manifest
             _judge(grid, task, source, folder)
 
 
-def ranking(folder: RunFolder, task: TaskPart, source: Source) -> Ranked:
+def ranking(folder: RunPaths, task: TaskPart, source: Source) -> Ranked:
     """Return the saved ranking of a source.
 
     Args:
@@ -90,14 +91,8 @@ def measures(grid: Grid, task: TaskPart, source: Source) -> list[str]:
     return [f"R@{depth}" for depth in sorted(asked)] + [f"RR@{max(asked)}"]
 
 
-def _note(folder: RunFolder, task: TaskPart, key: str) -> dict[str, Any]:
-    path = folder.retrieval(task.spec.name, key, "json")
-    return read_json(path, what="the note of a retrieval") if path.is_file() else {}
-
-
-def _is_done(folder: RunFolder, task: TaskPart, key: str, asked: Mapping[str, Any]) -> bool:
-    was = _note(folder, task, key)
-    return all(was.get(name) == value for name, value in asked.items()) and bool(was)
+def _note(folder: RunPaths, task: TaskPart, key: str) -> RetrievalNote:
+    return read_note(folder.retrieval(task.spec.name, key, "json"))
 
 
 def _queries(task: TaskPart, *, within: bool = False) -> str:
@@ -107,10 +102,10 @@ def _queries(task: TaskPart, *, within: bool = False) -> str:
     return sha256_json([[q.id, q.query] for q in task.questions])
 
 
-def _search(task: TaskPart, part: IndexPart, k: int, manifest: Manifest, folder: RunFolder) -> None:
+def _search(task: TaskPart, part: IndexPart, k: int, manifest: Manifest, folder: RunPaths) -> None:
     queries_asked = _queries(task, within=part.within)
-    asked = {"index": manifest.digest, "queries": queries_asked, "depth": k}
-    if _is_done(folder, task, part.key, asked):
+    asked = RetrievalNote(index=manifest.digest, queries=queries_asked, depth=k)
+    if _note(folder, task, part.key).says(asked):
         return
     index = open_index(part.name)
     queries = [Query(q.id, q.query) for q in task.questions]
@@ -132,9 +127,9 @@ def _search(task: TaskPart, part: IndexPart, k: int, manifest: Manifest, folder:
             hits += found
             progress.advance(len(batch))
     write_run(folder.retrieval(task.spec.name, part.key, "trec"), queries, hits, tag=part.name)
-    write_json(
+    write_note(
         folder.retrieval(task.spec.name, part.key, "json"),
-        {**asked, "kind": "index", "index_name": part.name, "corpus": part.corpus},
+        replace(asked, kind="index", index_name=part.name, corpus=part.corpus),
     )
 
 
@@ -144,16 +139,16 @@ def _own(question: Question, corpus: Corpus, prefer: str) -> set[str]:
     return {doc for found in rows for _, doc in corpus.ids_of(found[:1])}
 
 
-def _fuse(task: TaskPart, source: Source, folder: RunFolder) -> None:
+def _fuse(task: TaskPart, source: Source, folder: RunPaths) -> None:
     """Fuse the saved runs of the parts, each cut at the fusion's depth."""
     notes = [_note(folder, task, part.key) for part in source.parts]
-    asked = {
-        "parts": [note["index"] for note in notes],
-        "queries": _queries(task, within=any(part.within for part in source.parts)),
-        "depth": source.depth,
-        "k0": source.k0,
-    }
-    if _is_done(folder, task, source.key, asked):
+    asked = RetrievalNote(
+        parts=tuple(note.index for note in notes if note.index is not None),
+        queries=_queries(task, within=any(part.within for part in source.parts)),
+        depth=source.depth,
+        k0=source.k0,
+    )
+    if _note(folder, task, source.key).says(asked):
         return
     runs = [read_run(folder.retrieval(task.spec.name, part.key, "trec")) for part in source.parts]
     path = folder.retrieval(task.spec.name, source.key, "trec")
@@ -162,24 +157,22 @@ def _fuse(task: TaskPart, source: Source, folder: RunFolder) -> None:
             ranked = [[i for i, _ in run.get(question.id, [])[: source.depth]] for run in runs]
             lines = ranking_lines(question.id, rrf(ranked, k0=source.k0), tag="rrf")
             handle.write(lines.encode("utf-8"))
-    write_json(
+    write_note(
         folder.retrieval(task.spec.name, source.key, "json"),
-        {**asked, "kind": "fusion", "index_name": source.key, "corpus": source.corpus},
+        replace(asked, kind="fusion", index_name=source.key, corpus=source.corpus),
     )
 
 
-def _take(task: TaskPart, source: Source, folder: RunFolder) -> None:
+def _take(task: TaskPart, source: Source, folder: RunPaths) -> None:
     """Check a run that was made elsewhere, and keep a copy of it."""
     path = source.run_file
     if path is None or not path.is_file():
         raise DataError("the TREC run is not there", where=f"{path} (arm {source.key})")
     corpus = open_corpus(source.corpus)
-    asked = {
-        "run_file": sha256_file(path),
-        "queries": _queries(task),
-        "corpus_digest": corpus.digest,
-    }
-    if _is_done(folder, task, source.key, asked):
+    asked = RetrievalNote(
+        run_file=sha256_file(path), queries=_queries(task), corpus_digest=corpus.digest
+    )
+    if _note(folder, task, source.key).says(asked):
         return
     run = read_run(path)
     check_run_ids(run, corpus)
@@ -196,44 +189,44 @@ def _take(task: TaskPart, source: Source, folder: RunFolder) -> None:
     plain = gzip.open if path.suffix == ".gz" else open
     with atomic_file(copy) as handle, plain(path, "rb") as original:
         shutil.copyfileobj(original, handle)
-    write_json(
+    write_note(
         folder.retrieval(task.spec.name, source.key, "json"),
-        {**asked, "kind": "run file", "index_name": path.name, "corpus": source.corpus},
+        replace(asked, kind="run file", index_name=path.name, corpus=source.corpus),
     )
 
 
-def _judge(grid: Grid, task: TaskPart, source: Source, folder: RunFolder) -> None:
+def _judge(grid: Grid, task: TaskPart, source: Source, folder: RunPaths) -> None:
     """Compare a saved ranking with the gold, where the corpus holds it."""
     name = task.spec.name
-    asked = {
-        "gold": sha256_json([[q.gold_doc_ids, q.gold_spans] for q in task.questions]),
-        "measures": measures(grid, task, source),
-    }
-    if _is_done(folder, task, source.key, asked):
+    wanted = measures(grid, task, source)
+    asked = RetrievalNote(
+        gold=sha256_json([[q.gold_doc_ids, q.gold_spans] for q in task.questions]),
+        measures=tuple(wanted),
+    )
+    note = _note(folder, task, source.key)
+    if note.says(asked):
         return
     corpus = open_corpus(source.corpus)
     gold = gold_of(task, corpus)
     ranked = ranking(folder, task, source)
     values: dict[str, dict[str, float]] = {}
-    for measure in asked["measures"] if gold.ids else ():
+    for measure in wanted if gold.ids else ():
         # The first k passages are what an arm is given, however many documents they are of.
         k = int(measure.partition("@")[2])
         found = {query: ids[:k] for query, ids in ranked.items()}
         if gold.level == "document":
             found = {query: _documents(corpus, ids) for query, ids in found.items()}
         values |= per_query([measure], gold.ids, found)
-    write_jsonl(
+    write_quality(
         folder.retrieval(name, source.key, "quality.jsonl"),
         [
-            {"question_id": query, "measure": measure, "value": value}
+            QualityLine(question_id=query, measure=measure, value=value)
             for measure, per in values.items()
             for query, value in per.items()
         ],
     )
-    note = _note(folder, task, source.key)
-    write_json(
-        folder.retrieval(name, source.key, "json"), {**note, **asked, "gold_matches": gold.level}
-    )
+    note = replace(note, gold=asked.gold, measures=asked.measures, gold_matches=gold.level)
+    write_note(folder.retrieval(name, source.key, "json"), note)
 
 
 def gold_of(task: TaskPart, corpus: Corpus) -> Gold:

@@ -1,133 +1,120 @@
-"""Stage 3: raw records -> one row a question and cell; needs no model and may be repeated."""
+"""Stage 3: raw records -> one row per question and cell; needs no model and may be repeated."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from ragbench.base.errors import DataError
-from ragbench.base.files import atomic_file, read_jsonl
-from ragbench.base.records import Answered, Question
-from ragbench.experiment.folder import RunFolder, question_from_json
+from ragbench.base.records import Answered, Outcome, Question
 from ragbench.experiment.stages.prompts import continuations
 from ragbench.metrics import metrics
 from ragbench.metrics.choice import pick_option
 from ragbench.metrics.likelihood import probabilities
+from ragbench.runfolder.config import RunConfig
+from ragbench.runfolder.facts import TaskFacts
+from ragbench.runfolder.packed import PackedLine, check_packed, read_packed
+from ragbench.runfolder.paths import RunPaths
+from ragbench.runfolder.questions import read_questions
+from ragbench.runfolder.records import ASK_AGAIN, Record, last_records
+from ragbench.runfolder.runfile import read_run_file
+from ragbench.runfolder.scores import ScoreRow, write_scores
 from ragbench.tasks.replies.replies import READERS
 
-WHOLE = (
-    *("k", "pick", "reply_tokens", "prompt_tokens"),
-    *("delivered_k", "passage_tokens", "shortfall_tokens", "left_out"),
-)
-TEXT = ("cluster", "error", "rule", "reply", "reasoning", "finish")
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """How one answer was read; the fields are those of ``ScoreRow``."""
+
+    outcome: Outcome
+    pick: int | None = None
+    tied: bool = False
+    rule: str | None = None
+    reply: str | None = None
+    reasoning: str | None = None
+    confidence: float | None = None
 
 
-def score_run(folder: RunFolder) -> int:
-    """Score every question of every cell; one that has no answer is an error, not a wrong one.
+def score_run(folder: RunPaths) -> int:
+    """Score every question of every cell, and return how many have no answer.
 
-    Args:
-        folder: The run.
-
-    Returns:
-        How many rows have the outcome ``error``.
+    A question that has no answer is an error, not a wrong one.
     """
-    import pandas as pd
-
-    run = folder.read()
-    rows = [row for task in run["config"]["tasks"] for row in _task_rows(folder, run, task["name"])]
-    table = pd.DataFrame(rows)
-    for column in WHOLE:
-        table[column] = table[column].astype("Int64")
-    table["confidence"] = table["confidence"].astype("float64")
-    for column in TEXT:
-        table[column] = table[column].astype("string")
-    with atomic_file(folder.scores(run["config"]["mode"])) as handle:
-        table.to_parquet(handle, index=False)
-    return int((table["outcome"] == "error").sum())
+    run = read_run_file(folder.run)
+    rows = [
+        row
+        for task in run.config.tasks
+        for row in _task_rows(folder, run.config, task.name, run.identity.tasks[task.name])
+    ]
+    write_scores(folder.scores(run.config.mode), rows)
+    return sum(row.outcome == "error" for row in rows)
 
 
-def _task_rows(folder: RunFolder, run: dict[str, Any], task: str) -> Iterator[dict[str, Any]]:
-    config, about = run["config"], run["identity"]["tasks"][task]
-    questions = [question_from_json(line) for _, line in read_jsonl(folder.questions(task))]
-    sizes = {arm["name"]: arm["k"] for arm in config["arms"]}
-    for arm in about["arms"]:
-        packing = {line["question_id"]: line for _, line in read_jsonl(folder.packed(task, arm))}
-        if lacking := next((q.id for q in questions if q.id not in packing), None):
-            raise DataError(
-                f"the run has not packed anything for question {lacking!r}",
-                where=str(folder.packed(task, arm)),
-                fix="an extension was interrupted: give the same `ragbench run` again",
-            )
-        for model in config["models"]:
-            records = _records(folder, model["name"], task, arm)
-            cell = {
-                "model": model["name"],
-                "task": task,
-                "arm": arm,
-                "mode": config["mode"],
-                "scoring": about["scoring"],
-                "seed": config["seed"],
-                "k": sizes[arm],
-            }
-            found = [_answer(q, records.get(q.id), about) for q in questions]
-            values = _metrics(questions, found, records, about["metrics"], config["metrics"])
-            for question, answer, value in zip(questions, found, values, strict=True):
-                row = _row(question, records.get(question.id), packing[question.id], answer)
-                yield cell | row | value
+def _task_rows(
+    folder: RunPaths, config: RunConfig, task: str, facts: TaskFacts
+) -> Iterator[ScoreRow]:
+    questions = read_questions(folder.questions(task))
+    for arm in facts.arms:
+        packed = read_packed(folder.packed(task, arm))
+        check_packed(folder.packed(task, arm), packed, (question.id for question in questions))
+        for model in config.models:
+            records = last_records(folder.records(model.name, task, arm))
+            found = [_read(q, records.get(q.id), facts) for q in questions]
+            values = _metrics(questions, found, records, facts.metrics, config.metrics)
+            for question, reading, value in zip(questions, found, values, strict=True):
+                record, line = records.get(question.id), packed[question.id]
+                cell = (config, model.name, task, arm)
+                yield _row(cell, facts, question, record, line, reading, value)
 
 
-def _records(folder: RunFolder, model: str, task: str, arm: str) -> dict[str, dict[str, Any]]:
-    """Return the last record of each question; a later answer replaces an earlier error."""
-    return {record["question_id"]: record for record in folder.read_records(model, task, arm)}
-
-
-def _answer(
-    question: Question, record: dict[str, Any] | None, about: dict[str, Any]
-) -> dict[str, Any]:
+def _read(question: Question, record: Record | None, facts: TaskFacts) -> Reading:
     """Return outcome and pick, with how they were read."""
-    scoring = about["scoring"]
-    nothing = {"pick": None, "tied": False, "rule": None, "reply": None, "reasoning": None}
-    nothing["confidence"] = None
-    if record is None or record["error"] is not None:
-        return nothing | {"outcome": "error"}
-    if scoring == "generate":
-        if not isinstance(record.get("reply"), str):
-            raise DataError(
-                f"the record of question {question.id!r} has no reply",
-                where=f"{record.get('model')}, {record.get('task')}, {record.get('arm')}",
-                fix="remove the line; the question is then asked again",
-            )
-        found = READERS[about["reader"]](record["reply"], question, record["finish"])
-        return nothing | {
-            "outcome": found.outcome,
-            "pick": found.pick,
-            "rule": found.rule or None,
-            "reply": found.text,
-            "reasoning": found.reasoning or None,
-        }
-    pick, tied = pick_option(record["log_likelihoods"], continuations(question, scoring))
-    sure = probabilities(record["log_likelihoods"])[pick]
-    return nothing | {"outcome": "parsed", "pick": pick, "tied": tied, "confidence": sure}
+    if record is None or record.error is not None:
+        return Reading(outcome="error")
+    if facts.scoring == "generate":
+        if record.reply is None:
+            raise _lacks(question, record, "reply")
+        found = READERS[facts.reader](record.reply, question, record.finish or "")
+        return Reading(
+            outcome=found.outcome,
+            pick=found.pick,
+            rule=found.rule or None,
+            reply=found.text,
+            reasoning=found.reasoning or None,
+        )
+    if record.log_likelihoods is None:
+        raise _lacks(question, record, "log-likelihoods")
+    pick, tied = pick_option(record.log_likelihoods, continuations(question, facts.scoring))
+    sure = probabilities(record.log_likelihoods)[pick]
+    return Reading(outcome="parsed", pick=pick, tied=tied, confidence=sure)
+
+
+def _lacks(question: Question, record: Record, what: str) -> DataError:
+    return DataError(
+        f"the record of question {question.id!r} has no {what}",
+        where=f"{record.model}, {record.task}, {record.arm}",
+        fix=ASK_AGAIN,
+    )
 
 
 def _metrics(
-    questions: list[Question],
-    found: list[dict[str, Any]],
-    records: dict[str, dict[str, Any]],
-    names: list[str],
-    options: dict[str, dict[str, Any]],
+    questions: Sequence[Question],
+    found: Sequence[Reading],
+    records: Mapping[str, Record],
+    names: Sequence[str],
+    options: Mapping[str, Mapping[str, object]],
 ) -> list[dict[str, float]]:
     """Return the metrics of each question; NaN where there is no answer."""
     answered = {
         i: Answered(
             question,
-            answer["outcome"],
-            answer["pick"],
-            answer["reply"] or "",
-            tuple(records[question.id].get("log_likelihoods") or ()),
+            reading.outcome,
+            reading.pick,
+            reading.reply or "",
+            records[question.id].log_likelihoods or (),
         )
-        for i, (question, answer) in enumerate(zip(questions, found, strict=True))
-        if answer["outcome"] != "error"
+        for i, (question, reading) in enumerate(zip(questions, found, strict=True))
+        if reading.outcome != "error"
     }
     values: list[dict[str, float]] = [dict.fromkeys(names, float("nan")) for _ in questions]
     for name in names:
@@ -138,30 +125,48 @@ def _metrics(
 
 
 def _row(
+    cell: tuple[RunConfig, str, str, str],
+    facts: TaskFacts,
     question: Question,
-    record: dict[str, Any] | None,
-    packing: dict[str, Any],
-    answer: dict[str, Any],
-) -> dict[str, Any]:
-    failed = answer["outcome"] == "error"
-    facts = record or {}
-    return {
-        "question_id": question.id,
-        "stratum": question.stratum,
-        "cluster": question.cluster,
-        **answer,
-        "error": facts.get("error", "not answered") if failed else None,
-        "answer": question.answer,
-        "has_gold": packing["gold_known"] > 0,
-        "gold_delivered": packing["gold"],
-        "answer_truncated": packing.get("answer_truncated", False),
-        # What an imported run delivered is not known.
-        "delivered_k": packing.get("delivered", len(packing["passages"])),
-        "passage_tokens": packing["tokens"],
-        "shortfall_tokens": packing["shortfall_tokens"],
-        "left_out": packing["left_out"],
-        "prompt_tokens": facts.get("prompt_tokens"),
-        "reply_tokens": facts.get("reply_tokens"),
-        "finish": facts.get("finish"),
-        "elapsed_s": facts.get("elapsed_s"),
-    }
+    record: Record | None,
+    packed: PackedLine,
+    reading: Reading,
+    values: Mapping[str, float],
+) -> ScoreRow:
+    config, model, task, arm = cell
+    error = None
+    if reading.outcome == "error":
+        error = "not answered" if record is None else record.error
+    return ScoreRow(
+        model=model,
+        task=task,
+        arm=arm,
+        mode=config.mode,
+        scoring=facts.scoring,
+        seed=config.seed,
+        k=config.arm(arm).k,
+        question_id=question.id,
+        stratum=question.stratum,
+        cluster=question.cluster,
+        pick=reading.pick,
+        tied=reading.tied,
+        rule=reading.rule,
+        reply=reading.reply,
+        reasoning=reading.reasoning,
+        confidence=reading.confidence,
+        outcome=reading.outcome,
+        error=error,
+        answer=question.answer,
+        has_gold=packed.gold_known > 0,
+        gold_delivered=packed.gold,
+        answer_truncated=packed.answer_truncated,
+        delivered_k=packed.delivered,
+        passage_tokens=packed.tokens,
+        shortfall_tokens=packed.shortfall_tokens,
+        left_out=packed.left_out,
+        prompt_tokens=record.prompt_tokens if record else None,
+        reply_tokens=record.reply_tokens if record else None,
+        finish=record.finish if record else None,
+        elapsed_s=record.elapsed_s if record else None,
+        metrics=values,
+    )

@@ -107,7 +107,7 @@ def pair_plots(run: Run, effects: pd.DataFrame) -> list[Plot]:
     Returns:
         The plots in the order of pairs and tasks, all to one scale.
     """
-    pairs = pairs_of((model["name"], model["base"]) for model in run.config["models"])
+    pairs = pairs_of(run.config.bases())
     chosen = []
     for number, pair in enumerate(pairs):
         for place, task in enumerate(run.members("tasks")):

@@ -25,7 +25,7 @@ def slope_charts(run: Run, results: pd.DataFrame) -> list[Chart]:
         task with more than MOST_ARMS retrieval arms the first of them alone.
     """
     made = []
-    pairs = pairs_of((model["name"], model["base"]) for model in run.config["models"])
+    pairs = pairs_of(run.config.bases())
     for number, pair in enumerate(pairs):
         kinds = {"general": pair.general, "biomedical": pair.biomedical}
         for place, task in enumerate(run.members("tasks")):

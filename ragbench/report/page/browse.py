@@ -17,19 +17,12 @@ from typing import Any
 import pandas as pd
 
 from ragbench.analysis.load import Run
-from ragbench.analysis.samples import (
-    Answer,
-    corpus_of,
-    read_answers,
-    read_packed,
-    read_passages,
-    read_prompts,
-    read_questions,
-    restricted_data,
-)
 from ragbench.base.errors import DataError
 from ragbench.base.progress import stage
-from ragbench.base.records import Question
+from ragbench.base.records import Passage, Question
+from ragbench.runfolder.packed import check_packed, delivered_ids
+from ragbench.runfolder.passages import read_passages, read_prompts
+from ragbench.runfolder.records import Record, last_records
 
 LIMIT_BYTES = 20_000_000
 PARTS = ("texts", "passages", "prompts")
@@ -57,7 +50,7 @@ class _Cell:
     model: str
     arm: str
     scores: list[dict[str, Any]]  # in the order of the questions
-    answers: list[Answer | None]
+    records: list[Record | None]
 
 
 @dataclass(frozen=True)
@@ -88,7 +81,7 @@ def browser(run: Run, *, limit: int = LIMIT_BYTES) -> Browser:
         for name in run.members("tasks"):
             tasks.append(_task(run, name))
             progress.advance(len(run.scores[run.scores.task == name]))
-        withheld = restricted_data(run)
+        withheld = run.restricted_data()
         keys = list(dict.fromkeys(_delivered(tasks)))
         blocks = {"core": embed(_core(run, tasks, keys))}
         if len(blocks["core"]) > limit:
@@ -104,33 +97,33 @@ def browser(run: Run, *, limit: int = LIMIT_BYTES) -> Browser:
 
 
 def _task(run: Run, name: str) -> _Task:
-    questions = read_questions(run, name)
+    questions = run.questions(name)
     ids = [question.id for question in questions]
     packed = {}
     for arm in run.arms(name):
-        corpus, lines = corpus_of(run, name, arm), read_packed(run, name, arm)
-        packed[arm] = [
-            tuple((corpus, passage) for passage in _found(run, lines, i, "packing")) for i in ids
-        ]
+        path, corpus = run.files.packed(name, arm), run.corpus_of(name, arm)
+        lines = delivered_ids(path)
+        check_packed(path, lines, ids)
+        packed[arm] = [tuple((corpus, passage) for passage in lines[i]) for i in ids]
     cells = []
     for model in run.members("models"):
         for arm in run.arms(name):
             rows = run.cell(model, name, arm).to_dict(orient="records")
             scores = {str(row["question_id"]): row for row in rows}
-            found = [{str(k): v for k, v in _found(run, scores, i, "score").items()} for i in ids]
-            answers = read_answers(run, model, name, arm)
-            cells.append(_Cell(model, arm, found, [answers.get(i) for i in ids]))
+            found = [{str(k): v for k, v in _score(run, scores, i).items()} for i in ids]
+            records = last_records(run.files.records(model, name, arm))
+            cells.append(_Cell(model, arm, found, [records.get(i) for i in ids]))
     return _Task(name, questions, packed, cells)
 
 
-def _found(run: Run, lines: dict[str, Any], question: str, what: str) -> Any:
-    if question not in lines:
+def _score(run: Run, scores: dict[str, Any], question: str) -> Any:
+    if question not in scores:
         raise DataError(
-            f"the run has no {what} of question {question!r}",
+            f"the run has no score of question {question!r}",
             where=str(run.path),
             fix="an extension was interrupted: give the same `ragbench run` again",
         )
-    return lines[question]
+    return scores[question]
 
 
 def _delivered(tasks: list[_Task]) -> Iterator[tuple[str, str]]:
@@ -191,10 +184,10 @@ def _numbers(run: Run, task: _Task, cell: _Cell) -> dict[str, Any]:
         "right": [_number(row[metric]) for row in cell.scores],
         "tied": [int(bool(row["tied"])) for row in cell.scores],
         "likelihoods": [
-            [_number(v) for v in answer.log_likelihoods]
-            if answer is not None and answer.log_likelihoods is not None
+            [_number(v) for v in record.log_likelihoods]
+            if record is not None and record.log_likelihoods is not None
             else None
-            for answer in cell.answers
+            for record in cell.records
         ],
     }
 
@@ -209,14 +202,14 @@ def _part(
     run: Run, part: str, tasks: list[_Task], keys: list[tuple[str, str]], left: int
 ) -> str | None:
     """Return one block of texts, or None if there is no room for it."""
-    sources = {"passages": "passages.jsonl", "prompts": "prompts/0.jsonl"}
-    source = run.path / sources.get(part, "run.json")
+    sources = {"passages": run.files.passages, "prompts": run.files.prompts}
+    source = sources.get(part, run.files.run)
     if source.is_file() and source.stat().st_size > 4 * left:
         return None  # not read at all: even without ids and digests it could not fit
     if part == "texts":
         block = embed([_texts(task) for task in tasks])
     elif part == "passages":
-        found = read_passages(run)
+        found = read_passages(run.files.passages)
         block = embed([_passage(found.get(key)) for key in keys])
     else:
         block = embed(_prompts(run, tasks))
@@ -236,25 +229,25 @@ def _texts(task: _Task) -> dict[str, Any]:
 def _column(cell: _Cell, name: str) -> list[str | None]:
     """Return texts by question as the scores have them, else as the record has them."""
     texts: list[str | None] = []
-    for row, answer in zip(cell.scores, cell.answers, strict=True):
+    for row, record in zip(cell.scores, cell.records, strict=True):
         value = row.get(name)
         if value is None or pd.isna(value):
-            value = getattr(answer, name, None)
+            value = {"reply": record.reply, "error": record.error}.get(name) if record else None
         texts.append(None if value is None else str(value))
     return texts if any(text is not None for text in texts) else []
 
 
-def _passage(passage: Any) -> list[str] | None:
+def _passage(passage: Passage | None) -> list[str] | None:
     return None if passage is None else [passage.doc_id, passage.title, passage.text]
 
 
 def _prompts(run: Run, tasks: list[_Task]) -> dict[str, Any]:
-    found = read_prompts(run)
+    found = read_prompts(run.files.prompts)
     places = {digest: place for place, digest in enumerate(found)}
     return {
         "texts": list(found.values()),
         "tasks": [
-            [_places(places, (a.prompt if a else "" for a in cell.answers)) for cell in task.cells]
+            [_places(places, (r.prompt if r else "" for r in cell.records)) for cell in task.cells]
             for task in tasks
         ],
     }

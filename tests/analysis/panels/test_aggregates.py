@@ -12,24 +12,19 @@ import pytest
 
 from ragbench.analysis.load import Run
 from ragbench.analysis.panels.aggregates import CODE_COUNTS, aggregates, majority
+from tests.analysis.making import about_of
 
 LABELS = ["entailment", "contradiction", "neutral"]
 
 
 def run_of(cell: pd.DataFrame, *, clustered: bool = False) -> Run:
-    about: dict[str, Any] = {
-        "config": {"seed": 3, "analysis": {"alpha": 0.05, "resamples": 4000}},
-        "identity": {
-            "tasks": {
-                "t": {
-                    "classes": LABELS,
-                    "cluster_unit": "c" if clustered else None,
-                    "metrics": [name for name in CODE_COUNTS if name in cell] or ["accuracy"],
-                }
-            }
-        },
+    facts = {
+        "classes": LABELS,
+        "cluster_unit": "c" if clustered else None,
+        "metrics": [name for name in CODE_COUNTS if name in cell] or ["accuracy"],
     }
-    return Run(Path("none"), about, cell, pd.DataFrame(), [])
+    about = about_of({"analysis": {"resamples": 4000}}, {"t": facts})
+    return Run(Path("none"), about, cell, pd.DataFrame(), {})
 
 
 def cell_of(answer: list[int], pick: list[int | None], **more: Any) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from scipy.stats import linregress, t
 
 from ragbench.analysis.load import Run, load_run
 from ragbench.analysis.panels.curves import curves, places, resampled_means, slope
-from tests.analysis.making import make_run
+from tests.analysis.making import edited, make_run
 
 RIGHT = {1: "1100000000", 2: "1111000000", 4: "1111110000"}
 
@@ -24,9 +24,8 @@ def curve_run(path: Path, delivered: dict[int, float], **more: Any) -> Run:
     cells = {("m", "t", "closed-book"): "1000000000"}
     cells |= {("m", "t", f"bm25-{k}"): RIGHT[k] for k in delivered}
     run = make_run(path / "run", cells, **more)
-    for arm in run.about["config"]["arms"]:
-        if arm["name"] != "closed-book":
-            arm |= {"retriever": "bm25", "fuse": [], "k": int(arm["name"].removeprefix("bm25-"))}
+    arms = [{"name": f"bm25-{k}", "retriever": "bm25", "k": k} for k in delivered]
+    run = edited(run, "config.arms", [{"name": "closed-book"}, *arms])
     run.scores["delivered_k"] = 0.0
     for k, mean in delivered.items():
         run.scores.loc[run.scores.arm == f"bm25-{k}", "delivered_k"] = mean
@@ -68,14 +67,14 @@ def test_an_arm_alone_is_no_curve_and_failures_are_said(tmp_path: Path) -> None:
 
 def test_arms_of_other_options_are_other_curves(tmp_path: Path) -> None:
     run = curve_run(tmp_path, {1: 1.0, 2: 2.0, 4: 4.0})
-    run.about["config"]["arms"][-1]["order"] = "best-last"
+    run = edited(run, "config.arms.-1.order", "best-last")
     (trend,) = curves(run).trends.to_dict(orient="records")
     assert trend["points"] == 2 and trend["refused"]
 
 
 def test_arms_of_other_tasks_are_of_the_same_curve(tmp_path: Path) -> None:
     run = curve_run(tmp_path, {1: 1.0, 2: 2.0, 4: 4.0})
-    run.about["config"]["arms"][-1]["tasks"] = ["t"]
+    run = edited(run, "config.arms.-1.tasks", ["t"])
     assert curves(run).points.arm.tolist() == ["bm25-1", "bm25-2", "bm25-4"]
 
 
@@ -172,7 +171,7 @@ def placed_run(path: Path, packed: list[list[str]], gold: list[int], answers: st
     """
     cells = {("m", "t", "closed-book"): "0" * len(packed), ("m", "t", "bm25-2"): answers}
     run = make_run(path, cells, full=True)
-    run.about["config"]["arms"][-1] |= {"retriever": "bm25", "k": 2}
+    run = edited(run, "config.arms.-1", {"name": "bm25-2", "retriever": "bm25", "k": 2})
     run.scores["k"] = 2
     run.scores.loc[run.scores.arm == "bm25-2", "gold_delivered"] = gold
     questions = run.path / "questions" / "t.jsonl"

@@ -19,6 +19,7 @@ from ragbench.analysis.effects import effects
 from ragbench.analysis.load import load_run
 from ragbench.analysis.panels.leakage import common_runs, leakage, parts, plain, splits
 from ragbench.base.errors import DataError
+from tests.analysis.making import edited
 from tests.analysis.run_folder import make_run, passage, question
 
 # Ten words, so three n-grams of eight.
@@ -292,7 +293,7 @@ def test_a_question_without_a_score_is_not_counted(tmp_path: Path) -> None:
 def test_whole_clusters_are_drawn(tmp_path: Path) -> None:
     """Clusters ab and cd of the delivered: means of the arm 1 and 1/2, of the gain 1/2 each."""
     run = load_run(make_run(tmp_path / "run", {"t": SIX}, TEXTS, SIX_PACKED, RIGHT))
-    run.about["identity"]["tasks"]["t"]["cluster_unit"] = "patient"
+    run = edited(run, "identity.tasks.t.cluster_unit", "patient")
     run.scores["cluster"] = run.scores["question_id"].map(lambda name: "abcdef".index(name[2]) // 2)
     found = splits(run, leakage(run)).set_index("part")
     row = found.loc["source delivered"]

@@ -11,6 +11,7 @@ from statsmodels.stats.weightstats import ttost_paired
 
 from ragbench.analysis.statistics.estimate import Cells, Settings, estimate
 from ragbench.analysis.statistics.paired import equivalence, mcnemar_exact
+from tests.analysis.making import about_of
 
 SETTINGS = Settings(seed=1, alpha=0.05, resamples=2000, margin=0.1)
 
@@ -75,5 +76,6 @@ def test_clusters_count_in_equivalence() -> None:
 
 
 def test_settings_of_a_config_that_does_not_name_a_margin() -> None:
-    config = {"seed": 2, "analysis": {"alpha": 0.1, "resamples": 300}}
+    analysis = {"alpha": 0.1, "resamples": 300}
+    config = about_of({"seed": 2, "analysis": analysis}, {}).config
     assert Settings.of(config) == Settings(2, 0.1, 300, 0.03)

@@ -13,6 +13,7 @@ from ragbench.base.errors import DataError, UsageError
 from ragbench.base.files import read_jsonl
 from ragbench.experiment.importing.import_lm_eval import read_lm_eval_run
 from ragbench.experiment.importing.imported import write_run
+from tests.runfolder.golden import LM_EVAL, differing
 
 LOGS = Path(__file__).parents[2] / "data" / "lm_eval"
 (CHOICE,) = LOGS.glob("samples_tiny_mc_*.jsonl")
@@ -34,6 +35,19 @@ def test_scores_are_lm_evals(home: Path) -> None:
     assert (text.reply == "The liver secretes bile.").sum() == 1
     prompts = (run.path / "prompts" / "0.jsonl").read_text(encoding="utf-8")
     assert "Which organ secretes bile?" in prompts
+
+
+def test_files_are_those_of_the_golden_run(home: Path) -> None:
+    """Two documents of each log; the filter takes the blanks off the replies."""
+    for path, wanted in ((CHOICE, ("0", "1")), (TEXT, ("2", "3"))):
+        rows = [line for _, line in read_jsonl(path) if str(line["doc_id"]) in wanted]
+        for row in rows if path == TEXT else ():
+            row["filtered_resps"] = [row["resps"][0][0].strip()]
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        (home / path.name).write_text(text, encoding="utf-8")
+    paths = [str(home / TEXT.name), str(home / CHOICE.name)]
+    run = read_lm_eval_run(paths, name="lm-eval", model="smollm2")
+    assert differing(write_run(run), LM_EVAL) == []
 
 
 def changed(folder: Path, name: str, place: int, change: Any) -> Path:
@@ -167,9 +181,9 @@ def test_one_of_several_filters_is_chosen(home: Path) -> None:
         read_lm_eval_run([str(path)], name="w", model="m")
     assert "get-letter, none" in caught.value.fix
     run = read_lm_eval_run([str(path)], name="w", model="m", filter_="get-letter")
-    assert run.records["m", "two", "closed-book"]["0"]["reply"] == "A"
+    assert run.answers["m", "two", "closed-book"]["0"].reply == "A"
     run = read_lm_eval_run([str(path)], name="w", model="m", filter_="none")
-    assert run.records["m", "two", "closed-book"]["0"]["reply"] == ": A."
+    assert run.answers["m", "two", "closed-book"]["0"].reply == ": A."
     with pytest.raises(UsageError, match="no filter 'letter'"):
         read_lm_eval_run([str(path)], name="w", model="m", filter_="letter")
 

@@ -15,6 +15,7 @@ from ragbench.analysis.load import load_run
 from ragbench.base.errors import DataError, UsageError
 from ragbench.experiment.importing.import_mirage import AMBIGUOUS, read_mirage_run
 from ragbench.experiment.importing.imported import write_run
+from tests.runfolder.golden import MIRAGE, differing
 
 BENCHMARK = {
     "medmcqa": {
@@ -88,8 +89,12 @@ def test_a_small_file_by_hand(home: Path) -> None:
     assert found["medmcqa", "m3", "closed-book"] == ("unparsed", 0.0)
     assert found["pubmedqa", "1", "closed-book"] == ("unparsed", 0.0)
     assert found["pubmedqa", "1", "medrag-32"] == ("parsed", 1.0)
-    about = load_run(correct).about["identity"]["tasks"]["medmcqa"]
-    assert about["excluded"] == [["m2", AMBIGUOUS]]
+    assert load_run(correct).facts("medmcqa").excluded == (("m2", AMBIGUOUS),)
+
+
+def test_files_are_those_of_the_golden_run(home: Path) -> None:
+    run = read_mirage_run(*written(home, lines()), name="mirage", mode="correct")
+    assert differing(write_run(run), MIRAGE) == []
 
 
 def test_what_is_not_known_is_not_shown_as_nothing(home: Path) -> None:

@@ -8,17 +8,24 @@ from click.testing import CliRunner
 
 from ragbench.base.records import Question
 from ragbench.cli.main import cli
-from ragbench.experiment.folder import RunFolder
-from ragbench.experiment.importing.imported import ImportedArm, ImportedRun, ImportedTask, write_run
+from ragbench.experiment.importing.imported import (
+    ImportedAnswer,
+    ImportedArm,
+    ImportedRun,
+    ImportedTask,
+    write_run,
+)
 from ragbench.experiment.stages.score import score_run
+from ragbench.runfolder.paths import RunPaths
+from ragbench.runfolder.records import last_records
 
 QUESTIONS = [Question(f"q{i}", f"What is {i}?", ("a", "b"), i % 2, "?") for i in range(4)]
 
 
 def run_of(name: str = "outside") -> ImportedRun:
     """Two arms of four questions; one has no answer in the arm with passages."""
-    closed = {q.id: {"reply": "A"} for q in QUESTIONS}
-    given = {q.id: {"reply": "AB"[q.answer]} for q in QUESTIONS[:3]}
+    closed = {q.id: ImportedAnswer(reply="A") for q in QUESTIONS}
+    given = {q.id: ImportedAnswer(reply="AB"[q.answer]) for q in QUESTIONS[:3]}
     return ImportedRun(
         name=name,
         mode="correct",
@@ -26,16 +33,16 @@ def run_of(name: str = "outside") -> ImportedRun:
         tasks=[ImportedTask("t", QUESTIONS)],
         arms=[ImportedArm("closed-book"), ImportedArm("theirs-5", 5)],
         models=["gpt"],
-        records={("gpt", "t", "closed-book"): closed, ("gpt", "t", "theirs-5"): given},
+        answers={("gpt", "t", "closed-book"): closed, ("gpt", "t", "theirs-5"): given},
     )
 
 
 def test_a_lacking_answer_is_an_error_and_no_wrong_one(home: Path) -> None:
-    folder = RunFolder(write_run(run_of()))
+    folder = RunPaths(write_run(run_of()))
     assert score_run(folder) == 1
-    records = {r["question_id"]: r for r in folder.read_records("gpt", "t", "theirs-5")}
-    assert records["q3"]["error"]
-    assert records["q2"]["reply"] == "A"
+    records = last_records(folder.records("gpt", "t", "theirs-5"))
+    assert records["q3"].error
+    assert records["q2"].reply == "A"
 
 
 def test_commands_take_it_as_their_own(home: Path) -> None:

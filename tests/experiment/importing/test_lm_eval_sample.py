@@ -55,7 +55,7 @@ def test_multiple_choice() -> None:
     assert found.question.text == "What wheezes?"
     assert found.question.options == ("gout", "asthma", "croup")
     assert found.question.answer == 1
-    assert found.record["log_likelihoods"] == [-9.5, -1.5, -4.0]
+    assert found.answer.log_likelihoods == (-9.5, -1.5, -4.0)
     assert found.logged == {"acc": 1.0}
 
 
@@ -85,7 +85,7 @@ def test_mutual_information_has_the_options_twice() -> None:
     arguments = pairs(["Q"] * 3 + [""] * 3, texts * 2)
     responses = scored()["resps"] + [[["-1", "False"]]] * 3
     found = read_sample(scored(arguments=arguments, resps=responses), "t", "f:1")
-    assert found.record["log_likelihoods"] == [-9.5, -1.5, -4.0]
+    assert found.answer.log_likelihoods == (-9.5, -1.5, -4.0)
 
 
 @pytest.mark.parametrize(
@@ -103,8 +103,8 @@ def test_a_written_choice() -> None:
         ("gout", "asthma"),
         1,
     )
-    assert found.record["reply"] == "B"
-    assert found.record["reply_before_filter"] == "It is B."
+    assert found.answer.reply == "B"
+    assert found.answer.reply_before_filter == "It is B."
     for target in ("(B)", "asthma"):
         assert read_sample(written(target=target), "t", "f:1").question.answer == 1
 
@@ -141,7 +141,7 @@ def test_a_log_without_filters() -> None:
     line = written()
     del line["filtered_resps"], line["filter"]
     found = read_sample(line, "t", "f:1")
-    assert (found.record["reply"], found.filter_name) == ("It is B.", "none")
+    assert (found.answer.reply, found.filter_name) == ("It is B.", "none")
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ import pytest
 from ragbench.base.errors import BackendError, DataError, UsageError
 from ragbench.base.files import sha256_text
 from ragbench.experiment.config.config import load_config
-from ragbench.experiment.folder import RunFolder
 from ragbench.experiment.grid.grid import Grid
 from ragbench.experiment.stages.answer import answer_all, check_lengths
 from ragbench.experiment.stages.deliver import Packed, pack_all
+from ragbench.runfolder.paths import RunPaths
 
 CELL = "scripted+icd10cm+bm25-2.0.jsonl"
 
@@ -24,9 +24,9 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def parts(run_copy: Path, home: Path) -> tuple[Grid, RunFolder, Packed]:
+def parts(run_copy: Path, home: Path) -> tuple[Grid, RunPaths, Packed]:
     grid = Grid(*load_config(str(home / "small.yaml")))
-    folder = RunFolder(run_copy)
+    folder = RunPaths(run_copy)
     return grid, folder, pack_all(grid, folder)
 
 
@@ -44,7 +44,7 @@ def count_calls(grid: Grid, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_a_finished_run_asks_nothing(
-    parts: tuple[Grid, RunFolder, Packed], monkeypatch: pytest.MonkeyPatch
+    parts: tuple[Grid, RunPaths, Packed], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = count_calls(parts[0], monkeypatch)
     assert answer_all(*parts) == 0
@@ -52,7 +52,7 @@ def test_a_finished_run_asks_nothing(
 
 
 def test_only_what_is_lacking_is_asked_and_gives_the_same(
-    parts: tuple[Grid, RunFolder, Packed], run_copy: Path, monkeypatch: pytest.MonkeyPatch
+    parts: tuple[Grid, RunPaths, Packed], run_copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = run_copy / "records" / CELL
     before = lines(path)
@@ -78,7 +78,7 @@ def test_every_record_has_its_prompt_once(run_copy: Path) -> None:
 
 
 def test_a_record_under_another_key_is_refused(
-    parts: tuple[Grid, RunFolder, Packed], run_copy: Path
+    parts: tuple[Grid, RunPaths, Packed], run_copy: Path
 ) -> None:
     path = run_copy / "records" / CELL
     records = lines(path)
@@ -89,7 +89,7 @@ def test_a_record_under_another_key_is_refused(
 
 
 def test_an_error_is_recorded_and_asked_again(
-    parts: tuple[Grid, RunFolder, Packed], run_copy: Path, monkeypatch: pytest.MonkeyPatch
+    parts: tuple[Grid, RunPaths, Packed], run_copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = run_copy / "records" / CELL
     whole = path.read_text(encoding="utf-8").splitlines(keepends=True)
@@ -110,7 +110,7 @@ def test_an_error_is_recorded_and_asked_again(
 
 
 def test_many_errors_in_a_row_stop_the_run(
-    parts: tuple[Grid, RunFolder, Packed], run_copy: Path, monkeypatch: pytest.MonkeyPatch
+    parts: tuple[Grid, RunPaths, Packed], run_copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (run_copy / "records" / CELL).unlink()
 
@@ -124,7 +124,7 @@ def test_many_errors_in_a_row_stop_the_run(
 
 
 def test_a_prompt_that_does_not_fit_is_refused_before_any_answer(
-    parts: tuple[Grid, RunFolder, Packed], monkeypatch: pytest.MonkeyPatch
+    parts: tuple[Grid, RunPaths, Packed], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     grid, _, packed = parts
     monkeypatch.setattr(grid.models["scripted"], "context_tokens", 100)
@@ -133,7 +133,7 @@ def test_a_prompt_that_does_not_fit_is_refused_before_any_answer(
 
 
 def test_answers_to_questions_no_longer_asked_are_refused(
-    parts: tuple[Grid, RunFolder, Packed], run_copy: Path
+    parts: tuple[Grid, RunPaths, Packed], run_copy: Path
 ) -> None:
     path = run_copy / "records" / CELL
     records = lines(path)
@@ -163,6 +163,6 @@ def test_only_one_model_is_in_memory(
 
         monkeypatch.setattr(model, "score_options", score)
         monkeypatch.setattr(model, "release", lambda name=name: steps.append((name, "released")))
-    folder = RunFolder(home / "runs" / "two")
+    folder = RunPaths(home / "runs" / "two")
     assert answer_all(grid, folder, pack_all(grid, folder)) == 0
     assert steps == [("scripted", "answers"), ("scripted", "released"), ("again", "answers")]

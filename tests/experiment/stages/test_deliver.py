@@ -10,11 +10,11 @@ import pytest
 
 from ragbench.base.errors import UsageError
 from ragbench.experiment.config.config import load_config
-from ragbench.experiment.folder import RunFolder
 from ragbench.experiment.grid.building import build_missing
 from ragbench.experiment.grid.grid import Grid
 from ragbench.experiment.stages.deliver import pack_all
 from ragbench.experiment.stages.retrieve import retrieve_all
+from ragbench.runfolder.paths import RunPaths
 
 
 def packed(home: Path, arm: str) -> dict[str, dict[str, Any]]:
@@ -52,7 +52,7 @@ def test_an_oracle_without_gold_is_refused(mixed_copy: Path, home: Path) -> None
         "".join(json.dumps(line | {"gold_doc_ids": []}) + "\n" for line in lines)
     )
     grid = Grid(*load_config(str(home / "mixed.yaml")))
-    folder = RunFolder(home / "runs" / "other")
+    folder = RunPaths(home / "runs" / "other")
     retrieve_all(grid, folder, build_missing(grid.config, grid.tasks))
     with pytest.raises(UsageError, match="'oracle-bm25-2' needs gold passages"):
         pack_all(grid, folder)
@@ -62,7 +62,7 @@ def test_a_passage_longer_than_the_budget_is_told_and_counted(
     mixed_copy: Path, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     grid = Grid(*load_config(str(home / "mixed.yaml"), ["packing.budget_tokens=5"]))
-    found = pack_all(grid, RunFolder(mixed_copy))
+    found = pack_all(grid, RunPaths(mixed_copy))
     assert {(d.tokens, d.left_out > 0) for d in found["facts", "bm25-2"].values()} == {(0, True)}
     told = capsys.readouterr().err
     assert "facts, bm25-1: the budget of 5 tokens kept passages from 6 of 6 questions" in told

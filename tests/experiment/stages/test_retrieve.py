@@ -13,11 +13,11 @@ import pytest
 from ragbench.base.errors import DataError
 from ragbench.corpora.build import build_corpus
 from ragbench.experiment.config.config import load_config
-from ragbench.experiment.folder import RunFolder
 from ragbench.experiment.grid.building import build_missing
 from ragbench.experiment.grid.grid import Grid
 from ragbench.experiment.stages.deliver import pack_all
 from ragbench.experiment.stages.retrieve import retrieve_all
+from ragbench.runfolder.paths import RunPaths
 from tests.conftest import make_mixed_home
 
 
@@ -64,7 +64,7 @@ def test_stages_repeated_write_the_same_files(
 ) -> None:
     kept = {p: p.read_bytes() for p in run_copy.rglob("*.jsonl") if "packed" in str(p)}
     grid = Grid(*load_config(str(home / "small.yaml")))
-    folder = RunFolder(run_copy)
+    folder = RunPaths(run_copy)
     retrieve_all(grid, folder, build_missing(grid.config, grid.tasks))
     pack_all(grid, folder)
     assert kept
@@ -76,7 +76,7 @@ def test_gold_that_the_corpus_lacks_is_an_error(run_copy: Path, home: Path) -> N
     grid = Grid(*load_config(str(home / "small.yaml"), ["tasks.0.options={chapters: ['4']}"]))
     with pytest.raises(DataError, match="10 of 10 gold ids") as caught:
         retrieve_all(
-            grid, RunFolder(home / "runs" / "other"), build_missing(grid.config, grid.tasks)
+            grid, RunPaths(home / "runs" / "other"), build_missing(grid.config, grid.tasks)
         )
     assert "icd10cm" in caught.value.what
 
@@ -87,7 +87,7 @@ def test_another_corpus_than_the_tasks_own_may_lack_the_gold(run_copy: Path, hom
     (home / "corpora" / "notes.yaml").write_text("reader: jsonl\npath: ../notes.jsonl\n")
     override = "indexes.bm25.corpus=notes"
     grid = Grid(*load_config(str(home / "small.yaml"), [override]))
-    folder = RunFolder(home / "runs" / "other")
+    folder = RunPaths(home / "runs" / "other")
     retrieve_all(grid, folder, build_missing(grid.config, grid.tasks))
     note = json.loads(folder.retrieval("icd10cm", "bm25", "json").read_text())
     assert note["gold_matches"] == "not in this corpus"
@@ -130,7 +130,7 @@ def test_a_run_file_is_checked_and_judged(mixed_copy: Path, home: Path) -> None:
             [arm, "tasks=[{name: facts, task: mcq, options: {path: facts.jsonl, corpus: facts}}]"],
         )
     )
-    folder = RunFolder(home / "runs" / "other")
+    folder = RunPaths(home / "runs" / "other")
     retrieve_all(grid, folder, build_missing(grid.config, grid.tasks))
     packed = pack_all(grid, folder)
     expected = {query: passages[:2] for query, passages in ranked(original).items()}
@@ -159,7 +159,7 @@ def test_a_compressed_run_file_is_read_and_kept_as_text(home: Path) -> None:
     task = "tasks=[{name: facts, task: mcq, options: {path: facts.jsonl, corpus: facts}}]"
     arm = "arms=[closed-book, {name: mine, run_file: mine.trec.gz, k: 2}]"
     grid = Grid(*load_config(str(home / "mixed.yaml"), [task, arm]))
-    folder = RunFolder(home / "runs" / "packed")
+    folder = RunPaths(home / "runs" / "packed")
     retrieve_all(grid, folder, build_missing(grid.config, grid.tasks))
     assert folder.retrieval("facts", "mine", "trec").read_text() == text
     quality = lines(folder.retrieval("facts", "mine", "quality.jsonl"))
@@ -172,7 +172,7 @@ def test_more_questions_leave_the_passages_of_the_first_alone(run_copy: Path, ho
     path = run_copy / "packed" / "icd10cm+dense-5.jsonl"
     before = lines(path)
     grid = Grid(*load_config(str(home / "small.yaml"), ["tasks.0.limit=80"]))
-    folder = RunFolder(run_copy)
+    folder = RunPaths(run_copy)
     retrieve_all(grid, folder, build_missing(grid.config, grid.tasks))
     pack_all(grid, folder)
     after = lines(path)
@@ -198,7 +198,7 @@ def test_recall_at_k_is_of_the_first_k_passages(mixed_copy: Path, home: Path) ->
     task = "tasks=[{name: facts, task: mcq, options: {path: facts.jsonl, corpus: facts}}]"
     arm = "arms=[closed-book, {name: mine, run_file: mine.trec, k: [2, 4]}]"
     config, document = load_config(str(home / "mixed.yaml"), [task, arm])
-    folder = RunFolder(home / "runs" / "other")
+    folder = RunPaths(home / "runs" / "other")
     retrieve_all(Grid(config, document), folder, {})
     values = {
         line["measure"]: line["value"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,24 +13,40 @@ import pandas as pd
 import pytest
 
 from ragbench.base.errors import DataError
-from ragbench.experiment.folder import RunFolder
 from ragbench.experiment.stages.score import score_run
+from ragbench.runfolder.paths import RunPaths
+from tests.runfolder.golden import RUNS, lines
+
+
+@pytest.mark.parametrize("golden", RUNS, ids=lambda run: run.name)
+def test_scores_are_those_of_the_golden_run(golden: RunPaths, tmp_path: Path) -> None:
+    shutil.copytree(golden.path, tmp_path / "run")
+    run = RunPaths(tmp_path / "run")
+    failed = score_run(run)
+    found = pd.read_parquet(run.scores("correct"))
+    assert failed == (found.outcome == "error").sum() == 0
+    again = found.to_json(orient="records", lines=True, double_precision=15)
+    expected = run.scores("correct").with_suffix(".jsonl")
+    for one, other in zip(again.splitlines(), lines(expected), strict=True):
+        row = json.loads(one)
+        assert list(row) == list(other)
+        assert row == pytest.approx(other, abs=1e-12, nan_ok=True)
 
 
 def test_scores_are_the_same_when_made_again(run_copy: Path) -> None:
     path = run_copy / "scores" / "correct.parquet"
     before = pd.read_parquet(path)
     path.unlink()
-    assert score_run(RunFolder(run_copy)) == 0
+    assert score_run(RunPaths(run_copy)) == 0
     pd.testing.assert_frame_equal(before, pd.read_parquet(path))
 
 
 def test_scoring_loads_neither_torch_nor_faiss(run_copy: Path) -> None:
     code = (
         "import sys; from pathlib import Path\n"
-        "from ragbench.experiment.folder import RunFolder\n"
+        "from ragbench.runfolder.paths import RunPaths\n"
         "from ragbench.experiment.stages.score import score_run\n"
-        f"score_run(RunFolder(Path({str(run_copy)!r})))\n"
+        f"score_run(RunPaths(Path({str(run_copy)!r})))\n"
         "print(sorted({'torch', 'faiss', 'transformers'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -38,7 +55,7 @@ def test_scoring_loads_neither_torch_nor_faiss(run_copy: Path) -> None:
 
 def test_every_question_has_a_row_in_every_cell(run_copy: Path) -> None:
     (run_copy / "records" / "scripted+icd10cm+random-5.0.jsonl").unlink()
-    assert score_run(RunFolder(run_copy)) == 10
+    assert score_run(RunPaths(run_copy)) == 10
     table = pd.read_parquet(run_copy / "scores" / "correct.parquet")
     assert table.groupby("arm").size().eq(10).all()
     lost = table[table.arm == "random-5"]
@@ -50,8 +67,8 @@ def test_every_question_has_a_row_in_every_cell(run_copy: Path) -> None:
 def test_a_record_that_is_not_whole_is_named(run_copy: Path) -> None:
     path = run_copy / "records" / "scripted+icd10cm+bm25-5.0.jsonl"
     path.write_text('{"question_id": "x"}\n', encoding="utf-8")
-    with pytest.raises(DataError, match="not whole") as caught:
-        score_run(RunFolder(run_copy))
+    with pytest.raises(DataError, match="the record is missing 'key'") as caught:
+        score_run(RunPaths(run_copy))
     assert caught.value.where.endswith(".0.jsonl:1")
 
 
@@ -82,7 +99,7 @@ def test_every_outcome_of_a_written_reply(mixed_copy: Path) -> None:
         line.update(reply=reply, finish=finish)
     lines[5].update(reply=None, finish="error", error="the server is gone")
     rewrite(mixed_copy, cell, lines)
-    assert score_run(RunFolder(mixed_copy)) == 1
+    assert score_run(RunPaths(mixed_copy)) == 1
     table = pd.read_parquet(mixed_copy / "scores" / "correct.parquet")
     found = table[(table.task == "facts-written") & (table.arm == "closed-book")]
     assert list(found.outcome) == [
@@ -101,7 +118,7 @@ def test_a_written_record_without_its_reply_is_named(mixed_copy: Path) -> None:
     lines[2]["reply"] = None
     rewrite(mixed_copy, cell, lines)
     with pytest.raises(DataError, match="'q-beriberi' has no reply"):
-        score_run(RunFolder(mixed_copy))
+        score_run(RunPaths(mixed_copy))
 
 
 def test_letters_pick_the_likeliest_letter(mixed_home: Path) -> None:

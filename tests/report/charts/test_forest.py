@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -15,6 +16,7 @@ from ragbench.analysis.load import Run, load_run
 from ragbench.analysis.results import results
 from ragbench.report.charts.forest import LEFT, RIGHT, SHAPES, Scale, plots, shortened
 from ragbench.report.page.page import page
+from tests.analysis.making import edited
 from tests.report.reading import Element, read
 
 RATE = st.floats(-1, 1) | st.just(math.nan)
@@ -85,8 +87,9 @@ def test_an_incomplete_cell_shows_dashed_bounds_and_no_marker(run: Run) -> None:
 
 
 def test_models_differ_by_shape_and_share_one_scale(run: Run) -> None:
-    run.about["config"]["models"].append({"name": "other", "base": None})
-    found = effects(run.__class__(run.path, run.about, both(run), run.quality, run.retrievals))
+    models = [{"name": name, "base": None} for name in ("smollm2", "other")]
+    run = replace(edited(run, "config.models", models), scores=both(run))
+    found = effects(run)
     made = plots(run, found, "gain over closed-book")
     assert [text for text, _ in made[0].headings] == ["scripted", "other"]
     shapes = {row.name.partition(",")[0]: row.shape for row in made[0].rows}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ragbench.report.charts.shares import share_bars
-from tests.analysis.making import make_run
+from tests.analysis.making import edited, make_run
 
 
 def test_parts_by_hand(tmp_path: Path) -> None:
@@ -27,5 +27,4 @@ def test_parts_by_hand(tmp_path: Path) -> None:
 
 def test_other_metrics_have_no_bars(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", {("m", "t", "closed-book"): "10"})
-    run.about["identity"]["tasks"]["t"]["metrics"] = ["rougeL"]
-    assert share_bars(run) == []
+    assert share_bars(edited(run, "identity.tasks.t.metrics", ["rougeL"])) == []

@@ -13,6 +13,7 @@ from ragbench.analysis.load import Run, load_run
 from ragbench.base.errors import DataError
 from ragbench.base.files import read_jsonl
 from ragbench.report.page.browse import browser, embed
+from tests.analysis.making import edited
 from tests.conftest import FACTS
 
 
@@ -82,8 +83,7 @@ def test_what_is_too_much_is_left_out_by_worth(run: Run) -> None:
 
 
 def test_restricted_data_gives_numbers_and_ids_alone(run: Run) -> None:
-    run.about["identity"]["corpora"]["facts"]["data_use"] = "restricted"
-    found = browser(run)
+    found = browser(edited(run, "identity.corpora.facts.data_use", "restricted"))
     assert list(found.blocks) == ["core"]
     assert found.left_out == []
     for text in FACTS.values():

@@ -1,0 +1,134 @@
+"""Resuming: a run folder goes on only with the experiment that it was started with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ragbench.base.errors import UsageError
+from ragbench.base.files import JsonlAppender
+from ragbench.runfolder.config import RunConfig
+from ragbench.runfolder.paths import RunPaths
+from ragbench.runfolder.runfile import (
+    Identity,
+    RunFile,
+    Session,
+    read_run_file,
+    write_run_file,
+)
+from ragbench.runfolder.schema import to_json
+
+# What may change between sessions without changing a record.
+FREE = ("config.description", "config.analysis", "config.trusted_endpoints")
+# Where and how a server is asked; what it serves is in the model's digest.
+SERVING = (".url", ".concurrency", ".timeout_s", ".retries", ".api_key_env")
+
+
+def check_same(folder: RunPaths, config: RunConfig, identity: Identity, *, extend: bool) -> None:
+    """Check that a run that exists is the same experiment, as far as is known yet.
+
+    Args:
+        folder: The run.
+        config: The resolved config.
+        identity: What can change a result; only the sections that are given are compared.
+        extend: Whether models, tasks, arms or questions may be added.
+
+    Raises:
+        UsageError: The folder holds another experiment; the differing keys are named.
+    """
+    if not folder.run.exists() or not _has_records(folder):
+        return
+    old = read_run_file(folder.run)
+    new, was = to_json(identity), to_json(old.identity)
+    known = {key: was.get(key) for key in new}
+    changed = _changes(_flat(old.config.raw, known), _flat(config.raw, new), extend=extend)
+    if changed:
+        shown = "; ".join(changed[:6]) + (" ..." if len(changed) > 6 else "")
+        raise UsageError(
+            f"the run {folder.name!r} was started from another config or other data",
+            where=f"{folder.run}: {shown}",
+            fix="give the config another `name:`, remove the folder, or, if you only "
+            "add models, tasks, arms or questions, run with --extend",
+        )
+
+
+def _has_records(folder: RunPaths) -> bool:
+    return any(path.stat().st_size for path in folder.all_records())
+
+
+def start(folder: RunPaths, config: RunConfig, identity: Identity, *, extend: bool) -> None:
+    """Write ``run.json`` once ``check_same`` has let it pass, and log the session.
+
+    Args:
+        folder: The run.
+        config: The resolved config.
+        identity: Everything that can change a result.
+        extend: Whether models, tasks, arms or questions may be added.
+    """
+    check_same(folder, config, identity, extend=extend)
+    session = Session.begin()
+    started = read_run_file(folder.run).started if _has_records(folder) else session
+    run = RunFile(started=started, name=folder.name, config=config, identity=identity)
+    write_run_file(folder.run, run)
+    with JsonlAppender(folder.sessions) as log:
+        log.append(to_json(session))
+
+
+def _flat(config: Mapping[str, Any], identity: Mapping[str, Any]) -> dict[str, Any]:
+    """Return config and identity as dotted keys; named list members go by their names."""
+    return dict(_walk({"config": config, **identity}, ""))
+
+
+def _walk(value: Any, key: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _walk(inner, f"{key}.{name}" if key else str(name))
+    elif isinstance(value, list | tuple) and all(
+        isinstance(member, Mapping) and "name" in member for member in value
+    ):
+        for member in value:
+            yield from _walk(member, f"{key}.{member['name']}")
+    else:
+        yield key, value
+
+
+def _changes(old: Mapping[str, Any], new: Mapping[str, Any], *, extend: bool) -> list[str]:
+    changed: list[str] = []
+    for key in sorted(old.keys() | new.keys()):
+        if old.get(key) == new.get(key) or key.startswith(FREE):
+            continue
+        if key.startswith("config.models.") and key.endswith(SERVING):
+            continue
+        if key.startswith("models.") and not key.endswith(".digest"):
+            continue  # facts that the digest covers
+        if key.startswith("tasks.") and ".sources_of_questions" in key:
+            continue  # the questions' own digest counts
+        if extend and (_is_added(key, old) or _is_longer(key, old.get(key), new.get(key))):
+            continue
+        changed.append(f"{key}: {_short(old, key)} -> {_short(new, key)}")
+    return changed
+
+
+def _is_added(key: str, old: Mapping[str, Any]) -> bool:
+    """Say whether a key belongs to a new member, and is no new option of an old task."""
+    parts = key.split(".")
+    task = ".".join(parts[:3]) + "."
+    if parts[:2] == ["config", "tasks"] and any(known.startswith(task) for known in old):
+        return False
+    return key not in old
+
+
+def _short(values: Mapping[str, Any], key: str) -> str:
+    text = repr(values[key]) if key in values else "(absent)"
+    return text if len(text) <= 24 else text[:20] + "..."
+
+
+def _is_longer(key: str, old: object, new: object) -> bool:
+    """Say whether a change only adds questions to a task; its records' keys prove the rest."""
+    if key.startswith("config.tasks.") and key.endswith(".limit"):
+        return old is not None and (new is None or int(str(new)) > int(str(old)))
+    if key.startswith("tasks.") and key.endswith((".arms", ".sources")):
+        return isinstance(old, list) and isinstance(new, list) and set(old) <= set(new)
+    if key.startswith("tasks.") and key.endswith(".n"):
+        return isinstance(old, int) and isinstance(new, int) and new >= old
+    return key.startswith("tasks.") and key.endswith(".digest")

@@ -1,0 +1,96 @@
+"""The resolved config in run.json, as far as it is read again after the run has started."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ragbench.base.records import Mode
+from ragbench.runfolder.settings import AnalysisSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelEntry:
+    """One model of the config; keys of its backend are left to the backend.
+
+    Attributes:
+        name: Name in every table.
+        backend: The registered backend.
+        kind: ``general`` or ``biomedical``.
+        base: The general model that a biomedical one was made from.
+        model: Hub id, or the name that a server knows.
+        format: How prompts are written.
+    """
+
+    name: str
+    backend: str = ""
+    kind: str = "general"
+    base: str | None = None
+    model: str | None = None
+    format: str = "auto"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskEntry:
+    """One task of the config: its name in every table, and the registered task."""
+
+    name: str
+    task: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArmEntry:
+    """One arm of the config, with one k and one place; the keys are those of ``ArmSpec``."""
+
+    name: str
+    retriever: str | None = None
+    fuse: tuple[str, ...] = ()
+    run_file: str | None = None
+    documents: str | None = None
+    within: str = "corpus"
+    budget_tokens: int | None = None
+    corpus: str | None = None
+    k: int | None = None
+    depth: int | None = None
+    k0: int | None = None
+    control: str | None = None
+    like: str | None = None
+    fill: str = "none"
+    place: int | None = None
+    order: str = "best-first"
+    tasks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunConfig:
+    """The resolved config of a run; ``raw`` is the whole of it.
+
+    Attributes:
+        seed: Seed for every random draw.
+        models: The models, in the config's order.
+        tasks: The tasks.
+        arms: The arms.
+        mode: How questions are asked and scored.
+        description: Text for people.
+        metrics: Options by the name of a metric.
+        analysis: How results are analysed.
+        raw: The object in run.json.
+    """
+
+    seed: int
+    models: tuple[ModelEntry, ...]
+    tasks: tuple[TaskEntry, ...]
+    arms: tuple[ArmEntry, ...]
+    mode: Mode = "correct"
+    description: str = ""
+    metrics: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    analysis: AnalysisSettings = field(default_factory=AnalysisSettings)
+    raw: Mapping[str, object] = field(default_factory=dict)
+
+    def arm(self, name: str) -> ArmEntry:
+        """Return the arm of a name."""
+        return next(arm for arm in self.arms if arm.name == name)
+
+    def bases(self) -> list[tuple[str, str | None]]:
+        """Return (name, name of the base or None) of each model."""
+        return [(model.name, model.base) for model in self.models]

@@ -1,0 +1,61 @@
+"""``passages.jsonl`` and ``prompts/0.jsonl``: texts that many lines refer to, each once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ragbench.base.files import write_jsonl
+from ragbench.base.records import Passage
+from ragbench.runfolder.schema import parse_lines, to_json
+
+Passages = Mapping[tuple[str, str], Passage]  # by corpus and id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassageLine:
+    """One delivered passage, or the beginning of a document that was delivered."""
+
+    corpus: str
+    id: str
+    doc_id: str
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptLine:
+    """One rendered prompt under the SHA-256 of its text."""
+
+    digest: str
+    text: str
+
+
+def read_passages(path: Path) -> dict[tuple[str, str], Passage]:
+    """Return every delivered passage by its corpus and its id, without its metadata."""
+    return {
+        (line.corpus, line.id): Passage(line.id, line.doc_id, line.title, line.text)
+        for _, line in parse_lines(PassageLine, path)
+    }
+
+
+def write_passages(path: Path, passages: Passages) -> None:
+    """Write the delivered passages, sorted by corpus and id."""
+    lines = (
+        PassageLine(corpus=corpus, id=p.id, doc_id=p.doc_id, title=p.title, text=p.text)
+        for (corpus, _), p in sorted(passages.items())
+    )
+    write_jsonl(path, map(to_json, lines))
+
+
+def read_prompts(path: Path) -> dict[str, str]:
+    """Return every rendered prompt by its digest; none if there is no file."""
+    if not path.exists():
+        return {}
+    return {line.digest: line.text for _, line in parse_lines(PromptLine, path)}
+
+
+def write_prompts(path: Path, prompts: Mapping[str, str]) -> None:
+    """Write prompts by their digest."""
+    write_jsonl(path, (to_json(PromptLine(digest=d, text=t)) for d, t in prompts.items()))

@@ -1,0 +1,100 @@
+"""Where the files of a run are, and how a run is found by its name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ragbench.base import home
+from ragbench.base.errors import DataError
+
+RUN = "run.json"
+
+
+@dataclass(frozen=True, slots=True)
+class RunPaths:
+    """The files of one run, ``runs/NAME``.
+
+    A path is made of names that stand in run.json, which somebody else may have written: a name
+    that would lead out of the folder is refused with a DataError.
+    """
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        return self.path.name
+
+    @property
+    def run(self) -> Path:
+        """The resolved config, and the identity of everything that can change a result."""
+        return self.path / RUN
+
+    @property
+    def sessions(self) -> Path:
+        """When, with what and where each session of the run ran."""
+        return self.path / "sessions.jsonl"
+
+    @property
+    def passages(self) -> Path:
+        """The texts of all passages delivered, each once."""
+        return self.path / "passages.jsonl"
+
+    @property
+    def prompts(self) -> Path:
+        """The rendered prompts, each once."""
+        return self.path / "prompts" / "0.jsonl"
+
+    def questions(self, task: str) -> Path:
+        """Return the file of a task's questions."""
+        return self._file("questions", task, suffix=".jsonl")
+
+    def retrieval(self, task: str, source: str, suffix: str) -> Path:
+        """Return a file of one retrieval; the suffix is trec, json or quality.jsonl."""
+        return self._file("retrieval", task, source, suffix=f".{suffix}")
+
+    def packed(self, task: str, arm: str) -> Path:
+        """Return the file of what an arm delivered."""
+        return self._file("packed", task, arm, suffix=".jsonl")
+
+    def records(self, model: str, task: str, arm: str) -> Path:
+        """Return the file of one cell's records."""
+        return self._file("records", model, task, arm, suffix=".0.jsonl")
+
+    def all_records(self) -> list[Path]:
+        """Return the files of records that exist, in the order of their names."""
+        return sorted((self.path / "records").glob("*.jsonl"))
+
+    def scores(self, mode: str) -> Path:
+        """Return the table of scores in a mode."""
+        return self._file("scores", mode, suffix=".parquet")
+
+    def _file(self, folder: str, *names: str, suffix: str) -> Path:
+        for name in names:
+            if any(character in name for character in "/\\\0"):
+                raise DataError(f"{name!r} cannot be a name", where=str(self.run))
+        return self.path / folder / f"{'+'.join(names)}{suffix}"
+
+
+def find_run(reference: str) -> RunPaths:
+    """Return the run at a path, or of a name under ``runs/`` of the home folder.
+
+    Args:
+        reference: A folder or a name.
+
+    Returns:
+        The run's files.
+
+    Raises:
+        DataError: There is no such run.
+    """
+    for path in (home.expand(reference), home.home() / "runs" / reference):
+        if (path / RUN).is_file():
+            return RunPaths(path.resolve())
+    known = sorted(p.parent.name for p in (home.home() / "runs").glob(f"*/{RUN}"))
+    raise DataError(
+        f"there is no run {reference!r}",
+        where=f"looked for {Path(reference) / RUN} and in {home.home() / 'runs'}",
+        fix=f"runs here: {', '.join(known) or '(none)'}",
+    )

@@ -1,0 +1,125 @@
+"""``run.json``: what a run is, and what it was made with; ``sessions.jsonl``: when it ran."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ragbench.base.errors import DataError
+from ragbench.base.files import read_json, write_json
+from ragbench.base.modelfacts import ModelFacts
+from ragbench.base.provenance import git_state, machine, now, versions
+from ragbench.runfolder.config import RunConfig
+from ragbench.runfolder.facts import CorpusFacts, IndexFacts, TaskFacts
+from ragbench.runfolder.schema import SPARSE, parse, to_json
+
+FORMAT = 3  # counts changes of the run folder that an older reader cannot read
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """When, with what and where ragbench ran.
+
+    Attributes:
+        at: Time in UTC.
+        versions: Version by name of each package that can change a result.
+        machine: ``platform`` and ``processor``.
+        git: ``commit`` and ``state`` of the checkout; None where there is none.
+    """
+
+    at: str
+    versions: Mapping[str, str] = field(default_factory=dict)
+    machine: Mapping[str, str] = field(default_factory=dict)
+    git: Mapping[str, str] | None = None
+
+    @classmethod
+    def begin(cls) -> Session:
+        """Return the session that starts now."""
+        return cls(at=now(), versions=versions(), machine=machine(), git=git_state())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Everything that can change a result, by name.
+
+    Attributes:
+        imported_from: Digest by name of the files of an imported run; None for any other.
+        tasks: The tasks.
+        models: The models.
+        packing: The model whose tokenizer counted passages, under ``tokenizer``.
+        run_files: Digest of the run file of each arm that has one.
+        indexes: The indexes.
+        corpora: The corpora.
+        prompts: The number of the prompt template, under ``template``.
+    """
+
+    imported_from: Mapping[str, str] | None = field(default=None, metadata=SPARSE)
+    tasks: Mapping[str, TaskFacts] = field(default_factory=dict)
+    models: Mapping[str, ModelFacts] = field(default_factory=dict)
+    packing: Mapping[str, str] | None = field(default=None, metadata=SPARSE)
+    run_files: Mapping[str, str] | None = field(default=None, metadata=SPARSE)
+    indexes: Mapping[str, IndexFacts] | None = field(default=None, metadata=SPARSE)
+    corpora: Mapping[str, CorpusFacts] | None = field(default=None, metadata=SPARSE)
+    prompts: Mapping[str, int] | None = field(default=None, metadata=SPARSE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFile:
+    """What run.json says.
+
+    Attributes:
+        started: The first session; None in a run made by hand.
+        format: The number of the folder's format.
+        name: The run's name.
+        config: The resolved config.
+        identity: Everything that can change a result.
+    """
+
+    started: Session | None = field(default=None, metadata=SPARSE)
+    format: int = FORMAT
+    name: str = ""
+    config: RunConfig
+    identity: Identity
+
+    @property
+    def is_imported(self) -> bool:
+        """Whether the answers were made elsewhere."""
+        return self.identity.imported_from is not None
+
+
+def run_file_to_json(run: RunFile) -> dict[str, object]:
+    """Return the object that run.json holds; an imported run has its run files last."""
+    value = to_json(run)
+    if run.is_imported and "run_files" in value["identity"]:
+        value["identity"]["run_files"] = value["identity"].pop("run_files")
+    return value
+
+
+def parse_run_file(value: Mapping[str, object], where: str) -> RunFile:
+    """Return what the object of a run.json says.
+
+    Args:
+        value: The object.
+        where: The run folder, for messages.
+
+    Returns:
+        The typed object.
+
+    Raises:
+        DataError: It is of another format, or a field is missing or unreadable.
+    """
+    if value.get("format") != FORMAT:
+        raise DataError(f"the run has format {value.get('format')!r}, not {FORMAT}", where=where)
+    return parse(RunFile, value, where, what="file run.json of the run")
+
+
+def read_run_file(path: Path) -> RunFile:
+    """Return what a run.json says; DataError if it is missing, or of another format."""
+    value = read_json(path, what="the file run.json of the run")
+    return parse_run_file(value, str(path.parent))
+
+
+def write_run_file(path: Path, run: RunFile) -> None:
+    """Write a run.json."""
+    write_json(path, run_file_to_json(run))

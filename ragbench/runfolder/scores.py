@@ -1,0 +1,139 @@
+"""``scores/MODE.parquet``: one row per question and cell; its columns and their types."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ragbench.base.errors import DataError
+from ragbench.base.files import atomic_file
+from ragbench.base.records import Outcome
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CELL = ["model", "task", "arm", "mode", "scoring", "seed", "k"]  # what names a cell
+NEEDED = {"model", "task", "arm", "question_id", "outcome"}
+# Types of the columns that may be missing in every row, which have none of their own then.
+TYPES: dict[str, str] = {
+    **dict.fromkeys(("k", "pick", "reply_tokens", "prompt_tokens", "delivered_k"), "Int64"),
+    **dict.fromkeys(("passage_tokens", "shortfall_tokens", "left_out"), "Int64"),
+    **dict.fromkeys(("cluster", "error", "rule", "reply", "reasoning", "finish"), "string"),
+    "confidence": "float64",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreRow:
+    """One question in one cell; the fields are the columns, and each metric is one more.
+
+    Attributes:
+        model: The model's name.
+        task: The task's name.
+        arm: The arm's name.
+        mode: How the run was asked and scored.
+        scoring: How the answer was taken.
+        seed: The run's seed.
+        k: How many passages the arm asks for.
+        question_id: The question.
+        stratum: Its stratum.
+        cluster: Its cluster.
+        pick: Index of the chosen option; None if there is none.
+        tied: Whether another option was as likely.
+        rule: The rule that read the reply.
+        reply: The reply without its reasoning.
+        reasoning: The reasoning of the reply.
+        confidence: Probability of the chosen option, where options were scored.
+        outcome: How the answer was read.
+        error: What the backend said in place of an answer.
+        answer: Index of the right option.
+        has_gold: Whether the corpus holds a gold passage.
+        gold_delivered: How many gold passages were delivered.
+        answer_truncated: Whether the budget cut a document that holds the answer.
+        delivered_k: How many passages were delivered.
+        passage_tokens: Their length by the reference tokenizer.
+        shortfall_tokens: By how much a control fell short of the arm that it imitates.
+        left_out: How many passages did not fit the budget.
+        prompt_tokens: Number of tokens of the prompt.
+        reply_tokens: Number of tokens of the reply.
+        finish: How the answer ended.
+        elapsed_s: Seconds that the model took.
+        metrics: Value by metric; NaN where there is no answer.
+    """
+
+    model: str
+    task: str
+    arm: str
+    mode: str
+    scoring: str
+    seed: int
+    k: int | None
+    question_id: str
+    stratum: str
+    cluster: str | None
+    pick: int | None
+    tied: bool
+    rule: str | None
+    reply: str | None
+    reasoning: str | None
+    confidence: float | None
+    outcome: Outcome
+    error: str | None
+    answer: int
+    has_gold: bool
+    gold_delivered: int
+    answer_truncated: bool
+    delivered_k: int | None
+    passage_tokens: int | None
+    shortfall_tokens: int | None
+    left_out: int | None
+    prompt_tokens: int | None
+    reply_tokens: int | None
+    finish: str | None
+    elapsed_s: float | None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+COLUMNS = [column.name for column in fields(ScoreRow) if column.name != "metrics"]
+
+
+def write_scores(path: Path, rows: Iterable[ScoreRow]) -> None:
+    """Write the table of scores; a metric that a row does not have is missing there."""
+    import pandas as pd
+
+    table = pd.DataFrame([_columns(row) for row in rows])
+    with atomic_file(path) as handle:
+        table.astype(TYPES).to_parquet(handle, index=False)
+
+
+def _columns(row: ScoreRow) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in COLUMNS} | dict(row.metrics)
+
+
+def read_scores(path: Path) -> pd.DataFrame:
+    """Return the table of scores.
+
+    Args:
+        path: The file.
+
+    Returns:
+        One row per question and cell.
+
+    Raises:
+        DataError: The file is missing or unreadable, or is missing a column.
+    """
+    import pandas as pd
+
+    again = f"ragbench score {path.parent.parent.name}"
+    if not path.is_file():
+        raise DataError("the run has no scores", where=str(path.parent.parent), fix=again)
+    try:
+        table = pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise DataError(f"the scores cannot be read: {error}", where=str(path)) from None
+    if missing := NEEDED - set(table.columns):
+        what = f"the scores are missing the column {min(missing)!r}"
+        raise DataError(what, where=str(path), fix=again)
+    return table

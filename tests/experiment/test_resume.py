@@ -1,0 +1,145 @@
+"""Resuming: another experiment is refused, an extension is let in."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ragbench.base.errors import UsageError
+from ragbench.experiment.resume import check_same, start
+from ragbench.runfolder.config import RunConfig
+from ragbench.runfolder.paths import RunPaths
+from ragbench.runfolder.runfile import Identity, read_run_file
+from ragbench.runfolder.schema import parse
+
+CONFIG: dict[str, Any] = {
+    "seed": 1,
+    "description": "",
+    "analysis": {"alpha": 0.05},
+    "tasks": [{"name": "t", "limit": 5}],
+    "arms": [{"name": "closed-book"}],
+    "models": [{"name": "m", "path": "x"}],
+}
+TASK = {"digest": "a", "n": 5, "arms": ["closed-book"], "metrics": ["accuracy"]} | {
+    "scoring": "options"
+}
+IDENTITY: dict[str, Any] = {
+    "tasks": {"t": TASK},
+    "models": {"m": {"digest": "b", "device": "cpu"}},
+    "indexes": {"i": {"digest": "c", "corpus": {"name": "c"}}},
+}
+
+
+RECORD: dict[str, Any] = {
+    "key": "k",
+    "question_id": "q",
+    "prompt": "p",
+    "log_likelihoods": [],
+    "error": None,
+}
+
+
+@pytest.fixture
+def folder(home: Path) -> RunPaths:
+    made = RunPaths(home / "runs" / "r")
+    start(made, *typed(CONFIG, IDENTITY), extend=False)
+    path = made.records("m", "t", "closed-book")
+    path.parent.mkdir()
+    path.write_text(json.dumps(RECORD) + "\n", encoding="utf-8")
+    return made
+
+
+def typed(config: dict[str, Any], identity: dict[str, Any]) -> tuple[RunConfig, Identity]:
+    return parse(RunConfig, config, "config"), parse(Identity, identity, "identity")
+
+
+def changed(path: str, value: object) -> tuple[RunConfig, Identity]:
+    both = {"config": copy.deepcopy(CONFIG), "identity": copy.deepcopy(IDENTITY)}
+    place: Any = both
+    *parents, last = path.split(".")
+    for part in parents:
+        place = place[int(part)] if part.isdigit() else place[part]
+    place[last] = value
+    return typed(both["config"], both["identity"])
+
+
+def test_the_same_experiment_goes_on(folder: RunPaths) -> None:
+    start(folder, *typed(CONFIG, IDENTITY), extend=False)
+    assert len(folder.sessions.read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "named"),
+    [
+        ("config.seed", 2, "config.seed"),
+        ("config.tasks.0.limit", 6, "config.tasks.t.limit"),
+        ("config.models.0.path", "y", "config.models.m.path"),
+        ("identity.indexes.i.digest", "d", "indexes.i.digest"),
+        ("identity.models.m.digest", "d", "models.m.digest"),
+        ("config.arms", [], "config.arms"),
+    ],
+)
+def test_another_experiment_is_refused(
+    folder: RunPaths, path: str, value: object, named: str
+) -> None:
+    with pytest.raises(UsageError, match="another config") as caught:
+        start(folder, *changed(path, value), extend=False)
+    assert named in caught.value.where
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("config.description", "new words"),
+        ("config.analysis", {"alpha": 0.1}),
+        ("identity.models.m.device", "cuda"),
+    ],
+)
+def test_what_changes_no_record_may_change(folder: RunPaths, path: str, value: object) -> None:
+    start(folder, *changed(path, value), extend=False)
+    check_same(folder, *changed(path, value), extend=False)
+    assert (folder.path / "run.json").is_file()
+
+
+def test_extend_adds_and_nothing_else(folder: RunPaths) -> None:
+    arms = [{"name": "closed-book"}, {"name": "b", "k": 5}]
+    check_same(folder, *changed("config.arms", arms), extend=True)
+    check_same(folder, *changed("config.tasks.0.limit", 6), extend=True)
+    for path, value in (
+        ("config.seed", 2),
+        ("config.tasks.0.limit", 4),
+        ("config.arms", [{"name": "b", "k": 5}]),
+        ("identity.indexes.i.digest", "d"),
+    ):
+        with pytest.raises(UsageError):
+            check_same(folder, *changed(path, value), extend=True)
+
+
+def test_a_run_without_an_answer_may_change(folder: RunPaths) -> None:
+    """What a refused plan has left must not stand in the way of the mended config."""
+    folder.records("m", "t", "closed-book").write_text("")
+    start(folder, *changed("config.seed", 2), extend=False)
+    assert read_run_file(folder.run).config.seed == 2
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "fits"),
+    [
+        ("identity.tasks.t.n", 9, True),
+        ("identity.tasks.t.n", 4, False),  # questions were dropped
+        ("identity.tasks.t.digest", "z", True),  # more questions; their records' keys say which
+        ("config.tasks.0.options", {"strata": ["one"]}, False),  # a new option of an old task
+        ("identity.tasks.u", TASK, True),
+    ],
+)
+def test_an_extension_only_adds(folder: RunPaths, path: str, value: object, fits: bool) -> None:
+    config, identity = changed(path, value)
+    if fits:
+        check_same(folder, config, identity, extend=True)
+        return
+    with pytest.raises(UsageError, match="another config"):
+        check_same(folder, config, identity, extend=True)

@@ -1,0 +1,41 @@
+"""Three run folders that ragbench wrote before the run folder had types, cut to a few questions.
+
+``own`` is a run of three kinds of rankings and two ways of taking answers; ``mirage`` and
+``lm-eval`` are imported. Versions, machine and commit are not those of any machine. The scores,
+which are Parquet in a run, are JSON lines here.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ragbench.runfolder.paths import RunPaths
+
+FOLDER = Path(__file__).parents[1] / "data" / "run_folder"
+OWN, MIRAGE, LM_EVAL = (RunPaths(FOLDER / name) for name in ("own", "mirage", "lm-eval"))
+RUNS = (OWN, MIRAGE, LM_EVAL)
+
+
+def differing(made: Path, golden: RunPaths) -> list[str]:
+    """Return the files of a golden run that another run does not have byte for byte.
+
+    Of run.json everything counts but when and where the run started.
+    """
+    found = []
+    for path in golden.path.rglob("*.json*"):
+        name = path.relative_to(golden.path)
+        if name.parts[0] in ("scores", "sessions.jsonl"):
+            continue
+        one, other = path.read_text(encoding="utf-8"), (made / name).read_text(encoding="utf-8")
+        if path == golden.run:
+            one, other = (text[text.index('"format"') :] for text in (one, other))
+        if one != other:
+            found.append(str(name))
+    return found
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    """Return the objects of a JSON-lines file as they are."""
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]

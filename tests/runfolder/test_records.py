@@ -1,0 +1,65 @@
+"""Records: the last of a question counts, and one that is not whole is named."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ragbench.base.errors import DataError
+from ragbench.runfolder.records import (
+    ASK_AGAIN,
+    Record,
+    last_records,
+    read_records,
+    record_to_json,
+    write_imported_records,
+)
+from tests.runfolder.golden import LM_EVAL, OWN, lines
+
+
+def test_what_was_answered() -> None:
+    scored = next(read_records(OWN.records("smollm2", "facts", "bm25-2")))
+    assert scored.log_likelihoods is not None and len(scored.log_likelihoods) == 3
+    assert (scored.reply, scored.error, scored.finish) == (None, None, "scored")
+    written = next(read_records(OWN.records("smollm2", "facts-written", "bm25-2")))
+    assert written.log_likelihoods is None and isinstance(written.reply, str)
+    filtered = last_records(LM_EVAL.records("smollm2", "tiny_gen", "closed-book"))["2"]
+    assert filtered.reply == (filtered.reply_before_filter or "").strip() != ""
+    assert list(read_records(OWN.records("smollm2", "facts", "none"))) == []
+
+
+RECORD = Record(key="k", question_id="q", prompt="p", log_likelihoods=None, error=None)
+
+
+def test_the_last_record_of_a_question_counts(tmp_path: Path) -> None:
+    failed = Record(key="k", question_id="q", prompt="p", log_likelihoods=None, error="gone")
+    write_imported_records(tmp_path / "r.jsonl", [failed, RECORD])
+    assert last_records(tmp_path / "r.jsonl") == {"q": RECORD}
+    assert len(list(read_records(tmp_path / "r.jsonl"))) == 2
+
+
+def test_an_imported_record_has_its_error_after_its_finish() -> None:
+    own, imported = record_to_json(RECORD), record_to_json(RECORD, imported=True)
+    assert own == imported
+    assert list(own)[-2:] == ["error", "finish"]
+    assert list(imported)[-2:] == ["finish", "error"]
+
+
+@pytest.mark.parametrize("name", ["key", "question_id", "prompt", "log_likelihoods", "error"])
+def test_a_record_that_is_not_whole_is_named(tmp_path: Path, name: str) -> None:
+    first, second = lines(OWN.records("smollm2", "facts", "bm25-2"))
+    del second[name]
+    path = tmp_path / "r.jsonl"
+    path.write_text(json.dumps(first) + "\n" + json.dumps(second) + "\n", encoding="utf-8")
+    with pytest.raises(DataError, match=f"the record is missing '{name}'") as caught:
+        list(read_records(path))
+    assert (caught.value.where, caught.value.fix) == (f"{path}:2", ASK_AGAIN)
+
+
+def test_an_unreadable_number_is_named(tmp_path: Path) -> None:
+    value = record_to_json(RECORD) | {"log_likelihoods": ["x"]}
+    (tmp_path / "r.jsonl").write_text(json.dumps(value), encoding="utf-8")
+    with pytest.raises(DataError, match="unreadable 'log_likelihoods'"):
+        last_records(tmp_path / "r.jsonl")
