@@ -254,7 +254,7 @@ def test_a_plan_shows_it(pair: Path) -> None:
     plan = make_plan(OfflineGrid(*load_config(str(pair / "mixed.yaml"))))
     assert plan.lacking == []
     assert [(e.weight_bytes, e.device) for e in plan.estimates] == [(0, "no weights")] * 2
-    assert any("bio is asked in plain prompts" in note for note in plan.notes)
+    assert any("bio has plain prompts" in note for note in plan.notes)
     assert any(sample.prompt.startswith("<|system|>\n") for sample in plan.samples)
 
 

@@ -14,7 +14,7 @@ INFO = TaskInfo("Answer.", "", "CC0", "open", metrics=("accuracy", "brier"))
 
 
 def part(**fields: object) -> TaskPart:
-    made = TaskPart(TaskSpec(name="t"), INFO, [QUESTION], "letters", 8)
+    made = TaskPart(TaskSpec.model_validate({"name": "t"}), INFO, [QUESTION], "letters", 8)
     return replace(made, **fields)  # type: ignore[arg-type]
 
 
@@ -27,7 +27,7 @@ def test_the_digest_covers_questions_and_examples() -> None:
 
 
 def test_metrics_of_the_config_come_after_the_tasks_own() -> None:
-    spec = TaskSpec(name="t", metrics=("rougeL", "brier"))
+    spec = TaskSpec.model_validate({"name": "t", "metrics": ["rougeL", "brier"]})
     assert part(spec=spec).metrics == ("accuracy", "brier", "rougeL")
 
 
