@@ -22,7 +22,8 @@ class Entry:
 class Registry(Generic[T]):
     """A table from names to objects of one kind.
 
-    Packages outside join through the entry-point group ``ragbench.KIND``.
+    Other packages join through the entry-point group ``ragbench.KIND``, in which a hyphen of the
+    kind is an underscore.
 
     Args:
         kind: The plural noun, such as ``readers``.
@@ -59,7 +60,7 @@ class Registry(Generic[T]):
         if not self._outside_loaded:
             from importlib.metadata import entry_points
 
-            for point in entry_points(group=f"ragbench.{self.kind}"):
+            for point in entry_points(group=f"ragbench.{self.kind.replace('-', '_')}"):
                 package = point.dist.name if point.dist else "an installed package"
                 known = self._table.get(point.name)
                 if known is None or known.target != point.value:  # a retry after a clash
@@ -78,11 +79,12 @@ class Registry(Generic[T]):
         """Yield (name, entry) by name."""
         yield from sorted(self._entries().items())
 
-    def get(self, name: str) -> T:
+    def get(self, name: str, *, where: str = "") -> T:
         """Load the object of a name.
 
         Args:
             name: A registered name.
+            where: The place that names it, for the message.
 
         Returns:
             The object that the entry's target names.
@@ -94,6 +96,7 @@ class Registry(Generic[T]):
         if name not in entries:
             raise UsageError(
                 f"there is no {name!r} among the {self.kind}",
+                where=where,
                 fix=f"{near(name, entries)}; new ones are added in {self._source}",
             )
         return cast("T", _load(entries[name].target))

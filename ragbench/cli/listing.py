@@ -11,6 +11,7 @@ from ragbench.cli.output import emit_json, emit_table
 REGISTRIES = {
     "tasks": "ragbench.tasks:tasks",
     "backends": "ragbench.models:models",
+    "reply-readers": "ragbench.tasks.replies:reply_readers",
     "metrics": "ragbench.metrics:metrics",
     "readers": "ragbench.corpora.readers:readers",
     "chunkers": "ragbench.corpora.chunking:chunkers",

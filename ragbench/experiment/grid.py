@@ -6,9 +6,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import get_args
 
 from ragbench.base import home
-from ragbench.base.errors import DataError, UsageError
+from ragbench.base.errors import DataError, UsageError, near
 from ragbench.base.files import sha256_json
 from ragbench.base.pairs import Pair, check_alike, differences, pairs_of
 from ragbench.base.records import Question, Scoring
@@ -27,7 +28,8 @@ from ragbench.metrics import metrics
 from ragbench.models import models
 from ragbench.models.model import Asked, Checked, Model
 from ragbench.tasks import tasks
-from ragbench.tasks.task import Task, TaskInfo, TaskOptions, question_digest
+from ragbench.tasks.replies import reply_readers
+from ragbench.tasks.task import Answers, Task, TaskInfo, TaskOptions, question_digest
 
 WITHIN = "~documents"
 DEPTH, K0 = ArmSpec.model_fields["depth"].default, ArmSpec.model_fields["k0"].default
@@ -128,7 +130,8 @@ class Grid:
 
         Raises:
             DataError: Its file is lacking or wrong, or it has no question, or two of one id.
-            UsageError: Its options are wrong, or it does not know the mode or scoring.
+            UsageError: Its options are wrong, it does not know the mode or scoring, or it states
+                a reply reader or metric that is not registered.
         """
         spec = self.config.tasks[index]
         kind = tasks.get(spec.task)
@@ -143,8 +146,7 @@ class Grid:
                 where=self.document.where(("tasks", index)),
             )
         info = task.info
-        for name in (*info.metrics, *spec.metrics):
-            metrics.get(name)
+        self._check_known(info, kind, index)
         limit = spec.reply_limit or self.config.reply_limit or info.reply_limit
         return TaskPart(spec, info, questions, self._scoring(spec, info), limit)
 
@@ -154,9 +156,29 @@ class Grid:
             raise UsageError(
                 f"the task {self.config.tasks[index].name!r} has no mode {mode!r}",
                 where=self.document.where(("mode",)),
-                fix=f"its modes are {', '.join(known)}",
+                fix=near(mode, known),
             )
         return kind(options) if known == ("correct",) else kind(options, mode=mode)  # type: ignore[call-arg]
+
+    def _check_known(self, info: TaskInfo, kind: type[Task], index: int) -> None:
+        """Refuse names that a task states and that nothing answers to."""
+        spec = self.config.tasks[index]
+        where = f"{self.document.where(('tasks', index))}: {kind.__module__}:{kind.__qualname__}"
+        for what, value, known in (
+            ("scoring", info.scoring, get_args(Scoring)),
+            ("kind of answers", info.answers, get_args(Answers)),
+        ):
+            if value not in known:
+                raise UsageError(
+                    f"the task {spec.name!r} states the {what} {value!r}, which is unknown",
+                    where=where,
+                    fix=near(value, known),
+                )
+        reply_readers.get(info.reads, where=where)
+        for name in info.metrics:
+            metrics.get(name, where=where)
+        for name in spec.metrics:
+            metrics.get(name, where=self.document.where(("tasks", index, "metrics")))
 
     def _scoring(self, spec: TaskSpec, info: TaskInfo) -> Scoring:
         """Return how a task's answers are taken; a text can only be generated."""

@@ -13,7 +13,7 @@ from ragbench.experiment.stages.prompts import continuations
 from ragbench.metrics import metrics
 from ragbench.metrics.choice import pick_option
 from ragbench.metrics.likelihood import probabilities
-from ragbench.tasks.replies.replies import READERS
+from ragbench.tasks.replies import reply_readers
 
 WHOLE = (
     *("k", "pick", "reply_tokens", "prompt_tokens"),
@@ -97,7 +97,8 @@ def _answer(
                 where=f"{record.get('model')}, {record.get('task')}, {record.get('arm')}",
                 fix="remove the line; the question is then asked again",
             )
-        found = READERS[about["reader"]](record["reply"], question, record["finish"])
+        read = reply_readers.get(about["reader"], where=f"task {record.get('task')}")
+        found = read(record["reply"], question, record["finish"])
         return nothing | {
             "outcome": found.outcome,
             "pick": found.pick,

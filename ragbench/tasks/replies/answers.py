@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from difflib import SequenceMatcher
 from string import ascii_uppercase
 
 from ragbench.base.records import Outcome
-from ragbench.tasks.replies.phrases import (
+from ragbench.tasks.replies.patterns import (
     AFTER,
     ANCHOR,
     BOXED,
@@ -39,28 +38,10 @@ from ragbench.tasks.replies.phrases import (
     WITH_LETTER,
     plain,
 )
+from ragbench.tasks.replies.reader import Reading
 from ragbench.tasks.replies.traces import split_reasoning
 
 ALIKE = 0.8
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a reply says.
-
-    Attributes:
-        outcome: ``parsed``, ``unparsed``, ``refused`` or ``truncated``.
-        pick: Index of the option named; None unless parsed.
-        rule: The extractor that read it; empty unless parsed.
-        text: The reply without its trace.
-        reasoning: The trace; empty if there is none.
-    """
-
-    outcome: Outcome
-    pick: int | None
-    rule: str
-    text: str
-    reasoning: str
 
 
 def letters(n: int) -> tuple[str, ...]:
@@ -68,7 +49,7 @@ def letters(n: int) -> tuple[str, ...]:
     return tuple(ascii_uppercase[:n])
 
 
-def read_reply(reply: str, options: Sequence[str], *, finish: str) -> Answer:
+def read_reply(reply: str, options: Sequence[str], *, finish: str) -> Reading:
     """Return what a reply answers.
 
     Args:
@@ -87,13 +68,13 @@ def read_reply(reply: str, options: Sequence[str], *, finish: str) -> Answer:
         for rule, extract in rules:
             pick = extract(said if field is None else field, options)
             if pick is not None:
-                return Answer("parsed", pick, rule, text, reasoning)
+                return Reading("parsed", pick, rule, text, reasoning)
     outcome: Outcome = "unparsed"
     if finish == "length":
         outcome = "truncated"
     elif REFUSAL.match(text):
         outcome = "refused"
-    return Answer(outcome, None, "", text, reasoning)
+    return Reading(outcome, None, "", text, reasoning)
 
 
 def _first_answer(text: str) -> str:
