@@ -21,6 +21,11 @@ REGISTRIES = {
 FILES = ("corpora", "indexes", "configs")
 MODELS = "models"
 TASKS = "tasks"
+# What `list tasks` shows of a task.
+STATED = (
+    *("licence", "data_use", "scoring", "metrics", "cluster_unit", "modes"),
+    *("shots", "query", "file", "access"),
+)
 
 
 @click.command(name="list")
@@ -64,17 +69,17 @@ def _registered(what: str, where: bool) -> list[dict[str, str]]:
 
 
 def _tasks(where: bool) -> list[dict[str, Any]]:
-    """Return what each task tells of itself before its file is there."""
+    """Return what each task states about itself before its file is there."""
     from dataclasses import asdict
 
     from ragbench.tasks import tasks
+    from ragbench.tasks.task import about
 
     rows = []
     for row in _registered(TASKS, where):
-        about = getattr(tasks.get(row["name"]), "about", None)
-        told = {} if about is None else asdict(about)
+        stated = asdict(about(tasks.get(row["name"])))
         kept = {key: value for key, value in row.items() if where or key != "where"}
-        rows.append(kept | told)
+        rows.append(kept | {name: stated[name] for name in STATED})
     return rows
 
 

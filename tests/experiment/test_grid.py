@@ -123,7 +123,8 @@ class Doses:
     """A task of another package, whose statement a test changes."""
 
     Options = TaskOptions
-    info = TaskInfo(instruction="Be brief.", default_corpus="", licence="CC0", data_use="open")
+    about = TaskInfo(instruction="Be brief.", default_corpus="", licence="CC0", data_use="open")
+    info = about
 
     def __init__(self, options: TaskOptions) -> None: ...
 

@@ -119,7 +119,7 @@ def test_a_workbook_with_other_columns(tmp_path: Path, header: list[str], what: 
         (["2.txt", "What?", None], "'Summary' is empty or not text"),
         (["2.txt", 7, "How?"], "'CHQ' is empty or not text"),
         (["2.txt", " ", "How?"], "'CHQ' is empty or not text"),
-        (["1.txt", "What?", "How?"], "the id '1.txt' stands twice"),
+        (["1.txt", "What?", "How?"], "the id '1.txt' appears twice"),
         (["2.txt", "#N/A", "How?"], "the Excel error #N/A"),
     ],
 )
