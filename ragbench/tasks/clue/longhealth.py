@@ -3,7 +3,7 @@
 Task 1 asks of the patient's own documents. Tasks 2 and 3 add documents of ten others: in task 2 the
 answer is among them, in task 3 it is not, and the right option is the sixth, that the question
 cannot be answered. Each question is drawn several times; the draw is part of its id, and the
-patient is the cluster. The documents are no part of the question: the arm ``documents`` gives them
+patient is the cluster. The documents are not part of the question: the arm ``documents`` gives them
 whole, a retriever ``within: documents`` the best passages of them, ``oracle`` those that hold the
 answer.
 """
@@ -210,7 +210,7 @@ def _documents(patient: str, record: Mapping[str, Any]) -> list[str]:
 def _spans(
     row: Mapping[str, Any], texts: Mapping[str, str], patient: str, where: str
 ) -> list[tuple[str, list[tuple[int, int]]]]:
-    """Return where the answer stands, as characters of each document."""
+    """Return where the answer is, as characters of each document."""
     places = row.get("answer_location") or {}
     wrong = DataError(
         "the field 'answer_location' is wrong",

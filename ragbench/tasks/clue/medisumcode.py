@@ -22,7 +22,7 @@ METRICS = (
 )
 CLUE_METRICS = ("clue_code_em_f1", "clue_code_ap_f1", "clue_code_valid")
 PREFIX = "ICD-10 Codes: "
-# From a heading of diagnoses to the next heading that is none: "Primary Diagnosis:" goes on.
+# From a heading of diagnoses to the next other heading: "Primary Diagnosis:" does not end it.
 DIAGNOSES = re.compile(
     r"^[ \t]*(?:(?:discharge|final|principal|primary|secondary) )+diagnos[ei]s[ \t]*:\s*(.+?)"
     r"(?=\n\s*\n(?![^\n:]*diagnos)[A-Z][^\n:.]{0,60}:|\Z)",

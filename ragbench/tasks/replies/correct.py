@@ -19,16 +19,8 @@ def read_option(reply: str, question: Question, finish: str) -> Reading:
 def read_label(reply: str, question: Question, finish: str) -> Reading:
     """Return the label that a reply gives, where the labels are the options' texts.
 
-    One label that is named and not negated is the answer. Of several, the one that stands alone
-    in a line, or after ``answer:`` or ``label:``, is; where two do so, none is.
-
-    Args:
-        reply: The reply as the model wrote it.
-        question: Its options are the labels.
-        finish: ``length`` where the reply met its limit.
-
-    Returns:
-        The answer.
+    One label that is named and not negated is the answer. Of several, the answer is the one that
+    is alone on a line, or follows ``answer:`` or ``label:``; two such labels are no answer.
     """
     reasoning, text, closed = split_reasoning(reply)
     if closed:

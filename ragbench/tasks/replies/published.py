@@ -33,15 +33,8 @@ def read_mirage(reply: str, question: Question, finish: str) -> Reading:
     """Return what MIRAGE's evaluation (Xiong et al. 2024) reads in a reply.
 
     Letters are A to D whatever the options are, and a reply that no rule reads is the answer A:
-    such a one has the rule ``default A``. A question without any reply is wrong.
-
-    Args:
-        reply: The first reply.
-        question: What was asked.
-        finish: ``none`` where there is no reply.
-
-    Returns:
-        The answer; its pick may lie outside the options, which is wrong.
+    such a one has the rule ``default A``. A question without any reply is wrong, and so is a pick
+    outside the options.
     """
     if finish == "none":
         return Reading("unparsed", None, "", "", "")
@@ -55,15 +48,7 @@ def read_mirage(reply: str, question: Question, finish: str) -> Reading:
 def read_clue_label(reply: str, question: Question, finish: str) -> Reading:
     """Return what CLUE's MedNLI scoring makes of a reply.
 
-    It is right if and only if the right label stands in it exactly once, whatever else does.
-
-    Args:
-        reply: The reply.
-        question: What was asked.
-        finish: Not used.
-
-    Returns:
-        The right label, or none.
+    It is right if and only if it contains the right label exactly once, whatever else it says.
     """
     right = reply.upper().count(question.options[question.answer].upper()) == 1
     if right:
