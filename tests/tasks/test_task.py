@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from ragbench.base.errors import DataError
+from ragbench.base.errors import DataError, UsageError
 from ragbench.base.records import Question
 from ragbench.metrics import metrics
 from ragbench.tasks import tasks
-from ragbench.tasks.task import check_options, question_digest
+from ragbench.tasks.task import about, check_options, question_digest
 from tests.tasks.clue_files import FILES, every, make
 
 QUESTION = Question(
@@ -75,16 +75,27 @@ def test_a_task_states_what_it_is_and_gives_whole_questions(name: str) -> None:
 @pytest.mark.parametrize("name", tasks.names())
 def test_a_task_tells_of_itself_before_its_file_is_there(name: str) -> None:
     kind: Any = tasks.get(name)
-    about = kind.about
-    assert about.instruction
-    assert about.licence
-    assert about.query
-    assert about.access
-    assert about.modes[0] == "correct"
+    stated = about(kind)
+    assert stated.instruction
+    assert stated.licence
+    assert stated.query
+    assert stated.access
+    assert stated.modes[0] == "correct"
     if name in GENERATED:
-        assert kind(kind.Options()).info is about
+        assert kind(kind.Options()).info is stated
     else:
-        assert " (" in about.file  # a place, then the layout
+        assert " (" in stated.file  # a place, then the layout
+
+
+def test_a_class_that_states_nothing_is_named() -> None:
+    class Silent:
+        about = "doses"
+
+    silent: Any = Silent
+    with pytest.raises(UsageError, match="states nothing about itself") as caught:
+        about(silent)
+    assert "Silent" in caught.value.where
+    assert "about = TaskInfo(...)" in caught.value.fix
 
 
 @pytest.mark.parametrize("name", tasks.names())
