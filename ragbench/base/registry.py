@@ -22,7 +22,8 @@ class Entry:
 class Registry(Generic[T]):
     """A table from names to objects of one kind.
 
-    Other packages add entries through the entry-point group ``ragbench.KIND``.
+    Other packages add entries through the entry-point group ``ragbench.KIND``, in which a hyphen of
+    the kind is an underscore.
 
     Args:
         kind: The plural noun, such as ``readers``.
@@ -53,7 +54,7 @@ class Registry(Generic[T]):
         if not self._outside_loaded:
             from importlib.metadata import entry_points
 
-            for point in entry_points(group=f"ragbench.{self.kind}"):
+            for point in entry_points(group=f"ragbench.{self.kind.replace('-', '_')}"):
                 package = point.dist.name if point.dist else "an installed package"
                 known = self._table.get(point.name)
                 if known is None or known.target != point.value:  # again after a clash
@@ -72,8 +73,12 @@ class Registry(Generic[T]):
         """Yield (name, entry) by name."""
         yield from sorted(self._entries().items())
 
-    def get(self, name: str) -> T:
+    def get(self, name: str, *, where: str = "") -> T:
         """Return the object of a name, imported on first use.
+
+        Args:
+            name: A registered name.
+            where: The place that names it, for the message.
 
         Raises:
             UsageError: The name is unknown.
@@ -82,6 +87,7 @@ class Registry(Generic[T]):
         if name not in entries:
             raise UsageError(
                 f"there is no {name!r} among the {self.kind}",
+                where=where,
                 fix=f"{near(name, entries)}; add new ones in {self._source}",
             )
         return cast("T", _load(entries[name].target))

@@ -11,6 +11,7 @@ from ragbench.cli.output import emit_json, emit_table
 REGISTRIES = {
     "tasks": "ragbench.tasks:tasks",
     "backends": "ragbench.models:models",
+    "reply-readers": "ragbench.tasks.replies:reply_readers",
     "metrics": "ragbench.metrics:metrics",
     "readers": "ragbench.corpora.readers:readers",
     "chunkers": "ragbench.corpora.chunking:chunkers",
@@ -20,6 +21,11 @@ REGISTRIES = {
 FILES = ("corpora", "indexes", "configs")
 MODELS = "models"
 TASKS = "tasks"
+# What `list tasks` shows of a task.
+STATED = (
+    *("licence", "data_use", "scoring", "metrics", "cluster_unit", "modes"),
+    *("shots", "query", "file", "access"),
+)
 
 
 @click.command(name="list")
@@ -67,13 +73,13 @@ def _tasks(where: bool) -> list[dict[str, Any]]:
     from dataclasses import asdict
 
     from ragbench.tasks import tasks
+    from ragbench.tasks.task import about
 
     rows = []
     for row in _registered(TASKS, where):
-        about = getattr(tasks.get(row["name"]), "about", None)
-        told = {} if about is None else asdict(about)
+        stated = asdict(about(tasks.get(row["name"])))
         kept = {key: value for key, value in row.items() if where or key != "where"}
-        rows.append(kept | told)
+        rows.append(kept | {name: stated[name] for name in STATED})
     return rows
 
 

@@ -1,4 +1,4 @@
-"""BERTScore (Zhang et al. 2020) with any encoder that is here: no idf weights, no rescaling."""
+"""BERTScore (Zhang et al. 2020) with any local encoder: no idf weights, no rescaling."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class BertscoreOptions(BaseModel):
 
     Attributes:
         encoder: A folder, ``package:NAME/FOLDER`` or a hub id.
-        layer: Whose hidden states are compared; 0 is the embeddings.
-        batch: How many texts are encoded at once.
+        layer: Layer whose hidden states are compared; 0 is the embeddings.
+        batch: Number of texts that are encoded at once.
         device: ``auto`` takes the GPU where there is one.
     """
 
@@ -40,17 +40,11 @@ def bertscore_f1(answers: Sequence[Answered], options: Mapping[str, Any]) -> lis
     """Return the F-measure of greedy matches of token vectors by cosine.
 
     As the package bert-score computes it: the first and last special tokens can be matched but
-    do not count themselves; a text that is too long for the encoder is cut.
-
-    Args:
-        answers: The answers.
-        options: Those of BertscoreOptions.
-
-    Returns:
-        A value for each; 0 for an empty reply.
+    do not count themselves; a text that is too long for the encoder is cut. An empty reply has 0.
+    The options are those of BertscoreOptions.
 
     Raises:
-        UsageError: The options are wrong or lacking.
+        UsageError: The options are wrong or missing.
         PrerequisiteError: The encoder is not here.
     """
     try:

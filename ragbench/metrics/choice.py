@@ -13,14 +13,8 @@ def pick_option(log_likelihoods: Sequence[float], options: Sequence[str]) -> tup
     """Return the option with the highest log-likelihood per character.
 
     Dividing by length keeps long options from losing for their length alone; lm-eval calls the
-    same quantity ``acc_norm``. The blank before an option is not counted.
-
-    Args:
-        log_likelihoods: Sum of log-probabilities of each option.
-        options: The option texts.
-
-    Returns:
-        The index, the lowest of equals, and whether there were equals.
+    same quantity ``acc_norm``. The blank before an option is not counted. The index is the lowest
+    of equals; the second value says whether there were any.
 
     >>> pick_option([-4.0, -4.5], ["ab", "abc"])
     (1, False)
@@ -40,15 +34,8 @@ def accuracy(answers: Sequence[Answered], options: Mapping[str, Any]) -> list[fl
 def accuracy_sum(answers: Sequence[Answered], options: Mapping[str, Any]) -> list[float]:
     """Return 1.0 where the option of the highest log-likelihood is the right one, else 0.0.
 
-    Its length does not count: lm-eval calls the same quantity ``acc``. NaN where options were not
+    Length does not count: lm-eval calls the same quantity ``acc``. NaN where options were not
     scored.
-
-    Args:
-        answers: The answers.
-        options: Not used.
-
-    Returns:
-        A value for each.
     """
     return [
         float(a.log_likelihoods.index(max(a.log_likelihoods)) == a.question.answer)
@@ -62,13 +49,6 @@ def over_refusal(answers: Sequence[Answered], options: Mapping[str, Any]) -> lis
     """Return 1.0 where an answerable question was called unanswerable; NaN for the others.
 
     Lower is better. The option that calls a question unanswerable is the last one.
-
-    Args:
-        answers: The answers.
-        options: Not used.
-
-    Returns:
-        A value for each.
     """
     return [
         float(a.pick == len(a.question.options) - 1) if _answerable(a) else math.nan
@@ -79,14 +59,7 @@ def over_refusal(answers: Sequence[Answered], options: Mapping[str, Any]) -> lis
 def hallucination(answers: Sequence[Answered], options: Mapping[str, Any]) -> list[float]:
     """Return 1.0 where an unanswerable question was given another option; NaN for the others.
 
-    Lower is better. A reply without an option is none of it.
-
-    Args:
-        answers: The answers.
-        options: Not used.
-
-    Returns:
-        A value for each.
+    Lower is better. A reply without an option is not a hallucination.
     """
     return [
         math.nan

@@ -1,7 +1,7 @@
 """Lists of ICD-10-CM codes: what a reply names, against the codes of the reference.
 
-The reference is codes parted by commas, without dots. ``code_*`` are ragbench's: every code once,
-any code of ICD-10-CM is read, and what stands in no category of the edition at hand, such as
+The reference is codes separated by commas, without dots. ``code_*`` are ragbench's: they read any
+code of ICD-10-CM, each once; a match outside the categories of the edition at hand, such as
 vitamin B12 or the vertebra T11, is no code. ``clue_code_*`` are CLUE's, faults included.
 """
 
@@ -26,8 +26,7 @@ CLUE_CODE = re.compile(r"\b[A-TV-Z][0-9]{2}(?:\.?[0-9A-Z]{1,4})?\b")
 def code_table() -> tuple[frozenset[str], frozenset[str]]:
     """Return all codes of the edition that simple-icd-10-cm carries, and the billable ones.
 
-    Returns:
-        Two sets of codes without dots; headings stand in the first alone.
+    Codes have no dots; only the first set has headings.
 
     Raises:
         PrerequisiteError: The package is not installed.
@@ -53,7 +52,7 @@ def categories() -> frozenset[str]:
 def codes_of(text: str) -> list[str]:
     """Return the codes that a text names, each once, upper case, without dots.
 
-    Only what lies in a category of the edition counts; the code itself need not be valid.
+    A code counts if its category is in the edition; the code itself need not be valid.
 
     >>> codes_of("I10, e11.9 and U07.1; vitamin B12 level, T11 fracture")
     ['I10', 'E119', 'U071']

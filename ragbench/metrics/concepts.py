@@ -23,15 +23,8 @@ def hpo_concept_f1(answers: Sequence[Answered], options: Mapping[str, Any]) -> l
     """Return the F-measure of the HPO terms that reply and reference name.
 
     Names and synonyms are matched word by word, the longest first, without case; a match is used
-    once. Terms of one word of fewer than four letters are passed over. NaN where the reference
+    once. Terms of one word of fewer than four letters are skipped. NaN where the reference
     names none.
-
-    Args:
-        answers: The answers.
-        options: Not used.
-
-    Returns:
-        A value for each.
     """
     found = []
     for answered in answers:
@@ -91,14 +84,7 @@ def umls_f1(answers: Sequence[Answered], options: Mapping[str, Any]) -> list[flo
     """Return CLUE's UMLS-F1: the F-measure of the canonical names of linked entities.
 
     Every entity of en_core_sci_sm that the UMLS linker (with abbreviations resolved) has a
-    candidate for counts with the name of the best one.
-
-    Args:
-        answers: The answers.
-        options: Not used.
-
-    Returns:
-        A value for each; 0 where a text has no entity.
+    candidate for counts with the name of the best one. The value is 0 where a text has no entity.
 
     Raises:
         PrerequisiteError: scispaCy or its model is not installed.

@@ -24,13 +24,6 @@ def brier(answers: Sequence[Answered], options: Mapping[str, Any]) -> list[float
     """Return the squared distance of the probabilities from the right option's 1 (Brier 1950).
 
     From 0 (sure and right) to 2; lower is better. NaN where options were not scored.
-
-    Args:
-        answers: The answers.
-        options: Not used.
-
-    Returns:
-        A value for each.
     """
     found = []
     for answered in answers:

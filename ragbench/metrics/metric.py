@@ -1,4 +1,4 @@
-"""What a metric is: one value for each answered question of a cell; means are taken later."""
+"""What a metric is: one value per answered question of a cell; means are taken later."""
 
 from __future__ import annotations
 
@@ -12,12 +12,8 @@ class Metric(Protocol):
     """Scores the answers of one cell."""
 
     def __call__(self, answers: Sequence[Answered], options: Mapping[str, Any]) -> Sequence[float]:
-        """Return a value for each answer.
+        """Return a value per answer, higher is better; NaN where the question has none.
 
-        Args:
-            answers: The answers of one model, task and arm; none has the outcome ``error``.
-            options: The config's ``metrics: {NAME: {...}}``; empty for most.
-
-        Returns:
-            As many values, higher is better; NaN where the metric has none for the question.
+        The answers are of one model, task and arm, without those of the outcome ``error``. The
+        options are the config's ``metrics: {NAME: {...}}``; empty for most.
         """

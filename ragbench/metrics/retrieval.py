@@ -22,13 +22,13 @@ def per_query(
 ) -> dict[str, dict[str, float]]:
     """Return each measure of each query that has gold.
 
-    The order of ``ranked`` is what counts: it goes to the evaluator as falling scores, because
+    Only the order of ``ranked`` counts: it goes to the evaluator as falling scores, because
     trec_eval would break tied scores in its own way.
 
     Args:
         measures: Names such as ``R@5`` or ``RR``.
         gold: Relevant ids, or grades by id, by query id; queries without any are left out.
-        ranked: Retrieved ids by query id, best first; repeats count at their first place.
+        ranked: Retrieved ids by query id, best first; repeats count at their first rank.
 
     Returns:
         Value by query id, by measure name as ir-measures writes it.
@@ -65,16 +65,10 @@ def per_query(
 
 
 def parse(name: str) -> Any:
-    """Return the measure of a name.
-
-    Args:
-        name: Such as ``R@5`` or ``nDCG@10``.
-
-    Returns:
-        ir-measures' object, whose text is the name in its own spelling.
+    """Return ir-measures' object of a name such as ``nDCG@10``; its text is ir-measures' spelling.
 
     Raises:
-        UsageError: It is the name of none.
+        UsageError: ir-measures knows no such measure.
     """
     import ir_measures
 
@@ -93,6 +87,6 @@ def parse(name: str) -> Any:
 
 
 def depth_of(name: str) -> int:
-    """Return how many hits a measure looks at; 0 if it looks at all, or says no number."""
+    """Return how many hits a measure looks at; 0 if all, or if it states no number."""
     cutoff = parse(name).params.get("cutoff")
     return cutoff if isinstance(cutoff, int) else 0

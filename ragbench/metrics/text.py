@@ -31,15 +31,7 @@ def f_measure(common: float, predicted: float, right: float) -> float:
 
 
 def rouge_n(prediction: str, reference: str, n: int) -> float:
-    """Return ROUGE-n: the F-measure of clipped common n-grams, without stemming.
-
-    Args:
-        prediction: The reply.
-        reference: The right text.
-        n: 1 or more.
-
-    Returns:
-        From 0 to 1. Source: Lin 2004.
+    """Return ROUGE-n (Lin 2004): the F-measure of clipped common n-grams, without stemming.
 
     >>> round(rouge_n("the cat sat", "the cat", 1), 4)
     0.8
@@ -64,23 +56,16 @@ def common_subsequence(left: Sequence[str], right: Sequence[str]) -> int:
     Bits in place of a table (Hyyro 2004): bit i of ``row`` is 0 where the length grows with the
     i-th token of ``left``.
 
-    Args:
-        left: Tokens.
-        right: Tokens.
-
-    Returns:
-        The length.
-
     >>> common_subsequence("abcde", "xaxce")
     3
     """
-    places: dict[str, int] = {}
+    positions: dict[str, int] = {}
     for index, token in enumerate(left):
-        places[token] = places.get(token, 0) | (1 << index)
+        positions[token] = positions.get(token, 0) | (1 << index)
     whole = (1 << len(left)) - 1
     row = whole
     for token in right:
-        matches = row & places.get(token, 0)
+        matches = row & positions.get(token, 0)
         row = ((row + matches) | (row - matches)) & whole
     return len(left) - row.bit_count()
 
@@ -101,7 +86,7 @@ def rougeL(answers: Sequence[Answered], options: Mapping[str, Any]) -> list[floa
 
 
 def exact_match(answers: Sequence[Answered], options: Mapping[str, Any]) -> list[float]:
-    """Return 1.0 where reply and reference are the same words, case and punctuation apart."""
+    """Return 1.0 where reply and reference are the same words, but for case and punctuation."""
     return [float(_words(a.text) == _words(a.question.reference)) for a in answers]
 
 
@@ -110,7 +95,7 @@ def _words(text: str) -> list[str]:
 
 
 def problems(text: str) -> set[str]:
-    """Return the members of a list of problems, without case, punctuation and doubled blanks.
+    """Return the members of a list of problems, without case, punctuation and repeated blanks.
 
     >>> sorted(problems("1. Sepsis; 2. AKI, likely pre-renal"))
     ['aki', 'likely pre renal', 'sepsis']

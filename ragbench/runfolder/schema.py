@@ -74,7 +74,7 @@ def parse(kind: type[T], value: object, where: str, *, what: str = "line", fix: 
         DataError: A field is missing or of another type.
     """
     try:
-        return cast(T, _check(kind)(value))
+        return cast(T, _check(cast(Any, kind))(value))
     except _WrongError as wrong:
         name = ".".join(wrong.names)
         problem = f"is missing {name!r}" if wrong.missing else f"has an unreadable {name!r}"

@@ -1,21 +1,18 @@
 """Tasks: where questions come from, how they are put, and what their answers are.
 
-task     the protocol, and what every task states about itself
-answers  what a written reply answers
-cases    case challenges of NEJM and JAMA, which you bring
-clue     what the six tasks of CLUE share
-generation questions of the user's own whose answers are texts
-hpo      definition or lay synonym -> term of the Human Phenotype Ontology: a positive control
-icd10cm  diagnosis <-> code, generated from the tabular list: a positive control
-lines    the fields of a line of questions
-mcq      multiple-choice questions of the user's own
-mirage   MIRAGE's sets: one format and a table
-phrases  the forms in which replies state, hedge or deny an option
-pubmedqa yes, no or maybe to the question of an abstract
-questionfile what tasks share whose questions stand in a file: few-shot examples, exclusions
-replies  readers of replies, by the kind of answer and the scoring mode
-traces   reasoning traces, split off a reply
-mednli, meqsum, problem_list, medisumqa, medisumcode, longhealth: the tasks of CLUE
+task         the protocol, and what every task states about itself
+files        the base of tasks whose questions are in a file
+replies      reply readers: what a written reply answers
+clue         the six tasks of CLUE
+mcq          multiple-choice questions of the user's own
+generation   questions of the user's own whose answers are texts
+cases        case challenges of NEJM and JAMA, which you bring
+mirage       MIRAGE's sets: one format and a table
+mirage_file  MIRAGE's benchmark file
+pubmedqa     yes, no or maybe to the question of an abstract
+icd10cm      diagnosis <-> code, generated from the tabular list: a positive control
+codelist     older lists of ICD-10-CM codes, to ask for codes added since
+hpo          definition or lay synonym -> term of the Human Phenotype Ontology: a positive control
 """
 
 from __future__ import annotations

@@ -9,18 +9,18 @@ answer, image_required?, specialty?, human_distribution?}``: ``published`` is a 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from string import ascii_uppercase
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pydantic import Field
 
 from ragbench.base.errors import DataError
 from ragbench.base.records import Mode, Question
-from ragbench.tasks.files import lines
-from ragbench.tasks.files.questionfile import SHOTS, FileOptions, FileTask
-from ragbench.tasks.task import About, TaskInfo, TaskOptions, check_options
+from ragbench.tasks.files import fields
+from ragbench.tasks.files.jsonltask import SHOTS, JsonlOptions, JsonlTask
+from ragbench.tasks.task import TaskInfo, TaskOptions, check_options
 
 KNOWN = {
     *("id", "source", "published", "case_text", "question", "options", "answer"),
@@ -37,25 +37,24 @@ NO_IMAGE = (
 UNDATED = "undated"
 
 
-class CaseOptions(FileOptions):
-    """Where the cases lie and how they are parted.
+class CaseOptions(JsonlOptions):
+    """Where the cases are and how they are divided.
 
     Attributes:
         path: The file; a relative path starts from RAGBENCH_HOME.
-        cutoff: Parts the cases into ``before`` and ``after`` (on that day or later), such as the
-            end of a model's training data; by default the year of publication is the stratum.
+        cutoff: First day of the stratum ``after``, such as the end of a model's training data;
+            earlier cases are ``before``. By default the year of publication is the stratum.
     """
 
     cutoff: date | None = Field(None)
 
 
-class CaseTask(FileTask):
+class CaseTask(JsonlTask):
     """Reads the cases of one journal; a subclass names it."""
 
     Options: ClassVar[type[TaskOptions]] = CaseOptions
     options: CaseOptions
     SOURCE: ClassVar[str]
-    INSTRUCTION: ClassVar[str]
 
     def __init__(self, options: TaskOptions, *, mode: Mode = "correct") -> None:
         super().__init__(options, mode=mode)
@@ -63,18 +62,11 @@ class CaseTask(FileTask):
         self._votes: dict[str, float] = {}
 
     def _info(self) -> TaskInfo:
-        return TaskInfo(
-            instruction=self.options.instruction or self.INSTRUCTION,
-            default_corpus=self.options.corpus,
-            licence=self.about.licence,
-            data_use=self.about.data_use,
-            scoring=self.about.scoring,
-            note=self._note(),
-        )
+        return replace(super()._info(), note=self._note())
 
     def _note(self) -> str:
-        """Return how readers voted, and how many cases lack their image."""
-        asked = self._read[0]
+        """Return how readers voted, and how many cases are missing their image."""
+        asked = self._selected.questions
         parts = []
         if votes := [self._votes[q.id] for q in asked if q.id in self._votes]:
             mean = 100 * sum(votes) / len(votes)
@@ -86,48 +78,40 @@ class CaseTask(FileTask):
             parts.append(f"{lacking:,} of {len(asked):,} cases lack the image that they need")
         return "; ".join(parts)
 
-    def _question(self, line: Mapping[str, Any], where: str) -> Question:
-        lines.check_fields(line, KNOWN, where, extra=self.options.extra_fields)
-        if line.get("source") != self.SOURCE:
+    def _question(self, row: fields.Row, where: str, number: int) -> Question:
+        fields.check_names(row, KNOWN, where, extra=self.options.extra_fields)
+        if row.get("source") != self.SOURCE:
             raise DataError(
-                f"the source is {line.get('source')!r}, not {self.SOURCE!r}",
+                f"the source is {row.get('source')!r}, not {self.SOURCE!r}",
                 where=where,
                 fix=f"keep the cases of one journal in one file; write source: {self.SOURCE}",
             )
-        options = lines.options(line.get("options"), where)
-        answer = lines.answer(line.get("answer"), options, where)
+        options = fields.options(row.get("options"), where)
+        answer = fields.answer(row.get("answer"), options, where)
         check_options(options, answer, where=where)
-        case = lines.text(line, "case_text", where)
-        asked = lines.text(line, "question", where)
-        lines.optional_text(line, "specialty", where)
-        identifier = lines.identifier(line.get("id"), where)
-        share = right_share(line.get("human_distribution"), len(options), answer, where)
+        case = fields.text(row, "case_text", where)
+        asked = fields.text(row, "question", where)
+        fields.optional_text(row, "specialty", where)
+        identifier = fields.identifier(row.get("id"), where)
+        share = right_share(row.get("human_distribution"), len(options), answer, where)
         if share is not None:
             self._votes[identifier] = share
-        parts = [case, *([NO_IMAGE] if _needs_image(line, where) else []), asked]
+        parts = [case, *([NO_IMAGE] if _needs_image(row, where) else []), asked]
         return Question(
             id=identifier,
             text="\n\n".join(parts),
             options=options,
             answer=answer,
             query=f"{case}\n\n{asked}",
-            stratum=stratum(line.get("published"), self.options.cutoff, where),
+            stratum=stratum(row.get("published"), self.options.cutoff, where),
         )
 
 
 def stratum(published: object, cutoff: date | None, where: str) -> str:
-    """Return the part of the task that a case belongs to.
-
-    Args:
-        published: An ISO date as text, or None.
-        cutoff: The first day of ``after``; None for strata by year.
-        where: The place of the line.
-
-    Returns:
-        ``undated``, the year, ``before`` or ``after``.
+    """Return the stratum of a case: ``undated``, the year, or ``before`` or ``after`` the cutoff.
 
     Raises:
-        DataError: The date is none.
+        DataError: The date of publication is not an ISO date.
 
     >>> stratum("2023-01-01", date(2023, 1, 1), ""), stratum("2022-12-31", None, "")
     ('after', '2022')
@@ -140,7 +124,7 @@ def stratum(published: object, cutoff: date | None, where: str) -> str:
         day = None
     if day is None:
         raise DataError(
-            f"the field 'published' is {published!r}, which is no date",
+            f"the field 'published' is {published!r}, which is not a date",
             where=where,
             fix="write YYYY-MM-DD, or null where it is not known",
         )
@@ -150,16 +134,9 @@ def stratum(published: object, cutoff: date | None, where: str) -> str:
 
 
 def right_share(value: object, n_options: int, answer: int, where: str) -> float | None:
-    """Return the share of readers who chose the right option.
+    """Return the share of the journal's readers who chose the right option; None if not known.
 
-    Args:
-        value: Votes, percentages or shares by letter; None where they are not known.
-        n_options: How many options there are.
-        answer: Index of the right one.
-        where: The place of the line.
-
-    Returns:
-        Votes for the right option by all votes; None where they are not known.
+    The value holds votes, percentages or shares by letter.
 
     Raises:
         DataError: It is something else, or has letters that are no options.
@@ -185,8 +162,8 @@ def right_share(value: object, n_options: int, answer: int, where: str) -> float
     return float(value.get(known[answer], 0)) / total
 
 
-def _needs_image(line: Mapping[str, Any], where: str) -> bool:
-    value = line.get("image_required")
+def _needs_image(row: fields.Row, where: str) -> bool:
+    value = row.get("image_required")
     if value is not None and not isinstance(value, bool):
         raise DataError(
             f"the field 'image_required' is {value!r}, neither true nor false", where=where
@@ -194,8 +171,11 @@ def _needs_image(line: Mapping[str, Any], where: str) -> bool:
     return bool(value)
 
 
-def _about(path: str, licence: str, access: str) -> About:
-    return About(
+def _about(path: str, licence: str, access: str) -> TaskInfo:
+    return TaskInfo(
+        instruction="You are an experienced physician. Read the case of a patient, then answer the "
+        "multiple-choice question on the diagnosis or management. Reply with the answer alone.",
+        default_corpus="",
         licence=licence,
         data_use="bring-your-own",
         scoring="letters",
@@ -210,11 +190,7 @@ class NejmTask(CaseTask):
     """Case challenges of the New England Journal of Medicine."""
 
     SOURCE = "nejm"
-    INSTRUCTION = (
-        "You are an experienced physician. Read the case of a patient, then answer the "
-        "multiple-choice question on the diagnosis or management. Reply with the answer alone."
-    )
-    about: ClassVar[About] = _about(
+    about = _about(
         "data/cases/nejm.jsonl",
         "copyright Massachusetts Medical Society; no redistribution",
         "NEJM cases are copyrighted and not carried: write the file yourself from cases that you "
@@ -226,8 +202,7 @@ class JamaTask(CaseTask):
     """Clinical challenges of JAMA and its network journals."""
 
     SOURCE = "jama"
-    INSTRUCTION = NejmTask.INSTRUCTION
-    about: ClassVar[About] = _about(
+    about = _about(
         "data/cases/jama.jsonl",
         "copyright American Medical Association; no redistribution",
         "JAMA cases are copyrighted and not carried: write the file yourself from cases that you "

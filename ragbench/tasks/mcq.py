@@ -2,21 +2,19 @@
 
 One line is ``{id, question, options, answer, context?, gold_doc_ids?, stratum?, cluster?,
 split?}``. ``options`` is an object from letter to text, or a list of texts. ``answer`` is a
-letter, or the text of an option. ``context`` is part of the question and stands in every arm's
-prompt; the retriever sees the question alone.
+letter, or the text of an option. ``context`` is part of the question in every arm's prompt; the
+retriever sees the question alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, ClassVar
+from dataclasses import replace
+from typing import ClassVar
 
-from ragbench.base.errors import AbsentError
 from ragbench.base.records import DataUse, Question
-from ragbench.tasks.files import lines
-from ragbench.tasks.files.questionfile import SHOTS, FileOptions, FileTask
-from ragbench.tasks.task import About, TaskInfo, TaskOptions, check_options
+from ragbench.tasks.files import fields
+from ragbench.tasks.files.jsonltask import SHOTS, JsonlOptions, JsonlTask
+from ragbench.tasks.task import TaskInfo, TaskOptions, check_options
 
 KNOWN = {
     *("id", "question", "options", "answer", "context", "gold_doc_ids"),
@@ -28,30 +26,30 @@ INSTRUCTION = (
 )
 
 
-class McqOptions(FileOptions):
-    """Where the questions lie and how they are put.
+class McqOptions(JsonlOptions):
+    """Options for questions of the user's own.
 
     Attributes:
         path: The JSONL file, plain or gzip; a relative path starts from RAGBENCH_HOME.
-        instruction: The system turn of every prompt.
         licence: Terms of the questions.
         data_use: ``restricted`` for anything under a data-use agreement.
         cluster_unit: What the lines' ``cluster`` names, such as ``patient``.
     """
 
     path: str
-    instruction: str = INSTRUCTION
     licence: str = "not stated"
     data_use: DataUse = "bring-your-own"
     cluster_unit: str | None = None
 
 
-class McqTask(FileTask):
+class McqTask(JsonlTask):
     """Reads the questions of a file."""
 
     Options: ClassVar[type[TaskOptions]] = McqOptions
     options: McqOptions
-    about: ClassVar[About] = About(
+    about: ClassVar[TaskInfo] = TaskInfo(
+        instruction=INSTRUCTION,
+        default_corpus="",
         licence="as the option licence states",
         data_use="bring-your-own",
         scoring="letters",
@@ -63,55 +61,42 @@ class McqTask(FileTask):
     )
 
     def _info(self) -> TaskInfo:
-        return TaskInfo(
-            instruction=self.options.instruction,
-            default_corpus=self.options.corpus,
+        return replace(
+            super()._info(),
             licence=self.options.licence,
             data_use=self.options.data_use,
-            scoring="letters",
             cluster_unit=self.options.cluster_unit,
         )
 
-    def _lacking(self, path: Path) -> AbsentError:
-        return AbsentError(
-            "the file of questions is not there",
-            where=str(path),
-            fix="one JSON object a line: id, question, options {A: ..., B: ...}, answer (a "
-            "letter), and, if you have them, context and gold_doc_ids",
-        )
-
-    def _question(self, line: Mapping[str, Any], where: str) -> Question:
-        lines.check_fields(line, KNOWN, where, extra=self.options.extra_fields)
-        question = read_question(line, where, cluster_unit=self.options.cluster_unit)
+    def _question(self, row: fields.Row, where: str, number: int) -> Question:
+        fields.check_names(row, KNOWN, where, extra=self.options.extra_fields)
+        question = read_question(row, where, cluster_unit=self.options.cluster_unit)
         check_options(question.options, question.answer, where=where)
         return question
 
 
-def read_question(line: Mapping[str, Any], where: str, *, cluster_unit: str | None) -> Question:
-    """Return the question of a line; its options are not yet told apart.
-
-    Args:
-        line: The line.
-        where: Its place.
-        cluster_unit: What its ``cluster`` names; None where each question stands alone.
-
-    Returns:
-        The question.
+def read_question(row: fields.Row, where: str, *, cluster_unit: str | None) -> Question:
+    """Return the question of a row; two of its options may still have the same text.
 
     Raises:
         DataError: A field is missing or wrong.
     """
-    texts = lines.options(line.get("options"), where)
-    answer = lines.answer(line.get("answer"), texts, where)
-    question = lines.text(line, "question", where)
-    context = lines.optional_text(line, "context", where)
+    texts = fields.options(row.get("options"), where)
+    answer = fields.answer(row.get("answer"), texts, where)
+    return replace(read_asked(row, where, cluster_unit), options=texts, answer=answer)
+
+
+def read_asked(row: fields.Row, where: str, cluster_unit: str | None) -> Question:
+    """Return the question of a row without its options and answer."""
+    question = fields.text(row, "question", where)
+    context = fields.optional_text(row, "context", where)
     return Question(
-        id=lines.identifier(line.get("id"), where),
+        id=fields.identifier(row.get("id"), where),
         text=f"{context}\n\n{question}" if context else question,
-        options=texts,
-        answer=answer,
+        options=(),
+        answer=-1,
         query=question,
-        gold_doc_ids=lines.ids(line, "gold_doc_ids", where),
-        stratum=lines.plain(line, "stratum", where),
-        cluster=lines.cluster(line, cluster_unit, where),
+        gold_doc_ids=fields.ids(row, "gold_doc_ids", where),
+        stratum=fields.text_or_number(row, "stratum", where),
+        cluster=fields.cluster(row, cluster_unit, where),
     )

@@ -1,12 +1,11 @@
 """MIRAGE's question sets (Xiong et al. 2024, arXiv 2402.13178): one format, five sets.
 
-A file is MIRAGE's ``benchmark.json``, ``{set: {id: {question, options, answer, PMID?}}}``, whose
-ids are asked in sorted order, or JSON lines in the format of the ``mcq`` task. Options are hidden
-from the retriever, as in MIRAGE.
+A file is MIRAGE's ``benchmark.json``, whose ids are asked in sorted order, or JSON lines in the
+format of the ``mcq`` task. Options are hidden from the retriever, as in MIRAGE.
 
-Unlike questions of the user's own, published ones may give two options one text. In the mode
-``correct`` those whose right option is such a one are not asked, for no answer can be told; the
-mode ``mirage`` asks them all, with MIRAGE's contents of the prompt and its reading of replies.
+Unlike questions of the user's own, published ones may give two options one text. The mode
+``correct`` excludes those whose right option is such a one, for they have no single right answer;
+the mode ``mirage`` asks them all, with MIRAGE's contents of the prompt and its reading of replies.
 """
 
 from __future__ import annotations
@@ -20,14 +19,14 @@ from typing import Any, ClassVar
 
 from ragbench.base.errors import DataError
 from ragbench.base.records import DataUse, Mode, Question
-from ragbench.tasks.files import lines
-from ragbench.tasks.files.questionfile import SHOTS, FileOptions, FileTask, Located
-from ragbench.tasks.mcq import INSTRUCTION, KNOWN, read_question
-from ragbench.tasks.task import About, TaskInfo, TaskOptions
+from ragbench.tasks.files import fields
+from ragbench.tasks.files.jsonltask import SHOTS, JsonlOptions, JsonlTask
+from ragbench.tasks.files.rows import Located, json_object
+from ragbench.tasks.mcq import INSTRUCTION, KNOWN
+from ragbench.tasks.mirage_file import is_ambiguous, read_record, records
+from ragbench.tasks.task import TaskInfo, TaskOptions
 
-MODES: tuple[Mode, ...] = ("correct", "mirage")
 BENCHMARK = "data/mirage/benchmark.json"
-SETS = ("mmlu", "medqa", "medmcqa", "pubmedqa", "bioasq")
 SAME_TEXT = "its right option has the same text as another"
 PUBLISHED = (
     "You are a medical expert who answers multiple-choice questions. Think step by step, then "
@@ -41,42 +40,38 @@ REPLY_LIMIT = 1024
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """What is stated of a set.
+    """One of the sets.
 
     Attributes:
         key: Its name in ``benchmark.json``.
-        about: What ``ragbench list tasks`` tells of it.
-        fields: What its JSON lines may hold beside the fields of ``mcq``.
-        instruction: The system turn of the mode ``correct``.
-        corpus: What ``corpus: task`` means.
+        about: What its task states.
+        fields: Fields that its JSON lines may have beside those of ``mcq``.
         by_subject: Whether the subject is the stratum.
     """
 
     key: str
-    about: About
+    about: TaskInfo
     fields: frozenset[str] = frozenset()
-    instruction: str = INSTRUCTION
-    corpus: str = ""
     by_subject: bool = False
 
 
-def about_of(licence: str, access: str, *, data_use: DataUse = "open", file: str = "") -> About:
-    """Return what is told of a set.
-
-    Args:
-        licence: Terms of the questions.
-        access: How to get them.
-        data_use: Who may see them.
-        file: Where the file is expected, if it is not MIRAGE's.
-
-    Returns:
-        What all sets have in common, with these.
-    """
-    return About(
+def about_of(
+    licence: str,
+    access: str,
+    *,
+    data_use: DataUse = "open",
+    instruction: str = INSTRUCTION,
+    corpus: str = "",
+    file: str = "",
+) -> TaskInfo:
+    """Return what all sets have in common, with what is particular to one."""
+    return TaskInfo(
+        instruction=instruction,
+        default_corpus=corpus,
         licence=licence,
         data_use=data_use,
         scoring="letters",
-        modes=MODES,
+        modes=("correct", "mirage"),
         shots=SHOTS,
         file=file
         or f"{BENCHMARK} (MIRAGE's benchmark.json; or JSON lines: id, question, options, answer)",
@@ -108,18 +103,18 @@ DATASETS = {
             "the terms of BioASQ (registration)",
             f"register at http://participants-area.bioasq.org; {REPOSITORY}",
             data_use="bring-your-own",
+            instruction=(
+                "You are an experienced physician who reads the biomedical literature. Answer the "
+                "question with yes or no. Reply with the answer alone."
+            ),
+            corpus="pubmed",
         ),
-        instruction=(
-            "You are an experienced physician who reads the biomedical literature. Answer the "
-            "question with yes or no. Reply with the answer alone."
-        ),
-        corpus="pubmed",
     ),
 }
 
 
-class MirageOptions(FileOptions):
-    """Where the questions lie.
+class MirageOptions(JsonlOptions):
+    """Where the questions are.
 
     Attributes:
         path: ``benchmark.json``, or JSON lines; a relative path starts from RAGBENCH_HOME.
@@ -128,11 +123,10 @@ class MirageOptions(FileOptions):
     path: str = BENCHMARK
 
 
-class MirageTask(FileTask):
+class MirageTask(JsonlTask):
     """Reads the questions of one set; a subclass names it."""
 
     Options: ClassVar[type[TaskOptions]] = MirageOptions
-    modes: ClassVar[tuple[Mode, ...]] = MODES
     SET: ClassVar[Dataset]
 
     def __init__(self, options: TaskOptions, *, mode: Mode = "correct") -> None:
@@ -146,14 +140,10 @@ class MirageTask(FileTask):
                 )
 
     def _info(self) -> TaskInfo:
-        info = TaskInfo(
-            instruction=self.options.instruction or self.SET.instruction,
-            default_corpus=self.options.corpus or self.SET.corpus,
-            licence=self.about.licence,
-            data_use=self.about.data_use,
-            scoring="letters",
+        info = replace(
+            super()._info(),
             cluster_unit=self._unit(),
-            note=repeats(self._read[0]),
+            note=repeats(self._selected.questions),
         )
         if self.mode == "correct":
             return info
@@ -171,96 +161,68 @@ class MirageTask(FileTask):
     def _unit(self) -> str | None:
         return None
 
-    def _lines(self, path: Path, split: str | None) -> Iterator[Located]:
+    def _rows(self, path: Path, split: str | None) -> Iterator[Located]:
         if path.name.removesuffix(".gz").endswith(".json"):
-            return self._records(path, lines.json_object(path), split)
-        return super()._lines(path, split)
+            return self._records(path, json_object(path), split)
+        return super()._rows(path, split)
 
     def _records(
         self, path: Path, value: Mapping[str, Any], split: str | None
     ) -> Iterator[Located]:
         """Yield the records of the set in MIRAGE's file, in the order of their ids."""
-        records = value.get(self.SET.key)
-        if not isinstance(records, dict):
-            raise DataError(
-                f"the file holds no set {self.SET.key!r}, but {', '.join(value) or 'nothing'}",
-                where=str(path),
-                fix="give MIRAGE's benchmark.json, {set: {id: {question, options, answer}}}, or "
-                "JSON lines in a file that ends in .jsonl",
-            )
         if split not in (None, "test"):
             raise DataError(
                 f"MIRAGE's file has no split {split!r}: it holds what MIRAGE asks",
                 where=str(path),
                 fix="leave the option split out, or give another file",
             )
-        for name, record in sorted(records.items()):
-            where = f"{path}, {self.SET.key}, {name}"
-            if not isinstance(record, dict):
-                raise DataError("the record is not an object", where=where)
-            yield where, {**record, "id": name}
+        return records(path, value, self.SET.key)
 
-    def _question(self, line: Mapping[str, Any], where: str) -> Question:
+    def _question(self, row: fields.Row, where: str, number: int) -> Question:
         known = KNOWN | self.SET.fields | {"PMID"}
-        lines.check_fields(line, known, where, extra=self.options.extra_fields)
-        question = read_question(line, where, cluster_unit=self._unit())
-        for option in question.options:
-            if not option:
-                raise DataError("an option is empty", where=where, fix="give it a text")
-        if len(question.options) < 2:
-            raise DataError(f"the question has {len(question.options)} options", where=where)
+        fields.check_names(row, known, where, extra=self.options.extra_fields)
+        question = read_record(row, where, cluster_unit=self._unit())
         if self.SET.by_subject and not question.stratum:
-            subject = lines.plain(line, "subject", where) or question.id.rpartition("-")[0]
-            question = replace(question, stratum=subject)
-        gold = question.gold_doc_ids or lines.ids(line, "PMID", where)
-        return replace(question, gold_doc_ids=gold)
+            subject = fields.text_or_number(row, "subject", where)
+            return replace(question, stratum=subject or question.id.rpartition("-")[0])
+        return question
 
     def _reason(self, question: Question) -> str:
-        right = _bare(question.options[question.answer])
-        same = sum(_bare(option) == right for option in question.options) > 1
-        return SAME_TEXT if same and self.mode == "correct" else ""
+        return SAME_TEXT if self.mode == "correct" and is_ambiguous(question) else ""
 
 
 class MmluMedTask(MirageTask):
     """MMLU's six medical subjects."""
 
     SET = DATASETS["mmlu_med"]
-    about: ClassVar[About] = SET.about
+    about = SET.about
 
 
 class MedqaUsTask(MirageTask):
     """Questions in the style of the US licensing examination."""
 
     SET = DATASETS["medqa_us"]
-    about: ClassVar[About] = SET.about
+    about = SET.about
 
 
 class MedmcqaTask(MirageTask):
     """Questions of Indian entrance examinations."""
 
     SET = DATASETS["medmcqa"]
-    about: ClassVar[About] = SET.about
+    about = SET.about
 
 
 class BioasqYnTask(MirageTask):
     """Yes-or-no questions of BioASQ, with the articles that answer them as gold documents."""
 
     SET = DATASETS["bioasq_yn"]
-    about: ClassVar[About] = SET.about
-
-
-def _bare(text: str) -> str:
-    return " ".join(text.split()).casefold()
+    about = SET.about
 
 
 def repeats(questions: Sequence[Question]) -> str:
-    """Return how many questions repeat another, but for case, blanks and punctuation.
+    """Return a sentence on how many questions repeat another; nothing where none does.
 
-    Args:
-        questions: The questions; those that repeat one have its options in any order.
-
-    Returns:
-        A sentence; nothing where there is none.
+    Case, blanks, punctuation and the order of options do not count.
     """
     groups: dict[tuple[str, frozenset[str]], list[str]] = defaultdict(list)
     for question in questions:

@@ -3,7 +3,7 @@
 Data: the expert-labelled set PQA-L (Jin et al. 2019, EMNLP), in one of three layouts: JSON lines
 in the format of the ``mcq`` task; as published, ``ori_pqal.json`` with ``test_ground_truth.json``
 beside it, whose ids are the 500 test questions; or MIRAGE's ``benchmark.json``, which holds these
-500. The abstract never stands in the question: it can only be retrieved, as in MIRAGE (Xiong et
+500. The abstract is never part of the question: it can only be retrieved, as in MIRAGE (Xiong et
 al. 2024), and is the gold document.
 """
 
@@ -14,13 +14,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ragbench.base.errors import AbsentError, DataError
+from ragbench.base.errors import DataError
 from ragbench.base.records import DataUse
-from ragbench.tasks.files import lines
-from ragbench.tasks.files.questionfile import Located
+from ragbench.tasks.files.rows import Located, json_object
 from ragbench.tasks.mcq import McqOptions
-from ragbench.tasks.mirage import SETS, Dataset, MirageTask, about_of
-from ragbench.tasks.task import About, TaskInfo, TaskOptions
+from ragbench.tasks.mirage import Dataset, MirageTask, about_of
+from ragbench.tasks.mirage_file import TASKS
+from ragbench.tasks.task import TaskInfo, TaskOptions
 
 OPTIONS = {"A": "yes", "B": "no", "C": "maybe"}
 TEST_IDS = "test_ground_truth.json"
@@ -29,7 +29,7 @@ LICENCE = "MIT (questions and labels, pubmedqa/pubmedqa)"
 
 
 class PubmedqaOptions(McqOptions):
-    """Where the questions lie.
+    """Where the questions are.
 
     Attributes:
         path: The JSONL file, ``ori_pqal.json`` or ``benchmark.json``.
@@ -38,11 +38,6 @@ class PubmedqaOptions(McqOptions):
 
     path: str = PATH
     split: str | None = "test"
-    instruction: str = (
-        "You are an experienced physician who reads the biomedical literature. Answer the "
-        "research question with yes, no or maybe. Reply with the answer alone."
-    )
-    corpus: str = "pubmedqa"
     licence: str = LICENCE
     data_use: DataUse = "open"
 
@@ -58,11 +53,16 @@ class PubmedqaTask(MirageTask):
             LICENCE,
             "ori_pqal.json and test_ground_truth.json are in the repository "
             "https://github.com/pubmedqa/pubmedqa",
+            instruction=(
+                "You are an experienced physician who reads the biomedical literature. Answer the "
+                "research question with yes, no or maybe. Reply with the answer alone."
+            ),
+            corpus="pubmedqa",
             file=f"{PATH} (JSON lines: id, question, options, answer, gold_doc_ids, split; or "
             "ori_pqal.json with test_ground_truth.json beside it; or MIRAGE's benchmark.json)",
         ),
     )
-    about: ClassVar[About] = SET.about
+    about = SET.about
 
     def _info(self) -> TaskInfo:
         chosen = self.options
@@ -70,14 +70,6 @@ class PubmedqaTask(MirageTask):
 
     def _unit(self) -> str | None:
         return self.options.cluster_unit
-
-    def _lacking(self, path: Path) -> AbsentError:
-        return AbsentError(
-            "the questions of PubMedQA are not there",
-            where=str(path),
-            fix="take ori_pqal.json and test_ground_truth.json from the repository "
-            "pubmedqa/pubmedqa (MIT) and set the task's option path to the former",
-        )
 
     def _files(self) -> list[Path]:
         beside = self._path.with_name(TEST_IDS)
@@ -87,10 +79,10 @@ class PubmedqaTask(MirageTask):
     def _records(
         self, path: Path, value: Mapping[str, Any], split: str | None
     ) -> Iterator[Located]:
-        if any(name in value for name in SETS):
+        if any(name in value for name in TASKS):
             yield from super()._records(path, value, split)
             return
-        test = set(lines.json_object(path.with_name(TEST_IDS))) if split else set()
+        test = set(json_object(path.with_name(TEST_IDS))) if split else set()
         for number, (pmid, record) in enumerate(value.items(), 1):
             where = f"{path}, record {number} ({pmid})"
             if split and (pmid in test) != (split == "test"):

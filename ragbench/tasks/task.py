@@ -7,7 +7,7 @@ from typing import ClassVar, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
-from ragbench.base.errors import DataError
+from ragbench.base.errors import DataError, UsageError
 from ragbench.base.files import sha256_json
 from ragbench.base.records import DataUse, Mode, Question, Scoring
 
@@ -16,34 +16,42 @@ TEXT_METRICS = ("rougeL", "rouge1", "rouge2")
 
 
 class TaskOptions(BaseModel):
-    """Base of every task's options; a key that is not declared is an error."""
+    """Base of every task's options; an undeclared key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 @dataclass(frozen=True, slots=True)
 class TaskInfo:
-    """What a task states about itself.
+    """What a task states about itself, each fact once.
+
+    The class attribute ``about`` holds what is known before the task's file is read: ``ragbench
+    list tasks`` shows it. ``info`` is the same with what the options, the mode and the file change.
 
     Attributes:
-        instruction: The system turn of every prompt, the same in every arm.
+        instruction: System turn of every prompt, the same in every arm.
         default_corpus: What ``corpus: task`` means; empty where the task has no corpus of its own.
         licence: Terms of the questions.
         data_use: Who may see them.
         scoring: How its answers are taken unless the config says otherwise.
-        cluster_unit: What questions are drawn by; None where each stands alone.
-        metrics: Names of registered metrics; the first is the one that effects are of.
+        cluster_unit: Unit that questions are drawn by; None where each is independent.
+        metrics: Names of registered metrics; effects are of the first.
         note: What a reader of its figures must know.
         answers: ``option``: lettered options are listed; ``label``: the reply is one of the
             option texts, which are not listed; ``text``: the reply is a text.
-        reader: The registered reader of replies; by default that of ``answers``.
+        reader: Name of a registered reply reader; by default that of ``answers``.
         examples: Few-shot questions, the same in every prompt; they are never scored.
-        reply_limit: The most tokens of a generated reply, unless the config says otherwise.
-        rule: What closes a prompt that lists options; by default, to reply with the letter.
-        cue: What every reply is begun with, after the generation prompt.
-        excluded: (question id, reason) of what the file holds and the task does not ask.
+        reply_limit: Limit of a generated reply in tokens, unless the config says otherwise.
+        rule: Last line of a prompt that lists options; by default, to reply with the letter.
+        cue: Beginning of every reply, after the generation prompt.
+        excluded: (question id, reason) of the questions of the file that are not asked.
         double_first: Whether means are also given as CLUE took them, the first item doubled.
-        sources: Digest by name of every file that the questions came from.
+        sources: (name, digest) of every file that the questions came from.
+        modes: Scoring modes that the task knows.
+        shots: How many few-shot examples a prompt has, and where they come from.
+        query: What the retriever sees.
+        file: Where the file is expected, and its layout in brackets.
+        access: How to get the file.
     """
 
     instruction: str
@@ -63,60 +71,48 @@ class TaskInfo:
     excluded: tuple[tuple[str, str], ...] = ()
     double_first: bool = False
     sources: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def reads(self) -> str:
-        """The registered reader of replies."""
-        return self.reader or self.answers
-
-
-@dataclass(frozen=True, slots=True)
-class About:
-    """What ``ragbench list tasks`` tells of a task before its file is there.
-
-    Attributes:
-        licence: Terms of the questions.
-        data_use: Who may see them.
-        scoring: How its answers are taken by default.
-        metrics: Its metrics.
-        cluster_unit: What questions are drawn by.
-        modes: The scoring modes that it knows.
-        shots: How many few-shot examples a prompt has, and where they come from.
-        query: What the retriever sees.
-        file: Where the file is expected, and its layout.
-        access: How to get it.
-    """
-
-    licence: str
-    data_use: DataUse
-    scoring: Scoring
-    metrics: tuple[str, ...] = ("accuracy",)
-    cluster_unit: str | None = None
     modes: tuple[Mode, ...] = ("correct",)
     shots: str = "none"
     query: str = "the question, without its options"
     file: str = ""
     access: str = ""
 
+    @property
+    def reads(self) -> str:
+        """The name of the reply reader."""
+        return self.reader or self.answers
+
 
 class Task(Protocol):
     """A source of questions.
 
-    A class that knows other modes than ``correct`` names them in a class attribute ``modes`` and
-    takes the mode as the keyword argument ``mode``; one with a class attribute ``about`` is
-    listed with what it tells.
+    A class whose ``about`` names other modes than ``correct`` takes the mode as the keyword
+    argument ``mode``.
     """
 
     Options: ClassVar[type[TaskOptions]]
+    about: ClassVar[TaskInfo]
 
     def __init__(self, options: TaskOptions) -> None: ...
 
     @property
     def info(self) -> TaskInfo:
-        """What the task states about itself."""
+        """What the task states about itself, under its options, mode and file."""
 
     def questions(self, *, limit: int | None, seed: int) -> list[Question]:
         """Return the first ``limit`` questions; a larger limit only adds to them."""
+
+
+def about(kind: type[Task]) -> TaskInfo:
+    """Return what a class states about itself; UsageError if it states nothing."""
+    found = getattr(kind, "about", None)
+    if not isinstance(found, TaskInfo):
+        raise UsageError(
+            "the class of a task states nothing about itself",
+            where=f"{kind.__module__}:{kind.__qualname__}",
+            fix="give it the class attribute about = TaskInfo(...), as docs/add-a-task.md does",
+        )
+    return found
 
 
 def question_digest(question: Question) -> str:
@@ -125,12 +121,7 @@ def question_digest(question: Question) -> str:
 
 
 def check_options(options: tuple[str, ...], answer: int, *, where: str) -> None:
-    """Refuse options that no answer could be told apart by.
-
-    Args:
-        options: The option texts.
-        answer: Index of the right one.
-        where: The place of the question, for messages.
+    """Refuse options among which a right answer cannot be recognised.
 
     Raises:
         DataError: There are fewer than two, one is empty, two have the same text, or the answer
@@ -149,7 +140,7 @@ def check_options(options: tuple[str, ...], answer: int, *, where: str) -> None:
             raise DataError(
                 f"options {seen[text] + 1} and {index + 1} have the same text, {option!r}",
                 where=where,
-                fix="remove or correct the question: its answer cannot be told",
+                fix="remove or correct the question: it has no single right answer",
             )
         seen[text] = index
     if not 0 <= answer < len(options):

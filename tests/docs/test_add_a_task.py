@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+from ragbench.base.records import Question
 from ragbench.tasks.mcq import KNOWN
 from tests.docs.page import DOCS, blocks, follow
 
@@ -22,3 +24,17 @@ def test_the_task_has_forty_lines() -> None:
 def test_the_page_names_every_field() -> None:
     text = PAGE.read_text(encoding="utf-8")
     assert all(f"`{name}`" in text for name in KNOWN)
+
+
+def test_the_reply_reader_of_the_page() -> None:
+    (code,) = [block.text for block in blocks(PAGE) if block.file == "grades.py"]
+    made: dict[str, Any] = {}
+    exec(code, made)
+    question = Question("p", "How bad?", ("none", "mild", "severe"), 2, "pain")
+    for reply, finish, outcome, pick in (
+        ("Grade: 1, or rather Grade: 2", "stop", "parsed", 2),
+        ("Grade: 3", "stop", "unparsed", None),
+        ("It hurts", "length", "truncated", None),
+    ):
+        found = made["read_grade"](reply, question, finish)
+        assert (found.outcome, found.pick) == (outcome, pick)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ragbench.tasks import cases, generation, mirage, tasks
+from ragbench.tasks import cases, generation, mirage, mirage_file, tasks
 from tests.docs.page import DOCS
 from tests.tasks.clue_files import FILES
 
@@ -20,12 +20,12 @@ def test_every_task_has_its_place(name: str, text: str) -> None:
     kind = tasks.get(name)
     heads = [line for line in text.splitlines() if line.startswith("#")]
     assert any(f"`{name}`" in line for line in heads)
-    place = kind.about.file.partition(" ")[0]  # type: ignore[attr-defined]
+    place = kind.about.file.partition(" ")[0]
     assert place == "PATH" or f"`{place}`" in text
 
 
 def test_every_field_is_described() -> None:
-    read = cases.KNOWN | generation.KNOWN | set(mirage.SETS)
+    read = cases.KNOWN | generation.KNOWN | set(mirage_file.TASKS)
     for dataset in mirage.DATASETS.values():
         read |= dataset.fields
     assert not {name for name in read if f"`{name}`" not in TEXT}
@@ -33,7 +33,7 @@ def test_every_field_is_described() -> None:
 
 @pytest.mark.parametrize("name", FILES)
 def test_what_the_page_says_of_clue(name: str) -> None:
-    about = tasks.get(name).about  # type: ignore[attr-defined]
+    about = tasks.get(name).about
     (part,) = [p for p in CLUE.split("\n## ") if f"`{name}`" in p.partition("\n")[0]]
     assert about.licence.partition(" (")[0] in " ".join(part.split())
     assert f": {about.data_use}" in " ".join(part.split()).replace("open.", "open")

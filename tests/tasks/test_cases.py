@@ -107,11 +107,11 @@ def test_a_file_that_is_not_there(
     [
         ({"source": "jama"}, "the source is 'jama', not 'nejm'"),
         ({"source": None}, "the source is None"),
-        ({"published": "5 May 2022"}, "'published' is '5 May 2022', which is no date"),
-        ({"published": 2022}, "'published' is 2022, which is no date"),
-        ({"published": float("nan")}, "'published' is nan, which is no date"),
-        ({"case_text": None}, "'case_text' is missing"),
-        ({"question": float("nan")}, "'question' is missing, empty or not text"),
+        ({"published": "5 May 2022"}, "'published' is '5 May 2022', which is not a date"),
+        ({"published": 2022}, "'published' is 2022, which is not a date"),
+        ({"published": float("nan")}, "'published' is nan, which is not a date"),
+        ({"case_text": None}, "'case_text' is empty or not text"),
+        ({"question": float("nan")}, "'question' is empty or not text"),
         ({"case": "A sailor."}, "a field 'case', which is not read"),
         ({"options": {"A": "scurvy", "B": "Scurvy "}}, "options 1 and 2 have the same text"),
         ({"options": {"A": "scurvy"}}, "has 1 options"),
@@ -119,7 +119,7 @@ def test_a_file_that_is_not_there(
         ({"answer": "D"}, "the answer 'D' is not among the options"),
         ({"answer": "a"}, "the answer 'a' is not among the options"),
         ({"image_required": "no"}, "'image_required' is 'no', neither true nor false"),
-        ({"specialty": 3}, "'specialty' is missing, empty or not text"),
+        ({"specialty": 3}, "'specialty' is empty or not text"),
         ({"human_distribution": {"D": 3}}, "not a number of votes by letter"),
         ({"human_distribution": {"A": float("nan")}}, "not a number of votes by letter"),
         ({"human_distribution": [1, 2, 3]}, "not a number of votes by letter"),
@@ -134,7 +134,7 @@ def test_mistakes_name_their_line(home: Path, change: dict[str, Any], what: str)
 
 
 def test_ids_that_stand_twice(home: Path) -> None:
-    with pytest.raises(DataError, match="'nejm-1' stands twice") as caught:
+    with pytest.raises(DataError, match="'nejm-1' appears twice") as caught:
         nejm(home, CASE, CASE).questions(limit=None, seed=1)
     assert ":1 and" in caught.value.where
 
@@ -157,7 +157,7 @@ def test_a_model_answers_with_and_without_a_passage(
     assert len(found.rows) == 6
     assert {row["stratum"] for row in found.rows} == {"before"}
     closed, given = (found.prompts[arm, line["id"]] for arm in ("closed-book", "bm25"))
-    assert kind.INSTRUCTION in closed
+    assert kind.about.instruction in closed
     assert "Reference passages:" not in closed
     assert f"[1]\nOn this case: {line['case_text']}" in given
     for letter, option in line["options"].items():

@@ -62,16 +62,16 @@ def test_the_prompt_lists_nothing_and_examples_reply_in_full(home: Path) -> None
 @pytest.mark.parametrize(
     ("change", "what"),
     [
-        ({"reference": None}, "'reference' is missing, empty or not text"),
-        ({"reference": " "}, "'reference' is missing, empty or not text"),
-        ({"reference": float("nan")}, "'reference' is missing, empty or not text"),
-        ({"reference": ["vitamin C"]}, "'reference' is missing, empty or not text"),
-        ({"question": None}, "'question' is missing"),
+        ({"reference": None}, "'reference' is empty or not text"),
+        ({"reference": " "}, "'reference' is empty or not text"),
+        ({"reference": float("nan")}, "'reference' is empty or not text"),
+        ({"reference": ["vitamin C"]}, "'reference' is empty or not text"),
+        ({"question": None}, "'question' is empty or not text"),
         ({"answer": "vitamin C"}, "a field 'answer', which is not read"),
-        ({"context": ""}, "'context' is missing, empty or not text"),
+        ({"context": ""}, "'context' is empty or not text"),
         ({"gold_doc_ids": "d1"}, "gold_doc_ids is not a list of ids"),
         ({"id": None}, "the id None is missing"),
-        ({"id": "q0"}, "the id 'q0' stands twice"),
+        ({"id": "q0"}, "the id 'q0' appears twice"),
     ],
 )
 def test_mistakes_name_their_line(home: Path, change: dict[str, Any], what: str) -> None:

@@ -307,5 +307,5 @@ def test_a_wrong_older_list_is_named(home: Path, content: bytes | None, what: st
 def test_a_list_of_all_codes_leaves_nothing_to_ask(home: Path) -> None:
     every = [gold for q in make(None, 1, chapters=["3"]) for gold in q.gold_doc_ids]
     (home / "old.txt").write_text("\n".join(every), encoding="utf-8")
-    with pytest.raises(DataError, match="billable codes stand in the older list too"):
+    with pytest.raises(DataError, match="billable codes are in the older list too"):
         make(5, 1, chapters=["3"], added_since="old.txt")

@@ -75,10 +75,10 @@ def test_clusters(home: Path) -> None:
         ({"options": {"A": "iron", "B": 3}}, "not texts under letters"),
         ({"options": None}, "not texts under letters"),
         ({"options": [str(i) for i in range(27)]}, "27 options, more than letters"),
-        ({"question": ""}, "'question' is missing, empty"),
-        ({"question": float("nan")}, "'question' is missing, empty or not text"),
+        ({"question": ""}, "'question' is empty or not text"),
+        ({"question": float("nan")}, "'question' is empty or not text"),
         ({"question": "half \ud800"}, "half of a surrogate pair"),
-        ({"context": 3}, "'context' is missing, empty or not text"),
+        ({"context": 3}, "'context' is empty or not text"),
         ({"id": "a b"}, "white space"),
         ({"id": None}, "the id None is missing"),
         ({"id": True}, "the id True is missing"),
@@ -98,7 +98,7 @@ def test_further_fields_may_be_passed_over(home: Path) -> None:
 
 
 def test_ids_that_stand_twice(home: Path) -> None:
-    with pytest.raises(DataError, match="stands twice") as caught:
+    with pytest.raises(DataError, match="appears twice") as caught:
         task(home, LINE, LINE).questions(limit=None, seed=1)
     assert ":1 and" in caught.value.where
 

@@ -212,7 +212,7 @@ def test_records_come_in_the_order_of_their_ids(home: Path) -> None:
         ({"options": {"A": "iron", "B": None}}, "not texts under letters"),
         ({"options": {"B": "iron"}}, "the options have the letters B"),
         ({"options": {"A": "iron"}, "answer": "A"}, "has 1 options"),
-        ({"question": float("nan")}, "'question' is missing, empty or not text"),
+        ({"question": float("nan")}, "'question' is empty or not text"),
         ({"Question": "?"}, "a field 'Question', which is not read"),
         ({"subject": "anatomy"}, "a field 'subject', which is not read"),
         ({"PMID": 7}, "PMID is not a list of ids"),

@@ -101,7 +101,7 @@ def test_the_published_layout_with_examples_of_the_other_split(home: Path) -> No
     [
         ({"final_decision": "perhaps"}, "the answer 'perhaps' is not among the options"),
         ({"final_decision": None}, "the answer None is not among the options"),
-        ({"QUESTION": None}, "'question' is missing, empty or not text"),
+        ({"QUESTION": None}, "'question' is empty or not text"),
     ],
 )
 def test_a_wrong_record_is_named(home: Path, change: dict[str, object], what: str) -> None:

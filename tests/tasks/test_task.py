@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from ragbench.base.errors import DataError
+from ragbench.base.errors import DataError, UsageError
 from ragbench.base.records import Question
 from ragbench.metrics import metrics
 from ragbench.tasks import tasks
-from ragbench.tasks.task import check_options, question_digest
+from ragbench.tasks.task import about, check_options, question_digest
 from tests.tasks.clue_files import FILES, every, make
 
 QUESTION = Question(
@@ -39,7 +39,8 @@ def test_a_task_of_a_file_states_what_it_is_and_gives_whole_questions(name: str)
     assert info.licence == task.about.licence
     assert (info.data_use, info.cluster_unit) == (task.about.data_use, task.about.cluster_unit)
     assert info.scoring == task.about.scoring
-    assert info.metrics[: len(task.about.metrics)] == task.about.metrics
+    assert info.metrics == task.about.metrics
+    assert info.reply_limit == task.about.reply_limit
     assert len({question.id for question in questions}) == len(questions) > 0
     for question in questions:
         assert not any(c.isspace() for c in question.id)
@@ -74,17 +75,27 @@ def test_a_task_states_what_it_is_and_gives_whole_questions(name: str) -> None:
 @pytest.mark.parametrize("name", tasks.names())
 def test_a_task_tells_of_itself_before_its_file_is_there(name: str) -> None:
     kind: Any = tasks.get(name)
-    about = kind.about
-    assert about.licence
-    assert about.query
-    assert about.access
-    assert about.modes == getattr(kind, "modes", ("correct",))
+    stated = about(kind)
+    assert stated.instruction
+    assert stated.licence
+    assert stated.query
+    assert stated.access
+    assert stated.modes[0] == "correct"
     if name in GENERATED:
-        info = kind(kind.Options()).info
-        assert (about.licence, about.data_use) == (info.licence, info.data_use)
-        assert (about.scoring, about.metrics) == (info.scoring, info.metrics)
+        assert kind(kind.Options()).info is stated
     else:
-        assert " (" in about.file  # a place, then the layout
+        assert " (" in stated.file  # a place, then the layout
+
+
+def test_a_class_that_states_nothing_is_named() -> None:
+    class Silent:
+        about = "doses"
+
+    silent: Any = Silent
+    with pytest.raises(UsageError, match="states nothing about itself") as caught:
+        about(silent)
+    assert "Silent" in caught.value.where
+    assert "about = TaskInfo(...)" in caught.value.fix
 
 
 @pytest.mark.parametrize("name", tasks.names())

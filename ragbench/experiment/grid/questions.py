@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ragbench.base.errors import DataError, UsageError
+from typing import get_args
+
+from ragbench.base.errors import DataError, UsageError, near
 from ragbench.base.records import Scoring
 from ragbench.base.yamlfile import Document, check
 from ragbench.experiment.config.config import Config
@@ -10,7 +12,8 @@ from ragbench.experiment.config.spec import TaskSpec
 from ragbench.experiment.grid.parts import TaskPart
 from ragbench.metrics import metrics
 from ragbench.tasks import tasks
-from ragbench.tasks.task import Task, TaskInfo, TaskOptions
+from ragbench.tasks.replies import reply_readers
+from ragbench.tasks.task import Answers, Task, TaskInfo, TaskOptions, about
 
 
 def task_part(config: Config, document: Document, index: int) -> TaskPart:
@@ -18,7 +21,8 @@ def task_part(config: Config, document: Document, index: int) -> TaskPart:
 
     Raises:
         DataError: Its file is missing or wrong, or it has no question, or two of one id.
-        UsageError: Its options are wrong, or it does not know the mode or scoring.
+        UsageError: Its options are wrong, it does not know the mode or scoring, or it states a
+            reply reader or metric that is not registered.
     """
     spec = config.tasks[index]
     kind = tasks.get(spec.task)
@@ -33,8 +37,7 @@ def task_part(config: Config, document: Document, index: int) -> TaskPart:
             where=document.where(("tasks", index)),
         )
     info = task.info
-    for name in (*info.metrics, *spec.metrics):
-        metrics.get(name)
+    _check_known(info, kind, spec, document, index)
     limit = spec.reply_limit or config.reply_limit or info.reply_limit
     return TaskPart(spec, info, questions, _scoring(config, spec, info), limit)
 
@@ -42,14 +45,36 @@ def task_part(config: Config, document: Document, index: int) -> TaskPart:
 def _make(
     kind: type[Task], options: TaskOptions, config: Config, document: Document, spec: TaskSpec
 ) -> Task:
-    mode, known = config.mode, getattr(kind, "modes", ("correct",))
+    mode, known = config.mode, about(kind).modes
     if mode not in known:
         raise UsageError(
             f"the task {spec.name!r} has no mode {mode!r}",
             where=document.where(("mode",)),
-            fix=f"its modes are {', '.join(known)}",
+            fix=near(mode, known),
         )
     return kind(options) if known == ("correct",) else kind(options, mode=mode)  # type: ignore[call-arg]
+
+
+def _check_known(
+    info: TaskInfo, kind: type[Task], spec: TaskSpec, document: Document, index: int
+) -> None:
+    """Refuse names that a task states and that nothing answers to."""
+    where = f"{document.where(('tasks', index))}: {kind.__module__}:{kind.__qualname__}"
+    for what, value, known in (
+        ("scoring", info.scoring, get_args(Scoring)),
+        ("kind of answers", info.answers, get_args(Answers)),
+    ):
+        if value not in known:
+            raise UsageError(
+                f"the task {spec.name!r} states the {what} {value!r}, which is unknown",
+                where=where,
+                fix=near(value, known),
+            )
+    reply_readers.get(info.reads, where=where)
+    for name in info.metrics:
+        metrics.get(name, where=where)
+    for name in spec.metrics:
+        metrics.get(name, where=document.where(("tasks", index, "metrics")))
 
 
 def _scoring(config: Config, spec: TaskSpec, info: TaskInfo) -> Scoring:

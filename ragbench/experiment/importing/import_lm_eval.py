@@ -22,7 +22,7 @@ from ragbench.experiment.importing.imported import ImportedArm, ImportedRun, Imp
 from ragbench.experiment.importing.lm_eval_sample import LoggedSample, read_sample
 from ragbench.metrics.choice import pick_option
 from ragbench.metrics.text import exact_match
-from ragbench.tasks.replies.replies import READERS
+from ragbench.tasks.replies.correct import read_option
 
 NAME = re.compile(r"samples_(.+)_\d{4}-\d{2}-\d{2}T[\d.:-]+\.jsonl(?:\.gz)?$")
 TEXT_METRICS: tuple[str, ...] = ("exact_match", "rougeL", "rouge1")
@@ -192,7 +192,7 @@ def _ours(sample: LoggedSample) -> float:
         pick, _ = pick_option(sample.answer.log_likelihoods or (), question.options)
         return float(pick == question.answer)
     if sample.kind == "choice":
-        read = READERS["option"](reply, question, "stop").pick
+        read = read_option(reply, question, "stop").pick
         return float(read == question.answer)
     answered = Answered(question, "parsed", None, reply.strip())
     return exact_match([answered], {})[0]

@@ -1,7 +1,7 @@
 """Published replies to MIRAGE's questions (Xiong et al. 2024), as a run.
 
 Replies are JSON lines of ``{dataset, id, model, arm, replies}``, plain or gzip; questions are
-MIRAGE's ``benchmark.json``: ``{dataset: {id: {question, options, answer, PMID?}}}``.
+MIRAGE's ``benchmark.json``, which ``ragbench.tasks.mirage_file`` reads.
 """
 
 from __future__ import annotations
@@ -9,11 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from string import ascii_uppercase
 from typing import Any, Literal
 
 from ragbench.base.errors import DataError, UsageError, near
-from ragbench.base.files import read_json, read_jsonl, sha256_file
+from ragbench.base.files import read_jsonl, sha256_file
 from ragbench.base.progress import say
 from ragbench.base.records import DataUse, Question
 from ragbench.experiment.config.spec import CLOSED_BOOK
@@ -25,14 +24,9 @@ from ragbench.experiment.importing.imported import (
     ImportedRun,
     ImportedTask,
 )
+from ragbench.tasks.files.rows import json_object
+from ragbench.tasks.mirage_file import TASKS, is_ambiguous, read_record, records
 
-TASKS = {
-    "mmlu": "mmlu_med",
-    "medqa": "medqa_us",
-    "medmcqa": "medmcqa",
-    "pubmedqa": "pubmedqa",
-    "bioasq": "bioasq_yn",
-}
 FIELDS = {"dataset": str, "id": str, "model": str, "arm": str, "replies": list}
 AMBIGUOUS = "another option has the same text as the right one"
 Replies = dict[tuple[str, str, str], dict[str, ImportedAnswer]]
@@ -129,58 +123,21 @@ def _k(arm: str) -> int | None:
 
 def _questions(path: Path, mode: str) -> dict[str, tuple[list[Question], list[str]]]:
     """Return the questions of each set in the order of their ids, and the ids left out."""
-    value = read_json(path, what="the benchmark")
-    if not all(isinstance(part, dict) for part in value.values()):
-        raise DataError("the benchmark is no object of sets of questions", where=str(path))
+    benchmark = json_object(path)
     found = {}
-    for dataset, part in value.items():
+    for dataset in benchmark:
         if dataset not in TASKS:
             raise DataError(
                 f"the set {dataset!r} is none of MIRAGE's",
                 where=str(path),
                 fix=near(dataset, TASKS),
             )
-        rows = [
-            _question(identifier, part[identifier], f"{path}, {dataset}, {identifier}")
-            for identifier in sorted(part)
-        ]
-        bad = [q.id for q in rows if mode == "correct" and _is_ambiguous(q)]
+        every = [read_record(row, where) for where, row in records(path, benchmark, dataset)]
+        # What was retrieved is not known, so that the gold documents of a record say nothing.
+        rows = [Question(q.id, q.text, q.options, q.answer, q.query) for q in every]
+        bad = [q.id for q in rows if mode == "correct" and is_ambiguous(q)]
         found[dataset] = ([q for q in rows if q.id not in bad], bad)
     return found
-
-
-def _question(identifier: str, row: Any, where: str) -> Question:
-    if not isinstance(row, dict):
-        raise DataError("the question is not an object", where=where)
-    text, options, answer = row.get("question"), row.get("options"), row.get("answer")
-    if not isinstance(text, str) or not text.strip():
-        raise DataError("the field 'question' is missing, empty or not text", where=where)
-    letters = list(ascii_uppercase[: len(options)]) if isinstance(options, dict) else []
-    if not isinstance(options, dict) or sorted(options) != letters or len(letters) < 2:
-        raise DataError("the field 'options' is no object of texts under A, B, ...", where=where)
-    texts = tuple(options[letter] for letter in letters)
-    if not all(isinstance(option, str) and option.strip() for option in texts):
-        raise DataError("the field 'options' has an option that is empty or not text", where=where)
-    if answer not in letters:
-        raise DataError(
-            f"the field 'answer' is {answer!r}",
-            where=where,
-            fix=f"it is one of the letters {', '.join(letters)}",
-        )
-    for value in (identifier, text, *texts):
-        check_text(value, "the question", where)
-    return Question(
-        id=identifier,
-        text=text.strip(),
-        options=tuple(option.strip() for option in texts),
-        answer=letters.index(answer),
-        query=text.strip(),
-    )
-
-
-def _is_ambiguous(question: Question) -> bool:
-    texts = [" ".join(option.split()).casefold() for option in question.options]
-    return texts.count(texts[question.answer]) > 1
 
 
 def _replies(path: Path, questions: Mapping[str, tuple[list[Question], list[str]]]) -> Replies:

@@ -19,11 +19,11 @@ from ragbench.runfolder.questions import read_questions
 from ragbench.runfolder.records import ASK_AGAIN, Record, last_records
 from ragbench.runfolder.runfile import read_run_file
 from ragbench.runfolder.scores import ScoreRow, write_scores
-from ragbench.tasks.replies.replies import READERS
+from ragbench.tasks.replies import reply_readers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class ReadAnswer:
     """How one answer was read; the fields are those of ``ScoreRow``."""
 
     outcome: Outcome
@@ -67,15 +67,16 @@ def _task_rows(
                 yield _row(cell, facts, question, record, line, reading, value)
 
 
-def _read(question: Question, record: Record | None, facts: TaskFacts) -> Reading:
+def _read(question: Question, record: Record | None, facts: TaskFacts) -> ReadAnswer:
     """Return outcome and pick, with how they were read."""
     if record is None or record.error is not None:
-        return Reading(outcome="error")
+        return ReadAnswer(outcome="error")
     if facts.scoring == "generate":
         if record.reply is None:
             raise _lacks(question, record, "reply")
-        found = READERS[facts.reader](record.reply, question, record.finish or "")
-        return Reading(
+        read = reply_readers.get(facts.reader, where=f"task {record.task}")
+        found = read(record.reply, question, record.finish or "")
+        return ReadAnswer(
             outcome=found.outcome,
             pick=found.pick,
             rule=found.rule or None,
@@ -86,7 +87,7 @@ def _read(question: Question, record: Record | None, facts: TaskFacts) -> Readin
         raise _lacks(question, record, "log-likelihoods")
     pick, tied = pick_option(record.log_likelihoods, continuations(question, facts.scoring))
     sure = probabilities(record.log_likelihoods)[pick]
-    return Reading(outcome="parsed", pick=pick, tied=tied, confidence=sure)
+    return ReadAnswer(outcome="parsed", pick=pick, tied=tied, confidence=sure)
 
 
 def _lacks(question: Question, record: Record, what: str) -> DataError:
@@ -99,7 +100,7 @@ def _lacks(question: Question, record: Record, what: str) -> DataError:
 
 def _metrics(
     questions: Sequence[Question],
-    found: Sequence[Reading],
+    found: Sequence[ReadAnswer],
     records: Mapping[str, Record],
     names: Sequence[str],
     options: Mapping[str, Mapping[str, object]],
@@ -130,7 +131,7 @@ def _row(
     question: Question,
     record: Record | None,
     packed: PackedLine,
-    reading: Reading,
+    reading: ReadAnswer,
     values: Mapping[str, float],
 ) -> ScoreRow:
     config, model, task, arm = cell

@@ -3,7 +3,7 @@
 Task 1 asks of the patient's own documents. Tasks 2 and 3 add documents of ten others: in task 2 the
 answer is among them, in task 3 it is not, and the right option is the sixth, that the question
 cannot be answered. Each question is drawn several times; the draw is part of its id, and the
-patient is the cluster. The documents are no part of the question: the arm ``documents`` gives them
+patient is the cluster. The documents are not part of the question: the arm ``documents`` gives them
 whole, a retriever ``within: documents`` the best passages of them, ``oracle`` those that hold the
 answer.
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
@@ -25,7 +26,8 @@ from ragbench.base.files import sha256_file
 from ragbench.base.records import UNANSWERABLE, Mode, Question
 from ragbench.corpora.readers.longhealth import LAYOUT, document_id, read_patients
 from ragbench.tasks.clue.clue import MODES
-from ragbench.tasks.task import About, TaskInfo, TaskOptions, check_options
+from ragbench.tasks.files.filetask import first
+from ragbench.tasks.task import TaskInfo, TaskOptions, check_options
 
 LETTERS = "abcde"
 CLUE_RULE = (
@@ -34,16 +36,15 @@ CLUE_RULE = (
     "letters are A, B, C, D and E."
 )
 NO_PLACE = "no document is named for the answer"
-METRICS = {1: ("accuracy",), 2: ("accuracy", "over_refusal"), 3: ("accuracy", "hallucination")}
 
 
 class LonghealthOptions(TaskOptions):
-    """Where the records lie, and how often a question is drawn.
+    """Where the records are, and how often a question is drawn.
 
     Attributes:
         path: ``benchmark_v5.json``; a relative path starts from RAGBENCH_HOME.
-        draws: How often each question is asked, each time with its documents drawn anew.
-        distractors: How many documents of other patients tasks 2 and 3 add.
+        draws: Number of times that each question is asked, with its documents drawn anew.
+        distractors: Number of documents of other patients that tasks 2 and 3 add.
         corpus: What ``corpus: task`` means: the documents, unchunked.
     """
 
@@ -57,9 +58,8 @@ class _LonghealthTask:
     """What the three tasks share."""
 
     Options: ClassVar[type[TaskOptions]] = LonghealthOptions
-    modes: ClassVar[tuple[Mode, ...]] = MODES
     TASK: ClassVar[int]
-    about: ClassVar[About]
+    about: ClassVar[TaskInfo]
 
     def __init__(self, options: TaskOptions, *, mode: Mode = "correct") -> None:
         self.options = LonghealthOptions.model_validate(options.model_dump())
@@ -67,26 +67,19 @@ class _LonghealthTask:
 
     @property
     def info(self) -> TaskInfo:
-        """What the task states about itself."""
-        published = self.mode != "correct"
-        return TaskInfo(
-            instruction=(
-                "You are a careful assistant who answers questions about patients' discharge "
-                "letters. Be accurate and concise, keep to the documents that are given, and "
-                "weigh them together."
-            ),
-            default_corpus=self.options.corpus,
-            licence=self.about.licence,
-            data_use=self.about.data_use,
-            scoring="generate" if published else "letters",
-            cluster_unit="patient",
-            metrics=METRICS[self.TASK],
-            reader="clue-longhealth" if published else "",
-            rule=CLUE_RULE if published else "",
-            reply_limit=50 if published else 64,
-            excluded=self._excluded if self._path.is_file() else (),
-            sources=((self._path.name, sha256_file(self._path)),) if self._path.is_file() else (),
-            note="Each question is asked in several draws; intervals go by patient.",
+        """What the task states about itself; the file need not be there."""
+        info = replace(self.about, default_corpus=self.options.corpus)
+        if self._path.is_file():
+            sources = ((self._path.name, sha256_file(self._path)),)
+            info = replace(info, excluded=self._excluded, sources=sources)
+        if self.mode == "correct":
+            return info
+        return replace(
+            info,
+            scoring="generate",
+            reader="clue-longhealth",
+            rule=CLUE_RULE,
+            reply_limit=50,
         )
 
     @property
@@ -98,14 +91,9 @@ class _LonghealthTask:
         return read_patients(self._path)
 
     def questions(self, *, limit: int | None, seed: int) -> list[Question]:
-        """Return the questions, every draw of one after the other.
+        """Return the questions in file order, all draws of a question together.
 
-        Args:
-            limit: How many, draws counted; all if None.
-            seed: Of the draws, with patient, question and draw.
-
-        Returns:
-            The questions in file order.
+        The limit counts draws. A draw depends on seed, patient, question and its number.
 
         Raises:
             DataError: The file or a question of it is wrong, or there are fewer than ``limit``.
@@ -118,17 +106,11 @@ class _LonghealthTask:
             if question_id(patient, number) not in left_out
             for draw in range(self.options.draws)
         ]
-        if limit is not None and limit > len(found):
-            raise DataError(
-                f"there are {len(found):,} questions, fewer than {limit:,}",
-                where=f"{self._path}; tasks: limit",
-                fix=f"set limit to {len(found)} or less",
-            )
-        return found[:limit]
+        return first(found, limit, self._path)
 
     @cached_property
     def _excluded(self) -> tuple[tuple[str, str], ...]:
-        """What task 2 cannot ask: questions whose answer is in no document that is named."""
+        """What task 2 cannot ask: questions without a document that holds the answer."""
         if self.TASK != 2 or self.mode != "correct":
             return ()
         return tuple(
@@ -228,7 +210,7 @@ def _documents(patient: str, record: Mapping[str, Any]) -> list[str]:
 def _spans(
     row: Mapping[str, Any], texts: Mapping[str, str], patient: str, where: str
 ) -> list[tuple[str, list[tuple[int, int]]]]:
-    """Return where the answer stands, as characters of each document."""
+    """Return where the answer is, as characters of each document."""
     places = row.get("answer_location") or {}
     wrong = DataError(
         "the field 'answer_location' is wrong",
@@ -271,15 +253,22 @@ def _flat(spans: list[tuple[str, list[tuple[int, int]]]]) -> list[tuple[str, int
     return [(doc, start, stop) for doc, pairs in spans for start, stop in pairs]
 
 
-def _about(what: str, metrics: tuple[str, ...]) -> About:
-    return About(
+def _about(what: str, *metrics: str) -> TaskInfo:
+    return TaskInfo(
+        instruction=(
+            "You are a careful assistant who answers questions about patients' discharge "
+            "letters. Be accurate and concise, keep to the documents that are given, and "
+            "weigh them together."
+        ),
+        default_corpus="longhealth",
         licence="Apache-2.0 (as stated by a re-user; check the repository)",
         data_use="open",
         scoring="letters",
-        metrics=metrics,
+        metrics=("accuracy", *metrics),
         cluster_unit="patient",
+        reply_limit=64,
+        note="Each question is asked in several draws; intervals go by patient.",
         modes=MODES,
-        query="the question, without its options",
         file=f"data/longhealth/benchmark_v5.json ({what})",
         access="benchmark_v5.json is in the repository https://github.com/kbressem/LongHealth, "
         "folder data",
@@ -287,21 +276,21 @@ def _about(what: str, metrics: tuple[str, ...]) -> About:
 
 
 class Longhealth1Task(_LonghealthTask):
-    """Of the patient's own documents."""
+    """The patient's own documents."""
 
     TASK = 1
-    about = _about("5 draws of 400 questions, 5 options", METRICS[1])
+    about = _about("5 draws of 400 questions, 5 options")
 
 
 class Longhealth2Task(_LonghealthTask):
-    """Of the documents with the answer among those of other patients."""
+    """The documents with the answer among those of other patients."""
 
     TASK = 2
-    about = _about("5 draws of 400 questions, answerable, 6 options", METRICS[2])
+    about = _about("5 draws of 400 questions, answerable, 6 options", "over_refusal")
 
 
 class Longhealth3Task(_LonghealthTask):
-    """Of other patients' documents alone: the question cannot be answered."""
+    """Other patients' documents alone: the question cannot be answered."""
 
     TASK = 3
-    about = _about("5 draws of 400 questions, not answerable, 6 options", METRICS[3])
+    about = _about("5 draws of 400 questions, not answerable, 6 options", "hallucination")

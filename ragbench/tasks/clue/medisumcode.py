@@ -7,21 +7,22 @@ array or JSON lines of ``hadm_id``, ``text`` and ``icd_codes``, a list of ``{cod
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from ragbench.base.errors import DataError
 from ragbench.base.records import Question
-from ragbench.tasks.clue.clue import MODES, ClueTask, Drawn
-from ragbench.tasks.files.rows import text_of
-from ragbench.tasks.task import About, TaskInfo
+from ragbench.tasks.clue.clue import MODES, TEXT_READERS, ClueTask
+from ragbench.tasks.files import fields
+from ragbench.tasks.task import TaskInfo
 
-METRICS = ("code_em_f1", "code_ap_f1", "code_valid", "code_billable")
-COUNTS = ("code_hits", "code_named", "code_gold")
+METRICS = (
+    *("code_em_f1", "code_ap_f1", "code_valid", "code_billable"),
+    *("code_hits", "code_named", "code_gold"),
+)
 CLUE_METRICS = ("clue_code_em_f1", "clue_code_ap_f1", "clue_code_valid")
 PREFIX = "ICD-10 Codes: "
-# From a heading of diagnoses to the next heading that is none: "Primary Diagnosis:" goes on.
+# From a heading of diagnoses to the next other heading: "Primary Diagnosis:" does not end it.
 DIAGNOSES = re.compile(
     r"^[ \t]*(?:(?:discharge|final|principal|primary|secondary) )+diagnos[ei]s[ \t]*:\s*(.+?)"
     r"(?=\n\s*\n(?![^\n:]*diagnos)[A-Z][^\n:.]{0,60}:|\Z)",
@@ -34,13 +35,19 @@ NO_GOLD = "no gold code"
 class MedisumcodeTask(ClueTask):
     """A letter; the reply is a list of codes."""
 
-    NAME = "medisumcode"
     SHOTS = 1
-    about: ClassVar[About] = About(
+    about: ClassVar[TaskInfo] = TaskInfo(
+        instruction=(
+            "You are a clinical coder. Find all primary and secondary diagnoses in the "
+            "discharge letter and give their ICD-10-CM codes. Reply with the codes alone, "
+            "parted by commas."
+        ),
+        default_corpus="icd10cm",
         licence="PhysioNet Credentialed Health Data License 1.5.0 (MIMIC-IV)",
         data_use="restricted",
         scoring="generate",
         metrics=METRICS,
+        answers="text",
         modes=MODES,
         shots="1, drawn from the file (or from the option examples): a whole letter, a long prompt",
         query=f"the letter's list of diagnoses where it has one, else its first {QUERY_WORDS} "
@@ -53,20 +60,11 @@ class MedisumcodeTask(ClueTask):
 
     def _info(self) -> TaskInfo:
         old, published = self.mode == "clue-2024", self.mode != "correct"
-        return TaskInfo(
-            instruction=(
-                "You are a clinical coder. Find all primary and secondary diagnoses in the "
-                "discharge letter and give their ICD-10-CM codes. Reply with the codes alone, "
-                "parted by commas."
-            ),
-            default_corpus=self._option("corpus") or "icd10cm",
-            licence=self.about.licence,
-            data_use=self.about.data_use,
-            scoring=self.about.scoring,
-            metrics=CLUE_METRICS if published else METRICS + COUNTS,
-            answers="text",
-            reader={"correct": "", "clue-2024": "clue-text"}.get(self.mode, "raw"),
-            reply_limit=200 if old else 512,
+        return replace(
+            super()._info(),
+            metrics=CLUE_METRICS if published else METRICS,
+            reader=TEXT_READERS[self.mode],
+            reply_limit=200 if old else self.about.reply_limit,
             cue=PREFIX if old else "",
             double_first=published,
         )
@@ -80,8 +78,8 @@ class MedisumcodeTask(ClueTask):
         examples = tuple(replace(e, reference=PREFIX + e.reference) for e in info.examples)
         return replace(info, examples=examples)
 
-    def _question(self, row: Mapping[str, Any], number: int, where: str) -> Question:
-        letter = text_of(row, ["text"], where)
+    def _question(self, row: fields.Row, where: str, number: int) -> Question:
+        letter = fields.text(row, "text", where)
         codes = row.get("icd_codes")
         if not isinstance(codes, list) or not all(
             isinstance(c, dict) and isinstance(c.get("code"), str) for c in codes
@@ -92,8 +90,8 @@ class MedisumcodeTask(ClueTask):
                 where=where,
                 fix='write "icd_codes": [{"code": "I10", "description": "..."}]',
             )
-        found = [str(c["code"]).strip().upper().replace(".", "") for c in codes]
-        reference = [code for code in found if code]
+        given = [str(c["code"]).strip().upper().replace(".", "") for c in codes]
+        reference = [code for code in given if code]
         if self.mode == "correct":
             reference = list(dict.fromkeys(reference))
         return Question(
@@ -105,19 +103,9 @@ class MedisumcodeTask(ClueTask):
             reference=", ".join(reference),
         )
 
-    def _select(self, rows: list[Question]) -> Drawn:
-        """Leave letters without a gold code out, where the mode does not score them as wrong."""
-        if self.mode != "correct":
-            return super()._select(rows)
-        empty = tuple((q.id, NO_GOLD) for q in rows if not q.reference)
-        if len(empty) == len(rows):
-            raise DataError(
-                "no letter of the file has a gold code",
-                where=str(self._path),
-                fix="generate the file again with the diagnoses of MIMIC-IV beside it",
-            )
-        drawn = super()._select([q for q in rows if q.reference])
-        return replace(drawn, excluded=(*drawn.excluded, *empty))
+    def _reason(self, question: Question) -> str:
+        """Exclude a letter without a gold code, where the mode does not score it as wrong."""
+        return NO_GOLD if self.mode == "correct" and not question.reference else ""
 
 
 def _query(letter: str) -> str:

@@ -9,13 +9,13 @@ patient, which the answers come from.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from dataclasses import replace
+from typing import ClassVar
 
 from ragbench.base.records import Mode, Question
-from ragbench.tasks.clue.clue import MODES, ClueTask
-from ragbench.tasks.files.rows import text_of
-from ragbench.tasks.task import TEXT_METRICS, About, TaskInfo
+from ragbench.tasks.clue.clue import MODES, TEXT_READERS, ClueTask
+from ragbench.tasks.files import fields
+from ragbench.tasks.task import TEXT_METRICS, TaskInfo
 
 # ``with_discharge_summary`` is never read: it holds the answers.
 LETTER = ["without_discharge_summary", "without_summary", "discharge_summary"]
@@ -24,14 +24,21 @@ LETTER = ["without_discharge_summary", "without_summary", "discharge_summary"]
 class MedisumqaTask(ClueTask):
     """Letter and question; the reply is a short text for a lay person."""
 
-    NAME = "medisumqa"
     SHOTS = 1
     SHUFFLED: ClassVar[tuple[Mode, ...]] = ("clue-2024", "clue-2025")
-    about: ClassVar[About] = About(
+    about: ClassVar[TaskInfo] = TaskInfo(
+        instruction=(
+            "You help lay people to understand their discharge letters. Answer the question "
+            "from the letter, briefly and in plain words; say what measurements mean rather "
+            "than quote them. Reply with the answer alone."
+        ),
+        default_corpus="",
         licence="PhysioNet Credentialed Health Data License 1.5.0",
         data_use="restricted",
         scoring="generate",
         metrics=TEXT_METRICS,
+        answers="text",
+        reply_limit=200,
         modes=MODES,
         shots="1, drawn from the file (or from the option examples): a whole letter, a long prompt",
         query="the question, without the letter",
@@ -43,27 +50,17 @@ class MedisumqaTask(ClueTask):
 
     def _info(self) -> TaskInfo:
         old = self.mode == "clue-2024"
-        return TaskInfo(
-            instruction=(
-                "You help lay people to understand their discharge letters. Answer the question "
-                "from the letter, briefly and in plain words; say what measurements mean rather "
-                "than quote them. Reply with the answer alone."
-            ),
-            default_corpus=self._option("corpus"),
-            licence=self.about.licence,
-            data_use=self.about.data_use,
-            scoring=self.about.scoring,
-            metrics=TEXT_METRICS,
-            answers="text",
-            reader={"correct": "", "clue-2024": "clue-text"}.get(self.mode, "raw"),
-            reply_limit=512 if self.mode == "clue-2025" else 200,
+        return replace(
+            super()._info(),
+            reader=TEXT_READERS[self.mode],
+            reply_limit=512 if self.mode == "clue-2025" else self.about.reply_limit,
             cue="Answer: " if old else "",
             double_first=old,
         )
 
-    def _question(self, row: Mapping[str, Any], number: int, where: str) -> Question:
-        letter = text_of(row, LETTER, where)
-        question = text_of(row, ["Question", "question"], where)
+    def _question(self, row: fields.Row, where: str, number: int) -> Question:
+        letter = fields.text(row, LETTER, where)
+        question = fields.text(row, ["Question", "question"], where)
         put = f"Question: {question}" if self.mode == "clue-2024" else question
         return Question(
             id=f"medisumqa-{number:04d}",
@@ -71,5 +68,5 @@ class MedisumqaTask(ClueTask):
             options=(),
             answer=-1,
             query=question,
-            reference=text_of(row, ["Answer", "answer"], where),
+            reference=fields.text(row, ["Answer", "answer"], where),
         )

@@ -8,14 +8,14 @@ hypotheses share a premise, which is the cluster.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from dataclasses import replace
+from typing import ClassVar
 
 from ragbench.base.errors import DataError
 from ragbench.base.records import Question
 from ragbench.tasks.clue.clue import MODES, ClueTask
-from ragbench.tasks.files.rows import text_of
-from ragbench.tasks.task import About, TaskInfo
+from ragbench.tasks.files import fields
+from ragbench.tasks.task import TaskInfo
 
 LABELS = ("entailment", "contradiction", "neutral")
 
@@ -23,13 +23,21 @@ LABELS = ("entailment", "contradiction", "neutral")
 class MednliTask(ClueTask):
     """Premise and hypothesis; the reply is one of three labels."""
 
-    NAME = "mednli"
     SHOTS = 3
-    about: ClassVar[About] = About(
+    about: ClassVar[TaskInfo] = TaskInfo(
+        instruction=(
+            "You are a medical assistant. You are given SENTENCE_1, from a clinical note, and "
+            "SENTENCE_2. Name the logical relation of the second to the first: ENTAILMENT if "
+            "it must be true, CONTRADICTION if it cannot be, NEUTRAL if it may be. Reply with "
+            "one of these three words alone."
+        ),
+        default_corpus="",
         licence="PhysioNet Credentialed Health Data License 1.5.0",
         data_use="restricted",
         scoring="generate",
         cluster_unit="premise",
+        answers="label",
+        reply_limit=32,
         modes=MODES,
         shots="3, drawn from the file with all of their premises (or from the option examples)",
         query="premise and hypothesis",
@@ -40,28 +48,17 @@ class MednliTask(ClueTask):
 
     def _info(self) -> TaskInfo:
         published = self.mode != "correct"
-        return TaskInfo(
-            instruction=(
-                "You are a medical assistant. You are given SENTENCE_1, from a clinical note, and "
-                "SENTENCE_2. Name the logical relation of the second to the first: ENTAILMENT if "
-                "it must be true, CONTRADICTION if it cannot be, NEUTRAL if it may be. Reply with "
-                "one of these three words alone."
-            ),
-            default_corpus=self._option("corpus"),
-            licence=self.about.licence,
-            data_use=self.about.data_use,
-            scoring=self.about.scoring,
-            cluster_unit="premise",
-            answers="label",
+        return replace(
+            super()._info(),
             reader="clue-label" if published else "",
-            reply_limit=20 if published else 32,
+            reply_limit=20 if published else self.about.reply_limit,
             double_first=published,
         )
 
-    def _question(self, row: Mapping[str, Any], number: int, where: str) -> Question:
-        premise = text_of(row, ["sentence1"], where)
-        hypothesis = text_of(row, ["sentence2"], where)
-        label = text_of(row, ["gold_label"], where).lower()
+    def _question(self, row: fields.Row, where: str, number: int) -> Question:
+        premise = fields.text(row, "sentence1", where)
+        hypothesis = fields.text(row, "sentence2", where)
+        label = fields.text(row, "gold_label", where).lower()
         if label not in LABELS:
             raise DataError(
                 f"the gold_label {label!r} is none of {', '.join(LABELS)}",

@@ -6,26 +6,33 @@ Data: Ben Abacha and Demner-Fushman 2019 (ACL), CC BY 4.0: a workbook with the c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from dataclasses import replace
+from typing import ClassVar
 
 from ragbench.base.records import Question
-from ragbench.tasks.clue.clue import MODES, ClueTask
-from ragbench.tasks.files.rows import id_of, text_of
-from ragbench.tasks.task import TEXT_METRICS, About, TaskInfo
+from ragbench.tasks.clue.clue import MODES, TEXT_READERS, ClueTask
+from ragbench.tasks.files import fields
+from ragbench.tasks.task import TEXT_METRICS, TaskInfo
 
 
 class MeqsumTask(ClueTask):
     """An inquiry; the reply is its summary."""
 
-    NAME = "meqsum"
     SHOTS = 3
     COLUMNS = ("File", "CHQ", "Summary")
-    about: ClassVar[About] = About(
+    about: ClassVar[TaskInfo] = TaskInfo(
+        instruction=(
+            "You help patients to put their questions. Condense the inquiry into one concise "
+            "question that keeps what must be known to answer it. Reply with that question "
+            "alone."
+        ),
+        default_corpus="",
         licence="CC BY 4.0",
         data_use="open",
         scoring="generate",
         metrics=TEXT_METRICS,
+        answers="text",
+        reply_limit=200,
         modes=MODES,
         shots="3, drawn from the file (or from the option examples)",
         query="the inquiry",
@@ -36,31 +43,21 @@ class MeqsumTask(ClueTask):
 
     def _info(self) -> TaskInfo:
         old = self.mode == "clue-2024"
-        return TaskInfo(
-            instruction=(
-                "You help patients to put their questions. Condense the inquiry into one concise "
-                "question that keeps what must be known to answer it. Reply with that question "
-                "alone."
-            ),
-            default_corpus=self._option("corpus"),
-            licence=self.about.licence,
-            data_use=self.about.data_use,
-            scoring=self.about.scoring,
-            metrics=TEXT_METRICS,
-            answers="text",
-            reader={"correct": "", "clue-2024": "clue-text"}.get(self.mode, "raw"),
-            reply_limit=512 if self.mode == "clue-2025" else 200,
+        return replace(
+            super()._info(),
+            reader=TEXT_READERS[self.mode],
+            reply_limit=512 if self.mode == "clue-2025" else self.about.reply_limit,
             cue="Question: " if old else "",
             double_first=old,
         )
 
-    def _question(self, row: Mapping[str, Any], number: int, where: str) -> Question:
-        inquiry = text_of(row, ["CHQ", "question"], where)
+    def _question(self, row: fields.Row, where: str, number: int) -> Question:
+        inquiry = fields.text(row, ["CHQ", "question"], where)
         return Question(
-            id=id_of(row, ["File", "id"], where) or f"meqsum-{number:04d}",
+            id=fields.optional_id(row, ["File", "id"], where) or f"meqsum-{number:04d}",
             text=f"<inquiry>\n{inquiry}\n</inquiry>",
             options=(),
             answer=-1,
             query=inquiry,
-            reference=text_of(row, ["Summary", "summary"], where),
+            reference=fields.text(row, ["Summary", "summary"], where),
         )

@@ -2,19 +2,19 @@
 
 Data: ProbSum, BioNLP 2023 task 1A (Gao et al. 2023), on PhysioNet under a data-use agreement:
 ``BioNLP2023-1A-Test.csv`` with the columns ``Subjectives``, ``Assessment`` and ``Summary``, whose
-problems are parted by semicolons.
+problems are separated by semicolons.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from dataclasses import replace
+from typing import ClassVar
 
 from ragbench.base.errors import DataError
 from ragbench.base.records import Question
-from ragbench.tasks.clue.clue import MODES, ClueTask
-from ragbench.tasks.files.rows import text_of
-from ragbench.tasks.task import About, TaskInfo
+from ragbench.tasks.clue.clue import MODES, TEXT_READERS, ClueTask
+from ragbench.tasks.files import fields
+from ragbench.tasks.task import TaskInfo
 
 METRICS = ("rougeL", "rouge1", "rouge2", "problem_f1")
 
@@ -22,14 +22,21 @@ METRICS = ("rougeL", "rouge1", "rouge2", "problem_f1")
 class ProblemListTask(ClueTask):
     """Subjective part and assessment; the reply is the list of problems."""
 
-    NAME = "problem_list"
     SHOTS = 3
     COLUMNS = ("Subjectives", "Assessment", "Summary")
-    about: ClassVar[About] = About(
+    about: ClassVar[TaskInfo] = TaskInfo(
+        instruction=(
+            "You are a physician. From the subjective part and the assessment of a progress "
+            "note, list the diagnoses and problems that led to the stay in hospital. Reply "
+            "with the list alone, its members parted by commas."
+        ),
+        default_corpus="",
         licence="PhysioNet Contributor Review Health Data License 1.5.0",
         data_use="restricted",
         scoring="generate",
         metrics=METRICS,
+        answers="text",
+        reply_limit=200,
         modes=MODES,
         shots="3, drawn from the file (or from the option examples, such as the training notes)",
         query="the assessment",
@@ -41,28 +48,18 @@ class ProblemListTask(ClueTask):
     def _info(self) -> TaskInfo:
         old = self.mode == "clue-2024"
         limits = {"clue-2024": 100, "clue-2025": 512}
-        return TaskInfo(
-            instruction=(
-                "You are a physician. From the subjective part and the assessment of a progress "
-                "note, list the diagnoses and problems that led to the stay in hospital. Reply "
-                "with the list alone, its members parted by commas."
-            ),
-            default_corpus=self._option("corpus"),
-            licence=self.about.licence,
-            data_use=self.about.data_use,
-            scoring=self.about.scoring,
-            metrics=METRICS,
-            answers="text",
-            reader={"correct": "", "clue-2024": "clue-text"}.get(self.mode, "raw"),
-            reply_limit=limits.get(self.mode, 200),
+        return replace(
+            super()._info(),
+            reader=TEXT_READERS[self.mode],
+            reply_limit=limits.get(self.mode, self.about.reply_limit),
             cue="Diagnoses/Patient problems: " if old else "",
             double_first=old,
         )
 
-    def _question(self, row: Mapping[str, Any], number: int, where: str) -> Question:
-        subjective = text_of(row, ["Subjectives"], where)
-        assessment = text_of(row, ["Assessment"], where)
-        summary = text_of(row, ["Summary"], where)
+    def _question(self, row: fields.Row, where: str, number: int) -> Question:
+        subjective = fields.text(row, "Subjectives", where)
+        assessment = fields.text(row, "Assessment", where)
+        summary = fields.text(row, "Summary", where)
         if self.mode == "correct":
             problems = [part.strip() for part in summary.split(";")]
             reference = ", ".join(part for part in problems if part)

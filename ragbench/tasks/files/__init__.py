@@ -1,7 +1,8 @@
-"""Tasks whose questions stand in a file.
+"""Tasks whose questions are in a file.
 
-questionfile  the base of such tasks
-lines         the fields of a line
-rows          rows of a table, a JSON array or JSON lines
-split         the parts that the demonstration adapter was and was not trained on
+filetask   the base of all of them: what is asked, what is not, few-shot examples
+jsonltask  those over JSON lines, with splits and drawn examples
+rows       rows of a table, a JSON array or JSON lines; JSON objects of records
+fields     the fields of a row
+split      the parts that the demonstration adapter was and was not trained on
 """

@@ -1,28 +1,26 @@
-"""Rows of a task's file: a table, a JSON array or JSON lines, each row with its place."""
+"""Rows of a task's file: a table, JSON in several layouts; each row with its place."""
 
 from __future__ import annotations
 
+import gzip
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import zlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from ragbench.base.errors import DataError
-from ragbench.base.files import read_jsonl
+from ragbench.base.files import read_jsonl, strict_json
 from ragbench.corpora.formats.tables import Shape, ending, table_rows
 
 Located = tuple[str, dict[str, Any]]
 
 
-def file_rows(path: Path, columns: Sequence[str]) -> Iterator[Located]:
-    """Yield the rows of a table, a JSON array or JSON lines, each with its place.
+def file_rows(path: Path, columns: Sequence[str] = ()) -> Iterator[Located]:
+    """Yield (place, fields) of the rows of a table, a JSON array or JSON lines.
 
-    Args:
-        path: The file; its ending tells a table, its first character an array.
-        columns: The columns of a table that are read.
-
-    Yields:
-        The place and the fields of each row.
+    The file's ending marks a table, its first character an array. Of a table the given columns
+    are read; without any, the file is JSON.
 
     Raises:
         DataError: The file cannot be read, or a row is not an object.
@@ -49,7 +47,7 @@ def _of_table(path: Path, columns: Sequence[str]) -> Iterator[Located]:
     except DataError as error:
         if not error.what.startswith("there is no column"):
             raise
-        # The table's own advice speaks of a corpus card, which a task has not.
+        # The table's own advice is about a corpus card, which a task does not have.
         raise DataError(
             error.what, where=error.where, fix=f"the columns read are {', '.join(columns)}"
         ) from None
@@ -67,63 +65,27 @@ def _array(path: Path) -> list[Any]:
         raise DataError(
             f"the file is not JSON: {error}",
             where=str(path),
-            fix="write one JSON array of objects, or one object a line",
+            fix="write one JSON array of objects, or one object per line",
         ) from None
     return list(value)
 
 
-def text_of(row: Mapping[str, Any], names: Sequence[str], where: str) -> str:
-    """Return the text of the first of some fields that the row has.
-
-    Args:
-        row: The row.
-        names: The names that the field goes by.
-        where: The place, for messages.
-
-    Returns:
-        The text, white space around it cut.
+def json_object(path: Path) -> dict[str, Any]:
+    """Return the JSON object of a file, plain or gzip, in which no key appears twice.
 
     Raises:
-        DataError: None of them is there, or it is empty or not text.
+        DataError: The file cannot be read, holds something else, or repeats a key.
     """
-    name = next((name for name in names if name in row), None)
-    value = row.get(name) if name is not None else None
-    if not isinstance(value, str) or not value.strip():
-        known = [name] if name is not None else names
+    try:
+        data = path.read_bytes()
+        data = gzip.decompress(data) if path.suffix == ".gz" else data
+        value = strict_json.decode(data.decode("utf-8-sig"))
+    except (OSError, EOFError, zlib.error, ValueError, RecursionError) as error:
         raise DataError(
-            f"the field {' or '.join(map(repr, known))} "
-            + ("is missing" if name is None else "is empty or not text"),
-            where=where,
-            fix=f"the row has the fields: {', '.join(map(str, row)) or '(none)'}",
-        )
-    if any("\ud800" <= c <= "\udfff" for c in value):
-        raise DataError(f"the field {name!r} holds half of a surrogate pair", where=where)
-    return value.strip()
-
-
-def id_of(row: Mapping[str, Any], names: Sequence[str], where: str) -> str | None:
-    """Return the id of a row, a text or a whole number; None where it has none.
-
-    Args:
-        row: The row.
-        names: The names that the field goes by.
-        where: The place, for messages.
-
-    Returns:
-        The id as text, without white space.
-
-    Raises:
-        DataError: The field holds something else.
-    """
-    name = next((name for name in names if row.get(name) is not None), None)
-    if name is None:
-        return None
-    value = row[name]
-    found = "".join(str(value).split())
-    if isinstance(value, bool) or not isinstance(value, str | int) or not found.isprintable():
-        raise DataError(
-            f"the field {name!r} ({str(value)[:40]!r}) is no id",
-            where=where,
-            fix="write a text or a whole number",
-        )
-    return found or None
+            f"the file cannot be read: {error}",
+            where=str(path),
+            fix="give one JSON object, each of its records under an id of its own",
+        ) from None
+    if not isinstance(value, dict):
+        raise DataError("the file does not hold an object of records", where=str(path))
+    return value

@@ -17,18 +17,13 @@ T = TypeVar("T")
 
 
 def read_split(reference: str, task: str) -> dict[str, list[str]]:
-    """Return the ids of each stratum of a task.
+    """Return the ids of each stratum of a task, in the order of the file.
 
-    Args:
-        reference: ``demo`` for what the demonstration adapter has seen, or a JSON file with
-            ``{TASK: {"strata": {STRATUM: [ids]}}}``; a relative path starts from RAGBENCH_HOME.
-        task: The task.
-
-    Returns:
-        The ids by stratum, in the order of the file.
+    The reference is ``demo`` for what the demonstration adapter has seen, or a JSON file with
+    ``{TASK: {"strata": {STRATUM: [ids]}}}``; a relative path starts from RAGBENCH_HOME.
 
     Raises:
-        DataError: The file is not there or not of that form, or an id stands twice.
+        DataError: The file is not there or not of that form, or an id appears twice.
     """
     path = DEMO_SPLIT if reference == DEMO else home.home() / home.expand(reference)
     try:
@@ -43,10 +38,10 @@ def read_split(reference: str, task: str) -> dict[str, list[str]]:
         if not isinstance(ids, list) or not all(isinstance(i, str) for i in ids):
             raise _wrong(f"the stratum {name!r} of {task} is not a list of ids", path)
         if twice := next((i for i in ids if i in seen), None):
-            raise _wrong(f"{twice!r} stands in two strata of {task}", path)
+            raise _wrong(f"{twice!r} appears in two strata of {task}", path)
         seen |= set(ids)
         if len(set(ids)) < len(ids):
-            raise _wrong(f"an id stands twice in the stratum {name!r} of {task}", path)
+            raise _wrong(f"an id appears twice in the stratum {name!r} of {task}", path)
     return strata
 
 
@@ -64,18 +59,12 @@ def _wrong(what: str, path: Path) -> DataError:
 def by_stratum(
     members: Iterable[tuple[str, T]], strata: dict[str, list[str]], *, task: str
 ) -> dict[str, list[T]]:
-    """Return the members of each stratum, in their own order.
+    """Return the members of each stratum, in their own order; those of no stratum are left out.
 
-    Args:
-        members: (id, member) of all that can be asked about.
-        strata: The ids of each stratum.
-        task: The task, for the message.
-
-    Returns:
-        The members by stratum; those of no stratum are left out.
+    Members are (id, member) of all that can be asked about.
 
     Raises:
-        DataError: A stratum has none.
+        DataError: A stratum has no members.
     """
     stratum_of = {i: name for name, ids in strata.items() for i in ids}
     found: dict[str, list[T]] = {name: [] for name in strata}
@@ -92,7 +81,7 @@ def by_stratum(
 
 
 def in_turn(groups: Sequence[Sequence[T]]) -> list[T]:
-    """Return one member of each group in turn; what is left of the longer ones comes last."""
+    """Return one member of each group in turn; the rest of the longer ones comes last."""
     gap = object()
     turns = zip_longest(*groups, fillvalue=gap)
     return [member for turn in turns for member in turn if member is not gap]  # type: ignore[misc]

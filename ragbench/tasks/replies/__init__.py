@@ -1,7 +1,54 @@
-"""What a written reply answers.
+"""Reply readers: what a written reply answers, by the kind of answer and the scoring mode.
 
-replies  the readers, by the kind of answer and the scoring mode
-answers  the option that a reply names
-phrases  the forms in which replies state, hedge or deny an option
-traces   reasoning traces, split off a reply
+correct    the option, label or text of a reply, in the mode ``correct``
+published  the readers of published harnesses, faults included
+reader     what a reply reader is, and what it finds
+answers    the option that a reply names
+patterns   the forms in which replies state, hedge or deny an option
+traces     reasoning traces, split off a reply
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ragbench.base.registry import Entry, Registry
+
+if TYPE_CHECKING:
+    from ragbench.tasks.replies.reader import ReplyReader
+
+reply_readers: Registry[ReplyReader] = Registry(
+    "reply-readers",
+    {
+        "option": Entry(
+            "ragbench.tasks.replies.correct:read_option",
+            "the option that a reply names, by letter or text",
+        ),
+        "label": Entry(
+            "ragbench.tasks.replies.correct:read_label",
+            "the label that a reply gives, where the options are labels",
+        ),
+        "text": Entry(
+            "ragbench.tasks.replies.correct:read_text",
+            "the reply itself without its reasoning trace",
+        ),
+        "mirage": Entry(
+            "ragbench.tasks.replies.published:read_mirage",
+            "as MIRAGE's evaluation reads; a reply that no rule reads is the answer A",
+        ),
+        "clue-label": Entry(
+            "ragbench.tasks.replies.published:read_clue_label",
+            "as CLUE's MedNLI scoring reads: the right label occurs exactly once",
+        ),
+        "clue-longhealth": Entry(
+            "ragbench.tasks.replies.published:read_clue_longhealth",
+            "as LongHealth's scoring reads: the letter after `The correct answer is`",
+        ),
+        "clue-text": Entry(
+            "ragbench.tasks.replies.published:read_clue_text",
+            "the reply less the turn markers that CLUE's harness of 2024 cuts",
+        ),
+        "raw": Entry("ragbench.tasks.replies.published:read_raw", "the reply as it is"),
+    },
+    source=__file__,
+)

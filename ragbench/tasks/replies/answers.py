@@ -1,21 +1,20 @@
 """What a written reply answers: its reasoning trace split off, then the option that it names.
 
-A JSON field such as ``"answer_choice": "B"`` decides alone where there is one. Else extractors are
-tried in the order of ``EXTRACTORS``; each is anchored to a form that states an answer, and knows
-the item's own letters alone. A reply that none of them reads is unparsed: no option is ever
-assumed.
+A JSON field such as ``"answer_choice": "B"`` decides alone where there is one. Otherwise the
+extractors are tried in the order of ``EXTRACTORS``. Each looks for one form that states an answer,
+and knows only the letters of the question's own options. A reply that none of them reads is
+unparsed: no option is ever assumed.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from difflib import SequenceMatcher
 from string import ascii_uppercase
 
 from ragbench.base.records import Outcome
-from ragbench.tasks.replies.phrases import (
+from ragbench.tasks.replies.patterns import (
     AFTER,
     ANCHOR,
     BOXED,
@@ -39,28 +38,10 @@ from ragbench.tasks.replies.phrases import (
     WITH_LETTER,
     plain,
 )
+from ragbench.tasks.replies.reader import Reading
 from ragbench.tasks.replies.traces import split_reasoning
 
 ALIKE = 0.8
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a reply says.
-
-    Attributes:
-        outcome: ``parsed``, ``unparsed``, ``refused`` or ``truncated``.
-        pick: Index of the option named; None unless parsed.
-        rule: The extractor that read it; empty unless parsed.
-        text: The reply without its trace.
-        reasoning: The trace; empty if there is none.
-    """
-
-    outcome: Outcome
-    pick: int | None
-    rule: str
-    text: str
-    reasoning: str
 
 
 def letters(n: int) -> tuple[str, ...]:
@@ -68,16 +49,10 @@ def letters(n: int) -> tuple[str, ...]:
     return tuple(ascii_uppercase[:n])
 
 
-def read_reply(reply: str, options: Sequence[str], *, finish: str) -> Answer:
-    """Return what a reply answers.
+def read_reply(reply: str, options: Sequence[str], *, finish: str) -> Reading:
+    """Return which option a reply names.
 
-    Args:
-        reply: The reply as the model wrote it.
-        options: The item's option texts.
-        finish: ``stop``, or ``length`` where the reply met its limit.
-
-    Returns:
-        The answer; a reply that met its limit before one is ``truncated``.
+    A reply that met its limit (``finish`` is ``length``) before an answer is ``truncated``.
     """
     reasoning, text, closed = split_reasoning(reply)
     if closed:
@@ -87,13 +62,13 @@ def read_reply(reply: str, options: Sequence[str], *, finish: str) -> Answer:
         for rule, extract in rules:
             pick = extract(said if field is None else field, options)
             if pick is not None:
-                return Answer("parsed", pick, rule, text, reasoning)
+                return Reading("parsed", pick, rule, text, reasoning)
     outcome: Outcome = "unparsed"
     if finish == "length":
         outcome = "truncated"
     elif REFUSAL.match(text):
         outcome = "refused"
-    return Answer(outcome, None, "", text, reasoning)
+    return Reading(outcome, None, "", text, reasoning)
 
 
 def _first_answer(text: str) -> str:
@@ -156,7 +131,7 @@ def _stated(text: str, options: Sequence[str]) -> int | None:
 def _after(text: str, options: Sequence[str]) -> int | None:
     """Return the option that the text after an anchor names."""
     line, _, following = text.partition("\n")
-    if not line.strip(EDGES):  # the answer stands below its heading
+    if not line.strip(EDGES):  # the answer is below its heading
         line = following.lstrip().partition("\n")[0]
     line = line.partition("</")[0]
     named = _text(line, options)
@@ -198,7 +173,7 @@ def _opens(rest: str, option: str) -> bool:
 def _contradicts(pick: int, rest: str, options: Sequence[str]) -> bool:
     """Say whether what follows a letter denies it, or is no text of that option.
 
-    ``C. difficile`` is a species, not option C, and ``B. Asthma`` names two options.
+    ``C. difficile`` is a species, not option C; ``B. Asthma`` names two options if Asthma is not B.
     """
     own = options[pick].strip(EDGES)
     if _opens(rest, own):
@@ -220,8 +195,8 @@ def _is_like(said: str, own: str) -> bool:
 def _leading(text: str, options: Sequence[str]) -> int | None:
     """Read a letter that opens the reply and is set off from what follows, as in ``B. Asthma``.
 
-    A reply that goes on to a line of another letter lists the options, and answers nothing, unless
-    its first line is one option whole and no other line is.
+    A reply with a later line of another letter lists the options and is no answer, unless its first
+    line is one whole option and no other line is.
     """
     found = LEADING.match(text)
     pick = _of_letter(found[1], options) if found else None

@@ -1,8 +1,8 @@
-"""Reasoning traces: what a model wrote before its answer, split off by the markers around it."""
+"""Reasoning traces: what a model wrote before its answer, found by the markers around it."""
 
 from __future__ import annotations
 
-# What opens and closes a reasoning trace in the replies of current models.
+# Opening and closing markers of reasoning traces of current models.
 TRACES = (
     ("<think>", "</think>"),
     ("<thinking>", "</thinking>"),
@@ -17,15 +17,9 @@ TRACES = (
 
 
 def split_reasoning(reply: str) -> tuple[str, str, bool]:
-    """Split a reasoning trace off a reply.
+    """Return the reasoning trace of a reply, the rest, and whether no trace is left open.
 
-    A trace may be opened by the chat template, so that the reply holds its end alone.
-
-    Args:
-        reply: The reply as the model wrote it.
-
-    Returns:
-        The trace, the rest, and whether the trace was closed (or there is none).
+    The chat template may open a trace, so that the reply holds its end alone.
 
     >>> split_reasoning("<think>Anaemia.</think>The answer is B.")
     ('Anaemia.', 'The answer is B.', True)

@@ -154,12 +154,13 @@ def test_mistakes_in_replies(
 @pytest.mark.parametrize(
     ("question", "message"),
     [
-        ({"options": {"A": "x", "C": "y"}}, "no object of texts under A, B"),
-        ({"options": ["x", "y"]}, "no object of texts under A, B"),
-        ({"options": {"A": "x", "B": ""}}, "empty or not text"),
-        ({"answer": "D"}, "'answer' is 'D'"),
-        ({"answer": None}, "'answer' is None"),
-        ({"question": float("nan")}, "'question' is missing, empty or not text"),
+        ({"options": {"A": "x", "C": "y"}}, "the options have the letters A, C"),
+        ({"options": "x, y"}, "not texts under letters"),
+        ({"options": {"A": "x"}, "answer": "A"}, "has 1 options"),
+        ({"options": {"A": "x", "B": ""}}, "an option is empty"),
+        ({"answer": "D"}, "the answer 'D' is not among the options"),
+        ({"answer": None}, "the answer None is not among the options"),
+        ({"question": float("nan")}, "'question' is empty or not text"),
         ({"question": "\ud800"}, "half of a surrogate pair"),
     ],
 )
@@ -175,11 +176,12 @@ def test_mistakes_in_the_benchmark(home: Path, question: dict[str, Any], message
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[" * 100_000, "the benchmark cannot be read"),
-        ("{", "the benchmark cannot be read"),
-        ("[]", "the benchmark is not a JSON object"),
-        ('{"medqa": 3}', "no object of sets"),
-        ('{"medqa": {"1": 3}}', "the question is not an object"),
+        ("[" * 100_000, "the file cannot be read"),
+        ("{", "the file cannot be read"),
+        ("[]", "the file does not hold an object"),
+        ('{"medqa": 3}', "the set 'medqa' is not an object of records"),
+        ('{"medqa": {"1": 3}}', "the record is not an object"),
+        ('{"medqa": {"1": {}, "1": {}}}', "the key '1' stands twice"),
         ('{"mednli": {}}', "'mednli' is none of MIRAGE's"),
     ],
 )

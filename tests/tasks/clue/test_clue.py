@@ -148,7 +148,7 @@ def test_a_limit_beyond_what_is_scored() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_file_that_is_not_there_tells_how_to_get_it(home: Path, name: str) -> None:
     task = make(name, path="")
-    with pytest.raises(DataError, match=f"the file of {name} is not there") as caught:
+    with pytest.raises(DataError, match="the file of questions is not there") as caught:
         every(task)
     assert caught.value.where == str(home / task.about.file.split(" ")[0])
     assert "http" in caught.value.fix

@@ -10,7 +10,7 @@ import pytest
 
 from ragbench.base.errors import DataError
 from ragbench.base.records import UNANSWERABLE, Question
-from ragbench.tasks.replies.replies import READERS
+from ragbench.tasks.replies import reply_readers
 from tests.tasks.clue_files import DATA, every, make, turns
 
 BENCHMARK = json.loads((DATA / "benchmark_v5.json").read_text(encoding="utf-8"))
@@ -216,12 +216,12 @@ def test_metrics_and_clusters() -> None:
 )
 def test_the_published_reader(reply: str, pick: int | None) -> None:
     question = every(make("longhealth2"))[0]
-    assert READERS["clue-longhealth"](reply, question, "stop").pick == pick
+    assert reply_readers.get("clue-longhealth")(reply, question, "stop").pick == pick
 
 
 def test_a_sixth_letter_lies_outside_the_options_of_task_1() -> None:
     question = every(make("longhealth1"))[0]
-    found = READERS["clue-longhealth"]("The correct answer is F: x", question, "stop")
+    found = reply_readers.get("clue-longhealth")("The correct answer is F: x", question, "stop")
     assert (found.outcome, found.pick) == ("unparsed", None)
 
 

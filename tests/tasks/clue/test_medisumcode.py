@@ -143,5 +143,5 @@ def test_a_record_that_has_no_field_of_codes(tmp_path: Path) -> None:
 
 def test_a_file_whose_letters_all_lack_codes(tmp_path: Path) -> None:
     path = write_lines(tmp_path / "m.jsonl", [LINE | {"icd_codes": []}] * 2)
-    with pytest.raises(DataError, match="no letter of the file has a gold code"):
+    with pytest.raises(DataError, match="questions can be asked: no gold code"):
         every(make("medisumcode", path=path, shots=0))

@@ -11,7 +11,7 @@ import pytest
 from ragbench.base.errors import DataError
 from ragbench.base.records import Answered, Question
 from ragbench.metrics.choice import accuracy
-from ragbench.tasks.replies.replies import READERS
+from ragbench.tasks.replies import reply_readers
 from tests.tasks.clue_files import every, lines, make, turns, write_lines
 
 LINE = {"sentence1": "He has a fever.", "sentence2": "He is ill.", "gold_label": "entailment"}
@@ -106,11 +106,11 @@ def test_what_the_two_readers_make_of_a_reply(
 ) -> None:
     question = every(make("mednli", shots=0))[2]
     assert question.options[question.answer] == "neutral"
-    found = READERS["label"](reply, question, "stop")
+    found = reply_readers.get("label")(reply, question, "stop")
     assert (found.pick is None) == (correct is None)
     if found.pick is not None:
         assert question.options[found.pick] == correct
-    theirs = READERS["clue-label"](reply, question, "stop")
+    theirs = reply_readers.get("clue-label")(reply, question, "stop")
     answered = Answered(question, theirs.outcome, theirs.pick)
     assert list(accuracy([answered], {})) == [float(published)]
 

@@ -10,7 +10,7 @@ from openpyxl import Workbook
 
 from ragbench.base.errors import DataError
 from ragbench.base.records import Question
-from ragbench.tasks.replies.replies import READERS
+from ragbench.tasks.replies import reply_readers
 from tests.tasks.clue_files import every, lines, make, turns, write_lines
 
 WORKBOOK = "MeQSum_ACL2019_BenAbacha_Demner-Fushman.xlsx"
@@ -88,11 +88,13 @@ def test_the_modes(mode: Any, limit: int, cue: str, reader: str, doubled: bool) 
 def test_the_readers() -> None:
     question = every(make("meqsum", shots=0))[0]
     reply = "  Is it safe?\n[INST] You are an AI\nThe end."
-    assert READERS["raw"](reply, question, "stop").text == reply
-    assert READERS["clue-text"](reply, question, "stop").text == "  Is it safe?\n\nThe end."
-    assert READERS["text"](reply, question, "stop").text == reply.strip()
-    assert READERS["text"]("  \n", question, "stop").outcome == "unparsed"
-    assert READERS["clue-text"]("", question, "stop").outcome == "parsed"
+    assert reply_readers.get("raw")(reply, question, "stop").text == reply
+    assert (
+        reply_readers.get("clue-text")(reply, question, "stop").text == "  Is it safe?\n\nThe end."
+    )
+    assert reply_readers.get("text")(reply, question, "stop").text == reply.strip()
+    assert reply_readers.get("text")("  \n", question, "stop").outcome == "unparsed"
+    assert reply_readers.get("clue-text")("", question, "stop").outcome == "parsed"
 
 
 @pytest.mark.parametrize(
@@ -117,7 +119,7 @@ def test_a_workbook_with_other_columns(tmp_path: Path, header: list[str], what: 
         (["2.txt", "What?", None], "'Summary' is empty or not text"),
         (["2.txt", 7, "How?"], "'CHQ' is empty or not text"),
         (["2.txt", " ", "How?"], "'CHQ' is empty or not text"),
-        (["1.txt", "What?", "How?"], "the id '1.txt' stands twice"),
+        (["1.txt", "What?", "How?"], "the id '1.txt' appears twice"),
         (["2.txt", "#N/A", "How?"], "the Excel error #N/A"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from ragbench.base.errors import DataError
-from ragbench.tasks.files.rows import file_rows, id_of, text_of
+from ragbench.tasks.files.rows import file_rows, json_object
 
 ROWS = [{"a": "one", "b": "x"}, {"a": "two", "b": "y"}]
 
@@ -35,7 +36,7 @@ def test_a_table_gives_the_columns_asked_for(tmp_path: Path) -> None:
     ]
 
 
-def test_a_column_that_is_lacking_is_named_with_those_that_are_read(tmp_path: Path) -> None:
+def test_a_missing_column_is_named_with_those_that_are_read(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text("Subjective,b\nx,y\n")
     with pytest.raises(DataError, match="no column 'Subjectives'") as caught:
@@ -68,25 +69,32 @@ def test_text_that_is_not_utf8(tmp_path: Path) -> None:
         read(path)
 
 
-def test_the_first_name_that_a_row_has_is_read() -> None:
-    row = {"question": " q ", "Question": None, "n": float("nan"), "half": "\ud800"}
-    assert text_of(row, ["CHQ", "question"], "x:1") == "q"
-    for names, what in (
-        (["Question", "question"], "'Question' is empty or not text"),
-        (["n"], "'n' is empty or not text"),
-        (["CHQ", "inquiry"], "'CHQ' or 'inquiry' is missing"),
-        (["half"], "half of a surrogate pair"),
-    ):
-        with pytest.raises(DataError, match=what) as caught:
-            text_of(row, names, "x:1")
-        assert caught.value.where == "x:1"
+def test_json_objects_plain_and_gzip(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('\ufeff{"x": {"y": 1}}', encoding="utf-8")
+    (tmp_path / "a.json.gz").write_bytes(gzip.compress(b'{"x": {"y": 1}}'))
+    assert json_object(tmp_path / "a.json") == {"x": {"y": 1}}
+    assert json_object(tmp_path / "a.json.gz") == {"x": {"y": 1}}
 
 
-def test_ids() -> None:
-    assert id_of({"File": "1 2.xml", "id": 3}, ["File", "id"], "x") == "12.xml"
-    assert id_of({"File": None, "id": 0}, ["File", "id"], "x") == "0"
-    assert id_of({"File": " "}, ["File", "id"], "x") is None
-    assert id_of({}, ["id"], "x") is None
-    for value in (True, 1.5, float("nan"), ["a"], "a\x00"):
-        with pytest.raises(DataError, match=r"'id' .* is no id"):
-            id_of({"id": value}, ["id"], "x")
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"", "cannot be read"),
+        (b'{"a": ', "cannot be read"),
+        (b"\xff\xfe", "cannot be read"),
+        (b"[" * 100_000, "cannot be read"),
+        (json.dumps([1]).encode(), "does not hold an object"),
+        (b'{"medqa": {"1": {}, "1": {}}}', "the key '1' is repeated"),
+    ],
+)
+def test_json_that_is_no_object_of_records(tmp_path: Path, content: bytes, what: str) -> None:
+    (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(DataError, match=what) as caught:
+        json_object(tmp_path / "a.json")
+    assert caught.value.where == str(tmp_path / "a.json")
+
+
+def test_a_torn_gzip_file(tmp_path: Path) -> None:
+    (tmp_path / "a.json.gz").write_bytes(gzip.compress(b'{"x": 1}')[:-6])
+    with pytest.raises(DataError, match="cannot be read"):
+        json_object(tmp_path / "a.json.gz")

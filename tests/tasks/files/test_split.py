@@ -37,8 +37,8 @@ def test_what_is_in_no_stratum_is_left_out() -> None:
         ({"icd10cm": {}}, "the split has no 'strata'"),
         ({"icd10cm": {"strata": {}}}, "no strata of icd10cm"),
         ({"icd10cm": {"strata": {"seen": "E11"}}}, "not a list of ids"),
-        ({"icd10cm": {"strata": {"a": ["E11"], "b": ["E11"]}}}, "'E11' stands in two strata"),
-        ({"icd10cm": {"strata": {"a": ["E11", "E11"]}}}, "an id stands twice"),
+        ({"icd10cm": {"strata": {"a": ["E11"], "b": ["E11"]}}}, "'E11' appears in two strata"),
+        ({"icd10cm": {"strata": {"a": ["E11", "E11"]}}}, "an id appears twice"),
     ],
 )
 def test_a_wrong_split_is_refused(home: Path, content: Any, what: str) -> None:

@@ -1,6 +1,6 @@
 """The forms in which a written reply states, hedges or denies an option, as patterns.
 
-Each is as narrow as a form that states an answer: what none of them fits is left unread.
+Each is as narrow as a form that states an answer; a reply that fits none is not read.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Few-shot examples from a file of their own, and what every task with a file shares."""
+"""Few-shot examples from a file or split of their own, and files without a question."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_numbers_of_examples_that_the_file_cannot_give(home: Path) -> None:
 def test_options_of_examples_without_examples(home: Path, name: str) -> None:
     write(home / "q.jsonl", QUESTIONS)
     made = McqTask(McqOptions.model_validate({"path": "q.jsonl", name: "1"}))
-    with pytest.raises(DataError, match=f"the option {name} says nothing"):
+    with pytest.raises(DataError, match=f"the option {name} has no effect"):
         _ = made.info
 
 

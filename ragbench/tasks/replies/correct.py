@@ -1,0 +1,58 @@
+"""Reply readers of the mode ``correct``: the option, the label or the text that a reply gives."""
+
+from __future__ import annotations
+
+import re
+
+from ragbench.base.records import Question
+from ragbench.tasks.replies.answers import read_reply
+from ragbench.tasks.replies.patterns import REFUSAL
+from ragbench.tasks.replies.reader import Reading
+from ragbench.tasks.replies.traces import split_reasoning
+
+
+def read_option(reply: str, question: Question, finish: str) -> Reading:
+    """Return the option that a reply names; see ``ragbench.tasks.replies.answers``."""
+    return read_reply(reply, question.options, finish=finish)
+
+
+def read_label(reply: str, question: Question, finish: str) -> Reading:
+    """Return the label that a reply gives, where the labels are the options' texts.
+
+    One label that is named and not negated is the answer. Of several, the answer is the one that
+    is alone on a line, or follows ``answer:`` or ``label:``; two such labels are no answer.
+    """
+    reasoning, text, closed = split_reasoning(reply)
+    if closed:
+        labels = "|".join(re.escape(o) for o in sorted(question.options, key=len, reverse=True))
+        # A label within a longer word, as in "contradictions", is that label too.
+        named = re.compile(rf"(?<!\w)(?:(not|no|neither|nor)\s+(?:an?\s+)?)?({labels})", re.I)
+        found = {m[2].casefold() for m in named.finditer(text) if not m[1]}
+        if len(found) > 1:
+            alone = re.compile(
+                rf"^[\W_]*(?:(?:final |correct )?(?:answer|label|relation(?:ship)?)\b"
+                rf"(?:\s+is\b)?[\s:*=_]*)?({labels})[\W_]*$",
+                re.I | re.M,
+            )
+            found = {m[1].casefold() for m in alone.finditer(text)}
+        if len(found) == 1:
+            pick = [o.casefold() for o in question.options].index(found.pop())
+            return Reading("parsed", pick, "label", text, reasoning)
+    return _unread(text, reasoning, finish)
+
+
+def read_text(reply: str, question: Question, finish: str) -> Reading:
+    """Return the reply itself without its reasoning; an empty one is unparsed."""
+    reasoning, text, closed = split_reasoning(reply)
+    if not closed or not text:
+        return _unread("" if not closed else text, reasoning, finish)
+    if REFUSAL.match(text):
+        return Reading("refused", None, "", text, reasoning)
+    return Reading("parsed", None, "text", text, reasoning)
+
+
+def _unread(text: str, reasoning: str, finish: str) -> Reading:
+    if finish == "length":
+        return Reading("truncated", None, "", text, reasoning)
+    refused = REFUSAL.match(text)
+    return Reading("refused" if refused else "unparsed", None, "", text, reasoning)
