@@ -11,7 +11,7 @@ from ragbench.analysis.family import primary_of
 from ragbench.analysis.load import Run
 from ragbench.analysis.statistics.estimate import Settings
 from ragbench.base.pairs import differences, pairs_of
-from ragbench.report.sections import Section, sections
+from ragbench.report.sections import Section
 from ragbench.report.tables import coverage, measured, provenance_rows
 from ragbench.report.verdict import verdict
 
@@ -58,36 +58,16 @@ def notes(run: Run) -> list[str]:
     return found
 
 
-def report(
-    run: Run,
-    results: pd.DataFrame,
-    effects: pd.DataFrame,
-    figure: str | None,
-    *,
-    parts: Sequence[Section] | None = None,
-) -> str:
-    """Return the whole report.
-
-    Args:
-        run: The run.
-        results: Its results table.
-        effects: Its gains.
-        figure: The name of the figure beside the report, if there is one.
-        parts: Its parts, if they were made already.
-
-    Returns:
-        Markdown.
-    """
+def report(run: Run, effects: pd.DataFrame, parts: Sequence[Section], figure: str) -> str:
+    """Return the whole report; ``figure`` is the name of the file of accuracy beside it."""
     found = [f"# {escape(run.path.name)}\n"]
     if run.config["description"]:
         found.append(escape(run.config["description"]) + "\n")
     found.append("## What came out\n")
     found.append("\n".join(f"- {escape(line)}" for line in verdict(run, effects)) + "\n")
     found += [f"{escape(note)}\n" for note in notes(run)]
-    if figure:
-        title = measured(run).capitalize()
-        found.append(f"![{title} by arm with its interval]({figure})\n")
-    for part in parts if parts is not None else sections(run, results, effects):
+    found.append(f"![{measured(run).capitalize()} by arm with its interval]({figure})\n")
+    for part in parts:
         found.append(f"## {part.title}\n")
         if part.note:
             found.append(escape(part.note) + "\n")

@@ -12,8 +12,8 @@ from ragbench.analysis.load import Run
 from ragbench.analysis.panels.curves import curves, places
 from ragbench.analysis.panels.policies import policies, unread_rates
 from ragbench.report.baselines import constant_rows
-from ragbench.report.charts.chart import Chart
-from ragbench.report.charts.forest import Plot, pair_plots, plots
+from ragbench.report.charts.drawing import Drawing
+from ragbench.report.charts.forest import pair_plots, plots
 from ragbench.report.charts.kcurve import (
     curve_charts,
     curve_rows,
@@ -21,7 +21,7 @@ from ragbench.report.charts.kcurve import (
     place_rows,
     trend_rows,
 )
-from ragbench.report.charts.shares import Bars, share_bars
+from ragbench.report.charts.shares import share_bars
 from ragbench.report.charts.slope import slope_charts
 from ragbench.report.cost import cost_rows
 from ragbench.report.leakage import Leaks, find_leaks, panels
@@ -80,9 +80,7 @@ class Section:
     key: str
     title: str
     table: Table
-    plots: Sequence[Plot] = ()
-    charts: Sequence[Chart] = ()
-    bars: Sequence[Bars] = ()
+    drawings: Sequence[Drawing] = ()
     note: str = ""
 
 
@@ -113,36 +111,40 @@ def sections(
         (
             "Retrieval or fine-tuning",
             pairs,
-            {"charts": slope_charts(run, results), "plots": pair_plots(run, effects)},
+            {"drawings": [*slope_charts(run, results), *pair_plots(run, effects)]},
         ),
         (f"{score}, and the gain over closed-book", accuracy_rows(run, results, effects), {}),
         ("Further metrics", metric_rows(run, results), {}),
     ]
     for kind in effects.effect[effects.base == ""].unique():
         title = kind[:1].upper() + kind[1:]
-        drawn = {"plots": plots(run, effects, kind)}
+        drawn = {"drawings": plots(run, effects, kind)}
         parts.append((title, effect_table(run, effects, kind), drawn))
     parts += [
         (f"{score} by stratum", stratum_rows(run, results), {}),
-        ("By the number of passages", curve_rows(run, found), {"charts": curve_charts(run, found)}),
+        (
+            "By the number of passages",
+            curve_rows(run, found),
+            {"drawings": curve_charts(run, found)},
+        ),
         ("What twice the passages bring", trend_rows(run, found), {}),
         (
             "By the place of the gold passage",
             place_rows(run, placed),
-            {"charts": place_charts(run, placed), "note": NOT_DRAWN},
+            {"drawings": place_charts(run, placed), "note": NOT_DRAWN},
         ),
         ("Retrieval quality", retrieval_rows(run, results), {}),
         ("What was delivered, a question", delivered_rows(run), {}),
-        ("Outcomes", outcome_rows(run, results), {"bars": share_bars(run)}),
+        ("Outcomes", outcome_rows(run, results), {"drawings": share_bars(run)}),
         ("Replies without an answer", unread_rows(unread_rates(run)), {}),
         ("Replies without an answer, counted in three ways", policy_rows(run, policies(run)), {}),
         ("The same answer to every question", constant_rows(results), {}),
         ("Cost", cost_rows(run, effects), {"note": COST_NOTE}),
         (PUBLISHED, beside_rows(run, results) if beside else ([], []), {}),
     ]
-    for number, (title, (header, rows), drawings) in enumerate(parts):
+    for number, (title, (header, rows), more) in enumerate(parts):
         if rows:
-            yield Section(f"part-{number}", title, Table(title, header, rows), **drawings)
+            yield Section(f"part-{number}", title, Table(title, header, rows), **more)
     for number, panel in enumerate(panels(run, leaks or find_leaks(run))):
         header, rows = panel.rows
         if rows:

@@ -83,7 +83,7 @@ def curved(mixed_copy: Path) -> Path:
 
 OUTSIDE = """
 const found = [];
-for (const svg of document.querySelectorAll('svg.forest')) {
+for (const svg of document.querySelectorAll('svg.drawing')) {
   const frame = svg.getBoundingClientRect();
   for (const mark of svg.querySelectorAll('path, rect, line, text')) {
     const box = mark.getBoundingClientRect();

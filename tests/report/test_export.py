@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 
 import pandas as pd
@@ -18,7 +19,7 @@ from ragbench.cli.main import cli
 from ragbench.report.export import FORMATS, escaped, export, latex, slug
 from ragbench.report.sections import Table, sections
 
-MAGIC = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
+MAGIC = {"png": b"\x89PNG", "svg": b"<svg", "pdf": b"%PDF"}
 
 
 def check_latex(text: str, columns: int, rows: int) -> None:
@@ -92,9 +93,14 @@ def test_a_slug_is_no_path() -> None:
 
 @pytest.fixture
 def exported(mixed_copy: Path) -> list[Path]:
-    pytest.importorskip("matplotlib", reason="figures need matplotlib")
-    run = load_run(mixed_copy)
-    return export(run, results(run), effects(run), FORMATS)
+    pytest.importorskip("typst", reason="PNG and PDF need typst")
+    return exported_from(mixed_copy, FORMATS)
+
+
+def exported_from(folder: Path, formats: Collection[str]) -> list[Path]:
+    run = load_run(folder)
+    found, gains = results(run), effects(run)
+    return export(run, found, gains, list(sections(run, found, gains)), formats)
 
 
 def test_every_part_has_its_tables(mixed_copy: Path, exported: list[Path]) -> None:
@@ -119,8 +125,7 @@ def test_the_same_run_gives_the_same_bytes(mixed_copy: Path, exported: list[Path
     before = {path: path.read_bytes() for path in exported}
     for folder in ("tables", "figures"):
         shutil.rmtree(mixed_copy / folder)
-    run = load_run(mixed_copy)
-    assert export(run, results(run), effects(run), FORMATS) == exported
+    assert exported_from(mixed_copy, FORMATS) == exported
     assert {path: path.read_bytes() for path in exported} == before
 
 
@@ -132,12 +137,11 @@ def test_by_the_command_line(mixed_copy: Path) -> None:
     assert "there is no format 'word'" in str(done.exception or done.output)
 
 
-def test_without_matplotlib_figures_are_refused(
+def test_without_a_converter_png_and_pdf_are_refused(
     mixed_copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ragbench.report.export.have_matplotlib", lambda: False)
-    run = load_run(mixed_copy)
-    with pytest.raises(PrerequisiteError, match="matplotlib"):
-        export(run, results(run), effects(run), ["pdf"])
-    assert not (mixed_copy / "figures").exists()
-    assert export(run, results(run), effects(run), ["csv"])
+    monkeypatch.setattr("ragbench.report.export.can_convert", lambda: False)
+    with pytest.raises(PrerequisiteError, match="PNG and PDF figures need typst"):
+        exported_from(mixed_copy, ["csv", "pdf"])
+    assert not (mixed_copy / "figures").exists() and not (mixed_copy / "tables").exists()
+    assert {path.suffix for path in exported_from(mixed_copy, ["svg", "csv"])} == {".svg", ".csv"}

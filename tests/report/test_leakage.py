@@ -21,6 +21,7 @@ from ragbench.report.leakage import (
     write_leaks,
 )
 from ragbench.report.page.page import page
+from ragbench.report.sections import sections
 from ragbench.report.write import write_report
 from tests.analysis.run_folder import make_run, passage, question
 from tests.conftest import FACTS
@@ -172,6 +173,7 @@ def test_a_restricted_run_shows_ids_and_numbers(mixed_copy: Path) -> None:
     about["identity"]["tasks"]["facts"]["data_use"] = "restricted"
     (mixed_copy / "run.json").write_text(json.dumps(about), encoding="utf-8")
     run = load_run(mixed_copy)
-    made = page(run, results(run), effects(run))
+    found = effects(run)
+    made = page(run, found, list(sections(run, results(run), found)))
     assert tables(read(made))["Duplicate questions"][1][-1] == "q-scurvy, q-rickets"
     assert not any(text in made for text in FACTS.values())

@@ -15,6 +15,7 @@ from ragbench.analysis.load import Run, load_run
 from ragbench.analysis.results import results
 from ragbench.report.charts.forest import LEFT, RIGHT, SHAPES, Scale, plots, shortened
 from ragbench.report.page.page import page
+from ragbench.report.sections import sections
 from tests.report.reading import Element, read
 
 RATE = st.floats(-1, 1) | st.just(math.nan)
@@ -48,10 +49,10 @@ def drawn(svg: Element) -> dict[str, list[float]]:
 
 def test_every_effect_is_drawn_where_it_is(run: Run) -> None:
     found = effects(run)
-    root = read(page(run, results(run), found))
+    root = read(page(run, found, list(sections(run, results(run), found))))
     seen = {}
     for svg in root.all("svg"):
-        if svg.attributes["class"] == "forest":
+        if svg.attributes["class"] == "drawing forest":
             seen[svg.all("title")[0].text] = drawn(svg)
     assert len(set(found.effect)) == 5
     count = 0
@@ -75,7 +76,7 @@ def test_an_incomplete_cell_shows_dashed_bounds_and_no_marker(run: Run) -> None:
     broken = (found.arm == "bm25-1") & (found.task == "facts")
     found.loc[broken, ["estimate", "ci_low", "ci_high", "p"]] = [math.nan, -0.4, 0.7, math.nan]
     found.loc[broken, "status"] = "incomplete"
-    root = read(page(run, results(run), found))
+    root = read(page(run, found, list(sections(run, results(run), found))))
     svg = next(s for s in root.all("svg") if s.all("title")[0].text.endswith(" on facts"))
     group = next(g for g in svg.all("g") if "bm25-1" in g.text)
     assert group.all("line")[0].attributes["class"] == "bounds"

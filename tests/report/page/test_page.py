@@ -15,6 +15,7 @@ from ragbench.analysis.effects import effects
 from ragbench.analysis.load import load_run
 from ragbench.analysis.results import results
 from ragbench.report.page.page import page
+from ragbench.report.sections import sections
 from ragbench.report.write import write_report
 from tests.conftest import FACTS
 from tests.report.conftest import ATTACK, MODEL
@@ -23,7 +24,8 @@ from tests.report.reading import Element, data, read, tables
 
 def page_of(path: Path) -> str:
     run = load_run(path)
-    return page(run, results(run), effects(run))
+    found = effects(run)
+    return page(run, found, list(sections(run, results(run), found)))
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +94,8 @@ def test_an_effect_that_the_page_has_never_seen_gets_its_part(mixed_home: Path) 
     run = load_run(mixed_home / "runs" / "mixed")
     found = effects(run)
     new = found[found.effect == "headroom"].assign(effect="interaction")
-    made = read(page(run, results(run), pd.concat([found, new], ignore_index=True)))
+    found = pd.concat([found, new], ignore_index=True)
+    made = read(page(run, found, list(sections(run, results(run), found))))
     assert "Interaction" in [heading.text for heading in made.all("h2")]
     assert len(tables(made)["Interaction"]) == len(new) + 1  # averages over tasks too
     assert "Interaction on facts" in [title.text for title in made.all("title")]
