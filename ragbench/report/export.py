@@ -1,4 +1,4 @@
-"""A report's tables as CSV and LaTeX, and its figures as PNG, SVG and PDF."""
+"""Tables of a report as CSV and LaTeX, and its figures as PNG, SVG and PDF."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FIGURES = ("png", "svg", "pdf")
 FORMATS = (*TABLES, *FIGURES)
 SIGNS = {
     **{c: f"\\{c}" for c in "&%$#_{}"},
-    # After the end of a row, LaTeX would read these two as an option of the row.
+    # At the start of a row, LaTeX would read these as an option of the row before.
     **{"[": "{[}", "]": "{]}", "*": "{*}"},
     **{"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"},
     **{"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}"},
@@ -112,15 +112,7 @@ def _csv(table: Table, path: Path) -> Path:
 
 
 def latex(table: Table, *, label: str) -> str:
-    """Return a table for LaTeX with the package booktabs; names to the left, figures to the right.
-
-    Args:
-        table: The table.
-        label: Its label.
-
-    Returns:
-        A ``table`` environment, every cell escaped.
-    """
+    """Return a ``table`` environment for the package booktabs, with every cell escaped."""
     columns = "".join("l" if i < table.naming else "r" for i in range(len(table.header)))
     lines = [
         r"\begin{table}[htbp]",
@@ -145,14 +137,8 @@ def _line(cells: Iterable[str]) -> str:
 def escaped(text: str) -> str:
     r"""Return text as LaTeX prints it, in one line, with its own fonts and without packages.
 
-    Letters with accents, Greek ones and common signs become commands; any other sign that is not
-    ASCII, such as a Chinese one, becomes its number: ``[U+4E2D]``.
-
-    Args:
-        text: Any text.
-
-    Returns:
-        ASCII without a sign that LaTeX would carry out.
+    Letters with accents, Greek letters and common signs become commands; any other character
+    outside ASCII becomes its number, such as ``[U+4E2D]``.
 
     >>> print(escaped("50 %, naïve ≥ 2"))
     50 \%, na\"{\i}ve \ensuremath{\geq} 2

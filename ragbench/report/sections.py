@@ -42,25 +42,25 @@ from ragbench.report.tables import (
 
 PUBLISHED = "Beside published figures, which were scored by their own rules"
 NOT_DRAWN = (
-    "Within a retrieval arm the places are not drawn by lot: where the gold passage stands first, "
-    "retrieval found the question easy. Controls that move the gold passage show the same "
-    "questions and passages with it at each place; a shuffled control draws its place."
+    "Within a retrieval arm the places are not random: where the gold passage comes first, the "
+    "question was easy to retrieve for. Controls that move the gold passage show the same "
+    "questions and passages with it at each place; a shuffled control draws its place at random."
 )
 COST_NOTE = (
-    "Means over the questions that were answered. Seconds run from sending a prompt to its answer, "
-    "other prompts in flight included, and depend on the machine; passages are counted by the "
-    "reference tokenizer, prompts by the model's. Points per 1,000 more tokens are the gain over "
-    "closed-book divided by how much longer the prompts are; the interval is the gain's, divided "
-    "likewise."
+    "Means over the questions that were answered. Seconds count from sending a prompt to its "
+    "answer, including the wait for other prompts in flight, and depend on the machine. The "
+    "reference tokenizer counts passages, the model's own counts prompts. Points per 1,000 more "
+    "tokens are the gain over closed-book, and its interval, divided by the additional length of "
+    "the prompts."
 )
-# Leading columns that name a row; the rest are figures.
+# Columns that name a row when they lead; all others hold figures.
 NAMING = {"model", "task", "arm", "control", "stratum", "what", "pair", "effect", "part"}
 NAMING |= {"retriever", "measure", "metric", "gold matched by", "if unread", "answer"}
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the page."""
+    """A table, the same for the page, Markdown, CSV and LaTeX."""
 
     caption: str
     header: list[str]
@@ -68,14 +68,14 @@ class Table:
 
     @property
     def naming(self) -> int:
-        """How many of the leading columns name the row."""
+        """Number of leading columns that name the row."""
         others = (i for i, name in enumerate(self.header) if name not in NAMING)
         return next(others, len(self.header))
 
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page: a heading, drawings, a table, and what must be known of it."""
+    """A part of the report: heading, charts, table, and a note on how to read them."""
 
     key: str
     title: str
@@ -92,17 +92,9 @@ def sections(
     beside: bool = False,
     leaks: Leaks | None = None,
 ) -> Iterator[Section]:
-    """Yield the parts of the page that have rows.
+    """Yield the parts that have rows: pairs, accuracy, each effect of a model, then the details.
 
-    Args:
-        run: The run.
-        results: Its results table.
-        effects: Its effects; every kind gets a part.
-        beside: Whether published figures get one.
-        leaks: Its leakage, if it was looked for already.
-
-    Yields:
-        The pairs, accuracy, each effect of a model, then what lies behind them.
+    ``beside`` adds published figures; ``leaks`` saves looking for leakage again.
     """
     score = measured(run).capitalize()
     found, placed = curves(run), places(run)
@@ -134,7 +126,7 @@ def sections(
             {"drawings": place_charts(run, placed), "note": NOT_DRAWN},
         ),
         ("Retrieval quality", retrieval_rows(run, results), {}),
-        ("What was delivered, a question", delivered_rows(run), {}),
+        ("What was delivered, per question", delivered_rows(run), {}),
         ("Outcomes", outcome_rows(run, results), {"drawings": share_bars(run)}),
         ("Replies without an answer", unread_rows(unread_rates(run)), {}),
         ("Replies without an answer, counted in three ways", policy_rows(run, policies(run)), {}),
@@ -145,8 +137,6 @@ def sections(
     for number, (title, (header, rows), more) in enumerate(parts):
         if rows:
             yield Section(f"part-{number}", title, Table(title, header, rows), **more)
-    for number, panel in enumerate(panels(run, leaks or find_leaks(run))):
-        header, rows = panel.rows
+    for number, (title, (header, rows), note) in enumerate(panels(run, leaks or find_leaks(run))):
         if rows:
-            table = Table(panel.title, header, rows)
-            yield Section(f"leakage-{number}", panel.title, table, note=panel.note)
+            yield Section(f"leakage-{number}", title, Table(title, header, rows), note=note)

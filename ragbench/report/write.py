@@ -26,7 +26,7 @@ FIGURE = "accuracy.svg"
 
 @dataclass(frozen=True)
 class Written:
-    """A report's files, with the run and the tables that it was made from."""
+    """The files of a report, with the run and the tables that it was made from."""
 
     path: Path
     page: Path
@@ -58,7 +58,7 @@ def write_report(path: Path, *, beside: bool = False, formats: Collection[str] =
     save(accuracy(run, results), path / FIGURE)
     html, markdown = page(run, effects, parts), report(run, effects, parts, FIGURE)
     for name, text in ((REPORT, markdown), (PAGE, html)):
-        # What a run holds may be no text at all (half of a surrogate pair); a report still is.
+        # Texts of a run may hold half of a surrogate pair, which UTF-8 cannot.
         write_bytes(path / name, text.encode("utf-8", "replace"))
     exported = tuple(export(run, results, effects, parts, formats))
     return Written(path / REPORT, path / PAGE, run, results, effects, exported)

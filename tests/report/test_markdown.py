@@ -38,7 +38,7 @@ def test_report_has_every_part(tables: tuple[Run, pd.DataFrame, pd.DataFrame]) -
         "Accuracy, and the gain over closed-book",
         "Accuracy by stratum",
         "Retrieval quality",
-        "What was delivered, a question",
+        "What was delivered, per question",
         "Outcomes",
         "Methods",
         "Provenance",

@@ -9,7 +9,7 @@ import pandas as pd
 from ragbench.analysis.load import Run
 from ragbench.analysis.panels.curves import PLACING, Curves
 from ragbench.report.charts.chart import Chart, Value, chart
-from ragbench.report.tables import NONE, Rows, between, coverage, percent, points
+from ragbench.report.tables import NONE, Rows, between, coverage, points, scored
 
 
 def curve_charts(run: Run, curves: Curves) -> list[Chart]:
@@ -79,8 +79,7 @@ def curve_rows(run: Run, curves: Curves) -> Rows:
             *(str(row[key]) for key in ("model", "task", "curve", "arm")),
             f"{row['delivered_k']:.2f}",
             str(row["n"]),
-            percent(row["value"]),
-            between(row["ci_low"], row["ci_high"], percent),
+            *scored(row),
         ]
         for row in curves.points.to_dict(orient="records")
     ]
@@ -97,7 +96,7 @@ def trend_rows(run: Run, curves: Curves) -> Rows:
             said = [points(row["slope"]), between(row["ci_low"], row["ci_high"], points)]
         names = [str(row[key]) for key in ("model", "task", "curve", "points")]
         rows.append([*names, *said, row["refused"] or NONE])
-    header = ["model", "task", "retriever", "arms", "points per doubling"]
+    header = ["model", "task", "retriever", "arms", "points by doubling"]
     return [*header, f"{coverage(run)} interval", "no curve because"], rows
 
 
@@ -108,8 +107,7 @@ def place_rows(run: Run, places: pd.DataFrame) -> Rows:
             *(str(row[key]) for key in ("model", "task", "curve")),
             NONE if pd.isna(row["k"]) else str(row["k"]),
             *(str(row[key]) for key in ("place", "n")),
-            percent(row["value"]),
-            between(row["ci_low"], row["ci_high"], percent),
+            *scored(row),
         ]
         for row in places.to_dict(orient="records")
     ]
