@@ -41,7 +41,7 @@ def between(low: float, high: float, shown: Callable[[float], str]) -> str:
     return NONE if math.isnan(low) else f"{shown(low)} to {shown(high)}"
 
 
-def scored(row: Mapping[str, Any]) -> list[str]:
+def scored(row: Mapping[Any, Any]) -> list[str]:
     """Return the cells of a rate and its interval, or the bounds of an incomplete one."""
     bounds = " (bounds)" if row.get("status") == "incomplete" else ""
     interval = between(row["ci_low"], row["ci_high"], percent)

@@ -69,11 +69,9 @@ def make_run(
         right: Accuracy by arm and question without ``cells``: 1 by default, NaN for an error.
     """
     given = packed or {}
-    scored: dict[tuple[str, str, str], list[str] | list[float]] = {
-        key: list(text.replace(" ", "")) for key, text in (cells or {}).items()
-    }
-    scored = scored or {
-        ("m", task, arm): [(right or {}).get(arm, {}).get(q["id"], 1.0) for q in lines]
+    accuracies = right or {}
+    scored = {key: list(text.replace(" ", "")) for key, text in (cells or {}).items()} or {
+        ("m", task, arm): [_letter(accuracies.get(arm, {}).get(q["id"], 1.0)) for q in lines]
         for task, lines in (questions or {}).items()
         for arm in given or ("closed-book",)
     }
@@ -89,16 +87,14 @@ def make_run(
     held = {str(line["doc_id"]) for line in passages}
     rows: list[dict[str, Any]] = []
     for (model, task, arm), found in scored.items():
-        for i, (asked, score) in enumerate(zip(lines_of[task], found, strict=False)):
-            letter = score if isinstance(score, str) else "x" if math.isnan(score) else ""
-            accuracy = float(letter == "1") if isinstance(score, str) else score
+        for i, (asked, letter) in enumerate(zip(lines_of[task], found, strict=False)):
             row = {
                 **{"model": model, "task": task, "arm": arm, "question_id": asked["id"]},
                 "stratum": asked["stratum"],
                 "cluster": asked["cluster"] if clusters is None else str(clusters[i]),
                 "outcome": OUTCOMES.get(letter, "parsed"),
                 "has_gold": arm != "closed-book" and bool(held & set(asked["gold_doc_ids"])),
-                "accuracy": float("nan") if letter == "x" else accuracy,
+                "accuracy": _accuracy(letter),
                 "answer": asked["answer"],
             }
             rows.append(FULL | row if full else row)
@@ -143,6 +139,15 @@ def make_run(
     notes = [{"task": task, "retriever": "r", "corpus": "c"} for task in tasks if given]
     quality = pd.DataFrame(columns=["task", "retriever", "question_id", "measure", "value"])
     return Run(path, about, pd.DataFrame(rows), quality, notes)
+
+
+def _letter(accuracy: float) -> str:
+    return "x" if math.isnan(accuracy) else str(accuracy)
+
+
+def _accuracy(letter: str) -> float:
+    """Return the accuracy of a letter; a fraction is its own."""
+    return float("nan") if letter == "x" else 0.0 if letter in OUTCOMES else float(letter)
 
 
 def _write(path: Path, lines: Lines) -> None:

@@ -48,9 +48,10 @@ def test_rates_have_wilsons_interval(
     values: list[float], clusters: list[int] | None, is_rate: bool
 ) -> None:
     units = None if clusters is None else np.array(clusters)
-    settings = {"clusters": units, "resamples": 500, "alpha": 0.1}
-    found = interval_of_mean(np.array(values), np.random.default_rng(2), **settings)
-    wanted = bootstrap_mean(np.array(values), np.random.default_rng(2), **settings)
+    found, wanted = (
+        of(np.array(values), np.random.default_rng(2), clusters=units, resamples=500, alpha=0.1)
+        for of in (interval_of_mean, bootstrap_mean)
+    )
     assert found == (wilson(3, 4, alpha=0.1) if is_rate else wanted)
 
 
