@@ -230,11 +230,11 @@ def _task_rows(run: Run, task: str, texts: dict[Key, _Text], size: int) -> list[
         matches: dict[Key, _Match] = {}  # arms share passages
         for arm, found in packed.items():
             if question.id not in found:
-                raise _missing(run, f"packing of question {question.id!r} in the arm {arm!r}")
+                raise missing(run, f"packing of question {question.id!r} in the arm {arm!r}")
             keys = [(corpora[arm], i) for i in found[question.id]]
             for key in keys:
                 if key not in texts:
-                    raise _missing(run, f"text of passage {key[1]!r} of the corpus {key[0]!r}")
+                    raise missing(run, f"text of passage {key[1]!r} of the corpus {key[0]!r}")
                 if key not in matches:
                     matches[key] = asked.match(texts[key].words)
             sources = run.ids_in(corpora[arm], question.gold_doc_ids)
@@ -258,11 +258,12 @@ def _corpus(
     return next((c for c in corpora if all((c, i) in texts for i in ids)), "")
 
 
-def _missing(run: Run, what: str) -> DataError:
+def missing(run: Run, what: str) -> DataError:
+    """Return the error of a run folder without a part that its config asks for."""
     return DataError(
         f"the run has no {what}",
         where=str(run.path),
-        fix="an extension was interrupted: give the same `ragbench run` again",
+        fix="an extension was interrupted: repeat the same `ragbench run`",
     )
 
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from ragbench.analysis.load import Run
+from ragbench.analysis.panels.leakage import missing
 from ragbench.analysis.samples import (
     Answer,
     corpus_of,
@@ -26,7 +27,6 @@ from ragbench.analysis.samples import (
     read_questions,
     restricted_data,
 )
-from ragbench.base.errors import DataError
 from ragbench.base.progress import stage
 from ragbench.base.records import Question
 
@@ -116,11 +116,7 @@ def _task(run: Run, name: str) -> _Task:
 
 def _found(run: Run, lines: dict[str, Any], question: str, what: str) -> Any:
     if question not in lines:
-        raise DataError(
-            f"the run has no {what} of question {question!r}",
-            where=str(run.path),
-            fix="an extension was interrupted: give the same `ragbench run` again",
-        )
+        raise missing(run, f"{what} of question {question!r}")
     return lines[question]
 
 
@@ -133,7 +129,7 @@ def _delivered(tasks: list[_Task]) -> Iterator[tuple[str, str]]:
 
 def _core(run: Run, tasks: list[_Task], keys: list[tuple[str, str]]) -> dict[str, Any]:
     """Return ids and numbers; no text of a question, passage or reply is among them."""
-    places = {key: place for place, key in enumerate(keys)}
+    numbers = {key: number for number, key in enumerate(keys)}
     return {
         "models": run.members("models"),
         "passages": [identifier for _, identifier in keys],
@@ -149,7 +145,7 @@ def _core(run: Run, tasks: list[_Task], keys: list[tuple[str, str]]) -> dict[str
                 "gold": [list(question.gold_doc_ids) for question in task.questions],
                 "arms": run.arms(task.name),
                 "packed": [
-                    [[places[key] for key in keys] for keys in task.packed[arm]]
+                    [[numbers[key] for key in keys] for keys in task.packed[arm]]
                     for arm in run.arms(task.name)
                 ],
                 "cells": [_numbers(run, task, cell) for cell in task.cells],
@@ -228,10 +224,10 @@ def _column(cell: _Cell, name: str) -> list[str | None]:
     """Return texts by question as the scores have them, else as the record has them."""
     texts: list[str | None] = []
     for row, answer in zip(cell.scores, cell.answers, strict=True):
+        recorded = {"reply": answer.reply, "error": answer.error} if answer else {}
         value = row.get(name)
-        if value is None or pd.isna(value):
-            value = getattr(answer, name, None)
-        texts.append(None if value is None else str(value))
+        value = recorded.get(name) if value is None or pd.isna(value) else str(value)
+        texts.append(value)
     return texts if any(text is not None for text in texts) else []
 
 
@@ -241,15 +237,11 @@ def _passage(passage: Any) -> list[str] | None:
 
 def _prompts(run: Run, tasks: list[_Task]) -> dict[str, Any]:
     found = read_prompts(run)
-    places = {digest: place for place, digest in enumerate(found)}
+    numbers = {digest: number for number, digest in enumerate(found)}
     return {
         "texts": list(found.values()),
         "tasks": [
-            [_places(places, (a.prompt if a else "" for a in cell.answers)) for cell in task.cells]
+            [[numbers.get(a.prompt) if a else None for a in cell.answers] for cell in task.cells]
             for task in tasks
         ],
     }
-
-
-def _places(places: dict[str, int], digests: Iterable[str]) -> list[int | None]:
-    return [places.get(digest) for digest in digests]
