@@ -17,8 +17,8 @@ from ragbench.analysis.statistics.intervals import (
     variance_of_mean,
 )
 from ragbench.analysis.statistics.paired import (
-    discordance,
     equivalence,
+    mcnemar_exact,
     sign_flip,
     smallest_detectable,
 )
@@ -91,10 +91,11 @@ def estimate(cells: Sequence[Cells], settings: Settings, names: Sequence[str]) -
         reach=reach,
     )
     pooled = np.concatenate(differences)
+    helped, hurt = int((pooled > 0).sum()), int((pooled < 0).sum())
     exact = len(values) == 1 and values[0].shape[1] == 2 and clusters[0] is None
     exact = exact and set(np.unique(np.abs(values[0]))) <= {0.0, 1.0}
     if exact:
-        p = discordance(-values[0].min(axis=1), values[0].max(axis=1)).p
+        p = mcnemar_exact(helped, hurt)
     else:
         draw = seeded(settings.seed, "sign-flip", *names)
         p = sign_flip(differences, draw, clusters=clusters, draws=resamples)
@@ -106,8 +107,8 @@ def estimate(cells: Sequence[Cells], settings: Settings, names: Sequence[str]) -
         "ci_low": low,
         "ci_high": high,
         "p": p,
-        "helped": int((pooled > 0).sum()),
-        "hurt": int((pooled < 0).sum()),
+        "helped": helped,
+        "hurt": hurt,
         "smallest_detectable": smallest_detectable(differences, clusters=clusters, alpha=alpha),
         "p_equivalence": equivalence(
             differences, clusters=clusters, margin=settings.margin, reach=reach

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -12,22 +11,6 @@ import numpy.typing as npt
 from ragbench.analysis.statistics.intervals import Clusters, by_cluster, variance_of_mean
 
 SIGNS_AT_ONCE = 4_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Discordance:
-    """Counts of changed questions and McNemar's exact two-sided p.
-
-    Attributes:
-        n: Questions answered in both arms.
-        helped: Questions wrong at first, then right.
-        hurt: Questions right at first, then wrong.
-    """
-
-    n: int
-    helped: int
-    hurt: int
-    p: float
 
 
 def mcnemar_exact(helped: int, hurt: int) -> float:
@@ -44,13 +27,6 @@ def mcnemar_exact(helped: int, hurt: int) -> float:
     if helped + hurt == 0:
         return 1.0
     return float(binomtest(helped, helped + hurt, 0.5).pvalue)
-
-
-def discordance(before: npt.NDArray[np.float64], after: npt.NDArray[np.float64]) -> Discordance:
-    """Return the discordant pairs of two arms, (N,) of 0 and 1 on the same questions in order."""
-    helped = int(((before == 0) & (after == 1)).sum())
-    hurt = int(((before == 1) & (after == 0)).sum())
-    return Discordance(int(before.size), helped, hurt, mcnemar_exact(helped, hurt))
 
 
 def sign_flip(
