@@ -18,7 +18,7 @@ import numpy.typing as npt
 from ragbench.analysis.statistics.estimate import Cells, Settings, estimate
 from ragbench.analysis.statistics.intervals import bootstrap_mean
 from ragbench.analysis.statistics.multiplicity import holm
-from ragbench.analysis.statistics.paired import discordance, equivalence, sign_flip
+from ragbench.analysis.statistics.paired import equivalence, mcnemar_exact, sign_flip
 from ragbench.analysis.statistics.power import exact_power, questions_needed
 
 ALPHA = 0.05
@@ -40,12 +40,18 @@ def answers(draw: np.random.Generator, p: Values) -> Values:
     return (draw.random(p.size) < p).astype(float)
 
 
+def exact_p(changes: Values) -> float:
+    """Return McNemar's exact p of (n,) differences of right and wrong answers."""
+    return mcnemar_exact(int((changes > 0).sum()), int((changes < 0).sum()))
+
+
 def null_mcnemar(repeats: int, n: int, mean: float, seed: int = 1) -> float:
     """Return the rate of false findings of McNemar's test for two equal models."""
     draw, found = np.random.default_rng(seed), 0
     for _ in range(repeats):
         p = chances(draw, n, mean)
-        found += discordance(answers(draw, p), answers(draw, p)).p < ALPHA
+        before, after = answers(draw, p), answers(draw, p)
+        found += exact_p(after - before) < ALPHA
     return found / repeats
 
 
@@ -83,7 +89,7 @@ def null_clustered(
         cells = clustered(draw, clusters, size, 0.0)
         values = cells.values.sum(axis=1)
         found += sign_flip([values], draw, clusters=[cells.clusters], draws=draws) < ALPHA
-        naive += discordance(-cells.values[:, 1], cells.values[:, 0]).p < ALPHA
+        naive += exact_p(values) < ALPHA
     return found / repeats, naive / repeats
 
 
@@ -121,7 +127,7 @@ def power(repeats: int, n: int, difference: float, discordant: float, seed: int 
     up, down = (discordant + difference) / 2, (discordant - difference) / 2
     for _ in range(repeats):
         changed = draw.choice([1.0, -1.0, 0.0], size=n, p=[up, down, 1 - discordant])
-        found += discordance((changed < 0).astype(float), (changed > 0).astype(float)).p < ALPHA
+        found += exact_p(changed) < ALPHA
     return found / repeats
 
 

@@ -33,7 +33,7 @@ HEAVY = {
     "sentence_transformers",
     "faiss",
     "bm25s",
-    "matplotlib",
+    "typst",
     "pandas",
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))

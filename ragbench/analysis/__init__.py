@@ -1,9 +1,11 @@
 """The analysis: reads run folders alone, and imports neither torch nor FAISS.
 
-load       the tables of a run
-intervals  Wilson's interval, the paired bootstrap
-paired     helped and hurt, McNemar's exact test
-results    every figure of a run, as rows
-leakage    what of question, source and answer stands in the passages, and scores without it
-duplicates questions that are asked twice
+load        the tables of a run
+family      kinds of effects, and which of them are primary
+effects     every effect of a run, as rows
+results     every figure of a run, as rows
+compare     cells of two runs against each other
+notebook    a run for notebooks
+statistics  estimates, intervals and tests
+panels      analyses beside the effects
 """

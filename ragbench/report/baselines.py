@@ -1,4 +1,4 @@
-"""What no model at all would get: the same answer to every question."""
+"""The score of the same answer to every question, without any model."""
 
 from __future__ import annotations
 
@@ -10,14 +10,7 @@ CONSTANT = "constant_accuracy/"
 
 
 def constant_rows(results: pd.DataFrame) -> Rows:
-    """Return the accuracy of giving one answer to every question, the best first.
-
-    Args:
-        results: A run's results table.
-
-    Returns:
-        Header and rows, a row a task and answer; none where no task has options.
-    """
+    """Return the accuracy of one answer to every question of a task, the best answer first."""
     found = results[results.metric.str.startswith(CONSTANT)]
     rows = [
         [

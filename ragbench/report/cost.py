@@ -1,4 +1,4 @@
-"""What each arm cost: tokens and seconds, and the points gained for them."""
+"""The cost of each arm in tokens and seconds, and the points gained for it."""
 
 from __future__ import annotations
 
@@ -13,16 +13,10 @@ from ragbench.report.tables import NONE, Rows, between, coverage
 
 
 def cost_rows(run: Run, effects: pd.DataFrame) -> Rows:
-    """Return tokens and seconds a question, a row a model, task and arm that was answered here.
+    """Return tokens and seconds per question, one row per model, task and arm.
 
-    The interval of the points is that of the gain, divided by the same tokens.
-
-    Args:
-        run: The run.
-        effects: Its effects.
-
-    Returns:
-        Header and rows; none for imported answers, whose cost is not known.
+    Imported answers have no row, because their cost is not known. The interval of the points is
+    that of the gain, divided by the same tokens.
     """
     gains = effects[(effects.effect == GAIN) & (effects.stratum == "")]
     known = {
@@ -47,7 +41,7 @@ def cost_rows(run: Run, effects: pd.DataFrame) -> Rows:
 
 
 def _cost(cell: pd.DataFrame) -> dict[str, float]:
-    """Return the means over the questions that were answered, and their number."""
+    """Return means over the answered questions, and the number of those."""
     answered = cell[cell.prompt_tokens.notna()]
     means = {
         "prompt": answered.prompt_tokens,

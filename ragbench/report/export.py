@@ -1,4 +1,4 @@
-"""A report's tables as CSV and LaTeX, and its figures as PNG, SVG and PDF."""
+"""Tables of a report as CSV and LaTeX, and its figures as PNG, SVG and PDF."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ import pandas as pd
 from ragbench.analysis.load import Run
 from ragbench.base.errors import PrerequisiteError
 from ragbench.base.files import atomic_file, write_bytes
-from ragbench.report.charts.figure import figures, have_matplotlib, save
-from ragbench.report.sections import Section, Table, sections
+from ragbench.report.charts.drawing import can_convert, save
+from ragbench.report.charts.figure import figures
+from ragbench.report.sections import Section, Table
 
 TABLES = ("csv", "latex")
 FIGURES = ("png", "svg", "pdf")
 FORMATS = (*TABLES, *FIGURES)
 SIGNS = {
     **{c: f"\\{c}" for c in "&%$#_{}"},
-    # After the end of a row, LaTeX would read these two as an option of the row.
+    # At the start of a row, LaTeX would read these as an option of the row before.
     **{"[": "{[}", "]": "{]}", "*": "{*}"},
     **{"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}"},
     **{"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}"},
@@ -53,9 +54,8 @@ def export(
     run: Run,
     results: pd.DataFrame,
     effects: pd.DataFrame,
+    parts: Sequence[Section],
     formats: Collection[str],
-    *,
-    parts: Sequence[Section] | None = None,
 ) -> list[Path]:
     """Write the tables of the report into ``tables/`` and its figures into ``figures/``.
 
@@ -63,25 +63,23 @@ def export(
         run: The run.
         results: Its results table.
         effects: Its effects.
+        parts: The report's parts.
         formats: Members of FORMATS.
-        parts: The report's parts, if they were made already.
 
     Returns:
         The files, in the order of the report.
 
     Raises:
-        PrerequisiteError: Figures are asked for and matplotlib is not installed.
+        PrerequisiteError: A format needs Typst, which is not installed.
     """
     wanted = [name for name in FIGURES if name in formats]
-    if wanted and not have_matplotlib():
+    if {"png", "pdf"} & {*wanted} and not can_convert():
         raise PrerequisiteError(
-            "figures need matplotlib, which is not installed",
-            fix="pip install 'ragbench[report]'",
+            "PNG and PDF figures need typst, which is not installed",
+            fix="pip install 'ragbench[report]', or ask for svg, which needs nothing",
         )
     written = []
-    if not formats:
-        return []
-    for part in parts if parts is not None else sections(run, results, effects):
+    for part in parts:
         table = part.table
         stem = run.path / "tables" / slug(table.caption)
         if "csv" in formats:
@@ -91,16 +89,17 @@ def export(
             write_bytes(stem.with_suffix(".tex"), text.encode("utf-8", "replace"))
             written.append(stem.with_suffix(".tex"))
     if wanted:
-        for name, figure in figures(run, results, effects):
+        drawings = [drawing for part in parts for drawing in part.drawings]
+        for name, svg in figures(run, results, effects, drawings):
             for kind in wanted:
                 path = run.path / "figures" / f"{slug(name)}.{kind}"
-                save(figure, path)
+                save(svg, path)
                 written.append(path)
     return written
 
 
 def slug(title: str) -> str:
-    """Return a title as a file's name: lower-case words of ASCII, parted by hyphens."""
+    """Return a title as the name of a file: lower-case words of ASCII, joined by hyphens."""
     return "-".join(re.findall(r"[a-z0-9]+", title.lower())) or "table"
 
 
@@ -113,15 +112,7 @@ def _csv(table: Table, path: Path) -> Path:
 
 
 def latex(table: Table, *, label: str) -> str:
-    """Return a table for LaTeX with the package booktabs; names to the left, figures to the right.
-
-    Args:
-        table: The table.
-        label: Its label.
-
-    Returns:
-        A ``table`` environment, every cell escaped.
-    """
+    """Return a ``table`` environment for the package booktabs, with every cell escaped."""
     columns = "".join("l" if i < table.naming else "r" for i in range(len(table.header)))
     lines = [
         r"\begin{table}[htbp]",
@@ -146,14 +137,8 @@ def _line(cells: Iterable[str]) -> str:
 def escaped(text: str) -> str:
     r"""Return text as LaTeX prints it, in one line, with its own fonts and without packages.
 
-    Letters with accents, Greek ones and common signs become commands; any other sign that is not
-    ASCII, such as a Chinese one, becomes its number: ``[U+4E2D]``.
-
-    Args:
-        text: Any text.
-
-    Returns:
-        ASCII without a sign that LaTeX would carry out.
+    Letters with accents, Greek letters and common signs become commands; any other character
+    outside ASCII becomes its number, such as ``[U+4E2D]``.
 
     >>> print(escaped("50 %, naïve ≥ 2"))
     50 \%, na\"{\i}ve \ensuremath{\geq} 2

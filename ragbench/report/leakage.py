@@ -1,4 +1,4 @@
-"""The report's leakage panel: what the passages gave away, scores without it, duplicates."""
+"""The leakage panel: facts on each arm's passages, scores by part, duplicate questions."""
 
 from __future__ import annotations
 
@@ -18,53 +18,38 @@ from ragbench.analysis.panels.duplicates import (
 )
 from ragbench.analysis.panels.leakage import CLEAN, MATCHED, NGRAM, leakage, parts, splits
 from ragbench.base.files import atomic_file
-from ragbench.report.tables import NONE, Rows, between, coverage, measured, percent, points
+from ragbench.report.tables import NONE, Rows, between, coverage, measured, percent, points, scored
 
-LISTED = 20  # contradictory groups in the table; duplicates.csv has all
+LISTED = 20  # contradictory groups shown in the table; duplicates.csv has all
 FACTS_NOTE = (
-    "Shares of each arm's questions. Source delivered: a passage of a gold document is among "
-    "those in the prompt, of the questions that have one in the arm's corpus. Question matched: "
-    f"at least {100 * MATCHED:.0f} % of its sequences of {NGRAM} words (all words of a shorter "
-    "question) stand in one passage. Answer verbatim: the words of the right answer stand in a "
-    "passage, of the questions with an answer of two words or more. Clean: none of these three "
-    "is known. Only the passages in the prompts are searched, and only for the same words: "
-    "neither a paraphrase nor what a model saw in training is found."
+    "Shares of each arm's questions. Source delivered: the prompt has a passage of a gold "
+    "document, among the questions that have one in the arm's corpus. Question matched: one "
+    f"passage contains at least {100 * MATCHED:.0f} % of the question's sequences of {NGRAM} words "
+    "(all words of a shorter question). Answer verbatim: a passage contains the words of the right "
+    "answer, among the questions with an answer of two words or more. Clean: none of these three "
+    "is known to hold. The search covers the passages in the prompts and exact words only: it "
+    "finds neither a paraphrase nor what a model saw in training."
 )
 SPLIT_NOTE = (
-    "Closed-book is over the same questions, and parts without questions are left out. The parts "
-    "are not made by chance: questions whose source is found may be easier than others, so a "
+    "Closed-book scores are over the same questions; parts without questions are left out. The "
+    "parts are not random: questions whose source is found may be easier than others, so a "
     "difference between two parts is not the effect of leakage."
 )
 DUPLICATES_NOTE = (
     "The same questions have the same words and the same set of options; near ones have the same "
-    f"options and texts that have {100 * NEAR:.0f} % of their sequences of {SHINGLE} words in "
-    "common. The same questions with different right answers contradict each other: no answer "
-    "can be right to all of them. The rates and intervals of this report count each by itself."
+    f"options, and texts that share {100 * NEAR:.0f} % of their sequences of {SHINGLE} words. The "
+    "same questions with different right answers contradict each other: no answer is right for all "
+    "of them. The rates and intervals of this report count every question by itself."
 )
 
 
 @dataclass(frozen=True)
 class Leaks:
-    """What the panel shows.
-
-    Attributes:
-        facts: What ``analysis.leakage.leakage`` says of each question.
-        splits: Scores and gains by part.
-        duplicates: The questions asked more than once.
-    """
+    """The tables of ``leakage``, ``splits`` and ``duplicates``."""
 
     facts: pd.DataFrame
     splits: pd.DataFrame
     duplicates: pd.DataFrame
-
-
-@dataclass(frozen=True)
-class Panel:
-    """One table of the panel, with what a reader must know of it."""
-
-    title: str
-    rows: Rows
-    note: str
 
 
 def find_leaks(run: Run) -> Leaks:
@@ -74,7 +59,7 @@ def find_leaks(run: Run) -> Leaks:
 
 
 def write_leaks(run: Run, leaks: Leaks) -> None:
-    """Write leakage.csv, leakage_splits.csv and duplicates.csv, of ids and numbers alone."""
+    """Write leakage.csv, leakage_splits.csv and duplicates.csv, which hold ids and numbers."""
     for name, table in (
         ("leakage.csv", leaks.facts),
         ("leakage_splits.csv", leaks.splits),
@@ -84,17 +69,17 @@ def write_leaks(run: Run, leaks: Leaks) -> None:
             table.to_csv(handle, index=False, float_format="%.10g")
 
 
-def panels(run: Run, leaks: Leaks) -> list[Panel]:
-    """Return the tables of the panel; those without rows are to be left out."""
+def panels(run: Run, leaks: Leaks) -> list[tuple[str, Rows, str]]:
+    """Return title, table and note of each part of the panel; a table may have no rows."""
     return [
-        Panel("Leakage: what the passages give away", leakage_rows(leaks.facts), FACTS_NOTE),
-        Panel("Leakage: scores by part", split_rows(run, leaks.splits), SPLIT_NOTE),
-        Panel("Duplicate questions", duplicate_rows(run, leaks.duplicates), DUPLICATES_NOTE),
+        ("Leakage: what the passages give away", leakage_rows(leaks.facts), FACTS_NOTE),
+        ("Leakage: scores by part", split_rows(run, leaks.splits), SPLIT_NOTE),
+        ("Duplicate questions", duplicate_rows(run, leaks.duplicates), DUPLICATES_NOTE),
     ]
 
 
 def leakage_rows(facts: pd.DataFrame) -> Rows:
-    """Return what the passages hold, a row a task and arm, the same for every model."""
+    """Return shares of questions by task and arm; they are the same for every model."""
     rows = []
     for (task, arm), found in facts.groupby(["task", "arm"], sort=False):
         held = parts(found)
@@ -119,7 +104,7 @@ def leakage_rows(facts: pd.DataFrame) -> Rows:
 
 
 def _share(fact: pd.Series[Any]) -> str:
-    """Return how many questions a fact holds for, of those that it has a value for."""
+    """Return the share of questions that a fact holds for, among those where it is known."""
     known = fact.dropna()
     if known.empty:
         return NONE
@@ -132,9 +117,7 @@ def split_rows(run: Run, found: pd.DataFrame) -> Rows:
     rows = [
         [
             *(str(row[key]) for key in ("model", "task", "arm", "part", "n")),
-            percent(row["value"]),
-            between(row["ci_low"], row["ci_high"], percent)
-            + (" (bounds)" if row["status"] == "incomplete" else ""),
+            *scored(row),
             percent(row["closed_book"]),
             points(row["gain"]),
             between(row["gain_low"], row["gain_high"], points),
@@ -147,7 +130,7 @@ def split_rows(run: Run, found: pd.DataFrame) -> Rows:
 
 
 def duplicate_rows(run: Run, found: pd.DataFrame) -> Rows:
-    """Return how many questions a task asks more than once, and the ids of contradictory ones."""
+    """Return the counts of repeated questions by task, and the ids of contradictory ones."""
     rows = []
     for task in run.members("tasks"):
         mine = found[found["task"] == task]

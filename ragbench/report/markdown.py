@@ -1,4 +1,4 @@
-"""The report in Markdown: what was asked, what came out, and how far it can be trusted."""
+"""The report in Markdown, and the texts on methods that the page shows too."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ragbench.analysis.family import primary_of
 from ragbench.analysis.load import Run
 from ragbench.analysis.statistics.estimate import Settings
 from ragbench.base.pairs import differences, pairs_of
-from ragbench.report.sections import Section, sections
+from ragbench.report.sections import Section
 from ragbench.report.tables import coverage, measured, provenance_rows
 from ragbench.report.verdict import verdict
 
@@ -36,12 +36,12 @@ def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def escape(text: str) -> str:
-    """Return text that neither breaks a Markdown table nor becomes markup in it."""
+    """Return text that neither breaks a Markdown table nor acts as markup in it."""
     return " ".join(text.translate(ESCAPES).split())
 
 
 def notes(run: Run) -> list[str]:
-    """Return what a reader must know of the tasks, and in what the members of a pair differ."""
+    """Return the notes of the tasks, and the differences between the members of each pair."""
     identity = run.about.identity
     shared: dict[str, list[str]] = {}
     for name, task in identity.tasks.items():
@@ -58,36 +58,16 @@ def notes(run: Run) -> list[str]:
     return found
 
 
-def report(
-    run: Run,
-    results: pd.DataFrame,
-    effects: pd.DataFrame,
-    figure: str | None,
-    *,
-    parts: Sequence[Section] | None = None,
-) -> str:
-    """Return the whole report.
-
-    Args:
-        run: The run.
-        results: Its results table.
-        effects: Its gains.
-        figure: The name of the figure beside the report, if there is one.
-        parts: Its parts, if they were made already.
-
-    Returns:
-        Markdown.
-    """
+def report(run: Run, effects: pd.DataFrame, parts: Sequence[Section], figure: str) -> str:
+    """Return the whole report; ``figure`` is the name of the file of accuracy beside it."""
     found = [f"# {escape(run.path.name)}\n"]
     if run.config.description:
         found.append(escape(run.config.description) + "\n")
     found.append("## What came out\n")
     found.append("\n".join(f"- {escape(line)}" for line in verdict(run, effects)) + "\n")
     found += [f"{escape(note)}\n" for note in notes(run)]
-    if figure:
-        title = measured(run).capitalize()
-        found.append(f"![{title} by arm with its interval]({figure})\n")
-    for part in parts if parts is not None else sections(run, results, effects):
+    found.append(f"![{measured(run).capitalize()} by arm with its interval]({figure})\n")
+    for part in parts:
         found.append(f"## {part.title}\n")
         if part.note:
             found.append(escape(part.note) + "\n")
@@ -97,40 +77,40 @@ def report(
 
 
 def methods(run: Run) -> str:
-    """Return how the figures were made, in a paragraph that a paper can take over."""
+    """Return the methods as a paragraph for a paper."""
     settings = Settings.of(run.config)
     declared = primary_of(run)
     ways = {run.facts(task).scoring for task in run.members("tasks")}
     answers = " ".join(text for way, text in ANSWERS.items() if way in ways)
     arm = f"the arm {declared.arm}" if declared.arm else "the first retrieval arm of each task"
     return (
-        "Every question is asked in every arm of its task; the arms differ in the passages in "
-        f"the prompt and in nothing else. {answers} Rates have Wilson's {coverage(run)} "
-        "interval, over all questions: a reply without an answer is wrong; other means have that "
-        f"of the bootstrap. {_clusters(run)}Effects are paired by "
+        "Every question is asked in every arm of its task; the arms differ only in the passages "
+        f"in the prompt. {answers} Rates are over all questions, a reply without an answer counts "
+        f"as wrong, and intervals of rates are Wilson's at {coverage(run)}; other means have a "
+        f"bootstrap interval. {_clusters(run)}Effects are paired by "
         f"question: {coverage(run)} percentile bootstrap over questions "
         f"({settings.resamples:,} resamples, seed {settings.seed}), counts of "
         "questions helped and hurt, and McNemar's exact two-sided p. Interactions, averages, "
-        "clustered tasks and metrics other than rates have the p of a sign-flip permutation. "
+        "clustered tasks and metrics other than rates have the p of a sign-flip permutation test. "
         f"The primary effects are {', '.join(declared.effects)}, with {arm}, on "
         f"{', '.join(declared.tasks)}: their p values are adjusted together by Holm's procedure; "
-        "all other effects are exploratory, adjusted by that of Benjamini and Hochberg. An effect "
-        f"is called equivalent to none where two one-sided tests place it within "
+        "all other effects are exploratory, adjusted by the procedure of Benjamini and Hochberg. "
+        "An effect is called equivalent to zero where two one-sided tests place it within "
         f"{100 * settings.margin:g} points at the level {settings.alpha:g}. "
-        "The row (macro) counts every task the same, (items) every question; (pooled) is the "
+        "The row (macro) weights every task equally, (items) every question; (pooled) is the "
         "marginal model of all questions with fixed effects of the tasks (GEE, identity link, "
         "robust errors), (random effects) the DerSimonian-Laird mean over tasks with Hartung and "
-        "Knapp's interval, from five tasks on. The smallest detectable difference is the one that "
-        f"this n finds with a power of 0.8 at the unadjusted level {settings.alpha:g}, by the "
-        "spread that was seen. Retrieval quality is "
-        "computed by ir-measures; a question without hits counts as 0. A cell with unanswered "
-        "questions shows bounds instead of an interval, and is not tested. Headroom is the "
-        "oracle control less the arm; every other effect is the arm less its control.\n"
+        "Knapp's interval, for five tasks or more. The smallest detectable difference is the one "
+        f"that this n finds with a power of 0.8 at the unadjusted level {settings.alpha:g}, given "
+        "the observed spread. Retrieval quality is computed by ir-measures; a question without "
+        "hits counts as 0. A cell with unanswered questions shows bounds instead of an interval, "
+        "and is not tested. Headroom is the oracle control less the arm; every other effect is "
+        "the arm less its control.\n"
     )
 
 
 def _clusters(run: Run) -> str:
-    """Return what holds for tasks whose questions come in clusters; empty where none does."""
+    """Return the sentence on tasks whose questions come in clusters; empty if there are none."""
     found = [
         f"{task} (by {unit})"
         for task in run.members("tasks")
@@ -139,8 +119,9 @@ def _clusters(run: Run) -> str:
     if not found:
         return ""
     return (
-        f"The questions of {', '.join(found)} come in clusters: there whole clusters are drawn, "
-        "and given a sign, and under 30 of them intervals are by t. "
+        f"The questions of {', '.join(found)} come in clusters: the bootstrap draws whole "
+        "clusters, the permutation test flips whole clusters, and under 30 of them intervals are "
+        "by t. "
     )
 
 

@@ -1,29 +1,20 @@
-"""Replies without an answer, in tables: three ways to count them, and whether arms change them."""
+"""Tables on replies without an answer: accuracy by policy, and how often each arm has them."""
 
 from __future__ import annotations
 
 import pandas as pd
 
 from ragbench.analysis.load import Run
-from ragbench.report.tables import NONE, Rows, between, coverage, p_value, percent, points
+from ragbench.report.tables import NONE, Rows, between, coverage, p_value, percent, points, scored
 
 
 def policy_rows(run: Run, policies: pd.DataFrame) -> Rows:
-    """Return accuracy and gain by policy, a row a cell and policy.
-
-    Args:
-        run: The run.
-        policies: What ``analysis.policies.policies`` returned.
-
-    Returns:
-        Header and rows; no rows where every reply has an answer.
-    """
+    """Return accuracy and gain, one row per cell and policy."""
     rows = [
         [
             *(str(row[key]) for key in ("model", "task", "arm", "policy")),
             str(row["n"]),
-            percent(row["value"]),
-            between(row["ci_low"], row["ci_high"], percent),
+            *scored(row),
             NONE if pd.isna(row["gain_n"]) else str(row["gain_n"]),
             points(row["gain"]),
             between(row["gain_low"], row["gain_high"], points),
@@ -37,14 +28,7 @@ def policy_rows(run: Run, policies: pd.DataFrame) -> Rows:
 
 
 def unread_rows(rates: pd.DataFrame) -> Rows:
-    """Return how often replies have no answer, against closed-book, a row a cell.
-
-    Args:
-        rates: What ``analysis.policies.unread_rates`` returned.
-
-    Returns:
-        Header and rows.
-    """
+    """Return how often replies have no answer, against closed-book, one row per cell."""
     rows = [
         [
             *(str(row[key]) for key in ("model", "task", "arm", "n")),

@@ -46,7 +46,7 @@ METRICS = {
     "ap_f1_pct": ("clue_code_ap_f1", "code_ap_f1"),
     "valid_codes_pct": ("clue_code_valid", "code_valid"),
 }
-# Names under which one model goes, after ``_plain_name``.
+# Other names of the same model, in the form that ``_plain_name`` returns.
 ALIASES = {"gpt35turbo16k": "gpt3516k0613", "llama3openbiollm": "openbiollm"}
 
 
@@ -59,7 +59,7 @@ def published() -> pd.DataFrame:
 
 
 def _plain_name(name: str) -> str:
-    """Return a model's name without its owner, case and marks, as it is compared."""
+    """Return a model's name for comparison, without owner, case and punctuation."""
     plain = re.sub(r"[^a-z0-9]", "", name.rpartition("/")[2].lower()).removeprefix("meta")
     for long, short in ALIASES.items():
         plain = plain.replace(long, short)
@@ -69,14 +69,7 @@ def _plain_name(name: str) -> str:
 def beside_rows(run: Run, results: pd.DataFrame) -> Rows:
     """Return the run's figures with published ones of the same model, task and metric.
 
-    Figures with retrieval stand beside arms with passages, the others beside closed-book.
-
-    Args:
-        run: The run.
-        results: Its results table.
-
-    Returns:
-        Header and rows; no rows where nothing was published.
+    Figures with retrieval are set beside arms with passages, the others beside closed-book.
     """
     kinds = {task.name: task.task for task in run.config.tasks}
     table = published()

@@ -12,8 +12,8 @@ from ragbench.analysis.load import Run
 from ragbench.analysis.panels.curves import curves, places
 from ragbench.analysis.panels.policies import policies, unread_rates
 from ragbench.report.baselines import constant_rows
-from ragbench.report.charts.chart import Chart
-from ragbench.report.charts.forest import Plot, pair_plots, plots
+from ragbench.report.charts.drawing import Drawing
+from ragbench.report.charts.forest import pair_plots, plots
 from ragbench.report.charts.kcurve import (
     curve_charts,
     curve_rows,
@@ -21,7 +21,7 @@ from ragbench.report.charts.kcurve import (
     place_rows,
     trend_rows,
 )
-from ragbench.report.charts.shares import Bars, share_bars
+from ragbench.report.charts.shares import share_bars
 from ragbench.report.charts.slope import slope_charts
 from ragbench.report.cost import cost_rows
 from ragbench.report.leakage import Leaks, find_leaks, panels
@@ -42,25 +42,25 @@ from ragbench.report.tables import (
 
 PUBLISHED = "Beside published figures, which were scored by their own rules"
 NOT_DRAWN = (
-    "Within a retrieval arm the places are not drawn by lot: where the gold passage stands first, "
-    "retrieval found the question easy. Controls that move the gold passage show the same "
-    "questions and passages with it at each place; a shuffled control draws its place."
+    "Within a retrieval arm the places are not random: where the gold passage comes first, the "
+    "question was easy to retrieve for. Controls that move the gold passage show the same "
+    "questions and passages with it at each place; a shuffled control draws its place at random."
 )
 COST_NOTE = (
-    "Means over the questions that were answered. Seconds run from sending a prompt to its answer, "
-    "other prompts in flight included, and depend on the machine; passages are counted by the "
-    "reference tokenizer, prompts by the model's. Points per 1,000 more tokens are the gain over "
-    "closed-book divided by how much longer the prompts are; the interval is the gain's, divided "
-    "likewise."
+    "Means over the questions that were answered. Seconds count from sending a prompt to its "
+    "answer, including the wait for other prompts in flight, and depend on the machine. The "
+    "reference tokenizer counts passages, the model's own counts prompts. Points per 1,000 more "
+    "tokens are the gain over closed-book, and its interval, divided by the additional length of "
+    "the prompts."
 )
-# Leading columns that name a row; the rest are figures.
+# Columns that name a row when they lead; all others hold figures.
 NAMING = {"model", "task", "arm", "control", "stratum", "what", "pair", "effect", "part"}
 NAMING |= {"retriever", "measure", "metric", "gold matched by", "if unread", "answer"}
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table of the page."""
+    """A table, the same for the page, Markdown, CSV and LaTeX."""
 
     caption: str
     header: list[str]
@@ -68,21 +68,19 @@ class Table:
 
     @property
     def naming(self) -> int:
-        """How many of the leading columns name the row."""
+        """Number of leading columns that name the row."""
         others = (i for i, name in enumerate(self.header) if name not in NAMING)
         return next(others, len(self.header))
 
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page: a heading, drawings, a table, and what must be known of it."""
+    """A part of the report: heading, charts, table, and a note on how to read them."""
 
     key: str
     title: str
     table: Table
-    plots: Sequence[Plot] = ()
-    charts: Sequence[Chart] = ()
-    bars: Sequence[Bars] = ()
+    drawings: Sequence[Drawing] = ()
     note: str = ""
 
 
@@ -94,17 +92,9 @@ def sections(
     beside: bool = False,
     leaks: Leaks | None = None,
 ) -> Iterator[Section]:
-    """Yield the parts of the page that have rows.
+    """Yield the parts that have rows: pairs, accuracy, each effect of a model, then the details.
 
-    Args:
-        run: The run.
-        results: Its results table.
-        effects: Its effects; every kind gets a part.
-        beside: Whether published figures get one.
-        leaks: Its leakage, if it was looked for already.
-
-    Yields:
-        The pairs, accuracy, each effect of a model, then what lies behind them.
+    ``beside`` adds published figures; ``leaks`` saves looking for leakage again.
     """
     score = measured(run).capitalize()
     found, placed = curves(run), places(run)
@@ -113,38 +103,40 @@ def sections(
         (
             "Retrieval or fine-tuning",
             pairs,
-            {"charts": slope_charts(run, results), "plots": pair_plots(run, effects)},
+            {"drawings": [*slope_charts(run, results), *pair_plots(run, effects)]},
         ),
         (f"{score}, and the gain over closed-book", accuracy_rows(run, results, effects), {}),
         ("Further metrics", metric_rows(run, results), {}),
     ]
     for kind in effects.effect[effects.base == ""].unique():
         title = kind[:1].upper() + kind[1:]
-        drawn = {"plots": plots(run, effects, kind)}
+        drawn = {"drawings": plots(run, effects, kind)}
         parts.append((title, effect_table(run, effects, kind), drawn))
     parts += [
         (f"{score} by stratum", stratum_rows(run, results), {}),
-        ("By the number of passages", curve_rows(run, found), {"charts": curve_charts(run, found)}),
+        (
+            "By the number of passages",
+            curve_rows(run, found),
+            {"drawings": curve_charts(run, found)},
+        ),
         ("What twice the passages bring", trend_rows(run, found), {}),
         (
             "By the place of the gold passage",
             place_rows(run, placed),
-            {"charts": place_charts(run, placed), "note": NOT_DRAWN},
+            {"drawings": place_charts(run, placed), "note": NOT_DRAWN},
         ),
         ("Retrieval quality", retrieval_rows(run, results), {}),
-        ("What was delivered, a question", delivered_rows(run), {}),
-        ("Outcomes", outcome_rows(run, results), {"bars": share_bars(run)}),
+        ("What was delivered, per question", delivered_rows(run), {}),
+        ("Outcomes", outcome_rows(run, results), {"drawings": share_bars(run)}),
         ("Replies without an answer", unread_rows(unread_rates(run)), {}),
         ("Replies without an answer, counted in three ways", policy_rows(run, policies(run)), {}),
         ("The same answer to every question", constant_rows(results), {}),
         ("Cost", cost_rows(run, effects), {"note": COST_NOTE}),
         (PUBLISHED, beside_rows(run, results) if beside else ([], []), {}),
     ]
-    for number, (title, (header, rows), drawings) in enumerate(parts):
+    for number, (title, (header, rows), more) in enumerate(parts):
         if rows:
-            yield Section(f"part-{number}", title, Table(title, header, rows), **drawings)
-    for number, panel in enumerate(panels(run, leaks or find_leaks(run))):
-        header, rows = panel.rows
+            yield Section(f"part-{number}", title, Table(title, header, rows), **more)
+    for number, (title, (header, rows), note) in enumerate(panels(run, leaks or find_leaks(run))):
         if rows:
-            table = Table(panel.title, header, rows)
-            yield Section(f"leakage-{number}", panel.title, table, note=panel.note)
+            yield Section(f"leakage-{number}", title, Table(title, header, rows), note=note)

@@ -1,9 +1,9 @@
-"""The report's tables: a header and rows of text, the same for Markdown, HTML and terminal."""
+"""Tables as a header and rows of text, the same for Markdown, HTML and terminal."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -38,8 +38,15 @@ def points(value: float) -> str:
 
 
 def between(low: float, high: float, shown: Callable[[float], str]) -> str:
-    """Return an interval, or a dash where there is none, as of a single cluster."""
+    """Return an interval, or a dash where there is none, as with a single cluster."""
     return NONE if math.isnan(low) else f"{shown(low)} to {shown(high)}"
+
+
+def scored(row: Mapping[Any, Any]) -> list[str]:
+    """Return the cells of a rate and its interval, or the bounds of an incomplete one."""
+    bounds = " (bounds)" if row.get("status") == "incomplete" else ""
+    interval = between(row["ci_low"], row["ci_high"], percent)
+    return [percent(row["value"]), interval + bounds]
 
 
 def p_value(p: float) -> str:
@@ -50,18 +57,18 @@ def p_value(p: float) -> str:
 
 
 def measured(run: Run) -> str:
-    """Return what the tasks' first metrics are called together: the one they share, or score."""
+    """Return the name of the first metric that all tasks share, or ``score``."""
     names = {run.metrics(task)[0] for task in run.members("tasks")}
     return names.pop() if len(names) == 1 else "score"
 
 
 def task_label(run: Run, task: str) -> str:
-    """Return a task's name, with its first metric where the run has tasks of different ones."""
+    """Return a task's name, with its first metric where the tasks of the run differ in it."""
     return f"{task} ({run.metrics(task)[0]})" if measured(run) == "score" else task
 
 
 def accuracy_rows(run: Run, results: pd.DataFrame, effects: pd.DataFrame) -> Rows:
-    """Return header and rows of the main table, of first metrics: a row a model, task and arm."""
+    """Return the main table: the first metric and its gain, one row per model, task and arm."""
     rows: list[list[str]] = []
     for model in run.members("models"):
         for task in run.members("tasks"):
@@ -78,9 +85,7 @@ def accuracy_rows(run: Run, results: pd.DataFrame, effects: pd.DataFrame) -> Row
                         task_label(run, task),
                         arm,
                         str(cell["n"]),
-                        percent(cell["value"]),
-                        between(cell["ci_low"], cell["ci_high"], percent)
-                        + (" (bounds)" if cell["status"] == "incomplete" else ""),
+                        *scored(cell),
                         *_gain_cells(gain),
                         NONE if tokens is None else f"{tokens['value']:.0f}",
                     ]
@@ -91,19 +96,14 @@ def accuracy_rows(run: Run, results: pd.DataFrame, effects: pd.DataFrame) -> Row
 
 
 def metric_rows(run: Run, results: pd.DataFrame) -> Rows:
-    """Return a row a model, task, arm and further metric; none where there are no others."""
+    """Return the further metrics, one row per model, task, arm and metric."""
     wanted = {task: run.metrics(task)[1:] for task in run.members("tasks")}
     rows = []
     for row in results.to_dict(orient="records"):
         shown = row["metric"] in wanted.get(row["task"], ()) or row["metric"] in TOGETHER
         if shown and row["metric"] not in CODE_COUNTS and row["model"] != NO_MODEL:
-            rows.append(
-                [
-                    *(str(row[key]) for key in ("model", "task", "arm", "metric", "n")),
-                    percent(row["value"]),
-                    between(row["ci_low"], row["ci_high"], percent),
-                ]
-            )
+            names = (str(row[key]) for key in ("model", "task", "arm", "metric", "n"))
+            rows.append([*names, *scored(row)])
     header = ["model", "task", "arm", "metric", "n", "value", f"{coverage(run)} interval"]
     return header, rows
 
@@ -129,30 +129,20 @@ def _only(frame: pd.DataFrame, **wanted: str) -> Any:
 
 
 def stratum_rows(run: Run, results: pd.DataFrame) -> Rows:
-    """Return first metrics by stratum; no rows where no task has strata."""
+    """Return first metrics by stratum."""
     rows = []
     for row in results[results.metric.str.contains("/")].to_dict(orient="records"):
         metric, _, stratum = str(row["metric"]).partition("/")
-        if metric != run.metrics(row["task"])[0]:
-            continue
-        rows.append(
-            [
-                row["model"],
-                row["task"],
-                stratum,
-                row["arm"],
-                str(row["n"]),
-                percent(row["value"]),
-                between(row["ci_low"], row["ci_high"], percent),
-            ]
-        )
+        if metric == run.metrics(row["task"])[0]:
+            cell = [row["model"], row["task"], stratum, row["arm"], str(row["n"])]
+            rows.append([*cell, *scored(row)])
     interval = f"{coverage(run)} interval"
     header = ["model", "task", "stratum", "arm", "n", measured(run), interval]
     return header, rows
 
 
 def retrieval_rows(run: Run, results: pd.DataFrame) -> Rows:
-    """Return retrieval quality against gold passages; no rows where no task knows them."""
+    """Return retrieval quality against gold passages."""
     gold = {key: note.gold_matches or NONE for key, note in run.retrievals.items()}
     rows = [
         [
@@ -168,16 +158,8 @@ def retrieval_rows(run: Run, results: pd.DataFrame) -> Rows:
             orient="records"
         )
     ]
-    header = [
-        "task",
-        "retriever",
-        "measure",
-        "gold matched by",
-        "n",
-        "mean",
-        f"{coverage(run)} interval",
-    ]
-    return header, rows
+    header = ["task", "retriever", "measure", "gold matched by", "n", "mean"]
+    return [*header, f"{coverage(run)} interval"], rows
 
 
 def outcome_rows(run: Run, results: pd.DataFrame) -> Rows:
@@ -196,25 +178,18 @@ def outcome_rows(run: Run, results: pd.DataFrame) -> Rows:
 
 
 def effect_rows(run: Run, effects: pd.DataFrame) -> Rows:
-    """Return the effects of arms against their controls; no rows where there are no controls."""
+    """Return the effects of arms against their controls."""
     found = effects[(effects.effect != GAIN) & (effects.stratum == "") & (effects.base == "")]
     found = found[~found.task.isin(OVER_TASKS)]
     return _effect_cells(run, found, ["model", "task", "effect", "arm", "baseline"])
 
 
 def pair_rows(run: Run, effects: pd.DataFrame, *, first_arm: bool = False) -> Rows:
-    """Return the seven effects of each pair: on every task, and on average.
+    """Return the seven effects of each pair, on every task and on average.
 
     Retrieval gain, placebo-corrected gain and headroom are those of the general model.
-
-    Args:
-        run: The run.
-        effects: Its effects.
-        first_arm: Whether to leave out all retrieval arms but a task's first, and the strata of
-            every effect but the fine-tuning gain.
-
-    Returns:
-        Header and rows; no rows where the config has no pair.
+    ``first_arm`` leaves out all retrieval arms but a task's first, and the strata of every effect
+    but the fine-tuning gain.
     """
     rows = []
     for pair in pairs_of(run.config.bases()):
@@ -257,16 +232,7 @@ def _pair_cells(
 
 
 def effect_table(run: Run, effects: pd.DataFrame, kind: str) -> Rows:
-    """Return every row of one effect; strata have a column where there are any.
-
-    Args:
-        run: The run.
-        effects: Its effects.
-        kind: A value of the column ``effect``.
-
-    Returns:
-        Header and rows.
-    """
+    """Return every row of one kind of effect; strata have a column where there are any."""
     found = effects[effects.effect == kind]
     strata = ["stratum"] if (found.stratum != "").any() else []
     return _effect_cells(run, found, ["model", "task", "arm", "baseline", *strata])
@@ -284,7 +250,7 @@ def _effect_cells(run: Run, found: pd.DataFrame, keys: list[str]) -> Rows:
 
 
 def delivered_rows(run: Run) -> Rows:
-    """Return what each arm put into the prompts: means a question, the same for every model."""
+    """Return what each arm put into the prompts: means per question, the same for every model."""
     rows = []
     for task in run.members("tasks"):
         for arm in run.arms(task):

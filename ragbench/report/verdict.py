@@ -1,4 +1,4 @@
-"""What a run's figures allow to be said, in sentences that are no stronger than they are."""
+"""The verdict: sentences about a run that are no stronger than its figures."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from ragbench.analysis.panels.policies import POLICIES, policies, unread_rates
 from ragbench.base.pairs import Pair, pairs_of
 from ragbench.report.tables import coverage, p_value, percent, points
 
-# What stands before and after the size of an effect that was shown, better and worse.
+# Text before the size of an effect that was shown (better, worse), and text after it.
 SHOWN = {
     GAIN: ("retrieval ({arm}) gained", "retrieval ({arm}) lost", ""),
     FINE_TUNING: ("fine-tuning gained", "fine-tuning lost", ""),
@@ -57,19 +57,12 @@ Row = Mapping[str, Any]
 
 
 def verdict(run: Run, effects: pd.DataFrame) -> list[str]:
-    """Return what the run says, what it does not, and what it cannot.
+    """Return sentences: what the run cannot show, then what it shows.
 
-    An effect is *shown* where its adjusted p is under alpha and its interval leaves zero out. One
-    that is not shown is never called absent: either the equivalence test says that it is smaller
-    than the margin, or the sentence says how small a difference could have been seen.
-
-    Args:
-        run: The run.
-        effects: Its effects.
-
-    Returns:
-        Sentences: first what cannot be said, then the primary effects, the averages over tasks,
-        replies without an answer, and the other retrieval arms.
+    The order is limits, primary effects, averages over tasks, replies without an answer, and the
+    other retrieval arms. An effect is *shown* where its adjusted p is under alpha and its interval
+    excludes zero. One that is not shown is never called absent: either the equivalence test finds
+    it smaller than the margin, or the sentence gives the difference that this n detects.
     """
     pairs = pairs_of(run.config.bases())
     paired = {name for pair in pairs for name in (pair.biomedical, pair.general)}
@@ -88,22 +81,22 @@ def verdict(run: Run, effects: pd.DataFrame) -> list[str]:
 
 
 def _cannot(run: Run, pairs: list[Pair]) -> Iterator[str]:
-    """Yield what the design of the run, or its answers, leave open."""
+    """Yield the limits that the design of the run, or its answers, set."""
     if not pairs:
         yield (
-            "No biomedical model is here together with its base, so that nothing can be said of "
-            "what fine-tuning bought."
+            "The run has no biomedical model together with its base, so it cannot show an effect "
+            "of fine-tuning."
         )
     for task in run.members("tasks"):
         arms = run.arms(task)
         if BASELINE not in arms:
-            yield f"{task} has no closed-book arm: what retrieval bought cannot be said."
+            yield f"{task} has no closed-book arm, so the run cannot show a gain from retrieval."
         if not retrieval_arms(run, task):
-            yield f"{task} has no retrieval arm: what retrieval bought cannot be said."
+            yield f"{task} has no retrieval arm, so the run cannot show a gain from retrieval."
         cells = run.scores[run.scores.task == task]
         n = cells.question_id.nunique()
         if n == 1:
-            yield f"{task} has a single question, from which nothing follows for others."
+            yield f"{task} has a single question, which supports no conclusion about others."
         yield from _failed(cells)
         yield from _no_spread(run, task, cells)
 
@@ -113,7 +106,7 @@ def _failed(cells: pd.DataFrame) -> Iterator[str]:
         if failed := int((cell.outcome == "error").sum()):
             yield (
                 f"{model} on {task}, {arm}: {failed:,} of {len(cell):,} questions have no answer; "
-                "figures of it are bounds, and nothing is tested."
+                "its figures are bounds, and nothing is tested."
             )
 
 
@@ -125,13 +118,13 @@ def _no_spread(run: Run, task: str, cells: pd.DataFrame) -> Iterator[str]:
             value = float(values.iloc[0])
             what = {1.0: "right", 0.0: "wrong"}.get(value, f"scored {value:g}")
             yield (
-                f"{model} on {task}: every answer is {what} in every arm, so that these questions "
-                "cannot tell the arms apart."
+                f"{model} on {task}: every answer is {what} in every arm, so these questions "
+                "cannot separate the arms."
             )
 
 
 def _of(run: Run, effects: pd.DataFrame, task: str, name: str, pair: Pair | None) -> Iterator[str]:
-    """Yield one sentence of the primary effects, and one against the controls."""
+    """Yield one sentence on the primary effects, and one on the controls."""
     arm = primary_arm(run, task)
     found = effects[(effects.task == task) & (effects.stratum == "")]
     model = name if pair is None else pair.general
@@ -166,7 +159,7 @@ def _clusters(row: Row) -> str:
 
 
 def _said(run: Run, row: Row) -> str:
-    """Return what may be said of one effect."""
+    """Return the clause on one effect, no stronger than its test and interval."""
     alpha = run.config.analysis.alpha
     margin = run.config.analysis.equivalence_margin
     low, high = row["ci_low"], row["ci_high"]
@@ -179,17 +172,18 @@ def _said(run: Run, row: Row) -> str:
     text = f"{name} {points(row['estimate'])} points ({figures})"
     if row["p_equivalence"] < alpha:
         return (
-            f"{text}, equivalent to none within {100 * margin:g} points "
+            f"{text}, equivalent to zero within {100 * margin:g} points "
             f"(p = {p_value(row['p_equivalence'])})"
         )
     if outside and row["p"] < alpha:
         text += ", not shown after adjustment for the number of comparisons"
     elif not math.isnan(low):
-        text += ", not shown to differ from none"
+        text += ", not shown to differ from zero"
     least = row["smallest_detectable"]
     if math.isnan(least):
         return text
-    return f"{text}, and this n could not have seen less than {100 * least:.1f}"
+    found = f"{100 * least:.1f} points would be found four times in five"
+    return f"{text}; with this n, a true difference of {found}"
 
 
 def _shown(row: Row) -> str:
@@ -205,7 +199,7 @@ def _shown(row: Row) -> str:
 
 
 def interval(run: Run, low: float, high: float) -> str:
-    """Return an interval of points in words; a single cluster gives none."""
+    """Return an interval in points; a single cluster has none."""
     if math.isnan(low):
         return "one cluster, so no interval"
     return f"{coverage(run)} interval {points(low)} to {points(high)}"
@@ -214,7 +208,7 @@ def interval(run: Run, low: float, high: float) -> str:
 def _averages(
     run: Run, effects: pd.DataFrame, name: str, wanted: dict[str, tuple[str, str]]
 ) -> Iterator[str]:
-    """Yield both averages over tasks of each effect, and whether they disagree."""
+    """Yield both averages over tasks of each effect, and whether their signs differ."""
     arm = primary_arm(run, MACRO)
     found = effects[effects.stratum == ""]
     for effect, (model, base) in wanted.items():
@@ -236,7 +230,7 @@ def _averages(
             f"counted the same, {other} with every question counted the same"
         )
         if macro[0]["estimate"] * items[0]["estimate"] < 0:
-            text += "; the answer turns with the average, so that neither should be quoted alone"
+            text += "; the sign depends on the average, so neither should be quoted alone"
         yield text + "."
 
 
@@ -251,7 +245,7 @@ def _of_pair(pair: Pair) -> dict[str, tuple[str, str]]:
 
 
 def _unread(run: Run) -> Iterator[str]:
-    """Yield where an arm changes how often there is no answer, and what that makes of its gain."""
+    """Yield the arms that change how often a reply has no answer, with the gain by policy."""
     rates, counted = unread_rates(run), policies(run)
     alpha = run.config.analysis.alpha
     for row in rates[rates.p_adjusted < alpha].to_dict(orient="records"):
@@ -283,7 +277,7 @@ def _others(run: Run, effects: pd.DataFrame) -> Iterator[str]:
         changed = f"gained {size}" if gain["estimate"] > 0 else f"lost {size}"
         if gain["estimate"] == 0:
             changed = "neither gained nor lost"
-        sure = "" if math.isnan(low) or low > 0 or high < 0 else "; the interval holds zero"
+        sure = "" if math.isnan(low) or low > 0 or high < 0 else "; the interval includes zero"
         yield (
             f"{gain['arm']} on {gain['task']} with {gain['model']} {changed} over {BASELINE} "
             f"({interval(run, low, high)}, n = {gain['n']:,}): "

@@ -1,8 +1,9 @@
-"""Makes a run by hand: answers as letters, so that every figure can be counted."""
+"""Makes a run by hand, so that every figure can be counted."""
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,18 +12,32 @@ from typing import Any
 import pandas as pd
 
 from ragbench.analysis.load import Run
+from ragbench.runfolder.retrieval import RetrievalNote
 from ragbench.runfolder.runfile import FORMAT, RunFile, parse_run_file, run_file_to_json
 
+Lines = Sequence[Mapping[str, Any]]
 OUTCOMES = {"?": "unparsed", "!": "refused", ">": "truncated", "x": "error"}
-
 RESAMPLES = 2000
 FULL: dict[str, Any] = {
     **{"mode": "correct", "scoring": "generate", "seed": 3, "k": 0, "pick": None, "tied": False},
-    **{"confidence": float("nan"), "has_gold": False, "gold_delivered": 0},
+    **{"confidence": float("nan"), "gold_delivered": 0},
     **{"answer_truncated": False, "delivered_k": 0.0, "passage_tokens": 0.0},
     **{"shortfall_tokens": 0.0, "left_out": 0, "prompt_tokens": 100.0, "reply_tokens": 2.0},
     **{"elapsed_s": 0.5},
 }
+
+
+def question(identifier: str, text: str, **fields: Any) -> dict[str, Any]:
+    """Return a line of ``questions/``: by default a question of yes, no and maybe."""
+    base = {"options": ["yes", "no", "maybe"], "answer": 0, "gold_doc_ids": []}
+    line = {"id": identifier, "text": text, "query": text, "stratum": "", "cluster": None}
+    return line | {"reference": ""} | base | fields
+
+
+def passage(identifier: str, text: str, title: str = "") -> dict[str, str]:
+    """Return a line of ``passages.jsonl``; the part before ``#`` is the document."""
+    doc_id = identifier.partition("#")[0]
+    return {"corpus": "c", "id": identifier, "doc_id": doc_id, "title": title, "text": text}
 
 
 def about_of(
@@ -64,55 +79,74 @@ def edited(run: Run, place: str, value: object) -> Run:
 
 def make_run(
     path: Path,
-    cells: Mapping[tuple[str, str, str], str],
+    cells: Mapping[tuple[str, str, str], str] | None = None,
     *,
     bases: Mapping[str, str] | None = None,
     clusters: Sequence[int] | None = None,
     options: int = 4,
     controls: Mapping[str, str] | None = None,
     full: bool = False,
+    questions: Mapping[str, Lines] | None = None,
+    passages: Lines = (),
+    packed: Mapping[str, Mapping[str, Sequence[str]]] | None = None,
+    right: Mapping[str, Mapping[str, float]] | None = None,
 ) -> Run:
-    """Return a run of generated answers.
+    """Return a run of generated answers whose questions and passages are in its folder.
 
     Args:
-        path: Its folder; the questions are written there.
-        cells: For each (model, task, arm) a letter a question: 1 right, 0 wrong, ? unparsed,
-            ! refused, > truncated, x failed. Blanks are skipped.
+        path: The folder.
+        cells: One letter per question for each (model, task, arm): 1 right, 0 wrong, ? unparsed,
+            ! refused, > truncated, x failed; blanks are skipped. By default a model ``m`` is asked
+            in every arm of ``packed``.
         bases: The base of each biomedical model.
         clusters: The cluster of each question.
-        options: How many options each question has.
+        options: The number of options of questions that are not given.
         controls: The arm that each control of an arm's name imitates, as random passages.
-        full: Whether the scores have every column, what is not known missing.
+        full: Whether the scores have every column, with missing values where nothing is known.
+        questions: Lines by task.
+        passages: The passages that were delivered.
+        packed: Ids of passages by arm and question; a question left out got none.
+        right: Accuracy by arm and question without ``cells``: 1 by default, NaN for an error.
     """
-    models, tasks, arms = (list(dict.fromkeys(k[i] for k in cells)) for i in range(3))
-    rows = []
-    for (model, task, arm), text in cells.items():
-        for i, letter in enumerate(text.replace(" ", "")):
-            rows.append(
-                {
-                    **{"model": model, "task": task, "arm": arm, "question_id": f"q{i}"},
-                    "stratum": "",
-                    "cluster": None if clusters is None else str(clusters[i]),
-                    "outcome": OUTCOMES.get(letter, "parsed"),
-                    "accuracy": float("nan") if letter == "x" else float(letter == "1"),
-                    "answer": i % options,
-                }
-            )
-            if full:
-                rows[-1] = FULL | rows[-1]
-    (path / "questions").mkdir(parents=True)
-    for task in tasks:
-        n = max(len(t.replace(" ", "")) for k, t in cells.items() if k[1] == task)
-        lines = [
-            {
-                **{"id": f"q{i}", "text": f"Question {i}?", "query": f"Question {i}?"},
-                **{"options": [f"option {j}" for j in range(options)], "answer": i % options},
-                **{"gold_doc_ids": [], "stratum": "", "cluster": None, "reference": ""},
-            }
-            for i in range(n)
+    given = packed or {}
+    accuracies = right or {}
+    scored = {key: list(text.replace(" ", "")) for key, text in (cells or {}).items()} or {
+        ("m", task, arm): [_letter(accuracies.get(arm, {}).get(q["id"], 1.0)) for q in lines]
+        for task, lines in (questions or {}).items()
+        for arm in given or ("closed-book",)
+    }
+    models, tasks, arms = (list(dict.fromkeys(key[i] for key in scored)) for i in range(3))
+    lines_of = questions or {
+        task: [
+            question(f"q{i}", f"Question {i}?", answer=i % options)
+            | {"options": [f"option {j}" for j in range(options)]}
+            for i in range(max(len(found) for key, found in scored.items() if key[1] == task))
         ]
-        text = "".join(json.dumps(line) + "\n" for line in lines)
-        (path / "questions" / f"{task}.jsonl").write_text(text, encoding="utf-8")
+        for task in tasks
+    }
+    held = {str(line["doc_id"]) for line in passages}
+    rows: list[dict[str, Any]] = []
+    for (model, task, arm), found in scored.items():
+        for i, (asked, letter) in enumerate(zip(lines_of[task], found, strict=False)):
+            row = {
+                **{"model": model, "task": task, "arm": arm, "question_id": asked["id"]},
+                "stratum": asked["stratum"],
+                "cluster": asked["cluster"] if clusters is None else str(clusters[i]),
+                "outcome": OUTCOMES.get(letter, "parsed"),
+                "has_gold": arm != "closed-book" and bool(held & set(asked["gold_doc_ids"])),
+                "accuracy": _accuracy(letter),
+                "answer": asked["answer"],
+            }
+            rows.append(FULL | row if full else row)
+    _write(path / "passages.jsonl", passages)
+    for task, lines in lines_of.items():
+        _write(path / "questions" / f"{task}.jsonl", lines)
+        for arm in arms:
+            by_question = given.get(arm, {})
+            packing = [
+                {"question_id": q["id"], "passages": by_question.get(q["id"], [])} for q in lines
+            ]
+            _write(path / "packed" / f"{task}+{arm}.jsonl", packing)
     known = {**(controls or {})}
     about = about_of(
         {
@@ -120,17 +154,34 @@ def make_run(
             "tasks": [{"name": task, "task": task} for task in tasks],
             "arms": [
                 {"name": a, "control": "random" if a in known else None, "like": known.get(a)}
+                | {"retriever": "r" if given.get(a) else None}
                 for a in arms
             ],
             "analysis": {"resamples": RESAMPLES},
         },
         {
             task: {
-                "arms": [a for a in arms if any(k[1:] == (task, a) for k in cells)],
+                "n": len(lines_of[task]),
+                "arms": [a for a in arms if any(key[1:] == (task, a) for key in scored)],
                 "cluster_unit": None if clusters is None else "patient",
             }
             for task in tasks
         },
     )
+    notes = {(task, "r"): RetrievalNote(corpus="c") for task in tasks if given}
     quality = pd.DataFrame(columns=["task", "retriever", "question_id", "measure", "value"])
-    return Run(path, about, pd.DataFrame(rows), quality, {})
+    return Run(path, about, pd.DataFrame(rows), quality, notes)
+
+
+def _letter(accuracy: float) -> str:
+    return "x" if math.isnan(accuracy) else str(accuracy)
+
+
+def _accuracy(letter: str) -> float:
+    """Return the accuracy of a letter; a fraction is its own."""
+    return float("nan") if letter == "x" else 0.0 if letter in OUTCOMES else float(letter)
+
+
+def _write(path: Path, lines: Lines) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")

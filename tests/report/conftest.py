@@ -1,14 +1,20 @@
-"""A run whose every text tries to become markup."""
+"""A run analysed once for all tests that only read it, and one whose every text attacks."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+
+from ragbench.analysis.effects import effects
+from ragbench.analysis.load import Run, load_run
+from ragbench.analysis.results import results
+from ragbench.report.sections import Section, sections
 
 ATTACK = "</script><img src=x onerror=\"hacked('x')\"><!--<script>{{ 7 * 7 }}\u2028&lt;b&gt;\ud800'"
 MODEL = "<img src=x onerror=hacked(1)>"
@@ -18,6 +24,29 @@ def change_lines(path: Path, change: Callable[[dict[str, Any]], dict[str, Any]])
     """Put every line of a JSON-lines file through a function."""
     lines = [change(json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class Analysed:
+    """A run with its tables and the parts of its report."""
+
+    run: Run
+    results: pd.DataFrame
+    effects: pd.DataFrame
+    parts: list[Section]
+
+
+def analysed(path: Path) -> Analysed:
+    """Analyse a run folder."""
+    run = load_run(path)
+    found, gains = results(run), effects(run)
+    return Analysed(run, found, gains, list(sections(run, found, gains)))
+
+
+@pytest.fixture(scope="session")
+def mixed(mixed_home: Path) -> Analysed:
+    """The mixed run; read it, do not change it."""
+    return analysed(mixed_home / "runs" / "mixed")
 
 
 @pytest.fixture

@@ -27,8 +27,8 @@ RATES = {("general", "closed-book"): 0.4, ("general", "bm25"): 0.7}
 RATES |= {("bio", "closed-book"): 0.5, ("bio", "bm25"): 0.6}
 
 
-@pytest.fixture
-def pair(home: Path) -> Path:
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of 120 questions, some of whose replies have no answer."""
     draw = np.random.default_rng(4)
     questions = [Question(f"q{i}", f"Question {i}?", ("a", "b"), i % 2, "?") for i in range(120)]
@@ -52,15 +52,17 @@ def pair(home: Path) -> Path:
         },
         bases={"bio": "general"},
     )
-    return write_report(write_run(run)).page
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAGBENCH_HOME", str(tmp_path_factory.mktemp("pair")))
+        return write_report(write_run(run)).page
 
 
 LONG = "a-biomedical-model-with-a-very-long-name-indeed-70b-instruct"
 LONG_ARM = "bm25-over-a-union-of-four-corpora-reranked"
 
 
-@pytest.fixture
-def curved(mixed_copy: Path) -> Path:
+@pytest.fixture(scope="module")
+def curved(mixed_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of a pair with long names, three numbers of passages, and a shuffled control."""
 
     def config(about: Any) -> None:
@@ -78,18 +80,20 @@ def curved(mixed_copy: Path) -> Path:
         other = table.assign(model=LONG, accuracy=1 - table.accuracy)
         return pd.concat([table, other], ignore_index=True)
 
-    change(mixed_copy, config, scores)
-    for path in (mixed_copy / "packed").glob("*+hybrid.jsonl"):
+    folder = tmp_path_factory.mktemp("curved") / "mixed"
+    shutil.copytree(mixed_home / "runs" / "mixed", folder)
+    change(folder, config, scores)
+    for path in (folder / "packed").glob("*+hybrid.jsonl"):
         path.rename(path.with_name(path.name.replace("hybrid", LONG_ARM)))
-    for path in (mixed_copy / "records").glob("*.jsonl"):
+    for path in (folder / "records").glob("*.jsonl"):
         path = path.rename(path.with_name(path.name.replace("hybrid", LONG_ARM)))
         shutil.copy(path, path.with_name(path.name.replace("scripted", LONG)))
-    return write_report(mixed_copy).page
+    return write_report(folder).page
 
 
 OUTSIDE = """
 const found = [];
-for (const svg of document.querySelectorAll('svg.forest')) {
+for (const svg of document.querySelectorAll('svg.drawing')) {
   const frame = svg.getBoundingClientRect();
   for (const mark of svg.querySelectorAll('path, rect, line, text')) {
     const box = mark.getBoundingClientRect();

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from ragbench.analysis.effects import effects
-from ragbench.analysis.load import load_run
-from ragbench.analysis.results import results
 from ragbench.base.errors import PrerequisiteError
 from ragbench.cli.main import cli
 from ragbench.report.export import FORMATS, escaped, export, latex, slug
-from ragbench.report.sections import Table, sections
+from ragbench.report.sections import Table
+from tests.report.conftest import Analysed
 
-MAGIC = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
+MAGIC = {"png": b"\x89PNG", "svg": b"<svg", "pdf": b"%PDF"}
 
 
 def check_latex(text: str, columns: int, rows: int) -> None:
@@ -90,16 +90,24 @@ def test_a_slug_is_no_path() -> None:
     assert slug("\u00e9\u00e8") == "table"
 
 
+Export = Callable[[Collection[str]], list[Path]]
+
+
 @pytest.fixture
-def exported(mixed_copy: Path) -> list[Path]:
-    pytest.importorskip("matplotlib", reason="figures need matplotlib")
-    run = load_run(mixed_copy)
-    return export(run, results(run), effects(run), FORMATS)
+def export_to(mixed: Analysed, mixed_copy: Path) -> Export:
+    """Exports the mixed run, analysed once, into a copy of its folder."""
+    run = replace(mixed.run, path=mixed_copy)
+    return lambda formats: export(run, mixed.results, mixed.effects, mixed.parts, formats)
 
 
-def test_every_part_has_its_tables(mixed_copy: Path, exported: list[Path]) -> None:
-    run = load_run(mixed_copy)
-    for part in sections(run, results(run), effects(run)):
+@pytest.fixture
+def exported(export_to: Export) -> list[Path]:
+    pytest.importorskip("typst", reason="PNG and PDF need typst")
+    return export_to(FORMATS)
+
+
+def test_every_part_has_its_tables(mixed: Analysed, mixed_copy: Path, exported: list[Path]) -> None:
+    for part in mixed.parts:
         stem = mixed_copy / "tables" / slug(part.title)
         frame = pd.read_csv(stem.with_suffix(".csv"), dtype=str, keep_default_na=False)
         assert frame.to_numpy().tolist() == part.table.rows
@@ -115,12 +123,13 @@ def test_figures_are_what_they_are_called(mixed_copy: Path, exported: list[Path]
     assert len(figures) % 3 == 0
 
 
-def test_the_same_run_gives_the_same_bytes(mixed_copy: Path, exported: list[Path]) -> None:
+def test_the_same_run_gives_the_same_bytes(
+    mixed_copy: Path, exported: list[Path], export_to: Export
+) -> None:
     before = {path: path.read_bytes() for path in exported}
     for folder in ("tables", "figures"):
         shutil.rmtree(mixed_copy / folder)
-    run = load_run(mixed_copy)
-    assert export(run, results(run), effects(run), FORMATS) == exported
+    assert export_to(FORMATS) == exported
     assert {path: path.read_bytes() for path in exported} == before
 
 
@@ -132,12 +141,11 @@ def test_by_the_command_line(mixed_copy: Path) -> None:
     assert "there is no format 'word'" in str(done.exception or done.output)
 
 
-def test_without_matplotlib_figures_are_refused(
-    mixed_copy: Path, monkeypatch: pytest.MonkeyPatch
+def test_without_a_converter_png_and_pdf_are_refused(
+    mixed_copy: Path, export_to: Export, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ragbench.report.export.have_matplotlib", lambda: False)
-    run = load_run(mixed_copy)
-    with pytest.raises(PrerequisiteError, match="matplotlib"):
-        export(run, results(run), effects(run), ["pdf"])
-    assert not (mixed_copy / "figures").exists()
-    assert export(run, results(run), effects(run), ["csv"])
+    monkeypatch.setattr("ragbench.report.export.can_convert", lambda: False)
+    with pytest.raises(PrerequisiteError, match="PNG and PDF figures need typst"):
+        export_to(["csv", "pdf"])
+    assert not (mixed_copy / "figures").exists() and not (mixed_copy / "tables").exists()
+    assert {path.suffix for path in export_to(["svg", "csv"])} == {".svg", ".csv"}

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from ragbench.analysis.effects import effects
-from ragbench.analysis.load import load_run
+from ragbench.analysis.load import Run, load_run
 from ragbench.analysis.panels.leakage import FACT_COLUMNS, SPLIT_COLUMNS
 from ragbench.analysis.results import results
 from ragbench.report.leakage import (
@@ -21,8 +21,9 @@ from ragbench.report.leakage import (
     write_leaks,
 )
 from ragbench.report.page.page import page
+from ragbench.report.sections import sections
 from ragbench.report.write import write_report
-from tests.analysis.run_folder import make_run, passage, question
+from tests.analysis.making import make_run, passage, question
 from tests.conftest import FACTS
 from tests.report.reading import read, tables
 
@@ -39,17 +40,19 @@ RIGHT = {"closed-book": {"a": 0.0, "c": 0.0}, "r-1": {"b": 0.0}}
 
 
 @pytest.fixture
-def made(tmp_path: Path) -> Path:
-    return make_run(tmp_path / "run", {"t": QUESTIONS}, PASSAGES, PACKED, RIGHT)
+def made(tmp_path: Path) -> Run:
+    return make_run(
+        tmp_path / "run", questions={"t": QUESTIONS}, passages=PASSAGES, packed=PACKED, right=RIGHT
+    )
 
 
-def test_what_the_passages_give_away(made: Path) -> None:
+def test_what_the_passages_give_away(made: Run) -> None:
     """Of a, b and c the source is known, that of a delivered; c and d have answers of one word.
 
     d1 holds the words of a and b and the option "low iron", right for a and wrong for b. The
     longest runs are 4, 4, 0 and 0 words. Clean are c and d.
     """
-    header, (row,) = leakage_rows(find_leaks(load_run(made)).facts)
+    header, (row,) = leakage_rows(find_leaks(made).facts)
     assert dict(zip(header, row, strict=True)) == {
         "task": "t",
         "arm": "r-1",
@@ -64,10 +67,9 @@ def test_what_the_passages_give_away(made: Path) -> None:
     }
 
 
-def test_scores_by_part(made: Path) -> None:
+def test_scores_by_part(made: Run) -> None:
     """Right in the arm: a, c, d; closed-book: b, d. Of c and d, the clean ones, c gained."""
-    run = load_run(made)
-    header, rows = split_rows(run, find_leaks(run).splits)
+    header, rows = split_rows(made, find_leaks(made).splits)
     assert header[4:] == ["n", "accuracy", "95 % interval", *header[7:]]
     assert header[7:] == ["closed-book", "gain (points)", "95 % interval"]
     seen = {row[3]: [row[4], row[5], row[7], row[8]] for row in rows}
@@ -88,16 +90,17 @@ def test_scores_by_part(made: Path) -> None:
 
 def test_bounds_are_called_so(tmp_path: Path) -> None:
     right = {"r-1": {"c": float("nan")}}
-    run = load_run(make_run(tmp_path / "run", {"t": QUESTIONS}, PASSAGES, PACKED, right))
+    run = make_run(
+        tmp_path / "run", questions={"t": QUESTIONS}, passages=PASSAGES, packed=PACKED, right=right
+    )
     _, rows = split_rows(run, find_leaks(run).splits)
     clean = rows[-1]
     assert clean[5:7] == ["-", "50.0 % to 100.0 % (bounds)"]
     assert clean[8:] == ["-", "-50.0 to +0.0"]
 
 
-def test_duplicates_and_those_that_contradict(made: Path) -> None:
-    run = load_run(made)
-    header, (row,) = duplicate_rows(run, find_leaks(run).duplicates)
+def test_duplicates_and_those_that_contradict(made: Run) -> None:
+    header, (row,) = duplicate_rows(made, find_leaks(made).duplicates)
     assert row == ["t", "4", "1", "2", "0", "0", "1", "a, b"]
     assert len(header) == len(row)
 
@@ -108,7 +111,7 @@ def test_many_contradictory_groups_are_cut(tmp_path: Path) -> None:
         for i in range(22)
         for answer, side in enumerate("ab")
     ]
-    run = load_run(make_run(tmp_path / "run", {"t": pairs}))
+    run = make_run(tmp_path / "run", questions={"t": pairs})
     _, (row,) = duplicate_rows(run, find_leaks(run).duplicates)
     assert row[-2] == "22"
     assert row[-1].startswith("a0, b0; a1, b1; ")
@@ -117,20 +120,19 @@ def test_many_contradictory_groups_are_cut(tmp_path: Path) -> None:
 
 def test_a_run_without_passages_or_duplicates_has_no_panel(tmp_path: Path) -> None:
     packed: dict[str, dict[str, list[str]]] = {"closed-book": {}, "imported": {}}
-    run = load_run(make_run(tmp_path / "run", {"t": QUESTIONS[2:]}, packed=packed))
-    assert [panel.rows[1] for panel in panels(run, find_leaks(run))] == [[], [], []]
+    run = make_run(tmp_path / "run", questions={"t": QUESTIONS[2:]}, packed=packed)
+    assert [rows for _, (_, rows), _ in panels(run, find_leaks(run))] == [[], [], []]
 
 
-def test_the_files_are_remade_identically_and_hold_no_text(made: Path) -> None:
+def test_the_files_are_remade_identically_and_hold_no_text(made: Run) -> None:
     names = ("leakage.csv", "leakage_splits.csv", "duplicates.csv")
     written = []
     for _ in range(2):
-        run = load_run(made)
-        write_leaks(run, find_leaks(run))
-        written.append([(made / name).read_bytes() for name in names])
+        write_leaks(made, find_leaks(made))
+        written.append([(made.path / name).read_bytes() for name in names])
     assert written[0] == written[1]
     assert not any(b"ferritin" in data or b"iron" in data for data in written[0])
-    facts = pd.read_csv(made / "leakage.csv").set_index("question_id")
+    facts = pd.read_csv(made.path / "leakage.csv").set_index("question_id")
     assert list(facts.source_delivered[:2]) == [True, False]
     assert pd.isna(facts.source_delivered["d"])
 
@@ -172,6 +174,7 @@ def test_a_restricted_run_shows_ids_and_numbers(mixed_copy: Path) -> None:
     about["identity"]["tasks"]["facts"]["data_use"] = "restricted"
     (mixed_copy / "run.json").write_text(json.dumps(about), encoding="utf-8")
     run = load_run(mixed_copy)
-    made = page(run, results(run), effects(run))
+    found = effects(run)
+    made = page(run, found, list(sections(run, results(run), found)))
     assert tables(read(made))["Duplicate questions"][1][-1] == "q-scurvy, q-rickets"
     assert not any(text in made for text in FACTS.values())

@@ -165,7 +165,7 @@ def test_it_fits_and_can_be_read(chromium: Driver, report: Path, width: int, dar
     )
     assert (sum(ink) > sum(paper)) == dark
     assert contrast(ink, paper) >= 7
-    label = chromium.find_element("css selector", ".forest .row text")
+    label = chromium.find_element("css selector", ".drawing .row text")
     assert label.value_of_css_property("font-size") == "13px"  # text does not shrink with it
 
 

@@ -14,6 +14,7 @@ from ragbench.analysis.panels.curves import places
 from ragbench.analysis.results import results
 from ragbench.report.markdown import notes, report
 from ragbench.report.page.page import page
+from ragbench.report.sections import sections
 from ragbench.report.tables import pair_rows, points
 from ragbench.report.verdict import verdict
 from ragbench.runfolder.packed import delivered_ids
@@ -115,19 +116,21 @@ def test_what_is_not_alike_is_repeated_in_the_report(run: Run) -> None:
     run = edited(run, "identity.models.smollm2-135m-plain.context_tokens", 2048)
     (note,) = [note for note in notes(run) if "against" in note]
     assert "the context of smollm2-135m-plain (2,048 tokens) is shorter" in note
-    found, gains = results(run), effects(run)
-    assert note in page(run, found, gains)
-    assert "(2,048 tokens) is shorter" in report(run, found, gains, None)
+    gains = effects(run)
+    parts = list(sections(run, results(run), gains))
+    assert note in page(run, gains, parts)
+    assert "(2,048 tokens) is shorter" in report(run, gains, parts, "accuracy.svg")
 
 
 def test_the_page_and_the_markdown_show_the_pairs(run: Run) -> None:
-    found, gains = results(run), effects(run)
-    root = read(page(run, found, gains))
+    gains = effects(run)
+    parts = list(sections(run, results(run), gains))
+    root = read(page(run, gains, parts))
     header, rows = pair_rows(run, gains)
     assert tables(root)["Retrieval or fine-tuning"] == [header, *rows]
     drawn = [svg.all("title")[0].text for svg in root.all("svg") if svg.all("title")]
     assert [title for title in drawn if " against " in title and title.endswith(" on facts")]
-    assert "## Retrieval or fine-tuning" in report(run, found, gains, None)
+    assert "## Retrieval or fine-tuning" in report(run, gains, parts, "accuracy.svg")
 
 
 def test_the_gold_passage_at_each_place(run: Run) -> None:
@@ -146,7 +149,8 @@ def test_the_gold_passage_at_each_place(run: Run) -> None:
         expected = right(run, str(row["model"]), str(row["task"]), arm)[several].mean()
         assert row["value"] == pytest.approx(expected)
     assert all(set(passages[0][q]) == set(passages[1][q]) for q in passages[0])
-    assert "## By the place of the gold passage" in report(run, results(run), effects(run), None)
+    titles = [part.title for part in sections(run, results(run), effects(run))]
+    assert "By the place of the gold passage" in titles
 
 
 def test_a_pair_of_different_number_formats_is_refused(pair_home: Path) -> None:

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import pytest
-
-from ragbench.analysis.effects import effects
-from ragbench.analysis.load import load_run
-from ragbench.analysis.results import results
-from ragbench.report.sections import NAMING, sections
+from ragbench.report.sections import NAMING
+from tests.report.conftest import Analysed
 
 
-@pytest.mark.parametrize("name", ["mixed"])
-def test_parts_are_whole(mixed_home: Path, name: str) -> None:
-    run = load_run(mixed_home / "runs" / name)
-    parts = list(sections(run, results(run), effects(run)))
+def test_parts_are_whole(mixed: Analysed) -> None:
+    parts = mixed.parts
     titles = [part.title for part in parts]
     assert len(set(titles)) == len(titles)
     assert len({part.key for part in parts}) == len(parts)

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from ragbench.analysis.effects import effects
-from ragbench.analysis.load import Run, load_run
 from ragbench.base.files import read_jsonl
 from ragbench.report.tables import (
     between,
@@ -19,12 +16,9 @@ from ragbench.report.tables import (
     p_value,
     percent,
     points,
+    scored,
 )
-
-
-@pytest.fixture(scope="module")
-def mixed(mixed_home: Path) -> Run:
-    return load_run(mixed_home / "runs" / "mixed")
+from tests.report.conftest import Analysed
 
 
 @pytest.mark.parametrize(
@@ -41,20 +35,20 @@ def test_rates_and_points() -> None:
     assert percent(math.nan) == "-"
 
 
-def test_each_effect_has_a_table_of_its_own(mixed: Run) -> None:
-    found = effects(mixed)
+def test_each_effect_has_a_table_of_its_own(mixed: Analysed) -> None:
+    run, found = mixed.run, mixed.effects
     for kind in found.effect.unique():
-        header, rows = effect_table(mixed, found, kind)
+        header, rows = effect_table(run, found, kind)
         wanted = found[found.effect == kind]
         assert len(rows) == len(wanted)
         assert [row[header.index("points")] for row in rows] == [
             points(value) for value in wanted.estimate
         ]
     of_tasks = found[~found.task.str.startswith("(")]
-    assert len(effect_rows(mixed, found)[1]) == (of_tasks.effect != "gain over closed-book").sum()
+    assert len(effect_rows(run, found)[1]) == (of_tasks.effect != "gain over closed-book").sum()
 
 
-def test_strata_get_a_column_where_there_are_any(mixed: Run) -> None:
+def test_strata_get_a_column_where_there_are_any(mixed: Analysed) -> None:
     row = {
         "effect": "headroom",
         "model": "m",
@@ -73,20 +67,21 @@ def test_strata_get_a_column_where_there_are_any(mixed: Run) -> None:
         "status": "complete",
     }
     frame = pd.DataFrame([row, row | {"stratum": "rare", "n": 2}])
-    header, rows = effect_table(mixed, frame, "headroom")
+    header, rows = effect_table(mixed.run, frame, "headroom")
     assert header[:6] == ["model", "task", "arm", "control", "stratum", "n"]
     assert rows[0] == ["m", "t", "a", "oracle", "all", "8", *rows[0][6:]]
     assert rows[0][6:] == ["+25.0", "-12.5 to +50.0", "3 / 1", "0.5", "0.75"]
     assert rows[1][4:6] == ["rare", "2"]
-    assert "stratum" not in effect_table(mixed, frame[:1], "headroom")[0]
+    assert "stratum" not in effect_table(mixed.run, frame[:1], "headroom")[0]
 
 
-def test_delivered_is_what_was_packed(mixed: Run) -> None:
+def test_delivered_is_what_was_packed(mixed: Analysed) -> None:
     """Means of the packings' own lines, one arm at a time."""
-    header, rows = delivered_rows(mixed)
-    assert len(rows) == sum(len(mixed.arms(task)) for task in mixed.members("tasks"))
+    run = mixed.run
+    header, rows = delivered_rows(run)
+    assert len(rows) == sum(len(run.arms(task)) for task in run.members("tasks"))
     for row in rows:
-        path = mixed.path / "packed" / f"{row[0]}+{row[1]}.jsonl"
+        path = run.path / "packed" / f"{row[0]}+{row[1]}.jsonl"
         lines = [line for _, line in read_jsonl(path)]
         n = len(lines)
         cell = dict(zip(header, row, strict=True))
@@ -98,6 +93,14 @@ def test_delivered_is_what_was_packed(mixed: Run) -> None:
         expected = f"{100 * gold / known:.1f} %" if known else "-"  # closed-book has no corpus
         assert cell["with a gold passage"] == expected
         assert cell["answer cut off"] == "0.0 %"  # no arm here gives whole documents
+
+
+def test_bounds_are_called_so() -> None:
+    row = {"value": 0.5, "ci_low": 0.25, "ci_high": 0.75}
+    assert scored(row) == ["50.0 %", "25.0 % to 75.0 %"]
+    assert scored(row | {"status": "complete"}) == ["50.0 %", "25.0 % to 75.0 %"]
+    incomplete = row | {"value": math.nan, "status": "incomplete"}
+    assert scored(incomplete) == ["-", "25.0 % to 75.0 % (bounds)"]
 
 
 def test_an_interval_that_there_is_not_is_a_dash() -> None:

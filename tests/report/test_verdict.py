@@ -58,11 +58,12 @@ def test_what_was_not_shown_is_not_called_absent(tmp_path: Path) -> None:
     line = next(x for x in said(run, open_) if x.startswith("bio against general on a"))
     assert (
         "fine-tuning gain +1.0 points (95 % interval -5.0 to +7.0, p = 1 by Holm), not shown to "
-        "differ from none, and this n could not have seen less than 6.0" in line
+        "differ from zero; with this n, a true difference of 6.0 points would be found four times "
+        "in five" in line
     )
     close = open_.assign(p_equivalence=0.01)
     line = next(x for x in said(run, close) if x.startswith("bio against general on a"))
-    assert "equivalent to none within 3 points (p = 0.01)" in line
+    assert "equivalent to zero within 3 points (p = 0.01)" in line
     unadjusted = open_.copy()
     unadjusted.loc[tuning, ["ci_low", "p"]] = [0.001, 0.04]
     line = next(x for x in said(run, unadjusted) if x.startswith("bio against general on a"))
@@ -80,9 +81,9 @@ def test_averages_that_disagree_are_said_to(tmp_path: Path) -> None:
     (line,) = [x for x in said(run) if "retrieval gain (bm25) over 2 tasks" in x]
     # (16/40 - 20/400) / 2 = +17.5 points by task; (16 - 20) / 440 = -0.9 by question
     assert "+17.5" in line and "-0.9" in line
-    assert "the answer turns with the average" in line
+    assert "the sign depends on the average" in line
     (other,) = [x for x in said(run) if "fine-tuning gain over 2 tasks" in x]
-    assert "turns" not in other
+    assert "the sign depends" not in other
 
 
 def test_controls_are_set_beside(tmp_path: Path) -> None:
@@ -93,7 +94,7 @@ def test_controls_are_set_beside(tmp_path: Path) -> None:
     }
     run = make_run(tmp_path / "run", cells, controls={"random": "bm25"})
     lines = said(run)
-    assert lines[0].startswith("No biomedical model is here together with its base")
+    assert lines[0].startswith("The run has no biomedical model together with its base")
     (line,) = [x for x in lines if x.startswith("Controls, m on t")]
     assert "bm25 gave 31.0 points more than random passages of the same length" in line
     (line,) = [x for x in lines if x.startswith("m on t, n = 200")]

@@ -1,9 +1,9 @@
-"""Parts of an analysis that stand by themselves.
+"""Analyses beside the effects, one module each.
 
-leakage     questions and answers that stand in passages
-duplicates  questions asked twice
-curves      accuracy by the number of passages
+leakage     what the passages give away of question, source and answer
+duplicates  questions that a task asks more than once
+curves      scores by the number of passages, and by the place of the gold one
 policies    accuracy under three policies for replies without an answer
-aggregates  averages over tasks, and baselines
-clue        CLUE's scores of a level
+aggregates  figures of a whole cell that are no means over questions
+clue        the averages and levels of CLUE
 """

@@ -24,20 +24,13 @@ Counts = npt.NDArray[np.float64]
 
 
 def aggregates(run: Run, cell: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """Yield what a cell's questions say together.
+    """Yield rows ``metric, value, ci_low, ci_high, n, status, n_clusters`` of a whole cell.
 
     ``balanced_accuracy`` (mean recall of the classes asked for) and ``macro_f1`` (mean F-measure
     of the classes asked for or given; a reply without a class is wrong) where all questions of
     the task have the same options; ``ece``, the expected calibration error over ten equal bins of
     the picked option's probability (Guo et al. 2017), where options were scored;
     ``code_micro_f1`` where codes were counted. A cell with errors has none.
-
-    Args:
-        run: The run.
-        cell: The scores of one model, task and arm.
-
-    Yields:
-        ``metric, value, ci_low, ci_high, n, status, n_clusters``.
     """
     task = str(cell.iloc[0]["task"])
     if (cell.outcome == "error").any():
@@ -63,7 +56,7 @@ def aggregates(run: Run, cell: pd.DataFrame) -> Iterator[dict[str, Any]]:
 
 
 def majority(cell: pd.DataFrame) -> float:
-    """Return the share of the most frequent right option: what one constant answer would get."""
+    """Return the share of the most frequent right option: the accuracy of a constant answer."""
     return float(cell["answer"].value_counts(normalize=True).max())
 
 
@@ -72,13 +65,9 @@ def _square(counts: Counts, n: int) -> Counts:
 
 
 def balanced_accuracy(table: Counts) -> Counts:
-    """Return the mean recall of the classes that are asked for.
+    """Return the mean recall (...) of the classes that are asked for.
 
-    Args:
-        table: (..., K, K + 1) counts: right class by given class, the last given one being none.
-
-    Returns:
-        (...) values.
+    ``table`` (..., K, K + 1) counts the right class by the given class; the last given is none.
     """
     asked = table.sum(axis=-1)
     hit = np.diagonal(table[..., :-1], axis1=-2, axis2=-1)
@@ -87,13 +76,10 @@ def balanced_accuracy(table: Counts) -> Counts:
 
 
 def macro_f1(table: Counts) -> Counts:
-    """Return the mean F-measure of the classes that are asked for or given.
+    """Return the mean F-measure (...) of the classes that are asked for or given.
 
-    Args:
-        table: (..., K, K + 1) counts: right class by given class, the last given one being none.
-
-    Returns:
-        (...) values, as scikit-learn's ``f1_score(average="macro")``.
+    ``table`` is that of ``balanced_accuracy``; the values are those of scikit-learn's
+    ``f1_score(average="macro")``.
     """
     hit = np.diagonal(table[..., :-1], axis1=-2, axis2=-1)
     both = table.sum(axis=-1) + table[..., :-1].sum(axis=-2)

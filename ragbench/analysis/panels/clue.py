@@ -38,14 +38,9 @@ def first_doubled(values: Sequence[float]) -> float:
 
 
 def task_score(task: str, values: Mapping[str, float]) -> float | None:
-    """Return a task's score.
+    """Return the score of a registered task, from 0 to 100, from its means by metric.
 
-    Args:
-        task: The registered task.
-        values: Its means by metric, from 0 to 1.
-
-    Returns:
-        From 0 to 100; None where a displayed metric is lacking.
+    It is None where a displayed metric is missing.
     """
     for metrics in DISPLAYED.get(task, ()):
         if all(metric in values for metric in metrics):
@@ -54,13 +49,9 @@ def task_score(task: str, values: Mapping[str, float]) -> float | None:
 
 
 def level_scores(scores: Mapping[str, float]) -> dict[str, float]:
-    """Return the scores of the levels of which every task is there.
+    """Return the scores of the levels whose tasks are all there, and of ``longhealth``.
 
-    Args:
-        scores: Task scores from 0 to 100; LongHealth as its three tasks.
-
-    Returns:
-        By level, and ``longhealth``, the mean of its three tasks.
+    LongHealth is given as its three tasks; its score is their mean.
     """
     known = dict(scores)
     if all(task in known for task in LONGHEALTH):

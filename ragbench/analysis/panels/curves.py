@@ -1,4 +1,4 @@
-"""Scores along two axes: how many passages were delivered, and where the gold one stood."""
+"""Scores along two axes: the number of delivered passages, and the place of the gold one."""
 
 from __future__ import annotations
 
@@ -19,16 +19,15 @@ from ragbench.analysis.statistics.intervals import (
     FEW_CLUSTERS,
     TINY,
     Clusters,
-    bootstrap_mean,
     bootstrap_mean_of_means,
+    interval_of_mean,
     seeded,
-    wilson,
 )
 from ragbench.runfolder.config import ArmEntry
 from ragbench.runfolder.packed import delivered_ids
 from ragbench.runfolder.passages import read_passages
 
-FEWEST_K = 3  # below, two points are no curve
+FEWEST_K = 3  # two points are no curve
 CHUNK = 500  # resamples held at once
 PLACING = {"moved": "gold moved", "shuffled": "shuffled"}  # controls that place passages
 KEYS = ["model", "task", "curve"]
@@ -43,8 +42,8 @@ class Curves:
     """Every curve of a run.
 
     Attributes:
-        points: CURVE_COLUMNS, a row an arm.
-        trends: TREND_COLUMNS, a row a curve; ``slope`` is the score gained by doubling the
+        points: CURVE_COLUMNS, one row per arm.
+        trends: TREND_COLUMNS, one row per curve; ``slope`` is the score gained by doubling the
             delivered passages, ``refused`` the reason where there is no curve.
     """
 
@@ -55,17 +54,11 @@ class Curves:
 def curves(run: Run) -> Curves:
     """Return the score against the passages that were delivered.
 
-    A curve joins the retrieval arms that differ in k alone. Its points stand at the mean number of
-    passages *delivered*, not asked for, and need one at least; the bands are percentile
-    bootstraps over questions (or clusters), the same resampled questions at every point. The
-    slope is the least-squares one on the binary logarithm of that number. A curve with fewer
+    A curve joins the retrieval arms that differ only in k. Its points are at the mean number of
+    passages *delivered*, not asked for, which must be at least one; the bands are percentile
+    bootstraps over questions (or clusters), with the same resampled questions at every point. The
+    slope is the least-squares slope on the binary logarithm of that number. A curve with fewer
     than three different numbers is refused. Under 30 clusters the bands are by t.
-
-    Args:
-        run: The run.
-
-    Returns:
-        Points and trends, in the order of models, tasks and arms.
     """
     points: list[dict[str, Any]] = []
     trends: list[dict[str, Any]] = []
@@ -171,20 +164,10 @@ def interval(
     *,
     reach: float = 1.0,
 ) -> tuple[float, float]:
-    """Return the percentile interval of resampled means, or what stands in for it.
+    """Return the percentile interval of the (R,) resampled means of (N,) values.
 
-    Under 30 clusters that is the t-interval, and where no value differs from another that of
-    ``bootstrap_mean_of_means``: resampling would be too narrow, or have no width.
-
-    Args:
-        values: (N,) what was resampled.
-        means: (R,) its resampled means.
-        clusters: (N,) the cluster of each, or None.
-        alpha: One less the coverage.
-        reach: How far one value can be from another.
-
-    Returns:
-        Low and high end; NaN with one cluster.
+    Under 30 clusters, and where all values are equal, it is that of ``bootstrap_mean_of_means``
+    instead: resampling would be too narrow, or have no width. It is NaN with one cluster.
     """
     few = clusters is not None and np.unique(clusters).size < FEW_CLUSTERS
     if few or np.ptp(values) < TINY:  # neither draws anything
@@ -197,15 +180,7 @@ def interval(
 
 
 def slope(x: Values, y: Values) -> Values:
-    """Return the least-squares slope of each row.
-
-    Args:
-        x: (P,) places.
-        y: (R, P) values.
-
-    Returns:
-        (R,) slopes.
-    """
+    """Return the least-squares slopes (R,) of the rows of ``y`` (R, P) on ``x`` (P,)."""
     centred = x - x.mean()
     return np.asarray(y @ centred / (centred @ centred))
 
@@ -213,23 +188,13 @@ def slope(x: Values, y: Values) -> Values:
 def resampled_means(
     values: Values, clusters: Clusters | None, draw: np.random.Generator, *, resamples: int
 ) -> Values:
-    """Return the means of columns over resampled questions, or clusters.
-
-    Args:
-        values: (N, P), a row a question.
-        clusters: (N,) the cluster of each, or None.
-        draw: The seeded generator.
-        resamples: How many.
-
-    Returns:
-        (resamples, P).
-    """
+    """Return means (resamples, P) of the columns of (N, P) over resampled questions or clusters."""
     codes = (
         np.arange(len(values)) if clusters is None else np.unique(clusters, return_inverse=True)[1]
     )
     sums = np.zeros((int(codes.max()) + 1, values.shape[1] + 1))
     np.add.at(sums, codes, np.column_stack([values, np.ones(len(values))]))
-    # Units that are alike are drawn together.
+    # Equal units are drawn together.
     rows, times = np.unique(sums, axis=0, return_counts=True)
     found = []
     for start in range(0, resamples, CHUNK):
@@ -242,19 +207,15 @@ def resampled_means(
 def places(run: Run) -> pd.DataFrame:
     """Return the score by the place of the first gold passage among those delivered.
 
-    The controls that move the gold passage of one arm count together: every question is seen with
-    its gold passage at each of their places. So do arms that differ in nothing but ``order``. A
-    control that shuffles the passages draws the places.
-    Within one retrieval arm places are not drawn: questions whose gold passage stands first are
-    those that retrieval finds easy. Only prompts with two passages or more, and with gold among
-    them, count; a prompt whose gold passages cannot be told, because chunks count as gold by the
-    place of the answer, does not, nor does an arm in which some questions have no answer.
+    The controls that move the gold passage of one arm count together: every question is asked with
+    its gold passage at each of their places. So do arms that differ only in ``order``. A control
+    that shuffles the passages draws the places at random; a retrieval arm does not: questions
+    whose gold passage comes first are those that retrieval finds easy.
 
-    Args:
-        run: The run.
-
-    Returns:
-        PLACE_COLUMNS, a row a place; none where gold is not known or stands in one place alone.
+    Only prompts with two passages or more, and with gold among them, count. Prompts do not count
+    whose gold passages are unknown, because chunks are gold by the place of the answer, nor do
+    arms in which some questions have no answer. There are no rows where gold is not known or has
+    a single place.
     """
     rows: list[dict[str, Any]] = []
     by_passage: dict[str, str] = {}
@@ -312,16 +273,13 @@ def _by_place(
         codes = cluster_codes(run, task, cell)
         if codes is None and cell.question_id.duplicated().any():
             codes = np.asarray(pd.factorize(cell.question_id)[0], dtype=np.int64)
-        if codes is None and set(np.unique(values)) <= {0.0, 1.0}:
-            low, high = wilson(int(values.sum()), values.size, alpha=settings.alpha)
-        else:
-            low, high = bootstrap_mean(
-                values,
-                seeded(settings.seed, model, task, name, f"place {place}"),
-                clusters=codes,
-                resamples=settings.resamples,
-                alpha=settings.alpha,
-            )
+        low, high = interval_of_mean(
+            values,
+            seeded(settings.seed, model, task, name, f"place {place}"),
+            clusters=codes,
+            resamples=settings.resamples,
+            alpha=settings.alpha,
+        )
         yield {
             **{"model": model, "task": task, "curve": name, "k": cell.k.max(), "place": place},
             **{"metric": metric, "n": values.size, "value": float(values.mean())},

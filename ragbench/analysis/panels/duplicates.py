@@ -1,4 +1,4 @@
-"""Questions that a task asks twice, and those of them whose answers contradict each other."""
+"""Questions that a task asks more than once, and those whose answers contradict each other."""
 
 from __future__ import annotations
 
@@ -23,24 +23,17 @@ Gram = tuple[str, ...]
 def duplicates(run: Run) -> pd.DataFrame:
     """Return the questions of each task that it asks more than once.
 
-    Two questions are the ``same`` where their texts have the same words in the same order (case,
-    blanks and punctuation set aside, see ``leakage``), their options are the same set, whatever
-    the order, and so are their own documents, if they have any: the same text with other options,
-    or about another patient's documents, is another question. They are
-    ``near`` where all this holds but for the texts, whose sets of 5-grams of words (fewer for a
-    shorter text) have a Jaccard index of at least 0.8, directly or through others of the group.
-    A group of the same questions is contradictory where ``n_answers``, the number of different
-    right answers, is over 1; near ones may well ask for different things.
+    Two questions are the ``same`` where their texts have the same words in the same order (apart
+    from case, blanks and punctuation, see ``leakage``), and they have the same set of options and
+    of documents of their own: the same text with other options, or about another patient's
+    documents, is another question. They are ``near`` where options and documents are the same and
+    the sets of 5-grams of words (fewer for a shorter text) have a Jaccard index of at least 0.8,
+    directly or through others of the group. A group of the same questions is contradictory where
+    ``n_answers``, the number of different right answers, is over 1; near ones may well ask for
+    different things. Groups are numbered within task and kind, in the order asked.
 
     Source: 5-grams and 0.8 are those of Lee et al. 2022 (Deduplicating Training Data Makes
-    Language Models Better), found here exactly instead of by hashing.
-
-    Args:
-        run: The run.
-
-    Returns:
-        The columns of COLUMNS, a row a question of a group; groups are numbered within task and
-        kind, in the order asked.
+    Language Models Better), computed here exactly instead of by hashing.
     """
     rows: list[dict[str, Any]] = []
     for task in run.members("tasks"):
@@ -59,12 +52,12 @@ def contradictory(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def _key(text: str) -> str:
-    """Return a text's words; what has none, such as a lone sign, stands for itself."""
+    """Return a text's words, or the text itself where it has none, such as a lone sign."""
     return plain(text) or text.strip()
 
 
 def _groups(questions: Sequence[Question]) -> dict[str, list[list[int]]]:
-    """Return the groups of each kind, as places of questions in ascending order."""
+    """Return the groups of each kind, as indexes of questions in ascending order."""
     blocks: dict[tuple[Any, ...], dict[str, list[int]]] = {}
     for place, question in enumerate(questions):
         options = tuple(sorted({_key(option) for option in question.options}))
@@ -80,14 +73,9 @@ def _groups(questions: Sequence[Question]) -> dict[str, list[list[int]]]:
 
 
 def near_groups(texts: Sequence[str]) -> list[list[int]]:
-    """Return the groups of different texts that have nearly the same n-grams.
+    """Return the indexes of different texts with nearly the same n-grams, in groups of two or more.
 
-    Args:
-        texts: Words with blanks between them, each text once.
-
-    Returns:
-        Places of the texts, groups of at least two: each member has a Jaccard index of at least
-        0.8 with another one of its group.
+    Each member has a Jaccard index of at least 0.8 with another one of its group.
     """
     joined = list(range(len(texts)))
 

@@ -1,8 +1,8 @@
-"""Leakage: how much of a question, its source and its answer its own passages hold.
+"""Leakage: how much of a question, its source and its answer is in its own passages.
 
 A *word* is a run of letters and digits, with the dots inside it that a digit follows (``e11.9``),
 or one of the signs of SIGNS, in lower case and in Unicode's form NFKC; other punctuation and blanks
-only part words. A passage's title and text are searched each by itself.
+only separate words. Title and text of a passage are searched separately.
 """
 
 from __future__ import annotations
@@ -21,18 +21,24 @@ import pandas as pd
 from ragbench.analysis.effects import cluster_codes
 from ragbench.analysis.family import BASELINE, GAIN
 from ragbench.analysis.load import Run
-from ragbench.analysis.statistics.intervals import Clusters, bootstrap_mean, seeded, wilson
+from ragbench.analysis.statistics.estimate import Settings
+from ragbench.analysis.statistics.intervals import (
+    Clusters,
+    bootstrap_mean,
+    interval_of_mean,
+    seeded,
+)
 from ragbench.base.errors import DataError
 from ragbench.base.records import Question
 from ragbench.runfolder.packed import delivered_ids
 from ragbench.runfolder.passages import read_passages
 
 NGRAM = 8
-MATCHED = 0.8  # the share of n-grams from which a question counts as matched
-ANSWER_WORDS, ANSWER_CHARACTERS = 2, 4  # a shorter answer stands in too many texts by chance
-SIGNS = "+<=>±≤≥≈←↑→↓"  # what options may differ in alone
+MATCHED = 0.8  # share of n-grams from which a question counts as matched
+ANSWER_WORDS, ANSWER_CHARACTERS = 2, 4  # a shorter answer is in too many texts by chance
+SIGNS = "+<=>±≤≥≈←↑→↓"  # options may differ in these only
 WORD = re.compile(rf"[^\W_]+(?:\.\d[^\W_]*)*|[{SIGNS}]")
-BREAK = " | "  # no word, so that nothing is found across it
+BREAK = " | "  # not a word, so that no match crosses it
 FACT_COLUMNS = [
     "task",
     "arm",
@@ -75,13 +81,13 @@ SPLIT_COLUMNS = [
     "status",
 ]
 Values = npt.NDArray[np.float64]
-Key = tuple[str, str]  # the corpus and the id of a passage
+Key = tuple[str, str]  # corpus and id of a passage
 
 
 @dataclass(frozen=True, slots=True)
 class _Text:
     doc_id: str
-    words: str  # with a blank at either end, so that whole words are found
+    words: str  # with a blank at either end, so that only whole words match
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +108,7 @@ def plain(text: str) -> str:
 
 
 def common_runs(words: Sequence[str], text: Sequence[str]) -> list[int]:
-    """Return, for each word, the longest run of words that ends there and stands in the text.
-
-    Args:
-        words: (N,) such as a question's.
-        text: What is searched.
-
-    Returns:
-        (N,) lengths in words; 0 where the word does not stand in the text.
+    """Return, for each word, the length of the longest run that ends there and is in the text.
 
     >>> common_runs(["a", "b", "c", "b"], ["b", "c", "x", "a", "b"])
     [1, 2, 2, 1]
@@ -136,7 +135,7 @@ def _runs(places: dict[str, list[int]], n: int, text: Sequence[str]) -> list[int
 
 
 class _Asked:
-    """What is looked for in the passages of one question."""
+    """The words of one question that its passages are searched for."""
 
     def __init__(self, question: Question, size: int) -> None:
         words = plain(question.query).split()
@@ -150,7 +149,7 @@ class _Asked:
         self.wrong = _wanted(others) if question.answer >= 0 else []
 
     def match(self, text: str) -> _Match:
-        """Return what one passage holds."""
+        """Return what one passage contains."""
         runs = _runs(self._places, self._words, text.split())
         ends = sum(length >= self.ngram for length in runs)
         return _Match(
@@ -161,7 +160,7 @@ class _Asked:
         )
 
     def most(self, held: Sequence[_Match]) -> dict[str, Any]:
-        """Return what the passages of an arm hold, the one that holds most."""
+        """Return the facts on the passages of an arm, of the one that contains most."""
         none = 0.0 if self.ngram else math.nan
         return {
             "ngram": self.ngram,
@@ -178,7 +177,7 @@ def right_answer(question: Question) -> str:
 
 
 def _wanted(answers: Sequence[str]) -> list[str]:
-    """Return the words of the answers that are long enough to be looked for."""
+    """Return the words of the answers that are long enough to search for."""
     found = (plain(answer) for answer in answers)
     return [
         f" {words} "
@@ -188,32 +187,27 @@ def _wanted(answers: Sequence[str]) -> list[str]:
 
 
 def leakage(run: Run, *, size: int = NGRAM) -> pd.DataFrame:
-    """Return what the passages of each question hold of it, of its source and of its answer.
+    """Return how much of each question, its source and its answer its passages contain.
 
-    ``source_known``: the arm's corpus holds a source of the question (a gold document).
-    ``source_delivered``: a passage of a source is among those delivered; no value where none is
-    known. ``ngram_share``: the share of the question's n-grams of words (each counted as often
-    as it occurs) that stand in one delivered passage: in the one that holds most of them.
-    ``ngram`` is the n: 8, or the number of words of a shorter question. ``longest_run``: the
-    most words in sequence that the question and a passage have in common. The question is what
-    the retriever saw: without options, context and the words of a template.
-    ``answer_verbatim``: the words of the right option, or of the reference, stand in sequence in
-    a delivered passage. ``wrong_verbatim``: those of a wrong option do (also where they are part
-    of the right one). Answers of one word (yes, no and maybe are among them) or of fewer than
-    four characters are not looked for: no value.
+    ``source_known``: the arm's corpus has a source of the question (a gold document).
+    ``source_delivered``: a passage of a source was delivered; missing where none is known.
+    ``ngram_share``: the share of the question's n-grams of words (each counted as often as it
+    occurs) that are in one delivered passage: the one with most of them. ``ngram`` is the n: at
+    most ``size``, or the number of words of a shorter question. ``longest_run``: the most words in
+    sequence that the question and a passage have in common. The question is what the retriever
+    saw: without options, context and the words of a template. ``answer_verbatim``: the words of
+    the right option, or of the reference, are in sequence in a delivered passage.
+    ``wrong_verbatim``: those of a wrong option are (also where they are part of the right one).
+    Both are missing for answers of one word (such as yes, no and maybe) or of fewer than four
+    characters, which are not searched for.
 
     Source: the share of 8-grams is that of the contamination analysis of PaLM (Chowdhery et al.
     2022, section 8), which calls a share from 0.7 contaminated; GPT-3 (Brown et al. 2020,
     appendix C) takes any common n-gram, n 8 to 13. Both compare questions with training data;
     here it is the passages in the prompt.
 
-    Args:
-        run: The run.
-        size: The most words of an n-gram.
-
-    Returns:
-        The columns of FACT_COLUMNS, a row a task, arm that delivers passages, and question; none
-        of an imported run, whose passages are not known.
+    There is one row per task, arm that delivers passages, and question; an imported run, whose
+    passages are not known, has none.
     """
     texts = {
         key: _Text(p.doc_id, f" {plain(p.title)}{BREAK}{plain(p.text)} ")
@@ -237,11 +231,11 @@ def _task_rows(run: Run, task: str, texts: dict[Key, _Text], size: int) -> list[
         matches: dict[Key, _Match] = {}  # arms share passages
         for arm, found in packed.items():
             if question.id not in found:
-                raise _lacking(run, f"packing of question {question.id!r} in the arm {arm!r}")
+                raise missing(run, f"packing of question {question.id!r} in the arm {arm!r}")
             keys = [(corpora[arm], i) for i in found[question.id]]
             for key in keys:
                 if key not in texts:
-                    raise _lacking(run, f"text of passage {key[1]!r} of the corpus {key[0]!r}")
+                    raise missing(run, f"text of passage {key[1]!r} of the corpus {key[0]!r}")
                 if key not in matches:
                     matches[key] = asked.match(texts[key].words)
             sources = run.ids_in(corpora[arm], question.gold_doc_ids)
@@ -265,25 +259,20 @@ def _corpus(
     return next((c for c in corpora if all((c, i) in texts for i in ids)), "")
 
 
-def _lacking(run: Run, what: str) -> DataError:
+def missing(run: Run, what: str) -> DataError:
+    """Return the error of a run folder without a part that its config asks for."""
     return DataError(
         f"the run has no {what}",
         where=str(run.path),
-        fix="an extension was interrupted: give the same `ragbench run` again",
+        fix="an extension was interrupted: repeat the same `ragbench run`",
     )
 
 
 def parts(facts: pd.DataFrame) -> dict[str, pd.Series[bool]]:
     """Return which rows of the facts belong to each part.
 
-    ``clean`` are the questions of which no fact is known to hold; a fact without a value is in
-    neither of its two parts, and does not make a question unclean.
-
-    Args:
-        facts: What ``leakage`` returns.
-
-    Returns:
-        A mask by the part's name, ``all`` first and ``clean`` last.
+    ``clean`` are the questions for which no fact is known to hold; a question with a missing fact
+    is in neither part of that fact, and may still be clean. ``all`` is first, ``clean`` last.
     """
     share = facts["ngram_share"]
     matched = (share >= MATCHED).astype("boolean").mask(share.isna())
@@ -302,23 +291,16 @@ def parts(facts: pd.DataFrame) -> dict[str, pd.Series[bool]]:
 
 
 def splits(run: Run, facts: pd.DataFrame) -> pd.DataFrame:
-    """Return scores and gains for questions whose source, text or answer was delivered, and not.
+    """Return scores and gains of questions by whether source, text or answer was delivered.
 
-    The score is the task's first metric. Closed-book is taken over the same questions: those of
-    the arm that it is compared with. Questions are counted that have a score in the arm and, if
-    the run asks it, closed-book. A rate has Wilson's interval, all else the bootstrap's, by
-    cluster where the task has clusters. A part with questions that have no answer is
-    ``incomplete``: bounds and no estimate. A part without questions has no values.
+    The score is the task's first metric; closed-book scores are over the same questions. Questions
+    count that have a score in the arm and, if the run asks it, closed-book. A rate has Wilson's
+    interval, all else a bootstrap interval, by cluster where the task has clusters. A part with
+    questions that have no answer is ``incomplete``: bounds and no estimate. A part without
+    questions has no values.
 
-    The parts are not made by chance, so that their difference is no effect of leakage:
-    questions whose source is found may be easier, or worded more as their sources are.
-
-    Args:
-        run: The run.
-        facts: What ``leakage`` returned of it.
-
-    Returns:
-        The columns of SPLIT_COLUMNS, a row a model, task, arm and part.
+    The parts are not random, so their difference is not an effect of leakage: questions whose
+    source is found may be easier, or worded more like their sources.
     """
     rows: list[dict[str, Any]] = []
     for model in run.members("models"):
@@ -341,7 +323,7 @@ def _part_rows(
     for part, mask in parts(facts).items():
         held = mask.to_numpy() & counted
         scores, units = values[held], None if codes is None else codes[held]
-        # Seeded as the tables of results and effects are: the same questions have one interval.
+        # Seeded like results and effects, so that the same questions have the same interval.
         draw = seeded(run.config.seed, model, task, arm, metric)
         value, low, high = _mean(run, scores[:, :1], units, draw)
         closed_book, gain, gain_low, gain_high = math.nan, math.nan, math.nan, math.nan
@@ -376,22 +358,16 @@ def _mean(
         return math.nan, math.nan, math.nan
     signs = np.array([1.0, -1.0])[: scores.shape[1]]
     if np.isnan(scores).any():
-        # What is lacking may be 0 or 1.
+        # A missing score may be 0 or 1.
         low, high = (
             float((np.where(np.isnan(scores), worst, scores) @ signs).mean())
             for worst in (signs < 0, signs > 0)
         )
         return math.nan, low, high
-    analysis = run.config.analysis
+    settings = Settings.of(run.config)
     sums = scores @ signs
-    if clusters is None and len(signs) == 1 and set(np.unique(sums)) <= {0.0, 1.0}:
-        low, high = wilson(int(sums.sum()), len(sums), alpha=analysis.alpha)
-    else:
-        low, high = bootstrap_mean(
-            sums,
-            draw,
-            clusters=clusters,
-            resamples=analysis.resamples,
-            alpha=analysis.alpha,
-        )
+    of_mean = interval_of_mean if len(signs) == 1 else bootstrap_mean  # a difference is no rate
+    low, high = of_mean(
+        sums, draw, clusters=clusters, resamples=settings.resamples, alpha=settings.alpha
+    )
     return float(sums.mean()), low, high

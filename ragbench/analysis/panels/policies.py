@@ -1,4 +1,4 @@
-"""Replies without an answer: what the figures are if they count as wrong, as chance, or not at all.
+"""Replies without an answer, counted as wrong, as chance, or not at all.
 
 A model that says "none of these" more often when it is given passages loses accuracy without
 having lost knowledge; three policies side by side, and a test of the rate itself, tell the two
@@ -17,7 +17,7 @@ from ragbench.analysis.effects import cluster_codes
 from ragbench.analysis.family import BASELINE
 from ragbench.analysis.load import Run
 from ragbench.analysis.statistics.estimate import Cells, Settings, estimate
-from ragbench.analysis.statistics.intervals import bootstrap_mean, seeded, wilson
+from ragbench.analysis.statistics.intervals import interval_of_mean, seeded
 from ragbench.analysis.statistics.multiplicity import benjamini_hochberg
 
 POLICIES = ("wrong", "chance", "excluded")
@@ -55,13 +55,8 @@ def policies(run: Run) -> pd.DataFrame:
 
     ``wrong`` gives a reply without an answer 0, ``chance`` one divided by the number of options,
     and ``excluded`` leaves its question out: of accuracy where this arm has no answer, of the
-    gain where either arm has none. Cells with questions that failed are left out.
-
-    Args:
-        run: The run.
-
-    Returns:
-        POLICY_COLUMNS; no rows where every reply has an answer.
+    gain where either arm has none. Cells with failed questions have no rows, and tasks where every
+    reply has an answer have none either.
     """
     rows = [row for task in tasks_of(run) for row in _policy_rows(run, task)]
     table = pd.DataFrame(rows, columns=POLICY_COLUMNS)
@@ -115,16 +110,13 @@ def _level(
         return {"n": 0}
     clusters = cluster_codes(run, task, cell.loc[held.index])
     found = np.asarray(held, dtype=np.float64)
-    if clusters is None and set(np.unique(found)) <= {0.0, 1.0}:
-        low, high = wilson(int(found.sum()), found.size, alpha=settings.alpha)
-    else:
-        low, high = bootstrap_mean(
-            found,
-            seeded(settings.seed, *names),
-            clusters=clusters,
-            resamples=settings.resamples,
-            alpha=settings.alpha,
-        )
+    low, high = interval_of_mean(
+        found,
+        seeded(settings.seed, *names),
+        clusters=clusters,
+        resamples=settings.resamples,
+        alpha=settings.alpha,
+    )
     return {"n": found.size, "value": float(found.mean()), "ci_low": low, "ci_high": high}
 
 
@@ -152,17 +144,12 @@ def _gain(
 
 
 def unread_rates(run: Run) -> pd.DataFrame:
-    """Return whether an arm changes how often a reply has no answer.
+    """Return how often replies have no answer, and whether an arm changes it.
 
     Paired by question against closed-book: ``more`` counts the questions that have an answer
     closed-book and none in the arm, ``fewer`` the opposite. p as of any paired effect (McNemar's
     exact, or a sign-flip by cluster), ``p_adjusted`` by Benjamini and Hochberg over all rows.
-
-    Args:
-        run: The run.
-
-    Returns:
-        RATE_COLUMNS; no rows where every reply has an answer, or without closed-book.
+    There are no rows where every reply has an answer, or without closed-book.
     """
     rows: list[dict[str, Any]] = []
     settings = Settings.of(run.config)

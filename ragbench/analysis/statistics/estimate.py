@@ -1,4 +1,4 @@
-"""One paired effect with everything that is said of it: interval, tests, what could be seen."""
+"""A paired effect with its interval, its tests and the smallest detectable difference."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from ragbench.analysis.statistics.intervals import (
     variance_of_mean,
 )
 from ragbench.analysis.statistics.paired import (
-    discordance,
     equivalence,
+    mcnemar_exact,
     sign_flip,
     smallest_detectable,
 )
@@ -35,8 +35,8 @@ class Cells:
     """The signed values of a contrast.
 
     Attributes:
-        values: (N, terms); an effect is their sum by question.
-        clusters: (N,) where the task has clusters, else None.
+        values: (N, terms); the effect on a question is the sum of its terms.
+        clusters: (N,), or None for a task without clusters.
     """
 
     values: Values
@@ -48,10 +48,10 @@ class Settings:
     """How effects are estimated.
 
     Attributes:
-        seed: Of the run.
-        alpha: One less the coverage, and the level of every test.
-        resamples: Of bootstrap and permutation.
-        margin: Within which a difference does not matter.
+        seed: Seed of the run.
+        alpha: Level of every test; intervals cover 1 - alpha.
+        resamples: Number of resamples of bootstraps and permutations.
+        margin: Largest difference that does not matter.
     """
 
     seed: int
@@ -61,26 +61,19 @@ class Settings:
 
     @classmethod
     def of(cls, config: RunConfig) -> Settings:
-        """Return those of a run's resolved config."""
+        """Return the settings of a run's resolved config."""
         said = config.analysis
         return cls(config.seed, said.alpha, said.resamples, said.equivalence_margin)
 
 
 def estimate(cells: Sequence[Cells], settings: Settings, names: Sequence[str]) -> dict[str, Any]:
-    """Return what there is to say of an effect.
+    """Return an effect as a row: NO_FIGURES with ``helped`` and ``hurt``.
 
-    The interval is the percentile bootstrap over questions or clusters (by t on fewer than 30
-    clusters). p is McNemar's exact where two cells of 0 and 1 are compared on unclustered
-    questions of one task, else that of a sign-flip permutation.
-
-    Args:
-        cells: A member for each task that counts the same.
-        settings: How to estimate.
-        names: What the effect is of; with the seed they give the random numbers.
-
-    Returns:
-        ``estimate, se, ci_low, ci_high, p, helped, hurt, smallest_detectable, p_equivalence``;
-        NaN where a task has no question.
+    ``cells`` has one member per task, and every task has the same weight; all values are NaN where
+    a task has no question. The interval is the percentile bootstrap over questions or clusters (by
+    t on fewer than 30 clusters). p is McNemar's exact where two cells of 0 and 1 are compared on
+    unclustered questions of one task, else that of a sign-flip permutation. ``names`` identify the
+    effect; with the seed they give the random numbers.
     """
     values, clusters = [part.values for part in cells], [part.clusters for part in cells]
     if not all(len(part) for part in values):
@@ -97,10 +90,11 @@ def estimate(cells: Sequence[Cells], settings: Settings, names: Sequence[str]) -
         reach=reach,
     )
     pooled = np.concatenate(differences)
+    helped, hurt = int((pooled > 0).sum()), int((pooled < 0).sum())
     exact = len(values) == 1 and values[0].shape[1] == 2 and clusters[0] is None
     exact = exact and set(np.unique(np.abs(values[0]))) <= {0.0, 1.0}
     if exact:
-        p = discordance(-values[0].min(axis=1), values[0].max(axis=1)).p
+        p = mcnemar_exact(helped, hurt)
     else:
         draw = seeded(settings.seed, "sign-flip", *names)
         p = sign_flip(differences, draw, clusters=clusters, draws=resamples)
@@ -112,8 +106,8 @@ def estimate(cells: Sequence[Cells], settings: Settings, names: Sequence[str]) -
         "ci_low": low,
         "ci_high": high,
         "p": p,
-        "helped": int((pooled > 0).sum()),
-        "hurt": int((pooled < 0).sum()),
+        "helped": helped,
+        "hurt": hurt,
         "smallest_detectable": smallest_detectable(differences, clusters=clusters, alpha=alpha),
         "p_equivalence": equivalence(
             differences, clusters=clusters, margin=settings.margin, reach=reach

@@ -1,4 +1,4 @@
-"""Intervals: Wilson's for a rate, the percentile bootstrap for a paired mean, by cluster."""
+"""Intervals: Wilson's for a rate, the percentile bootstrap for a mean, with or without clusters."""
 
 from __future__ import annotations
 
@@ -7,22 +7,16 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-TINY = 1e-12  # what rounding leaves of values that are equal
+TINY = 1e-12  # largest difference between equal values after rounding
 FEW_CLUSTERS = 30  # below, the bootstrap over clusters is too narrow
 Values = npt.NDArray[np.float64]
 Clusters = npt.NDArray[np.int64]
 
 
 def wilson(successes: int, n: int, *, alpha: float = 0.05) -> tuple[float, float]:
-    """Return Wilson's score interval of a rate, without continuity correction.
+    """Return Wilson's score interval of a rate, without continuity correction; ``n`` is positive.
 
-    Args:
-        successes: How many of ``n``.
-        n: At least 1.
-        alpha: One less the coverage.
-
-    Returns:
-        Low and high end, within 0 and 1. Source: Wilson 1927, JASA 22:209.
+    Source: Wilson 1927, JASA 22:209.
 
     >>> tuple(round(end, 4) for end in wilson(7, 10))
     (0.3968, 0.8922)
@@ -41,21 +35,28 @@ def bootstrap_mean(
     resamples: int = 10_000,
     alpha: float = 0.05,
 ) -> tuple[float, float]:
-    """Return the percentile bootstrap interval of a mean.
+    """Return the percentile bootstrap interval of a mean of (N,) values, one per question.
 
-    Args:
-        values: (N,) one value a question; for a paired comparison, the differences.
-        draw: The seeded generator.
-        clusters: (N,) the cluster of each question, where they come in clusters.
-        resamples: How many samples are drawn, with replacement.
-        alpha: One less the coverage.
-
-    Returns:
-        Low and high end. Source: Efron and Tibshirani 1993, chapter 13.
+    ``clusters`` (N,) are the questions' clusters, if any. Source: Efron and Tibshirani 1993,
+    chapter 13.
     """
     return bootstrap_mean_of_means(
         [values], draw, clusters=[clusters], resamples=resamples, alpha=alpha
     )
+
+
+def interval_of_mean(
+    values: Values,
+    draw: np.random.Generator,
+    *,
+    clusters: Clusters | None,
+    resamples: int,
+    alpha: float,
+) -> tuple[float, float]:
+    """Return Wilson's interval for unclustered values of 0 and 1, else a bootstrap interval."""
+    if clusters is None and set(np.unique(values)) <= {0.0, 1.0}:
+        return wilson(int(values.sum()), values.size, alpha=alpha)
+    return bootstrap_mean(values, draw, clusters=clusters, resamples=resamples, alpha=alpha)
 
 
 def bootstrap_mean_of_means(
@@ -73,21 +74,13 @@ def bootstrap_mean_of_means(
     interval is instead the t-interval on the clusters' means (for clusters of unequal size, on
     the residuals of the ratio estimator), with the degrees of freedom of the smallest group.
 
-    Where no value differs from another, resampling would give an interval of no width. The ends
-    are then ``reach`` times 1 - (alpha / 2)^(1/N) away, N questions or clusters: with less than
-    that share of other questions, these N would have been alike with a chance of alpha / 2 and
-    more (Clopper and Pearson 1934).
+    Where all values are equal, resampling would give an interval of no width. The ends are then
+    ``reach`` times 1 - (alpha / 2)^(1/N) away, with N questions or clusters: if a smaller share of
+    questions differed, these N would be equal with a probability of at least alpha / 2 (Clopper
+    and Pearson 1934). ``reach`` is the largest distance between two values.
 
-    Args:
-        groups: Arrays (N_g,); each is resampled by itself and keeps its size.
-        draw: The seeded generator.
-        clusters: For each group (N_g,) the clusters, or None.
-        resamples: How many samples are drawn, with replacement.
-        alpha: One less the coverage.
-        reach: How far one value can be from another: 1 for differences of rates.
-
-    Returns:
-        Low and high end; NaN where a group is empty, or has fewer than two clusters.
+    Each group (N_g,) is resampled by itself and keeps its size; ``clusters`` has an array (N_g,)
+    or None per group. The ends are NaN where a group is empty or has fewer than two clusters.
     """
     if not all(group.size for group in groups):
         return float("nan"), float("nan")
@@ -131,16 +124,10 @@ def by_cluster(values: Values, clusters: Clusters) -> tuple[Values, Values]:
 
 
 def variance_of_mean(values: Values, clusters: Clusters | None = None) -> float:
-    """Return the variance of the mean of the values.
+    """Return the variance of the mean of (N,) values; NaN with fewer than two values or clusters.
 
-    Args:
-        values: (N,) values.
-        clusters: (N,) the cluster of each, if any: the variance is then that of the ratio of the
-            clusters' sums to their sizes (Cochran 1977, 2.11), which is that of the mean of the
-            clusters' means where all have one size.
-
-    Returns:
-        The variance; NaN with fewer than two values, or clusters.
+    With clusters (N,) it is the variance of the ratio of the clusters' sums to their sizes (Cochran
+    1977, 2.11), which is that of the mean of the clusters' means where all have one size.
     """
     if clusters is None:
         return float(values.var(ddof=1)) / values.size if values.size > 1 else float("nan")
@@ -165,5 +152,5 @@ def _t_interval(
 
 
 def seeded(seed: int, *names: str) -> np.random.Generator:
-    """Return the generator of one figure: the run's seed, and what the figure is of."""
+    """Return the generator of one figure, seeded by the run's seed and the names of the figure."""
     return np.random.default_rng([seed, *"\x1f".join(names).encode("utf-8")])

@@ -1,4 +1,4 @@
-"""Many p values at once: Holm's and Benjamini and Hochberg's adjustments."""
+"""Adjustments for many p values: Holm's, and Benjamini and Hochberg's."""
 
 from __future__ import annotations
 
@@ -15,12 +15,6 @@ def holm(p: Values) -> Values:
     m - 1, ..., none smaller than one before it, none above 1. A p that is missing (NaN) counts
     as a hypothesis that was not rejected, and stays missing.
 
-    Args:
-        p: (m,) p values of one family.
-
-    Returns:
-        (m,) adjusted values.
-
     >>> holm(np.array([0.01, 0.04, 0.03])).tolist()
     [0.03, 0.06, 0.06]
     """
@@ -36,14 +30,8 @@ def holm(p: Values) -> Values:
 def benjamini_hochberg(p: Values) -> Values:
     """Return p values adjusted for the share of false findings among the findings.
 
-    Benjamini and Hochberg 1995 (JRSS B 57:289). A missing p (NaN) is of no hypothesis that was
-    tested: it does not count, and stays missing.
-
-    Args:
-        p: (m,) p values.
-
-    Returns:
-        (m,) adjusted values.
+    Benjamini and Hochberg 1995 (JRSS B 57:289). A missing p (NaN) belongs to no tested hypothesis:
+    it does not count, and stays missing.
     """
     from scipy.stats import false_discovery_control
 

@@ -1,10 +1,9 @@
-"""Paired comparison on the same questions: counts, tests, and what could have been seen."""
+"""Paired comparison on the same questions: counts, tests and the smallest detectable difference."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -14,35 +13,11 @@ from ragbench.analysis.statistics.intervals import Clusters, by_cluster, varianc
 SIGNS_AT_ONCE = 4_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Discordance:
-    """How many questions changed.
-
-    Attributes:
-        n: Questions answered in both arms.
-        helped: Wrong at first, then right.
-        hurt: Right at first, then wrong.
-        p: McNemar's exact two-sided p.
-    """
-
-    n: int
-    helped: int
-    hurt: int
-    p: float
-
-
 def mcnemar_exact(helped: int, hurt: int) -> float:
     """Return the exact two-sided p that helped and hurt are equally likely.
 
     Twice the smaller binomial tail at one half, at most 1; with no discordant pair, 1.
     Source: McNemar 1947, in its exact conditional form.
-
-    Args:
-        helped: Discordant pairs one way.
-        hurt: Discordant pairs the other way.
-
-    Returns:
-        The p value.
 
     >>> mcnemar_exact(8, 1)
     0.0390625
@@ -52,21 +27,6 @@ def mcnemar_exact(helped: int, hurt: int) -> float:
     if helped + hurt == 0:
         return 1.0
     return float(binomtest(helped, helped + hurt, 0.5).pvalue)
-
-
-def discordance(before: npt.NDArray[np.float64], after: npt.NDArray[np.float64]) -> Discordance:
-    """Count the discordant pairs of two arms.
-
-    Args:
-        before: (N,) of 0 and 1, in the baseline.
-        after: (N,) of 0 and 1, the same questions in the same order.
-
-    Returns:
-        The counts and McNemar's exact p.
-    """
-    helped = int(((before == 0) & (after == 1)).sum())
-    hurt = int(((before == 1) & (after == 0)).sum())
-    return Discordance(int(before.size), helped, hurt, mcnemar_exact(helped, hurt))
 
 
 def sign_flip(
@@ -84,9 +44,9 @@ def sign_flip(
 
     Args:
         groups: Arrays (N_g,) of paired differences.
-        draw: The seeded generator.
-        clusters: For each group (N_g,) the clusters, or None.
-        draws: How many sets of signs.
+        draw: Seeded generator.
+        clusters: Clusters (N_g,) of each group, or None.
+        draws: Number of sets of signs.
 
     Returns:
         The p value; 1 where no question differs.
@@ -128,20 +88,12 @@ def smallest_detectable(
     alpha: float = 0.05,
     power: float = 0.8,
 ) -> float:
-    """Return the smallest true difference that this many questions would have found.
+    """Return the smallest true difference that this many questions detect.
 
-    ``(z(1 - alpha/2) + z(power))`` standard errors of the mean of the groups' means, the spread
-    taken from the differences seen; no less than what the fewest questions make that must change
-    one way for an exact test to reach alpha (six at 0.05).
-
-    Args:
-        groups: Arrays (N_g,) of paired differences.
-        clusters: For each group (N_g,) the clusters, or None.
-        alpha: The two-sided level.
-        power: The chance to find it.
-
-    Returns:
-        The difference, in the units of the values; NaN where a group has fewer than two.
+    ``(z(1 - alpha/2) + z(power))`` standard errors of the mean of the groups' means, with the
+    observed spread; at least the share of the fewest questions that must change one way for an
+    exact test to reach alpha (six at 0.05). ``groups`` are arrays (N_g,) of paired differences; the
+    result has their unit, and is NaN where a group has fewer than two.
 
     >>> round(smallest_detectable([np.array([1.0] * 30 + [-1.0] * 10 + [0.0] * 60)]), 4)
     0.1689
@@ -166,21 +118,13 @@ def equivalence(
     margin: float,
     reach: float = 1.0,
 ) -> float:
-    """Return the p that the true difference lies outside of plus and minus a margin.
+    """Return the p of a true difference outside of plus or minus a margin.
 
     Two one-sided t-tests (Schuirmann 1987) of the mean of the groups' means; p is the larger. Two
     questions are added to each group, one that changed for the better and one for the worse, or
     clusters of such (for differences of 0 and 1 this is Bonett and Price 2012): without them, ten
-    questions none of which changed would pass for proof.
-
-    Args:
-        groups: Arrays (N_g,) of paired differences.
-        clusters: For each group (N_g,) the clusters, or None.
-        margin: The largest difference that does not matter, in the units of the values.
-        reach: How much one question can change.
-
-    Returns:
-        The p value; NaN where a group has fewer than two questions or clusters.
+    unchanged questions would count as proof. ``reach`` is the largest change of one question. p is
+    NaN where a group has fewer than two questions or clusters.
     """
     from scipy.stats import t
 

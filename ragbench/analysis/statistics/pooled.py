@@ -10,7 +10,7 @@ import numpy as np
 
 from ragbench.analysis.statistics.intervals import Clusters, Values, variance_of_mean
 
-FEWEST_TASKS = 5  # below, the spread between tasks cannot be told
+FEWEST_TASKS = 5  # fewer tasks do not show the spread between tasks
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +29,12 @@ def marginal(values: Values, clusters: Clusters | None, *, alpha: float = 0.05) 
 
     It is the identity-link GEE (Liang and Zeger 1986) of the scores on the arm with fixed effects
     of the tasks, independence as the working correlation, and clusters (the questions themselves
-    where there are none). As every question stands in every arm, its estimate is the mean of the
-    differences, and its robust variance that of their sums by cluster; both here with the factor
+    where there are none). As every arm asks every question, its estimate is the mean of the
+    differences, and its robust variance that of their sums by cluster; here with the factor
     C / (C - 1) and the quantiles of t with C - 1 degrees of freedom, C the number of clusters.
 
-    Args:
-        values: (N,) the differences of all tasks.
-        clusters: (N,) the cluster of each, distinct between tasks, or None.
-        alpha: One less the coverage.
-
-    Returns:
-        Estimate, interval and p; NaN with fewer than two clusters, or without any spread.
+    ``values`` (N,) are the differences of all tasks, and ``clusters`` (N,) are distinct between
+    tasks. Interval and p are NaN with fewer than two clusters, or without any spread.
     """
     from scipy.stats import t
 
@@ -57,18 +52,11 @@ def marginal(values: Values, clusters: Clusters | None, *, alpha: float = 0.05) 
 def random_effects(
     means: Sequence[float], variances: Sequence[float], *, alpha: float = 0.05
 ) -> Pooled:
-    """Return the mean of the effect over tasks like these, each with an effect of its own.
+    """Return the mean effect over tasks like these, where every task has its own effect.
 
     DerSimonian and Laird 1986 for the variance between tasks, Hartung and Knapp 2001 for the
-    interval, by t with one degree of freedom less than there are tasks.
-
-    Args:
-        means: The effect on each task.
-        variances: The variance of each.
-        alpha: One less the coverage.
-
-    Returns:
-        Estimate, interval and p; NaN with fewer than five tasks, or where a task shows no spread.
+    interval, by t with one degree of freedom fewer than there are tasks. ``means`` and
+    ``variances`` are by task. All is NaN with fewer than five tasks, or where a task has no spread.
     """
     from scipy.stats import t
 

@@ -1,4 +1,4 @@
-"""What a number of questions can see: the power of McNemar's exact test, before a run.
+"""The power of McNemar's exact test for a number of questions, before a run.
 
 Two arms on the same n questions differ on some of them, the *discordant* share; of these more
 turn one way than the other by the *difference* of the accuracies. The number of discordant
@@ -20,23 +20,14 @@ if TYPE_CHECKING:
     from ragbench.analysis.load import Run
 
 MOST = 10_000_000
-STEADY = 30  # the power of an exact test is a saw: how many further n must keep it
+STEADY = 30  # further n that must keep the power, which falls and rises with n in an exact test
 
 
 def exact_power(n: int, difference: float, discordant: float, *, alpha: float = 0.05) -> float:
-    """Return the chance that McNemar's exact test finds a difference.
+    """Return the probability that McNemar's exact test finds a difference of accuracies.
 
-    Args:
-        n: Questions, each answered in both arms.
-        difference: Of the two accuracies, from 0 to 1.
-        discordant: The share of questions right in one arm alone, at least the difference.
-        alpha: The two-sided level.
-
-    Returns:
-        From 0 to 1.
-
-    Raises:
-        UsageError: The difference is larger than the discordant share, or either is no share.
+    ``discordant`` is the share of questions that are right in one arm only. A difference that is
+    larger than it, or a value that is no share, is a UsageError.
     """
     from scipy.stats import binom
 
@@ -56,19 +47,9 @@ def exact_power(n: int, difference: float, discordant: float, *, alpha: float = 
 def questions_needed(
     difference: float, discordant: float, *, alpha: float = 0.05, power: float = 0.8
 ) -> int:
-    """Return the number of questions from which on a difference is found often enough.
+    """Return the smallest n that finds a difference with this power, and keeps it for the next 30.
 
-    Args:
-        difference: Of the two accuracies, above 0.
-        discordant: The share of questions right in one arm alone.
-        alpha: The two-sided level.
-        power: The chance to find it.
-
-    Returns:
-        The smallest n that has this power, and keeps it for the next 30.
-
-    Raises:
-        UsageError: As of ``exact_power``, or no number under ten million is enough.
+    A UsageError as for ``exact_power``, or where no number under ten million is enough.
     """
     _check(difference, discordant)
     if difference <= 0:
@@ -94,16 +75,9 @@ def questions_needed(
 def smallest_difference(
     n: int, discordant: float, *, alpha: float = 0.05, power: float = 0.8
 ) -> float:
-    """Return the smallest difference that n questions find often enough.
+    """Return the smallest difference, to four decimals, that n questions find with this power.
 
-    Args:
-        n: Questions.
-        discordant: The share of questions right in one arm alone.
-        alpha: The two-sided level.
-        power: The chance to find it.
-
-    Returns:
-        The difference to four decimals; NaN where even one as large as the share is not found.
+    It is NaN where even a difference as large as the discordant share is not found.
     """
     _check(0.0, discordant)
     if exact_power(n, discordant, discordant, alpha=alpha) < power:
@@ -119,7 +93,7 @@ def smallest_difference(
 def _check(difference: float, discordant: float) -> None:
     if not 0 < discordant <= 1 or not 0 <= difference <= 1:
         raise UsageError(
-            "the difference and the discordant share lie between 0 and 1",
+            "the difference and the discordant share must be between 0 and 1",
             fix="write 5 points as 0.05",
         )
     if difference > discordant:
@@ -131,22 +105,14 @@ def _check(difference: float, discordant: float) -> None:
 
 
 def of_run(run: Run, difference: float, *, alpha: float = 0.05, power: float = 0.8) -> pd.DataFrame:
-    """Return what each effect of a run could see, and what a difference would take.
+    """Return ``effect, model, task, arm, n, se, sees, difference, questions`` of complete effects.
 
-    By the normal approximation from the standard error that was seen, so that it holds for
+    ``sees`` is the difference that this n finds, ``questions`` the n that finds ``difference``.
+    Both follow from the observed standard error by the normal approximation, so they hold for
     interactions, averages and metrics that are no rates as well: ``questions`` is n times the
     square of (z(1 - alpha/2) + z(power)) standard errors by the difference. Where questions come
-    in clusters, or effects are over tasks, it means as many more of the same kind.
-
-    Args:
-        run: A scored run.
-        difference: Of the means, above 0.
-        alpha: The two-sided level.
-        power: The chance to find it.
-
-    Returns:
-        ``effect, model, task, arm, n, se, sees, difference, questions``, for complete effects
-        that are not of a stratum; ``sees`` is the difference that this n finds.
+    in clusters, or effects are over tasks, it means as many more of the same kind. Effects on
+    strata have no row.
     """
     import pandas as pd
     from scipy.stats import norm

@@ -1,9 +1,10 @@
-"""Charts as SVG, and the same as figures of a paper.
+"""Charts, drawn once as SVG for the page and for figures of a paper.
 
-chart   axes and points
-forest  effects with their intervals
-slope   two conditions joined by lines
-kcurve  accuracy by the number of passages
-shares  shares of outcomes
-figure  PNG and PDF
+drawing  what all charts share, SVG files, PNG and PDF
+chart    lines along one axis
+forest   effects with their intervals
+slope    two conditions joined by lines
+kcurve   accuracy by the number of passages
+shares   shares of outcomes
+figure   the figures of a run
 """

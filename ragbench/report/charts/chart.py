@@ -1,7 +1,7 @@
 """The geometry of line charts: scores of several models along one axis.
 
-Across, positions are percentages of the width, so that a chart fits a phone without its text
-shrinking; down, they are pixels. ``chart.svg.j2`` draws them.
+Positions are percentages of the width and pixels from the top, so that a chart fits a phone
+without its text shrinking.
 """
 
 from __future__ import annotations
@@ -9,11 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
+from ragbench.report.charts.drawing import Drawing
 from ragbench.report.charts.forest import SHAPES, Scale, shortened
 from ragbench.report.tables import between, percent
 
-LEFT, RIGHT = 16.0, 92.0  # per cent of the width; tick labels stand on the left
+LEFT, RIGHT = 16.0, 92.0  # per cent of the width; tick labels are on the left
 LEGEND_PX, SAID_PX, AREA_PX, FOOT_PX = 22, 16, 190, 34
 LABELS_APART = 9.0  # per cent of the width that a tick's label takes on a phone
 LONG, LABEL = 8, 26  # characters: from LONG on, a label at an end is written inwards
@@ -23,9 +25,9 @@ DASHES = ("solid", "dashed", "dotted", "dashdot")
 
 @dataclass(frozen=True)
 class Value:
-    """A score at a place: from 0 to 1, with the ends of its interval; NaN where there is none."""
+    """A score from 0 to 1 with its interval, at a place of the axis below; NaN where missing."""
 
-    place: float
+    x: float
     value: float
     low: float
     high: float
@@ -33,7 +35,7 @@ class Value:
 
 @dataclass(frozen=True)
 class Point:
-    """Where a score is drawn; ``low`` and ``high`` are None where it has no interval."""
+    """Position of a score; ``low`` and ``high`` are None where it has no interval."""
 
     x: float
     y: float
@@ -47,8 +49,8 @@ class Series:
     """The points of one model, with its marker, its dash and its line of the legend.
 
     Attributes:
-        label: The name, shortened in the middle if it is long.
-        said: Its values, if the legend is to hold them.
+        label: Name, shortened in the middle if it is long.
+        said: Values that the legend shows; empty where it shows none.
     """
 
     name: str
@@ -62,26 +64,22 @@ class Series:
 
 
 @dataclass(frozen=True)
-class Chart:
-    """A chart: series, ticks below and on the left (label and pixels).
+class Chart(Drawing):
+    """A line chart.
 
     Attributes:
-        lines: What is drawn, by series; ``places`` are the ticks of the axis below.
+        below: Title of the axis below.
         bottom: Label, per cent and anchor of the ticks below that there is room for.
+        side: Label and pixels of the ticks on the left.
     """
 
-    key: str
-    title: str
-    description: str
+    kind: ClassVar[str] = "chart"
     below: str
-    lines: Mapping[str, Sequence[Value]]
-    places: Sequence[tuple[str, float]]
     series: list[Series]
     bottom: list[tuple[str, float, str]]
     side: list[tuple[str, float]]
     top_px: int
     base_px: int
-    height_px: int
 
 
 def chart(
@@ -95,20 +93,10 @@ def chart(
     beside: Sequence[Value] = (),
     said: bool = False,
 ) -> Chart | None:
-    """Return a chart.
+    """Return a chart of values by series, or None where there is nothing to draw.
 
-    Args:
-        key: Of its elements' ids.
-        title: What it shows.
-        description: How to read it.
-        lines: The values of each series, by name.
-        ticks: Label and place of each tick of the axis below.
-        below: What that axis is of.
-        beside: Values of other charts that are to have the same scale.
-        said: Whether the legend holds the values.
-
-    Returns:
-        The chart; None where there is nothing to draw.
+    ``ticks`` are labels and places of the axis below; ``beside`` are values of other charts that
+    need the same scale; ``said`` puts the values into the legend.
     """
     drawn = {n: [v for v in values if not math.isnan(v.value)] for n, values in lines.items()}
     drawn = {name: values for name, values in drawn.items() if values}
@@ -119,17 +107,16 @@ def chart(
         for values in (*drawn.values(), beside)
         for v in values
     ]
-    places = [place for _, place in ticks]
     line_px = LEGEND_PX + (SAID_PX if said else 0)
     top = line_px * len(drawn) + 12
     scale = Scale.over(ends)
-    axis = min(places), max(places)
+    axis = min(x for _, x in ticks), max(x for _, x in ticks)
     series = []
     for number, (name, values) in enumerate(drawn.items()):
         shift = APART * (number - (len(drawn) - 1) / 2)
         points = [
             Point(
-                x=round(_across(*axis, v.place) + shift, 4),
+                x=round(_across(*axis, v.x) + shift, 4),
                 y=_down(scale, v.value, top),
                 low=None if math.isnan(v.low) else _down(scale, v.low, top),
                 high=None if math.isnan(v.high) else _down(scale, v.high, top),
@@ -137,7 +124,7 @@ def chart(
             )
             for v in values
         ]
-        legend = ", ".join(f"{_label(ticks, v.place)} {percent(v.value)}" for v in values)
+        legend = ", ".join(f"{_label(ticks, v.x)} {percent(v.value)}" for v in values)
         arrow = " \N{RIGHTWARDS ARROW} ".join(percent(v.value) for v in values)
         series.append(
             Series(
@@ -156,8 +143,6 @@ def chart(
         title=title,
         description=description,
         below=below,
-        lines=drawn,
-        places=ticks,
         series=series,
         bottom=list(_bottom(axis, ticks)),
         side=[(f"{tick:g} %", _down(scale, tick / 100, top)) for tick in scale.ticks()],
@@ -172,8 +157,8 @@ def _bottom(
 ) -> Iterator[tuple[str, float, str]]:
     """Yield the ticks whose labels do not run into the one before, nor out of the chart."""
     last = -LABELS_APART
-    for label, place in sorted(ticks, key=lambda tick: tick[1]):
-        x = _across(*axis, place)
+    for label, value in sorted(ticks, key=lambda tick: tick[1]):
+        x = _across(*axis, value)
         if x - last < LABELS_APART:
             continue
         last = x
@@ -185,17 +170,17 @@ def _bottom(
             yield shortened(label, LABEL), RIGHT + 6, "end"
 
 
-def _label(ticks: Sequence[tuple[str, float]], place: float) -> str:
-    return next((label for label, at in ticks if at == place), f"{place:g}")
+def _label(ticks: Sequence[tuple[str, float]], x: float) -> str:
+    return next((label for label, at in ticks if at == x), f"{x:g}")
 
 
 def _down(scale: Scale, value: float, top: int) -> float:
-    """Return the pixels from the top at which a value stands."""
+    """Return the pixels from the top of a value."""
     share = (100 * value - scale.low) / (scale.high - scale.low)
     return round(top + AREA_PX * (1 - share), 2)
 
 
-def _across(low: float, high: float, place: float) -> float:
-    """Return the per cent of the width at which a place stands."""
+def _across(low: float, high: float, x: float) -> float:
+    """Return the per cent of the width of a place on the axis below."""
     span = (high - low) or 1.0
-    return round(LEFT + (place - low) / span * (RIGHT - LEFT), 4)
+    return round(LEFT + (x - low) / span * (RIGHT - LEFT), 4)

@@ -1,4 +1,4 @@
-"""Score against delivered passages, and against the place of the gold one: charts and tables."""
+"""Charts and tables of scores by delivered passages and by the place of the gold passage."""
 
 from __future__ import annotations
 
@@ -9,19 +9,11 @@ import pandas as pd
 from ragbench.analysis.load import Run
 from ragbench.analysis.panels.curves import PLACING, Curves
 from ragbench.report.charts.chart import Chart, Value, chart
-from ragbench.report.tables import NONE, Rows, between, coverage, percent, points
+from ragbench.report.tables import NONE, Rows, between, coverage, points, scored
 
 
 def curve_charts(run: Run, curves: Curves) -> list[Chart]:
-    """Return a chart a task and curve, a line a model.
-
-    Args:
-        run: The run.
-        curves: Its curves.
-
-    Returns:
-        The charts in the order of the tasks.
-    """
+    """Return a chart per task and curve, with a line per model, in the order of the tasks."""
     made = []
     table = curves.points
     for number, (task, name) in enumerate(dict.fromkeys(zip(table.task, table.curve, strict=True))):
@@ -40,7 +32,7 @@ def curve_charts(run: Run, curves: Curves) -> list[Chart]:
         found = chart(
             f"curve-{number}",
             f"{name} on {task}: {mine.metric.iloc[0]} by delivered passages",
-            f"One line a model with {coverage(run)} intervals; the axis below doubles. The table "
+            f"One line per model with {coverage(run)} intervals; the axis below doubles. The table "
             "holds the same figures.",
             lines,
             ticks,
@@ -52,16 +44,9 @@ def curve_charts(run: Run, curves: Curves) -> list[Chart]:
 
 
 def place_charts(run: Run, places: pd.DataFrame) -> list[Chart]:
-    """Return a chart a task and control that moves or shuffles passages, a line a model.
+    """Return a chart per task and control that moves or shuffles passages.
 
-    Within a retrieval arm the places are not drawn by lot, so it has no chart.
-
-    Args:
-        run: The run.
-        places: What ``analysis.curves.places`` returned.
-
-    Returns:
-        The charts in the order of the tasks.
+    Within a retrieval arm the places are not random, so it has no chart.
     """
     made = []
     table = places[places.curve.str.endswith(tuple(PLACING.values()))]
@@ -77,7 +62,7 @@ def place_charts(run: Run, places: pd.DataFrame) -> list[Chart]:
         found = chart(
             f"place-{number}",
             f"{name}, on {task}: {mine.metric.iloc[0]} by the place of the gold passage",
-            f"One line a model with {coverage(run)} intervals. The table holds the same figures.",
+            f"One line per model with {coverage(run)} intervals. The table holds the same figures.",
             lines,
             [(str(place), float(place)) for place in sorted(set(mine.place))],
             below="place of the first gold passage",
@@ -88,22 +73,13 @@ def place_charts(run: Run, places: pd.DataFrame) -> list[Chart]:
 
 
 def curve_rows(run: Run, curves: Curves) -> Rows:
-    """Return the points of every curve.
-
-    Args:
-        run: The run.
-        curves: Its curves.
-
-    Returns:
-        Header and rows, a row an arm.
-    """
+    """Return the points of every curve, one row per arm."""
     rows = [
         [
             *(str(row[key]) for key in ("model", "task", "curve", "arm")),
             f"{row['delivered_k']:.2f}",
             str(row["n"]),
-            percent(row["value"]),
-            between(row["ci_low"], row["ci_high"], percent),
+            *scored(row),
         ]
         for row in curves.points.to_dict(orient="records")
     ]
@@ -112,15 +88,7 @@ def curve_rows(run: Run, curves: Curves) -> Rows:
 
 
 def trend_rows(run: Run, curves: Curves) -> Rows:
-    """Return what doubling the passages brings, a row a curve, or why there is none.
-
-    Args:
-        run: The run.
-        curves: Its curves.
-
-    Returns:
-        Header and rows.
-    """
+    """Return the gain from doubling the passages, one row per curve, or why there is none."""
     rows = []
     for row in curves.trends.to_dict(orient="records"):
         said = [NONE, NONE]
@@ -133,22 +101,13 @@ def trend_rows(run: Run, curves: Curves) -> Rows:
 
 
 def place_rows(run: Run, places: pd.DataFrame) -> Rows:
-    """Return the score by the place of the first gold passage.
-
-    Args:
-        run: The run.
-        places: What ``analysis.curves.places`` returned.
-
-    Returns:
-        Header and rows.
-    """
+    """Return the score by the place of the first gold passage."""
     rows = [
         [
             *(str(row[key]) for key in ("model", "task", "curve")),
             NONE if pd.isna(row["k"]) else str(row["k"]),
             *(str(row[key]) for key in ("place", "n")),
-            percent(row["value"]),
-            between(row["ci_low"], row["ci_high"], percent),
+            *scored(row),
         ]
         for row in places.to_dict(orient="records")
     ]

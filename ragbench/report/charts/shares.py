@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import pandas as pd
 
 from ragbench.analysis.load import Run
+from ragbench.report.charts.drawing import Drawing
 from ragbench.report.charts.forest import HEADING_CHARACTERS, shortened
 from ragbench.report.tables import percent
 
-TOP_PX, ROW_PX = 8, 38
+TOP_PX, ROW_PX, FOOT_PX = 8, 38, 30
 ROOM = 12.0  # per cent of the width under which a part has no room for its figure
 KINDS = ("right", "wrong", "no answer", "failed")
 
@@ -37,25 +39,15 @@ class Bar:
 
 
 @dataclass(frozen=True)
-class Bars:
+class Bars(Drawing):
     """The bars of one task."""
 
-    key: str
-    title: str
-    description: str
+    kind: ClassVar[str] = "shares"
     bars: list[Bar]
-    height_px: int
 
 
 def share_bars(run: Run) -> list[Bars]:
-    """Return the bars of every task whose answers are right or wrong.
-
-    Args:
-        run: The run.
-
-    Returns:
-        One a task, a bar a model and arm.
-    """
+    """Return a bar per model and arm for every task whose answers are right or wrong."""
     made = []
     for number, task in enumerate(run.members("tasks")):
         if run.metrics(task)[0] != "accuracy":
@@ -67,12 +59,19 @@ def share_bars(run: Run) -> list[Bars]:
                 label, y_px = shortened(name, HEADING_CHARACTERS), TOP_PX + ROW_PX * len(bars)
                 bars.append(Bar(label, name, y_px, _parts(run.cell(model, task, arm))))
         description = (
-            "A bar a model and arm, from left to right the shares of right and wrong answers, of "
-            "replies without one (unparsed, refused, cut off), and of questions that failed. The "
-            "table of outcomes holds the figures."
+            "One bar per model and arm, from left to right the shares of right and wrong answers, "
+            "of replies without one (unparsed, refused, cut off), and of questions that failed. "
+            "The table of outcomes holds the figures."
         )
-        height = TOP_PX + ROW_PX * len(bars)
-        made.append(Bars(f"shares-{number}", f"Outcomes on {task}", description, bars, height))
+        made.append(
+            Bars(
+                key=f"shares-{number}",
+                title=f"Outcomes on {task}",
+                description=description,
+                height_px=TOP_PX + ROW_PX * len(bars) + FOOT_PX,
+                bars=bars,
+            )
+        )
     return made
 
 

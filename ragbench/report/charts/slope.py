@@ -10,19 +10,13 @@ from ragbench.base.pairs import pairs_of
 from ragbench.report.charts.chart import Chart, Value, chart
 from ragbench.report.tables import coverage
 
-MOST_ARMS = 4  # of which each pair and task has a chart
+MOST_ARMS = 4  # retrieval arms with a chart, per pair and task
 
 
 def slope_charts(run: Run, results: pd.DataFrame) -> list[Chart]:
-    """Return a chart a pair, task and retrieval arm: the primary one, then the others.
+    """Return a chart per pair, task and retrieval arm, the primary arm first.
 
-    Args:
-        run: The run.
-        results: Its results table.
-
-    Returns:
-        The charts in the order of pairs and tasks, those of a pair and task to one scale; of a
-        task with more than MOST_ARMS retrieval arms the first of them alone.
+    The charts of a pair and task have one scale; the arms after the first MOST_ARMS have none.
     """
     made = []
     pairs = pairs_of(run.config.bases())
@@ -48,9 +42,10 @@ def slope_charts(run: Run, results: pd.DataFrame) -> list[Chart]:
                 found = chart(
                     f"slope-{number}-{place}-{which}",
                     f"{pair} on {task}, {arm}: {run.metrics(task)[0]}",
-                    f"One line a model, from {BASELINE} to {arm}, with {coverage(run)} intervals. "
-                    "The general line's rise is the retrieval gain, the distance of the left ends "
-                    "the fine-tuning gain, the difference of the slopes the interaction.",
+                    f"One line per model, from {BASELINE} to {arm}, with {coverage(run)} "
+                    "intervals. The rise of the general line is the retrieval gain, the distance "
+                    "of the left ends the fine-tuning gain, the difference of the slopes the "
+                    "interaction.",
                     drawn,
                     [(BASELINE, 0.0), (arm, 1.0)],
                     beside=every,
@@ -61,8 +56,8 @@ def slope_charts(run: Run, results: pd.DataFrame) -> list[Chart]:
     return made
 
 
-def value_of(run: Run, results: pd.DataFrame, cell: tuple[str, str, str], place: float) -> Value:
-    """Return the first metric of a cell; bounds of an incomplete one are no interval."""
+def value_of(run: Run, results: pd.DataFrame, cell: tuple[str, str, str], x: float) -> Value:
+    """Return the first metric of a cell; NaN where it is incomplete: bounds are no interval."""
     model, task, arm = cell
     found = results[
         (results.model == model)
@@ -71,6 +66,6 @@ def value_of(run: Run, results: pd.DataFrame, cell: tuple[str, str, str], place:
         & (results.metric == run.metrics(task)[0])
     ]
     if not len(found) or found.iloc[0]["status"] != "complete":
-        return Value(place, float("nan"), float("nan"), float("nan"))
+        return Value(x, float("nan"), float("nan"), float("nan"))
     row = found.iloc[0]
-    return Value(place, float(row["value"]), float(row["ci_low"]), float(row["ci_high"]))
+    return Value(x, float(row["value"]), float(row["ci_low"]), float(row["ci_high"]))

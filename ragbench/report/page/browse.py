@@ -1,16 +1,15 @@
-"""Every question as data for the page's browser: columns of numbers, then texts by worth.
+"""Every question as data for the browser of questions in the page.
 
-The page holds up to four blocks of JSON. ``core`` has ids and numbers alone; ``texts`` what was
-asked and replied; ``passages`` and ``prompts`` what was delivered. A run whose data is restricted
-gives ``core`` alone; one that is too large for a page loses prompts first, then passages, then
-texts.
+The page holds up to four blocks of JSON: ``core`` has ids and numbers, ``texts`` the questions and
+replies, ``passages`` and ``prompts`` what was delivered. A run with restricted data gets ``core``
+only. A run that is too large for a page loses prompts first, then passages, then texts.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,18 +25,18 @@ from ragbench.runfolder.records import Record, last_records
 
 LIMIT_BYTES = 20_000_000
 PARTS = ("texts", "passages", "prompts")
-# Valid in JSON strings, and nothing in them can end or open an element; the rest is ASCII.
+# Valid in JSON strings, and they can neither open nor close an element; the rest is ASCII.
 ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026"})
 
 
 @dataclass(frozen=True)
 class Browser:
-    """The blocks of the question browser, ready to stand inside ``<script>``.
+    """The blocks of the question browser, escaped for ``<script>``.
 
     Attributes:
-        blocks: Escaped JSON by name; empty where the run is too large even for numbers.
-        withheld: The tasks and corpora whose data is restricted.
-        left_out: The parts that the limit has kept out.
+        blocks: JSON by name; empty where the run is too large even for numbers.
+        withheld: Tasks and corpora whose data is restricted.
+        left_out: Parts that exceed the limit.
     """
 
     blocks: dict[str, str]
@@ -67,15 +66,7 @@ def embed(value: object) -> str:
 
 
 def browser(run: Run, *, limit: int = LIMIT_BYTES) -> Browser:
-    """Read every question of a run.
-
-    Args:
-        run: The run.
-        limit: The most bytes of all blocks together.
-
-    Returns:
-        What the page embeds.
-    """
+    """Return every question of a run, in blocks of at most ``limit`` bytes together."""
     with stage(f"page of {run.path.name}", len(run.scores)) as progress:
         tasks = []
         for name in run.members("tasks"):
@@ -135,7 +126,7 @@ def _delivered(tasks: list[_Task]) -> Iterator[tuple[str, str]]:
 
 def _core(run: Run, tasks: list[_Task], keys: list[tuple[str, str]]) -> dict[str, Any]:
     """Return ids and numbers; no text of a question, passage or reply is among them."""
-    places = {key: place for place, key in enumerate(keys)}
+    numbers = {key: number for number, key in enumerate(keys)}
     return {
         "models": run.members("models"),
         "passages": [identifier for _, identifier in keys],
@@ -151,7 +142,7 @@ def _core(run: Run, tasks: list[_Task], keys: list[tuple[str, str]]) -> dict[str
                 "gold": [list(question.gold_doc_ids) for question in task.questions],
                 "arms": run.arms(task.name),
                 "packed": [
-                    [[places[key] for key in keys] for keys in task.packed[arm]]
+                    [[numbers[key] for key in keys] for keys in task.packed[arm]]
                     for arm in run.arms(task.name)
                 ],
                 "cells": [_numbers(run, task, cell) for cell in task.cells],
@@ -162,14 +153,14 @@ def _core(run: Run, tasks: list[_Task], keys: list[tuple[str, str]]) -> dict[str
 
 
 def _unknown(run: Run, task: str) -> list[int]:
-    """Return the places of the arms of which it is not known what they delivered."""
+    """Return the indexes of the arms whose deliveries are not known."""
     model = run.members("models")[0]
     arms = run.arms(task)
     return [i for i, a in enumerate(arms) if run.cell(model, task, a).delivered_k.isna().all()]
 
 
 def _graded(run: Run, task: str) -> bool:
-    """Say whether the first metric takes other values than right and wrong."""
+    """Return whether the first metric takes other values than 0 and 1."""
     values = run.scores.loc[run.scores.task == task, run.metrics(task)[0]].dropna()
     return not bool(values.isin([0.0, 1.0]).all())
 
@@ -205,7 +196,7 @@ def _part(
     sources = {"passages": run.files.passages, "prompts": run.files.prompts}
     source = sources.get(part, run.files.run)
     if source.is_file() and source.stat().st_size > 4 * left:
-        return None  # not read at all: even without ids and digests it could not fit
+        return None  # too large to fit even without ids and digests, so not read
     if part == "texts":
         block = embed([_texts(task) for task in tasks])
     elif part == "passages":
@@ -243,15 +234,11 @@ def _passage(passage: Passage | None) -> list[str] | None:
 
 def _prompts(run: Run, tasks: list[_Task]) -> dict[str, Any]:
     found = read_prompts(run.files.prompts)
-    places = {digest: place for place, digest in enumerate(found)}
+    numbers = {digest: number for number, digest in enumerate(found)}
     return {
         "texts": list(found.values()),
         "tasks": [
-            [_places(places, (r.prompt if r else "" for r in cell.records)) for cell in task.cells]
+            [[numbers.get(r.prompt) if r else None for r in cell.records] for cell in task.cells]
             for task in tasks
         ],
     }
-
-
-def _places(places: dict[str, int], digests: Iterable[str]) -> list[int | None]:
-    return [places.get(digest) for digest in digests]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from scipy.stats import linregress, t
 
 from ragbench.analysis.load import Run, load_run
 from ragbench.analysis.panels.curves import curves, places, resampled_means, slope
-from tests.analysis.making import edited, make_run
+from tests.analysis.making import edited, make_run, passage, question
 
 RIGHT = {1: "1100000000", 2: "1111000000", 4: "1111110000"}
 
@@ -169,29 +168,19 @@ def placed_run(path: Path, packed: list[list[str]], gold: list[int], answers: st
         gold: How many of them are gold, as the run has counted them.
         answers: A letter a question, as for ``make_run``.
     """
-    cells = {("m", "t", "closed-book"): "0" * len(packed), ("m", "t", "bm25-2"): answers}
-    run = make_run(path, cells, full=True)
+    names = {name for passages in packed for name in passages}
+    lines = [question(f"q{i}", f"Q {i}?", gold_doc_ids=[f"gold{i}"]) for i in range(len(packed))]
+    run = make_run(
+        path,
+        {("m", "t", "closed-book"): "0" * len(packed), ("m", "t", "bm25-2"): answers},
+        full=True,
+        questions={"t": lines},
+        passages=[passage(name, "x") for name in sorted(names)],
+        packed={"bm25-2": {f"q{i}": passages for i, passages in enumerate(packed)}},
+    )
     run = edited(run, "config.arms.-1", {"name": "bm25-2", "retriever": "bm25", "k": 2})
     run.scores["k"] = 2
     run.scores.loc[run.scores.arm == "bm25-2", "gold_delivered"] = gold
-    questions = run.path / "questions" / "t.jsonl"
-    lines = [json.loads(line) for line in questions.read_text().splitlines()]
-    for number, line in enumerate(lines):
-        line["gold_doc_ids"] = [f"gold{number}"]
-    questions.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    (run.path / "packed").mkdir()
-    text = "".join(
-        json.dumps({"question_id": f"q{i}", "passages": p}) + "\n" for i, p in enumerate(packed)
-    )
-    (run.path / "packed" / "t+bm25-2.jsonl").write_text(text)
-    names = {name for passages in packed for name in passages}
-    (run.path / "passages.jsonl").write_text(
-        "".join(
-            json.dumps({"corpus": "c", "id": n, "doc_id": n.partition("#")[0], "title": ""})[:-1]
-            + ', "text": ""}\n'
-            for n in sorted(names)
-        )
-    )
     return run
 
 

@@ -7,9 +7,8 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragbench.analysis.load import load_run
 from ragbench.analysis.panels.duplicates import COLUMNS, contradictory, duplicates, near_groups
-from tests.analysis.run_folder import make_run, question
+from tests.analysis.making import make_run, question
 
 # 24 words: 20 sets of five in sequence.
 LONG = " ".join(f"w{i}" for i in range(24))
@@ -37,7 +36,7 @@ def test_groups_by_hand(tmp_path: Path) -> None:
     share 20 of 21 sets of five words, and may be answered differently.
     """
     questions = {"t": QUESTIONS, "u": QUESTIONS[:2]}
-    found = duplicates(load_run(make_run(tmp_path / "run", questions)))
+    found = duplicates(make_run(tmp_path / "run", questions=questions))
     assert list(found.columns) == COLUMNS
     assert [tuple(row) for row in found.itertuples(index=False)] == [
         ("t", "same", 1, "a", 2),
@@ -55,12 +54,12 @@ def test_options_that_differ_in_a_lone_sign_are_told_apart(tmp_path: Path) -> No
     signs = {"options": ["!", "?"]}
     questions = [question("a", "Which sign?", **signs), question("b", "Which sign?", **signs)]
     questions[1]["answer"] = 1
-    found = duplicates(load_run(make_run(tmp_path / "run", {"t": questions})))
+    found = duplicates(make_run(tmp_path / "run", questions={"t": questions}))
     assert list(found.n_answers) == [2, 2]
 
 
 def test_none_is_an_empty_table(tmp_path: Path) -> None:
-    found = duplicates(load_run(make_run(tmp_path / "run", {"t": QUESTIONS[:2]})))
+    found = duplicates(make_run(tmp_path / "run", questions={"t": QUESTIONS[:2]}))
     assert found.empty
     assert contradictory(found).empty
 

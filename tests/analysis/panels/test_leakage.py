@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,7 @@ from ragbench.analysis.effects import effects
 from ragbench.analysis.load import load_run
 from ragbench.analysis.panels.leakage import common_runs, leakage, parts, plain, splits
 from ragbench.base.errors import DataError
-from tests.analysis.making import edited
-from tests.analysis.run_folder import make_run, passage, question
+from tests.analysis.making import edited, make_run, passage, question
 
 # Ten words, so three n-grams of eight.
 IRON = "Does iron deficiency raise the risk of deep vein thrombosis?"
@@ -56,7 +56,9 @@ PACKED: dict[str, dict[str, list[str]]] = {
 
 
 def facts_of(folder: Path, **made: Any) -> pd.DataFrame:
-    run = load_run(make_run(folder / "run", {"t": QUESTIONS}, PASSAGES, PACKED, **made))
+    run = make_run(
+        folder / "run", questions={"t": QUESTIONS}, passages=PASSAGES, packed=PACKED, **made
+    )
     return leakage(run).set_index(["arm", "question_id"])
 
 
@@ -125,39 +127,40 @@ def test_answers_of_three_characters_are_not_looked_for(tmp_path: Path) -> None:
 
 def test_shorter_ngrams_on_demand(tmp_path: Path) -> None:
     """Of IRON's nine pairs of words seven stand in d2 (iron ... vein), eight in d1 (does ...)."""
-    folder = make_run(tmp_path / "run", {"t": QUESTIONS}, PASSAGES, PACKED)
-    found = leakage(load_run(folder), size=2).set_index(["question_id", "arm"]).loc["q-iron"]
+    run = make_run(tmp_path / "run", questions={"t": QUESTIONS}, passages=PASSAGES, packed=PACKED)
+    found = leakage(run, size=2).set_index(["question_id", "arm"]).loc["q-iron"]
     assert list(found.ngram_share) == pytest.approx([7 / 9, 8 / 9])
 
 
 def test_a_run_without_passages_gives_no_facts(tmp_path: Path) -> None:
     packed: dict[str, dict[str, list[str]]] = {"closed-book": {}, "imported": {}}
-    run = load_run(make_run(tmp_path / "run", {"t": QUESTIONS}, packed=packed))
+    run = make_run(tmp_path / "run", questions={"t": QUESTIONS}, packed=packed)
     facts = leakage(run)
     assert facts.empty
     assert splits(run, facts).empty
 
 
-def test_what_the_run_lacks_is_told(tmp_path: Path) -> None:
-    folder = make_run(tmp_path / "run", {"t": QUESTIONS}, PASSAGES[:-1], PACKED)
+def test_what_the_run_misses_is_reported(tmp_path: Path) -> None:
+    run = make_run(
+        tmp_path / "run", questions={"t": QUESTIONS}, passages=PASSAGES[:-1], packed=PACKED
+    )
     with pytest.raises(DataError, match="no text of passage 'd5'") as caught:
-        leakage(load_run(folder))
-    assert caught.value.where == str(folder)
-    packed = folder / "packed" / "t+r-2.jsonl"
+        leakage(run)
+    assert caught.value.where == str(run.path)
+    packed = run.path / "packed" / "t+r-2.jsonl"
     packed.write_text(packed.read_text(encoding="utf-8").replace("q-iron", "q-none"), "utf-8")
     with pytest.raises(DataError, match="no packing of question 'q-iron' in the arm 'r-2'"):
-        leakage(load_run(folder))
+        leakage(run)
 
 
 def test_an_arm_whose_corpus_no_retrieval_names(tmp_path: Path) -> None:
     """As the arm of a question's own documents: found where all of its passages are."""
-    folder = make_run(tmp_path / "run", {"t": QUESTIONS}, PASSAGES, PACKED)
-    for path in (folder / "retrieval").iterdir():
-        path.unlink()
-    passages = folder / "passages.jsonl"
+    run = make_run(tmp_path / "run", questions={"t": QUESTIONS}, passages=PASSAGES, packed=PACKED)
+    run = replace(run, retrievals={})
+    passages = run.path / "passages.jsonl"
     other = '{"corpus":"a","id":"d2","doc_id":"d2","title":"","text":"Nothing of it."}\n'
     passages.write_text(passages.read_text(encoding="utf-8") + other, encoding="utf-8")
-    iron = leakage(load_run(folder)).set_index(["question_id", "arm"]).loc["q-iron"]
+    iron = leakage(run).set_index(["question_id", "arm"]).loc["q-iron"]
     assert list(iron.ngram_share) == pytest.approx([1 / 3, 2 / 3])
 
 
@@ -222,7 +225,9 @@ RIGHT: dict[str, dict[str, float]] = {
 
 
 def split_of(folder: Path, right: dict[str, dict[str, float]] = RIGHT) -> pd.DataFrame:
-    run = load_run(make_run(folder / "run", {"t": SIX}, TEXTS, SIX_PACKED, right))
+    run = make_run(
+        folder / "run", questions={"t": SIX}, passages=TEXTS, packed=SIX_PACKED, right=right
+    )
     return splits(run, leakage(run)).set_index("part")
 
 
@@ -256,8 +261,13 @@ def test_the_same_questions_have_the_same_interval(tmp_path: Path) -> None:
     scores = {name: i / 40 for i, name in enumerate(names)}
     packed = {"closed-book": {}, "r-1": {name: ["o"] for name in names}}
     lines = [question(name, f"Is {name} so?") for name in names]
-    made = make_run(tmp_path / "run", {"t": lines}, TEXTS, packed, {"r-1": scores})
-    run = load_run(made)
+    run = make_run(
+        tmp_path / "run",
+        questions={"t": lines},
+        passages=TEXTS,
+        packed=packed,
+        right={"r-1": scores},
+    )
     found = splits(run, leakage(run)).set_index("part")
     same = found.loc[["all", "question not matched", "clean"]]
     assert list(same.n) == [40, 40, 40]
@@ -281,7 +291,9 @@ def test_an_unanswered_question_gives_bounds(tmp_path: Path) -> None:
 
 
 def test_a_question_without_a_score_is_not_counted(tmp_path: Path) -> None:
-    run = load_run(make_run(tmp_path / "run", {"t": SIX}, TEXTS, SIX_PACKED, RIGHT))
+    run = make_run(
+        tmp_path / "run", questions={"t": SIX}, passages=TEXTS, packed=SIX_PACKED, right=RIGHT
+    )
     run.scores.loc[(run.scores.arm == "r-1") & (run.scores.question_id == "q-d"), "accuracy"] = (
         math.nan
     )
@@ -292,7 +304,9 @@ def test_a_question_without_a_score_is_not_counted(tmp_path: Path) -> None:
 
 def test_whole_clusters_are_drawn(tmp_path: Path) -> None:
     """Clusters ab and cd of the delivered: means of the arm 1 and 1/2, of the gain 1/2 each."""
-    run = load_run(make_run(tmp_path / "run", {"t": SIX}, TEXTS, SIX_PACKED, RIGHT))
+    run = make_run(
+        tmp_path / "run", questions={"t": SIX}, passages=TEXTS, packed=SIX_PACKED, right=RIGHT
+    )
     run = edited(run, "identity.tasks.t.cluster_unit", "patient")
     run.scores["cluster"] = run.scores["question_id"].map(lambda name: "abcdef".index(name[2]) // 2)
     found = splits(run, leakage(run)).set_index("part")
@@ -301,11 +315,13 @@ def test_whole_clusters_are_drawn(tmp_path: Path) -> None:
     assert tuple(row[["ci_low", "ci_high"]]) == pytest.approx((interval.low, interval.high))
     assert tuple(row[["gain_low", "gain_high"]]) == pytest.approx((0.5, 0.5))
     assert list(found.n_clusters) == [3, 2, 1, 0, 3, 0, 0, 1]
-    assert found.loc[["clean"], "ci_low"].isna().all()  # one cluster tells nothing of the others
+    assert found.loc[["clean"], "ci_low"].isna().all()  # one cluster has no spread
 
 
 def test_a_run_without_closed_book_has_no_gains(tmp_path: Path) -> None:
-    run = load_run(make_run(tmp_path / "run", {"t": SIX}, TEXTS, {"r-1": GIVEN}, RIGHT))
+    run = make_run(
+        tmp_path / "run", questions={"t": SIX}, passages=TEXTS, packed={"r-1": GIVEN}, right=RIGHT
+    )
     found = splits(run, leakage(run))
     assert found.loc[found.part == "all", "value"].item() == pytest.approx(4 / 6)
     assert found[["closed_book", "gain", "gain_low", "gain_high"]].isna().all(axis=None)

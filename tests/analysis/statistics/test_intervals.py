@@ -9,7 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragbench.analysis.statistics.intervals import bootstrap_mean, variance_of_mean, wilson
+from ragbench.analysis.statistics.intervals import (
+    bootstrap_mean,
+    interval_of_mean,
+    variance_of_mean,
+    wilson,
+)
 
 
 def test_wilson_by_hand() -> None:
@@ -29,6 +34,25 @@ def test_wilson_equals_statsmodels(counts: tuple[int, int]) -> None:
         proportion_confint(*counts, alpha=0.05, method="wilson"), abs=1e-9
     )
     assert 0 <= low <= counts[0] / counts[1] <= high <= 1
+
+
+@pytest.mark.parametrize(
+    ("values", "clusters", "is_rate"),
+    [
+        ([1.0, 0.0, 1.0, 1.0], None, True),
+        ([1.0, 0.0, 1.0, 1.0], [0, 0, 1, 1], False),
+        ([1.0, 0.5, 1.0, 1.0], None, False),
+    ],
+)
+def test_rates_have_wilsons_interval(
+    values: list[float], clusters: list[int] | None, is_rate: bool
+) -> None:
+    units = None if clusters is None else np.array(clusters)
+    found, wanted = (
+        of(np.array(values), np.random.default_rng(2), clusters=units, resamples=500, alpha=0.1)
+        for of in (interval_of_mean, bootstrap_mean)
+    )
+    assert found == (wilson(3, 4, alpha=0.1) if is_rate else wanted)
 
 
 def test_bootstrap_agrees_with_the_normal_interval() -> None:

@@ -8,8 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragbench.analysis.statistics.paired import (
-    Discordance,
-    discordance,
     mcnemar_exact,
     sign_flip,
     smallest_detectable,
@@ -32,13 +30,6 @@ def test_mcnemar_equals_statsmodels(helped: int, hurt: int) -> None:
     theirs = mcnemar([[0, helped], [hurt, 0]], exact=True).pvalue if helped + hurt else 1.0
     assert mcnemar_exact(helped, hurt) == pytest.approx(min(theirs, 1.0))
     assert mcnemar_exact(helped, hurt) == mcnemar_exact(hurt, helped)
-
-
-def test_discordance_counts() -> None:
-    before = np.array([0.0, 0.0, 1.0, 1.0, 0.0])
-    after = np.array([1.0, 0.0, 0.0, 1.0, 1.0])
-    found = discordance(before, after)
-    assert found == Discordance(n=5, helped=2, hurt=1, p=1.0)
 
 
 def test_signs_flip_by_cluster() -> None:

@@ -1,57 +1,21 @@
-"""The figure: plotted at the table's values, the same file each time, no request outside."""
+"""The figures of a run: marks at the values of its tables, worked out by hand."""
 
 from __future__ import annotations
 
-import math
-import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
 
-import numpy as np
 import pytest
 
 from ragbench.analysis.effects import effects
-from ragbench.analysis.load import load_run
 from ragbench.analysis.results import results
-from ragbench.report.charts.figure import BOUNDS, accuracy, draw, figures, save
+from ragbench.report.charts.figure import accuracy, figures
+from ragbench.report.charts.slope import slope_charts
 from tests.analysis.making import make_run
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-
-def test_the_same_figures_give_the_same_file(finished_home: Path, tmp_path: Path) -> None:
-    run = load_run(finished_home / "runs" / "small")
-    table = results(run)
-    for name in ("a.svg", "b.svg"):
-        draw(run, table, tmp_path / name)
-    text = (tmp_path / "a.svg").read_text(encoding="utf-8")
-    assert text == (tmp_path / "b.svg").read_text(encoding="utf-8")
-    root = ElementTree.fromstring(text)
-    assert root.tag.endswith("svg")
-    assert not re.search(r"(?:href|src)=\"https?:", text)
-
-
-def test_markers_stand_in_the_order_of_the_values(finished_home: Path, tmp_path: Path) -> None:
-    """Read the drawn marker positions back: their x must rise and fall with the accuracies."""
-    run = load_run(finished_home / "runs" / "small")
-    table = results(run)
-    draw(run, table, tmp_path / "a.svg")
-    text = (tmp_path / "a.svg").read_text(encoding="utf-8")
-    arms = run.members("arms")
-    wanted = table[table.metric == "accuracy"].set_index("arm").loc[arms, "value"].tolist()
-    uses: dict[str, list[float]] = {}
-    for mark, x in re.findall(r'<use xlink:href="#(\w+)" x="([\d.]+)"', text):
-        uses.setdefault(mark, []).append(float(x))
-    candidates = [xs[: len(arms)] for xs in uses.values() if len(xs) >= len(arms)]
-    slopes = [
-        [(xs[i] - xs[0]) / (v - wanted[0]) for i, v in enumerate(wanted) if v != wanted[0]]
-        for xs in candidates
-    ]
-    assert any(max(s) - min(s) < 0.01 * max(s) and min(s) > 0 for s in slopes)
-
-
+SVG = "{http://www.w3.org/2000/svg}"
 CELLS = {
     ("general", "t", "closed-book"): "1000000000",
     ("general", "t", "bm25"): "1111000000",
@@ -60,49 +24,89 @@ CELLS = {
 }
 
 
-def drawn(panel: Axes) -> list[tuple[float, ...]]:
-    """Return the places of every marker of a panel."""
-    from matplotlib.container import ErrorbarContainer
+def rows(root: Element) -> Iterator[tuple[str, str, dict[str, float]]]:
+    """Yield name, figures and marks (in units of the axis) of each row of the forest plots."""
+    for svg in root.iter(f"{SVG}svg"):
+        if svg.get("class") != "drawing forest":
+            continue
+        ticks = [t for t in svg.iter(f"{SVG}text") if t.get("class") == "tick"]
+        (x0, v0), *_, (x1, v1) = [
+            (float(t.attrib["x"][:-1]), float(str(t.text).rstrip(" %"))) for t in ticks
+        ]
+        for group in svg.iter(f"{SVG}g"):
+            found = {}
+            for mark in group:
+                for name in ("x1", "x2") if mark.tag == f"{SVG}line" else ("x",):
+                    if mark.tag in (f"{SVG}line", f"{SVG}svg"):
+                        share = (float(mark.attrib[name][:-1]) - x0) / (x1 - x0)
+                        found[f"{mark.attrib['class']} {name}"] = v0 + share * (v1 - v0)
+            name, _, text = str(group[0].text).partition(": ")
+            yield name, text, found
 
-    marks = [c.lines[0] for c in panel.containers if isinstance(c, ErrorbarContainer)]
-    return [
-        tuple(float(v) for v in np.concatenate([m.get_xdata(), m.get_ydata()]))
-        for m in marks
-        if m is not None
-    ]
 
-
-def test_an_incomplete_cell_has_bounds_and_no_marker(tmp_path: Path) -> None:
-    from matplotlib.collections import LineCollection
-
+def test_accuracy_is_drawn_where_the_table_has_it(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", CELLS, bases={"bio": "general"}, full=True)
-    (panel,) = accuracy(run, results(run)).axes
-    general, bio = drawn(panel)
-    # closed-book is the upper row; a marker each, two heights each
-    assert general[:2] == pytest.approx((10, 40))
-    assert bio[0] == pytest.approx(20) and math.isnan(bio[1])
-    dashed = panel.findobj(lambda a: isinstance(a, LineCollection) and a.get_label() == BOUNDS)
-    (segment,) = [s for c in dashed if isinstance(c, LineCollection) for s in c.get_segments()]
-    assert np.asarray(segment)[:, 0].tolist() == pytest.approx([50, 60])  # 5 of 10, or 6
+    drawn = {
+        name: (text, found)
+        for name, text, found in rows(ElementTree.fromstring(accuracy(run, results(run))))
+    }
+    assert list(drawn) == [
+        *("general, closed-book", "general, bm25"),
+        *("bio, closed-book", "bio, bm25"),
+    ]
+    marks = {name: found.get("marker x") for name, (_, found) in drawn.items()}
+    assert marks == {
+        "general, closed-book": pytest.approx(10, abs=0.01),
+        "general, bm25": pytest.approx(40, abs=0.01),
+        "bio, closed-book": pytest.approx(20, abs=0.01),
+        "bio, bm25": None,  # one question has no answer
+    }
+    text, found = drawn["general, bm25"]
+    # Wilson's interval of 4 of 10 by hand: (5.9207 -+ 3.7706) / 13.8415
+    # centre (p + z^2/2n) / (1 + z^2/n) = 0.42775 and half-width 0.25958 with z = 1.95996
+    assert (found["interval x1"], found["interval x2"]) == pytest.approx((16.82, 68.73), abs=0.01)
+    assert text == "40.0 % (16.8 % to 68.7 %)"
+    text, found = drawn["bio, bm25"]
+    assert (found["bounds x1"], found["bounds x2"]) == pytest.approx((50, 60), abs=0.01)
+    assert text == "bounds 50.0 % to 60.0 %"  # 5 of 10, or 6
 
 
-def test_a_forest_stands_where_its_effects_are(tmp_path: Path) -> None:
+def test_effects_are_drawn_where_they_are(tmp_path: Path) -> None:
     cells = {**CELLS, ("bio", "t", "bm25"): "1111110000"}
     run = make_run(tmp_path / "run", cells, bases={"bio": "general"}, full=True)
-    named = dict(figures(run, results(run), effects(run)))
-    (panel,) = named["effect gain over closed-book"].axes
-    # 4 - 1 and 6 - 2 of ten, from the top
-    assert drawn(panel) == [pytest.approx((30, 1)), pytest.approx((40, 0))]
-    assert [text.get_text() for text in panel.get_yticklabels()] == ["t, bm25"] * 2
-    (legend,) = named["effect gain over closed-book"].legends
-    assert [text.get_text() for text in legend.get_texts()] == ["general", "bio"]
-    (panel,) = named["slope 0"].axes
-    heights = [line[2:] for line in drawn(panel)]
-    assert heights == [pytest.approx((10, 40)), pytest.approx((20, 60))]
+    charts = slope_charts(run, results(run))
+    named = dict(figures(run, results(run), effects(run), charts))
+    assert list(named) == [
+        *("accuracy", "effect gain over closed-book", "effects of pairs", "slope-0-0-0"),
+    ]
+    drawn = {
+        name: found["marker x"]
+        for name, _, found in rows(ElementTree.fromstring(named["effect gain over closed-book"]))
+    }
+    # 4 - 1 and 6 - 2 of ten
+    assert drawn == {
+        "general, bm25": pytest.approx(30, abs=0.01),
+        "bio, bm25": pytest.approx(40, abs=0.01),
+    }
+    pairs = [f["marker x"] for _, _, f in rows(ElementTree.fromstring(named["effects of pairs"]))]
+    # gain 4 - 1, fine-tuning 2 - 1, retrieval less fine-tuning 4 - 2, both 6 - 4,
+    # interaction (6 - 2) - (4 - 1); of ten
+    assert pairs == pytest.approx([30, 10, 20, 20, 10], abs=0.01)
 
 
-def test_long_names_leave_room_for_the_panel(tmp_path: Path) -> None:
-    """Matplotlib warns, and warnings are errors, where labels leave no room."""
+def test_averages_over_tasks_are_in_the_figures(tmp_path: Path) -> None:
+    one = {("m", "a", "closed-book"): "10000", ("m", "a", "bm25"): "11000"}
+    other = {("m", "b", "closed-book"): "10000", ("m", "b", "bm25"): "11110"}
+    run = make_run(tmp_path / "run", one | other, full=True)
+    named = dict(figures(run, results(run), effects(run), []))
+    root = ElementTree.fromstring(named["effect gain over closed-book"])
+    captions = [text.text for text in root.findall(f"{SVG}g/{SVG}text")]
+    assert "Gain over closed-book on (macro), points" in captions
+    found = [marks["marker x"] for _, _, marks in rows(root) if "marker x" in marks]
+    assert found[:3] == pytest.approx([20, 60, 40], abs=0.01)  # 1 and 3 of five, their mean
+
+
+def test_long_names_stay_on_the_paper(tmp_path: Path) -> None:
     names = {"bio": "b" * 70, "general": "g" * 70}
     arms = {"bm25": "bm25-" + "a" * 60, "closed-book": "closed-book"}
     cells = {
@@ -110,6 +114,6 @@ def test_long_names_leave_room_for_the_panel(tmp_path: Path) -> None:
     }
     run = make_run(tmp_path / "run", cells, bases={names["bio"]: names["general"]}, full=True)
     found = effects(run).assign(baseline="z" * 70)
-    for number, (_, figure) in enumerate(figures(run, results(run), found)):
-        save(figure, tmp_path / f"{number}.png")
-        assert all(panel.get_position().width > 0.4 for panel in figure.axes)
+    for _, svg in figures(run, results(run), found, slope_charts(run, results(run))):
+        for text in ElementTree.fromstring(svg).iter(f"{SVG}text"):
+            assert len(str(text.text)) <= 80

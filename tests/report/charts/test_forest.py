@@ -1,9 +1,8 @@
-"""The forest plots: drawn where the estimates are, as read back from the page's own scale."""
+"""The forest plots: drawn where the estimates are, as read back from the plot's own scale."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -12,27 +11,38 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragbench.analysis.effects import effects
-from ragbench.analysis.load import Run, load_run
-from ragbench.analysis.results import results
-from ragbench.report.charts.forest import LEFT, RIGHT, SHAPES, Scale, plots, shortened
-from ragbench.report.page.page import page
-from tests.analysis.making import edited
+from ragbench.analysis.load import Run
+from ragbench.report.charts.drawing import figure
+from ragbench.report.charts.forest import LEFT, RIGHT, SHAPES, Plot, Scale, plots, shortened
+from tests.analysis.making import make_run
 from tests.report.reading import Element, read
 
 RATE = st.floats(-1, 1) | st.just(math.nan)
+CELLS = {
+    (model, task, arm): text
+    for model in ("m", "other")
+    for task in ("t", "u")
+    for arm, text in {"closed-book": "1100", "bm25": "1110", "random": "1000"}.items()
+}
 
 
 @pytest.fixture
-def run(mixed_home: Path) -> Run:
-    return load_run(mixed_home / "runs" / "mixed")
+def run(tmp_path: Path) -> Run:
+    return make_run(tmp_path / "run", CELLS, controls={"random": "bm25"})
 
 
 def percent(element: Element, name: str) -> float:
     return float(element.attributes[name].removesuffix("%"))
 
 
+def svgs(made: list[Plot]) -> dict[str, Element]:
+    """Return each plot as it is drawn, by its title."""
+    found = [svg for svg in read(figure(made)).all("svg") if "role" in svg.attributes]
+    return {svg.all("title")[0].text: svg for svg in found}
+
+
 def drawn(svg: Element) -> dict[str, list[float]]:
-    """Return what stands in a plot, in points: low, high and, if it has a marker, estimate."""
+    """Return the marks of each row, in points: low, high and, if it has a marker, estimate."""
     ticks = [t for t in svg.all("text") if t.attributes.get("class") == "tick"]
     (x0, v0), *_, (x1, v1) = [(percent(t, "x"), float(t.text)) for t in ticks]
 
@@ -43,64 +53,58 @@ def drawn(svg: Element) -> dict[str, list[float]]:
     for group in svg.all("g"):
         (line,) = group.all("line")
         marks = [percent(mark, "x") for mark in group.all("svg")]
-        places = [percent(line, "x1"), percent(line, "x2"), *marks]
-        found[group.all("title")[0].text.partition(":")[0]] = [value(x) for x in places]
+        positions = [percent(line, "x1"), percent(line, "x2"), *marks]
+        found[group.all("title")[0].text.partition(":")[0]] = [value(x) for x in positions]
     return found
 
 
 def test_every_effect_is_drawn_where_it_is(run: Run) -> None:
     found = effects(run)
-    root = read(page(run, results(run), found))
-    seen = {}
-    for svg in root.all("svg"):
-        if svg.attributes["class"] == "forest":
-            seen[svg.all("title")[0].text] = drawn(svg)
-    assert len(set(found.effect)) == 5
-    count = 0
+    headroom = found[found.effect == "gain over closed-book"]
+    headroom = headroom.assign(effect="headroom", baseline="oracle")
+    found = pd.concat([found, headroom], ignore_index=True)
     of_tasks = found[(found.stratum == "") & ~found.task.str.startswith("(")]
+    kinds = ["gain over closed-book", "placebo-corrected gain", "headroom"]
+    assert set(of_tasks.effect) == set(kinds)
+    seen = {kind: svgs(plots(run, found, kind)) for kind in kinds}
     for row in of_tasks.to_dict(orient="records"):
         arm, control = row["arm"], row["baseline"]
         name = {
             "gain over closed-book": f"{row['model']}, {arm}",
             "headroom": f"{row['model']}, {control} less {arm}",
         }.get(row["effect"], f"{row['model']}, {arm} less {control}")
-        low, high, estimate = seen[f"{row['effect'].capitalize()} on {row['task']}"][name]
+        svg = seen[row["effect"]][f"{row['effect'].capitalize()} on {row['task']}"]
+        low, high, estimate = drawn(svg)[name]
         assert low == pytest.approx(100 * row["ci_low"], abs=0.01)
         assert high == pytest.approx(100 * row["ci_high"], abs=0.01)
         assert estimate == pytest.approx(100 * row["estimate"], abs=0.01)
-        count += 1
-    assert count == sum(len(rows) for rows in seen.values())
+    rows = sum(len(drawn(svg)) for kind in kinds for svg in seen[kind].values())
+    assert rows == len(of_tasks)
 
 
 def test_an_incomplete_cell_shows_dashed_bounds_and_no_marker(run: Run) -> None:
     found = effects(run)
-    broken = (found.arm == "bm25-1") & (found.task == "facts")
+    broken = (found.arm == "bm25") & (found.task == "t") & (found.model == "m")
     found.loc[broken, ["estimate", "ci_low", "ci_high", "p"]] = [math.nan, -0.4, 0.7, math.nan]
     found.loc[broken, "status"] = "incomplete"
-    root = read(page(run, results(run), found))
-    svg = next(s for s in root.all("svg") if s.all("title")[0].text.endswith(" on facts"))
-    group = next(g for g in svg.all("g") if "bm25-1" in g.text)
+    made = plots(run, found, "gain over closed-book")
+    assert made[0].caption.endswith(" on t, points; dashed: bounds, answers are missing")
+    assert made[1].caption.endswith(" on u, points")
+    svg = svgs(made)["Gain over closed-book on t"]
+    group = next(g for g in svg.all("g") if "m, bm25:" in g.text)
     assert group.all("line")[0].attributes["class"] == "bounds"
     assert group.all("svg") == []
     assert "bounds -40.0 to +70.0" in group.text
-    assert drawn(svg)["scripted, bm25-1"] == pytest.approx([-40.0, 70.0], abs=0.01)
+    assert drawn(svg)["m, bm25"] == pytest.approx([-40.0, 70.0], abs=0.01)
 
 
 def test_models_differ_by_shape_and_share_one_scale(run: Run) -> None:
-    models = [{"name": name, "base": None} for name in ("smollm2", "other")]
-    run = replace(edited(run, "config.models", models), scores=both(run))
-    found = effects(run)
-    made = plots(run, found, "gain over closed-book")
-    assert [text for text, _ in made[0].headings] == ["scripted", "other"]
+    made = plots(run, effects(run), "gain over closed-book")
+    assert [text for text, _ in made[0].headings] == ["m", "other"]
     shapes = {row.name.partition(",")[0]: row.shape for row in made[0].rows}
-    assert shapes == {"scripted": SHAPES[0], "other": SHAPES[1]}
+    assert shapes == {"m": SHAPES[0], "other": SHAPES[1]}
     assert len(set(SHAPES)) == len(SHAPES)
     assert len({tuple(plot.ticks) for plot in made}) == 1
-
-
-def both(run: Run) -> pd.DataFrame:
-    """Return the run's scores twice, the second time as another model's."""
-    return pd.concat([run.scores, run.scores.assign(model="other")], ignore_index=True)
 
 
 @given(st.lists(st.tuples(RATE, RATE, RATE), min_size=1, max_size=6))

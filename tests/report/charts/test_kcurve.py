@@ -26,8 +26,7 @@ def test_a_chart_stands_on_doublings(tmp_path: Path) -> None:
     assert [label for label, *_ in drawn.bottom] == ["1", "2", "4"]
     places = [x for _, x, _ in drawn.bottom]
     assert places[1] - places[0] == pytest.approx(places[2] - places[1], abs=1e-3)
-    (values,) = drawn.lines.values()
-    assert [v.value for v in values] == pytest.approx([0.2, 0.4, 0.6])
+    assert [line.legend for line in drawn.series] == ["1 20.0 %, 2 40.0 %, 4 60.0 %"]
     header, rows = curve_rows(run, found)
     assert [row[:7] for row in rows] == [
         ["m", "t", "bm25", f"bm25-{k}", f"{k:.2f}", "10", f"{20 * i:.1f} %"]
@@ -72,5 +71,5 @@ def test_places_that_a_control_makes_have_a_chart(tmp_path: Path) -> None:
     assert [label for label, *_ in moved.bottom] == ["1", "3", "5"]
     first, middle, last = (x for _, x, _ in moved.bottom)
     assert middle - first == pytest.approx(last - middle)
-    assert [v.value for v in moved.lines["m"]] == [0.6, 0.4, 0.5]
+    assert moved.series[0].legend == "1 60.0 %, 3 40.0 %, 5 50.0 %"
     assert place_charts(run, pd.DataFrame([], columns=PLACE_COLUMNS)) == []

@@ -27,11 +27,23 @@ CELLS = {
 def test_four_points_by_hand(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", CELLS, bases={"bio": "general"}, full=True)
     (found,) = slope_charts(run, results(run))
-    assert list(found.lines) == ["general: general", "biomedical: bio"]
-    values = [[v.value for v in line] for line in found.lines.values()]
-    assert values == [pytest.approx([2 / 12, 9 / 12]), pytest.approx([4 / 12, 6 / 12])]
+    assert [line.name for line in found.series] == ["general: general", "biomedical: bio"]
+    # 2 and 9 of 12; 4 and 6 of 12
+    assert [line.legend for line in found.series] == [
+        "closed-book 16.7 %, bm25 75.0 %",
+        "closed-book 33.3 %, bm25 50.0 %",
+    ]
+    places = dict(found.side)
+    hundredth = (places["0 %"] - places["20 %"]) / 20
+    heights = [[(places["0 %"] - p.y) / hundredth for p in line.points] for line in found.series]
+    assert heights == [
+        pytest.approx([200 / 12, 900 / 12], abs=0.02),
+        pytest.approx([400 / 12, 600 / 12], abs=0.02),
+    ]
     assert [label for label, *_ in found.bottom] == ["closed-book", "bm25"]
-    assert all(v.low < v.value < v.high for line in found.lines.values() for v in line)
+    for point in (point for line in found.series for point in line.points):
+        assert point.low is not None and point.high is not None
+        assert point.low > point.y > point.high  # pixels count from the top
 
 
 def test_no_chart_without_a_pair_an_arm_or_closed_book(tmp_path: Path) -> None:

@@ -11,24 +11,22 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from ragbench.analysis.effects import effects
-from ragbench.analysis.load import load_run
-from ragbench.analysis.results import results
 from ragbench.report.page.page import page
+from ragbench.report.sections import sections
 from ragbench.report.write import write_report
 from tests.conftest import FACTS
-from tests.report.conftest import ATTACK, MODEL
+from tests.report.conftest import ATTACK, MODEL, Analysed, analysed
 from tests.report.reading import Element, data, read, tables
 
 
 def page_of(path: Path) -> str:
-    run = load_run(path)
-    return page(run, results(run), effects(run))
+    found = analysed(path)
+    return page(found.run, found.effects, found.parts)
 
 
 @pytest.fixture(scope="module")
-def made(mixed_home: Path) -> str:
-    return page_of(mixed_home / "runs" / "mixed")
+def made(mixed: Analysed) -> str:
+    return page(mixed.run, mixed.effects, mixed.parts)
 
 
 def elements(root: Element) -> list[Element]:
@@ -88,11 +86,11 @@ def test_the_tables_hold_the_figures_of_the_csv_files(made: str, mixed_home: Pat
         assert shown == pytest.approx(list(100 * part.estimate), abs=0.0501)
 
 
-def test_an_effect_that_the_page_has_never_seen_gets_its_part(mixed_home: Path) -> None:
-    run = load_run(mixed_home / "runs" / "mixed")
-    found = effects(run)
+def test_an_effect_that_the_page_has_never_seen_gets_its_part(mixed: Analysed) -> None:
+    run, found = mixed.run, mixed.effects
     new = found[found.effect == "headroom"].assign(effect="interaction")
-    made = read(page(run, results(run), pd.concat([found, new], ignore_index=True)))
+    found = pd.concat([found, new], ignore_index=True)
+    made = read(page(run, found, list(sections(run, mixed.results, found))))
     assert "Interaction" in [heading.text for heading in made.all("h2")]
     assert len(tables(made)["Interaction"]) == len(new) + 1  # averages over tasks too
     assert "Interaction on facts" in [title.text for title in made.all("title")]

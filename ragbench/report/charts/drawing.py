@@ -1,0 +1,123 @@
+"""What all charts share: a frame, a style, and the way from charts to a figure of a paper.
+
+Every chart is drawn once, as SVG, by the template of its kind. The page includes it; a figure is
+one or more of them in a file of their own, which is converted for PNG and PDF.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from ragbench.base.files import write_bytes
+
+FOLDER = Path(__file__).parent
+WIDTH_PX, MARGIN_PX, LINE_PX = 640, 16, 18
+CAPTION_CHARACTERS = 80  # per line of a figure's caption
+PNG_PPI = 200.0
+# A page of the figure's size, 6.7 inches wide.
+PAPER = b"""
+#set page(width: auto, height: auto, margin: 0pt)
+#set document(date: none)
+#image(bytes(sys.inputs.svg), format: "svg")
+"""
+NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A chart; the file ``KIND.svg.j2`` draws what is inside its frame.
+
+    Attributes:
+        key: Prefix of its elements' ids, and the name of its file.
+        title: What it shows.
+        description: How to read it.
+        height_px: Height of the frame; its width is the reader's.
+    """
+
+    kind: ClassVar[str]
+    key: str
+    title: str
+    description: str
+    height_px: int
+
+    @property
+    def caption(self) -> str:
+        """The text above the chart."""
+        return self.title
+
+
+def templates(*folders: Path) -> Environment:
+    """Return an environment that finds the templates of the charts and those of other folders."""
+    return Environment(
+        loader=FileSystemLoader([*folders, FOLDER]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+
+
+def style() -> str:
+    """Return the style sheet of the charts; its first rule holds the colours for light paper."""
+    return (FOLDER / "charts.css").read_text(encoding="utf-8")
+
+
+def figure(drawings: Sequence[Drawing]) -> str:
+    """Return charts one below the other as SVG that depends on no other file.
+
+    Colours are written out, because converters know no variables. Characters that XML excludes
+    become U+FFFD.
+    """
+    colours, _, rules = style().partition("}\n")
+    palette = dict(re.findall(r"--(\w+): ([^;]+);", colours))
+    panels, y_px = [], MARGIN_PX
+    for drawing in drawings:
+        lines = textwrap.wrap(drawing.caption, CAPTION_CHARACTERS)
+        captions = [(line, y_px + LINE_PX * n) for n, line in enumerate(lines, 1)]
+        y_px += LINE_PX * len(lines) + MARGIN_PX
+        panels.append((captions, y_px, drawing))
+        y_px += drawing.height_px + MARGIN_PX
+    text = (
+        templates()
+        .get_template("figure.svg.j2")
+        .render(
+            panels=panels,
+            width_px=WIDTH_PX,
+            height_px=y_px,
+            margin_px=MARGIN_PX,
+            paper=palette["paper"],
+            style=Markup(re.sub(r"var\(--(\w+)\)", lambda found: palette[found[1]], rules)),  # noqa: S704 - our own file
+        )
+    )
+    return NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def can_convert() -> bool:
+    """Return whether SVG can be converted to PNG and PDF."""
+    return find_spec("typst") is not None
+
+
+def save(svg: str, path: Path) -> None:
+    """Write a figure in the format of the file's ending: svg, or png and pdf by Typst.
+
+    Typst writes no dates here, so that the same SVG gives the same bytes; where the machine has
+    none of the fonts, Typst uses its own.
+    """
+    data = svg.encode("utf-8")
+    if path.suffix != ".svg":
+        import typst
+
+        kind: Literal["pdf", "png"] = "pdf" if path.suffix == ".pdf" else "png"
+        data = typst.compile(PAPER, format=kind, ppi=PNG_PPI, sys_inputs={"svg": svg})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(path, data)

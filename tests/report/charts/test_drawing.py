@@ -1,0 +1,88 @@
+"""Figures as files: what stands in the SVG, and that PNG and PDF show it, the same each time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from ragbench.report.charts.chart import Chart, Value, chart
+from ragbench.report.charts.drawing import MARGIN_PX, WIDTH_PX, figure, save
+
+SVG = "{http://www.w3.org/2000/svg}"
+LONG = "a title of words that goes on and on, far beyond the width of any paper, and then some more"
+
+
+def drawing(title: str = "Scores", series: str = "one") -> Chart:
+    values = [Value(0.0, 0.2, 0.1, 0.3), Value(1.0, 0.5, 0.4, 0.6)]
+    found = chart("k", title, "d", {series: values}, [("closed-book", 0.0), ("bm25", 1.0)])
+    assert found is not None
+    return found
+
+
+def test_charts_stand_one_below_the_other() -> None:
+    first, second = drawing(), drawing(LONG)
+    root = ElementTree.fromstring(figure([first, second]))
+    assert root.attrib["width"] == str(WIDTH_PX)
+    panels = [child for child in root if child.tag == f"{SVG}svg"]
+    # Below a margin: a caption of 18 pixels, a margin, the chart; then a caption of two lines.
+    top = MARGIN_PX + 18 + MARGIN_PX
+    below = top + first.height_px + MARGIN_PX + 2 * 18 + MARGIN_PX
+    assert [int(panel.attrib["y"]) for panel in panels] == [top, below]
+    assert int(root.attrib["height"]) == below + second.height_px + MARGIN_PX
+    captions = [text.text for text in root.findall(f"{SVG}g/{SVG}text")]
+    assert captions[0] == "Scores" and " ".join(map(str, captions[1:])) == LONG
+
+
+def test_a_figure_depends_on_nothing_else_and_holds_no_markup() -> None:
+    text = figure([drawing("<b>&\x07\ud800", "</text><script>")])
+    root = ElementTree.fromstring(text)
+    assert "var(" not in text and "http" not in text.replace(SVG.strip("{}"), "")
+    assert "<b>&\ufffd\ufffd" in [element.text for element in root.iter(f"{SVG}text")]
+    assert not list(root.iter(f"{SVG}script"))
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, Path]:
+    pytest.importorskip("typst", reason="PNG and PDF need typst")
+    paths = {kind: tmp_path / f"figure.{kind}" for kind in ("svg", "png", "pdf")}
+    for path in paths.values():
+        save(figure([drawing()]), path)
+    return paths
+
+
+def test_a_png_shows_the_line_where_its_values_are(files: dict[str, Path]) -> None:
+    image = pytest.importorskip("PIL.Image", reason="reading PNG needs Pillow")
+    with image.open(files["png"]) as png:
+        pixels = np.asarray(png.convert("RGB")).astype(int)
+    chart = drawing()
+    scale = 200 / 96  # pixels at 200 to the inch per pixel of SVG
+    height = MARGIN_PX + 18 + MARGIN_PX + chart.height_px + MARGIN_PX
+    assert pixels.shape[1] == pytest.approx(WIDTH_PX * scale, abs=1)
+    assert pixels.shape[0] == pytest.approx(height * scale, abs=1)
+    assert (pixels[0] == 255).all()
+    (series,) = chart.series
+    for point in series.points:
+        x = MARGIN_PX + (WIDTH_PX - 2 * MARGIN_PX) * point.x / 100
+        y = MARGIN_PX + 18 + MARGIN_PX + point.y
+        assert tuple(pixels[round(y * scale), round(x * scale)]) == (0x0B, 0x5C, 0xAD)
+
+
+def test_a_pdf_holds_its_text_once_and_no_date(files: dict[str, Path]) -> None:
+    pypdf = pytest.importorskip("pypdf", reason="reading PDF needs pypdf")
+    reader = pypdf.PdfReader(files["pdf"])
+    (page,) = reader.pages
+    text = page.extract_text()
+    for part in ("Scores", "one", "closed-book", "bm25", "60 %"):
+        assert text.count(part) == 1
+    assert not {"/CreationDate", "/ModDate"} & set(reader.metadata or {})
+    assert page.mediabox.width == 0.75 * WIDTH_PX  # points
+
+
+def test_the_same_figure_gives_the_same_bytes(files: dict[str, Path], tmp_path: Path) -> None:
+    for _ in range(5):
+        for path in files.values():
+            save(figure([drawing()]), tmp_path / f"again{path.suffix}")
+            assert (tmp_path / f"again{path.suffix}").read_bytes() == path.read_bytes()
