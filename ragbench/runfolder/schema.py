@@ -118,11 +118,7 @@ def _plain(value: Any) -> Any:
 def _checks(kind: type) -> dict[str, tuple[Check, bool]]:
     """Return the check of each field by its name, and whether the field must be there."""
     hints = get_type_hints(kind)
-    return {
-        field.name: (_check(hints[field.name]), _is_required(field))
-        for field in fields(kind)
-        if field.name != RAW
-    }
+    return {field.name: (_check(hints[field.name]), _is_required(field)) for field in fields(kind)}
 
 
 def _is_required(field: Field[Any]) -> bool:
@@ -134,12 +130,12 @@ def _object(kind: type, value: Any) -> Any:
         raise _WrongError
     found: dict[str, Any] = {}
     for name, (check, required) in _checks(kind).items():
-        if name in value:
+        if name == RAW:
+            found[RAW] = value
+        elif name in value:
             found[name] = _inside(name, check, value[name])
         elif required:
             raise _WrongError(name, missing=True)
-    if any(field.name == RAW for field in fields(kind)):
-        found[RAW] = value
     return kind(**found)
 
 
