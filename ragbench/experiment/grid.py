@@ -22,7 +22,11 @@ from ragbench.experiment.config.config import Config
 from ragbench.experiment.config.spec import TASK_CORPUS, ArmSpec, TaskSpec
 from ragbench.experiment.config.trust import check_endpoints
 from ragbench.experiment.stages.gold import find_gold
-from ragbench.indexes import build as indexes
+from ragbench.indexes.build import build_index
+from ragbench.indexes.built import IndexManifest
+from ragbench.indexes.built import is_built as index_is_built
+from ragbench.indexes.loading import load_recipe
+from ragbench.indexes.recipe import index_name
 from ragbench.metrics import metrics
 from ragbench.models import models
 from ragbench.models.model import Asked, Checked, Model
@@ -75,7 +79,7 @@ class IndexPart:
     @property
     def name(self) -> str:
         """The built index's name."""
-        return f"{self.recipe}-{self.corpus}"
+        return index_name(self.recipe, self.corpus)
 
 
 @dataclass(frozen=True)
@@ -330,12 +334,12 @@ class Grid:
         """Refuse, before an index is built, to ask more hits of it than its recipe ranks."""
         for task in self.tasks:
             for part, k in self.searches(task).items():
-                depth = getattr(indexes.load_recipe(part.recipe), "depth", None)
+                most = load_recipe(part.recipe).max_hits()
                 if part.within and corpus_is_built(part.corpus):
                     k = len(open_corpus(part.corpus))
-                if isinstance(depth, int) and k > depth:
+                if most is not None and k > most:
                     raise UsageError(
-                        f"{k:,} hits are wanted of {part.key!r}, whose recipe ranks {depth:,}",
+                        f"{k:,} hits are wanted from {part.key!r}, whose recipe ranks {most:,}",
                         where=f"task {task.spec.name}, index recipe {part.recipe}",
                         fix="raise `depth` in the recipe, or ask for fewer",
                     )
@@ -358,17 +362,17 @@ class Grid:
         lines = [f"ragbench corpus build {c}" for c in wanted if not corpus_is_built(c)]
         for part in {p.name: p for p in self.index_parts()}.values():
             lacks = part.recipe in without or part.corpus in without
-            if not lacks and not indexes.is_built(part.name):
+            if not lacks and not index_is_built(part.name):
                 lines.append(f"ragbench index build {part.recipe} --corpus {part.corpus}")
         return lines
 
-    def build_missing(self) -> dict[str, indexes.Manifest]:
+    def build_missing(self) -> dict[str, IndexManifest]:
         """Build corpora and indexes that are not there; check the identity of those that are.
 
         Returns:
             The manifest of each index, by its name.
         """
-        manifests: dict[str, indexes.Manifest] = {}
+        manifests: dict[str, IndexManifest] = {}
         for corpus in self.corpora():
             if corpus_is_built(corpus):
                 check_card(open_corpus(corpus))
@@ -377,5 +381,5 @@ class Grid:
         self._check_depths()
         for part in self.index_parts():
             if part.name not in manifests:
-                manifests[part.name] = indexes.build_index(part.recipe, part.corpus)
+                manifests[part.name] = build_index(part.recipe, part.corpus)
         return manifests

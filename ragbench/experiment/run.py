@@ -17,7 +17,7 @@ from ragbench.experiment.stages.answer import answer_all, check_lengths
 from ragbench.experiment.stages.deliver import pack_all
 from ragbench.experiment.stages.retrieve import retrieve_all
 from ragbench.experiment.stages.score import score_run
-from ragbench.indexes.build import Manifest
+from ragbench.indexes.built import IndexManifest
 
 PROMPT_TEMPLATE = 2  # counts changes of experiment/prompts.py that change prompts
 
@@ -130,7 +130,7 @@ def model_identity(grid: Grid) -> dict[str, Any]:
     return {name: model.facts() for name, model in grid.models.items()}
 
 
-def index_identity(manifests: dict[str, Manifest]) -> dict[str, Any]:
+def index_identity(manifests: dict[str, IndexManifest]) -> dict[str, Any]:
     """Return what is recorded of each index and its corpus."""
     return {
         name: {

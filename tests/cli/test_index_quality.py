@@ -14,7 +14,8 @@ from ir_measures import Qrel, ScoredDoc
 from ragbench.base.errors import DataError, UsageError
 from ragbench.cli.main import cli
 from ragbench.corpora.build import build_corpus
-from ragbench.indexes.build import build_index, folder_of
+from ragbench.indexes.build import build_index
+from ragbench.indexes.built import folder_of
 from tests.conftest import ragbench
 
 TEXTS = {

@@ -25,7 +25,7 @@ from ragbench.experiment.stages.documents import whole
 from ragbench.experiment.stages.gold import find_gold
 from ragbench.experiment.stages.retrieve import retrieve_all
 from ragbench.experiment.stages.score import score_run
-from ragbench.indexes.build import open_index
+from ragbench.indexes.built import open_index
 from ragbench.report.write import write_report
 from tests.conftest import ragbench
 from tests.report.reading import data, read

@@ -105,7 +105,7 @@ def test_more_hits_than_a_recipe_ranks_are_refused_before_it_is_built(home: Path
         "tasks=[{name: facts, task: mcq, options: {path: facts.jsonl, corpus: facts}}]",
     ]
     grid = Grid(*load_config(str(home / "mixed.yaml"), changes))
-    with pytest.raises(UsageError, match=r"(4|12) hits are wanted of 'h.*', whose recipe ranks 3"):
+    with pytest.raises(UsageError, match=r"(4|12) hits .* from 'h.*', whose recipe ranks 3"):
         grid.build_missing()
     assert not (home / "indexes" / "shallow-facts").exists()
     with pytest.raises(UsageError, match="whose recipe ranks 3"):

@@ -13,9 +13,11 @@ import pytest
 
 from ragbench.base.checksums import sums_of
 from ragbench.corpora.store import Corpus
-from ragbench.indexes.build import MANIFEST, build_index, folder_of, read_manifest
-from ragbench.indexes.check import Finding, check_index
+from ragbench.indexes.build import build_index
+from ragbench.indexes.built import MANIFEST, folder_of, read_manifest
+from ragbench.indexes.check import check_index
 from ragbench.indexes.dense import embeddings
+from ragbench.indexes.retriever import Finding
 from tests.manifests import edit
 
 CorpusOf = Callable[[str, Mapping[str, str]], Corpus]

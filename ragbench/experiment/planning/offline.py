@@ -92,18 +92,18 @@ class OfflineGrid(Grid):
     def missing(self) -> list[str]:
         """Return the commands that would build what is not built; list what cannot be."""
         from ragbench.corpora.card import load_card, make_reader
-        from ragbench.indexes import build as indexes
+        from ragbench.indexes.loading import load_recipe
 
         bad: set[str] = set()
         for recipe in dict.fromkeys(part.recipe for part in self.index_parts()):
             try:
-                loaded = indexes.load_recipe(recipe)
+                loaded = load_recipe(recipe)
                 loaded.require()
             except RagbenchError as error:
                 bad.add(recipe)
                 self._lacks(f"index {recipe}", error)
             else:
-                self._lacks_of_hub(recipe, indexes.hub_models(loaded.model_dump()))
+                self._lacks_of_hub(recipe, loaded.hub_models())
         for corpus in self.corpora():
             try:
                 card, path = load_card(corpus)

@@ -26,7 +26,7 @@ from ragbench.corpora.store import Corpus, open_corpus
 from ragbench.experiment.folder import RunFolder, question_to_json
 from ragbench.experiment.grid import Grid, IndexPart, Source, TaskPart
 from ragbench.experiment.stages.gold import Gold, find_gold
-from ragbench.indexes.build import Manifest, open_index
+from ragbench.indexes.built import IndexManifest, open_index
 from ragbench.indexes.composite.fusion import rrf
 from ragbench.indexes.evaluation.runfile import check_run_ids, ranking_lines, read_run, write_run
 from ragbench.metrics.retrieval import per_query
@@ -36,7 +36,7 @@ MAX_HITS = 4_000_000  # held at once
 Ranked = dict[str, list[str]]
 
 
-def retrieve_all(grid: Grid, folder: RunFolder, manifests: Mapping[str, Manifest]) -> None:
+def retrieve_all(grid: Grid, folder: RunFolder, manifests: Mapping[str, IndexManifest]) -> None:
     """Rank passages for every task by every source; what is saved already is kept.
 
     Args:
@@ -105,7 +105,9 @@ def _queries(task: TaskPart, *, within: bool = False) -> str:
     return sha256_json([[q.id, q.query] for q in task.questions])
 
 
-def _search(task: TaskPart, part: IndexPart, k: int, manifest: Manifest, folder: RunFolder) -> None:
+def _search(
+    task: TaskPart, part: IndexPart, k: int, manifest: IndexManifest, folder: RunFolder
+) -> None:
     queries_asked = _queries(task, within=part.within)
     asked = {"index": manifest.digest, "queries": queries_asked, "depth": k}
     if _is_done(folder, task, part.key, asked):

@@ -22,11 +22,10 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, field_validator, model_validator
 
 from ragbench.base.devices import Device
 from ragbench.base.errors import DataError
@@ -36,77 +35,17 @@ from ragbench.base.records import Hit
 from ragbench.corpora.store import Corpus
 from ragbench.indexes.bm25 import inversion, lexicon
 from ragbench.indexes.bm25.okapi import RankBm25, okapi_idf
+from ragbench.indexes.bm25.recipe import Bm25Recipe
 from ragbench.indexes.bm25.tokenise import Analyser
-from ragbench.indexes.retriever import Recipe, Rows, Scores, hits_at, passage_text, top_hits
+from ragbench.indexes.recipe import Recipe
+from ragbench.indexes.retriever import Rows, Scores, hits_at, passage_text, top_hits
 
 INDPTR = "indptr.npy"
 RUNS = "runs"
 RANK_BM25 = "rank-bm25"
-EPSILON = 0.25
 WINDOW = 1 << 16
 QUERIES_AT_ONCE = 64
 REMEMBERED = 1 << 18
-
-
-class Bm25Recipe(Recipe):
-    """The options of a BM25 index; each is part of the index's identity.
-
-    Attributes:
-        k1: How slowly a term's repeats count less.
-        b: How much the passage's length counts.
-        formula: Which idf, and whether the factor k1 + 1 is there.
-        epsilon: Of ``okapi``: what a negative idf becomes, as a share of the mean idf.
-        engine: Of ``okapi``: ``rank-bm25`` has that package itself compute, some thousand times
-            more slowly and with the corpus in memory.
-        words: What a word is; ``unicode`` is for other scripts than Latin, Greek and Cyrillic.
-        stopwords: Which words are dropped before stemming: a set's name, or a list.
-        stemmer: How words are shortened: ``none`` or a Snowball language.
-        template: What the index sees of a passage.
-    """
-
-    k1: float = Field(0.9, ge=0, allow_inf_nan=False)
-    b: float = Field(0.4, ge=0, le=1)
-    formula: Literal["lucene", "okapi"] = "lucene"
-    epsilon: float = Field(EPSILON, ge=0, allow_inf_nan=False)
-    engine: Literal["fast", "rank-bm25"] = "fast"
-    words: Literal["letters", "unicode"] = "letters"
-    stopwords: Literal["none", "lucene-english"] | tuple[str, ...] = "lucene-english"
-    stemmer: str = "english"
-    template: str = "{title}\n{text}"
-
-    @field_validator("stemmer")
-    @classmethod
-    def _check_stemmer(cls, name: str) -> str:
-        import Stemmer
-
-        if name != "none" and name not in Stemmer.algorithms():
-            raise ValueError(f"it is none of: none, {', '.join(Stemmer.algorithms())}")
-        return name
-
-    @field_validator("stopwords")
-    @classmethod
-    def _check_stopwords(cls, words: str | tuple[str, ...]) -> str | tuple[str, ...]:
-        idle = [word for word in words if word != word.lower()] if isinstance(words, tuple) else []
-        if idle:
-            raise ValueError(f"{idle[0]!r} is not in lower case, as terms are: it drops none")
-        return words
-
-    @model_validator(mode="after")
-    def _check_okapi(self) -> Bm25Recipe:
-        if self.formula == "lucene" and (self.engine != "fast" or self.epsilon != EPSILON):
-            raise ValueError("`engine` and `epsilon` are options of `formula: okapi`")
-        if self.engine == "rank-bm25" and self.k1 == 0:
-            raise ValueError("rank-bm25 divides by 0 where k1 is 0; use `engine: fast`")
-        return self
-
-    def identity(self) -> dict[str, Any]:
-        """Return the options that can change a hit; Lucene's formula has none of Okapi's."""
-        apart = {"epsilon", "engine"} if self.formula == "lucene" else set()
-        return {key: value for key, value in super().identity().items() if key not in apart}
-
-    def analyser(self) -> Analyser:
-        """Return what turns texts into terms."""
-        return Analyser(stopwords=self.stopwords, stemmer=self.stemmer, words=self.words)
 
 
 class Postings:

@@ -25,7 +25,7 @@ from ragbench.base.files import atomic_file
 from ragbench.base.progress import Progress
 from ragbench.corpora.store import Corpus
 from ragbench.indexes.bm25.tokenise import Analyser
-from ragbench.indexes.retriever import PLACE
+from ragbench.indexes.retriever import FIELD
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -172,7 +172,7 @@ def filled(template: str, titles: Any, texts: Any) -> Any:
 
     kind = pa.large_string()
     parts: list[Any] = []
-    ends = [0, *(edge for found in PLACE.finditer(template) for edge in found.span())]
+    ends = [0, *(edge for found in FIELD.finditer(template) for edge in found.span())]
     for place, (start, stop) in enumerate(pairwise([*ends, len(template)])):
         piece = template[start:stop]
         if place % 2:

@@ -20,6 +20,7 @@ from ragbench.base.devices import (
 from ragbench.base.errors import BackendError, PrerequisiteError, UsageError, first_line
 from ragbench.base.weights import locate, weights_digest
 from ragbench.indexes.dense.batches import token_batches
+from ragbench.indexes.recipe import HubModels
 
 Pair = tuple[str, str]
 MIN_PASSAGE = 64  # tokens that a passage keeps beside a query, however long
@@ -50,6 +51,10 @@ class RerankerCard(BaseModel):
     def identity(self) -> dict[str, Any]:
         """Return the options that can change a score."""
         return self.model_dump(exclude={"batch_tokens"})
+
+    def hub_models(self) -> HubModels:
+        """Return the model with its revision if it comes from the hub."""
+        return {self.model: self.revision} if locate(self.model) is None else {}
 
     def digest(self) -> str:
         """Return the digest of the weights, or the id and revision of a hub model."""

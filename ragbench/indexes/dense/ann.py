@@ -15,7 +15,6 @@ from ragbench.base.files import write_text
 from ragbench.base.progress import stage
 from ragbench.indexes.dense import flatcodes
 from ragbench.indexes.dense.embeddings import Embeddings
-from ragbench.indexes.retriever import Recipe
 
 MIN_ROWS_A_CELL = 39  # where FAISS begins to warn that cells are badly placed
 FEW_LINKS = re.compile(r"HNSW0*[01](?!\d)")
@@ -113,12 +112,6 @@ def _refused(factory: str, dimension: int, metric: str, reason: str) -> UsageErr
 def faiss_reason(error: RuntimeError) -> str:
     """Return what a FAISS error says, without its C++ signature."""
     return first_line(error).rpartition("Error: ")[2]
-
-
-def knobs_of(recipe: Recipe) -> dict[str, int]:
-    """Return the search and build settings that a recipe gives, by their names there."""
-    values = ((name, getattr(recipe, name)) for name in KNOBS)
-    return {name: value for name, value in values if value is not None}
 
 
 def set_knobs(faiss: Any, index: Any, knobs: dict[str, int], *, factory: str) -> None:

@@ -116,6 +116,10 @@ class Embeddings:
             self._load(start) is not None for start in self._starts()
         )
 
+    def missing_bytes(self) -> float:
+        """Return the bytes that ``make`` would still write; all of them unless it is whole."""
+        return 0.0 if self.is_whole else 4.0 * self.dimension * len(self.corpus)
+
     def make(self) -> None:
         """Embed what is not on disk yet, or not as it was written; check what was given.
 

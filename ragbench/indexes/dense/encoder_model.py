@@ -30,7 +30,7 @@ CPU_TOKENS = 4096  # more leaves the caches; scripts/bench_encode.py compares
 ROBERTAS = ("roberta", "xlm-roberta", "camembert", "mpnet")  # their first position is the third
 
 
-class Tower:
+class EncoderModel:
     """A loaded model.
 
     Args:

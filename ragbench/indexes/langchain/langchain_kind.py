@@ -20,7 +20,7 @@ from ragbench.base.errors import RagbenchError, UsageError, first_line
 from ragbench.base.files import sha256_file
 from ragbench.corpora.store import Corpus
 from ragbench.indexes.langchain.adapters import FromLangchain, ScoreSource
-from ragbench.indexes.retriever import Recipe
+from ragbench.indexes.recipe import Recipe
 
 
 class LangchainRecipe(Recipe):

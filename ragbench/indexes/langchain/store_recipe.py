@@ -10,14 +10,17 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
+from ragbench.base.devices import Device
 from ragbench.base.errors import UsageError
 from ragbench.corpora.card import load_card
 from ragbench.corpora.store import Corpus
 from ragbench.corpora.union import RESTRICTED, Union
+from ragbench.indexes.dense.embeddings import Embeddings
 from ragbench.indexes.dense.encoders import EncoderCard
 from ragbench.indexes.langchain.stores import STORES, told
-from ragbench.indexes.retriever import Recipe
+from ragbench.indexes.recipe import BASE_MEMORY, Footprint, HubModels, Recipe
 
+PYTHON_FLOAT = 32.0  # bytes of a number in a list, as LangChain's store in memory has them
 URL = re.compile(r"https?://[A-Za-z0-9.:\[\]_-]+(?:/[A-Za-z0-9._~/-]*)?")
 
 
@@ -90,6 +93,24 @@ class VectorstoreRecipe(Recipe):
     def encoder_digest(self) -> str | None:
         """Return the digest of the encoder's weights."""
         return self.encoder.digest()
+
+    def hub_models(self) -> HubModels:
+        """Return the encoder's models that come from the hub, with their revisions."""
+        return self.encoder.hub_models()
+
+    def estimate(
+        self, name: str, corpus: Corpus, *, measure: bool, device: Device
+    ) -> Footprint | None:
+        """Return what the vectors and texts take, counted once; a store may keep more."""
+        stored = Embeddings(corpus, self.encoder, device)
+        missing = stored.missing_bytes()
+        if self.url:  # another machine has the store
+            return Footprint(name, self.store, 0.0, missing)
+        n, texts = len(corpus), float(corpus.manifest.n_characters)
+        disk = 4.0 * stored.dimension * n + (texts if STORES[self.store].keeps else 0.0)
+        number = PYTHON_FLOAT if self.store == "in-memory" else 4.0
+        memory = BASE_MEMORY + number * stored.dimension * n + texts
+        return Footprint(name, self.store, disk, missing, build_memory=memory, search_memory=memory)
 
     def require(self) -> None:
         """Refuse a machine without the store's packages or the encoder."""

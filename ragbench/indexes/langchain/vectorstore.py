@@ -23,7 +23,6 @@ from ragbench.base.files import sha256_json
 from ragbench.base.progress import stage
 from ragbench.base.records import Hit
 from ragbench.corpora.store import Corpus
-from ragbench.indexes.check import Finding
 from ragbench.indexes.dense import recall
 from ragbench.indexes.dense.embeddings import Embeddings
 from ragbench.indexes.dense.encoders import Encoder, Vectors
@@ -31,7 +30,8 @@ from ragbench.indexes.langchain import store_checks
 from ragbench.indexes.langchain.raw_scores import FORMULAS
 from ragbench.indexes.langchain.store_recipe import VectorstoreRecipe, check_terms
 from ragbench.indexes.langchain.stores import STORES, Opened, OurEmbeddings, Place, add, told
-from ragbench.indexes.retriever import Recipe, Rows, Scores, top_hits
+from ragbench.indexes.recipe import Recipe
+from ragbench.indexes.retriever import Finding, Rows, Scores, top_hits
 
 if TYPE_CHECKING:
     from langchain_core.vectorstores import VectorStore

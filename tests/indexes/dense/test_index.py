@@ -21,14 +21,8 @@ import torch
 from ragbench.base.checksums import sums_of
 from ragbench.base.errors import DataError, PrerequisiteError, UsageError
 from ragbench.corpora.store import Corpus, open_corpus
-from ragbench.indexes.build import (
-    MANIFEST,
-    build_index,
-    folder_of,
-    is_built,
-    open_index,
-    read_manifest,
-)
+from ragbench.indexes.build import build_index
+from ragbench.indexes.built import MANIFEST, folder_of, is_built, open_index, read_manifest
 from ragbench.indexes.dense import embeddings, gpu
 from ragbench.indexes.dense import index as dense
 from ragbench.indexes.dense.ann import KNOBS, import_faiss
