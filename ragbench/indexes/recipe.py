@@ -78,7 +78,7 @@ class Part:
     """A recipe inside another one.
 
     Attributes:
-        role: Its place there, such as ``part 0`` or ``first``.
+        role: What it is there, such as ``part 0`` or ``first``.
         name: The name of a recipe, or one that follows from the options of an inline recipe.
         recipe: The recipe itself.
     """

@@ -315,7 +315,7 @@ def _save_tokens(options: Bm25Recipe, corpus: Corpus, work: Path) -> dict[str, A
 def _write_postings(
     options: Bm25Recipe,
     corpus: Corpus,
-    runs: Sequence[inversion.Run],
+    runs: Sequence[inversion.PostingsRun],
     terms: Any,
     lengths: npt.NDArray[np.int32],
     work: Path,

@@ -39,7 +39,7 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Run:
+class PostingsRun:
     """A run on disk: the row of its first passage, and its folder."""
 
     first_row: int
@@ -89,7 +89,7 @@ class Run:
 
 def invert(
     corpus: Corpus, template: str, analyser: Analyser, work: Path, progress: Progress
-) -> list[Run]:
+) -> list[PostingsRun]:
     """Invert the corpus run by run, in as many threads as there are processors.
 
     Args:
@@ -104,7 +104,7 @@ def invert(
     """
     work.mkdir(parents=True, exist_ok=True)
     is_word = analyser.is_word
-    runs: list[Run] = []
+    runs: list[PostingsRun] = []
     threads = os.cpu_count() or 1
     waiting: deque[tuple[int, Future[None]]] = deque()
 
@@ -115,7 +115,7 @@ def invert(
 
     with ThreadPoolExecutor(threads) as pool:
         for first_row, titles, texts in _pieces(corpus):
-            run = Run(first_row, work / f"{first_row:012d}")
+            run = PostingsRun(first_row, work / f"{first_row:012d}")
             runs.append(run)
             if run.is_whole(len(texts)):
                 progress.advance(len(texts))
@@ -184,7 +184,9 @@ def filled(template: str, titles: Any, texts: Any) -> Any:
     return parts[0] if len(parts) == 1 else pc.binary_join_element_wise(*parts, pa.scalar("", kind))
 
 
-def _invert(run: Run, texts: Any, analyser: Analyser, is_word: npt.NDArray[np.bool_]) -> None:
+def _invert(
+    run: PostingsRun, texts: Any, analyser: Analyser, is_word: npt.NDArray[np.bool_]
+) -> None:
     """Invert the passages of one run and write it."""
     import pyarrow as pa
 
@@ -250,7 +252,7 @@ def _sorted_terms(every: Any) -> tuple[pa.LargeStringArray, npt.NDArray[np.int32
     return encoded.dictionary.take(order), rank[numbers] if len(rank) else rank
 
 
-def merge_terms(runs: Sequence[Run]) -> pa.LargeStringArray:
+def merge_terms(runs: Sequence[PostingsRun]) -> pa.LargeStringArray:
     """Return the different terms of all runs, by their bytes."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -262,7 +264,7 @@ def merge_terms(runs: Sequence[Run]) -> pa.LargeStringArray:
     return found.take(pc.sort_indices(found))
 
 
-def number_terms(runs: Sequence[Run], terms: pa.LargeStringArray) -> None:
+def number_terms(runs: Sequence[PostingsRun], terms: pa.LargeStringArray) -> None:
     """Write the number of each of a run's terms among all terms into it; they ascend.
 
     Args:
@@ -283,7 +285,7 @@ def number_terms(runs: Sequence[Run], terms: pa.LargeStringArray) -> None:
 
 
 def merge(
-    runs: Sequence[Run],
+    runs: Sequence[PostingsRun],
     indptr: Ints,
     idf: Floats,
     norms: Floats,

@@ -54,7 +54,7 @@ def root() -> Path:
     return home.home() / "indexes" / ".embeddings"
 
 
-def places(device: Device) -> list[str]:
+def device_names(device: Device) -> list[str]:
     """Return torch's names of the devices that share the work: every GPU, or the processor."""
     import torch
 
@@ -221,7 +221,7 @@ class Embeddings:
 
     def _embed_all(self, starts: Sequence[int], progress: Progress) -> None:
         """Embed shards, by as many workers as there are devices; the first error stops all."""
-        names = places(self.device)[: len(starts)]
+        names = device_names(self.device)[: len(starts)]
         if len(names) < 2:
             for start in starts:
                 self._embed(start, self.encoder, progress, Lock())
@@ -231,9 +231,9 @@ class Embeddings:
             queue.put(start)
         stop, lock = Event(), Lock()
 
-        def work(place: str) -> None:
+        def work(device_name: str) -> None:
             try:
-                encoder = Encoder(self.card, self.device, place=place)
+                encoder = Encoder(self.card, self.device, device_name=device_name)
                 while not stop.is_set():
                     self._embed(queue.get_nowait(), encoder, progress, lock)
             except Empty:
@@ -244,7 +244,7 @@ class Embeddings:
 
         with ThreadPoolExecutor(len(names)) as pool:
             try:
-                for done in [pool.submit(work, place) for place in names]:
+                for done in [pool.submit(work, device_name) for device_name in names]:
                     done.result()
             finally:
                 stop.set()

@@ -39,7 +39,7 @@ class EncoderModel:
         pooling: ``auto`` runs the model's own modules, and the mean where it has none; the others
             pool the transformer's last hidden states and leave out what else the model has.
         max_tokens: The most that it will be asked to read of a text.
-        place: torch's name of a device.
+        device_name: torch's name of a device.
         dtype: The transformer's number format.
 
     Raises:
@@ -54,12 +54,12 @@ class EncoderModel:
         *,
         pooling: Pooling,
         max_tokens: int,
-        place: str,
+        device_name: str,
         dtype: str,
     ) -> None:
         self.model = model
-        self.place = place
-        self._whole = _load(model, revision, place, dtype)
+        self.device_name = device_name
+        self._whole = _load(model, revision, device_name, dtype)
         self._modules = [module.eval() for module in self._whole]
         if pooling != "auto":
             self._modules = self._pooled(pooling)
@@ -80,7 +80,7 @@ class EncoderModel:
                 fix="leave `pooling` out",
             )
         size = first.get_embedding_dimension()
-        return [first, modules.Pooling(size, pooling).to(self.place)]
+        return [first, modules.Pooling(size, pooling).to(self.device_name)]
 
     def _check_positions(self, max_tokens: int) -> None:
         config = self._whole[0].auto_model.config
@@ -164,9 +164,9 @@ class EncoderModel:
 
         with torch.inference_mode():
             features = self._features(tokens)
-            for place, module in enumerate(self._modules):
+            for number, module in enumerate(self._modules):
                 features = module(features)
-                if place == 0:
+                if number == 0:
                     features = {key: _single(value) for key, value in features.items()}
             found: Vectors = features["sentence_embedding"].float().cpu().numpy()
         return found
@@ -181,7 +181,7 @@ class EncoderModel:
             tensors = {"input_ids": torch.from_numpy(flat), "offsets": torch.from_numpy(starts)}
         else:
             tensors = dict(self._whole[0].tokenizer.pad(tokens, return_tensors="pt"))
-        return {key: value.to(self.place) for key, value in tensors.items()}
+        return {key: value.to(self.device_name) for key, value in tensors.items()}
 
 
 def _joined(text: Text) -> str:
@@ -196,7 +196,7 @@ def _single(value: Any) -> Any:
     return value.float() if is_half else value
 
 
-def _load(model: str, revision: str | None, place: str, dtype: str) -> Any:
+def _load(model: str, revision: str | None, device_name: str, dtype: str) -> Any:
     from sentence_transformers import SentenceTransformer
 
     hide_loading_bars()
@@ -205,7 +205,7 @@ def _load(model: str, revision: str | None, place: str, dtype: str) -> Any:
         with LOADING:
             return SentenceTransformer(
                 model if path is None else str(path),
-                device=place,
+                device=device_name,
                 revision=revision,
                 local_files_only=path is not None,
                 model_kwargs={"dtype": torch_dtype(dtype), "use_safetensors": True},

@@ -158,7 +158,7 @@ class Encoder:
         card: Which encoder.
         device: Where it computes.
         dtype: The number format; None resolves the card's.
-        place: Which of several devices of that kind, as torch names it.
+        device_name: Which of several devices of that kind, as torch names it.
 
     Raises:
         PrerequisiteError: The weights are not here and cannot be had.
@@ -170,12 +170,12 @@ class Encoder:
         device: Device,
         dtype: Dtype | None = None,
         *,
-        place: str | None = None,
+        device_name: str | None = None,
     ) -> None:
         self.card = card
         self.device = pick_device(device)
         self.dtype = pick_dtype(dtype or card.dtype, self.device)
-        self._place = place or self.device
+        self._device_name = device_name or self.device
         self._query_tokens = card.query_max_tokens or card.max_tokens
         most = self._query_tokens
         if card.query_model is None and card.vectors is None:
@@ -187,7 +187,7 @@ class Encoder:
             *(model, revision),
             pooling=self.card.pooling,
             max_tokens=max_tokens,
-            place=self._place,
+            device_name=self._device_name,
             dtype=self.dtype,
         )
 

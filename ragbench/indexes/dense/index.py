@@ -235,7 +235,7 @@ class DenseIndex:
         stated = ", ".join(f"{r['recall_at_k']:.3f} ({r['queries']})" for r in self.facts["recall"])
         if stored.digest != self.facts["embeddings"] or stored.verify():
             return [Finding("recall", True, f"{stated} at build; the embeddings are not here")]
-        drawn = recall.Sample.load(self.folder)
+        drawn = recall.RecallQueries.load(self.folder)
         k, metric = self.recipe.recall_k, self.recipe.metric
         return [
             Finding(

@@ -55,7 +55,7 @@ class Recall:
 
 
 @dataclass(frozen=True)
-class Sample:
+class RecallQueries:
     """What recall is measured with.
 
     Attributes:
@@ -72,7 +72,7 @@ class Sample:
             np.savez(handle, rows=self.rows, excerpts=self.excerpts)
 
     @classmethod
-    def load(cls, folder: Path) -> Sample:
+    def load(cls, folder: Path) -> RecallQueries:
         """Read what ``save`` has written.
 
         Args:
@@ -97,7 +97,7 @@ class Sample:
 
 def draw(
     corpus: Corpus, count: int, seed: int, encode: Callable[[Sequence[str]], Vectors]
-) -> Sample:
+) -> RecallQueries:
     """Draw the queries.
 
     Args:
@@ -117,7 +117,7 @@ def draw(
         words = corpus[int(row)].text.split()
         start = int(generator.integers(0, max(1, len(words) - WORDS + 1)))
         excerpts.append(" ".join(words[start : start + WORDS]))
-    return Sample(rows, encode(excerpts))
+    return RecallQueries(rows, encode(excerpts))
 
 
 class Judge:
@@ -130,7 +130,7 @@ class Judge:
         metric: Of the indexes.
     """
 
-    def __init__(self, sample: Sample, stored: Embeddings, k: int, metric: str) -> None:
+    def __init__(self, sample: RecallQueries, stored: Embeddings, k: int, metric: str) -> None:
         self._sample = sample
         self._stored = stored
         self._metric = metric
@@ -169,7 +169,9 @@ class Judge:
         return found
 
 
-def measure(index: Any, sample: Sample, stored: Embeddings, k: int, metric: str) -> list[Recall]:
+def measure(
+    index: Any, sample: RecallQueries, stored: Embeddings, k: int, metric: str
+) -> list[Recall]:
     """Return the recall of one index, as ``Judge`` does."""
     return Judge(sample, stored, k, metric).recall(index)
 

@@ -181,7 +181,7 @@ def _check_order(scores: npt.NDArray[Any], queries: Vectors, vectors: Vectors, w
 
 
 def measure(
-    search: RawSearch, drawn: recall.Sample, stored: Embeddings, k: int, metric: str
+    search: RawSearch, drawn: recall.RecallQueries, stored: Embeddings, k: int, metric: str
 ) -> list[recall.Recall]:
     """Measure recall against exact search by the recipe's metric.
 

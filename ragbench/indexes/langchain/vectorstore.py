@@ -29,7 +29,14 @@ from ragbench.indexes.dense.encoders import Encoder, Vectors
 from ragbench.indexes.langchain import store_checks
 from ragbench.indexes.langchain.raw_scores import FORMULAS
 from ragbench.indexes.langchain.store_recipe import VectorstoreRecipe, check_terms
-from ragbench.indexes.langchain.stores import STORES, Opened, OurEmbeddings, Place, add, told
+from ragbench.indexes.langchain.stores import (
+    STORES,
+    Opened,
+    OurEmbeddings,
+    StoreLocation,
+    add,
+    told,
+)
 from ragbench.indexes.recipe import Recipe
 from ragbench.indexes.retriever import Finding, Rows, Scores, top_hits
 
@@ -99,10 +106,10 @@ class VectorstoreIndex:
         # Queries are encoded in float32 when they are searched, so here too.
         encoder = Encoder(options.encoder, device, "float32")
         ours = OurEmbeddings(lambda: encoder)
-        place = _place(options, corpus, work, encoder.dimension, is_new=True)
+        location = _location(options, corpus, work, encoder.dimension, is_new=True)
         kind = STORES[options.store]
         with told(options.store, "being made"):
-            opened = kind.open(place, ours.as_langchain())
+            opened = kind.open(location, ours.as_langchain())
         try:
             stored.make()
             if not kind.keeps and not options.url:
@@ -117,11 +124,11 @@ class VectorstoreIndex:
             with told(options.store, "being closed"):
                 opened.close()
         return {
-            "dimension": place.dimension,
+            "dimension": location.dimension,
             "n_vectors": len(corpus),
             "dtype": stored.dtype,
             "embeddings": stored.digest,
-            "collection": place.collection,
+            "collection": location.collection,
             **facts,
         }
 
@@ -149,10 +156,10 @@ class VectorstoreIndex:
         encoder = Encoder(options.encoder, device, "float32")
         ours = OurEmbeddings(lambda: encoder)
         refill = not STORES[options.store].keeps and not options.url
-        place = _place(options, corpus, folder, facts["dimension"], is_new=refill)
+        location = _location(options, corpus, folder, facts["dimension"], is_new=refill)
         kept = _kept(folder, corpus, facts["dimension"]) if refill else None
         with told(options.store, "being opened"):
-            opened = STORES[options.store].open(place, ours.as_langchain())
+            opened = STORES[options.store].open(location, ours.as_langchain())
         try:
             if kept is not None:
                 _fill(opened, ours, options.store, corpus, [(0, kept)])
@@ -208,7 +215,7 @@ class VectorstoreIndex:
         except DataError as error:
             return [Finding("raw scores", False, error.what)]
         is_same = formula.name == self.facts["raw_score"]
-        drawn = recall.Sample.load(self.folder)
+        drawn = recall.RecallQueries.load(self.folder)
         return [
             Finding("raw scores", is_same, f"{formula.name}, {self.facts['raw_score']} at build"),
             *(
@@ -244,12 +251,12 @@ def _checked(
     }
 
 
-def _place(
+def _location(
     recipe: VectorstoreRecipe, corpus: Corpus, folder: Path, dimension: int, *, is_new: bool
-) -> Place:
+) -> StoreLocation:
     # On a server, every index has a collection of its own.
     identity = sha256_json([corpus.digest, recipe.identity(), recipe.encoder_digest()])
-    return Place(
+    return StoreLocation(
         folder=folder / STORE,
         url=recipe.url,
         collection=f"ragbench_{identity[:24]}",

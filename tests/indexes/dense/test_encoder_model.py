@@ -30,7 +30,12 @@ def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def load(folder: Path, pooling: Pooling = "auto", max_tokens: int = 64) -> EncoderModel:
     return EncoderModel(
-        str(folder), None, pooling=pooling, max_tokens=max_tokens, place="cpu", dtype="float32"
+        str(folder),
+        None,
+        pooling=pooling,
+        max_tokens=max_tokens,
+        device_name="cpu",
+        dtype="float32",
     )
 
 
@@ -92,12 +97,12 @@ def test_a_static_embedding_is_the_mean_of_its_words_vectors(tmp_path: Path) -> 
     folder = encoder_models.static(tmp_path / "static", seed=3)
     model = load(folder)
     weights = load_file(folder / "model.safetensors")["embedding.weight"]
-    place = {word: i for i, word in enumerate(["[UNK]", *encoder_models.WORDS])}
+    row_of = {word: i for i, word in enumerate(["[UNK]", *encoder_models.WORDS])}
     words = "gout of the unheard foot".split()
-    rows = [place.get(word, 0) for word in words]
+    rows = [row_of.get(word, 0) for word in words]
     found = model.encode([" ".join(words), "fever"], max_tokens=100, budget=10)
     np.testing.assert_allclose(found[0], weights[rows].mean(0), atol=1e-6)
-    np.testing.assert_allclose(found[1], weights[place["fever"]], atol=1e-6)
+    np.testing.assert_allclose(found[1], weights[row_of["fever"]], atol=1e-6)
     cut = model.encode([" ".join(words)], max_tokens=2, budget=10)
     np.testing.assert_allclose(cut[0], weights[rows[:2]].mean(0), atol=1e-6)
     assert model.lengths([" ".join(words), ""], 3) == [3, 0]
