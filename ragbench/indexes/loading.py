@@ -57,7 +57,7 @@ def resolved_part(role: str, given: str | Written, load: Load) -> dict[str, Any]
     """Return the keys of a recipe inside another one, with all that it names in place.
 
     Raises:
-        UsageError: Its name is no legal one, it has no kind, or a key is wrong.
+        UsageError: Its name is not legal, it has no kind, or a key is wrong.
     """
     if isinstance(given, str):
         return {NAME: given, **load(given).model_dump(mode="json")}

@@ -49,7 +49,7 @@ def test_sound_indexes_are_sound(home_of_three: Path) -> None:
         assert wrong(name) == []
     found = {finding.what: finding.value for finding in check_index("ivf-some", device="cpu")}
     assert {"recall@10 of passages", "recall@10 of excerpts"} < set(found)
-    assert found["passages, encoded anew, that find themselves"].startswith("1.000 of 32")
+    assert found["passages, encoded again, that find themselves"].startswith("1.000 of 32")
     assert found["searches that have hits"] == "20 of 20"
 
 
@@ -77,7 +77,7 @@ def test_vectors_in_another_order_are_found_out(home_of_three: Path) -> None:
     assert {f.what for f in wrong("flat-some")} == {"files", "opens over its corpus and encoder"}
     edit(folder_of("flat-some") / MANIFEST, sums=sums_of(path.parent))
     (finding,) = wrong("flat-some")
-    assert finding.what == "passages, encoded anew, that find themselves"
+    assert finding.what == "passages, encoded again, that find themselves"
     assert finding.value.startswith("0.0")
 
 

@@ -51,9 +51,6 @@ REMEMBERED = 1 << 18
 class Postings:
     """The open postings of an index.
 
-    Args:
-        folder: The built index.
-
     Raises:
         OSError: A file is missing.
         ValueError: The files do not belong together.
@@ -92,16 +89,9 @@ class Bm25Index:
 
     @classmethod
     def build(cls, recipe: Recipe, corpus: Corpus, work: Path, device: Device) -> dict[str, Any]:
-        """Invert the corpus and write its postings, or what rank-bm25 needs.
+        """Invert the corpus and write its postings, or what rank-bm25 needs; return counts.
 
-        Args:
-            recipe: A Bm25Recipe.
-            corpus: What is indexed.
-            work: The folder to fill; runs that a killed build has left there are used.
-            device: Not used; BM25 runs on the processor.
-
-        Returns:
-            Counts for the manifest.
+        Runs that a killed build has left in ``work`` are used.
 
         Raises:
             DataError: No passage holds a term.
@@ -126,17 +116,7 @@ class Bm25Index:
     def open(
         cls, folder: Path, recipe: Recipe, facts: dict[str, Any], corpus: Corpus, device: Device
     ) -> Bm25Index:
-        """Open the index with its postings memory-mapped.
-
-        Args:
-            folder: The built index.
-            recipe: A Bm25Recipe.
-            facts: What ``build`` returned.
-            corpus: What was indexed.
-            device: Not used; BM25 runs on the processor.
-
-        Returns:
-            The open index.
+        """Return the index with its postings memory-mapped.
 
         Raises:
             DataError: A file of the index is missing or torn.
@@ -158,28 +138,11 @@ class Bm25Index:
             ) from None
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
-        """Return up to k passages a query that share a term with it.
-
-        Args:
-            queries: The texts.
-            k: How many hits are wanted.
-
-        Returns:
-            One list a query: score descending, ties by passage id ascending.
-        """
+        """Return up to k passages per query that share a term with it, ties by passage id."""
         return self.search_within(queries, k, range(len(self.corpus)))
 
     def search_within(self, queries: Sequence[str], k: int, rows: range) -> list[list[Hit]]:
-        """Return up to k passages a query among some rows, with the statistics of all.
-
-        Args:
-            queries: The texts.
-            k: How many hits are wanted.
-            rows: Neighbouring rows.
-
-        Returns:
-            One list a query: score descending, ties by passage id ascending.
-        """
+        """Return up to k passages per query among neighbouring rows, with the statistics of all."""
         from ragbench.indexes.bm25.kernels import search
 
         k = min(k, len(rows))  # what is asked for is allocated
@@ -266,7 +229,7 @@ class Bm25Index:
 
 
 class _TermNumbers(dict[str, tuple[int, ...]]):
-    """The numbers of the terms that a word stands for, remembered; unknown terms are left out."""
+    """The numbers of the terms of a word, remembered; unknown terms are left out."""
 
     def __init__(self, analyse: Analyser, known: lexicon.Lexicon) -> None:
         super().__init__()

@@ -90,17 +90,9 @@ class PostingsRun:
 def invert(
     corpus: Corpus, template: str, analyser: Analyser, work: Path, progress: Progress
 ) -> list[PostingsRun]:
-    """Invert the corpus run by run, in as many threads as there are processors.
+    """Return the runs of a corpus in the order of rows, inverted in as many threads as processors.
 
-    Args:
-        corpus: What is indexed.
-        template: What the index sees of a passage.
-        analyser: Turns words into terms.
-        work: Where the runs go; those that lie there are kept.
-        progress: Advanced by the passages done.
-
-    Returns:
-        The runs in the order of rows.
+    Runs that are in ``work`` already are kept.
     """
     work.mkdir(parents=True, exist_ok=True)
     is_word = analyser.is_word
@@ -159,13 +151,7 @@ def _slices(corpus: Corpus) -> Iterator[Any]:
 def filled(template: str, titles: Any, texts: Any) -> Any:
     """Return what an index sees of passages, as ``passage_text`` has it but for blanks around.
 
-    Args:
-        template: With {title} and {text}.
-        titles: Arrow strings (N).
-        texts: Arrow strings (N).
-
-    Returns:
-        Arrow strings (N).
+    All are Arrow strings (N).
     """
     import pyarrow as pa
     import pyarrow.compute as pc

@@ -67,11 +67,8 @@ def device_names(device: Device) -> list[str]:
 class Embeddings:
     """The vectors of one corpus by one encoder, made on demand.
 
-    Args:
-        corpus: Whose passages.
-        card: Which encoder; what cannot change a passage's vector (the query's prefix, the batch
-            size) is no part of the identity.
-        device: Where the encoder computes; decides the number format where the card does not.
+    What cannot change a passage's vector (the query's prefix, the batch size) is not part of the
+    identity. The device decides the number format where the card does not.
     """
 
     def __init__(self, corpus: Corpus, card: EncoderCard, device: Device) -> None:
@@ -260,7 +257,7 @@ class Embeddings:
     def _lenders(self) -> list[tuple[int, Embeddings]]:
         """The members of a union whose vectors are here, each with its first row in the union.
 
-        A vector's last bits may hang on what it shared a batch with, as they do on batch sizes.
+        A vector's last bits may depend on what it shared a batch with, as they do on batch sizes.
         """
         if not isinstance(self.corpus, Union):
             return []
@@ -301,7 +298,7 @@ class Embeddings:
 
 @dataclass(frozen=True)
 class Kept:
-    """Embeddings that lie on disk."""
+    """Embeddings on disk."""
 
     folder: Path
     corpus: str
@@ -326,9 +323,6 @@ def kept() -> list[Kept]:
 
 def remove(embeddings: Kept) -> None:
     """Remove embeddings.
-
-    Args:
-        embeddings: Which.
 
     Raises:
         DataError: A build is writing them.

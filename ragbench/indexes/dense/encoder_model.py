@@ -102,15 +102,11 @@ class EncoderModel:
         return int(self.encode([""], max_tokens=8, budget=8).shape[1])
 
     def encode(self, texts: Sequence[Text], *, max_tokens: int, budget: int) -> Vectors:
-        """Encode texts, or pairs of texts.
+        """Return the vectors of texts, or of pairs of texts, in their order: float32 (N, D).
 
-        Args:
-            texts: What is encoded.
-            max_tokens: Longer texts are cut; of a pair the longer part.
-            budget: Tokens of one forward pass, with padding.
-
-        Returns:
-            float32 (N, D), in the order of the texts; not scaled unless the model does so.
+        Texts longer than ``max_tokens`` are cut, of a pair the longer part. ``budget`` is the
+        tokens of one forward pass, with padding. The vectors are not scaled unless the model does
+        so.
         """
         if not texts:
             return np.empty((0, self.dimension), dtype=np.float32)

@@ -154,14 +154,11 @@ def _weights(model: str, revision: str | None) -> str:
 class Encoder:
     """A loaded encoder; where passages have a model of their own, it is loaded when needed.
 
-    Args:
-        card: Which encoder.
-        device: Where it computes.
-        dtype: The number format; None resolves the card's.
-        device_name: Which of several devices of that kind, as torch names it.
+    Without ``dtype``, the card decides; ``device_name`` is one of several devices of a kind, as
+    torch names it.
 
     Raises:
-        PrerequisiteError: The weights are not here and cannot be had.
+        PrerequisiteError: The weights are missing and cannot be had.
     """
 
     def __init__(

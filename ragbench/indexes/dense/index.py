@@ -69,16 +69,7 @@ class DenseIndex:
 
     @classmethod
     def build(cls, recipe: Recipe, corpus: Corpus, work: Path, device: Device) -> dict[str, Any]:
-        """Embed the corpus, unless that has been done, write the FAISS index, and measure it.
-
-        Args:
-            recipe: A DenseRecipe.
-            corpus: What is indexed.
-            work: The folder to fill.
-            device: Where the encoder computes.
-
-        Returns:
-            Facts for the manifest.
+        """Embed the corpus if need be, write and measure the FAISS index; return facts.
 
         Raises:
             DataError: The index finds too little of what exact search finds.
@@ -108,17 +99,7 @@ class DenseIndex:
     def open(
         cls, folder: Path, recipe: Recipe, facts: dict[str, Any], corpus: Corpus, device: Device
     ) -> DenseIndex:
-        """Open the index on the device.
-
-        Args:
-            folder: The built index.
-            recipe: A DenseRecipe.
-            facts: What ``build`` returned.
-            corpus: What was indexed.
-            device: ``cuda`` copies the index to the GPU; ``auto`` does so where there is one.
-
-        Returns:
-            The open index.
+        """Return the index on the device; ``auto`` copies it to a GPU where there is one.
 
         Raises:
             DataError: The file is not the index that the manifest describes.
@@ -151,29 +132,14 @@ class DenseIndex:
         return cls(found, encoder, options, corpus, folder=folder, facts=facts, on_gpu=on_gpu)
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
-        """Return the k nearest passages a query.
+        """Return the k nearest passages per query: nearest first, ties by passage id ascending.
 
-        Args:
-            queries: The texts.
-            k: How many hits are wanted.
-
-        Returns:
-            One list a query: nearest first, ties by passage id ascending; an approximate index
-            that searches few cells may give fewer than k.
+        An approximate index that searches few cells may give fewer than k.
         """
         return self._nearest(queries, k, None) if queries else []
 
     def search_within(self, queries: Sequence[str], k: int, rows: range) -> list[list[Hit]]:
-        """Return the k nearest passages a query among a range of rows.
-
-        Args:
-            queries: The texts.
-            k: How many hits are wanted.
-            rows: Where.
-
-        Returns:
-            As ``search`` does.
-        """
+        """Return the k nearest passages per query among a range of rows, as ``search`` does."""
         parameters = None
         if not self._on_gpu:
             parameters = range_parameters(import_faiss(), self._index, rows)
@@ -197,7 +163,7 @@ class DenseIndex:
         return top_hits(self.corpus, len(queries), k, ask)
 
     def examine(self) -> list[Finding]:
-        """Search for some passages encoded anew, and measure an approximate index's recall."""
+        """Search for some passages, encoded again, and measure an approximate index's recall."""
         n = len(self.corpus)
         rows = np.random.default_rng(self.recipe.seed).choice(n, min(FRESH_ROWS, n), replace=False)
         floor = 1.0 if self.recipe.is_exact else self.recipe.min_self_retrieval
@@ -205,7 +171,7 @@ class DenseIndex:
         given = self.recipe.encoder.vectors is not None
         findings = [
             Finding(
-                f"{'vectors' if given else 'passages, encoded anew,'} that find themselves",
+                f"{'vectors' if given else 'passages, encoded again,'} that find themselves",
                 share >= floor,
                 f"{share:.3f} of {len(rows)}, at least {floor:g}",
             )

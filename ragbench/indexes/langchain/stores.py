@@ -83,7 +83,7 @@ class OurEmbeddings:
 
 @dataclass(frozen=True)
 class StoreLocation:
-    """Where a store lies, and what it must be told.
+    """Where a store is, and its settings.
 
     Attributes:
         folder: For its own files.
@@ -92,7 +92,7 @@ class StoreLocation:
         dimension: The length of a vector.
         metric: The recipe's.
         options: The recipe's, for the store's own settings.
-        is_new: Whether it is made anew.
+        is_new: Whether it is made from nothing.
     """
 
     folder: Path
@@ -133,7 +133,7 @@ class StoreKind:
         metrics: Those that it claims.
         keeps: Whether it keeps its documents in its folder by itself.
         serving: Whether it is a server's.
-        row_ids: Whether its ids must be numbers, so that rows stand in for passage ids.
+        row_ids: Whether its ids must be numbers, so that rows are used instead of passage ids.
         max_k: The most hits that it gives.
     """
 
@@ -151,15 +151,8 @@ class StoreKind:
 
 
 @contextmanager
-def told(name: str, doing: str) -> Iterator[None]:
-    """Turn whatever a store's library raises into an error of ours.
-
-    Args:
-        name: The store.
-        doing: What it was asked to do.
-
-    Yields:
-        Nothing.
+def store_errors(name: str, doing: str) -> Iterator[None]:
+    """Turn whatever a store's library raises into an error of ragbench's.
 
     Raises:
         PrerequisiteError: A package is missing.
@@ -193,15 +186,7 @@ def add(
     passages: Mapping[int, Passage],
     vectors: Vectors,
 ) -> None:
-    """Add passages to a store.
-
-    Args:
-        opened: The store.
-        ours: What its embeddings are made of.
-        kind: What the store can do.
-        passages: By their rows.
-        vectors: Theirs, in the same order (P, D).
-    """
+    """Add passages by row, with their vectors (P, D) in the same order, to a store."""
     ours.offer(vectors, as_lists=bool(kind.packages))
     ids: Any = list(passages) if kind.row_ids else [p.id for p in passages.values()]
     opened.store.add_texts(

@@ -1,8 +1,8 @@
 """A LangChain vector store over a corpus, with our encoder, its scores checked by computing them.
 
 At the build, vectors of the corpus are asked for at differing lengths, and the store's raw scores
-are compared with inner products, cosines and distances of the same vectors: what they are stands
-in the manifest, and a store that computes another metric than the recipe's is refused. Recall is
+are compared with inner products, cosines and distances of the same vectors: the manifest says
+what they are, and a store that computes another metric than the recipe's is refused. Recall is
 measured as for a FAISS index.
 """
 
@@ -35,7 +35,7 @@ from ragbench.indexes.langchain.stores import (
     OurEmbeddings,
     StoreLocation,
     add,
-    told,
+    store_errors,
 )
 from ragbench.indexes.recipe import Recipe
 from ragbench.indexes.retriever import Finding, Rows, Scores, top_hits
@@ -83,21 +83,12 @@ class VectorstoreIndex:
 
     @classmethod
     def build(cls, recipe: Recipe, corpus: Corpus, work: Path, device: Device) -> dict[str, Any]:
-        """Embed the corpus, unless that has been done, fill the store, and check its scores.
-
-        Args:
-            recipe: A VectorstoreRecipe.
-            corpus: What is indexed.
-            work: The folder to fill.
-            device: Where the encoder computes.
-
-        Returns:
-            Facts for the manifest.
+        """Embed the corpus if need be, fill the store and check its scores; return facts.
 
         Raises:
             UsageError: A restricted corpus would go to another machine.
-            DataError: The store's scores are not of the recipe's metric, or it finds too little
-                of what exact search finds.
+            DataError: The store's scores are not of the recipe's metric, or it finds too little of
+                what exact search finds.
         """
         options = VectorstoreRecipe.model_validate(recipe.model_dump())
         check_terms(options, corpus)
@@ -108,7 +99,7 @@ class VectorstoreIndex:
         ours = OurEmbeddings(lambda: encoder)
         location = _location(options, corpus, work, encoder.dimension, is_new=True)
         kind = STORES[options.store]
-        with told(options.store, "being made"):
+        with store_errors(options.store, "being made"):
             opened = kind.open(location, ours.as_langchain())
         try:
             stored.make()
@@ -117,11 +108,11 @@ class VectorstoreIndex:
             _fill(opened, ours, options.store, corpus, stored.shards())
             facts = _checked(opened, options, stored, encoder, work)
         except RagbenchError:
-            with suppress(RagbenchError), told(options.store, "removing the collection"):
+            with suppress(RagbenchError), store_errors(options.store, "removing the collection"):
                 opened.drop()
             raise
         finally:
-            with told(options.store, "being closed"):
+            with store_errors(options.store, "being closed"):
                 opened.close()
         return {
             "dimension": location.dimension,
@@ -136,17 +127,7 @@ class VectorstoreIndex:
     def open(
         cls, folder: Path, recipe: Recipe, facts: dict[str, Any], corpus: Corpus, device: Device
     ) -> VectorstoreIndex:
-        """Open the store; one that keeps nothing is filled from the vectors in the folder.
-
-        Args:
-            folder: The built index.
-            recipe: A VectorstoreRecipe.
-            facts: What ``build`` returned.
-            corpus: What was indexed.
-            device: Where queries are encoded.
-
-        Returns:
-            The open index.
+        """Return the open store; one that keeps nothing is filled from the vectors in the folder.
 
         Raises:
             DataError: The store does not hold the corpus.
@@ -158,7 +139,7 @@ class VectorstoreIndex:
         refill = not STORES[options.store].keeps and not options.url
         location = _location(options, corpus, folder, facts["dimension"], is_new=refill)
         kept = _kept(folder, corpus, facts["dimension"]) if refill else None
-        with told(options.store, "being opened"):
+        with store_errors(options.store, "being opened"):
             opened = STORES[options.store].open(location, ours.as_langchain())
         try:
             if kept is not None:
@@ -170,18 +151,12 @@ class VectorstoreIndex:
         return cls(opened, encoder, options, corpus, folder=folder, facts=facts)
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
-        """Return the k nearest passages a query.
+        """Return the k nearest passages per query: nearest first, ties by passage id ascending.
 
-        Args:
-            queries: The texts.
-            k: How many hits are wanted.
-
-        Returns:
-            One list a query: nearest first, ties by passage id ascending; an approximate store
-            may give fewer than k.
+        An approximate store may give fewer than k.
 
         Raises:
-            UsageError: More are wanted, of a corpus that has more, than the store ever gives.
+            UsageError: The store never gives as many hits as are wanted and the corpus has.
             DataError: The store gave what is not in the corpus.
         """
         if not queries:
@@ -315,6 +290,6 @@ def _fill(
             for start in range(0, len(vectors), BLOCK):
                 block = np.asarray(vectors[start : start + BLOCK])
                 rows = range(first + start, first + start + len(block))
-                with told(name, "adding passages"):
+                with store_errors(name, "adding passages"):
                     add(opened, ours, STORES[name], {row: corpus[row] for row in rows}, block)
                 progress.advance(len(block))
