@@ -39,9 +39,10 @@ def build(
     from ragbench.indexes.build import build_index
 
     made = build_index(recipe, corpus, name=name, replace=replace, device=device, anyway=anyway)
+    parts = f", searches {', '.join(part.name for part in made.parts)}" if made.parts else ""
     click.echo(
         f"{made.name}: {made.corpus['n']:,} passages, {size(made.size_bytes)}, "
-        f"digest {made.digest[:16]}, built {made.built_at}"
+        f"digest {made.digest[:16]}, built {made.built_at}{parts}"
     )
 
 
@@ -51,10 +52,10 @@ def build(
 @click.option("--device", type=DEVICES, default="auto", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def estimate(recipes: tuple[str, ...], corpus: str, device: Device, as_json: bool) -> None:
-    """Tell what indexes of RECIPES over a corpus would take: disk, memory, GPU, hours.
+    """Report what indexes of RECIPES over a corpus would take: disk, memory, GPU, hours.
 
-    Beside a recipe of FAISS stand the other types of index for its encoder. Without RECIPES, all
-    whose encoder is on this machine.
+    Parts that are built already take nothing. A FAISS recipe is compared with the other types of
+    index for its encoder. Without RECIPES, the report has every recipe whose encoder is here.
     """
     from ragbench.base.errors import RagbenchError
     from ragbench.base.home import yaml_names

@@ -130,7 +130,8 @@ def test_every_command_takes_it(outside: Path) -> None:
 
 
 def test_it_is_a_part_of_a_hybrid(outside: Path) -> None:
-    ragbench("index", "build", "both", "--corpus", "facts")
+    built = ragbench("index", "build", "both", "--corpus", "facts")
+    assert built.endswith(", searches shared-facts, bm25-facts\n")
     manifest = json.loads(ragbench("index", "show", "both-facts", "--json"))
     assert [part["name"] for part in manifest["parts"]] == ["shared-facts", "bm25-facts"]
     checked = json.loads(ragbench("index", "check", "both-facts", "--json"))
