@@ -41,7 +41,7 @@ result["build_s"] = time.perf_counter() - started
 OURS_SEARCH = (
     COMMON
     + """
-from ragbench.indexes.build import open_index
+from ragbench.indexes.built import open_index
 index = open_index(f"{recipe}-{corpus}")
 index.search(asked[:64], 10)
 index.search(asked[:1], 10)

@@ -17,9 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ragbench.indexes.build import folder_of, open_index, read_manifest, recipe_of
-from ragbench.indexes.dense.ann import KNOBS, import_faiss, knobs_of
-from ragbench.indexes.dense.index import INDEX, DenseRecipe
+from ragbench.indexes.built import folder_of, open_index, read_manifest, recipe_of
+from ragbench.indexes.dense.ann import KNOBS, import_faiss
+from ragbench.indexes.dense.index import INDEX
+from ragbench.indexes.dense.recipe import DenseRecipe
 from ragbench.indexes.evaluation.runfile import read_queries
 
 TIMES = 7
@@ -39,7 +40,7 @@ def main() -> None:
     opened = open_index(arguments.index, device="cpu")
     faiss = import_faiss()
     alone = faiss.read_index(str(folder_of(arguments.index) / INDEX))
-    for knob, value in (knobs_of(recipe) | manifest.facts.get("tuned", {})).items():
+    for knob, value in (recipe.knobs() | manifest.facts.get("tuned", {})).items():
         faiss.ParameterSpace().set_index_parameter(alone, KNOBS[knob], value)
     started = time.perf_counter()
     vectors = opened._encoder.queries(queries)

@@ -22,7 +22,7 @@ from rank_bm25 import BM25Okapi
 
 from ragbench.base.errors import UsageError
 from ragbench.indexes.bm25.tokenise import make_tokeniser
-from ragbench.indexes.build import open_index, read_manifest
+from ragbench.indexes.built import open_index, read_manifest
 from ragbench.indexes.evaluation.runfile import read_queries
 from ragbench.indexes.retriever import passage_text
 

@@ -39,9 +39,10 @@ def build(
     from ragbench.indexes.build import build_index
 
     made = build_index(recipe, corpus, name=name, replace=replace, device=device, anyway=anyway)
+    parts = f", searches {', '.join(part.name for part in made.parts)}" if made.parts else ""
     click.echo(
         f"{made.name}: {made.corpus['n']:,} passages, {size(made.size_bytes)}, "
-        f"digest {made.digest[:16]}, built {made.built_at}"
+        f"digest {made.digest[:16]}, built {made.built_at}{parts}"
     )
 
 
@@ -53,15 +54,15 @@ def build(
 def estimate(recipes: tuple[str, ...], corpus: str, device: Device, as_json: bool) -> None:
     """Estimate the disk, memory, GPU memory and hours of RECIPES over a corpus.
 
-    For a FAISS recipe, the table also has other index types with the same encoder. Without
-    RECIPES, it has every recipe whose encoder is on this machine.
+    Parts that are built already take nothing. For a FAISS recipe, the table also has other index
+    types with the same encoder. Without RECIPES, it has every recipe whose encoder is on this
+    machine.
     """
     from ragbench.base.errors import RagbenchError
     from ragbench.base.home import yaml_names
     from ragbench.corpora.store import open_corpus
-    from ragbench.indexes.build import load_recipe
     from ragbench.indexes.estimate import estimate as estimated
-    from ragbench.indexes.estimate import other_types
+    from ragbench.indexes.loading import load_recipe
 
     opened = open_corpus(corpus)
     found, unknown = [], []
@@ -69,7 +70,7 @@ def estimate(recipes: tuple[str, ...], corpus: str, device: Device, as_json: boo
         try:
             recipe = load_recipe(name)
             found += estimated(name, recipe, opened, measure=True, device=device)
-            found += other_types(name, recipe, opened, device) if name in recipes else []
+            found += recipe.alternatives(name, opened, device) if name in recipes else []
         except RagbenchError as error:
             if recipes:
                 raise
@@ -120,7 +121,7 @@ def search(
     if queries is not None and out is not None:
         _search_file(name, queries, k, out, device)
         return
-    from ragbench.indexes.build import open_index
+    from ragbench.indexes.built import open_index
 
     opened = open_index(name, device=device)
     rows = _hits(opened, query or "", k)
@@ -152,7 +153,7 @@ def _hits(opened: IndexKind, query: str, k: int) -> list[dict[str, object]]:
 
 
 def _search_file(name: str, queries: Path, k: int, out: Path, device: Device) -> None:
-    from ragbench.indexes.build import open_index
+    from ragbench.indexes.built import open_index
     from ragbench.indexes.evaluation.runfile import read_queries, write_run
     from ragbench.indexes.retriever import search_all
 
@@ -172,7 +173,7 @@ def show(name: str, as_json: bool) -> None:
     """Show the manifest of the index NAME."""
     from dataclasses import asdict
 
-    from ragbench.indexes.build import read_manifest
+    from ragbench.indexes.built import read_manifest
 
     manifest = asdict(read_manifest(name))
     if as_json:

@@ -134,7 +134,7 @@ def _corpus_of(name: str) -> Corpus:
     """Return the corpus of a built index without loading its encoder."""
     from ragbench.base.errors import DataError
     from ragbench.corpora.store import open_corpus
-    from ragbench.indexes.build import folder_of, read_manifest
+    from ragbench.indexes.built import folder_of, read_manifest
 
     about = read_manifest(name).corpus
     corpus = open_corpus(about["name"])
@@ -162,7 +162,7 @@ def _judged(grades: Mapping[str, object], asked: Sequence[str], qrels: Path) -> 
 
 
 def _search(source: Source, queries: Sequence[Query], k: int) -> dict[str, list[str]]:
-    from ragbench.indexes.build import open_index
+    from ragbench.indexes.built import open_index
     from ragbench.indexes.evaluation.runfile import write_run
     from ragbench.indexes.retriever import search_all
 
@@ -182,7 +182,7 @@ def check(name: str, device: Device, as_json: bool) -> None:
     from dataclasses import asdict
 
     from ragbench.base.errors import DataError
-    from ragbench.indexes.build import folder_of
+    from ragbench.indexes.built import folder_of
     from ragbench.indexes.check import check_index
 
     findings = check_index(name, device=device)

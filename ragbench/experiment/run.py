@@ -19,7 +19,7 @@ from ragbench.experiment.stages.answer import answer_all, check_lengths
 from ragbench.experiment.stages.deliver import pack_all
 from ragbench.experiment.stages.retrieve import retrieve_all
 from ragbench.experiment.stages.score import score_run
-from ragbench.indexes.build import Manifest
+from ragbench.indexes.built import IndexManifest
 from ragbench.runfolder.config import RunConfig
 from ragbench.runfolder.facts import (
     CorpusFacts,
@@ -120,7 +120,7 @@ def run_file_digests(grid: Grid) -> dict[str, str]:
     return found
 
 
-def index_facts(manifest: Manifest) -> IndexFacts:
+def index_facts(manifest: IndexManifest) -> IndexFacts:
     """Return what is recorded of an index."""
     return IndexFacts(
         digest=manifest.digest,

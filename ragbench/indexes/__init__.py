@@ -1,20 +1,18 @@
 """Indexes: built retrievers over one corpus.
 
-retriever  the protocol, the base of recipes, and hits with ties in the order of ids
-bm25       lexical; ``tokenise`` makes terms of words, ``inversion`` postings of passages,
-           ``lexicon`` numbers the terms, ``kernels`` is compiled, ``okapi`` is rank-bm25's formula
-dense      vectors of ``encoders`` in FAISS; ``embeddings`` keeps them, ``ann`` makes approximate
-           indexes, ``recall`` measures those
-hybrid     several of the others, joined by ``fusion``
-quota      another index over a union, so many hits of each corpus; ``within`` finds them
-rerank     the first hits of another index in the order of a ``cross_encoder``; ``batches`` are
-           the token-budget batches of every transformer here
-langchain  LangChain's retrievers and ours, each as the other; ``langchain_kind`` is the recipe
-vectorstore  LangChain's vector stores with our encoder; ``stores`` opens them, ``raw_scores``
-           and ``store_checks`` find out what their scores are
-build      recipe + corpus -> index folder with its manifest -> open index
-check      whether a built index is sound
-runfile    TREC runs, query files; ``qrels`` judgements of relevance
+recipe      the base of recipes: identity, parts, size, models of the hub
+retriever   the protocols of a retriever and a kind of index, and hits with ties in order of ids
+loading     recipes from ``indexes/NAME.yaml`` or from inside another recipe
+built       built indexes: their manifests, and opening them with their parts
+build       recipe + corpus -> index folder, the parts first
+estimate    what an index takes before it is built, and whether it fits
+check       whether a built index is sound
+within      hits of some of the rows, from any retriever
+bm25        lexical search
+dense       sentence vectors in FAISS
+composite   indexes that search others: fused, by quotas, or in the order of a cross-encoder
+langchain   retrievers and vector stores of LangChain
+evaluation  TREC runs and judgements of relevance
 """
 
 from __future__ import annotations

@@ -2,55 +2,51 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
-
 from ragbench.base.checksums import changed
 from ragbench.base.devices import Device
-from ragbench.base.errors import RagbenchError
-from ragbench.indexes import build
-from ragbench.indexes.retriever import IndexKind
+from ragbench.base.errors import DataError, RagbenchError
+from ragbench.indexes.built import (
+    IndexManifest,
+    folder_of,
+    index_digest,
+    open_index,
+    read_manifest,
+    recipe_of,
+)
+from ragbench.indexes.retriever import Examined, Finding, IndexKind
 
 SAMPLE = 20
 WORDS = 12
 MIN_ANSWERED = 0.9
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at."""
-
-    what: str
-    is_ok: bool
-    value: str
-
-
-@runtime_checkable
-class Examined(Protocol):
-    """A kind of index that can look at more than what every kind has."""
-
-    def examine(self) -> list[Finding]:
-        """Return what the kind itself looked at."""
-
-
 def check_index(name: str, *, device: Device = "auto") -> list[Finding]:
-    """Look at a built index.
+    """Return what was looked at of a built index, after what was looked at of its parts.
 
-    Args:
-        name: The index.
-        device: Where queries are encoded and searched.
-
-    Returns:
-        What was looked at; the first failure to open ends the list.
+    Where it does not open, that ends the list.
     """
-    manifest = build.read_manifest(name)
-    folder = build.folder_of(name)
+    manifest = read_manifest(name)
+    found = [one for part in manifest.parts for one in _of_part(part.name, device)]
+    return [*found, *_own(manifest, device)]
+
+
+def _of_part(name: str, device: Device) -> list[Finding]:
+    try:
+        found = check_index(name, device=device)
+    except DataError:  # it has no manifest: the index that it is a part of does not open
+        return []
+    return [Finding(f"{name}: {one.what}", one.is_ok, one.value) for one in found]
+
+
+def _own(manifest: IndexManifest, device: Device) -> list[Finding]:
+    name = manifest.name
+    folder = folder_of(name)
     wrong = changed(folder, manifest.sums, reread=True)
     findings = [
         Finding("files", not wrong, "; ".join(wrong) or f"{len(manifest.sums)} files as built")
     ]
     try:
-        index = build.open_index(name, device=device)
+        index = open_index(name, device=device)
     except RagbenchError as error:
         return [*findings, Finding("opens over its corpus and encoder", False, error.what)]
     findings.append(
@@ -60,14 +56,14 @@ def check_index(name: str, *, device: Device = "auto") -> list[Finding]:
             f"{manifest.corpus['name']}, {len(index.corpus):,} passages",
         )
     )
-    digest = build.index_digest(build.recipe_of(manifest), index.corpus)
+    digest = index_digest(recipe_of(manifest), index.corpus)
     findings.append(Finding("digest", digest == manifest.digest, digest[:16]))
     findings.append(_searches(index))
     return findings + (index.examine() if isinstance(index, Examined) else [])
 
 
 def _searches(index: IndexKind) -> Finding:
-    """Search for the beginnings of passages that are spread over the corpus, if they have words."""
+    """Search for the first words of passages that are spread over the corpus."""
     step = max(1, len(index.corpus) // SAMPLE)
     passages = [index.corpus[row] for row in range(0, len(index.corpus), step)][:SAMPLE]
     queries = [" ".join(f"{p.title} {p.text}".split()[:WORDS]) for p in passages]

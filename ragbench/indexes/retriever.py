@@ -1,59 +1,31 @@
-"""What a retriever is, and how every retriever orders its hits."""
+"""The protocols of a retriever and of a kind of index, and the order of every retriever's hits."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict
 
 from ragbench.base.devices import Device
 from ragbench.base.progress import stage
 from ragbench.base.records import Hit
 from ragbench.corpora.store import Corpus
+from ragbench.indexes.recipe import Recipe
 
 TIE_MARGIN = 8
 BATCH_QUERIES = 1024
-BATCH_HITS = 1 << 24  # of all queries of a batch
-PLACE = re.compile(r"\{(?:title|text)\}")
+BATCH_HITS = 1 << 24  # of all queries in a batch
+FIELD = re.compile(r"\{(?:title|text)\}")
 Scores = npt.NDArray[np.floating[Any]]
 Rows = npt.NDArray[np.int64]
-# Asks for k hits of some of the queries (by position); gives scores and rows, both (Q, k).
+# Searches some queries (by position) for k hits; returns scores and rows, both (Q, k).
 Search = Callable[[Sequence[int], int], tuple[Scores, Rows]]
-
-
-class Recipe(BaseModel):
-    """Base of every index recipe; a key that is not declared is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    kind: str
-    description: str = ""
-
-    def identity(self) -> dict[str, Any]:
-        """Return the options that can change a hit; part of the index's digest."""
-        return self.model_dump(exclude={"description"})
-
-    def resolved(self, load: Callable[[str], Recipe]) -> Recipe:
-        """Return the recipe with the recipes that it names, loaded, in their places."""
-        return self
-
-    def encoder_digest(self) -> str | None:
-        """Return the digest of what else decides, such as the encoder's weights; None if none."""
-        return None
-
-    def require(self) -> None:
-        """Refuse a machine that lacks a package or weights; models of the hub may come later.
-
-        Raises:
-            PrerequisiteError: Something is not here.
-        """
-        self.encoder_digest()
 
 
 class Retriever(Protocol):
@@ -66,7 +38,7 @@ class Retriever(Protocol):
         """What a hit's score is, such as ``bm25 lucene`` or ``inner-product``."""
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
-        """Return up to k hits a query: score descending, ties by passage id ascending."""
+        """Return up to k hits per query: score descending, ties by passage id ascending."""
 
 
 @runtime_checkable
@@ -74,7 +46,33 @@ class Within(Protocol):
     """A retriever that can rank the passages of a range of rows alone."""
 
     def search_within(self, queries: Sequence[str], k: int, rows: range) -> list[list[Hit]]:
-        """Return up to k hits a query among the rows, with the scores of the whole index."""
+        """Return up to k hits per query among the rows, with the scores of the whole index."""
+
+
+@runtime_checkable
+class Bounded(Protocol):
+    """A retriever that ranks a limited number of passages."""
+
+    @property
+    def max_hits(self) -> int:
+        """The most hits that a query can ask for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that a check of an index looked at."""
+
+    what: str
+    is_ok: bool
+    value: str
+
+
+@runtime_checkable
+class Examined(Protocol):
+    """A kind of index that ``ragbench index check`` can look at more closely."""
+
+    def examine(self) -> list[Finding]:
+        """Return what the kind itself looked at."""
 
 
 class IndexKind(Retriever, Protocol):
@@ -84,29 +82,23 @@ class IndexKind(Retriever, Protocol):
 
     @classmethod
     def build(cls, recipe: Recipe, corpus: Corpus, work: Path, device: Device) -> dict[str, Any]:
-        """Fill the folder ``work``; return facts for the manifest."""
+        """Fill the folder ``work``; return facts for the manifest.
+
+        A build that was killed finds what it had left there. A recipe with parts only checks what
+        it needs: its parts are built next, as indexes of their own.
+        """
 
     @classmethod
     def open(
         cls, folder: Path, recipe: Recipe, facts: dict[str, Any], corpus: Corpus, device: Device
     ) -> IndexKind:
-        """Open what ``build`` filled."""
+        """Open what ``build`` filled; ``built.open_parts`` opens the parts."""
 
 
 def search_all(
     retriever: Retriever, queries: Sequence[str], k: int, *, label: str
 ) -> list[list[Hit]]:
-    """Search for many queries in batches, with progress.
-
-    Args:
-        retriever: Who is asked.
-        queries: The texts.
-        k: How many hits are wanted.
-        label: What the progress is called.
-
-    Returns:
-        One list a query.
-    """
+    """Return the hits of each query, searched for in batches, with progress under ``label``."""
     hits: list[list[Hit]] = []
     with stage(label, len(queries)) as progress:
         size = max(1, min(BATCH_QUERIES, BATCH_HITS // max(k, 1)))
@@ -120,7 +112,7 @@ def search_all(
 def passage_text(template: str, title: str, text: str) -> str:
     """Return what an index sees of a passage: the template with {title} and {text} filled in."""
     values = {"{title}": title, "{text}": text}
-    return PLACE.sub(lambda found: values[found[0]], template).strip()
+    return FIELD.sub(lambda found: values[found[0]], template).strip()
 
 
 def top_hits(
@@ -128,18 +120,10 @@ def top_hits(
 ) -> list[list[Hit]]:
     """Return the k best hits of each query, with exact ties in ascending order of passage id.
 
-    An engine breaks ties as it likes, and a tie may reach beyond place k. So more than k are
-    asked for, and more again for a query whose k-th score goes on to the end of what came.
-
-    Args:
-        corpus: Where the rows lead.
-        n_queries: How many queries there are.
-        k: How many hits are wanted.
-        search: Asks the engine; rows of -1 mean that there was nothing more.
-        floor: Only scores above it count as hits, if given.
-
-    Returns:
-        One list a query; shorter than k where there were no more hits.
+    An engine breaks ties in any order, and a tie may reach beyond rank k. So the engine is asked
+    for more than k hits, and for more again where the k-th score is also the last one returned.
+    ``search`` asks the engine; its rows of -1 mean that there was nothing more. With ``floor``,
+    only scores above it are hits.
     """
     hits: list[list[Hit]] = [[] for _ in range(n_queries)]
     pending = list(range(n_queries))
@@ -159,29 +143,20 @@ def top_hits(
             rows[rest] = np.take_along_axis(rows[rest], order, axis=1)
         n_kept = kept.sum(axis=1, keepdims=True)
         rows = np.where(np.arange(rows.shape[1]) < n_kept, rows, -1)
-        goes_on = np.zeros(len(pending), dtype=bool)
+        is_cut = np.zeros(len(pending), dtype=bool)
         if ask < len(corpus):
-            goes_on = (n_kept[:, 0] == ask) & (scores[:, k - 1] == scores[:, -1])
-        found = hits_at(corpus, rows[~goes_on, :k], scores[~goes_on, :k])
-        places = np.asarray(pending)
-        for query, some in zip(places[~goes_on].tolist(), found, strict=True):
+            is_cut = (n_kept[:, 0] == ask) & (scores[:, k - 1] == scores[:, -1])
+        found = hits_at(corpus, rows[~is_cut, :k], scores[~is_cut, :k])
+        numbers = np.asarray(pending)
+        for query, some in zip(numbers[~is_cut].tolist(), found, strict=True):
             hits[query] = some
-        pending = places[goes_on].tolist()
+        pending = numbers[is_cut].tolist()
         ask = min(ask * 4, len(corpus))
     return hits
 
 
 def hits_at(corpus: Corpus, rows: Rows, scores: Scores) -> list[list[Hit]]:
-    """Return the hits of rows, in their order.
-
-    Args:
-        corpus: Where the rows lead.
-        rows: (Q, k); -1 ends a query's hits.
-        scores: (Q, k).
-
-    Returns:
-        One list a query.
-    """
+    """Return the hits of ``rows`` (Q, k) in their order; a row of -1 ends a query's hits."""
     kept = rows >= 0
     flat = rows[kept].tolist()
     ids, docs = zip(*corpus.ids_of(flat), strict=True) if flat else ((), ())

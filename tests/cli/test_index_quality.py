@@ -14,7 +14,8 @@ from ir_measures import Qrel, ScoredDoc
 from ragbench.base.errors import DataError, UsageError
 from ragbench.cli.main import cli
 from ragbench.corpora.build import build_corpus
-from ragbench.indexes.build import build_index, folder_of
+from ragbench.indexes.build import build_index
+from ragbench.indexes.built import folder_of
 from tests.conftest import ragbench
 
 TEXTS = {
@@ -128,8 +129,8 @@ def test_for_people(small: Path) -> None:
     ("qrels", "what"),
     [
         ("x1 0 d0 1\n", r"none of the 4 queries \(q1, q2, q3, ...\) has judgements; .* x1"),
-        ("q1 0 zz 1\nq2 0 yy 1\n", "2 of 2 relevant ids are no document .*: yy, zz"),
-        ("q1 0 d0 1\nq2 0 yy 1\n", "1 of 2 relevant ids are no passage .*: yy"),
+        ("q1 0 zz 1\nq2 0 yy 1\n", "2 of 2 relevant ids are not a document .*: yy, zz"),
+        ("q1 0 d0 1\nq2 0 yy 1\n", "1 of 2 relevant ids are not a passage .*: yy"),
         ("q1 0 d0\n", "3 columns"),
     ],
 )

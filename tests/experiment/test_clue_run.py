@@ -25,7 +25,7 @@ from ragbench.experiment.stages.deliver import pack_all
 from ragbench.experiment.stages.documents import whole
 from ragbench.experiment.stages.retrieve import retrieve_all
 from ragbench.experiment.stages.score import score_run
-from ragbench.indexes.build import open_index
+from ragbench.indexes.built import open_index
 from ragbench.report.write import write_report
 from ragbench.runfolder.paths import RunPaths
 from ragbench.runfolder.records import last_records, read_records

@@ -16,16 +16,16 @@ import pytest
 from ragbench.base.errors import DataError, UsageError
 from ragbench.base.weights import locate
 from ragbench.corpora.store import Corpus, open_corpus
-from ragbench.indexes.build import (
+from ragbench.indexes.build import build_index
+from ragbench.indexes.built import (
     MANIFEST,
-    build_index,
     folder_of,
     index_digest,
     is_built,
-    load_recipe,
     open_index,
     read_manifest,
 )
+from ragbench.indexes.loading import load_recipe
 from tests.manifests import edit
 
 CorpusOf = Callable[[str, Mapping[str, str]], Corpus]
@@ -188,7 +188,7 @@ def test_a_damaged_manifest_is_a_data_error(small: Corpus, damage: str) -> None:
 
 def test_a_manifest_of_another_format_is_a_data_error(small: Corpus) -> None:
     edit_manifest("bm25-small", format=99)
-    with pytest.raises(DataError, match="format 99, not 2") as caught:
+    with pytest.raises(DataError, match="format 99, not 3") as caught:
         open_index("bm25-small")
     assert "--replace" in caught.value.fix
 

@@ -13,9 +13,11 @@ import pytest
 
 from ragbench.base.checksums import sums_of
 from ragbench.corpora.store import Corpus
-from ragbench.indexes.build import MANIFEST, build_index, folder_of, read_manifest
-from ragbench.indexes.check import Finding, check_index
+from ragbench.indexes.build import build_index
+from ragbench.indexes.built import MANIFEST, folder_of, read_manifest
+from ragbench.indexes.check import check_index
 from ragbench.indexes.dense import embeddings
+from ragbench.indexes.retriever import Finding
 from tests.manifests import edit
 
 CorpusOf = Callable[[str, Mapping[str, str]], Corpus]
@@ -47,7 +49,7 @@ def test_sound_indexes_are_sound(home_of_three: Path) -> None:
         assert wrong(name) == []
     found = {finding.what: finding.value for finding in check_index("ivf-some", device="cpu")}
     assert {"recall@10 of passages", "recall@10 of excerpts"} < set(found)
-    assert found["passages, encoded anew, that find themselves"].startswith("1.000 of 32")
+    assert found["passages, encoded again, that find themselves"].startswith("1.000 of 32")
     assert found["searches that have hits"] == "20 of 20"
 
 
@@ -75,7 +77,7 @@ def test_vectors_in_another_order_are_found_out(home_of_three: Path) -> None:
     assert {f.what for f in wrong("flat-some")} == {"files", "opens over its corpus and encoder"}
     edit(folder_of("flat-some") / MANIFEST, sums=sums_of(path.parent))
     (finding,) = wrong("flat-some")
-    assert finding.what == "passages, encoded anew, that find themselves"
+    assert finding.what == "passages, encoded again, that find themselves"
     assert finding.value.startswith("0.0")
 
 

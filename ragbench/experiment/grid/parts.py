@@ -9,6 +9,7 @@ from pathlib import Path
 from ragbench.base.files import sha256_json
 from ragbench.base.records import Question, Scoring
 from ragbench.experiment.config.spec import TaskSpec
+from ragbench.indexes.recipe import index_name
 from ragbench.tasks.task import TaskInfo, question_digest
 
 
@@ -58,7 +59,7 @@ class IndexPart:
     @property
     def name(self) -> str:
         """The built index's name."""
-        return f"{self.recipe}-{self.corpus}"
+        return index_name(self.recipe, self.corpus)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from ragbench.experiment.grid.grid import Grid
 from ragbench.experiment.grid.parts import TaskPart
 from ragbench.experiment.grid.questions import task_part
 from ragbench.experiment.grid.sources import corpora, index_parts
-from ragbench.indexes import build as indexes
+from ragbench.indexes.loading import load_recipe
 from ragbench.models.cards import ModelCard, cards
 from ragbench.models.model import Model, OneByOne
 from ragbench.models.spec import ModelSpec, Weights, make_model
@@ -100,13 +100,13 @@ class OfflineGrid(Grid):
         bad: set[str] = set()
         for recipe in dict.fromkeys(part.recipe for part in index_parts(self.config, self.tasks)):
             try:
-                loaded = indexes.load_recipe(recipe)
+                loaded = load_recipe(recipe)
                 loaded.require()
             except RagbenchError as error:
                 bad.add(recipe)
                 self._lacks(f"index {recipe}", error)
             else:
-                self._lacks_of_hub(recipe, indexes.hub_models(loaded.model_dump()))
+                self._lacks_of_hub(recipe, loaded.hub_models())
         for corpus in corpora(self.config, self.tasks):
             try:
                 card, path = load_card(corpus)

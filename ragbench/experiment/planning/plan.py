@@ -16,7 +16,7 @@ from ragbench.experiment.planning.offline import Lacking, OfflineGrid
 from ragbench.experiment.stages.answer import reserve
 from ragbench.experiment.stages.arms import Context, pack
 from ragbench.experiment.stages.prompts import messages
-from ragbench.indexes import build as indexes
+from ragbench.indexes import built as indexes
 from ragbench.models.model import Model
 
 SAMPLES = 3

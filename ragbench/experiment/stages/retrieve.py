@@ -20,7 +20,7 @@ from ragbench.experiment.grid.gold import Gold, find_gold
 from ragbench.experiment.grid.grid import Grid
 from ragbench.experiment.grid.parts import IndexPart, Source, TaskPart
 from ragbench.experiment.grid.sources import arms_of, imitated, searches, source_of, sources
-from ragbench.indexes.build import Manifest, open_index
+from ragbench.indexes.built import IndexManifest, open_index
 from ragbench.indexes.composite.fusion import rrf
 from ragbench.indexes.evaluation.runfile import check_run_ids, ranking_lines, read_run, write_run
 from ragbench.metrics.retrieval import per_query
@@ -39,7 +39,7 @@ MAX_HITS = 4_000_000  # held at once
 Ranked = dict[str, list[str]]
 
 
-def retrieve_all(grid: Grid, folder: RunPaths, manifests: Mapping[str, Manifest]) -> None:
+def retrieve_all(grid: Grid, folder: RunPaths, manifests: Mapping[str, IndexManifest]) -> None:
     """Rank passages for every task by every source; what is saved already is kept.
 
     Args:
@@ -102,7 +102,9 @@ def _queries(task: TaskPart, *, within: bool = False) -> str:
     return sha256_json([[q.id, q.query] for q in task.questions])
 
 
-def _search(task: TaskPart, part: IndexPart, k: int, manifest: Manifest, folder: RunPaths) -> None:
+def _search(
+    task: TaskPart, part: IndexPart, k: int, manifest: IndexManifest, folder: RunPaths
+) -> None:
     queries_asked = _queries(task, within=part.within)
     asked = RetrievalNote(index=manifest.digest, queries=queries_asked, depth=k)
     if _note(folder, task, part.key).says(asked):

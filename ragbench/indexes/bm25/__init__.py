@@ -1,6 +1,7 @@
 """BM25 over one corpus.
 
-index      the kind ``bm25``: its recipe, building, searching
+index      the kind ``bm25``: building, searching
+recipe     its recipe, and what an index takes
 tokenise   a text's words as terms
 lexicon    terms and their numbers
 inversion  postings, built in runs that fit into memory

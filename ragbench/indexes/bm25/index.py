@@ -22,11 +22,10 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, field_validator, model_validator
 
 from ragbench.base.devices import Device
 from ragbench.base.errors import DataError
@@ -36,84 +35,21 @@ from ragbench.base.records import Hit
 from ragbench.corpora.store import Corpus
 from ragbench.indexes.bm25 import inversion, lexicon
 from ragbench.indexes.bm25.okapi import RankBm25, okapi_idf
+from ragbench.indexes.bm25.recipe import Bm25Recipe
 from ragbench.indexes.bm25.tokenise import Analyser
-from ragbench.indexes.retriever import Recipe, Rows, Scores, hits_at, passage_text, top_hits
+from ragbench.indexes.recipe import Recipe
+from ragbench.indexes.retriever import Rows, Scores, hits_at, passage_text, top_hits
 
 INDPTR = "indptr.npy"
 RUNS = "runs"
 RANK_BM25 = "rank-bm25"
-EPSILON = 0.25
 WINDOW = 1 << 16
 QUERIES_AT_ONCE = 64
 REMEMBERED = 1 << 18
 
 
-class Bm25Recipe(Recipe):
-    """The options of a BM25 index; each is part of the index's identity.
-
-    Attributes:
-        k1: How slowly a term's repeats count less.
-        b: How much the passage's length counts.
-        formula: Which idf, and whether the factor k1 + 1 is there.
-        epsilon: Of ``okapi``: what a negative idf becomes, as a share of the mean idf.
-        engine: Of ``okapi``: ``rank-bm25`` has that package itself compute, some thousand times
-            more slowly and with the corpus in memory.
-        words: What a word is; ``unicode`` is for other scripts than Latin, Greek and Cyrillic.
-        stopwords: Which words are dropped before stemming: a set's name, or a list.
-        stemmer: How words are shortened: ``none`` or a Snowball language.
-        template: What the index sees of a passage.
-    """
-
-    k1: float = Field(0.9, ge=0, allow_inf_nan=False)
-    b: float = Field(0.4, ge=0, le=1)
-    formula: Literal["lucene", "okapi"] = "lucene"
-    epsilon: float = Field(EPSILON, ge=0, allow_inf_nan=False)
-    engine: Literal["fast", "rank-bm25"] = "fast"
-    words: Literal["letters", "unicode"] = "letters"
-    stopwords: Literal["none", "lucene-english"] | tuple[str, ...] = "lucene-english"
-    stemmer: str = "english"
-    template: str = "{title}\n{text}"
-
-    @field_validator("stemmer")
-    @classmethod
-    def _check_stemmer(cls, name: str) -> str:
-        import Stemmer
-
-        if name != "none" and name not in Stemmer.algorithms():
-            raise ValueError(f"it is none of: none, {', '.join(Stemmer.algorithms())}")
-        return name
-
-    @field_validator("stopwords")
-    @classmethod
-    def _check_stopwords(cls, words: str | tuple[str, ...]) -> str | tuple[str, ...]:
-        idle = [word for word in words if word != word.lower()] if isinstance(words, tuple) else []
-        if idle:
-            raise ValueError(f"{idle[0]!r} is not in lower case, as terms are: it drops none")
-        return words
-
-    @model_validator(mode="after")
-    def _check_okapi(self) -> Bm25Recipe:
-        if self.formula == "lucene" and (self.engine != "fast" or self.epsilon != EPSILON):
-            raise ValueError("`engine` and `epsilon` are options of `formula: okapi`")
-        if self.engine == "rank-bm25" and self.k1 == 0:
-            raise ValueError("rank-bm25 divides by 0 where k1 is 0; use `engine: fast`")
-        return self
-
-    def identity(self) -> dict[str, Any]:
-        """Return the options that can change a hit; Lucene's formula has none of Okapi's."""
-        apart = {"epsilon", "engine"} if self.formula == "lucene" else set()
-        return {key: value for key, value in super().identity().items() if key not in apart}
-
-    def analyser(self) -> Analyser:
-        """Return what turns texts into terms."""
-        return Analyser(stopwords=self.stopwords, stemmer=self.stemmer, words=self.words)
-
-
 class Postings:
     """The open postings of an index.
-
-    Args:
-        folder: The built index.
 
     Raises:
         OSError: A file is missing.
@@ -153,16 +89,9 @@ class Bm25Index:
 
     @classmethod
     def build(cls, recipe: Recipe, corpus: Corpus, work: Path, device: Device) -> dict[str, Any]:
-        """Invert the corpus and write its postings, or what rank-bm25 needs.
+        """Invert the corpus and write its postings, or what rank-bm25 needs; return counts.
 
-        Args:
-            recipe: A Bm25Recipe.
-            corpus: What is indexed.
-            work: The folder to fill; runs that a killed build has left there are used.
-            device: Not used; BM25 runs on the processor.
-
-        Returns:
-            Counts for the manifest.
+        Runs that a killed build has left in ``work`` are used.
 
         Raises:
             DataError: No passage holds a term.
@@ -187,17 +116,7 @@ class Bm25Index:
     def open(
         cls, folder: Path, recipe: Recipe, facts: dict[str, Any], corpus: Corpus, device: Device
     ) -> Bm25Index:
-        """Open the index with its postings memory-mapped.
-
-        Args:
-            folder: The built index.
-            recipe: A Bm25Recipe.
-            facts: What ``build`` returned.
-            corpus: What was indexed.
-            device: Not used; BM25 runs on the processor.
-
-        Returns:
-            The open index.
+        """Return the index with its postings memory-mapped.
 
         Raises:
             DataError: A file of the index is missing or torn.
@@ -219,28 +138,11 @@ class Bm25Index:
             ) from None
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
-        """Return up to k passages a query that share a term with it.
-
-        Args:
-            queries: The texts.
-            k: How many hits are wanted.
-
-        Returns:
-            One list a query: score descending, ties by passage id ascending.
-        """
+        """Return up to k passages per query that share a term with it, ties by passage id."""
         return self.search_within(queries, k, range(len(self.corpus)))
 
     def search_within(self, queries: Sequence[str], k: int, rows: range) -> list[list[Hit]]:
-        """Return up to k passages a query among some rows, with the statistics of all.
-
-        Args:
-            queries: The texts.
-            k: How many hits are wanted.
-            rows: Neighbouring rows.
-
-        Returns:
-            One list a query: score descending, ties by passage id ascending.
-        """
+        """Return up to k passages per query among neighbouring rows, with the statistics of all."""
         from ragbench.indexes.bm25.kernels import search
 
         k = min(k, len(rows))  # what is asked for is allocated
@@ -327,7 +229,7 @@ class Bm25Index:
 
 
 class _TermNumbers(dict[str, tuple[int, ...]]):
-    """The numbers of the terms that a word stands for, remembered; unknown terms are left out."""
+    """The numbers of the terms of a word, remembered; unknown terms are left out."""
 
     def __init__(self, analyse: Analyser, known: lexicon.Lexicon) -> None:
         super().__init__()
@@ -376,7 +278,7 @@ def _save_tokens(options: Bm25Recipe, corpus: Corpus, work: Path) -> dict[str, A
 def _write_postings(
     options: Bm25Recipe,
     corpus: Corpus,
-    runs: Sequence[inversion.Run],
+    runs: Sequence[inversion.PostingsRun],
     terms: Any,
     lengths: npt.NDArray[np.int32],
     work: Path,

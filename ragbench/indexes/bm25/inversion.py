@@ -25,7 +25,7 @@ from ragbench.base.files import atomic_file
 from ragbench.base.progress import Progress
 from ragbench.corpora.store import Corpus
 from ragbench.indexes.bm25.tokenise import Analyser
-from ragbench.indexes.retriever import PLACE
+from ragbench.indexes.retriever import FIELD
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,7 +39,7 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Run:
+class PostingsRun:
     """A run on disk: the row of its first passage, and its folder."""
 
     first_row: int
@@ -89,22 +89,14 @@ class Run:
 
 def invert(
     corpus: Corpus, template: str, analyser: Analyser, work: Path, progress: Progress
-) -> list[Run]:
-    """Invert the corpus run by run, in as many threads as there are processors.
+) -> list[PostingsRun]:
+    """Return the runs of a corpus in the order of rows, inverted in as many threads as processors.
 
-    Args:
-        corpus: What is indexed.
-        template: What the index sees of a passage.
-        analyser: Turns words into terms.
-        work: Where the runs go; those that lie there are kept.
-        progress: Advanced by the passages done.
-
-    Returns:
-        The runs in the order of rows.
+    Runs that are in ``work`` already are kept.
     """
     work.mkdir(parents=True, exist_ok=True)
     is_word = analyser.is_word
-    runs: list[Run] = []
+    runs: list[PostingsRun] = []
     threads = os.cpu_count() or 1
     waiting: deque[tuple[int, Future[None]]] = deque()
 
@@ -115,7 +107,7 @@ def invert(
 
     with ThreadPoolExecutor(threads) as pool:
         for first_row, titles, texts in _pieces(corpus):
-            run = Run(first_row, work / f"{first_row:012d}")
+            run = PostingsRun(first_row, work / f"{first_row:012d}")
             runs.append(run)
             if run.is_whole(len(texts)):
                 progress.advance(len(texts))
@@ -159,20 +151,14 @@ def _slices(corpus: Corpus) -> Iterator[Any]:
 def filled(template: str, titles: Any, texts: Any) -> Any:
     """Return what an index sees of passages, as ``passage_text`` has it but for blanks around.
 
-    Args:
-        template: With {title} and {text}.
-        titles: Arrow strings (N).
-        texts: Arrow strings (N).
-
-    Returns:
-        Arrow strings (N).
+    All are Arrow strings (N).
     """
     import pyarrow as pa
     import pyarrow.compute as pc
 
     kind = pa.large_string()
     parts: list[Any] = []
-    ends = [0, *(edge for found in PLACE.finditer(template) for edge in found.span())]
+    ends = [0, *(edge for found in FIELD.finditer(template) for edge in found.span())]
     for place, (start, stop) in enumerate(pairwise([*ends, len(template)])):
         piece = template[start:stop]
         if place % 2:
@@ -184,7 +170,9 @@ def filled(template: str, titles: Any, texts: Any) -> Any:
     return parts[0] if len(parts) == 1 else pc.binary_join_element_wise(*parts, pa.scalar("", kind))
 
 
-def _invert(run: Run, texts: Any, analyser: Analyser, is_word: npt.NDArray[np.bool_]) -> None:
+def _invert(
+    run: PostingsRun, texts: Any, analyser: Analyser, is_word: npt.NDArray[np.bool_]
+) -> None:
     """Invert the passages of one run and write it."""
     import pyarrow as pa
 
@@ -250,7 +238,7 @@ def _sorted_terms(every: Any) -> tuple[pa.LargeStringArray, npt.NDArray[np.int32
     return encoded.dictionary.take(order), rank[numbers] if len(rank) else rank
 
 
-def merge_terms(runs: Sequence[Run]) -> pa.LargeStringArray:
+def merge_terms(runs: Sequence[PostingsRun]) -> pa.LargeStringArray:
     """Return the different terms of all runs, by their bytes."""
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -262,7 +250,7 @@ def merge_terms(runs: Sequence[Run]) -> pa.LargeStringArray:
     return found.take(pc.sort_indices(found))
 
 
-def number_terms(runs: Sequence[Run], terms: pa.LargeStringArray) -> None:
+def number_terms(runs: Sequence[PostingsRun], terms: pa.LargeStringArray) -> None:
     """Write the number of each of a run's terms among all terms into it; they ascend.
 
     Args:
@@ -283,7 +271,7 @@ def number_terms(runs: Sequence[Run], terms: pa.LargeStringArray) -> None:
 
 
 def merge(
-    runs: Sequence[Run],
+    runs: Sequence[PostingsRun],
     indptr: Ints,
     idf: Floats,
     norms: Floats,

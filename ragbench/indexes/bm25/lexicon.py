@@ -21,10 +21,7 @@ BOUNDS = "terms.npy"
 
 
 class Lexicon:
-    """An open lexicon.
-
-    Args:
-        folder: What ``save`` has filled.
+    """An open lexicon, as ``save`` has written it.
 
     Raises:
         ValueError: The files do not belong together.
@@ -57,12 +54,7 @@ class Lexicon:
 
 
 def save(folder: Path, terms: pa.LargeStringArray) -> None:
-    """Write a lexicon.
-
-    Args:
-        folder: Where to.
-        terms: Different terms, ascending by their bytes.
-    """
+    """Write a lexicon of different terms, ascending by their bytes."""
     bounds = np.frombuffer(terms.buffers()[1], np.int64)[terms.offset :][: len(terms) + 1]
     data: Any = terms.buffers()[2]
     with atomic_file(folder / BYTES) as handle:

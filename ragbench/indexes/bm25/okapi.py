@@ -31,13 +31,8 @@ Floats = npt.NDArray[np.float64]
 def okapi_idf(df: npt.NDArray[np.int64], n: int, epsilon: float) -> Floats:
     """Return the idf of each token by rank-bm25's rule.
 
-    Args:
-        df: How many of the passages hold each token.
-        n: How many passages there are.
-        epsilon: What negative values become, as a share of the mean.
-
-    Returns:
-        One value a token.
+    ``df`` counts the passages of each token, of ``n`` in all; a negative value becomes ``epsilon``
+    times the mean.
     """
     idf: Floats = np.log(n - df + 0.5) - np.log(df + 0.5)
     idf[idf < 0] = epsilon * idf.mean()
@@ -45,14 +40,7 @@ def okapi_idf(df: npt.NDArray[np.int64], n: int, epsilon: float) -> Floats:
 
 
 class RankBm25:
-    """rank_bm25.BM25Okapi over a stored, tokenised corpus; rebuilt at opening, without pickle.
-
-    Args:
-        folder: What ``save`` has filled.
-        k1: As in the formula.
-        b: As in the formula.
-        epsilon: As in the formula.
-    """
+    """rank_bm25.BM25Okapi over a stored, tokenised corpus; rebuilt at opening, without pickle."""
 
     def __init__(self, folder: Path, *, k1: float, b: float, epsilon: float) -> None:
         from rank_bm25 import BM25Okapi
@@ -74,13 +62,7 @@ class RankBm25:
 
     @staticmethod
     def save(folder: Path, documents: Sequence[Sequence[int]], vocabulary: dict[str, int]) -> None:
-        """Write the tokenised corpus.
-
-        Args:
-            folder: Where to; it is made.
-            documents: The token numbers of each passage.
-            vocabulary: Number by token, in the order of the numbers.
-        """
+        """Write each passage's token numbers, and the vocabulary in the order of its numbers."""
         tokens = [np.asarray(document, dtype=np.int32) for document in documents]
         for name, values in (
             (TOKENS, np.concatenate(tokens)),
@@ -113,15 +95,9 @@ class RankBm25:
 def best_of(
     scores: npt.NDArray[Any], is_hit: npt.NDArray[np.bool_], size: int
 ) -> tuple[Scores, Rows]:
-    """Return the best hits.
+    """Return scores and rows of the best hits, both (size,): score descending.
 
-    Args:
-        scores: One score a passage (N,).
-        is_hit: Which passages may be returned (N,).
-        size: How many are wanted.
-
-    Returns:
-        Scores and rows, both (size,): score descending; rows of -1 after the last hit.
+    ``is_hit`` says which passages may be returned; rows of -1 follow the last hit.
     """
     rows = np.flatnonzero(is_hit)
     if rows.size > size:

@@ -99,7 +99,7 @@ class Analyser:
         return [term for word in self.words(text) for term in self._known(word)]
 
     def terms(self, word: str) -> tuple[str, ...]:
-        """Return the terms that one word stands for."""
+        """Return the terms of one word."""
         if self._words == "letters":
             spellings = _spellings(word)
         else:
@@ -127,7 +127,7 @@ def _is_unparted(character: str) -> bool:
 
 
 def _pairs(word: str) -> list[str]:
-    """Return the pairs of neighbouring characters of unparted runs, and what lies between them."""
+    """Return the pairs of neighbouring characters of unparted runs, and what is between them."""
     found: list[str] = []
     run: list[str] = []
     for character, after in pairwise([*_characters(word), ""]):
@@ -153,13 +153,9 @@ def _characters(word: str) -> list[str]:
 
 @cache
 def word_characters(words: Words) -> npt.NDArray[np.bool_]:
-    """Return which code points words consist of, as this Python's Unicode tables have them.
+    """Return which code points (0x110000) words consist of, by this Python's Unicode tables.
 
-    Args:
-        words: ``letters``: letters and digits; ``unicode``: combining marks too.
-
-    Returns:
-        One truth value a code point (0x110000).
+    ``letters`` are letters and digits; ``unicode`` has combining marks too.
     """
     import numpy as np
 

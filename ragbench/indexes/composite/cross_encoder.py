@@ -20,6 +20,7 @@ from ragbench.base.devices import (
 from ragbench.base.errors import BackendError, PrerequisiteError, UsageError, first_line
 from ragbench.base.weights import locate, weights_digest
 from ragbench.indexes.dense.batches import token_batches
+from ragbench.indexes.recipe import HubModels
 
 Pair = tuple[str, str]
 MIN_PASSAGE = 64  # tokens that a passage keeps beside a query, however long
@@ -34,7 +35,7 @@ class RerankerCard(BaseModel):
         max_tokens: A longer pair loses the end of its passage; a query only what leaves the
             passage less than 64 tokens (or a quarter of ``max_tokens``, if that is less).
         template: What the cross-encoder sees of a passage.
-        dtype: float32 by default, in which the order of hits does not hang on the batch.
+        dtype: float32 by default, in which the order of hits does not depend on the batch.
         batch_tokens: Tokens in one forward pass, with padding.
     """
 
@@ -51,6 +52,10 @@ class RerankerCard(BaseModel):
         """Return the options that can change a score."""
         return self.model_dump(exclude={"batch_tokens"})
 
+    def hub_models(self) -> HubModels:
+        """Return the model with its revision if it comes from the hub."""
+        return {self.model: self.revision} if locate(self.model) is None else {}
+
     def digest(self) -> str:
         """Return the digest of the weights, or the id and revision of a hub model."""
         path = locate(self.model)
@@ -60,13 +65,9 @@ class RerankerCard(BaseModel):
 class CrossEncoder:
     """A loaded cross-encoder.
 
-    Args:
-        card: Which one.
-        device: Where it computes.
-
     Raises:
-        PrerequisiteError: The weights are not here, or are no classifier of one label.
-        UsageError: The card's ``max_tokens`` are more than it has positions for.
+        PrerequisiteError: The weights are missing, or are not a classifier of one label.
+        UsageError: The card's ``max_tokens`` are more than the model has positions for.
     """
 
     def __init__(self, card: RerankerCard, device: Device) -> None:
@@ -102,7 +103,7 @@ class CrossEncoder:
         except (OSError, ValueError) as error:
             raise self._unfit(f"cannot be loaded: {first_line(error)}") from None
         if missing := sorted(report["missing_keys"]):  # they would be random numbers
-            raise self._unfit(f"lacks the weights {', '.join(missing[:3])}")
+            raise self._unfit(f"has no weights {', '.join(missing[:3])}")
         if model.config.num_labels != 1:
             raise self._unfit(f"has {model.config.num_labels} labels, not one score")
         self._check_length(model)
@@ -131,13 +132,9 @@ class CrossEncoder:
         )
 
     def scores(self, pairs: Sequence[Pair]) -> npt.NDArray[np.float32]:
-        """Score pairs.
+        """Return the model's raw outputs for pairs of a query and a text, in their order.
 
-        Args:
-            pairs: (query, text of the passage); the template has been applied.
-
-        Returns:
-            The model's raw outputs, in the order of the pairs; equal pairs have equal scores.
+        The template has been applied to the texts; equal pairs have equal scores.
 
         Raises:
             BackendError: A score is not finite.

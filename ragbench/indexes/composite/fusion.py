@@ -17,11 +17,12 @@ def rrf(
     k0: int = K0,
     weights: Sequence[float] | None = None,
 ) -> list[tuple[str, float]]:
-    """Fuse rankings: score(id) = sum over the rankings that hold it of weight / (k0 + rank).
+    """Return (id, score) of every id in rankings: fused score descending, ties by id ascending.
 
-    Ranks count from 1. An id that stands twice in a ranking counts once, at its first place, and
-    the repeat takes no rank. Sums are fractions, so that equal scores are ties whatever the order
-    of the rankings; a weight counts as the decimal number that it is written as.
+    score(id) = sum over the rankings that hold it of weight / (k0 + rank). Ranks count from 1. A
+    repeated id counts once, at its first rank, and the repeat takes no rank. Sums are fractions, so
+    that equal scores are ties in whatever order the rankings are given; a weight counts as the
+    decimal number that it is written as, and is 1 by default.
 
     Source: Cormack, Clarke and Buettcher 2009, "Reciprocal rank fusion outperforms Condorcet and
     individual rank learning methods"; k0 = 60 is theirs.
@@ -29,16 +30,8 @@ def rrf(
     >>> [(identifier, round(score, 6)) for identifier, score in rrf([["a", "b"], ["b", "c"]])]
     [('b', 0.032522), ('a', 0.016393), ('c', 0.016129)]
 
-    Args:
-        rankings: Ids, best first.
-        k0: How much the first ranks are levelled.
-        weights: One positive number a ranking; all 1 by default.
-
-    Returns:
-        (id, score) of every id: score descending, ties by id ascending.
-
     Raises:
-        UsageError: ``k0`` is negative, or the weights are not one positive number a ranking.
+        UsageError: ``k0`` is negative, or the weights are not one positive number per ranking.
     """
     if k0 < 0:
         raise UsageError(f"k0 of reciprocal rank fusion is {k0}; it cannot be negative")

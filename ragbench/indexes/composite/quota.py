@@ -20,11 +20,11 @@ from ragbench.base.errors import DataError, UsageError
 from ragbench.base.records import Hit
 from ragbench.corpora.store import Corpus
 from ragbench.corpora.union import Union
-from ragbench.indexes import retrievers
-from ragbench.indexes.check import Examined, Finding
-from ragbench.indexes.composite.hybrid import written_recipe
-from ragbench.indexes.composite.within import hits_within
-from ragbench.indexes.retriever import IndexKind, Recipe
+from ragbench.indexes.built import open_parts
+from ragbench.indexes.loading import part_of, resolved_part
+from ragbench.indexes.recipe import Part, Recipe
+from ragbench.indexes.retriever import IndexKind
+from ragbench.indexes.within import hits_within
 
 OF = "of"
 
@@ -33,8 +33,8 @@ class QuotaRecipe(Recipe):
     """The options of an index with quotas; each is part of the index's identity.
 
     Attributes:
-        of: The name of a recipe, or one written out; the manifest has it written out.
-        quotas: How many hits each corpus of the union gives, by its name.
+        of: The name of a recipe, or an inline recipe; the manifest has it written out.
+        quotas: Number of hits of each corpus of the union, by its name.
         order: ``score`` puts the hits of all corpora in one order; ``round-robin`` takes one of
             each in turn, in the union's order of corpora.
     """
@@ -44,27 +44,31 @@ class QuotaRecipe(Recipe):
     order: Literal["score", "round-robin"] = "score"
 
     def resolved(self, load: Callable[[str], Recipe]) -> QuotaRecipe:
-        """Return the recipe with the other one written out."""
-        recipe = load(self.of) if isinstance(self.of, str) else self.recipe().resolved(load)
-        if recipe.kind == self.kind:
-            raise UsageError("quotas cannot be of an index with quotas", where=f"of: {self.of}")
-        return self.model_copy(update={"of": recipe.model_dump(mode="json")})
+        """Return the recipe with the other one written out.
 
-    def recipe(self) -> Recipe:
+        Raises:
+            UsageError: The other one has quotas itself.
+        """
+        found = resolved_part(OF, self.of, load)
+        if found["kind"] == self.kind:
+            raise UsageError("quotas cannot be of an index with quotas", where=f"of: {self.of}")
+        return self.model_copy(update={OF: found})
+
+    def inner(self) -> tuple[Part]:
         """Return the other recipe, once it is written out."""
-        return written_recipe(self.of if isinstance(self.of, dict) else {}, where=OF)
+        return (part_of(OF, self.of),)
 
     def identity(self) -> dict[str, Any]:
         """Return the options that can change a hit, those of the other recipe among them."""
-        return {**super().identity(), OF: self.recipe().identity()}
+        return {**super().identity(), OF: self.inner()[0].recipe.identity()}
 
     def encoder_digest(self) -> str | None:
         """Return the other recipe's digest."""
-        return self.recipe().encoder_digest()
+        return self.inner()[0].recipe.encoder_digest()
 
-    def require(self) -> None:
-        """Refuse a machine that lacks what is needed inside."""
-        self.recipe().require()
+    def max_hits(self) -> int | None:
+        """Return the most hits that the other index ranks."""
+        return self.inner()[0].recipe.max_hits()
 
 
 class QuotaIndex:
@@ -82,56 +86,27 @@ class QuotaIndex:
 
     @classmethod
     def build(cls, recipe: Recipe, corpus: Corpus, work: Path, device: Device) -> dict[str, Any]:
-        """Build the index of the whole union in a folder of its own.
-
-        Args:
-            recipe: A QuotaRecipe whose other recipe is written out.
-            corpus: What is indexed.
-            work: The folder to fill.
-            device: Where an encoder computes.
-
-        Returns:
-            The facts of the index.
+        """Return no facts: the index of the whole union is one of its own.
 
         Raises:
-            DataError: The corpus is no union, or a quota is of none of its corpora.
+            DataError: The corpus is not a union, or a quota is of none of its corpora.
         """
-        options = QuotaRecipe.model_validate(recipe.model_dump())
-        _ranges(options, corpus)
-        (work / OF).mkdir(exist_ok=True)
-        inner = options.recipe()
-        return {OF: retrievers.get(inner.kind).build(inner, corpus, work / OF, device)}
+        _ranges(QuotaRecipe.model_validate(recipe.model_dump()), corpus)
+        return {}
 
     @classmethod
     def open(
         cls, folder: Path, recipe: Recipe, facts: dict[str, Any], corpus: Corpus, device: Device
     ) -> QuotaIndex:
-        """Open the index.
-
-        Args:
-            folder: The built index.
-            recipe: A QuotaRecipe whose other recipe is written out.
-            facts: What ``build`` returned.
-            corpus: What was indexed.
-            device: Where queries are encoded and searched.
-
-        Returns:
-            The open index.
-        """
+        """Open the index of the whole union."""
         options = QuotaRecipe.model_validate(recipe.model_dump())
-        inner = options.recipe()
-        kind = retrievers.get(inner.kind)
-        return cls(kind.open(folder / OF, inner, facts[OF], corpus, device), options, corpus)
+        (index,) = open_parts(folder, corpus, device)
+        return cls(index, options, corpus)
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
-        """Return up to k passages a query.
+        """Return up to k passages per query in the recipe's order, with the scores of the index.
 
-        Args:
-            queries: The texts.
-            k: How many hits are wanted; those beyond all quotas are taken by quotas again.
-
-        Returns:
-            One list a query, in the recipe's order; scores are those of the one index.
+        Hits beyond all quotas are taken by quotas again.
 
         Raises:
             UsageError: A quota cannot be met within the depth of the index.
@@ -152,12 +127,8 @@ class QuotaIndex:
             ]
             ranking += _joined(parts, self._order)
             if sum(map(len, parts)) < sum(self._quotas.values()):
-                break  # or a later hit would take the place of one that its corpus lacks
+                break  # or a later hit would replace one that its corpus does not have
         return ranking
-
-    def examine(self) -> list[Finding]:
-        """Return what the index itself looks at."""
-        return self.index.examine() if isinstance(self.index, Examined) else []
 
 
 def _joined(parts: list[list[Hit]], order: str) -> list[Hit]:
@@ -170,14 +141,14 @@ def _ranges(recipe: QuotaRecipe, corpus: Corpus) -> dict[str, range]:
     """Return the rows of the corpora that have a quota, in the union's order."""
     if not isinstance(corpus, Union):
         raise DataError(
-            f"the corpus {corpus.name!r} is no union, so it has no corpora to give quotas to",
+            f"the corpus {corpus.name!r} is not a union, so it has no corpora to give quotas to",
             where=str(corpus.folder),
             fix="give a corpus whose card has `reader: union`",
         )
     unknown = [name for name in recipe.quotas if name not in corpus.ranges]
     if unknown:
         raise DataError(
-            f"the recipe has a quota of {unknown[0]!r}, which is no corpus of the union "
+            f"the recipe has a quota of {unknown[0]!r}, which is not a corpus of the union "
             f"{corpus.name!r}",
             where=str(corpus.folder),
             fix=f"its corpora are {', '.join(corpus.ranges)}",

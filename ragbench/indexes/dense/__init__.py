@@ -1,6 +1,8 @@
 """Sentence vectors in FAISS.
 
-index          the kind ``faiss``: its recipe, building, searching
+index          the kind ``faiss``: building, searching
+recipe         its recipe
+footprint      sizes of FAISS indexes, and the time of building them
 encoders       what makes vectors of texts
 encoder_model  one transformer with its pooling and normalisation
 embeddings     vectors on disk, in shards that survive a kill

@@ -15,7 +15,6 @@ from ragbench.base.files import write_text
 from ragbench.base.progress import stage
 from ragbench.indexes.dense import flatcodes
 from ragbench.indexes.dense.embeddings import Embeddings
-from ragbench.indexes.retriever import Recipe
 
 MIN_ROWS_A_CELL = 39  # where FAISS begins to warn that cells are badly placed
 FEW_LINKS = re.compile(r"HNSW0*[01](?!\d)")
@@ -33,10 +32,7 @@ CHECKPOINT_S = 300.0
 
 
 def import_faiss() -> Any:
-    """Return the faiss module.
-
-    Returns:
-        The module of faiss-cpu or faiss-gpu.
+    """Return the module of faiss-cpu or faiss-gpu.
 
     Raises:
         PrerequisiteError: Neither is installed.
@@ -57,30 +53,16 @@ def metric_number(faiss: Any, metric: str) -> int:
 
 
 def resolve_factory(factory: str, n: int) -> str:
-    """Return a factory string with the cells of a bare ``IVF`` counted out.
+    """Return a factory string with the number of cells of a bare ``IVF`` for n vectors.
 
-    Args:
-        factory: As the recipe has it.
-        n: How many vectors there will be.
-
-    Returns:
-        The same with ``IVF<n>``: 4 * sqrt(n) cells, fewer where they would hold under 39 vectors.
+    It has 4 * sqrt(n) cells, or fewer where a cell would hold less than 39 vectors.
     """
     cells = max(1, min(round(4 * math.sqrt(n)), n // MIN_ROWS_A_CELL))
     return AUTO_IVF.sub(f"IVF{cells}", factory)
 
 
 def new_index(faiss: Any, factory: str, dimension: int, metric: str) -> Any:
-    """Return an empty index.
-
-    Args:
-        faiss: The module.
-        factory: A resolved factory string.
-        dimension: The length of a vector.
-        metric: ``inner-product``, ``l2`` or ``cosine``.
-
-    Returns:
-        The FAISS index, in which the metric has arrived.
+    """Return an empty FAISS index of a resolved factory string, the metric set in all its parts.
 
     Raises:
         UsageError: FAISS does not know the string, or cannot do it with this metric or dimension.
@@ -115,20 +97,8 @@ def faiss_reason(error: RuntimeError) -> str:
     return first_line(error).rpartition("Error: ")[2]
 
 
-def knobs_of(recipe: Recipe) -> dict[str, int]:
-    """Return the search and build settings that a recipe gives, by their names there."""
-    values = ((name, getattr(recipe, name)) for name in KNOBS)
-    return {name: value for name, value in values if value is not None}
-
-
 def set_knobs(faiss: Any, index: Any, knobs: dict[str, int], *, factory: str) -> None:
-    """Set what a recipe says of building and searching.
-
-    Args:
-        faiss: The module.
-        index: The index.
-        knobs: Values by the recipe's names.
-        factory: Named in the message.
+    """Set what a recipe says of building and searching, by the recipe's names.
 
     Raises:
         UsageError: The index has no such setting.
@@ -146,15 +116,9 @@ def set_knobs(faiss: Any, index: Any, knobs: dict[str, int], *, factory: str) ->
 
 
 def range_parameters(faiss: Any, index: Any, rows: range) -> Any:
-    """Return what makes FAISS search a range of rows alone.
+    """Return FAISS's search parameters for a range of rows alone, on the processor.
 
-    Args:
-        faiss: The module.
-        index: An index on the processor.
-        rows: The range.
-
-    Returns:
-        Search parameters; None for an index that cannot do it, or only with a loss.
+    None is returned for an index that cannot do it, or only with a loss.
     """
     selector = faiss.IDSelectorRange(rows.start, rows.stop)
     if isinstance(index, (faiss.IndexIVFFlat, faiss.IndexIVFScalarQuantizer, faiss.IndexIVFPQ)):
@@ -169,26 +133,12 @@ def range_parameters(faiss: Any, index: Any, rows: range) -> Any:
 def fill(
     faiss: Any, index: Any, stored: Embeddings, *, train_rows: int, seed: int, path: Path
 ) -> Any:
-    """Train an index on a sample, if it needs training, add all vectors, and write its file.
+    """Return an index, trained on a sample if it needs training, filled and written to ``path``.
 
-    What is trained is kept in the folder, and every few minutes what has been added, so that a
-    build that was killed goes on. Plain codes go into the file block by block. A graph is filled
-    by one thread: with more, its links would depend on which of them is first, and no build would
-    give the same file again.
-
-    Args:
-        faiss: The module.
-        index: An empty index.
-        stored: The vectors, whole.
-        train_rows: How many are drawn at most.
-        seed: Of the draw.
-        path: The file, in the folder of the index.
-
-    Returns:
-        The filled index, to be searched only.
-
-    Raises:
-        DataError: There are too few vectors to train on.
+    The folder keeps what is trained, and every few minutes what has been added, so that a build
+    that was killed resumes. Plain codes are written to the file block by block. A graph is filled
+    by one thread: with more, its links would depend on which of them is first, and no two builds
+    would give the same file.
     """
     n, work = len(stored.corpus), path.parent
     _forget_other_vectors(work, path, stored.digest)
@@ -275,17 +225,12 @@ def write_index(faiss: Any, index: Any, path: Path) -> None:
 
 
 def read_mapped(faiss: Any, path: str) -> Any:
-    """Open an index with its vectors or codes memory-mapped, where this FAISS can do that.
+    """Return an index with its vectors or codes memory-mapped, where this FAISS can do that.
 
-    Args:
-        faiss: The module.
-        path: The file.
-
-    Returns:
-        The index; it is not to be added to.
+    It is for searching only.
 
     Raises:
-        RuntimeError: The file is no index.
+        RuntimeError: The file is not an index.
     """
     flag = getattr(faiss, "IO_FLAG_MMAP_IFC", faiss.IO_FLAG_MMAP)
     return faiss.read_index(path, flag)

@@ -6,15 +6,10 @@ from collections.abc import Iterator, Sequence
 
 
 def token_batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
-    """Yield the rows of each batch: longest first, so that what does not fit fails at once.
+    """Yield the rows of each batch: longest first, so that a batch that does not fit fails at once.
 
-    Args:
-        lengths: Tokens of each text.
-        budget: The most tokens of a batch, each text padded to the longest of its batch; a
-            text that is longer than that is a batch of its own.
-
-    Yields:
-        Rows, ordered by length, rows of one length in their order; every row once.
+    ``budget`` is the most tokens of a batch, each text padded to the longest of its batch; a longer
+    text is a batch of its own. Rows of one length stay in their order; every row comes once.
     """
     batch: list[int] = []
     longest = 0

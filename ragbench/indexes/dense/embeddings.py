@@ -54,7 +54,7 @@ def root() -> Path:
     return home.home() / "indexes" / ".embeddings"
 
 
-def places(device: Device) -> list[str]:
+def device_names(device: Device) -> list[str]:
     """Return torch's names of the devices that share the work: every GPU, or the processor."""
     import torch
 
@@ -67,11 +67,8 @@ def places(device: Device) -> list[str]:
 class Embeddings:
     """The vectors of one corpus by one encoder, made on demand.
 
-    Args:
-        corpus: Whose passages.
-        card: Which encoder; what cannot change a passage's vector (the query's prefix, the batch
-            size) is no part of the identity.
-        device: Where the encoder computes; decides the number format where the card does not.
+    What cannot change a passage's vector (the query's prefix, the batch size) is not part of the
+    identity. The device decides the number format where the card does not.
     """
 
     def __init__(self, corpus: Corpus, card: EncoderCard, device: Device) -> None:
@@ -115,6 +112,10 @@ class Embeddings:
         return self._given is not None or all(
             self._load(start) is not None for start in self._starts()
         )
+
+    def missing_bytes(self) -> float:
+        """Return the bytes that ``make`` would still write; all of them unless it is whole."""
+        return 0.0 if self.is_whole else 4.0 * self.dimension * len(self.corpus)
 
     def make(self) -> None:
         """Embed what is not on disk yet, or not as it was written; check what was given.
@@ -217,7 +218,7 @@ class Embeddings:
 
     def _embed_all(self, starts: Sequence[int], progress: Progress) -> None:
         """Embed shards, by as many workers as there are devices; the first error stops all."""
-        names = places(self.device)[: len(starts)]
+        names = device_names(self.device)[: len(starts)]
         if len(names) < 2:
             for start in starts:
                 self._embed(start, self.encoder, progress, Lock())
@@ -227,9 +228,9 @@ class Embeddings:
             queue.put(start)
         stop, lock = Event(), Lock()
 
-        def work(place: str) -> None:
+        def work(device_name: str) -> None:
             try:
-                encoder = Encoder(self.card, self.device, place=place)
+                encoder = Encoder(self.card, self.device, device_name=device_name)
                 while not stop.is_set():
                     self._embed(queue.get_nowait(), encoder, progress, lock)
             except Empty:
@@ -240,7 +241,7 @@ class Embeddings:
 
         with ThreadPoolExecutor(len(names)) as pool:
             try:
-                for done in [pool.submit(work, place) for place in names]:
+                for done in [pool.submit(work, device_name) for device_name in names]:
                     done.result()
             finally:
                 stop.set()
@@ -256,7 +257,7 @@ class Embeddings:
     def _lenders(self) -> list[tuple[int, Embeddings]]:
         """The members of a union whose vectors are here, each with its first row in the union.
 
-        A vector's last bits may hang on what it shared a batch with, as they do on batch sizes.
+        A vector's last bits may depend on what it shared a batch with, as they do on batch sizes.
         """
         if not isinstance(self.corpus, Union):
             return []
@@ -297,7 +298,7 @@ class Embeddings:
 
 @dataclass(frozen=True)
 class Kept:
-    """Embeddings that lie on disk."""
+    """Embeddings on disk."""
 
     folder: Path
     corpus: str
@@ -322,9 +323,6 @@ def kept() -> list[Kept]:
 
 def remove(embeddings: Kept) -> None:
     """Remove embeddings.
-
-    Args:
-        embeddings: Which.
 
     Raises:
         DataError: A build is writing them.

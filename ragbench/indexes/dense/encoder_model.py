@@ -30,7 +30,7 @@ CPU_TOKENS = 4096  # more leaves the caches; scripts/bench_encode.py compares
 ROBERTAS = ("roberta", "xlm-roberta", "camembert", "mpnet")  # their first position is the third
 
 
-class Tower:
+class EncoderModel:
     """A loaded model.
 
     Args:
@@ -39,7 +39,7 @@ class Tower:
         pooling: ``auto`` runs the model's own modules, and the mean where it has none; the others
             pool the transformer's last hidden states and leave out what else the model has.
         max_tokens: The most that it will be asked to read of a text.
-        place: torch's name of a device.
+        device_name: torch's name of a device.
         dtype: The transformer's number format.
 
     Raises:
@@ -54,12 +54,12 @@ class Tower:
         *,
         pooling: Pooling,
         max_tokens: int,
-        place: str,
+        device_name: str,
         dtype: str,
     ) -> None:
         self.model = model
-        self.place = place
-        self._whole = _load(model, revision, place, dtype)
+        self.device_name = device_name
+        self._whole = _load(model, revision, device_name, dtype)
         self._modules = [module.eval() for module in self._whole]
         if pooling != "auto":
             self._modules = self._pooled(pooling)
@@ -80,7 +80,7 @@ class Tower:
                 fix="leave `pooling` out",
             )
         size = first.get_embedding_dimension()
-        return [first, modules.Pooling(size, pooling).to(self.place)]
+        return [first, modules.Pooling(size, pooling).to(self.device_name)]
 
     def _check_positions(self, max_tokens: int) -> None:
         config = self._whole[0].auto_model.config
@@ -102,15 +102,11 @@ class Tower:
         return int(self.encode([""], max_tokens=8, budget=8).shape[1])
 
     def encode(self, texts: Sequence[Text], *, max_tokens: int, budget: int) -> Vectors:
-        """Encode texts, or pairs of texts.
+        """Return the vectors of texts, or of pairs of texts, in their order: float32 (N, D).
 
-        Args:
-            texts: What is encoded.
-            max_tokens: Longer texts are cut; of a pair the longer part.
-            budget: Tokens of one forward pass, with padding.
-
-        Returns:
-            float32 (N, D), in the order of the texts; not scaled unless the model does so.
+        Texts longer than ``max_tokens`` are cut, of a pair the longer part. ``budget`` is the
+        tokens of one forward pass, with padding. The vectors are not scaled unless the model does
+        so.
         """
         if not texts:
             return np.empty((0, self.dimension), dtype=np.float32)
@@ -164,9 +160,9 @@ class Tower:
 
         with torch.inference_mode():
             features = self._features(tokens)
-            for place, module in enumerate(self._modules):
+            for number, module in enumerate(self._modules):
                 features = module(features)
-                if place == 0:
+                if number == 0:
                     features = {key: _single(value) for key, value in features.items()}
             found: Vectors = features["sentence_embedding"].float().cpu().numpy()
         return found
@@ -181,7 +177,7 @@ class Tower:
             tensors = {"input_ids": torch.from_numpy(flat), "offsets": torch.from_numpy(starts)}
         else:
             tensors = dict(self._whole[0].tokenizer.pad(tokens, return_tensors="pt"))
-        return {key: value.to(self.place) for key, value in tensors.items()}
+        return {key: value.to(self.device_name) for key, value in tensors.items()}
 
 
 def _joined(text: Text) -> str:
@@ -196,7 +192,7 @@ def _single(value: Any) -> Any:
     return value.float() if is_half else value
 
 
-def _load(model: str, revision: str | None, place: str, dtype: str) -> Any:
+def _load(model: str, revision: str | None, device_name: str, dtype: str) -> Any:
     from sentence_transformers import SentenceTransformer
 
     hide_loading_bars()
@@ -205,7 +201,7 @@ def _load(model: str, revision: str | None, place: str, dtype: str) -> Any:
         with LOADING:
             return SentenceTransformer(
                 model if path is None else str(path),
-                device=place,
+                device=device_name,
                 revision=revision,
                 local_files_only=path is not None,
                 model_kwargs={"dtype": torch_dtype(dtype), "use_safetensors": True},

@@ -20,12 +20,13 @@ from ragbench.base.devices import Device, Dtype, pick_device, pick_dtype
 from ragbench.base.errors import BackendError, UsageError
 from ragbench.base.files import sha256_json
 from ragbench.base.weights import locate, weights_digest
-from ragbench.indexes.dense.encoder_model import CPU_TOKENS, Pooling, Text, Tower
+from ragbench.indexes.dense.encoder_model import CPU_TOKENS, EncoderModel, Pooling, Text
 from ragbench.indexes.dense.encoder_model import Vectors as Vectors  # what every index calls them
 from ragbench.indexes.dense.precomputed import vectors_digest
+from ragbench.indexes.recipe import HubModels
 
 SEPARATOR = "[SEP]"
-# Of the query alone, or of the speed: no passage's vector hangs on them.
+# Options of the query or of the speed; no passage's vector depends on them.
 NOT_OF_PASSAGES = {
     "query_model",
     "query_revision",
@@ -36,7 +37,7 @@ NOT_OF_PASSAGES = {
     "dtype",  # kept as it was resolved
     "vectors",  # kept as a digest
 }
-# Left out of what is written down where they say nothing, so that older digests hold.
+# Not written where they have their default, so that older digests hold.
 LATER = {
     "query_model",
     "query_revision",
@@ -127,11 +128,18 @@ class EncoderCard(BaseModel):
 
         Where queries are encoded otherwise than passages, it is that of both digests.
         """
-        queries = _weights(*self.query_tower())
+        queries = _weights(*self.query_side())
         passages = self.passage_digest()
         return passages if queries == passages else sha256_json([passages, queries])
 
-    def query_tower(self) -> tuple[str, str | None]:
+    def hub_models(self) -> HubModels:
+        """Return its models that come from the hub, with their revisions."""
+        models = {self.model: self.revision}
+        if self.query_model is not None:
+            models[self.query_model] = self.query_revision
+        return {model: revision for model, revision in models.items() if locate(model) is None}
+
+    def query_side(self) -> tuple[str, str | None]:
         """Return the model that encodes queries, and its revision."""
         if self.query_model is None:
             return self.model, self.revision
@@ -146,14 +154,11 @@ def _weights(model: str, revision: str | None) -> str:
 class Encoder:
     """A loaded encoder; where passages have a model of their own, it is loaded when needed.
 
-    Args:
-        card: Which encoder.
-        device: Where it computes.
-        dtype: The number format; None resolves the card's.
-        place: Which of several devices of that kind, as torch names it.
+    Without ``dtype``, the card decides; ``device_name`` is one of several devices of a kind, as
+    torch names it.
 
     Raises:
-        PrerequisiteError: The weights are not here and cannot be had.
+        PrerequisiteError: The weights are missing and cannot be had.
     """
 
     def __init__(
@@ -162,40 +167,40 @@ class Encoder:
         device: Device,
         dtype: Dtype | None = None,
         *,
-        place: str | None = None,
+        device_name: str | None = None,
     ) -> None:
         self.card = card
         self.device = pick_device(device)
         self.dtype = pick_dtype(dtype or card.dtype, self.device)
-        self._place = place or self.device
+        self._device_name = device_name or self.device
         self._query_tokens = card.query_max_tokens or card.max_tokens
         most = self._query_tokens
         if card.query_model is None and card.vectors is None:
             most = max(most, card.max_tokens)
-        self._queries = self._tower(*card.query_tower(), most)
+        self._queries = self._loaded(*card.query_side(), most)
 
-    def _tower(self, model: str, revision: str | None, max_tokens: int) -> Tower:
-        return Tower(
+    def _loaded(self, model: str, revision: str | None, max_tokens: int) -> EncoderModel:
+        return EncoderModel(
             *(model, revision),
             pooling=self.card.pooling,
             max_tokens=max_tokens,
-            place=self._place,
+            device_name=self._device_name,
             dtype=self.dtype,
         )
 
     @cached_property
-    def _passages(self) -> Tower:
+    def _passages(self) -> EncoderModel:
         if self.card.query_model is None:
             return self._queries
-        tower = self._tower(self.card.model, self.card.revision, self.card.max_tokens)
-        if tower.dimension != self.dimension:
+        side = self._loaded(self.card.model, self.card.revision, self.card.max_tokens)
+        if side.dimension != self.dimension:
             raise UsageError(
-                f"the vectors of passages have {tower.dimension:,} numbers, those of queries "
+                f"the vectors of passages have {side.dimension:,} numbers, those of queries "
                 f"{self.dimension:,}",
                 where=f"encoder: model: {self.card.model}, query_model: {self.card.query_model}",
                 fix="give two models that were trained together",
             )
-        return tower
+        return side
 
     @property
     def dimension(self) -> int:
@@ -219,14 +224,14 @@ class Encoder:
         prefixed = [self.card.passage_prefix + text for text in texts]
         return [_pair(text) for text in prefixed] if self.card.pairs else prefixed
 
-    def _finished(self, tower: Tower, texts: Sequence[Text], max_tokens: int) -> Vectors:
-        vectors = tower.encode(texts, max_tokens=max_tokens, budget=self.budget)
+    def _finished(self, side: EncoderModel, texts: Sequence[Text], max_tokens: int) -> Vectors:
+        vectors = side.encode(texts, max_tokens=max_tokens, budget=self.budget)
         if not np.isfinite(vectors).all():
             bad = texts[int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])]
             text = bad if isinstance(bad, str) else " ".join(bad)
             raise BackendError(
                 f"the encoder gave a vector that is not finite for {text[:80]!r}",
-                where=tower.model,
+                where=side.model,
                 fix="set the encoder's dtype: float32",
             )
         return unit(vectors) if self.card.normalise else vectors

@@ -25,15 +25,9 @@ def streams(faiss: Any, index: Any) -> bool:
 
 
 def header(faiss: Any, index: Any, n: int) -> bytes | None:
-    """Return the bytes before the codes of a file with n vectors.
+    """Return the bytes before the codes of a file with n vectors, for a trained, empty index.
 
-    Args:
-        faiss: The module.
-        index: A trained index without vectors.
-        n: How many there will be.
-
-    Returns:
-        The bytes; None for an index of another kind, or a file of another form.
+    None is returned for an index of another kind, or a file of another form.
     """
     if not streams(faiss, index) or index.ntotal:
         return None
@@ -57,13 +51,10 @@ def half_of(path: Path) -> Path:
 
 
 def write(index: Any, head: bytes, stored: Embeddings, path: Path) -> None:
-    """Write the file of an index; what was killed goes on after its last whole shard.
+    """Write the file of an index; a build that was killed resumes after its last whole shard.
 
-    Args:
-        index: The trained index, which encodes and is not added to.
-        head: What ``header`` returned.
-        stored: The vectors, whole.
-        path: The file; it appears when it is whole.
+    The trained ``index`` encodes and stays empty; ``head`` comes from ``header``. The file appears
+    when it is whole.
     """
     half = half_of(path)
     code = index.sa_code_size()
@@ -84,7 +75,7 @@ def write(index: Any, head: bytes, stored: Embeddings, path: Path) -> None:
 
 
 def _rows(handle: BinaryIO, head: bytes, code: int) -> int:
-    """Return how many codes are there; begin the file anew if it has another header."""
+    """Return how many codes are there; start the file again if it has another header."""
     if handle.read(len(head)) == head:
         return (os.fstat(handle.fileno()).st_size - len(head)) // code
     handle.seek(0)

@@ -34,9 +34,6 @@ def count(faiss: Any) -> int:
 def require(faiss: Any) -> None:
     """Refuse a machine on which FAISS can use no GPU.
 
-    Args:
-        faiss: The module.
-
     Raises:
         PrerequisiteError: There is none, or the package has no GPU support.
     """
@@ -50,13 +47,7 @@ def require(faiss: Any) -> None:
 def is_wanted(faiss: Any, device: Device, factory: str) -> bool:
     """Say whether an index is to be searched on GPUs.
 
-    Args:
-        faiss: The module.
-        device: ``auto`` takes GPUs where both torch and FAISS see some.
-        factory: Of the index; FAISS has no GPU form of HNSW.
-
-    Returns:
-        Whether it is.
+    ``auto`` uses GPUs where both torch and FAISS see some; FAISS has no GPU form of HNSW.
     """
     if device == "cuda":
         pick_device(device)  # torch tells more about what is missing
@@ -68,17 +59,9 @@ def is_wanted(faiss: Any, device: Device, factory: str) -> bool:
 def has_form(faiss: Any, index: Any) -> bool:
     """Say whether FAISS can put an index onto a GPU.
 
-    Asked beforehand, since an error of a copy to several GPUs would end the process.
+    It is asked beforehand, since an error of a copy to several GPUs would end the process.
 
-    Args:
-        faiss: The module.
-        index: On the processor.
-
-    Returns:
-        Whether it can.
-
-    Source:
-        FAISS's GpuCloner, and what GpuIndexIVFPQ and GpuIndexIVFScalarQuantizer verify.
+    Source: FAISS's GpuCloner, and what GpuIndexIVFPQ and GpuIndexIVFScalarQuantizer verify.
     """
     index = _inner(faiss, index)
     if type(index) is faiss.IndexScalarQuantizer:
@@ -96,19 +79,12 @@ def has_form(faiss: Any, index: Any) -> bool:
 
 
 def to_gpus(faiss: Any, index: Any, *, float16: bool) -> Any:
-    """Return the GPU form of an index.
+    """Return the GPU form of an index; the given one where it stays on the processor.
 
     It is spread over all GPUs if there are several. Exact search that does not fit is done by
-    blocks of vectors, which go to the card one after the other; any other index that does not fit
-    stays on the processor, as does one that FAISS has no GPU form of.
-
-    Args:
-        faiss: The module.
-        index: On the processor.
-        float16: Whether ``Flat`` is held in half precision.
-
-    Returns:
-        An index; the one that was given where it stays on the processor.
+    blocks of vectors, which are copied to the card one after the other; any other index that does
+    not fit stays on the processor, as does one that FAISS has no GPU form of. ``float16`` holds
+    ``Flat`` in half precision.
     """
     import torch
 
@@ -136,11 +112,7 @@ def to_gpus(faiss: Any, index: Any, *, float16: bool) -> Any:
 
 
 def check_k(k: int, n: int) -> None:
-    """Refuse more hits than FAISS gives on a GPU, or their end would pass for the ranking's.
-
-    Args:
-        k: How many are wanted.
-        n: How many vectors there are.
+    """Refuse more hits than FAISS gives on a GPU, as their end would look like the ranking's.
 
     Raises:
         UsageError: It is more, and there are as many vectors.
@@ -196,11 +168,8 @@ def _on_gpu(faiss: Any, float16: bool) -> Nearest:
 class BlockedFlat:
     """Exact search over more vectors than a card holds.
 
-    Args:
-        faiss: The module.
-        index: An IndexFlat; memory-mapped, it need not fit into memory either.
-        nearest: Searches one block.
-        block_bytes: The size of a block.
+    ``index`` is an IndexFlat; memory-mapped, it need not fit into memory either. ``nearest``
+    searches one block of ``block_bytes``.
     """
 
     def __init__(
@@ -213,14 +182,9 @@ class BlockedFlat:
         self._rows = max(1, block_bytes // (4 * index.d))
 
     def search(self, queries: Any, k: int) -> tuple[Any, Any]:
-        """Return the nearest vectors of each query.
+        """Return scores and rows of the nearest vectors, both (Q, k), nearest first.
 
-        Args:
-            queries: float32 (Q, D).
-            k: How many.
-
-        Returns:
-            Scores and rows, both (Q, k), nearest first; rows of -1 where there are fewer.
+        Queries are float32 (Q, D); rows are -1 where there are fewer.
         """
         flat = self._faiss.rev_swig_ptr(self._index.get_xb(), self.ntotal * self.d)
         vectors = flat.reshape(self.ntotal, self.d)

@@ -6,26 +6,21 @@ opening (of all but HNSW, which FAISS has no GPU form of).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
-from pydantic import Field, model_validator
 
 from ragbench.base.devices import Device
 from ragbench.base.errors import DataError, first_line
 from ragbench.base.progress import stage
 from ragbench.base.records import Hit
 from ragbench.corpora.store import Corpus
-from ragbench.indexes.check import Finding
-from ragbench.indexes.composite.within import deepen
 from ragbench.indexes.dense import gpu, recall
 from ragbench.indexes.dense.ann import (
     fill,
     import_faiss,
-    knobs_of,
     metric_number,
     new_index,
     range_parameters,
@@ -34,91 +29,17 @@ from ragbench.indexes.dense.ann import (
     set_knobs,
 )
 from ragbench.indexes.dense.embeddings import Embeddings
-from ragbench.indexes.dense.encoders import Encoder, EncoderCard, Vectors
-from ragbench.indexes.dense.tuning import knob_of, tune
-from ragbench.indexes.retriever import Recipe, Rows, Scores, passage_text, top_hits
+from ragbench.indexes.dense.encoders import Encoder, Vectors
+from ragbench.indexes.dense.recipe import DenseRecipe
+from ragbench.indexes.dense.tuning import tune
+from ragbench.indexes.recipe import Recipe
+from ragbench.indexes.retriever import Finding, Rows, Scores, passage_text, top_hits
+from ragbench.indexes.within import deepen
 
 INDEX = "index.faiss"
-HALVES = re.compile(r"(?!.*(?:IVF|HNSW|Refine))(?:.*,)?Flat")
 SELF_ROWS = 200
 FRESH_ROWS = 32
 FRESH_TOLERANCE = 0.02
-
-
-class DenseRecipe(Recipe):
-    """The options of a FAISS index; each is part of the index's identity.
-
-    Attributes:
-        factory: A string of FAISS's index factory; a bare ``IVF`` counts its cells itself.
-        metric: ``cosine`` is the inner product of vectors that the encoder card normalises;
-            the scores of ``l2`` are minus the squared distance.
-        encoder: What makes the vectors.
-        ef_construction: Of HNSW, while it is built.
-        ef_search: Of HNSW, while it is searched.
-        nprobe: Of IVF: how many cells are searched.
-        k_factor: Of refined codes: how many times k candidates are refined.
-        target_recall: Has ``nprobe``, ``ef_search`` or ``k_factor`` found by measuring.
-        train_rows: How many vectors the index is trained on, at most.
-        min_recall: Below this recall@k the build fails; no matter for ``Flat``.
-        min_self_retrieval: Below this share of vectors that find themselves the build fails;
-            ``Flat`` must find all.
-        recall_k: The k of that recall.
-        recall_queries: How many queries of each kind measure it.
-        seed: Of the training sample and of those queries.
-        gpu_float16: Whether a GPU holds the vectors of ``Flat`` in half precision.
-    """
-
-    factory: str = Field("Flat", pattern=r"^[A-Za-z0-9_,()]{1,80}$")
-    metric: Literal["inner-product", "l2", "cosine"] = "inner-product"
-    encoder: EncoderCard
-    ef_construction: int | None = Field(None, gt=0)
-    ef_search: int | None = Field(None, gt=0)
-    nprobe: int | None = Field(None, gt=0)
-    k_factor: int | None = Field(None, gt=0)
-    target_recall: float | None = Field(None, gt=0, le=1)
-    train_rows: int = Field(100_000, gt=0)
-    min_recall: float = Field(0.9, ge=0, le=1)
-    min_self_retrieval: float = Field(0.95, ge=0, le=1)
-    recall_k: int = Field(10, gt=0)
-    recall_queries: int = Field(500, gt=0)
-    seed: int = Field(17, ge=0)
-    gpu_float16: bool = False
-
-    @property
-    def is_exact(self) -> bool:
-        """Whether every vector is compared with the query as it is."""
-        return self.factory == "Flat"
-
-    @model_validator(mode="after")
-    def _check_metric(self) -> DenseRecipe:
-        if self.metric == "cosine" and not self.encoder.normalise:
-            raise ValueError("`metric: cosine` needs `normalise: true` in the encoder")
-        if self.is_exact and knobs_of(self):
-            raise ValueError(f"`factory: Flat` is exact and has no {', '.join(knobs_of(self))}")
-        if self.gpu_float16 and not HALVES.fullmatch(self.factory):
-            raise ValueError("`gpu_float16` is of `Flat` alone; other types have their own codes")
-        if self.target_recall is not None:
-            knob = knob_of(self.factory)
-            if getattr(self, knob) is not None:
-                raise ValueError(f"`target_recall` finds {knob}, so leave {knob} out")
-        return self
-
-    def identity(self) -> dict[str, Any]:
-        """Return the options that can change a hit; an exact index has fewer of them."""
-        every = super().identity()
-        if self.is_exact:
-            keys = ("kind", "factory", "metric", "encoder", "gpu_float16")
-            return {key: every[key] for key in keys}
-        return every
-
-    def encoder_digest(self) -> str | None:
-        """Return the digest of the encoder's weights."""
-        return self.encoder.digest()
-
-    def require(self) -> None:
-        """Refuse a machine without FAISS or the encoder."""
-        import_faiss()
-        super().require()
 
 
 class DenseIndex:
@@ -148,16 +69,7 @@ class DenseIndex:
 
     @classmethod
     def build(cls, recipe: Recipe, corpus: Corpus, work: Path, device: Device) -> dict[str, Any]:
-        """Embed the corpus, unless that has been done, write the FAISS index, and measure it.
-
-        Args:
-            recipe: A DenseRecipe.
-            corpus: What is indexed.
-            work: The folder to fill.
-            device: Where the encoder computes.
-
-        Returns:
-            Facts for the manifest.
+        """Embed the corpus if need be, write and measure the FAISS index; return facts.
 
         Raises:
             DataError: The index finds too little of what exact search finds.
@@ -169,11 +81,11 @@ class DenseIndex:
             gpu.require(faiss)
         factory = resolve_factory(options.factory, len(corpus))
         index = new_index(faiss, factory, stored.dimension, options.metric)
-        set_knobs(faiss, index, knobs_of(options), factory=factory)
+        set_knobs(faiss, index, options.knobs(), factory=factory)
         stored.make()
         rows, seed = options.train_rows, options.seed
         index = fill(faiss, index, stored, train_rows=rows, seed=seed, path=work / INDEX)
-        set_knobs(faiss, index, knobs_of(options), factory=factory)
+        set_knobs(faiss, index, options.knobs(), factory=factory)
         return {
             "dimension": index.d,
             "n_vectors": index.ntotal,
@@ -187,17 +99,7 @@ class DenseIndex:
     def open(
         cls, folder: Path, recipe: Recipe, facts: dict[str, Any], corpus: Corpus, device: Device
     ) -> DenseIndex:
-        """Open the index on the device.
-
-        Args:
-            folder: The built index.
-            recipe: A DenseRecipe.
-            facts: What ``build`` returned.
-            corpus: What was indexed.
-            device: ``cuda`` copies the index to the GPU; ``auto`` does so where there is one.
-
-        Returns:
-            The open index.
+        """Return the index on the device; ``auto`` copies it to a GPU where there is one.
 
         Raises:
             DataError: The file is not the index that the manifest describes.
@@ -221,7 +123,7 @@ class DenseIndex:
             )
         # In bfloat16 a query's vector would depend on the queries that share its batch.
         encoder = Encoder(options.encoder, device, "float32")
-        knobs = knobs_of(options) | facts.get("tuned", {})
+        knobs = options.knobs() | facts.get("tuned", {})
         set_knobs(faiss, index, knobs, factory=options.factory)
         found = index
         if gpu.is_wanted(faiss, device, options.factory):
@@ -230,29 +132,14 @@ class DenseIndex:
         return cls(found, encoder, options, corpus, folder=folder, facts=facts, on_gpu=on_gpu)
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
-        """Return the k nearest passages a query.
+        """Return the k nearest passages per query: nearest first, ties by passage id ascending.
 
-        Args:
-            queries: The texts.
-            k: How many hits are wanted.
-
-        Returns:
-            One list a query: nearest first, ties by passage id ascending; an approximate index
-            that searches few cells may give fewer than k.
+        An approximate index that searches few cells may give fewer than k.
         """
         return self._nearest(queries, k, None) if queries else []
 
     def search_within(self, queries: Sequence[str], k: int, rows: range) -> list[list[Hit]]:
-        """Return the k nearest passages a query among a range of rows.
-
-        Args:
-            queries: The texts.
-            k: How many hits are wanted.
-            rows: Where.
-
-        Returns:
-            As ``search`` does.
-        """
+        """Return the k nearest passages per query among a range of rows, as ``search`` does."""
         parameters = None
         if not self._on_gpu:
             parameters = range_parameters(import_faiss(), self._index, rows)
@@ -276,7 +163,7 @@ class DenseIndex:
         return top_hits(self.corpus, len(queries), k, ask)
 
     def examine(self) -> list[Finding]:
-        """Search for some passages encoded anew, and measure an approximate index's recall."""
+        """Search for some passages, encoded again, and measure an approximate index's recall."""
         n = len(self.corpus)
         rows = np.random.default_rng(self.recipe.seed).choice(n, min(FRESH_ROWS, n), replace=False)
         floor = 1.0 if self.recipe.is_exact else self.recipe.min_self_retrieval
@@ -284,7 +171,7 @@ class DenseIndex:
         given = self.recipe.encoder.vectors is not None
         findings = [
             Finding(
-                f"{'vectors' if given else 'passages, encoded anew,'} that find themselves",
+                f"{'vectors' if given else 'passages, encoded again,'} that find themselves",
                 share >= floor,
                 f"{share:.3f} of {len(rows)}, at least {floor:g}",
             )
@@ -314,7 +201,7 @@ class DenseIndex:
         stated = ", ".join(f"{r['recall_at_k']:.3f} ({r['queries']})" for r in self.facts["recall"])
         if stored.digest != self.facts["embeddings"] or stored.verify():
             return [Finding("recall", True, f"{stated} at build; the embeddings are not here")]
-        drawn = recall.Sample.load(self.folder)
+        drawn = recall.RecallQueries.load(self.folder)
         k, metric = self.recipe.recall_k, self.recipe.metric
         return [
             Finding(
@@ -365,7 +252,7 @@ def _measured(
 
 
 def _too_poor(what: str, floor: float, options: DenseRecipe, stored: Embeddings) -> DataError:
-    knobs = ", ".join(f"{name} {value}" for name, value in knobs_of(options).items())
+    knobs = ", ".join(f"{name} {value}" for name, value in options.knobs().items())
     return DataError(
         f"{what}, below the recipe's {floor:g}",
         where=f"index over {stored.corpus.name}: factory {options.factory}"

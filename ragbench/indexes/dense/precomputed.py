@@ -1,4 +1,4 @@
-"""Vectors of passages that were made elsewhere: ``.npy`` files, read where they lie."""
+"""Vectors of passages that were made elsewhere: ``.npy`` files, read where they are."""
 
 from __future__ import annotations
 
@@ -22,13 +22,9 @@ CHECK_ROWS = 65_536
 
 
 def files_of(reference: str) -> list[Path]:
-    """Return the files of vectors, in the order of their names with numbers as numbers.
+    """Return the files of vectors by name, ``part_2.npy`` before ``part_10.npy``.
 
-    Args:
-        reference: An ``.npy`` file or a folder of them, from the home folder.
-
-    Returns:
-        One file or more: ``part_2.npy`` before ``part_10.npy``.
+    ``reference`` is an ``.npy`` file or a folder of them, from the home folder.
 
     Raises:
         UsageError: There are none.
@@ -51,16 +47,12 @@ def _natural(path: Path) -> list[tuple[int, int, str]]:
 
 
 def vectors_digest(reference: str) -> str:
-    """Return the digest of the files' bytes, in their order; their place is no matter."""
+    """Return the digest of the files' bytes, in their order; their place does not matter."""
     return sha256_json([weights_digest(path) for path in files_of(reference)])
 
 
 class Precomputed:
-    """The vectors of a corpus's passages, one a row in the order of the corpus.
-
-    Args:
-        reference: An ``.npy`` file or a folder of them.
-        corpus: Whose passages.
+    """The vectors of a corpus's passages, one per row in the order of the corpus.
 
     Raises:
         DataError: The files are not the vectors of that many passages.
@@ -97,7 +89,7 @@ class Precomputed:
         return found
 
     def slice(self, start: int, stop: int) -> Vectors:
-        """Return the vectors of consecutive rows, as float32, mapped if they lie so."""
+        """Return the vectors of consecutive rows, as float32, mapped if they are stored so."""
         place = int(np.searchsorted(self.starts, start, side="right") - 1)
         if stop > self.starts[place + 1]:
             return self.rows(np.arange(start, stop))
@@ -115,13 +107,10 @@ class Precomputed:
         )
 
     def check(self, dimension: int) -> None:
-        """Refuse vectors that cannot be searched with a query's.
-
-        Args:
-            dimension: The length of a query's vector.
+        """Refuse vectors that cannot be searched with a query's vector of this length.
 
         Raises:
-            DataError: They have another length, or hold what is no number.
+            DataError: They have another length, or hold a value that is not a number.
         """
         if dimension != self.dimension:
             raise _unfit(

@@ -55,7 +55,7 @@ class Recall:
 
 
 @dataclass(frozen=True)
-class Sample:
+class RecallQueries:
     """What recall is measured with.
 
     Attributes:
@@ -72,14 +72,8 @@ class Sample:
             np.savez(handle, rows=self.rows, excerpts=self.excerpts)
 
     @classmethod
-    def load(cls, folder: Path) -> Sample:
-        """Read what ``save`` has written.
-
-        Args:
-            folder: The built index.
-
-        Returns:
-            The sample.
+    def load(cls, folder: Path) -> RecallQueries:
+        """Return the queries that ``save`` has written into the folder of an index.
 
         Raises:
             DataError: The file is missing or damaged.
@@ -97,18 +91,8 @@ class Sample:
 
 def draw(
     corpus: Corpus, count: int, seed: int, encode: Callable[[Sequence[str]], Vectors]
-) -> Sample:
-    """Draw the queries.
-
-    Args:
-        corpus: What was indexed.
-        count: How many of each kind, at most.
-        seed: Of the draw.
-        encode: Turns excerpts into vectors, as it does queries.
-
-    Returns:
-        The sample.
-    """
+) -> RecallQueries:
+    """Return up to ``count`` queries of each kind; ``encode`` encodes excerpts."""
     generator = np.random.default_rng(seed)
     size = min(count, len(corpus))
     rows = generator.choice(len(corpus), size=size, replace=False)
@@ -117,20 +101,13 @@ def draw(
         words = corpus[int(row)].text.split()
         start = int(generator.integers(0, max(1, len(words) - WORDS + 1)))
         excerpts.append(" ".join(words[start : start + WORDS]))
-    return Sample(rows, encode(excerpts))
+    return RecallQueries(rows, encode(excerpts))
 
 
 class Judge:
-    """What exact search finds for a sample of queries, to judge indexes by.
+    """What exact search finds for a sample of queries, to judge indexes by: k neighbours each."""
 
-    Args:
-        sample: The queries.
-        stored: The vectors.
-        k: How many neighbours count.
-        metric: Of the indexes.
-    """
-
-    def __init__(self, sample: Sample, stored: Embeddings, k: int, metric: str) -> None:
+    def __init__(self, sample: RecallQueries, stored: Embeddings, k: int, metric: str) -> None:
         self._sample = sample
         self._stored = stored
         self._metric = metric
@@ -147,13 +124,9 @@ class Judge:
         }
 
     def recall(self, index: Any) -> list[Recall]:
-        """Return the recall of an index, set as it will search.
+        """Return one figure per kind of queries, for an index set as it will search.
 
-        Args:
-            index: A FAISS index of the vectors.
-
-        Returns:
-            One figure a kind of queries; none for passages where there is one passage only.
+        Where there is one passage only, there is no figure for passages.
         """
         found: list[Recall] = []
         for kind, worst in self._worst.items():
@@ -169,21 +142,17 @@ class Judge:
         return found
 
 
-def measure(index: Any, sample: Sample, stored: Embeddings, k: int, metric: str) -> list[Recall]:
+def measure(
+    index: Any, sample: RecallQueries, stored: Embeddings, k: int, metric: str
+) -> list[Recall]:
     """Return the recall of one index, as ``Judge`` does."""
     return Judge(sample, stored, k, metric).recall(index)
 
 
 def nearness(queries: npt.NDArray[Any], vectors: npt.NDArray[Any], metric: str) -> Any:
-    """Return inner products, or minus the squared distances.
+    """Return inner products, or minus the squared distances (``l2``), as (Q, V) or (Q, 1, V).
 
-    Args:
-        queries: (Q, D), or (Q, 1, D) where each query has vectors of its own.
-        vectors: (V, D), or (Q, V, D).
-        metric: ``l2`` or not.
-
-    Returns:
-        (Q, V) in the number format of the arguments, or (Q, 1, V).
+    Queries are (Q, D) and vectors (V, D), or (Q, 1, D) and (Q, V, D) where each query has its own.
     """
     products = queries @ np.swapaxes(vectors, -1, -2)
     if metric != "l2":
@@ -195,17 +164,9 @@ def nearness(queries: npt.NDArray[Any], vectors: npt.NDArray[Any], metric: str) 
 def nth_best(
     stored: Embeddings, queries: Vectors, k: int, metric: str, *, without: Rows | None = None
 ) -> Floats:
-    """Return the score of each query's exact k-th neighbour, in double precision.
+    """Return the score of each query's exact k-th neighbour (from 1), in double precision.
 
-    Args:
-        stored: All vectors; read shard by shard.
-        queries: The queries (Q, D).
-        k: Which neighbour, from 1.
-        metric: ``l2`` or not.
-        without: A row for each query that is not among its neighbours.
-
-    Returns:
-        One score a query.
+    The vectors are read shard by shard. ``without`` names one row per query that does not count.
     """
     width = min(k + MARGIN, len(stored.corpus))
     scores = np.full((len(queries), width), -np.inf, dtype=np.float32)
@@ -244,17 +205,7 @@ def _share(
 
 
 def self_retrieval(index: Any, rows: Rows, stored: Embeddings, metric: str) -> float:
-    """Return how many stored vectors find themselves, or one as near, first.
-
-    Args:
-        index: A FAISS index, set as it will search.
-        rows: Which vectors are asked for.
-        stored: The vectors that it was built from.
-        metric: The index's.
-
-    Returns:
-        The share, from 0 to 1.
-    """
+    """Return the share of stored vectors that find themselves, or one as near, first."""
     queries = stored.rows(rows)
     answers = index.search(queries, 1)[1]
     own = _rescore(stored, queries, rows[:, None], metric)[:, 0]

@@ -13,13 +13,9 @@ STEPS = {"nprobe": 4096, "ef_search": 2048, "k_factor": 256}  # how far each may
 
 
 def knob_of(factory: str) -> str:
-    """Return the setting that trades speed for recall in an index.
+    """Return the setting of a factory that trades speed for recall.
 
-    Args:
-        factory: A resolved factory string.
-
-    Returns:
-        ``nprobe`` or ``ef_search``; ``k_factor`` where codes are refined and all are searched.
+    It is ``nprobe`` or ``ef_search``, or ``k_factor`` where codes are refined and all are searched.
 
     Raises:
         UsageError: The index has none.
@@ -38,19 +34,10 @@ def knob_of(factory: str) -> str:
 
 
 def tune(faiss: Any, index: Any, judge: Judge, target: float, *, factory: str) -> dict[str, int]:
-    """Set the least value that reaches a recall with both kinds of queries.
+    """Set and return the least value that reaches a recall with both kinds of queries.
 
-    The value is doubled until it does, then halved between the last two.
-
-    Args:
-        faiss: The module.
-        index: A filled index.
-        judge: What exact search finds; other queries than those that the recall is reported of.
-        target: The recall.
-        factory: A resolved factory string.
-
-    Returns:
-        The setting and its value.
+    The value is doubled until it does, then the interval is halved. ``judge`` has other queries
+    than those that the recall is reported for.
 
     Raises:
         DataError: No value reaches it.

@@ -21,17 +21,11 @@ Qrels = dict[str, dict[str, int]]
 
 
 def read_qrels(path: Path) -> Qrels:
-    """Read judgements.
-
-    Args:
-        path: The file, plain or gzip.
-
-    Returns:
-        Grade by id, by query id; a grade of 0 or less means not relevant.
+    """Return the grade by passage or document id, by query id; 0 or less is not relevant.
 
     Raises:
-        DataError: A line has other columns, a grade is no whole number or beyond a million, an
-            id was judged twice with unlike grades, or nothing is judged.
+        DataError: A line has other columns, a grade is not a whole number or is beyond a million,
+            an id has two different grades, or nothing is judged.
     """
     qrels: Qrels = {}
     is_beir = False
@@ -45,7 +39,7 @@ def read_qrels(path: Path) -> Qrels:
             value = int(grade)
         except ValueError:
             raise DataError(
-                f"the grade {grade!r} is no whole number",
+                f"the grade {grade!r} is not a whole number",
                 where=where,
                 fix="TREC's four columns have no header; BEIR's is query-id, corpus-id, score",
             ) from None
@@ -81,17 +75,10 @@ def _columns(line: str, *, is_beir: bool, where: str) -> tuple[str, str, str]:
 
 
 def level_of(qrels: Mapping[str, Mapping[str, int]], corpus: Corpus) -> Level:
-    """Say what the judged ids are: passage ids if any of them is one, else document ids.
-
-    Args:
-        qrels: What ``read_qrels`` returned.
-        corpus: What is searched.
-
-    Returns:
-        ``passage`` or ``document``.
+    """Return what the judged ids are: passage ids if any of them is one, else document ids.
 
     Raises:
-        DataError: Relevant ids are in the corpus as neither, or no id is relevant.
+        DataError: No relevant id is in the corpus as either, or no id is relevant.
     """
     judged = {i for grades in qrels.values() for i in grades}
     relevant = {i for grades in qrels.values() for i, grade in grades.items() if grade > 0}
@@ -106,7 +93,7 @@ def level_of(qrels: Mapping[str, Mapping[str, int]], corpus: Corpus) -> Level:
     if lacking:
         have = ", ".join(corpus[row].id for row in range(min(3, len(corpus))))
         raise DataError(
-            f"{len(lacking):,} of {len(relevant):,} relevant ids are no {level} of the corpus "
+            f"{len(lacking):,} of {len(relevant):,} relevant ids are not a {level} of the corpus "
             f"{corpus.name!r}: {', '.join(lacking[:5])}",
             where=str(corpus.folder),
             fix=f"give the qrels of this corpus and edition; ids there look like: {have}",
@@ -115,18 +102,12 @@ def level_of(qrels: Mapping[str, Mapping[str, int]], corpus: Corpus) -> Level:
 
 
 def in_corpus(qrels: Qrels, corpus: Corpus, level: Level) -> Qrels:
-    """Return judgements under the corpus's own ids, which over a union begin with a corpus's name.
+    """Return judgements under the corpus's own ids, which begin with a corpus's name in a union.
 
-    Args:
-        qrels: What ``read_qrels`` returned.
-        corpus: What is searched.
-        level: What ``level_of`` said.
-
-    Returns:
-        The same grades; ids that are not in the corpus stay as they are.
+    Ids that are not in the corpus stay as they are.
 
     Raises:
-        DataError: Two ids of one query are the same passage, with unlike grades.
+        DataError: Two ids of one query are the same passage, with different grades.
     """
     found: Qrels = {}
     for query, grades in qrels.items():
@@ -150,16 +131,7 @@ def _own_id(corpus: Corpus, written: str, level: Level) -> str:
 
 
 def best_first(corpus: Corpus, passages: list[str], level: Level) -> list[str]:
-    """Return a ranking in the ids of a level: a document stands where its best passage does.
-
-    Args:
-        corpus: Holds the passages.
-        passages: Passage ids, best first.
-        level: What is wanted.
-
-    Returns:
-        Passage ids as they were, or document ids, each once.
-    """
+    """Return a ranking of passage ids at a level; a document has the rank of its best passage."""
     if level == "passage":
         return passages
     rows = [row for row in map(corpus.find, passages) if row is not None]

@@ -24,17 +24,13 @@ TEXT_KEYS = ("question", "query", "text")
 
 
 def read_queries(path: Path) -> list[Query]:
-    """Read queries from JSON lines.
+    """Return the queries of JSON lines in file order.
 
-    Args:
-        path: Lines with an id (``id``, ``_id`` or ``qid``) and a text (``question``, ``query``
-            or ``text``); the first of each that is there counts.
-
-    Returns:
-        The queries in file order.
+    A line has an id (``id``, ``_id`` or ``qid``) and a text (``question``, ``query`` or ``text``);
+    the first of each that is there counts.
 
     Raises:
-        DataError: A line lacks one of them, an id stands twice, or there is no query.
+        DataError: A line has no id or text, an id is repeated, or there is no query.
     """
     queries: list[Query] = []
     places: dict[str, int] = {}
@@ -45,11 +41,11 @@ def read_queries(path: Path) -> list[Query]:
             raise DataError(
                 f"the query id {identifier!r} is empty or has white space or control characters",
                 where=where,
-                fix="ids stand in TREC run files, whose columns are parted by blanks",
+                fix="ids are columns of TREC run files, which are separated by blanks",
             )
         if identifier in places:
             raise DataError(
-                f"the query id {identifier!r} stands twice",
+                f"the query id {identifier!r} is repeated",
                 where=f"{path}:{places[identifier]} and {where}",
             )
         places[identifier] = number
@@ -78,14 +74,7 @@ def _first(line: Mapping[str, object], keys: Sequence[str], where: str) -> str:
 def write_run(
     path: Path, queries: Iterable[Query], hits: Iterable[Sequence[Hit]], *, tag: str
 ) -> None:
-    """Write a TREC run atomically.
-
-    Args:
-        path: The file.
-        queries: The queries, in order.
-        hits: Each query's hits, best first.
-        tag: The run's name, in the last column.
-    """
+    """Write a TREC run of the hits of each query, best first, atomically."""
     with atomic_file(path) as handle:
         for query, found in zip(queries, hits, strict=True):
             scored = [(hit.id, hit.score) for hit in found]
@@ -93,15 +82,9 @@ def write_run(
 
 
 def ranking_lines(query: str, scored: Iterable[tuple[str, float]], *, tag: str) -> str:
-    """Return a query's lines of a TREC run.
+    """Return a query's lines of a TREC run, from its (passage id, score), best first.
 
-    Args:
-        query: The query's id.
-        scored: (passage id, score), best first.
-        tag: The run's name, in the last column.
-
-    Returns:
-        The lines, each ended; their scores fall strictly as float32.
+    The written scores fall strictly as float32.
     """
     import numpy as np
 
@@ -120,18 +103,13 @@ Run = dict[str, list[tuple[str, float]]]
 
 
 def read_run(path: Path) -> Run:
-    """Read a TREC run.
+    """Return (passage id, score) by rank for each query id, from a TREC run, plain or gzip.
 
-    Args:
-        path: The file, plain or gzip.
-
-    Returns:
-        For each query id its (passage id, score) by rank, ties by passage id ascending; where
-        rank and score disagree, the rank counts.
+    Ties are in ascending order of passage id; where rank and score disagree, the rank counts.
 
     Raises:
-        DataError: A line has not six columns, a rank or score is no number, or a passage
-            stands twice under one query.
+        DataError: A line does not have six columns, a rank or score is not a number, or a passage
+            is repeated under one query.
     """
     ranked: dict[str, list[tuple[int, float, str]]] = {}
     seen: set[tuple[str, str]] = set()
@@ -149,14 +127,14 @@ def read_run(path: Path) -> Run:
             entry = (int(rank), -float(score), passage)
         except ValueError:
             raise DataError(
-                f"rank {rank!r} or score {score!r} is no number",
+                f"rank {rank!r} or score {score!r} is not a number",
                 where=where,
                 fix="a run has no header" if number == 1 else "write whole ranks, from 1",
             ) from None
         if not math.isfinite(entry[1]):
             raise DataError(f"the score {score!r} is not finite", where=where)
         if (query, passage) in seen:
-            raise DataError(f"{passage!r} stands twice under query {query!r}", where=where)
+            raise DataError(f"{passage!r} is repeated under query {query!r}", where=where)
         seen.add((query, passage))
         ranked.setdefault(query, []).append(entry)
     return {
@@ -167,10 +145,6 @@ def read_run(path: Path) -> Run:
 
 def check_run_ids(run: Mapping[str, Sequence[tuple[str, float]]], corpus: Corpus) -> None:
     """Refuse a run that names passages which the corpus does not hold.
-
-    Args:
-        run: What ``read_run`` returned.
-        corpus: Where the passages should lie.
 
     Raises:
         DataError: Some ids are unknown; they are counted and examples are given.
@@ -188,14 +162,9 @@ def check_run_ids(run: Mapping[str, Sequence[tuple[str, float]]], corpus: Corpus
 
 
 def text_lines(path: Path, *, what: str) -> Iterator[tuple[int, str]]:
-    """Yield (line number from 1, line) of a UTF-8 file; blank lines are passed over.
+    """Yield (line number from 1, line without its end) of a UTF-8 file; blank lines are skipped.
 
-    Args:
-        path: The file; gzip if it ends in ``.gz``.
-        what: What the file is, for the message.
-
-    Yields:
-        Each line's number and text, without its end.
+    The file is gzip if its name ends in ``.gz``.
 
     Raises:
         DataError: The file cannot be read or is not UTF-8.

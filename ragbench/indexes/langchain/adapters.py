@@ -23,16 +23,10 @@ METADATA = "score of the LangChain document"
 
 
 def as_langchain(index: Retriever, k: int) -> BaseRetriever:
-    """Return an index as a LangChain retriever, for chains and agents.
+    """Return an index as a LangChain retriever of k Documents, best first.
 
-    Args:
-        index: Any retriever of ragbench.
-        k: How many documents a query gets.
-
-    Returns:
-        A retriever of Documents, best first: the passage's text as page_content, its id as id,
-        and in metadata id, doc_id, title, corpus, rank (from 1), score, metric, and the
-        passage's own metadata under ``meta``.
+    A Document has the passage's text as page_content, its id as id, and in metadata id, doc_id,
+    title, corpus, rank (from 1), score, metric, and the passage's own metadata under ``meta``.
     """
     from langchain_core.documents import Document
     from langchain_core.retrievers import BaseRetriever
@@ -68,7 +62,7 @@ def as_langchain(index: Retriever, k: int) -> BaseRetriever:
 
 
 class FromLangchain:
-    """A LangChain retriever as one of ours: its documents become passages of a corpus.
+    """A LangChain retriever as one of ragbench's: its documents become passages of a corpus.
 
     A document is the passage of ``metadata["id"]``, else of its own ``id``, else the one with
     exactly its text (of equal texts, the lowest id). How many documents come is the LangChain
@@ -99,18 +93,11 @@ class FromLangchain:
         }[self._scores]
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
-        """Return up to k passages a query, as the LangChain retriever orders them.
-
-        Args:
-            queries: The texts.
-            k: How many hits are wanted at most.
-
-        Returns:
-            One list a query: score descending, ties by passage id ascending.
+        """Return up to k passages per query, in the order of the LangChain retriever.
 
         Raises:
             BackendError: The LangChain retriever raised something.
-            DataError: A document is no passage of the corpus, or lacks a score.
+            DataError: A document is not a passage of the corpus, or has no score.
         """
         answers = [self._ask(query) for query in queries]
         if self._scores == "auto" and any(answers):

@@ -20,7 +20,7 @@ from ragbench.base.errors import RagbenchError, UsageError, first_line
 from ragbench.base.files import sha256_file
 from ragbench.corpora.store import Corpus
 from ragbench.indexes.langchain.adapters import FromLangchain, ScoreSource
-from ragbench.indexes.retriever import Recipe
+from ragbench.indexes.recipe import Recipe
 
 
 class LangchainRecipe(Recipe):
@@ -54,9 +54,6 @@ class LangchainRecipe(Recipe):
     def source(self) -> Path:
         """Return the file of the function's module, without importing that module.
 
-        Returns:
-            A Python file.
-
         Raises:
             UsageError: There is no such module, or it has no file.
         """
@@ -71,13 +68,7 @@ class LangchainRecipe(Recipe):
         return Path(spec.origin)
 
     def retriever(self, corpus: Corpus) -> Any:
-        """Import and call the function.
-
-        Args:
-            corpus: Its first argument.
-
-        Returns:
-            The LangChain retriever.
+        """Return the LangChain retriever: the function is imported and called with the corpus.
 
         Raises:
             UsageError: It cannot be imported or called, or returns something else.
@@ -123,17 +114,7 @@ class LangchainIndex(FromLangchain):
 
     @classmethod
     def build(cls, recipe: Recipe, corpus: Corpus, work: Path, device: Device) -> dict[str, Any]:
-        """Call the function once, and ask it something.
-
-        Args:
-            recipe: A LangchainRecipe.
-            corpus: What is searched.
-            work: Not used; the function keeps what it makes.
-            device: Not used.
-
-        Returns:
-            Facts for the manifest.
-        """
+        """Call the function once, and search for one passage; return facts for the manifest."""
         opened = cls.open(work, recipe, {}, corpus, device)
         (hits,) = opened.search([corpus[0].title or corpus[0].text[:80]], 1)
         return {"langchain_class": type(opened._retriever).__name__, "n_hits_of_first": len(hits)}
@@ -142,17 +123,6 @@ class LangchainIndex(FromLangchain):
     def open(
         cls, folder: Path, recipe: Recipe, facts: dict[str, Any], corpus: Corpus, device: Device
     ) -> LangchainIndex:
-        """Call the function.
-
-        Args:
-            folder: Not used.
-            recipe: A LangchainRecipe.
-            facts: Not used.
-            corpus: What is searched.
-            device: Not used.
-
-        Returns:
-            The open index.
-        """
+        """Return the index of the retriever that the function returns."""
         options = LangchainRecipe.model_validate(recipe.model_dump())
         return cls(options.retriever(corpus), corpus, scores=options.scores)

@@ -50,15 +50,9 @@ FORMULAS = {
 
 
 def nearness(metric: str, queries: npt.NDArray[Any], vectors: npt.NDArray[Any]) -> Floats:
-    """Compute scores by the definition of a metric.
+    """Return scores (Q, K) by the definition of a metric, in double precision, higher for nearer.
 
-    Args:
-        metric: ``inner-product``, ``cosine`` or ``l2``.
-        queries: (Q, D).
-        vectors: Those of each query's hits, (Q, K, D).
-
-    Returns:
-        (Q, K) in double precision, higher for nearer.
+    Queries are (Q, D); the vectors of each query's hits are (Q, K, D).
     """
     query, vector = queries.astype(np.float64)[:, None], vectors.astype(np.float64)
     if metric == "l2":
@@ -73,17 +67,11 @@ def nearness(metric: str, queries: npt.NDArray[Any], vectors: npt.NDArray[Any]) 
 def errors(
     raw: npt.NDArray[Any], queries: npt.NDArray[Any], vectors: npt.NDArray[Any]
 ) -> dict[str, float]:
-    """Return how far raw scores are from each formula.
+    """Return by name how far a store's raw scores (Q, K) are from each formula, at most.
 
-    Args:
-        raw: The store's scores (Q, K); nan where there was no hit.
-        queries: (Q, D), of differing lengths, for else the cosine and the inner product of unit
-            vectors cannot be told apart.
-        vectors: Those of the hits, (Q, K, D).
-
-    Returns:
-        By name the largest error, in units of 1 + the squared lengths of query and vector (of 1
-        for a cosine).
+    The unit is 1 + the squared lengths of query and vector (1 for a cosine). Queries (Q, D) and the
+    hits' vectors (Q, K, D) are of different lengths, as the cosine and the inner product of unit
+    vectors are the same. A raw score is nan where there was no hit.
     """
     squares = (queries.astype(np.float64) ** 2).sum(-1)[:, None] + (
         vectors.astype(np.float64) ** 2

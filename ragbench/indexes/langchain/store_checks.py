@@ -16,7 +16,7 @@ from ragbench.indexes.dense import recall
 from ragbench.indexes.dense.embeddings import Embeddings
 from ragbench.indexes.dense.encoders import Encoder, Vectors
 from ragbench.indexes.langchain.raw_scores import FORMULAS, TOLERANCE, RawScore, errors, fitting
-from ragbench.indexes.langchain.stores import STORES, Opened, told
+from ragbench.indexes.langchain.stores import STORES, Opened, store_errors
 from ragbench.indexes.retriever import Rows, Scores
 
 PROBES = 64
@@ -61,23 +61,16 @@ class RawSearch:
         self._formula = formula
 
     def search(self, vectors: Vectors, k: int) -> tuple[Scores, Rows]:
-        """Return scores and rows, both (Q, k); nan and -1 where there was no hit.
-
-        Args:
-            vectors: The queries (Q, D).
-            k: How many hits are wanted.
-
-        Returns:
-            In the store's own order.
+        """Return scores and rows (Q, k) in the store's order; nan and -1 where there was no hit.
 
         Raises:
-            DataError: A document is no passage of the corpus, came twice, or has no score.
+            DataError: A document is not a passage of the corpus, is repeated, or has no score.
         """
         k = min(k, STORES[self._name].max_k)
         scores = np.full((len(vectors), k), np.nan)
         rows = np.full((len(vectors), k), -1, dtype=np.int64)
         for place, vector in enumerate(vectors.tolist()):
-            with told(self._name, "searching"):
+            with store_errors(self._name, "searching"):
                 answer = self._opened.ask(vector, k)
             found = [self._row(document.metadata.get("id")) for document, _ in answer[:k]]
             if len(set(found)) < len(found):
@@ -105,15 +98,10 @@ class RawSearch:
 def check_count(opened: Opened, name: str, corpus: Corpus) -> None:
     """Refuse a store that does not hold as many documents as the corpus has passages.
 
-    Args:
-        opened: The store.
-        name: Which one.
-        corpus: What it should hold.
-
     Raises:
         DataError: It holds more or fewer.
     """
-    with told(name, "counting"):
+    with store_errors(name, "counting"):
         count = opened.count()
     if count != len(corpus):
         raise DataError(
@@ -126,21 +114,13 @@ def check_count(opened: Opened, name: str, corpus: Corpus) -> None:
 def find_formula(
     search: RawSearch, name: str, stored: Embeddings, metric: str, seed: int
 ) -> tuple[RawScore, dict[str, Any]]:
-    """Find out what a store's raw scores are, by vectors of the corpus at differing lengths.
+    """Return what a store's raw scores are, and what the manifest says about it.
 
-    Args:
-        search: Gives the raw scores.
-        name: The store.
-        stored: The vectors as they were given to it.
-        metric: The recipe's.
-        seed: Of the sample.
-
-    Returns:
-        The formula, and what the manifest says of it.
+    They are found with vectors of the corpus at different lengths.
 
     Raises:
-        DataError: The scores are none that is known, or of another metric, or the hits do not
-            come in the order of their scores.
+        DataError: The scores are of no known formula, or of another metric, or the hits are not in
+            the order of their scores.
     """
     where = f"index over {stored.corpus.name}: store {name}"
     n = len(stored.corpus)
@@ -181,20 +161,9 @@ def _check_order(scores: npt.NDArray[Any], queries: Vectors, vectors: Vectors, w
 
 
 def measure(
-    search: RawSearch, drawn: recall.Sample, stored: Embeddings, k: int, metric: str
+    search: RawSearch, drawn: recall.RecallQueries, stored: Embeddings, k: int, metric: str
 ) -> list[recall.Recall]:
-    """Measure recall against exact search by the recipe's metric.
-
-    Args:
-        search: The store, with its formula.
-        drawn: The queries.
-        stored: The vectors as they were given to it.
-        k: How many neighbours count.
-        metric: The recipe's.
-
-    Returns:
-        One figure a kind of queries.
-    """
+    """Return the recall against exact search by the recipe's metric, per kind of queries."""
     if metric == "cosine" and not stored.card.normalise:
         stored = UnitEmbeddings(stored.corpus, stored.card, stored.device)
     return recall.measure(search, drawn, stored, k, metric)
@@ -203,17 +172,7 @@ def measure(
 def measured(
     search: RawSearch, options: Any, stored: Embeddings, encoder: Encoder, work: Path
 ) -> dict[str, Any]:
-    """Return the recall for the manifest, and keep the queries that gave it.
-
-    Args:
-        search: The store, with its formula.
-        options: The VectorstoreRecipe.
-        stored: The vectors as they were given to it.
-        encoder: Encodes queries.
-        work: The folder for the queries.
-
-    Returns:
-        Facts for the manifest.
+    """Return the recall for the manifest, and keep the queries that gave it in ``work``.
 
     Raises:
         DataError: The recall is below the recipe's.

@@ -1,4 +1,4 @@
-"""The recipe of a vector store: which one, by which metric, and where it may lie."""
+"""The recipe of a vector store: which one, by which metric, and where it may be."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
+from ragbench.base.devices import Device
 from ragbench.base.errors import UsageError
 from ragbench.corpora.card import load_card
 from ragbench.corpora.store import Corpus
 from ragbench.corpora.union import RESTRICTED, Union
+from ragbench.indexes.dense.embeddings import Embeddings
 from ragbench.indexes.dense.encoders import EncoderCard
-from ragbench.indexes.langchain.stores import STORES, told
-from ragbench.indexes.retriever import Recipe
+from ragbench.indexes.langchain.stores import STORES, store_errors
+from ragbench.indexes.recipe import BASE_MEMORY, Footprint, HubModels, Recipe
 
+PYTHON_FLOAT = 32.0  # bytes of a number in a list, as LangChain's store in memory has them
 URL = re.compile(r"https?://[A-Za-z0-9.:\[\]_-]+(?:/[A-Za-z0-9._~/-]*)?")
 
 
@@ -30,7 +33,7 @@ class VectorstoreRecipe(Recipe):
             scores of ``l2`` are minus the squared distance.
         encoder: What makes the vectors.
         options: The store's own settings.
-        url: Of a server that keeps the store; without it, it lies in the index's folder.
+        url: URL of a server that keeps the store; without it, the store is in the index's folder.
         trust_url: That a server elsewhere may see the passages and the queries' vectors.
         min_recall: Below this recall@k against exact search the build fails.
         recall_k: The k of that recall.
@@ -55,7 +58,7 @@ class VectorstoreRecipe(Recipe):
         if url is not None and not URL.fullmatch(url):
             # A ValueError's message would repeat the address, which may hold a password.
             raise UsageError(
-                "the `url` of the recipe is no address",
+                "the `url` of the recipe is not an address",
                 where="recipe: url",
                 fix="write http://HOST:PORT or https://..., without user name, password or query",
             )
@@ -91,23 +94,37 @@ class VectorstoreRecipe(Recipe):
         """Return the digest of the encoder's weights."""
         return self.encoder.digest()
 
+    def hub_models(self) -> HubModels:
+        """Return the encoder's models that come from the hub, with their revisions."""
+        return self.encoder.hub_models()
+
+    def estimate(
+        self, name: str, corpus: Corpus, *, measure: bool, device: Device
+    ) -> Footprint | None:
+        """Return what the vectors and texts take, counted once; a store may keep more."""
+        stored = Embeddings(corpus, self.encoder, device)
+        missing = stored.missing_bytes()
+        if self.url:  # another machine has the store
+            return Footprint(name, self.store, 0.0, missing)
+        n, texts = len(corpus), float(corpus.manifest.n_characters)
+        disk = 4.0 * stored.dimension * n + (texts if STORES[self.store].keeps else 0.0)
+        number = PYTHON_FLOAT if self.store == "in-memory" else 4.0
+        memory = BASE_MEMORY + number * stored.dimension * n + texts
+        return Footprint(name, self.store, disk, missing, build_memory=memory, search_memory=memory)
+
     def require(self) -> None:
         """Refuse a machine without the store's packages or the encoder."""
-        with told(self.store, "being looked for"):
+        with store_errors(self.store, "being looked for"):
             for package in ("langchain-core", *STORES[self.store].packages):
                 import_module(package.replace("-", "_"))
         super().require()
 
 
 def check_terms(recipe: VectorstoreRecipe, corpus: Corpus) -> None:
-    """Refuse to send a restricted corpus elsewhere, trusted or not.
-
-    Args:
-        recipe: Says where.
-        corpus: What would be sent.
+    """Refuse to send a restricted corpus to another machine, trusted or not.
 
     Raises:
-        UsageError: It is restricted, by its card or by what that was when it was built.
+        UsageError: The corpus is restricted, by its card now or at its build.
     """
     if recipe.is_loopback:
         return

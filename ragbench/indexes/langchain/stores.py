@@ -82,8 +82,8 @@ class OurEmbeddings:
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a store lies, and what it must be told.
+class StoreLocation:
+    """Where a store is, and its settings.
 
     Attributes:
         folder: For its own files.
@@ -92,7 +92,7 @@ class Place:
         dimension: The length of a vector.
         metric: The recipe's.
         options: The recipe's, for the store's own settings.
-        is_new: Whether it is made anew.
+        is_new: Whether it is made from nothing.
     """
 
     folder: Path
@@ -133,11 +133,11 @@ class StoreKind:
         metrics: Those that it claims.
         keeps: Whether it keeps its documents in its folder by itself.
         serving: Whether it is a server's.
-        row_ids: Whether its ids must be numbers, so that rows stand in for passage ids.
+        row_ids: Whether its ids must be numbers, so that rows are used instead of passage ids.
         max_k: The most hits that it gives.
     """
 
-    open: Callable[[Place, Embeddings], Opened]
+    open: Callable[[StoreLocation, Embeddings], Opened]
     packages: tuple[str, ...]
     metrics: frozenset[str] = EVERY
     keeps: bool = True
@@ -151,15 +151,8 @@ class StoreKind:
 
 
 @contextmanager
-def told(name: str, doing: str) -> Iterator[None]:
-    """Turn whatever a store's library raises into an error of ours.
-
-    Args:
-        name: The store.
-        doing: What it was asked to do.
-
-    Yields:
-        Nothing.
+def store_errors(name: str, doing: str) -> Iterator[None]:
+    """Turn whatever a store's library raises into an error of ragbench's.
 
     Raises:
         PrerequisiteError: A package is missing.
@@ -193,15 +186,7 @@ def add(
     passages: Mapping[int, Passage],
     vectors: Vectors,
 ) -> None:
-    """Add passages to a store.
-
-    Args:
-        opened: The store.
-        ours: What its embeddings are made of.
-        kind: What the store can do.
-        passages: By their rows.
-        vectors: Theirs, in the same order (P, D).
-    """
+    """Add passages by row, with their vectors (P, D) in the same order, to a store."""
     ours.offer(vectors, as_lists=bool(kind.packages))
     ids: Any = list(passages) if kind.row_ids else [p.id for p in passages.values()]
     opened.store.add_texts(
@@ -211,32 +196,36 @@ def add(
     )
 
 
-def _in_memory(place: Place, embedding: Embeddings) -> Opened:
+def _in_memory(location: StoreLocation, embedding: Embeddings) -> Opened:
     from langchain_core.vectorstores import InMemoryVectorStore
 
-    if place.options:
+    if location.options:
         raise UsageError("the store 'in-memory' has no options", where="recipe: options")
     store = InMemoryVectorStore(embedding)
     return Opened(store, store.similarity_search_with_score_by_vector, lambda: len(store.store))
 
 
-def _qdrant(place: Place, embedding: Embeddings) -> Opened:
+def _qdrant(location: StoreLocation, embedding: Embeddings) -> Opened:
     from langchain_qdrant import QdrantVectorStore
     from qdrant_client import QdrantClient
     from qdrant_client.models import Distance, VectorParams
 
     distances = {"inner-product": "Dot", "cosine": "Cosine", "l2": "Euclid"}
-    settings = {"size": place.dimension, "distance": distances[place.metric], **place.options}
+    settings = {
+        "size": location.dimension,
+        "distance": distances[location.metric],
+        **location.options,
+    }
     # No proxy of the environment may see what goes to a server.
-    served = {"url": place.url, "trust_env": False, "check_compatibility": False}
-    client = QdrantClient(**served) if place.url else QdrantClient(":memory:")
-    if place.is_new:
-        if client.collection_exists(place.collection):
-            client.delete_collection(place.collection)
-        client.create_collection(place.collection, vectors_config=VectorParams(**settings))
+    served = {"url": location.url, "trust_env": False, "check_compatibility": False}
+    client = QdrantClient(**served) if location.url else QdrantClient(":memory:")
+    if location.is_new:
+        if client.collection_exists(location.collection):
+            client.delete_collection(location.collection)
+        client.create_collection(location.collection, vectors_config=VectorParams(**settings))
     store = QdrantVectorStore(
         client,
-        place.collection,
+        location.collection,
         embedding,
         distance=Distance(settings["distance"]),
         validate_collection_config=False,  # it encodes a text to see a length; searching checks too
@@ -244,54 +233,54 @@ def _qdrant(place: Place, embedding: Embeddings) -> Opened:
     return Opened(
         store,
         store.similarity_search_with_score_by_vector,
-        lambda: int(client.count(place.collection, exact=True).count),
+        lambda: int(client.count(location.collection, exact=True).count),
         client.close,
-        lambda: client.delete_collection(place.collection),
+        lambda: client.delete_collection(location.collection),
     )
 
 
-def _chroma(place: Place, embedding: Embeddings) -> Opened:
+def _chroma(location: StoreLocation, embedding: Embeddings) -> Opened:
     from chromadb import PersistentClient
     from chromadb.config import Settings
     from langchain_chroma import Chroma
 
     spaces = {"inner-product": "ip", "cosine": "cosine", "l2": "l2"}
-    settings = {"space": spaces[place.metric], "ef_search": 256, **place.options}
-    client = PersistentClient(str(place.folder), Settings(anonymized_telemetry=False))
+    settings = {"space": spaces[location.metric], "ef_search": 256, **location.options}
+    client = PersistentClient(str(location.folder), Settings(anonymized_telemetry=False))
     store = Chroma(
-        place.collection,
+        location.collection,
         embedding,
         client=client,
-        collection_configuration={"hnsw": settings} if place.is_new else None,
-        create_collection_if_not_exists=place.is_new,
+        collection_configuration={"hnsw": settings} if location.is_new else None,
+        create_collection_if_not_exists=location.is_new,
     )
     return Opened(
         store,
         store.similarity_search_by_vector_with_relevance_scores,
-        lambda: int(client.get_collection(place.collection).count()),
+        lambda: int(client.get_collection(location.collection).count()),
         client.close,
     )
 
 
-def _milvus(place: Place, embedding: Embeddings) -> Opened:
+def _milvus(location: StoreLocation, embedding: Embeddings) -> Opened:
     from langchain_milvus import Milvus
 
     metrics = {"inner-product": "IP", "cosine": "COSINE", "l2": "L2"}
-    settings = {"index_type": "FLAT", "metric_type": metrics[place.metric], **place.options}
+    settings = {"index_type": "FLAT", "metric_type": metrics[location.metric], **location.options}
     store = Milvus(
         embedding,
-        place.collection,
+        location.collection,
         connection_args={
-            "uri": place.url,
+            "uri": location.url,
             "grpc_options": {"grpc.enable_http_proxy": 0},  # as for Qdrant
         },
         index_params=settings,
         auto_id=False,
-        drop_old=place.is_new,
+        drop_old=location.is_new,
     )
 
     def count() -> int:
-        found = store.client.query(place.collection, "", output_fields=["count(*)"])
+        found = store.client.query(location.collection, "", output_fields=["count(*)"])
         return int(found[0]["count(*)"])
 
     return Opened(
@@ -299,7 +288,7 @@ def _milvus(place: Place, embedding: Embeddings) -> Opened:
         store.similarity_search_with_score_by_vector,
         count,
         store.client.close,
-        lambda: store.client.drop_collection(place.collection),
+        lambda: store.client.drop_collection(location.collection),
     )
 
 

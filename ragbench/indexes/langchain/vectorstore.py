@@ -1,8 +1,8 @@
 """A LangChain vector store over a corpus, with our encoder, its scores checked by computing them.
 
 At the build, vectors of the corpus are asked for at differing lengths, and the store's raw scores
-are compared with inner products, cosines and distances of the same vectors: what they are stands
-in the manifest, and a store that computes another metric than the recipe's is refused. Recall is
+are compared with inner products, cosines and distances of the same vectors: the manifest says
+what they are, and a store that computes another metric than the recipe's is refused. Recall is
 measured as for a FAISS index.
 """
 
@@ -23,15 +23,22 @@ from ragbench.base.files import sha256_json
 from ragbench.base.progress import stage
 from ragbench.base.records import Hit
 from ragbench.corpora.store import Corpus
-from ragbench.indexes.check import Finding
 from ragbench.indexes.dense import recall
 from ragbench.indexes.dense.embeddings import Embeddings
 from ragbench.indexes.dense.encoders import Encoder, Vectors
 from ragbench.indexes.langchain import store_checks
 from ragbench.indexes.langchain.raw_scores import FORMULAS
 from ragbench.indexes.langchain.store_recipe import VectorstoreRecipe, check_terms
-from ragbench.indexes.langchain.stores import STORES, Opened, OurEmbeddings, Place, add, told
-from ragbench.indexes.retriever import Recipe, Rows, Scores, top_hits
+from ragbench.indexes.langchain.stores import (
+    STORES,
+    Opened,
+    OurEmbeddings,
+    StoreLocation,
+    add,
+    store_errors,
+)
+from ragbench.indexes.recipe import Recipe
+from ragbench.indexes.retriever import Finding, Rows, Scores, top_hits
 
 if TYPE_CHECKING:
     from langchain_core.vectorstores import VectorStore
@@ -76,21 +83,12 @@ class VectorstoreIndex:
 
     @classmethod
     def build(cls, recipe: Recipe, corpus: Corpus, work: Path, device: Device) -> dict[str, Any]:
-        """Embed the corpus, unless that has been done, fill the store, and check its scores.
-
-        Args:
-            recipe: A VectorstoreRecipe.
-            corpus: What is indexed.
-            work: The folder to fill.
-            device: Where the encoder computes.
-
-        Returns:
-            Facts for the manifest.
+        """Embed the corpus if need be, fill the store and check its scores; return facts.
 
         Raises:
             UsageError: A restricted corpus would go to another machine.
-            DataError: The store's scores are not of the recipe's metric, or it finds too little
-                of what exact search finds.
+            DataError: The store's scores are not of the recipe's metric, or it finds too little of
+                what exact search finds.
         """
         options = VectorstoreRecipe.model_validate(recipe.model_dump())
         check_terms(options, corpus)
@@ -99,10 +97,10 @@ class VectorstoreIndex:
         # Queries are encoded in float32 when they are searched, so here too.
         encoder = Encoder(options.encoder, device, "float32")
         ours = OurEmbeddings(lambda: encoder)
-        place = _place(options, corpus, work, encoder.dimension, is_new=True)
+        location = _location(options, corpus, work, encoder.dimension, is_new=True)
         kind = STORES[options.store]
-        with told(options.store, "being made"):
-            opened = kind.open(place, ours.as_langchain())
+        with store_errors(options.store, "being made"):
+            opened = kind.open(location, ours.as_langchain())
         try:
             stored.make()
             if not kind.keeps and not options.url:
@@ -110,18 +108,18 @@ class VectorstoreIndex:
             _fill(opened, ours, options.store, corpus, stored.shards())
             facts = _checked(opened, options, stored, encoder, work)
         except RagbenchError:
-            with suppress(RagbenchError), told(options.store, "removing the collection"):
+            with suppress(RagbenchError), store_errors(options.store, "removing the collection"):
                 opened.drop()
             raise
         finally:
-            with told(options.store, "being closed"):
+            with store_errors(options.store, "being closed"):
                 opened.close()
         return {
-            "dimension": place.dimension,
+            "dimension": location.dimension,
             "n_vectors": len(corpus),
             "dtype": stored.dtype,
             "embeddings": stored.digest,
-            "collection": place.collection,
+            "collection": location.collection,
             **facts,
         }
 
@@ -129,17 +127,7 @@ class VectorstoreIndex:
     def open(
         cls, folder: Path, recipe: Recipe, facts: dict[str, Any], corpus: Corpus, device: Device
     ) -> VectorstoreIndex:
-        """Open the store; one that keeps nothing is filled from the vectors in the folder.
-
-        Args:
-            folder: The built index.
-            recipe: A VectorstoreRecipe.
-            facts: What ``build`` returned.
-            corpus: What was indexed.
-            device: Where queries are encoded.
-
-        Returns:
-            The open index.
+        """Return the open store; one that keeps nothing is filled from the vectors in the folder.
 
         Raises:
             DataError: The store does not hold the corpus.
@@ -149,10 +137,10 @@ class VectorstoreIndex:
         encoder = Encoder(options.encoder, device, "float32")
         ours = OurEmbeddings(lambda: encoder)
         refill = not STORES[options.store].keeps and not options.url
-        place = _place(options, corpus, folder, facts["dimension"], is_new=refill)
+        location = _location(options, corpus, folder, facts["dimension"], is_new=refill)
         kept = _kept(folder, corpus, facts["dimension"]) if refill else None
-        with told(options.store, "being opened"):
-            opened = STORES[options.store].open(place, ours.as_langchain())
+        with store_errors(options.store, "being opened"):
+            opened = STORES[options.store].open(location, ours.as_langchain())
         try:
             if kept is not None:
                 _fill(opened, ours, options.store, corpus, [(0, kept)])
@@ -163,18 +151,12 @@ class VectorstoreIndex:
         return cls(opened, encoder, options, corpus, folder=folder, facts=facts)
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
-        """Return the k nearest passages a query.
+        """Return the k nearest passages per query: nearest first, ties by passage id ascending.
 
-        Args:
-            queries: The texts.
-            k: How many hits are wanted.
-
-        Returns:
-            One list a query: nearest first, ties by passage id ascending; an approximate store
-            may give fewer than k.
+        An approximate store may give fewer than k.
 
         Raises:
-            UsageError: More are wanted, of a corpus that has more, than the store ever gives.
+            UsageError: The store never gives as many hits as are wanted and the corpus has.
             DataError: The store gave what is not in the corpus.
         """
         if not queries:
@@ -208,7 +190,7 @@ class VectorstoreIndex:
         except DataError as error:
             return [Finding("raw scores", False, error.what)]
         is_same = formula.name == self.facts["raw_score"]
-        drawn = recall.Sample.load(self.folder)
+        drawn = recall.RecallQueries.load(self.folder)
         return [
             Finding("raw scores", is_same, f"{formula.name}, {self.facts['raw_score']} at build"),
             *(
@@ -244,12 +226,12 @@ def _checked(
     }
 
 
-def _place(
+def _location(
     recipe: VectorstoreRecipe, corpus: Corpus, folder: Path, dimension: int, *, is_new: bool
-) -> Place:
+) -> StoreLocation:
     # On a server, every index has a collection of its own.
     identity = sha256_json([corpus.digest, recipe.identity(), recipe.encoder_digest()])
-    return Place(
+    return StoreLocation(
         folder=folder / STORE,
         url=recipe.url,
         collection=f"ragbench_{identity[:24]}",
@@ -308,6 +290,6 @@ def _fill(
             for start in range(0, len(vectors), BLOCK):
                 block = np.asarray(vectors[start : start + BLOCK])
                 rows = range(first + start, first + start + len(block))
-                with told(name, "adding passages"):
+                with store_errors(name, "adding passages"):
                     add(opened, ours, STORES[name], {row: corpus[row] for row in rows}, block)
                 progress.advance(len(block))

@@ -17,9 +17,10 @@ import pytest
 from ragbench.base.errors import DataError
 from ragbench.base.records import Hit
 from ragbench.corpora.store import Corpus, open_corpus
-from ragbench.indexes.bm25.index import Bm25Recipe
+from ragbench.indexes.bm25.recipe import Bm25Recipe
 from ragbench.indexes.bm25.tokenise import make_tokeniser
-from ragbench.indexes.build import build_index, folder_of, is_built, open_index
+from ragbench.indexes.build import build_index
+from ragbench.indexes.built import folder_of, is_built, open_index
 from ragbench.indexes.retriever import IndexKind, Within, passage_text
 
 CorpusOf = Callable[[str, Mapping[str, str]], Corpus]

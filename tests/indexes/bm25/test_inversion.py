@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from ragbench.base.progress import Progress
 from ragbench.corpora.store import Corpus
 from ragbench.indexes.bm25 import inversion
-from ragbench.indexes.bm25.index import Bm25Index, Bm25Recipe
+from ragbench.indexes.bm25.index import Bm25Index
+from ragbench.indexes.bm25.recipe import Bm25Recipe
 from ragbench.indexes.bm25.tokenise import Analyser
 from ragbench.indexes.build import build_index
 from ragbench.indexes.check import check_index
@@ -91,7 +92,8 @@ def test_a_killed_build_goes_on_and_ends_the_same(
         "import sys, time\nfrom pathlib import Path\n"
         "from ragbench.corpora.store import open_corpus\n"
         "from ragbench.indexes.bm25 import inversion\n"
-        "from ragbench.indexes.bm25.index import Bm25Index, Bm25Recipe\n"
+        "from ragbench.indexes.bm25.index import Bm25Index\n"
+        "from ragbench.indexes.bm25.recipe import Bm25Recipe\n"
         "inversion.RUN_BYTES = 20_000\n"
         "real = inversion._invert\n"
         "inversion._invert = lambda *a: (time.sleep(0.05), real(*a))\n"

@@ -19,13 +19,9 @@ from ragbench.base.records import Hit
 from ragbench.corpora.store import Corpus, open_corpus
 from ragbench.indexes.bm25.okapi import okapi_idf
 from ragbench.indexes.bm25.tokenise import tokens
-from ragbench.indexes.build import (
-    build_index,
-    folder_of,
-    index_digest,
-    load_recipe,
-    open_index,
-)
+from ragbench.indexes.build import build_index
+from ragbench.indexes.built import folder_of, index_digest, open_index
+from ragbench.indexes.loading import load_recipe
 from ragbench.indexes.retriever import IndexKind, passage_text
 
 CorpusOf = Callable[[str, Mapping[str, str]], Corpus]

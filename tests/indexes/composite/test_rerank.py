@@ -11,15 +11,10 @@ import pytest
 
 from ragbench.base.errors import PrerequisiteError, UsageError
 from ragbench.corpora.store import Corpus
-from ragbench.indexes.build import (
-    build_index,
-    index_digest,
-    is_built,
-    load_recipe,
-    open_index,
-    read_manifest,
-)
+from ragbench.indexes.build import build_index
+from ragbench.indexes.built import index_digest, is_built, open_index, read_manifest
 from ragbench.indexes.check import check_index
+from ragbench.indexes.loading import load_recipe
 from tests.indexes.cross_encoders import save_cross_encoder, scored_alone
 
 CorpusOf = Callable[[str, Mapping[str, str]], Corpus]
@@ -100,7 +95,11 @@ def test_a_first_stage_may_be_written_out_and_be_a_hybrid(
     build_index(write_recipe(home, reranker, first=first), "some", device="cpu")
     manifest = read_manifest("two-some")
     assert [part["kind"] for part in manifest.recipe["first"]["parts"]] == ["bm25", "bm25"]
-    assert (home / "indexes" / "two-some" / "first" / "part-1").is_dir()
+    (part,) = manifest.parts
+    assert part.name.startswith("hybrid.")
+    inner = read_manifest(part.name).parts
+    assert inner[0].name == "bm25-some"
+    assert inner[1].name.startswith("bm25.")
     findings = check_index("two-some", device="cpu")
     assert all(finding.is_ok for finding in findings)
     assert open_index("two-some", device="cpu").search(["gout"], 3)[0]
@@ -138,7 +137,7 @@ def test_a_reranker_that_is_not_here_stops_the_build_before_it_begins(
 
 def test_more_than_the_depth_is_refused(home: Path, corpus: Corpus, reranker: Path) -> None:
     build_index(write_recipe(home, reranker), "some", device="cpu")
-    with pytest.raises(UsageError, match=r"21 hits .* first 20 anew") as caught:
+    with pytest.raises(UsageError, match=r"21 hits .* first 20 again") as caught:
         open_index("two-some", device="cpu").search(["gout"], 21)
     assert "depth" in caught.value.fix
 

@@ -153,7 +153,7 @@ def test_several_workers_make_the_shards_that_one_makes(
     stored.make()
     before = {path.name: path.read_bytes() for path in stored.folder.glob("0*")}
     embeddings.remove(embeddings.kept()[0])
-    monkeypatch.setattr(embeddings, "places", lambda device: ["cpu", "cpu"])
+    monkeypatch.setattr(embeddings, "device_names", lambda device: ["cpu", "cpu"])
     tying = PreTrainedModel.tie_weights
     stored.make()
     assert {path.name: path.read_bytes() for path in stored.folder.glob("0*")} == before
@@ -164,7 +164,7 @@ def test_an_error_in_one_of_several_workers_is_the_builds(
     home: Path, corpus_of: CorpusOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(embeddings, "SHARD_ROWS", 8)
-    monkeypatch.setattr(embeddings, "places", lambda device: ["cpu", "cpu"])
+    monkeypatch.setattr(embeddings, "device_names", lambda device: ["cpu", "cpu"])
     encode = Encoder.passages
 
     def passages(self: Encoder, texts: Sequence[str]) -> Vectors:
@@ -189,7 +189,7 @@ def test_several_gpus_share_the_shards(
         pytest.skip("there are no two GPUs here")
     monkeypatch.setattr(embeddings, "SHARD_ROWS", 8)
     corpus = corpus_of("small", {f"d{i}": f"gout of the foot {i}" for i in range(50)})
-    assert len(embeddings.places("cuda")) == torch.cuda.device_count()
+    assert len(embeddings.device_names("cuda")) == torch.cuda.device_count()
     stored = Embeddings(corpus, card(), "cuda")
     stored.make()
     expected = minilm.passages([passage.text for passage in corpus])

@@ -16,7 +16,7 @@ from sentence_transformers.sentence_transformer.modules import BoW
 from transformers import AutoModel, AutoTokenizer
 
 from ragbench.base.errors import PrerequisiteError, UsageError
-from ragbench.indexes.dense.encoder_model import Pooling, Text, Tower, Vectors
+from ragbench.indexes.dense.encoder_model import EncoderModel, Pooling, Text, Vectors
 from tests.indexes import encoder_models
 
 TEXTS = ["acute gout of the foot", "fever", "", "pain and rash and pain of the hand : aspirin"]
@@ -28,9 +28,14 @@ def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return encoder_models.bert(tmp_path_factory.mktemp("bert"), seed=1)
 
 
-def tower(folder: Path, pooling: Pooling = "auto", max_tokens: int = 64) -> Tower:
-    return Tower(
-        str(folder), None, pooling=pooling, max_tokens=max_tokens, place="cpu", dtype="float32"
+def load(folder: Path, pooling: Pooling = "auto", max_tokens: int = 64) -> EncoderModel:
+    return EncoderModel(
+        str(folder),
+        None,
+        pooling=pooling,
+        max_tokens=max_tokens,
+        device_name="cpu",
+        dtype="float32",
     )
 
 
@@ -53,14 +58,14 @@ def by_hand(folder: Path, texts: list[Any], pooling: str, max_tokens: int) -> Ve
 def test_pooled_states_are_those_of_transformers(
     bert: Path, pooling: Pooling, texts: list[Text], max_tokens: int
 ) -> None:
-    found = tower(bert, pooling).encode(texts, max_tokens=max_tokens, budget=1000)
+    found = load(bert, pooling).encode(texts, max_tokens=max_tokens, budget=1000)
     expected = by_hand(bert, texts, pooling, max_tokens)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, atol=2e-5)
 
 
 def test_a_plain_transformer_is_pooled_by_the_mean(bert: Path) -> None:
-    found = tower(bert).encode(TEXTS, max_tokens=64, budget=1000)
+    found = load(bert).encode(TEXTS, max_tokens=64, budget=1000)
     np.testing.assert_allclose(found, by_hand(bert, TEXTS, "mean", 64), atol=2e-5)
 
 
@@ -81,23 +86,23 @@ def test_a_vector_does_not_hang_on_its_batch_or_place(
     np.testing.assert_allclose(together, np.stack(alone), atol=2e-5)
 
 
-LOADED: dict[Path, Tower] = {}
+LOADED: dict[Path, EncoderModel] = {}
 
 
-def _cached(folder: Path) -> Tower:
-    return LOADED.setdefault(folder, tower(folder))
+def _cached(folder: Path) -> EncoderModel:
+    return LOADED.setdefault(folder, load(folder))
 
 
 def test_a_static_embedding_is_the_mean_of_its_words_vectors(tmp_path: Path) -> None:
     folder = encoder_models.static(tmp_path / "static", seed=3)
-    model = tower(folder)
+    model = load(folder)
     weights = load_file(folder / "model.safetensors")["embedding.weight"]
-    place = {word: i for i, word in enumerate(["[UNK]", *encoder_models.WORDS])}
+    row_of = {word: i for i, word in enumerate(["[UNK]", *encoder_models.WORDS])}
     words = "gout of the unheard foot".split()
-    rows = [place.get(word, 0) for word in words]
+    rows = [row_of.get(word, 0) for word in words]
     found = model.encode([" ".join(words), "fever"], max_tokens=100, budget=10)
     np.testing.assert_allclose(found[0], weights[rows].mean(0), atol=1e-6)
-    np.testing.assert_allclose(found[1], weights[place["fever"]], atol=1e-6)
+    np.testing.assert_allclose(found[1], weights[row_of["fever"]], atol=1e-6)
     cut = model.encode([" ".join(words)], max_tokens=2, budget=10)
     np.testing.assert_allclose(cut[0], weights[rows[:2]].mean(0), atol=1e-6)
     assert model.lengths([" ".join(words), ""], 3) == [3, 0]
@@ -108,7 +113,7 @@ def test_a_model_of_another_kind_goes_through_its_own_encode(tmp_path: Path) -> 
     """Counts of words: neither a transformer nor a static embedding."""
     bag = SentenceTransformer(modules=[BoW(vocab=["gout", "fever", "rash"])], device="cpu")
     bag.save(str(tmp_path / "bag"), create_model_card=False)
-    found = tower(tmp_path / "bag").encode(
+    found = load(tmp_path / "bag").encode(
         ["gout and gout", "rash or fever"], max_tokens=64, budget=64
     )
     np.testing.assert_array_equal(found, [[2, 0, 0], [0, 1, 1]])
@@ -127,16 +132,16 @@ def test_lengths_count_the_models_own_tokens(bert: Path) -> None:
 
 def test_more_tokens_than_positions_are_refused(bert: Path) -> None:
     with pytest.raises(UsageError, match="more than the 64 tokens") as caught:
-        tower(bert, max_tokens=65)
+        load(bert, max_tokens=65)
     assert "max_tokens: 64" in caught.value.fix
 
 
 def test_pooling_of_what_is_no_transformer_is_refused(tmp_path: Path) -> None:
     folder = encoder_models.static(tmp_path / "static", seed=3)
     with pytest.raises(UsageError, match="is of transformers"):
-        tower(folder, "cls")
+        load(folder, "cls")
 
 
 def test_a_folder_without_a_model_is_a_prerequisite_error(tmp_path: Path) -> None:
     with pytest.raises(PrerequisiteError, match="cannot be loaded"):
-        tower(tmp_path)
+        load(tmp_path)

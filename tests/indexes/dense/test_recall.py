@@ -16,7 +16,7 @@ from ragbench.corpora.store import Corpus
 from ragbench.indexes.dense import embeddings, recall
 from ragbench.indexes.dense.embeddings import Embeddings
 from ragbench.indexes.dense.encoders import EncoderCard, Vectors
-from ragbench.indexes.dense.recall import Sample
+from ragbench.indexes.dense.recall import RecallQueries
 
 CorpusOf = Callable[[str, Mapping[str, str]], Corpus]
 CARD = EncoderCard.model_validate(
@@ -88,7 +88,7 @@ def test_the_exact_kth_neighbour_equals_sorting(stored: Embeddings, metric: str,
 
 @pytest.mark.parametrize("metric", ["inner-product", "l2"])
 def test_exact_search_has_recall_1_duplicates_or_not(stored: Embeddings, metric: str) -> None:
-    sample = Sample(np.arange(0, N, 3), questions())
+    sample = RecallQueries(np.arange(0, N, 3), questions())
     for one in recall.measure(flat(stored, metric), sample, stored, 7, metric):
         assert one.recall_at_k == 1.0
         assert one.k == 7
@@ -100,7 +100,7 @@ def test_wrong_and_missing_answers_are_counted(stored: Embeddings, metric: str) 
     queries, vectors = questions(), stored.rows(range(N))
     truth = scores_of(queries, vectors, metric)
     limit = -np.sort(-truth, axis=1)[:, 9]
-    sample = Sample(np.arange(5), queries)
+    sample = RecallQueries(np.arange(5), queries)
     missing = recall.measure(Broken(flat(stored, metric), 5, -1), sample, stored, 10, metric)[1]
     assert missing.recall_at_k == pytest.approx(0.8)  # 2 of 10 gone
     wrong = recall.measure(Broken(flat(stored, metric), 2, 7), sample, stored, 10, metric)[1]
@@ -116,10 +116,10 @@ def test_a_passage_is_not_its_own_answer(stored: Embeddings) -> None:
             near = flat(stored, "l2").search(queries, 1)[1]
             return None, np.concatenate((near, np.full((len(queries), k - 1), -1)), axis=1)
 
-    sample = Sample(np.arange(60, 100), questions())
+    sample = RecallQueries(np.arange(60, 100), questions())
     alone, _ = recall.measure(Mirror(), sample, stored, 5, "l2")
     assert (alone.queries, alone.recall_at_k) == ("passages", 0.0)
-    sample = Sample(np.arange(240, 300), questions())
+    sample = RecallQueries(np.arange(240, 300), questions())
     twins, _ = recall.measure(Mirror(), sample, stored, 5, "l2")
     assert twins.recall_at_k == pytest.approx(0.2)  # the twin with the lower row is found
 
@@ -153,11 +153,11 @@ def test_excerpts_are_words_of_passages_and_the_draw_is_seeded(stored: Embedding
 
 
 def test_the_sample_reads_back(tmp_path: Path) -> None:
-    sample = Sample(np.arange(4), questions(3))
+    sample = RecallQueries(np.arange(4), questions(3))
     sample.save(tmp_path)
-    back = Sample.load(tmp_path)
+    back = RecallQueries.load(tmp_path)
     np.testing.assert_array_equal(back.rows, sample.rows)
     np.testing.assert_array_equal(back.excerpts, sample.excerpts)
     (tmp_path / recall.QUERIES).write_bytes(b"PK")
     with pytest.raises(DataError, match="cannot be read"):
-        Sample.load(tmp_path)
+        RecallQueries.load(tmp_path)

@@ -50,7 +50,7 @@ def test_both_formats_are_read(tmp_path: Path, text: str) -> None:
         ("q1\td1\t1\n", 1, "3 columns, not 4"),
         ("q1 0 d1 1 more\n", 1, "5 columns, not 4"),
         ("query-id\tcorpus-id\tscore\nq1\t0\td1\t1\n", 2, "4 columns, not 3"),
-        ("q1 0 d1 high\n", 1, "grade 'high' is no whole number"),
+        ("q1 0 d1 high\n", 1, "grade 'high' is not a whole number"),
         ("q1 0 d1 0.5\n", 1, "grade '0.5'"),
         ("q1 0 d1 1\nq1 0 d2 99999999999999999999\n", 2, "grade 99999999999999999999 is beyond"),
         ("q1 0 d1 -2147483648\n", 1, "grade -2147483648 is beyond"),
@@ -113,7 +113,7 @@ def parts(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Corpus
 def test_a_document_stands_where_its_best_passage_does(parts: Corpus) -> None:
     assert level_of({"q": {"A": 1, "C": 1}}, parts) == "document"
     assert level_of({"q": {"A#1": 1, "B#0": 0}}, parts) == "passage"
-    with pytest.raises(DataError, match=r"1 of 2 relevant ids are no passage .*: C"):
+    with pytest.raises(DataError, match=r"1 of 2 relevant ids are not a passage .*: C"):
         level_of({"q": {"A#1": 1, "C": 1}}, parts)
     ranking = ["B#0", "A#1", "C#0", "A#0"]
     assert best_first(parts, ranking, "document") == ["B", "A", "C"]
@@ -124,11 +124,11 @@ def test_a_document_stands_where_its_best_passage_does(parts: Corpus) -> None:
 def test_ids_are_passages_if_any_is_one_else_documents(home: Path, corpus_of: CorpusOf) -> None:
     corpus = corpus_of("small", {"d1": "gout", "d2": "fever"})
     assert level_of(EXPECTED, corpus) == "passage"
-    with pytest.raises(DataError, match=r"1 of 2 relevant ids are no passage .*: zz") as caught:
+    with pytest.raises(DataError, match=r"1 of 2 relevant ids are not a passage .*: zz") as caught:
         level_of({"q": {"d1": 1, "zz": 1}}, corpus)
     assert "look like: d1, d2" in caught.value.fix
     assert level_of({"q": {"d1": 1, "zz": 0}}, corpus) == "passage"  # zz cannot change a value
-    with pytest.raises(DataError, match="2 of 2 relevant ids are no document"):
+    with pytest.raises(DataError, match="2 of 2 relevant ids are not a document"):
         level_of({"q": {"xx": 1, "yy": 2}}, corpus)
     with pytest.raises(DataError, match="no judgement has a grade above 0"):
         level_of({"q": {"d1": 0}}, corpus)

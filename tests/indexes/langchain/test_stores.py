@@ -13,13 +13,19 @@ import pytest
 from ragbench.base.errors import BackendError, DataError, PrerequisiteError, UsageError
 from ragbench.base.records import Passage
 from ragbench.indexes.dense.encoders import Encoder
-from ragbench.indexes.langchain.stores import STORES, OurEmbeddings, Place, add, told
+from ragbench.indexes.langchain.stores import (
+    STORES,
+    OurEmbeddings,
+    StoreLocation,
+    add,
+    store_errors,
+)
 
 VECTORS = np.arange(6, dtype=np.float32).reshape(3, 2)
 
 
-def place(folder: Path, **options: object) -> Place:
-    return Place(folder / "store", None, "some", 2, "cosine", options, is_new=True)
+def place(folder: Path, **options: object) -> StoreLocation:
+    return StoreLocation(folder / "store", None, "some", 2, "cosine", options, is_new=True)
 
 
 def test_vectors_on_offer_come_first_and_then_the_encoders(minilm: Encoder) -> None:
@@ -69,16 +75,16 @@ def test_a_missing_package_is_named_with_the_line_to_type(
     for module in (f"langchain_{name}", "chromadb", "qdrant_client"):
         monkeypatch.setitem(sys.modules, module, None)
     ours = OurEmbeddings(lambda: minilm)
-    with pytest.raises(PrerequisiteError) as caught, told(name, "being made"):
+    with pytest.raises(PrerequisiteError) as caught, store_errors(name, "being made"):
         STORES[name].open(place(tmp_path), ours.as_langchain())
     assert caught.value.fix.startswith(f"pip install langchain-{name}, or ")
 
 
 def test_what_a_library_raises_is_told_and_our_own_errors_pass() -> None:
-    with pytest.raises(BackendError) as caught, told("chroma", "searching"):
+    with pytest.raises(BackendError) as caught, store_errors("chroma", "searching"):
         raise KeyError("none\nmore")
     assert caught.value.what == "the store 'chroma' failed at searching: KeyError: 'none\\nmore'"
-    with pytest.raises(DataError, match="as it is"), told("chroma", "searching"):
+    with pytest.raises(DataError, match="as it is"), store_errors("chroma", "searching"):
         raise DataError("as it is")
-    with told("qdrant", "adding"):
+    with store_errors("qdrant", "adding"):
         warnings.warn("Local mode is not recommended for so many", UserWarning, stacklevel=1)

