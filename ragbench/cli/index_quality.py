@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ragbench.base.devices import Device
     from ragbench.base.records import Query
-    from ragbench.corpora.store import Corpus
+    from ragbench.corpora.corpus import Corpus
 
 DEVICES = click.Choice(["auto", "cpu", "cuda"])
 MEASURES = ("nDCG@10", "R@5", "R@10", "RR@10")
@@ -125,7 +125,7 @@ def _read_ids(run_file: Path, corpus: Corpus) -> dict[str, list[str]]:
 def _corpus_of(name: str) -> Corpus:
     """Return the corpus of a built index without loading its encoder."""
     from ragbench.base.errors import DataError
-    from ragbench.corpora.store import open_corpus
+    from ragbench.corpora.open import open_corpus
     from ragbench.indexes.build import folder_of, read_manifest
 
     about = read_manifest(name).corpus

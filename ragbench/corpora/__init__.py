@@ -11,8 +11,10 @@ chunkers  the chunkers, and the table of their names
 measure   what counts the size of a chunk
 packing   pieces of a text -> chunks
 chunking  what a card says of chunks, and a reader that makes them
-build     card -> reader -> store
+corpus    the protocol of open corpora, and the manifest of a built one
 store     memory-mapped passages
-union     several corpora as one; ``union_build`` counts and orders what they have
+union     several corpora as one
+open      opens a built corpus of either kind by name
+build     card -> reader -> store; ``ingest`` writes the passages, ``union_build`` the unions
 check     whether a built corpus is whole and its source unchanged
 """

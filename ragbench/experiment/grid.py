@@ -16,8 +16,8 @@ from ragbench.base.yamlfile import Document, check
 from ragbench.corpora.build import build_corpus
 from ragbench.corpora.card import load_card
 from ragbench.corpora.check import check_card
-from ragbench.corpora.store import is_built as corpus_is_built
-from ragbench.corpora.store import open_corpus
+from ragbench.corpora.corpus import is_built as corpus_is_built
+from ragbench.corpora.open import open_corpus
 from ragbench.experiment.config.config import Config
 from ragbench.experiment.config.spec import TASK_CORPUS, ArmSpec, TaskSpec
 from ragbench.experiment.config.trust import check_endpoints

@@ -9,7 +9,7 @@ from ragbench.base import home
 from ragbench.base.errors import DataError
 from ragbench.base.files import locked, sha256_file, write_text
 from ragbench.base.yamlfile import Document
-from ragbench.corpora.store import open_corpus
+from ragbench.corpora.open import open_corpus
 from ragbench.experiment.config.config import Config
 from ragbench.experiment.folder import RunFolder
 from ragbench.experiment.grid import Grid, TaskPart

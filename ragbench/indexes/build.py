@@ -25,7 +25,8 @@ from ragbench.base.provenance import now, versions
 from ragbench.base.weights import hub_commit, locate
 from ragbench.base.yamlfile import Document, check, load
 from ragbench.corpora.check import check_card
-from ragbench.corpora.store import Corpus, open_corpus
+from ragbench.corpora.corpus import Corpus
+from ragbench.corpora.open import open_corpus
 from ragbench.indexes import retrievers
 from ragbench.indexes.retriever import IndexKind, Recipe
 

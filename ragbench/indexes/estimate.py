@@ -21,7 +21,7 @@ import numpy as np
 from ragbench.base import home
 from ragbench.base.devices import Device
 from ragbench.base.errors import PrerequisiteError, UsageError
-from ragbench.corpora.store import Corpus
+from ragbench.corpora.corpus import Corpus
 from ragbench.indexes.bm25.index import Bm25Recipe
 from ragbench.indexes.composite.hybrid import HybridRecipe
 from ragbench.indexes.composite.quota import QuotaRecipe

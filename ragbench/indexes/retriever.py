@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from ragbench.base.devices import Device
 from ragbench.base.progress import stage
 from ragbench.base.records import Hit
-from ragbench.corpora.store import Corpus
+from ragbench.corpora.corpus import Corpus
 
 TIE_MARGIN = 8
 BATCH_QUERIES = 1024

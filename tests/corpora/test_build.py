@@ -24,7 +24,8 @@ from ragbench.base.files import locked
 from ragbench.corpora import build
 from ragbench.corpora.build import build_corpus
 from ragbench.corpora.card import load_card
-from ragbench.corpora.store import Corpus, open_corpus
+from ragbench.corpora.open import open_corpus
+from ragbench.corpora.store import StoredCorpus
 
 AddCorpus = Callable[..., Path]
 NOTES: list[dict[str, object]] = [
@@ -510,7 +511,7 @@ def test_a_killed_build_goes_on_and_ends_the_same(home: Path, add_corpus: AddCor
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert int(done.stdout) == first  # the part of the killed build was used
-    again = Corpus(home / "corpora" / "notes")
+    again = StoredCorpus(home / "corpora" / "notes")
     assert again.digest == whole.digest
     assert again.manifest.skipped == facts.skipped
     assert (again.manifest.n_docs, again.manifest.n_characters) == (

@@ -13,7 +13,7 @@ import pytest
 from ragbench.base.errors import DataError
 from ragbench.corpora.build import build_corpus
 from ragbench.corpora.check import check_card, check_corpus
-from ragbench.corpora.store import open_corpus
+from ragbench.corpora.open import open_corpus
 from tests.conftest import ragbench
 from tests.manifests import edit
 

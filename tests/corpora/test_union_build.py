@@ -11,7 +11,8 @@ import pytest
 from ragbench.base.errors import DataError, RagbenchError, UsageError
 from ragbench.corpora import union_build
 from ragbench.corpora.build import build_corpus
-from ragbench.corpora.store import is_built, open_corpus
+from ragbench.corpora.corpus import is_built
+from ragbench.corpora.open import open_corpus
 from ragbench.corpora.union import Union
 from tests.unions import write_corpus, write_union
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from ragbench.base.errors import UsageError
 from ragbench.corpora.card import load_card
+from ragbench.corpora.corpus import is_built
+from ragbench.corpora.open import open_corpus
 from ragbench.corpora.readers.union import members_of
-from ragbench.corpora.store import is_built, open_corpus
 
 if TYPE_CHECKING:
     from ragbench.experiment.grid import Grid

@@ -8,7 +8,8 @@ from ragbench.base.errors import UsageError
 from ragbench.base.files import write_jsonl
 from ragbench.base.progress import say, stage
 from ragbench.base.records import Passage, Question
-from ragbench.corpora.store import Corpus, open_corpus
+from ragbench.corpora.corpus import Corpus
+from ragbench.corpora.open import open_corpus
 from ragbench.experiment.config.spec import DOCUMENTS, ArmSpec
 from ragbench.experiment.folder import RunFolder
 from ragbench.experiment.grid import Grid, TaskPart

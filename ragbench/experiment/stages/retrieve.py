@@ -22,7 +22,8 @@ from ragbench.base.files import (
 )
 from ragbench.base.progress import say, stage
 from ragbench.base.records import Hit, Query, Question
-from ragbench.corpora.store import Corpus, open_corpus
+from ragbench.corpora.corpus import Corpus
+from ragbench.corpora.open import open_corpus
 from ragbench.experiment.folder import RunFolder, question_to_json
 from ragbench.experiment.grid import Grid, IndexPart, Source, TaskPart
 from ragbench.experiment.stages.gold import Gold, find_gold

@@ -13,7 +13,7 @@ from ragbench.base.errors import UsageError
 from ragbench.base.files import sha256_json
 from ragbench.base.records import Hit
 from ragbench.base.yamlfile import Document, check
-from ragbench.corpora.store import Corpus
+from ragbench.corpora.corpus import Corpus
 from ragbench.indexes import retrievers
 from ragbench.indexes.check import Examined, Finding
 from ragbench.indexes.composite.fusion import K0, rrf

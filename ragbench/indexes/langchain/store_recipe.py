@@ -12,7 +12,7 @@ from pydantic import Field, field_validator, model_validator
 
 from ragbench.base.errors import UsageError
 from ragbench.corpora.card import load_card
-from ragbench.corpora.store import Corpus
+from ragbench.corpora.corpus import Corpus
 from ragbench.corpora.union import RESTRICTED, Union
 from ragbench.indexes.dense.encoders import EncoderCard
 from ragbench.indexes.langchain.stores import STORES, told

@@ -27,8 +27,8 @@ from ragbench.corpora.duplicates.duplicates import (
     Duplicates,
     normalised,
 )
+from ragbench.corpora.open import open_corpus
 from ragbench.corpora.reader import Located, Reader, ReaderOptions, Skipped
-from ragbench.corpora.store import open_corpus
 
 AddCorpus = Callable[..., Path]
 NOTES: list[dict[str, object]] = [

@@ -12,7 +12,7 @@ import pytest
 from ragbench.base.errors import DataError
 from ragbench.base.records import Passage, Question
 from ragbench.corpora.build import build_corpus
-from ragbench.corpora.store import Corpus
+from ragbench.corpora.corpus import Corpus
 from ragbench.experiment.stages.gold import find_gold
 from tests.unions import write_corpus
 

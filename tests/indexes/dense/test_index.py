@@ -20,7 +20,8 @@ import torch
 
 from ragbench.base.checksums import sums_of
 from ragbench.base.errors import DataError, PrerequisiteError, UsageError
-from ragbench.corpora.store import Corpus, open_corpus
+from ragbench.corpora.corpus import Corpus
+from ragbench.corpora.open import open_corpus
 from ragbench.indexes.build import (
     MANIFEST,
     build_index,

@@ -12,7 +12,8 @@ from ragbench.base.errors import DataError
 from ragbench.base.registry import Entry, Registry
 from ragbench.corpora import card
 from ragbench.corpora.build import build_corpus
-from ragbench.corpora.store import Corpus, open_corpus
+from ragbench.corpora.corpus import Corpus
+from ragbench.corpora.open import open_corpus
 from ragbench.indexes.evaluation.qrels import best_first, in_corpus, level_of, read_qrels
 from tests.unions import write_corpus
 

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from ragbench.base.errors import BackendError, DataError, UsageError
-from ragbench.corpora.store import Corpus, open_corpus
+from ragbench.corpora.corpus import Corpus
+from ragbench.corpora.open import open_corpus
 from ragbench.indexes.build import (
     build_index,
     folder_of,
