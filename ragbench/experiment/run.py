@@ -60,7 +60,7 @@ def run_experiment(config: Config, document: Document, *, extend: bool = False) 
             "prompts": {"template": PROMPT_TEMPLATE},
         }
         folder.start(resolved, identity, extend=extend)
-        write_text(folder.path / "config.yaml", document.path.read_text(encoding="utf-8-sig"))
+        write_text(folder.path / "config.yaml", document.text)
         retrieve_all(grid, folder, manifests)
         packed = pack_all(grid, folder)
         check_lengths(grid, packed)
