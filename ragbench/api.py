@@ -57,12 +57,7 @@ class SearchHit:
 
 
 class Index:
-    """An open index; made by ``open_index`` and ``build_index``.
-
-    Attributes:
-        manifest: Facts of the build: name, recipe, digest, size, versions.
-        corpus: The corpus that it searches.
-    """
+    """An open index, from ``open_index`` or ``build_index``, with its manifest and corpus."""
 
     def __init__(self, manifest: Manifest, retriever: IndexKind) -> None:
         self.manifest = manifest

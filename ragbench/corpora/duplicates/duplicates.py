@@ -23,7 +23,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ragbench.corpora.duplicates.digests import Digests
-from ragbench.corpora.duplicates.minhash import Bands, Marks, Words, jaccard, shingles
+from ragbench.corpora.duplicates.minhash import Bands, Sketch, jaccard, shingles
 from ragbench.corpora.reader import Located, Reader, ReaderOptions, Skipped, origin_of
 
 BLOCK = 1024
@@ -138,7 +138,7 @@ class _Seen:
         sketches = None
         if self._card.near != "off":
             words, starts = shingles(texts, self._card.shingle)
-            sketches = list(zip(*self._bands.sketch(words, starts), strict=True))
+            sketches = self._bands.sketch(words, starts)
             self._sets.extend([words[a:b].tobytes() for a, b in pairwise(starts)])
         for place, first in enumerate(firsts.tolist()):
             number = self._count
@@ -147,7 +147,7 @@ class _Seen:
             if self._card.exact != "off" and first < number:
                 like = self._like_of(first)
             elif sketches and self._sets.size(number):
-                like = self._near(*sketches[place], number)
+                like = self._near(sketches[place], number)
             if like:
                 self._like[number] = like
                 yield like[0], self._ids.read(like[1]).decode("utf-8", "surrogatepass")
@@ -160,17 +160,17 @@ class _Seen:
         is_gone = reason == EXACT or self._card.near == "drop"
         return (reason, kept) if is_gone else (EXACT, first)
 
-    def _near(self, keys: Words, marks: Marks, number: int) -> tuple[str, int] | None:
+    def _near(self, sketch: Sketch, number: int) -> tuple[str, int] | None:
         """Return the earliest passage that is near enough, or enter this one."""
         own = np.frombuffer(self._sets.read(number), dtype=np.uint64)
-        for other in self._bands.candidates(keys, marks).tolist():
+        for other in self._bands.candidates(sketch):
             sizes = own.size, self._sets.size(other) // own.itemsize
             if min(sizes) / max(sizes) < self._card.threshold:  # nothing to read: it is no more
                 continue
             theirs = np.frombuffer(self._sets.read(other), dtype=np.uint64)
             if jaccard(theirs, own) >= self._card.threshold:
                 return NEAR, other
-        self._bands.add(keys, marks, number)
+        self._bands.add(sketch, number)
         return None
 
 
