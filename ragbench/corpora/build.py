@@ -138,7 +138,7 @@ def _file_facts(path: Path, base: Path | None, *, digest: bool) -> dict[str, Any
 
 
 def _sha256(path: Path) -> str:
-    """Return a file's digest; none of one that may not be read, which the reader passed over."""
+    """Return a file's digest; empty for a file that may not be read, which the reader skips."""
     try:
         return sha256_file(path)
     except PermissionError:
@@ -146,15 +146,9 @@ def _sha256(path: Path) -> str:
 
 
 def is_unchanged(manifest: CorpusManifest, sources: list[Path], base: Path | None) -> bool:
-    """Say whether the source files are those of the build: by size and time, else by digest.
+    """Return whether the source files are those of the build: by size and time, else by digest.
 
-    Args:
-        manifest: Of the build.
-        sources: The files as they are now.
-        base: The card's path; ids may come from names within it, so that these count too.
-
-    Returns:
-        Whether they are.
+    Names within ``base``, the card's path, count too, as ids may be made from them.
     """
     if len(sources) != len(manifest.files):
         return False
@@ -187,11 +181,11 @@ def _write_id_order(reader: Reader, work: Path) -> None:
 
 
 def _repeated(reader: Reader, identifier: str, count: int) -> DataError:
-    """Read the source again to tell where the repeated id stands."""
+    """Read the source again for the places of a repeated id."""
     places = list(_places(reader, identifier))
     more = f" (and {count - 1} more repeats)" if count > 1 else ""
     return DataError(
-        f"the id {identifier!r} stands {len(places)} times{more}",
+        f"the id {identifier!r} appears {len(places)} times{more}",
         where=" and ".join(places[:3]),
         fix="give each document its own id",
     )

@@ -36,7 +36,7 @@ class Check:
         empty_texts: How many have nothing but white space.
         longest_id: The passage with the longest text.
         longest_characters: Its length.
-        source: ``unchanged``, ``changed``, or why it could not be told.
+        source: ``unchanged``, ``changed``, or why that is unknown.
         problems: What is wrong; empty if the corpus is whole and its source unchanged.
         rebuild: What to build again then, in this order: members of a union before it.
     """
@@ -216,5 +216,5 @@ def _source_of(corpus: Corpus) -> tuple[str, bool]:
     except DataError as error:  # the corpus can be used where its source is gone
         return f"not there: {error.what}", False
     except RagbenchError as error:
-        return f"cannot be told: {error.what}", False
+        return f"unknown: {error.what}", False
     return "unchanged", False

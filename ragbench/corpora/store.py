@@ -5,7 +5,7 @@ Layout of ``corpora/NAME/``:
                      batch but the last has the manifest's ``batch_rows`` rows
     id_order.npy     int64 (N,): rows by ascending id (code-point order)
     id_rank.npy      int64 (N,): the place of each row in that order
-    skipped.jsonl.gz what was passed over, if anything: its place, the reason, more if known
+    skipped.jsonl.gz skipped entries, if any: place, reason, and more if known
     manifest.json    counts, digest, licence, data use, sources, the sums of the other files
 """
 
@@ -170,7 +170,7 @@ class StoredCorpus(Built):
         return table.column(0), table.column(1)
 
     def _read_id_buffers(self, index: int) -> tuple[Strings, Strings | None]:
-        """Return the ids and document ids of a batch where they lie, the latter if different."""
+        """Return views of the ids and document ids of a batch, the latter if different."""
         batch = self._batch(index)
         ids, docs = batch.column(0), batch.column(1)
         return _strings(ids), None if ids.equals(docs) else _strings(docs)

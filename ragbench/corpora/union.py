@@ -51,21 +51,21 @@ def joined_name(names: Sequence[str]) -> str:
         The name.
 
     Raises:
-        ValueError: A name is not legal or stands twice, or what is joined cannot be told apart.
+        ValueError: A name is not legal or appears twice, or the joined name is ambiguous.
     """
     names = check_members(names)
     joined = JOIN.join(names)
     if len(names) > 1 and split_name(joined) != names:
-        raise ValueError(f"{joined!r} does not tell its corpora: write a card with `reader: union`")
+        raise ValueError(f"{joined!r} does not show its corpora: write a card with `reader: union`")
     return home.legal_name(joined)
 
 
 def check_members(names: Sequence[str]) -> tuple[str, ...]:
-    """Return the names of a union's members; ValueError if one is wrong or stands twice."""
+    """Return the names of a union's members; ValueError if one is wrong or appears twice."""
     for place, name in enumerate(names):
         home.legal_name(name)
         if name in names[:place]:
-            raise ValueError(f"the corpus {name!r} stands twice")
+            raise ValueError(f"the corpus {name!r} appears twice")
     return tuple(names)
 
 
@@ -217,7 +217,7 @@ class Union(Built):
         holders = [name for name, rows in every.items() if rows]
         if len(holders) > 1:
             raise DataError(
-                f"the id {written!r} stands in several corpora of the union {self.name!r}: "
+                f"the id {written!r} is in several corpora of the union {self.name!r}: "
                 + ", ".join(holders),
                 where=str(self.folder),
                 fix=f"say which is meant: {holders[0]}/{written}",

@@ -93,7 +93,7 @@ def test_an_id_without_its_corpus_is_matched_where_one_member_holds_it(members: 
             elif len(holders) == 1:
                 assert union.match(identifier) == full.index(f"{holders[0]}/{identifier}")
             else:
-                with pytest.raises(DataError, match="stands in several corpora") as caught:
+                with pytest.raises(DataError, match="is in several corpora") as caught:
                     union.match(identifier)
                 assert caught.value.fix == f"say which is meant: {holders[0]}/{identifier}"
                 for name in holders:
@@ -249,10 +249,10 @@ def test_a_joined_name_tells_its_corpora_or_is_refused(names: list[str]) -> None
 @pytest.mark.parametrize(
     ("names", "what"),
     [
-        (["a", "a"], "stands twice"),
+        (["a", "a"], "appears twice"),
         (["a", "../b"], "a name has letters"),
-        (["a--b", "c"], "does not tell its corpora"),
-        (["a-", "b"], "does not tell its corpora"),
+        (["a--b", "c"], "does not show its corpora"),
+        (["a-", "b"], "does not show its corpora"),
         (["a" * 60, "b" * 60], "100 characters"),
     ],
 )

@@ -104,7 +104,7 @@ def test_a_plain_corpus_and_a_union_replace_each_other_when_told_to(members: Pat
     ("keys", "what"),
     [
         ({"corpora": ["a"]}, "at least 2"),
-        ({"corpora": ["a", "a"]}, "stands twice"),
+        ({"corpora": ["a", "a"]}, "appears twice"),
         ({"corpora": ["a", "zz"]}, "there is no corpus 'zz'"),
         ({"corpora": ["a", "../b"]}, "a name has letters"),
         ({"corpora": ["a", "all"]}, "'all' is itself a union"),

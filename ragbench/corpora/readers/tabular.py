@@ -17,17 +17,24 @@ from typing import ClassVar
 
 from pydantic import field_validator
 
-from ragbench.base.errors import DataError, PrerequisiteError
+from ragbench.base.errors import DataError
 from ragbench.base.records import Passage
 from ragbench.corpora.formats.tables import ENDINGS, Shape, ending, table_rows
-from ragbench.corpora.reader import Located, ReaderOptions, Skipped, files_at, known_encoding
+from ragbench.corpora.reader import (
+    FileReader,
+    Located,
+    ReaderOptions,
+    Skipped,
+    files_at,
+    known_encoding,
+)
 from ragbench.corpora.readers.jsonl import JsonlOptions
 
 MISSING = ("nan", "NaN", "NULL")
 
 
 class TabularOptions(JsonlOptions):
-    """Which columns hold what (as of the jsonl reader), and what a file does not tell of itself.
+    """Which columns hold what (as of the jsonl reader), and what a file does not say of itself.
 
     Attributes:
         sheet: The sheet of an Excel workbook that has several.
@@ -49,38 +56,21 @@ class TabularOptions(JsonlOptions):
     _known = field_validator("encoding")(known_encoding)
 
 
-class TabularReader:
+class TabularReader(FileReader[TabularOptions]):
     """Reads one table, or every table of a folder by name."""
 
     Options: ClassVar[type[ReaderOptions]] = TabularOptions
 
-    def __init__(self, path: Path | None, options: ReaderOptions) -> None:
-        if path is None:
-            raise PrerequisiteError(
-                "the tabular reader needs a path", fix="add `path:` to the card"
-            )
-        self.path = path
-        self.options = TabularOptions.model_validate(options.model_dump())
-
     def sources(self) -> list[Path]:
-        """Return the files.
+        """Return the file itself, or the folder's tables in the order of their names.
 
-        Returns:
-            The file itself, or the folder's tables in the order of their names.
-
-        Raises:
-            DataError: There is no such file, or the folder holds none.
+        Raises DataError: There is no such file, or the folder holds none.
         """
         return files_at(
             self.path,
             lambda path: bool(ending(path)) and not path.name.startswith("~$"),
             what=", ".join(ENDINGS),
         )
-
-    def read(self) -> Iterator[Located | Skipped]:
-        """Yield one passage a row."""
-        for path in self.sources():
-            yield from self.read_file(path)
 
     def read_file(self, path: Path) -> Iterator[Located | Skipped]:
         """Yield one passage a row of one file."""
@@ -128,7 +118,7 @@ def _is_missing(value: object) -> bool:
 def _shown(value: object) -> str:
     if value is None or (isinstance(value, str) and not value.strip()):
         return "nothing"
-    return f"{str(value).strip()!r}, which stands for nothing"
+    return f"{str(value).strip()!r}, which means nothing"
 
 
 def _text(value: object, column: str, where: str) -> str:

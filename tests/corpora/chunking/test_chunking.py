@@ -140,7 +140,7 @@ def test_a_repeated_document_is_named_by_its_lines(home: Path, add_corpus: AddCo
     chunk(home, "notes", chunker="sentences", size=60)
     with pytest.raises(DataError) as caught:
         build_corpus("notes")
-    assert caught.value.what == "the id 'd1#0' stands 2 times"
+    assert caught.value.what == "the id 'd1#0' appears 2 times"
     assert "notes.jsonl:2 and " in caught.value.where
 
 
