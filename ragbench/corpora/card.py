@@ -64,7 +64,7 @@ def load_card(name: str) -> tuple[Card, Path]:
 
     The file of a union without a card does not exist.
 
-    Raises UsageError: There is no such card, or it is wrong.
+    Raises UsageError if there is no such card, or it is wrong.
     """
     try:
         path = home.find_yaml("corpora", name, what="corpus")

@@ -255,7 +255,7 @@ def _rows(batch: Any) -> Iterator[Row]:
 def row_of(entry: Located) -> Row:
     """Return a passage as it is stored: id, document id, title, text, meta (JSON).
 
-    Raises DataError: An id is empty or has white space, or the text is not Unicode or holds a NUL.
+    Raises DataError if an id is empty or has white space, or a text is not Unicode or has a NUL.
     """
     passage: Passage = entry.passage
     for identifier in (passage.id, passage.doc_id):

@@ -36,7 +36,7 @@ class BeirReader(FileReader[BeirOptions]):
     def sources(self) -> list[Path]:
         """Return the file of documents.
 
-        Raises DataError: It is missing, or there twice.
+        Raises DataError if it is missing, or there twice.
         """
         if self.path.is_file():
             return [self.path]

@@ -86,7 +86,7 @@ class FolderReader(FileReader[FolderOptions]):
     def sources(self) -> list[Path]:
         """Return the file itself, or those of the folder that are read.
 
-        Raises DataError: There is no such folder, or nothing in it to read. Raises
+        Raises DataError if there is no such folder, or nothing in it to read. Raises
         PrerequisiteError: A package is not installed that one of the files needs.
         """
         if not self.path.exists():

@@ -69,8 +69,8 @@ class HpoReader:
     def sources(self) -> list[Path]:
         """Return the file of the card's path, else the one that the package carries.
 
-        Raises DataError: There is no file at the card's path. Raises PrerequisiteError: The package
-        is not installed.
+        Raises DataError if there is no file at the card's path, and PrerequisiteError if there is
+        no path and the package is not installed.
         """
         if self.path is not None:
             if not self.path.is_file():

@@ -55,7 +55,7 @@ class Icd10cmReader:
     def sources(self) -> list[Path]:
         """Return the file of the card's path, else the newest that the package carries.
 
-        Raises DataError: The path of the card is not a file. Raises PrerequisiteError: There is no
+        Raises DataError if the path of the card is not a file, and PrerequisiteError if there is no
         path and the package is not installed.
         """
         if self.path is not None:

@@ -39,7 +39,7 @@ class JsonlReader(FileReader[JsonlOptions]):
     def sources(self) -> list[Path]:
         """Return the file itself, or the folder's files in the order of their names.
 
-        Raises DataError: There is no such file, or the folder holds none.
+        Raises DataError if there is no such file, or the folder holds none.
         """
         return files_at(
             self.path,

@@ -36,7 +36,7 @@ class LonghealthReader(FileReader[LonghealthOptions]):
     def sources(self) -> list[Path]:
         """Return the file.
 
-        Raises DataError: It is not there.
+        Raises DataError if it is not there.
         """
         if not self.path.is_file():
             raise AbsentError(

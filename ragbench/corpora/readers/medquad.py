@@ -39,7 +39,7 @@ class MedquadReader(FileReader[MedquadOptions]):
     def sources(self) -> list[Path]:
         """Return the XML files, folders by their number and files by name.
 
-        Raises DataError: There is no such folder, or it holds no XML file.
+        Raises DataError if there is no such folder, or it holds no XML file.
         """
         fix = f"get the collection from {ORIGIN} and put it there: {LAYOUT}"
         if not self.path.is_dir():

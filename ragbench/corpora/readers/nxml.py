@@ -56,7 +56,7 @@ class NxmlReader(FileReader[NxmlOptions]):
     def sources(self) -> list[Path]:
         """Return the file itself, or those of the folder and its subfolders that are not hidden.
 
-        Raises DataError: There is no such file, or the folder holds none.
+        Raises DataError if there is no such file, or the folder holds none.
         """
         return files_below(
             self.path,

@@ -2,9 +2,9 @@
 
 Files ``pubmed26n0001.xml.gz`` and so on, each a ``PubmedArticleSet``; the later file has the later
 word on a PMID: it may revise the record, or delete it (``DeleteCitation``). So files are read from
-the last to the first, and records that a later file replaces or deletes are skipped. Where a PMID has several
-versions, each is revised and deleted by itself, and the highest that is left counts, whichever file
-it is in. A passage is an abstract, its id the PMID.
+the last to the first, and records that a later file replaces or deletes are skipped. If a PMID has
+several versions, each is revised and deleted by itself, and the highest that is left counts,
+whichever file it is in. A passage is an abstract, its id the PMID.
 
 Source: Torre S., Versioning in PubMed, NLM Technical Bulletin 384 (2012), e6.
 """

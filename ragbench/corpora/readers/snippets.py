@@ -51,7 +51,7 @@ class SnippetsReader(FileReader[SnippetOptions]):
     def sources(self) -> list[Path]:
         """Return the file itself, or those of the folder and its subfolders that are not hidden.
 
-        Raises DataError: There is no such file, or the folder holds none.
+        Raises DataError if there is no such file, or the folder holds none.
         """
         return files_below(
             self.path,

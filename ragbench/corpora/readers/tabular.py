@@ -64,7 +64,7 @@ class TabularReader(FileReader[TabularOptions]):
     def sources(self) -> list[Path]:
         """Return the file itself, or the folder's tables in the order of their names.
 
-        Raises DataError: There is no such file, or the folder holds none.
+        Raises DataError if there is no such file, or the folder holds none.
         """
         return files_at(
             self.path,
