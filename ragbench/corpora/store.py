@@ -129,7 +129,7 @@ class StoredCorpus(Built):
         self._id_buffers = lru_cache(maxsize=4096)(self._read_id_buffers)
 
     def _has_its_numbers(self) -> bool:
-        """Say whether rows are where the manifest has them, from the first and last batch."""
+        """Return whether rows are where the manifest has them, from the first and last batch."""
         size, per = self.manifest.n_passages, self.manifest.batch_rows
         last = self._reader.num_record_batches - 1
         if not 0 <= last == (size - 1) // per:

@@ -54,7 +54,7 @@ class Member:
 
 
 def is_archive(path: Path) -> bool:
-    """Say whether a file is an archive by its name."""
+    """Return whether a file is an archive by its name."""
     return path.name.lower().endswith(ENDINGS)
 
 

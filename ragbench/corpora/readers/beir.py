@@ -58,7 +58,7 @@ class BeirReader(FileReader[BeirOptions]):
         return found
 
     def read_file(self, path: Path) -> Iterator[Located | Skipped]:
-        """Yield one passage a document of the file."""
+        """Yield one passage per document of the file."""
         for number, line in read_jsonl(path):
             where = f"{path}:{number}"
             title = line.get("title")

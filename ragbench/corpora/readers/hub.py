@@ -98,7 +98,7 @@ class HubReader:
         return found | ({"subset": options.subset} if options.subset else {})
 
     def read(self) -> Iterator[Located | Skipped]:
-        """Yield one passage a row."""
+        """Yield one passage per row."""
         self._files()
         for file in self._left_out():
             yield Skipped("a data file of no split", str(file), listed=True)

@@ -48,7 +48,7 @@ class JsonlReader(FileReader[JsonlOptions]):
         )
 
     def read_file(self, path: Path) -> Iterator[Located | Skipped]:
-        """Yield one passage a line of one file."""
+        """Yield one passage per line of one file."""
         for number, line in read_jsonl(path):
             yield entry(line, self.options, f"{path}:{number}")
 

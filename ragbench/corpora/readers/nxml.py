@@ -37,7 +37,7 @@ class NxmlOptions(ReaderOptions):
     """What of the files is read.
 
     Attributes:
-        tables: Whether the rows of tables are text, a line each.
+        tables: Whether the rows of tables are text, one line per row.
         citations: Whether references to the literature, such as ``[3]``, stay in the text.
         on_error: Whether a file that cannot be read stops the build, or is listed and counted.
     """

@@ -167,7 +167,7 @@ class PubmedReader(FileReader[PubmedOptions]):
         return dict(sorted(each for each, is_there in stands.items() if is_there))
 
     def read(self) -> Iterator[Located | Skipped]:
-        """Yield one passage an abstract."""
+        """Yield one passage per abstract."""
         for path in self._sources:
             yield from self.read_file(path)
 

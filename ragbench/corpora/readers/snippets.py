@@ -62,7 +62,7 @@ class SnippetsReader(FileReader[SnippetOptions]):
         )
 
     def read_file(self, path: Path) -> Iterator[Located | Skipped]:
-        """Yield one passage a snippet of one file."""
+        """Yield one passage per snippet of one file."""
         for number, line in read_jsonl(path):
             yield snippet(line, self.options, f"{path}:{number}")
 

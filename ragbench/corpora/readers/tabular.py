@@ -1,4 +1,4 @@
-"""Tables: one document a row of CSV, TSV, Parquet or Excel files.
+"""Tables: one document per row of CSV, TSV, Parquet or Excel files.
 
 An id or text cell that is empty, or not a number (NaN), or exactly ``nan``, ``NaN`` or ``NULL``
 counts as missing: that is what pandas and databases write in the place of nothing. A whole
@@ -73,7 +73,7 @@ class TabularReader(FileReader[TabularOptions]):
         )
 
     def read_file(self, path: Path) -> Iterator[Located | Skipped]:
-        """Yield one passage a row of one file."""
+        """Yield one passage per row of one file."""
         options = self.options
         titles = [options.title_field] if options.title_field else []
         columns = [options.id_field, options.text_field, *titles, *options.meta_fields]
