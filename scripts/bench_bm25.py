@@ -55,7 +55,7 @@ PEERS = (
     COMMON
     + """
 import numpy as np
-from ragbench.corpora.store import open_corpus
+from ragbench.corpora.open import open_corpus
 from ragbench.indexes.bm25.tokenise import make_tokeniser
 tokenise = make_tokeniser(stopwords="none", stemmer="none")
 started = time.perf_counter()

@@ -25,7 +25,7 @@ OURS = """
 import os
 os.environ["RAGBENCH_HOME"] = home
 import statistics
-from ragbench.corpora.store import open_corpus
+from ragbench.corpora.open import open_corpus
 corpus = open_corpus(name)
 found = [corpus[row].text for row in rows]
 def once():

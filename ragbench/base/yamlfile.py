@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,7 +12,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from ragbench.base.errors import UsageError, near
+from ragbench.base.errors import UsageError, first_line, near
 
 MAX_BYTES = 1 << 20
 MAX_NODES = 100_000
@@ -28,12 +30,14 @@ class Document:
         path: The source file.
         lines: Line (from 1) of each key path.
         origins: The source of each key path that was set from outside the file.
+        text: The YAML text.
     """
 
     value: Any
     path: Path
     lines: dict[Keys, int]
     origins: dict[Keys, str] = field(default_factory=dict)
+    text: str = ""
 
     def where(self, keys: Keys) -> str:
         """Return the file and line of a key, or the override that set it."""
@@ -68,15 +72,44 @@ def load(path: Path) -> Document:
     if len(data) > MAX_BYTES:
         raise UsageError(f"the file has {len(data):,} bytes, over {MAX_BYTES:,}", where=str(path))
     try:
-        root = yaml.compose(data.decode("utf-8-sig"), Loader=yaml.SafeLoader)
+        text = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8-sig").read()
+    except UnicodeDecodeError as error:
+        raise UsageError(f"the file is not UTF-8: {error}", where=str(path)) from None
+    return _parse(text, path)
+
+
+def from_mapping(value: Mapping[str, Any], *, what: str) -> Document:
+    """Return a mapping as if it had been read from a file.
+
+    Args:
+        value: Plain dicts, lists, strings, numbers, booleans and None.
+        what: The name of the mapping, for messages.
+
+    Returns:
+        The document, a copy.
+
+    Raises:
+        UsageError: A value is none of these.
+    """
+    try:
+        text = yaml.safe_dump(dict(value), sort_keys=False, allow_unicode=True)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise UsageError(
+            f"the {what} holds a value that YAML cannot: {first_line(error)}",
+            fix="use plain dicts, lists, strings, numbers, booleans and None",
+        ) from None
+    return _parse(text, Path(what))
+
+
+def _parse(text: str, path: Path) -> Document:
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
         if not isinstance(root, yaml.MappingNode):
             raise UsageError(
                 "the file is not a YAML mapping", where=str(path), fix="write `key: value` lines"
             )
         builder = _Builder(path)
-        return Document(builder.build(root, ()), path, builder.lines)
-    except UnicodeDecodeError as error:
-        raise UsageError(f"the file is not UTF-8: {error}", where=str(path)) from None
+        return Document(builder.build(root, ()), path, builder.lines, text=text)
     except yaml.MarkedYAMLError as error:
         line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
         raise UsageError(f"the file is not YAML: {error.problem}", where=f"{path}{line}") from None

@@ -162,7 +162,7 @@ def show(name: str, sample: int, as_json: bool) -> None:
     """Show the manifest of the built corpus NAME."""
     from dataclasses import asdict
 
-    from ragbench.corpora.store import open_corpus
+    from ragbench.corpora.open import open_corpus
 
     opened = open_corpus(name)
     facts = asdict(opened.manifest) | {

@@ -60,7 +60,7 @@ def estimate(recipes: tuple[str, ...], corpus: str, device: Device, as_json: boo
     """
     from ragbench.base.errors import RagbenchError
     from ragbench.base.home import yaml_names
-    from ragbench.corpora.store import open_corpus
+    from ragbench.corpora.open import open_corpus
     from ragbench.indexes.estimate import estimate as estimated
     from ragbench.indexes.loading import load_recipe
 

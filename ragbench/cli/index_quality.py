@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ragbench.base.devices import Device
     from ragbench.base.records import Query
-    from ragbench.corpora.store import Corpus
+    from ragbench.corpora.corpus import Corpus
 
 DEVICE = click.option(
     "--device",
@@ -133,7 +133,7 @@ def _read_ids(run_file: Path, corpus: Corpus) -> dict[str, list[str]]:
 def _corpus_of(name: str) -> Corpus:
     """Return the corpus of a built index without loading its encoder."""
     from ragbench.base.errors import DataError
-    from ragbench.corpora.store import open_corpus
+    from ragbench.corpora.open import open_corpus
     from ragbench.indexes.built import folder_of, read_manifest
 
     about = read_manifest(name).corpus

@@ -9,6 +9,8 @@ import click
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ragbench.report.write import Written
+
 
 @click.command()
 @click.argument("config")
@@ -24,18 +26,11 @@ if TYPE_CHECKING:
 )
 def run(config: str, overrides: tuple[str, ...], extend: bool) -> None:
     """Run CONFIG (a path or the name of a bundled config), or resume its run."""
-    from ragbench.base.errors import BackendError
-    from ragbench.experiment.config.config import load_config
-    from ragbench.experiment.run import run_experiment
+    from ragbench.api import check_complete, run_to_report
 
-    finished = run_experiment(*load_config(config, overrides), extend=extend)
-    print_summary(finished.folder.path)
-    if finished.errors:
-        raise BackendError(
-            f"{finished.errors:,} questions have no answer, so some cells are incomplete",
-            where=str(finished.folder.path),
-            fix="run the same command again; it asks only these questions",
-        )
+    finished, written = run_to_report(config, overrides, extend=extend)
+    print_report(written)
+    check_complete(finished)
 
 
 @click.command()
@@ -54,11 +49,15 @@ def score(run_folder: str) -> None:
 
 def print_summary(path: Path) -> None:
     """Write the report of a run; print the main table and the paths."""
-    from ragbench.cli.analyze import emit_results
     from ragbench.report.write import write_report
 
-    written = write_report(path)
+    print_report(write_report(path))
+
+
+def print_report(written: Written) -> None:
+    """Print the main table of a report and where its files are."""
+    from ragbench.cli.analyze import emit_results
+
     emit_results(written.run, written.results, written.effects)
-    click.echo(
-        f"\nreport:  {written.page}\n         {written.path}\ntable:   {path / 'results.csv'}"
-    )
+    table = written.path.with_name("results.csv")
+    click.echo(f"\nreport:  {written.page}\n         {written.path}\ntable:   {table}")

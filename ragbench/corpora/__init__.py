@@ -1,18 +1,16 @@
 """Corpora: a card says where passages come from, a reader streams them, a store serves them.
 
-card      the YAML file ``corpora/NAME.yaml``
-reader    the protocol that readers meet
-readers   the readers, and the table of their names
-xml       XML that is not trusted
-obo       the text format of ontologies
-tables    rows of CSV, Parquet and Excel files
-chunker   the protocol that chunkers meet
-chunkers  the chunkers, and the table of their names
-measure   what counts the size of a chunk
-packing   pieces of a text -> chunks
-chunking  what a card says of chunks, and a reader that makes them
-build     card -> reader -> store
-store     memory-mapped passages
-union     several corpora as one; ``union_build`` counts and orders what they have
-check     whether a built corpus is whole and its source unchanged
+formats     parsers that know no corpus: XML, JATS, OBO, tables, archives, documents
+reader      the protocol that corpus readers meet, and the base of those that read files
+readers     the readers, and the table of their names
+chunking    the chunkers, their table, and a reader that cuts documents
+duplicates  a reader that drops repeated passages
+card        the YAML file ``corpora/NAME.yaml``
+corpus      the protocol of open corpora, and the manifest of a built one
+store       memory-mapped passages
+union       several corpora as one
+open        opens a built corpus of either kind by name
+ingest      reader -> Arrow file, in parts that survive a kill
+build       card -> reader -> store; ``union_build`` for unions
+check       whether a built corpus is whole and its source unchanged
 """

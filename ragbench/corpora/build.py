@@ -25,19 +25,20 @@ from ragbench.base.files import (
 from ragbench.base.progress import stage
 from ragbench.base.provenance import now, versions
 from ragbench.corpora.card import Card, load_card, make_reader, source_of
-from ragbench.corpora.ingest import ingest
-from ragbench.corpora.reader import Located, Reader, origin_of
-from ragbench.corpora.store import (
+from ragbench.corpora.corpus import (
     FORMAT,
-    ID_ORDER,
-    ID_RANK,
     MANIFEST,
-    PASSAGES,
+    CardFacts,
     Corpus,
-    Manifest,
+    CorpusManifest,
     folder_of,
     is_built,
+    other_content,
+    update_manifest,
 )
+from ragbench.corpora.ingest import ingest
+from ragbench.corpora.reader import Located, Reader, origin_of
+from ragbench.corpora.store import ID_ORDER, ID_RANK, PASSAGES, StoredCorpus
 from ragbench.corpora.union import READER
 from ragbench.corpora.union_build import build_union
 
@@ -65,16 +66,13 @@ def build_corpus(name: str, *, replace: bool = False) -> Corpus:
         return build_union(name, card, build_corpus, replace=replace)
     sources, base = reader.sources(), source_of(card, card_path)
     if is_built(name) and not replace:
-        built = Corpus(folder_of(name))
+        built = StoredCorpus(folder_of(name))
         if built.manifest.card_digest == card.digest() and is_unchanged(
             built.manifest, sources, base
         ):
-            return _with_facts(built, card)
-        raise DataError(
-            f"the corpus {name!r} is built already, from another card or other files",
-            where=str(folder_of(name)),
-            fix=f"ragbench corpus build {name} --replace, or give the new one another name",
-        )
+            changed = update_manifest(built, _card_facts(name, card), card.digest())
+            return StoredCorpus(built.folder) if changed else built
+        raise other_content(name)
     folder = folder_of(name)
     check_replaceable(folder, MANIFEST, what="corpus")
     facts = [_file_facts(path, base, digest=False) for path in sources]
@@ -87,11 +85,11 @@ def build_corpus(name: str, *, replace: bool = False) -> Corpus:
             with stage(f"corpus {name}: reading") as progress:
                 counts = ingest(reader, work, progress, batch_rows=BATCH_ROWS)
             _write_id_order(reader, work)
-            manifest = Manifest(
+            manifest = CorpusManifest(
                 name=name,
                 card_digest=card.digest(),
                 batch_rows=BATCH_ROWS,
-                **_facts(name, card),
+                **_card_facts(name, card),
                 reader=card.reader,
                 files=[_file_facts(path, base, digest=True) for path in sources],
                 built_at=now(),
@@ -106,7 +104,7 @@ def build_corpus(name: str, *, replace: bool = False) -> Corpus:
         # The digest's digits are spelt out: ``.*.`` would match the corpus NAME.OTHER too.
         for stale in folder.parent.glob(f".{name}.{'[0-9a-f]' * 12}.building"):
             shutil.rmtree(stale, ignore_errors=True)
-    return Corpus(folder)
+    return StoredCorpus(folder)
 
 
 @contextmanager
@@ -119,7 +117,7 @@ def _unless_refused(staging: Path) -> Iterator[None]:
         raise
 
 
-def _facts(name: str, card: Card) -> dict[str, Any]:
+def _card_facts(name: str, card: Card) -> CardFacts:
     """Return what the manifest repeats of the card."""
     return {
         "licence": card.licence,
@@ -128,16 +126,6 @@ def _facts(name: str, card: Card) -> dict[str, Any]:
         "description": card.description,
         "source": card.source,
     }
-
-
-def _with_facts(built: Corpus, card: Card) -> Corpus:
-    """Bring the manifest up to the card where only its terms or words have changed."""
-    old = asdict(built.manifest)
-    fresh = old | _facts(built.name, card)
-    if fresh != old:
-        write_manifest(built.folder / MANIFEST, fresh)
-        return Corpus(built.folder)
-    return built
 
 
 def _file_facts(path: Path, base: Path | None, *, digest: bool) -> dict[str, Any]:
@@ -150,23 +138,17 @@ def _file_facts(path: Path, base: Path | None, *, digest: bool) -> dict[str, Any
 
 
 def _sha256(path: Path) -> str:
-    """Return a file's digest; none of one that may not be read, which the reader passed over."""
+    """Return a file's digest; empty for a file that may not be read, which the reader skips."""
     try:
         return sha256_file(path)
     except PermissionError:
         return ""
 
 
-def is_unchanged(manifest: Manifest, sources: list[Path], base: Path | None) -> bool:
-    """Say whether the source files are those of the build: by size and time, else by digest.
+def is_unchanged(manifest: CorpusManifest, sources: list[Path], base: Path | None) -> bool:
+    """Return whether the source files are those of the build: by size and time, else by digest.
 
-    Args:
-        manifest: Of the build.
-        sources: The files as they are now.
-        base: The card's path; ids may come from names within it, so that these count too.
-
-    Returns:
-        Whether they are.
+    Names within ``base``, the card's path, count too, as ids may be made from them.
     """
     if len(sources) != len(manifest.files):
         return False
@@ -199,11 +181,11 @@ def _write_id_order(reader: Reader, work: Path) -> None:
 
 
 def _repeated(reader: Reader, identifier: str, count: int) -> DataError:
-    """Read the source again to tell where the repeated id stands."""
+    """Read the source again for the places of a repeated id."""
     places = list(_places(reader, identifier))
     more = f" (and {count - 1} more repeats)" if count > 1 else ""
     return DataError(
-        f"the id {identifier!r} stands {len(places)} times{more}",
+        f"the id {identifier!r} appears {len(places)} times{more}",
         where=" and ".join(places[:3]),
         fix="give each document its own id",
     )

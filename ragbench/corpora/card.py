@@ -20,7 +20,7 @@ from ragbench.corpora.union import READER, split_name
 
 
 class Card(BaseModel):
-    """What ``corpora/NAME.yaml`` may say.
+    """The contents of ``corpora/NAME.yaml``.
 
     Attributes:
         title: A name for people.
@@ -30,9 +30,9 @@ class Card(BaseModel):
             that the package carries from the home's ``corpora``.
         options: The reader's own options.
         chunking: How documents are cut; each is one passage without it.
-        duplicates: What becomes of passages whose text came before; all are kept without it.
+        duplicates: What happens to repeated passages; all are kept without it.
         source: Where the texts come from, edition included.
-        licence: Under which terms they may be used.
+        licence: Terms of use.
         data_use: ``restricted`` for anything under a data-use agreement.
     """
 
@@ -60,16 +60,11 @@ class Card(BaseModel):
 
 
 def load_card(name: str) -> tuple[Card, Path]:
-    """Read the card of a corpus, or make that of a union which its name tells.
+    """Return the card of a corpus, or one made from the name of a union, and its file.
 
-    Args:
-        name: The corpus.
+    The file of a union without a card does not exist.
 
-    Returns:
-        The card and the file it stands in, or would stand in.
-
-    Raises:
-        UsageError: There is no such card, or it is wrong.
+    Raises UsageError if there is no such card, or it is wrong.
     """
     try:
         path = home.find_yaml("corpora", name, what="corpus")
@@ -86,7 +81,7 @@ def make_reader(card: Card, card_path: Path) -> Reader:
 
     Args:
         card: The card.
-        card_path: Where it stands; relative paths start from its folder.
+        card_path: Its file; relative paths start from its folder.
 
     Returns:
         A reader, which chunks and drops repeats if the card says so; nothing has been read yet.

@@ -18,8 +18,10 @@ from ragbench.base.errors import DataError, PrerequisiteError, RagbenchError, Us
 from ragbench.base.progress import Progress, stage
 from ragbench.corpora.build import is_unchanged
 from ragbench.corpora.card import load_card, make_reader, source_of
-from ragbench.corpora.store import ContentDigest, Corpus, open_corpus
-from ragbench.corpora.union import Union, union_digest
+from ragbench.corpora.corpus import Corpus
+from ragbench.corpora.open import open_corpus
+from ragbench.corpora.store import ContentDigest
+from ragbench.corpora.union import union_digest
 
 
 @dataclass
@@ -34,7 +36,7 @@ class Check:
         empty_texts: How many have nothing but white space.
         longest_id: The passage with the longest text.
         longest_characters: Its length.
-        source: ``unchanged``, ``changed``, or why it could not be told.
+        source: ``unchanged``, ``changed``, or why that is unknown.
         problems: What is wrong; empty if the corpus is whole and its source unchanged.
         rebuild: What to build again then, in this order: members of a union before it.
     """
@@ -106,8 +108,7 @@ def check_card(corpus: Corpus) -> None:
 
 def _parts(corpus: Corpus) -> list[tuple[Corpus, str]]:
     """Return a corpus and the members of a union, with what a message about each begins with."""
-    members = corpus.members if isinstance(corpus, Union) else ()
-    return [(corpus, ""), *((member, f"{member.name}: ") for member in members)]
+    return [(corpus, ""), *((member, f"{member.name}: ") for member in corpus.members)]
 
 
 def _check_passages(corpus: Corpus, found: Check) -> None:
@@ -118,7 +119,7 @@ def _check_passages(corpus: Corpus, found: Check) -> None:
     documents = 0
     try:
         with stage(f"corpus {corpus.name}: checking", total=len(corpus)) as progress:
-            for part in corpus.members if isinstance(corpus, Union) else (corpus,):
+            for part in corpus.members or (corpus,):
                 prefix = f"{part.name}/" if part is not corpus else ""
                 digest, of_part = _read(part, prefix, found, hashes, progress)
                 digests.append((part.name, digest))
@@ -126,7 +127,7 @@ def _check_passages(corpus: Corpus, found: Check) -> None:
     except (pa.ArrowException, UnicodeDecodeError, ValueError, OSError) as error:
         found.problems.append(f"passage {found.n_passages + 1} cannot be read: {error}")
         return
-    found.digest = union_digest(digests) if isinstance(corpus, Union) else digests[0][1]
+    found.digest = union_digest(digests) if corpus.members else digests[0][1]
     found.repeated_texts = len(hashes) - len(np.unique(np.array(hashes)))
     for what, value, stated in (
         ("the digest of the passages", found.digest, corpus.manifest.digest),
@@ -207,7 +208,7 @@ def _source_of(corpus: Corpus) -> tuple[str, bool]:
         card, path = load_card(corpus.name)
         if card.digest() != corpus.manifest.card_digest:
             return "the card has changed since", True
-        if isinstance(corpus, Union):  # its members' sources are theirs
+        if corpus.members:  # whose sources are checked by themselves
             return "unchanged", False
         sources = make_reader(card, path).sources()
         if not is_unchanged(corpus.manifest, sources, source_of(card, path)):
@@ -215,5 +216,5 @@ def _source_of(corpus: Corpus) -> tuple[str, bool]:
     except DataError as error:  # the corpus can be used where its source is gone
         return f"not there: {error.what}", False
     except RagbenchError as error:
-        return f"cannot be told: {error.what}", False
+        return f"unknown: {error.what}", False
     return "unchanged", False

@@ -1,8 +1,8 @@
 """Reader -> Arrow file, in parts that survive a kill: the next build goes on after the last one.
 
 ``parts/NNNNNN.arrow`` holds some ten thousand passages, ``parts/NNNNNN.json`` (written after it)
-how far the reader was when they were full, ``parts/NNNNNN.skipped`` what was passed over until then
-(JSON lines). In the end the parts become ``passages.arrow`` and ``skipped.jsonl.gz``.
+how far the reader was then, and ``parts/NNNNNN.skipped`` the entries that were skipped until then
+(JSON lines). At the end the parts become ``passages.arrow`` and ``skipped.jsonl.gz``.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ Row = tuple[str, str, str, str, str]
 
 
 @dataclass
-class Place:
-    """How far a reader was: all counts are of what lies in the parts so far.
+class Checkpoint:
+    """How far a reader was; all counts are of the parts so far.
 
     Attributes:
         file: The number of the source file being read; 0 for readers that read all in one.
@@ -42,8 +42,8 @@ class Place:
         n_docs: Documents among them.
         n_characters: Of their texts.
         last_doc: The last document, which may go on.
-        skipped: What was passed over, by reason.
-        noted: What was kept with a note, by reason.
+        skipped: Counts of skipped entries, by reason.
+        noted: Counts of entries that were kept with a note, by reason.
     """
 
     file: int = 0
@@ -61,7 +61,7 @@ def ingest(reader: Reader, work: Path, progress: Progress, *, batch_rows: int) -
 
     Args:
         reader: The reader; the same source gives it the same stream.
-        work: The folder to fill; parts that a killed build has left there are used.
+        work: The folder to fill; parts left there by a killed build are used.
         progress: Advanced by the passages.
         batch_rows: How many passages an Arrow record batch has.
 
@@ -72,51 +72,53 @@ def ingest(reader: Reader, work: Path, progress: Progress, *, batch_rows: int) -
         DataError: An entry is no passage, or there is none at all.
     """
     parts = _Parts(work / PARTS, batch_rows)
-    progress.advance(parts.place.n_passages)
-    for entry in _entries(reader, parts.place):
+    progress.advance(parts.point.n_passages)
+    for entry in _entries(reader, parts.point):
         if isinstance(entry, Skipped):
             parts.skip(entry)
         else:
             if entry.noted:
-                parts.place.noted[entry.noted] += 1
+                parts.point.noted[entry.noted] += 1
             parts.add(row_of(entry))
             progress.advance()
     parts.end()
-    place = parts.place
-    if not place.n_passages:
-        reasons = ", ".join(f"{count} with {reason}" for reason, count in place.skipped.items())
+    point = parts.point
+    if not point.n_passages:
+        reasons = ", ".join(f"{count} with {reason}" for reason, count in point.skipped.items())
         raise DataError(
-            "the corpus is empty" + (f" (passed over: {reasons})" if reasons else ""),
+            "the corpus is empty" + (f" (skipped: {reasons})" if reasons else ""),
             where=", ".join(str(p) for p in reader.sources()),
             fix="give a source that holds at least one document",
         )
     parts.join(work)
     return {
         "digest": parts.digest.hexdigest(),
-        "n_passages": place.n_passages,
-        "n_docs": place.n_docs,
-        "n_characters": place.n_characters,
-        "skipped": dict(place.skipped),
-        "noted": dict(place.noted),
+        "n_passages": point.n_passages,
+        "n_docs": point.n_docs,
+        "n_characters": point.n_characters,
+        "skipped": dict(point.skipped),
+        "noted": dict(point.noted),
     }
 
 
-def _entries(reader: Reader, place: Place) -> Iterator[Located | Skipped]:
-    """Yield the entries after a place, and move it on."""
+def _entries(reader: Reader, point: Checkpoint) -> Iterator[Located | Skipped]:
+    """Yield the entries after a checkpoint, and move it on."""
     if not isinstance(reader, PerFile):
-        yield from _counted(islice(reader.read(), place.entries, None), place)
+        yield from _counted(islice(reader.read(), point.entries, None), point)
         return
     for number, path in enumerate(reader.sources()):
-        if number < place.file:
+        if number < point.file:
             continue
-        if number > place.file:
-            place.file, place.entries = number, 0
-        yield from _counted(islice(reader.read_file(path), place.entries, None), place)
+        if number > point.file:
+            point.file, point.entries = number, 0
+        yield from _counted(islice(reader.read_file(path), point.entries, None), point)
 
 
-def _counted(entries: Iterator[Located | Skipped], place: Place) -> Iterator[Located | Skipped]:
+def _counted(
+    entries: Iterator[Located | Skipped], point: Checkpoint
+) -> Iterator[Located | Skipped]:
     for entry in entries:
-        place.entries += 1
+        point.entries += 1
         yield entry
 
 
@@ -130,7 +132,7 @@ class _Parts:
         self.batch_rows = batch_rows
         self.schema = pa.schema([(name, pa.large_string()) for name in COLUMNS])
         self.digest = ContentDigest()
-        self.place = Place()
+        self.point = Checkpoint()
         self.count = 0
         self._columns: list[list[str]] = [[] for _ in COLUMNS]
         self._bytes = 0
@@ -140,7 +142,7 @@ class _Parts:
         self._find()
 
     def _find(self) -> None:
-        """Take up the parts that are whole."""
+        """Take over the parts that are whole."""
         import pyarrow as pa
 
         while (path := self._path(self.count, "json")).is_file():
@@ -152,12 +154,12 @@ class _Parts:
                 rows = [row for batch in batches for row in _rows(batch)]
                 self._path(self.count, "skipped").stat()
                 counters = {key: Counter(facts[key]) for key in ("skipped", "noted")}
-                place = Place(**facts | counters)
+                point = Checkpoint(**facts | counters)
             except (DataError, pa.ArrowException, OSError, LookupError, TypeError, ValueError):
                 return
-            if place.n_passages != self.place.n_passages + len(rows):
+            if point.n_passages != self.point.n_passages + len(rows):
                 return
-            self.place = place
+            self.point = point
             for row in rows:
                 self.digest.add(row)
             self.count += 1
@@ -174,10 +176,10 @@ class _Parts:
                 yield reader.get_batch(index)
 
     def skip(self, entry: Skipped) -> None:
-        """Note what was passed over."""
-        self.place.skipped[entry.reason] += 1
+        """Note a skipped entry."""
+        self.point.skipped[entry.reason] += 1
         if entry.listed:
-            say(f"{entry.where}: passed over: {entry.reason}")
+            say(f"{entry.where}: skipped: {entry.reason}")
         every = {k: getattr(entry, k) for k in ("where", "reason", "id", "detail")}
         line = {key: value for key, value in every.items() if value}
         self._skipped.append(json.dumps(line, ensure_ascii=False).encode("utf-8", "replace"))
@@ -187,11 +189,11 @@ class _Parts:
         for column, value in zip(self._columns, row, strict=True):
             column.append(value)
         self.digest.add(row)
-        place = self.place
-        place.n_passages += 1
-        place.n_characters += len(row[3])
-        place.n_docs += row[1] != place.last_doc
-        place.last_doc = row[1]
+        point = self.point
+        point.n_passages += 1
+        point.n_characters += len(row[3])
+        point.n_docs += row[1] != point.last_doc
+        point.last_doc = row[1]
         self._bytes += len(row[3])
         if len(self._columns[0]) == self.batch_rows:
             self._end_batch()
@@ -218,7 +220,7 @@ class _Parts:
             for batch in self._batches:
                 writer.write_batch(batch)
         self._path(self.count, "skipped").write_bytes(self._lines())
-        write_json(self._path(self.count, "json"), vars(self.place))
+        write_json(self._path(self.count, "json"), vars(self.point))
         self.count += 1
         self._batches, self._skipped, self._bytes = [], [], 0
 
@@ -235,7 +237,7 @@ class _Parts:
                     writer.write_batch(batch)
             for batch in self._batches:
                 writer.write_batch(batch)
-        if self.place.skipped:
+        if self.point.skipped:
             with (
                 atomic_file(work / SKIPPED) as sink,
                 gzip.GzipFile(filename="", mode="wb", fileobj=sink, mtime=0) as packed,
@@ -251,16 +253,9 @@ def _rows(batch: Any) -> Iterator[Row]:
 
 
 def row_of(entry: Located) -> Row:
-    """Return a passage as it is stored, with its meta as JSON.
+    """Return a passage as it is stored: id, document id, title, text, meta (JSON).
 
-    Args:
-        entry: The passage and its place.
-
-    Returns:
-        Id, document id, title, text, meta.
-
-    Raises:
-        DataError: The ids are no ids, or the text is no Unicode or holds a NUL.
+    Raises DataError if an id is empty or has white space, or a text is not Unicode or has a NUL.
     """
     passage: Passage = entry.passage
     for identifier in (passage.id, passage.doc_id):
@@ -268,7 +263,7 @@ def row_of(entry: Located) -> Row:
             raise DataError(
                 f"the id {identifier!r} is empty or has white space or control characters",
                 where=entry.where,
-                fix="ids stand in TREC run files, whose columns are parted by blanks: "
+                fix="ids are written to TREC run files, whose columns are separated by blanks: "
                 "write '_' or '-' instead",
             )
     if "\0" in passage.title or "\0" in passage.text:

@@ -1,17 +1,18 @@
-"""What a reader is: it streams passages from a source, each with the place it stood at."""
+"""The protocol of corpus readers: they stream passages from a source, each with its place."""
 
 from __future__ import annotations
 
 import os
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import ClassVar, Generic, Protocol, TypeVar, cast, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict
 
-from ragbench.base.errors import DataError
+from ragbench.base.errors import DataError, PrerequisiteError
 from ragbench.base.records import Passage
 
 
@@ -21,14 +22,17 @@ class ReaderOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+AnyOptions = TypeVar("AnyOptions", bound=ReaderOptions)
+
+
 @dataclass(frozen=True, slots=True)
 class Located:
-    """A passage and where it stood, such as ``notes.jsonl:17``.
+    """A passage and its place, such as ``notes.jsonl:17``.
 
     Attributes:
         passage: The passage.
-        where: Where it stood.
-        noted: What the manifest counts of it, though it is kept; nothing of most.
+        where: Its place in the source.
+        noted: A note that the manifest counts; empty for most.
     """
 
     passage: Passage
@@ -41,11 +45,11 @@ class Skipped:
     """A source entry that gives no passage, with the reason that the manifest counts.
 
     Attributes:
-        reason: The same few words for all entries of a kind.
-        where: Where it stood.
-        id: The passage that it would have been, where it got so far.
-        detail: What belongs to this entry alone, such as the passage that it repeats.
-        listed: Whether the build says so at once, as of a whole file that gives nothing.
+        reason: The same few words for all entries of this kind.
+        where: Its place in the source.
+        id: The id of the passage that it would have been, if known.
+        detail: Facts of this entry alone, such as the passage that it repeats.
+        listed: Whether the build reports it at once, such as a whole file without passages.
     """
 
     reason: str
@@ -81,6 +85,36 @@ class PerFile(Reader, Protocol):
         """Yield the entries of one of the sources; the same sources give the same entries."""
 
 
+class FileReader(ABC, Generic[AnyOptions]):
+    """Base of readers whose card must have a path, and whose files are read one by one."""
+
+    Options: ClassVar[type[ReaderOptions]]
+    path_holds: ClassVar[str] = ""  # for the message of a card without a path
+
+    def __init__(self, path: Path | None, options: ReaderOptions) -> None:
+        if path is None:
+            name = type(self).__name__.removesuffix("Reader").lower()
+            what = self.path_holds and f": {self.path_holds}"
+            raise PrerequisiteError(
+                f"the {name} reader needs a path", fix=f"add `path:` to the card{what}"
+            )
+        self.path = path
+        self.options = cast(AnyOptions, self.Options.model_validate(options.model_dump()))
+
+    @abstractmethod
+    def sources(self) -> list[Path]:
+        """Return the files that are read, in order; DataError if there are none."""
+
+    def read(self) -> Iterator[Located | Skipped]:
+        """Yield every entry of the sources, in their order."""
+        for path in self.sources():
+            yield from self.read_file(path)
+
+    @abstractmethod
+    def read_file(self, path: Path) -> Iterator[Located | Skipped]:
+        """Yield the entries of one of the sources."""
+
+
 @runtime_checkable
 class Remote(Reader, Protocol):
     """A reader of what is no file here; its origin takes the place of the files' digests."""
@@ -90,14 +124,7 @@ class Remote(Reader, Protocol):
 
 
 def origin_of(reader: Reader) -> dict[str, str]:
-    """Return the origin of a remote reader; nothing of one that reads files.
-
-    Args:
-        reader: Any reader.
-
-    Returns:
-        What the manifest says of it.
-    """
+    """Return the origin of a remote reader, for the manifest; empty for one that reads files."""
     return reader.origin() if isinstance(reader, Remote) else {}
 
 
@@ -111,13 +138,7 @@ def known_encoding(value: str) -> str:
 
 
 def natural(name: str) -> tuple[tuple[int, str], ...]:
-    """Return the key by which names with numbers sort as people count.
-
-    Args:
-        name: A file's name or relative path.
-
-    Returns:
-        A sort key.
+    """Return a sort key that orders numbers in names by their value.
 
     >>> sorted(["b10", "b9", "a"], key=natural)
     ['a', 'b9', 'b10']

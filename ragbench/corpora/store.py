@@ -5,7 +5,7 @@ Layout of ``corpora/NAME/``:
                      batch but the last has the manifest's ``batch_rows`` rows
     id_order.npy     int64 (N,): rows by ascending id (code-point order)
     id_rank.npy      int64 (N,): the place of each row in that order
-    skipped.jsonl.gz what was passed over, if anything: its place, the reason, more if known
+    skipped.jsonl.gz skipped entries, if any: place, reason, and more if known
     manifest.json    counts, digest, licence, data use, sources, the sums of the other files
 """
 
@@ -14,9 +14,9 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+from abc import ABC, abstractmethod
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,109 +24,68 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ragbench.base import home
-from ragbench.base.checksums import read_manifest, verify
+from ragbench.base.checksums import verify
 from ragbench.base.errors import DataError
 from ragbench.base.records import Passage
+from ragbench.corpora.corpus import Corpus, manifest_of, rebuild_command
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-FORMAT = 1
 PASSAGES = "passages.arrow"
 ID_ORDER = "id_order.npy"
 ID_RANK = "id_rank.npy"
-MANIFEST = "manifest.json"
 SKIPPED = "skipped.jsonl.gz"
 FEW = 1 << 17  # passages whose ids are kept as texts once an eighth of them has been asked for
 Strings = tuple[memoryview, memoryview]
+Pair = tuple[str, str]
 
 
-@dataclass(frozen=True)
-class Manifest:
-    """What ``manifest.json`` of a built corpus says."""
+class Built(ABC):
+    """Base of stored corpora and unions: the manifest, the order of ids, and ids by row.
 
-    name: str
-    digest: str
-    card_digest: str
-    n_passages: int
-    n_docs: int
-    n_characters: int
-    batch_rows: int
-    skipped: dict[str, int]
-    licence: str
-    data_use: str
-    title: str
-    description: str
-    source: str
-    reader: str
-    files: list[dict[str, Any]]
-    built_at: str
-    versions: dict[str, str]
-    chunking: dict[str, Any] | None = None
-    members: list[dict[str, Any]] | None = None  # of a union: name, digest, n_passages
-    origin: dict[str, str] | None = None
-    sums: dict[str, dict[str, Any]] = field(default_factory=dict)
-    noted: dict[str, int] = field(default_factory=dict)
-    format: int = FORMAT
-
-
-class Corpus:
-    """A built corpus; opening it maps files and reads no passage.
+    Opening maps files and reads no passage.
 
     Args:
         folder: ``corpora/NAME``.
-        is_checked: Whether the files are compared with the manifest's sums.
+        is_checked: Whether the files are compared with the manifest's checksums.
 
     Raises:
         DataError: The folder is not a whole corpus of this version's format.
     """
 
+    members: tuple[Corpus, ...] = ()
+
     def __init__(self, folder: Path, *, is_checked: bool = True) -> None:
         import pyarrow as pa
 
         self.folder = folder
-        self._pairs: list[tuple[str, str]] | None = None
+        self._pairs: list[Pair] | None = None
         self._n_asked = 0
-        again = f"ragbench corpus build {folder.name} --replace"
-        self.manifest = _manifest_of(folder)
+        again = rebuild_command(folder.name)
+        self.manifest = manifest_of(folder)
         try:
             if is_checked:
-                verify(
-                    *(folder, self.manifest.sums),
-                    what="the built corpus",
-                    fix=again,
-                )
+                verify(folder, self.manifest.sums, what="the built corpus", fix=again)
             self._open(is_checked=is_checked)
             self.id_order: npt.NDArray[np.int64] = np.load(folder / ID_ORDER, mmap_mode="r")
             self.id_rank: npt.NDArray[np.int64] = np.load(folder / ID_RANK, mmap_mode="r")
         except (OSError, EOFError, TypeError, LookupError, ValueError, pa.ArrowException) as error:
             raise DataError(
-                f"the built corpus is damaged: {error}",
-                where=str(folder),
-                fix=again,
+                f"the built corpus is damaged: {error}", where=str(folder), fix=again
             ) from None
 
+    @abstractmethod
     def _open(self, *, is_checked: bool) -> None:
-        """Map the passages."""
-        import pyarrow as pa
+        """Open what holds the passages."""
 
-        self._map = pa.memory_map(str(self.folder / PASSAGES))
-        self._reader = pa.ipc.open_file(self._map)
-        possible = min(self.manifest.batch_rows, sys.maxsize - self.manifest.n_passages) > 0
-        if not possible or (is_checked and not self._has_its_numbers()):
-            raise ValueError("the manifest's numbers are not those of its passages")
-        self._batch = lru_cache(maxsize=64)(self._reader.get_batch)
-        self._id_buffers = lru_cache(maxsize=4096)(self._read_id_buffers)
+    @abstractmethod
+    def _id_pair(self, row: int) -> Pair:
+        """Return (id, doc_id) of a row."""
 
-    def _has_its_numbers(self) -> bool:
-        """Say whether rows are where the manifest has them, from the first and last batch."""
-        size, per = self.manifest.n_passages, self.manifest.batch_rows
-        last = self._reader.num_record_batches - 1
-        if not 0 <= last == (size - 1) // per:
-            return False
-        rows = [int(self._reader.get_batch(place).num_rows) for place in (0, last)]
-        return rows == [min(size, per), size - per * last]
+    @abstractmethod
+    def rows(self) -> Iterator[tuple[str, ...]]:
+        """Yield each passage as its id, doc_id, title, text and meta (JSON)."""
 
     @property
     def name(self) -> str:
@@ -141,6 +100,43 @@ class Corpus:
     def __len__(self) -> int:
         return self.manifest.n_passages
 
+    def __iter__(self) -> Iterator[Passage]:
+        yield from map(_passage, self.rows())
+
+    def ids_of(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> list[Pair]:
+        """Return (id, doc_id) of many rows, in their order; IndexError if a row is outside."""
+        if len(rows) and not 0 <= min(rows) <= max(rows) < len(self):
+            raise IndexError(f"rows {min(rows)} to {max(rows)} of {len(self)} passages")
+        self._n_asked += len(rows)
+        if self._pairs is None and len(self) <= min(FEW, self._n_asked * 8):
+            self._pairs = list(map(self._id_pair, range(len(self))))
+        return list(map(self._pairs.__getitem__ if self._pairs else self._id_pair, rows))
+
+
+class StoredCorpus(Built):
+    """A corpus whose passages are in its own folder."""
+
+    def _open(self, *, is_checked: bool) -> None:
+        """Map the passages."""
+        import pyarrow as pa
+
+        self._map = pa.memory_map(str(self.folder / PASSAGES))
+        self._reader = pa.ipc.open_file(self._map)
+        possible = min(self.manifest.batch_rows, sys.maxsize - self.manifest.n_passages) > 0
+        if not possible or (is_checked and not self._has_its_numbers()):
+            raise ValueError("the manifest's numbers are not those of its passages")
+        self._batch = lru_cache(maxsize=64)(self._reader.get_batch)
+        self._id_buffers = lru_cache(maxsize=4096)(self._read_id_buffers)
+
+    def _has_its_numbers(self) -> bool:
+        """Return whether rows are where the manifest has them, from the first and last batch."""
+        size, per = self.manifest.n_passages, self.manifest.batch_rows
+        last = self._reader.num_record_batches - 1
+        if not 0 <= last == (size - 1) // per:
+            return False
+        rows = [int(self._reader.get_batch(place).num_rows) for place in (0, last)]
+        return rows == [min(size, per), size - per * last]
+
     def __getitem__(self, row: int) -> Passage:
         """Return the passage of a row in constant time."""
         if not 0 <= row < len(self):
@@ -148,24 +144,13 @@ class Corpus:
         index, offset = divmod(row, self.manifest.batch_rows)
         return _passage(column[offset].as_py() for column in self._batch(index).columns)
 
-    def __iter__(self) -> Iterator[Passage]:
-        yield from map(_passage, self.rows())
-
     def rows(self) -> Iterator[tuple[str, ...]]:
         """Yield each passage as it is stored: id, doc_id, title, text, meta (JSON)."""
         for batch in self.batches():
             yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
     def batches(self, start: int = 0, stop: int | None = None) -> Iterator[pa.RecordBatch]:
-        """Yield passages as Arrow record batches, read and not mapped: one is in memory.
-
-        Args:
-            start: The first row.
-            stop: The row after the last; all to the end without it.
-
-        Yields:
-            The columns id, doc_id, title, text and meta (JSON) of the next rows.
-        """
+        """Yield passages as Arrow record batches, read and not mapped."""
         import pyarrow as pa
 
         per = self.manifest.batch_rows
@@ -184,32 +169,13 @@ class Corpus:
         table = self._reader.read_all().select(["id", "doc_id"])
         return table.column(0), table.column(1)
 
-    def ids_of(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> list[tuple[str, str]]:
-        """Return (id, doc_id) of many rows at once.
-
-        Args:
-            rows: Row numbers.
-
-        Returns:
-            The pairs, in the order of the rows.
-
-        Raises:
-            IndexError: A row is outside.
-        """
-        if len(rows) and not 0 <= min(rows) <= max(rows) < len(self):
-            raise IndexError(f"rows {min(rows)} to {max(rows)} of {len(self)} passages")
-        self._n_asked += len(rows)
-        if self._pairs is None and len(self) <= min(FEW, self._n_asked * 8):
-            self._pairs = list(map(self._id_pair, range(len(self))))
-        return list(map(self._pairs.__getitem__ if self._pairs else self._id_pair, rows))
-
     def _read_id_buffers(self, index: int) -> tuple[Strings, Strings | None]:
-        """Return the ids and document ids of a batch where they lie, the latter if different."""
+        """Return views of the ids and document ids of a batch, the latter if different."""
         batch = self._batch(index)
         ids, docs = batch.column(0), batch.column(1)
         return _strings(ids), None if ids.equals(docs) else _strings(docs)
 
-    def _id_pair(self, row: int) -> tuple[str, str]:
+    def _id_pair(self, row: int) -> Pair:
         index, offset = divmod(row, self.manifest.batch_rows)
         (starts, data), docs = self._id_buffers(index)
         identifier = str(data[starts[offset] : starts[offset + 1]], "utf-8")
@@ -265,27 +231,11 @@ class Corpus:
         return sorted(self._doc_order[first:last].tolist())
 
     def match(self, identifier: str, *, prefer: str = "") -> int | None:
-        """Return the row of a passage id as gold and qrels write it, or None.
-
-        Args:
-            identifier: The id; over a union also without the name of its corpus.
-            prefer: The corpus that the writer meant by default; matters to a union alone.
-
-        Returns:
-            The row.
-        """
+        """Return the row of a passage id, or None; ``prefer`` matters only to a union."""
         return self.find(identifier)
 
     def match_doc(self, doc_id: str, *, prefer: str = "") -> list[int]:
-        """Return the rows of a document as gold and qrels write it.
-
-        Args:
-            doc_id: The document; over a union also without the name of its corpus.
-            prefer: As in ``match``.
-
-        Returns:
-            Its rows in text order; none if it is not here.
-        """
+        """Return the rows of a document in text order; ``prefer`` matters only to a union."""
         return self.rows_of_doc(doc_id)
 
 
@@ -316,45 +266,3 @@ def _strings(column: Any) -> Strings:
 def _passage(values: Iterable[str]) -> Passage:
     identifier, doc_id, title, text, meta = values
     return Passage(identifier, doc_id, title, text, json.loads(meta))
-
-
-def folder_of(name: str) -> Path:
-    """Return where the built passages of a corpus lie."""
-    return home.home() / "corpora" / home.check_name(name, what="a corpus")
-
-
-def is_built(name: str) -> bool:
-    """Say whether a corpus has been built in the home folder."""
-    return (folder_of(name) / MANIFEST).is_file()
-
-
-def open_corpus(name: str, *, is_checked: bool = True) -> Corpus:
-    """Open a built corpus.
-
-    Args:
-        name: The corpus.
-        is_checked: Whether its files are compared with the manifest's sums.
-
-    Returns:
-        The open corpus; a ``Union`` where it is one of several others.
-
-    Raises:
-        DataError: It has not been built.
-    """
-    from ragbench.corpora.union import Union, split_name
-
-    if not is_built(name):
-        if not split_name(name):
-            home.find_yaml("corpora", name, what="corpus")
-        raise DataError(
-            f"the corpus {name!r} is not built",
-            where=str(folder_of(name)),
-            fix=f"ragbench corpus build {name}",
-        )
-    folder = folder_of(name)
-    return (Union if _manifest_of(folder).members else Corpus)(folder, is_checked=is_checked)
-
-
-def _manifest_of(folder: Path) -> Manifest:
-    fix = f"ragbench corpus build {folder.name} --replace"
-    return read_manifest(folder / MANIFEST, Manifest, FORMAT, what="the corpus", fix=fix)

@@ -11,23 +11,21 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ragbench.base import home
 from ragbench.base.errors import DataError, UsageError
 from ragbench.base.files import read_json, sha256_json
 from ragbench.base.records import Passage
-from ragbench.corpora.store import MANIFEST, Corpus, Manifest, folder_of, is_built
+from ragbench.corpora.corpus import MANIFEST, Corpus, Terms, folder_of, is_built, rebuild_command
+from ragbench.corpora.store import Built, Pair, StoredCorpus
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from ragbench.corpora.card import Card
-
 READER = "union"
 JOIN = "--"
 RESTRICTED = "restricted"
-Pair = tuple[str, str]
 
 
 def split_name(name: str) -> tuple[str, ...]:
@@ -53,21 +51,21 @@ def joined_name(names: Sequence[str]) -> str:
         The name.
 
     Raises:
-        ValueError: A name is not legal or stands twice, or what is joined cannot be told apart.
+        ValueError: A name is not legal or appears twice, or the joined name is ambiguous.
     """
     names = check_members(names)
     joined = JOIN.join(names)
     if len(names) > 1 and split_name(joined) != names:
-        raise ValueError(f"{joined!r} does not tell its corpora: write a card with `reader: union`")
+        raise ValueError(f"{joined!r} does not show its corpora: write a card with `reader: union`")
     return home.legal_name(joined)
 
 
 def check_members(names: Sequence[str]) -> tuple[str, ...]:
-    """Return the names of a union's members; ValueError if one is wrong or stands twice."""
+    """Return the names of a union's members; ValueError if one is wrong or appears twice."""
     for place, name in enumerate(names):
         home.legal_name(name)
         if name in names[:place]:
-            raise ValueError(f"the corpus {name!r} stands twice")
+            raise ValueError(f"the corpus {name!r} appears twice")
     return tuple(names)
 
 
@@ -76,7 +74,7 @@ def union_digest(members: Iterable[Pair]) -> str:
     return sha256_json(["ragbench union 1", [list(member) for member in members]])
 
 
-class Union(Corpus):
+class Union(Built):
     """An open union; it has what every corpus has, in constant time as they do.
 
     Args:
@@ -86,7 +84,7 @@ class Union(Corpus):
         DataError: The folder is no whole union, or a member is not there or has changed.
     """
 
-    members: tuple[Corpus, ...]
+    members: tuple[StoredCorpus, ...]
 
     def _open(self, *, is_checked: bool) -> None:
         stated = [(str(m["name"]), str(m["digest"])) for m in self.manifest.members or ()]
@@ -94,10 +92,10 @@ class Union(Corpus):
         if not stated or union_digest(stated) != self.digest:
             raise ValueError("its digest is not that of its members")
         self._starts = [0, *accumulate(len(member) for member in self.members)]
-        self.manifest = replace(self.manifest, **terms(self.members, self.manifest))
+        self.manifest = replace(self.manifest, **terms(self.members, self.manifest.data_use))
 
-    def _member(self, name: str, digest: str, *, is_checked: bool) -> Corpus:
-        again = f"ragbench corpus build {self.name} --replace"
+    def _member(self, name: str, digest: str, *, is_checked: bool) -> StoredCorpus:
+        again = rebuild_command(self.name)
         if not is_built(name):
             raise DataError(
                 f"{name!r}, a member of the union {self.name!r}, is not built",
@@ -132,15 +130,7 @@ class Union(Corpus):
                 yield f"{member.name}/{identifier}", f"{member.name}/{doc_id}", *rest
 
     def batches(self, start: int = 0, stop: int | None = None) -> Iterator[pa.RecordBatch]:
-        """Yield passages as Arrow record batches, member after member.
-
-        Args:
-            start: The first row.
-            stop: The row after the last; all to the end without it.
-
-        Yields:
-            The columns id, doc_id, title, text and meta (JSON) of the next rows.
-        """
+        """Yield passages as Arrow record batches, member after member."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
@@ -177,7 +167,7 @@ class Union(Corpus):
 
     def rows_of_doc(self, doc_id: str) -> list[int]:
         """Return the rows of the document ``MEMBER/DOC`` in text order; empty if it is not here."""
-        return self._look(doc_id, Corpus.rows_of_doc)
+        return self._look(doc_id, StoredCorpus.rows_of_doc)
 
     def match(self, identifier: str, *, prefer: str = "") -> int | None:
         """Return the row of ``MEMBER/ID``, or of an ``ID`` that one member alone holds.
@@ -208,9 +198,9 @@ class Union(Corpus):
         Raises:
             DataError: Several members hold it.
         """
-        return self._match(doc_id, Corpus.rows_of_doc, prefer)
+        return self._match(doc_id, StoredCorpus.rows_of_doc, prefer)
 
-    def _look(self, written: str, look: Callable[[Corpus, str], list[int]]) -> list[int]:
+    def _look(self, written: str, look: Callable[[StoredCorpus, str], list[int]]) -> list[int]:
         name, slash, inner = written.partition("/")
         for start, member in zip(self._starts, self.members, strict=False):
             if slash and member.name == name:
@@ -218,7 +208,7 @@ class Union(Corpus):
         return []
 
     def _match(
-        self, written: str, look: Callable[[Corpus, str], list[int]], prefer: str
+        self, written: str, look: Callable[[StoredCorpus, str], list[int]], prefer: str
     ) -> list[int]:
         found = self._look(written, look) or self._look(f"{prefer}/{written}", look)
         if found:
@@ -227,7 +217,7 @@ class Union(Corpus):
         holders = [name for name, rows in every.items() if rows]
         if len(holders) > 1:
             raise DataError(
-                f"the id {written!r} stands in several corpora of the union {self.name!r}: "
+                f"the id {written!r} is in several corpora of the union {self.name!r}: "
                 + ", ".join(holders),
                 where=str(self.folder),
                 fix=f"say which is meant: {holders[0]}/{written}",
@@ -235,7 +225,7 @@ class Union(Corpus):
         return every[holders[0]] if holders else []
 
 
-def _find(corpus: Corpus, identifier: str) -> list[int]:
+def _find(corpus: StoredCorpus, identifier: str) -> list[int]:
     row = corpus.find(identifier)
     return [] if row is None else [row]
 
@@ -245,12 +235,12 @@ def inside(member: str, passage: Passage) -> Passage:
     return replace(passage, id=f"{member}/{passage.id}", doc_id=f"{member}/{passage.doc_id}")
 
 
-def open_member(name: str, union: str, *, is_checked: bool = True) -> Corpus:
+def open_member(name: str, union: str, *, is_checked: bool = True) -> StoredCorpus:
     """Open a built corpus that is to be a member; UsageError if it is a union itself."""
     folder = folder_of(name)
     if read_json(folder / MANIFEST, what="the manifest of the corpus").get("members"):
         raise nested(name, union)
-    return Corpus(folder, is_checked=is_checked)
+    return StoredCorpus(folder, is_checked=is_checked)
 
 
 def nested(name: str, union: str) -> UsageError:
@@ -262,21 +252,13 @@ def nested(name: str, union: str) -> UsageError:
     )
 
 
-def terms(members: Sequence[Corpus], own: Manifest | Card) -> dict[str, Any]:
-    """Return under which terms a union may be used: the strictest of all.
-
-    Args:
-        members: What it is of.
-        own: What is said of the union itself.
-
-    Returns:
-        ``licence``, those of the members, and ``data_use``.
-    """
+def terms(members: Sequence[Corpus], data_use: str) -> Terms:
+    """Return ``licence`` and ``data_use`` of a union: the strictest of its members and its own."""
     each = {member.name: member.manifest.licence for member in members}
     several = len(set(each.values())) > 1
-    said = [f"{name}: {licence}" for name, licence in each.items()] if several else each.values()
-    closed = RESTRICTED in (own.data_use, *(member.manifest.data_use for member in members))
+    licences = [f"{name}: {one}" for name, one in each.items()] if several else each.values()
+    is_restricted = RESTRICTED in (data_use, *(member.manifest.data_use for member in members))
     return {
-        "licence": "; ".join(dict.fromkeys(said)),
-        "data_use": RESTRICTED if closed else "open",
+        "licence": "; ".join(dict.fromkeys(licences)),
+        "data_use": RESTRICTED if is_restricted else "open",
     }

@@ -11,23 +11,25 @@ from typing import Any
 import numpy as np
 
 from ragbench.base.checksums import sums_of, write_manifest
-from ragbench.base.errors import DataError, UsageError
+from ragbench.base.errors import UsageError
 from ragbench.base.files import atomic_folder, check_replaceable, locked
 from ragbench.base.progress import Progress, stage
 from ragbench.base.provenance import now, versions
 from ragbench.corpora.card import Card, load_card
-from ragbench.corpora.readers.union import members_of
-from ragbench.corpora.store import (
+from ragbench.corpora.corpus import (
     FORMAT,
-    ID_ORDER,
-    ID_RANK,
     MANIFEST,
+    CardFacts,
     Corpus,
-    Manifest,
+    CorpusManifest,
     folder_of,
     is_built,
-    open_corpus,
+    other_content,
+    update_manifest,
 )
+from ragbench.corpora.open import open_corpus
+from ragbench.corpora.readers.union import members_of
+from ragbench.corpora.store import ID_ORDER, ID_RANK
 from ragbench.corpora.union import READER, Union, nested, open_member, terms, union_digest
 
 STEP_ROWS = 1 << 20
@@ -53,7 +55,7 @@ def build_union(
     """
     _check_card(name, card)
     members = _members(name, card, build)
-    facts = _facts(name, card, members)
+    facts = _card_facts(name, card, members)
     folder = folder_of(name)
     if is_built(name) and not replace:
         return _same(folder, card, facts, members)
@@ -62,7 +64,7 @@ def build_union(
         with stage(f"corpus {name}: order of ids", sum(map(len, members))) as progress:
             _write_id_order(members, work, progress)
         counts = [member.manifest for member in members]
-        manifest = Manifest(
+        manifest = CorpusManifest(
             name=name,
             digest=union_digest((m.name, m.digest) for m in members),
             card_digest=card.digest(),
@@ -109,33 +111,25 @@ def _members(name: str, card: Card, build: Callable[[str], Corpus]) -> list[Corp
     return [open_corpus(member) if is_built(member) else build(member) for member in names]
 
 
-def _facts(name: str, card: Card, members: Sequence[Corpus]) -> dict[str, Any]:
+def _card_facts(name: str, card: Card, members: Sequence[Corpus]) -> CardFacts:
     """Return what the manifest repeats of the card and of the members."""
     sources = [f"{m.name}: {m.manifest.source}" for m in members if m.manifest.source]
     return {
         "title": card.title or name,
         "description": card.description,
         "source": card.source or "; ".join(sources),
-        **terms(members, card),
+        **terms(members, card.data_use),
     }
 
 
-def _same(folder: Path, card: Card, facts: dict[str, Any], members: Sequence[Corpus]) -> Union:
-    """Return the union that is built if it is this one, its terms and words as they are now."""
+def _same(folder: Path, card: Card, facts: CardFacts, members: Sequence[Corpus]) -> Union:
+    """Return the union that is built if it is this one, its terms and facts as they are now."""
     built = open_corpus(folder.name)
     digest = union_digest((m.name, m.digest) for m in members)
     if not isinstance(built, Union) or built.digest != digest:
-        raise DataError(
-            f"the corpus {folder.name!r} is built already, from another card or other files",
-            where=str(folder),
-            fix=f"ragbench corpus build {folder.name} --replace, or give the new one another name",
-        )
-    old = asdict(built.manifest)
-    fresh = old | facts | {"card_digest": card.digest()}
-    if fresh == old:
-        return built
-    write_manifest(folder / MANIFEST, fresh)
-    return Union(folder)
+        raise other_content(folder.name)
+    changed = update_manifest(built, facts, card.digest())
+    return Union(folder) if changed else built
 
 
 def _write_id_order(members: Sequence[Corpus], work: Path, progress: Progress) -> None:

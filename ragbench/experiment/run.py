@@ -8,7 +8,7 @@ from ragbench.base import home
 from ragbench.base.errors import DataError
 from ragbench.base.files import locked, sha256_file, write_text
 from ragbench.base.yamlfile import Document
-from ragbench.corpora.store import open_corpus
+from ragbench.corpora.open import open_corpus
 from ragbench.experiment.config.config import Config
 from ragbench.experiment.grid.building import build_missing
 from ragbench.experiment.grid.grid import Grid
@@ -74,7 +74,7 @@ def run_experiment(config: Config, document: Document, *, extend: bool = False) 
             prompts={"template": PROMPT_TEMPLATE},
         )
         start(folder, resolved, identity, extend=extend)
-        write_text(folder.path / "config.yaml", document.path.read_text(encoding="utf-8-sig"))
+        write_text(folder.path / "config.yaml", document.text)
         retrieve_all(grid, folder, manifests)
         packed = pack_all(grid, folder)
         check_lengths(grid, packed)

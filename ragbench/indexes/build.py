@@ -17,7 +17,8 @@ from ragbench.base.files import atomic_folder, check_replaceable, locked
 from ragbench.base.progress import say
 from ragbench.base.provenance import now, versions
 from ragbench.corpora.check import check_card
-from ragbench.corpora.store import Corpus, open_corpus
+from ragbench.corpora.corpus import Corpus
+from ragbench.corpora.open import open_corpus
 from ragbench.indexes import retrievers
 from ragbench.indexes.built import (
     COMMITS,

@@ -14,7 +14,8 @@ from ragbench.base.errors import DataError
 from ragbench.base.files import sha256_json
 from ragbench.base.weights import hub_commit
 from ragbench.base.yamlfile import Document, check
-from ragbench.corpora.store import Corpus, open_corpus
+from ragbench.corpora.corpus import Corpus
+from ragbench.corpora.open import open_corpus
 from ragbench.indexes import retrievers
 from ragbench.indexes.recipe import Recipe, index_name
 from ragbench.indexes.retriever import IndexKind

@@ -9,7 +9,7 @@ from pathlib import Path
 from ragbench.base import home
 from ragbench.base.devices import Device
 from ragbench.base.errors import DataError, PrerequisiteError
-from ragbench.corpora.store import Corpus
+from ragbench.corpora.corpus import Corpus
 from ragbench.indexes.built import index_digest, is_built, read_manifest
 from ragbench.indexes.recipe import Footprint, Recipe
 

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from ragbench.base.devices import Device
-from ragbench.corpora.store import Corpus
+from ragbench.corpora.corpus import Corpus
 
 BASE_MEMORY = 600e6  # bytes of the process itself: Python, torch, FAISS
 HubModels = Mapping[str, str | None]  # revisions by id

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from ragbench.base.devices import Device
 from ragbench.base.progress import stage
 from ragbench.base.records import Hit
-from ragbench.corpora.store import Corpus
+from ragbench.corpora.corpus import Corpus
 from ragbench.indexes.recipe import Recipe
 
 TIE_MARGIN = 8

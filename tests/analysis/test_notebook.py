@@ -58,8 +58,3 @@ def test_every_column_is_documented(mixed_home: Path) -> None:
     tables = (run.scores, run.results, run.effects, run.retrieval, run.questions)
     columns = {str(name) for table in tables for name in table.columns}
     assert not columns - words
-
-
-def test_what_the_package_does_not_have(mixed_home: Path) -> None:
-    with pytest.raises(AttributeError, match="no attribute 'load'"):
-        ragbench.load  # noqa: B018

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field
 
 from ragbench.base.errors import UsageError
-from ragbench.base.yamlfile import MAX_BYTES, Document, check, load, parse_value
+from ragbench.base.yamlfile import MAX_BYTES, Document, check, from_mapping, load, parse_value
 
 
 class Strict(BaseModel):
@@ -364,3 +364,24 @@ def test_a_part_keeps_its_lines(tmp_path: Path) -> None:
     assert part.where(("txt",)) == f"{path}:4 (txt)"
     assert part.where(()) == f"{path}:2"
     assert load(path).part("absent") == Document({}, path, {(): 1})
+
+
+def test_a_mapping_is_read_as_its_file_would_be(tmp_path: Path) -> None:
+    value = {"name": "x", "arms": ["a", {"k": 5, "text": "1e3"}], "note": "Größe: yes", "no": None}
+    found = from_mapping(value, what="config")
+    assert found.value == value
+    assert found.value is not value
+    found.value["arms"].append("b")
+    assert len(value["arms"]) == 2  # type: ignore[arg-type]
+    path = tmp_path / "config.yaml"
+    path.write_text(found.text, encoding="utf-8")
+    assert load(path).value == value
+    assert found.where(("arms", 1, "k")) == "config:4 (arms.1.k)"
+    with pytest.raises(UsageError, match="the config holds a value that YAML cannot"):
+        from_mapping({"name": Path("x")}, what="config")
+
+
+def test_the_text_is_that_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_bytes("\ufeffa: 1\r\nb: é\r\n".encode())
+    assert load(path).text == "a: 1\nb: é\n"

@@ -24,7 +24,8 @@ from ragbench.base.files import locked
 from ragbench.corpora import build
 from ragbench.corpora.build import build_corpus
 from ragbench.corpora.card import load_card
-from ragbench.corpora.store import Corpus, open_corpus
+from ragbench.corpora.open import open_corpus
+from ragbench.corpora.store import StoredCorpus
 
 AddCorpus = Callable[..., Path]
 NOTES: list[dict[str, object]] = [
@@ -313,7 +314,7 @@ def test_a_failed_replacement_keeps_the_old_corpus(home: Path, add_corpus: AddCo
     old = build_corpus("notes").digest
     before = left_over(home)
     add_corpus("notes", [*NOTES, {"id": "d1", "text": "again"}])
-    with pytest.raises(DataError, match="stands 2 times"):
+    with pytest.raises(DataError, match="appears 2 times"):
         build_corpus("notes", replace=True)
     assert open_corpus("notes").digest == old
     assert left_over(home) == before
@@ -385,7 +386,7 @@ def test_a_corpus_of_empty_texts_alone_tells_how_many(home: Path, add_corpus: Ad
     add_corpus("notes", [{"id": "a", "text": ""}, {"id": "b", "text": " "}], skip_empty=True)
     with pytest.raises(DataError) as caught:
         build_corpus("notes")
-    assert caught.value.what == "the corpus is empty (passed over: 2 with empty text)"
+    assert caught.value.what == "the corpus is empty (skipped: 2 with empty text)"
     assert left_over(home) == []
 
 
@@ -394,7 +395,7 @@ def test_both_lines_of_a_repeated_id_are_named(home: Path, add_corpus: AddCorpus
     source = add_corpus("notes", lines)
     with pytest.raises(DataError) as caught:
         build_corpus("notes")
-    assert caught.value.what == "the id 'd7' stands 2 times"
+    assert caught.value.what == "the id 'd7' appears 2 times"
     first, _, second = caught.value.where.partition(" and ")
     assert first.endswith(f"sources/{source.name}:8")
     assert second.endswith(f"sources/{source.name}:5001")
@@ -408,7 +409,7 @@ def test_a_number_and_a_text_are_the_same_id_and_repeats_are_counted(
     add_corpus("notes", lines)
     with pytest.raises(DataError) as caught:
         build_corpus("notes")
-    assert caught.value.what == "the id '7' stands 4 times (and 3 more repeats)"
+    assert caught.value.what == "the id '7' appears 4 times (and 3 more repeats)"
     assert [part.rpartition(":")[2] for part in caught.value.where.split(" and ")] == [
         "1",
         "2",
@@ -462,7 +463,7 @@ def test_two_builds_at_once_are_refused(home: Path, add_corpus: AddCorpus) -> No
 
 
 def test_a_killed_build_goes_on_and_ends_the_same(home: Path, add_corpus: AddCorpus) -> None:
-    """Two files, a part every 40 passages, some passed over; killed in the second file."""
+    """Two files, a part every 40 passages, some skipped; killed in the second file."""
     lines = [d | {"text": d["text"] if i % 7 else " "} for i, d in enumerate(documents(600))]
     add_corpus("notes", lines[:250], "parts/a.jsonl", skip_empty=True)
     second = home / "sources" / "parts" / "b.jsonl"
@@ -510,7 +511,7 @@ def test_a_killed_build_goes_on_and_ends_the_same(home: Path, add_corpus: AddCor
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert int(done.stdout) == first  # the part of the killed build was used
-    again = Corpus(home / "corpora" / "notes")
+    again = StoredCorpus(home / "corpora" / "notes")
     assert again.digest == whole.digest
     assert again.manifest.skipped == facts.skipped
     assert (again.manifest.n_docs, again.manifest.n_characters) == (

@@ -13,7 +13,7 @@ import pytest
 from ragbench.base.errors import DataError
 from ragbench.corpora.build import build_corpus
 from ragbench.corpora.check import check_card, check_corpus
-from ragbench.corpora.store import open_corpus
+from ragbench.corpora.open import open_corpus
 from tests.conftest import ragbench
 from tests.manifests import edit
 
@@ -123,7 +123,7 @@ def test_the_source_is_compared(home: Path, folder: Path) -> None:
         "the source is not that of the build: the card has changed since"
     ]
     card.unlink()
-    assert check_corpus("notes").source.startswith("cannot be told: there is no corpus 'notes'")
+    assert check_corpus("notes").source.startswith("unknown: there is no corpus 'notes'")
 
 
 def test_what_to_build_again_comes_before_what_holds_it(home: Path, add_corpus: AddCorpus) -> None:

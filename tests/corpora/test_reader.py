@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from ragbench.base.errors import DataError
+from ragbench.base.errors import DataError, PrerequisiteError
 from ragbench.base.records import Passage
 from ragbench.corpora.reader import (
+    FileReader,
     Located,
     PerFile,
     Reader,
@@ -203,3 +204,20 @@ def test_options_are_frozen_and_closed() -> None:
         options.depth = 3  # type: ignore[misc]
     with pytest.raises(ValidationError):
         Options.model_validate({"deep": 2})
+
+
+FILE_READERS = {
+    name: readers.get(name) for name in readers.names() if issubclass(readers.get(name), FileReader)
+}
+
+
+def test_most_readers_need_a_path_and_read_file_by_file() -> None:
+    assert set(readers.names()) - set(FILE_READERS) == {"hub", "icd10cm", "hpo", "union"}
+
+
+@pytest.mark.parametrize("name", FILE_READERS)
+def test_a_card_without_a_path_says_what_goes_there(name: str) -> None:
+    kind = FILE_READERS[name]
+    with pytest.raises(PrerequisiteError, match=f"the {name} reader needs a path") as caught:
+        kind(None, kind.Options())
+    assert caught.value.fix.startswith("add `path:` to the card")

@@ -19,7 +19,8 @@ from ragbench.base.records import Passage
 from ragbench.base.registry import Entry, Registry
 from ragbench.corpora import build, card
 from ragbench.corpora.build import build_corpus
-from ragbench.corpora.store import Corpus, folder_of, is_built, open_corpus
+from ragbench.corpora.corpus import Corpus, folder_of, is_built
+from ragbench.corpora.open import open_corpus
 from tests.manifests import edit
 
 AddCorpus = Callable[..., Path]

@@ -11,7 +11,8 @@ import pytest
 from ragbench.base.errors import DataError, RagbenchError, UsageError
 from ragbench.corpora import union_build
 from ragbench.corpora.build import build_corpus
-from ragbench.corpora.store import is_built, open_corpus
+from ragbench.corpora.corpus import is_built
+from ragbench.corpora.open import open_corpus
 from ragbench.corpora.union import Union
 from tests.unions import write_corpus, write_union
 
@@ -103,7 +104,7 @@ def test_a_plain_corpus_and_a_union_replace_each_other_when_told_to(members: Pat
     ("keys", "what"),
     [
         ({"corpora": ["a"]}, "at least 2"),
-        ({"corpora": ["a", "a"]}, "stands twice"),
+        ({"corpora": ["a", "a"]}, "appears twice"),
         ({"corpora": ["a", "zz"]}, "there is no corpus 'zz'"),
         ({"corpora": ["a", "../b"]}, "a name has only letters"),
         ({"corpora": ["a", "all"]}, "'all' is itself a union"),

@@ -16,7 +16,8 @@ import pytest
 
 from ragbench.analysis.load import load_run
 from ragbench.analysis.results import write_tables
-from ragbench.corpora.store import Corpus, open_corpus
+from ragbench.corpora.corpus import Corpus
+from ragbench.corpora.open import open_corpus
 from ragbench.experiment.config.config import load_config
 from ragbench.experiment.grid.building import build_missing
 from ragbench.experiment.grid.gold import find_gold

@@ -12,7 +12,7 @@ from ragbench.analysis.panels.leakage import leakage
 from ragbench.base.errors import DataError, UsageError
 from ragbench.base.files import read_jsonl
 from ragbench.base.records import Question
-from ragbench.corpora.store import open_corpus
+from ragbench.corpora.open import open_corpus
 from ragbench.experiment.config.config import load_config
 from ragbench.experiment.config.spec import ArmSpec
 from ragbench.experiment.grid.building import build_missing

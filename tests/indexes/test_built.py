@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from ragbench.base.errors import DataError, UsageError
-from ragbench.corpora.store import Corpus
+from ragbench.corpora.corpus import Corpus
 from ragbench.indexes.build import build_index
 from ragbench.indexes.built import MANIFEST, folder_of, is_built, open_index, read_manifest
 from ragbench.indexes.check import check_index

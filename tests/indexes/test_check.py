@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from ragbench.base.checksums import sums_of
-from ragbench.corpora.store import Corpus
+from ragbench.corpora.corpus import Corpus
 from ragbench.indexes.build import build_index
 from ragbench.indexes.built import MANIFEST, folder_of, read_manifest
 from ragbench.indexes.check import check_index

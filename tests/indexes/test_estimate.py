@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from ragbench.base.errors import PrerequisiteError
 from ragbench.cli.main import cli
-from ragbench.corpora.store import Corpus
+from ragbench.corpora.corpus import Corpus
 from ragbench.indexes import estimate as estimates
 from ragbench.indexes.build import build_index
 from ragbench.indexes.built import folder_of, is_built

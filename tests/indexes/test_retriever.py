@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from ragbench.base.records import Hit
-from ragbench.corpora.store import Corpus
+from ragbench.corpora.corpus import Corpus
 from ragbench.indexes import retriever
 from ragbench.indexes.recipe import Recipe
 from ragbench.indexes.retriever import (

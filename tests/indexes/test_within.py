@@ -12,7 +12,7 @@ import pytest
 
 from ragbench.base.errors import UsageError
 from ragbench.base.records import Hit
-from ragbench.corpora.store import Corpus
+from ragbench.corpora.corpus import Corpus
 from ragbench.indexes.build import build_index
 from ragbench.indexes.built import open_index
 from ragbench.indexes.retriever import Bounded, Within

@@ -1,4 +1,4 @@
-"""What a chunker is: it cuts a text into spans, each an exact slice."""
+"""The protocol of chunkers: they cut a text into spans, each an exact slice."""
 
 from __future__ import annotations
 

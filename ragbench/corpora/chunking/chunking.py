@@ -1,7 +1,7 @@
-"""Chunking as a card says it: which chunker, how large, by whose tokens; and a reader that does.
+"""The chunking of a card (chunker, size, tokenizer), and a reader that cuts documents.
 
 Without a tokenizer the sizes count characters. A chunk's id is ``DOC#n`` with n from 0, also
-where the document is a single chunk; its meta says where it stands in the document's text.
+where the document is a single chunk; its meta holds its place in the document's text.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ragbench.corpora.reader import Located, Reader, ReaderOptions, Skipped, ori
 
 
 class Chunking(BaseModel):
-    """What a card's ``chunking:`` may say.
+    """The key ``chunking`` of a card.
 
     Attributes:
         chunker: A registered chunker.

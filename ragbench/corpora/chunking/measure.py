@@ -1,4 +1,4 @@
-"""What counts the size of a chunk: the tokens of a Hugging Face fast tokenizer, or characters."""
+"""Measures of the size of a chunk: the tokens of a Hugging Face fast tokenizer, or characters."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from ragbench.base.errors import PrerequisiteError, first_line
 from ragbench.base.weights import locate, weights_digest
 
 FILE = "tokenizer.json"
-Places = npt.NDArray[np.int64]
+Offsets = npt.NDArray[np.int64]
 
 
 class Measure(Protocol):
-    """Counts units in texts and tells where they stand."""
+    """Counts the units of texts and finds their places."""
 
-    def places(self, text: str) -> Places:
+    def offsets(self, text: str) -> Offsets:
         """Return int64 (units, 2): the first character of each unit and the one after its last."""
 
     def counts(self, texts: Sequence[str]) -> list[int]:
@@ -30,7 +30,7 @@ class Measure(Protocol):
 class Characters:
     """Every character is a unit."""
 
-    def places(self, text: str) -> Places:
+    def offsets(self, text: str) -> Offsets:
         """Return each character's own place."""
         starts = np.arange(len(text), dtype=np.int64)
         return np.stack([starts, starts + 1], axis=1)
@@ -65,7 +65,7 @@ class Tokens:
         self._tokenizer.no_truncation()  # a model's own file may cut at its context
         self._tokenizer.no_padding()
 
-    def places(self, text: str) -> Places:
+    def offsets(self, text: str) -> Offsets:
         """Return where each token stands, in characters, ascending."""
         offsets = self._tokenizer.encode(text, add_special_tokens=False).offsets
         found = np.array(offsets, dtype=np.int64).reshape(-1, 2)
@@ -78,14 +78,7 @@ class Tokens:
 
 
 def make_measure(reference: str | None) -> Measure:
-    """Return what counts sizes.
-
-    Args:
-        reference: The tokenizer; None counts characters.
-
-    Returns:
-        The measure.
-    """
+    """Return the measure of a tokenizer; None counts characters."""
     return Characters() if reference is None else _tokens(reference)
 
 

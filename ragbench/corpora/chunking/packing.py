@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 
 from ragbench.corpora.chunking.chunker import Span
-from ragbench.corpora.chunking.measure import Measure, Places
+from ragbench.corpora.chunking.measure import Measure, Offsets
 
 WORD = re.compile(r"\S+")
 
@@ -39,7 +39,7 @@ def pack(text: str, pieces: Sequence[Span], *, size: int, overlap: int, by: Meas
     """
     if not pieces:
         return []
-    ruler = _Ruler(by.places(text))
+    ruler = _Ruler(by.offsets(text))
     target = size
     while True:
         fitting = _fitting(text, pieces, ruler, target)
@@ -62,17 +62,17 @@ def _halved(text: str, chunk: Span, size: int, by: Measure) -> list[Span]:
 
 
 class _Ruler:
-    """Counts the units of a text between any two characters; a unit stands where it ends."""
+    """Counts the units of a text between any two characters; a unit is where it ends."""
 
-    def __init__(self, places: Places) -> None:
-        self.starts = places[:, 0]
-        self._last = np.maximum(places[:, 1] - 1, places[:, 0])
+    def __init__(self, offsets: Offsets) -> None:
+        self.starts = offsets[:, 0]
+        self._last = np.maximum(offsets[:, 1] - 1, offsets[:, 0])
 
-    def index(self, characters: Sequence[int]) -> Places:
-        """Return how many units stand before each character."""
+    def index(self, characters: Sequence[int]) -> Offsets:
+        """Return the number of units before each character."""
         return np.searchsorted(self._last, characters)
 
-    def lengths(self, pieces: Sequence[Span]) -> Places:
+    def lengths(self, pieces: Sequence[Span]) -> Offsets:
         """Return how many units each piece has; blanks count for the piece before them."""
         return np.diff(self.index([*(start for start, _ in pieces), pieces[-1][1]]))
 

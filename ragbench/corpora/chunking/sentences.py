@@ -85,7 +85,7 @@ def _trimmed(text: str, start: int, end: int) -> Iterator[Span]:
 
 
 def _ends(text: str, start: int, border: re.Match[str]) -> bool:
-    """Say whether a sentence that began at ``start`` ends at a mark that a blank follows."""
+    """Return whether a sentence that began at ``start`` ends at a mark that a blank follows."""
     after = text[border.end() : border.end() + REACH].lstrip().lstrip(OPENING)
     if after[:1].islower():
         return False

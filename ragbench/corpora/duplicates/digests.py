@@ -1,4 +1,4 @@
-"""Which texts came before: 128-bit digests in an open table, about 40 to 80 bytes a text."""
+"""Exact repeats: 128-bit digests in an open table, about 40 to 80 bytes per text."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ragbench.base.compiled import compiled
-from ragbench.corpora.duplicates.minhash import MAX_LOAD
 
 SIZE = 16
+MAX_LOAD = 0.6
 
 
 class Digests:
-    """Numbers texts from 0 and tells of each where its like stood first."""
+    """Numbers texts from 0 and finds the first text that is equal to each."""
 
     def __init__(self) -> None:
         self._keys = np.zeros((1 << 12, 2), dtype=np.uint64)
@@ -24,14 +24,7 @@ class Digests:
         self._count = 0
 
     def add(self, texts: Sequence[str]) -> npt.NDArray[np.int64]:
-        """Take in the next texts.
-
-        Args:
-            texts: Any.
-
-        Returns:
-            For each the number of the first text that is equal to it, its own if there is none.
-        """
+        """Add texts; return the number of the first equal text of each, its own if it is new."""
         parts = [blake2b(text.encode("utf-8"), digest_size=SIZE).digest() for text in texts]
         keys = np.frombuffer(b"".join(parts), dtype=np.uint64).reshape(-1, 2)
         while self._count + len(keys) > MAX_LOAD * len(self._numbers):

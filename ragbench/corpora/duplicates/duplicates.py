@@ -1,4 +1,4 @@
-"""Passages whose text came before: a reader that drops them, or notes which one they repeat.
+"""Repeated passages: a reader that drops them, or notes which passage they repeat.
 
 Texts are compared after NFKC, in lower case, with single blanks; the title counts only where the
 card says so. ``exact`` takes equal texts. ``near`` takes texts whose sets of word shingles have a
@@ -23,7 +23,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ragbench.corpora.duplicates.digests import Digests
-from ragbench.corpora.duplicates.minhash import Bands, Marks, Words, jaccard, shingles
+from ragbench.corpora.duplicates.minhash import Bands, Sketch, jaccard, shingles
 from ragbench.corpora.reader import Located, Reader, ReaderOptions, Skipped, origin_of
 
 BLOCK = 1024
@@ -34,13 +34,13 @@ Action = Literal["drop", "report", "off"]
 
 
 class Duplicates(BaseModel):
-    """What a card's ``duplicates:`` may say.
+    """The key ``duplicates`` of a card.
 
     Attributes:
-        exact: What becomes of a passage with an earlier one's text: ``drop`` leaves it out and
+        exact: Treatment of a passage with an earlier one's text: ``drop`` leaves it out and
             lists it, ``report`` keeps it and notes the earlier one as ``duplicate_of`` in its
             meta.
-        near: What becomes of one with nearly an earlier one's text.
+        near: Treatment of one with nearly an earlier one's text.
         threshold: The Jaccard similarity from which two texts are nearly the same.
         shingle: Words in a shingle.
         title: Whether the title is part of the text here.
@@ -57,7 +57,7 @@ class Duplicates(BaseModel):
     @field_validator("exact", "near", mode="before")
     @classmethod
     def _off(cls, value: object) -> object:
-        return "off" if value is False else value  # which YAML makes of a bare off
+        return "off" if value is False else value  # YAML reads a bare off as False
 
     @model_validator(mode="after")
     def _does_something(self) -> Duplicates:
@@ -66,7 +66,7 @@ class Duplicates(BaseModel):
         return self
 
     def facts(self) -> dict[str, str | float | bool]:
-        """Return all that decides; what near duplicates are only where they are looked for."""
+        """Return the options that decide; those of near duplicates only if they are looked for."""
         off = {"threshold", "shingle"} if self.near == "off" else set()
         return self.model_dump(exclude=off)
 
@@ -77,7 +77,7 @@ def normalised(text: str) -> str:
 
 
 class Deduplicated:
-    """A reader without the passages whose text came before, or with a note on them."""
+    """A reader without repeated passages, or with a note on them."""
 
     Options: ClassVar[type[ReaderOptions]] = ReaderOptions
 
@@ -138,7 +138,7 @@ class _Seen:
         sketches = None
         if self._card.near != "off":
             words, starts = shingles(texts, self._card.shingle)
-            sketches = list(zip(*self._bands.sketch(words, starts), strict=True))
+            sketches = self._bands.sketch(words, starts)
             self._sets.extend([words[a:b].tobytes() for a, b in pairwise(starts)])
         for place, first in enumerate(firsts.tolist()):
             number = self._count
@@ -147,7 +147,7 @@ class _Seen:
             if self._card.exact != "off" and first < number:
                 like = self._like_of(first)
             elif sketches and self._sets.size(number):
-                like = self._near(*sketches[place], number)
+                like = self._near(sketches[place], number)
             if like:
                 self._like[number] = like
                 yield like[0], self._ids.read(like[1]).decode("utf-8", "surrogatepass")
@@ -160,17 +160,17 @@ class _Seen:
         is_gone = reason == EXACT or self._card.near == "drop"
         return (reason, kept) if is_gone else (EXACT, first)
 
-    def _near(self, keys: Words, marks: Marks, number: int) -> tuple[str, int] | None:
+    def _near(self, sketch: Sketch, number: int) -> tuple[str, int] | None:
         """Return the earliest passage that is near enough, or enter this one."""
         own = np.frombuffer(self._sets.read(number), dtype=np.uint64)
-        for other in self._bands.candidates(keys, marks).tolist():
+        for other in self._bands.candidates(sketch):
             sizes = own.size, self._sets.size(other) // own.itemsize
             if min(sizes) / max(sizes) < self._card.threshold:  # nothing to read: it is no more
                 continue
             theirs = np.frombuffer(self._sets.read(other), dtype=np.uint64)
             if jaccard(theirs, own) >= self._card.threshold:
                 return NEAR, other
-        self._bands.add(keys, marks, number)
+        self._bands.add(sketch, number)
         return None
 
 
@@ -198,7 +198,7 @@ class _Spool:
 
 
 def _is_passage(entry: Located | Skipped) -> TypeGuard[Located]:
-    """Say whether an entry has a text to compare; the build names text that is none."""
+    """Return whether an entry has a text to compare; the build reports text that is not Unicode."""
     if isinstance(entry, Skipped):
         return False
     passage = entry.passage

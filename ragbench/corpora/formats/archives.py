@@ -1,7 +1,7 @@
 """Members of tar and zip archives, read as a stream: nothing is unpacked to disk.
 
 A member's name is only ever shown. Those that are links or devices, or whose name would lead out
-of the archive's folder, are passed over and listed; sizes are bounded, in all and by member; an
+of the archive's folder, are skipped and listed; sizes are bounded, in all and by member; an
 archive that ends before its end is an error.
 """
 
@@ -54,7 +54,7 @@ class Member:
 
 
 def is_archive(path: Path) -> bool:
-    """Say whether a file is an archive by its name."""
+    """Return whether a file is an archive by its name."""
     return path.name.lower().endswith(ENDINGS)
 
 
@@ -63,10 +63,10 @@ def members(path: Path, fits: Callable[[str], bool]) -> Iterator[Member | Skippe
 
     Args:
         path: The archive.
-        fits: Says by its path whether a file is wanted; the others are passed over.
+        fits: Returns whether a file is wanted, by its path; the others are skipped.
 
     Yields:
-        The wanted files, and what was passed over.
+        The wanted files, and what was skipped.
 
     Raises:
         DataError: The archive is damaged, not whole, or unpacks to far more than it should.
@@ -97,7 +97,7 @@ def _bomb(path: Path) -> DataError:
 
 
 def _fault(path: Path, name: str, size: int, *, fits: Callable[[str], bool]) -> Skipped | None:
-    """Return why a regular member is passed over, if it is."""
+    """Return why a regular member is skipped, if it is."""
     where = f"{path}: {name}"
     parts = PurePosixPath(name.replace("\\", "/"))
     if parts.is_absolute() or ".." in parts.parts or name[1:2] == ":" or "\0" in name:

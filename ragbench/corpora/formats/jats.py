@@ -195,7 +195,7 @@ class _Style:
 
 @dataclass
 class _Lines:
-    """The text of one element, a line a block; sections within it are kept for later."""
+    """The text of one element, one line per block; sections within it are kept for later."""
 
     style: _Style
     top: Element

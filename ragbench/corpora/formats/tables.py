@@ -1,7 +1,7 @@
 """Rows of tables, streamed: CSV and TSV (plain or gzip), Parquet, Excel workbooks (.xlsx).
 
 Every row comes with its place and with the values of the columns asked for. Rows without any
-content are passed over like blank lines.
+content are skipped like blank lines.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Row = tuple[str, list[object]]
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What a file does not tell of itself: CSV's delimiter and encoding, a workbook's sheet."""
+    """What a file does not say of itself: CSV's delimiter and encoding, a workbook's sheet."""
 
     delimiter: str | None = None
     encoding: str = "utf-8"
@@ -49,15 +49,15 @@ def table_rows(path: Path, columns: Sequence[str], shape: Shape) -> Iterator[Row
     """Yield the rows of a table.
 
     Args:
-        path: The file; its ending tells what it is.
+        path: The file; its ending says its format.
         columns: The names of the columns wanted.
-        shape: What the file does not tell of itself.
+        shape: What the file does not say of itself.
 
     Yields:
         Each row's place, and its values in the order of ``columns``.
 
     Raises:
-        DataError: The file is not what its ending says, lacks a column, or a row is wrong.
+        DataError: The file is not what its ending says, misses a column, or a row is wrong.
     """
     kind = ending(path)
     if kind is None:
@@ -174,7 +174,7 @@ def _cells(reader: Any, path: Path, columns: Sequence[str]) -> Iterator[Row]:
 
 
 def _undecodable(path: Path, encoding: str, error: UnicodeDecodeError) -> DataError:
-    """Read the file again to tell the line that is not of the encoding."""
+    """Read the file again for the line that is not of the encoding."""
     decoder = codecs.getincrementaldecoder(encoding)()
     line = 1
     with (gzip.open if _is_gzip(path) else open)(path, "rb") as handle:
@@ -279,7 +279,7 @@ def _sheet_rows(sheet: Any, path: Path, columns: Sequence[str]) -> Iterator[Row]
             continue
         if any(cell is not None for cell in row[len(header) :]):
             raise DataError(
-                f"a cell stands to the right of the header's {len(header)} columns",
+                f"a cell is to the right of the header's {len(header)} columns",
                 where=where,
                 fix="name its column in the first row, or empty it",
             )

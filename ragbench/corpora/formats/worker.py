@@ -1,6 +1,6 @@
-"""A process apart that reads documents, with a limit of time for each; it is begun again if killed.
+"""A process of its own that reads documents, with a time limit for each.
 
-It is ended with the object that holds it, and by itself when this process ends.
+It is started again if it was killed. It ends with its object, and when this process ends.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ READ_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
-    """What a file holds; ``fault`` says in a word why it cannot be read, ``detail`` at length."""
+class ParsedFile:
+    """The texts of a file; ``fault`` is why it cannot be read in a word, ``detail`` at length."""
 
     title: str = ""
     pages: tuple[str, ...] = ()
@@ -44,7 +44,7 @@ class Worker:
         self._process: subprocess.Popen[bytes] | None = None
         self._end: weakref.finalize[..., Worker] | None = None
 
-    def read(self, path: Path, kind: str, encoding: str) -> Document:
+    def read(self, path: Path, kind: str, encoding: str) -> ParsedFile:
         """Return what a file holds, or why it cannot be read.
 
         Args:
@@ -61,19 +61,19 @@ class Worker:
             line = _ask(process, json.dumps(request).encode() + b"\n", self.seconds)
         except TimeoutError:
             self.close()
-            return Document(fault="time limit", detail=f"it took more than {self.seconds:g} s")
+            return ParsedFile(fault="time limit", detail=f"it took more than {self.seconds:g} s")
         except BaseException:
             self.close()  # an answer to come would be taken for that to the next request
             raise
         if not line.endswith(b"\n"):
             code = process.wait(timeout=self.seconds)
             self.close()
-            return Document(fault="damage", detail=f"it ended the process that read it ({code})")
+            return ParsedFile(fault="damage", detail=f"it ended the process that read it ({code})")
         answer: dict[str, Any] = json.loads(line)
-        return Document(**answer | {"pages": tuple(answer.get("pages", ()))})
+        return ParsedFile(**answer | {"pages": tuple(answer.get("pages", ()))})
 
     def close(self) -> None:
-        """End the process; the next document begins another."""
+        """End the process; the next document starts another."""
         if self._end is not None:
             self._end()
         self._process = self._end = None
@@ -94,7 +94,7 @@ def _start(module: str) -> subprocess.Popen[bytes]:
         [sys.executable, "-P", "-m", module],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,  # libraries warn of what a damaged file lacks
+        stderr=subprocess.DEVNULL,  # libraries warn about damaged files
         env=os.environ | {"PYTHONPATH": path, "PYTHONIOENCODING": "utf-8"},
     )
 

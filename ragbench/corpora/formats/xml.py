@@ -56,7 +56,7 @@ def elements(
                 yield from (e for _, e in parser.read_events() if e.tag in tags)
     except (ParseError, ExpatError) as error:
         raise _broken("the file is not whole XML", error, str(path)) from None
-    except (LookupError, ValueError) as error:  # an encoding that Python or expat lacks
+    except (LookupError, ValueError) as error:  # an encoding unknown to Python or expat
         raise _broken("the XML cannot be decoded", error, str(path)) from None
 
 

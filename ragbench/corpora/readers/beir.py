@@ -13,9 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
-from ragbench.base.errors import DataError, PrerequisiteError
+from ragbench.base.errors import DataError
 from ragbench.base.files import read_jsonl
-from ragbench.corpora.reader import Located, ReaderOptions, Skipped
+from ragbench.corpora.reader import FileReader, Located, ReaderOptions, Skipped
 from ragbench.corpora.readers.jsonl import JsonlOptions, entry
 
 NAMES = ("corpus.jsonl", "corpus.jsonl.gz")
@@ -27,26 +27,16 @@ class BeirOptions(ReaderOptions):
     """The reader has no options."""
 
 
-class BeirReader:
+class BeirReader(FileReader[BeirOptions]):
     """Streams the one file of documents."""
 
     Options: ClassVar[type[ReaderOptions]] = BeirOptions
-
-    def __init__(self, path: Path | None, options: ReaderOptions) -> None:
-        if path is None:
-            raise PrerequisiteError(
-                "the beir reader needs a path", fix=f"add `path:` to the card: {FILES}"
-            )
-        self.path = path
+    path_holds: ClassVar[str] = FILES
 
     def sources(self) -> list[Path]:
         """Return the file of documents.
 
-        Returns:
-            It alone.
-
-        Raises:
-            DataError: It is not there, or stands there twice.
+        Raises DataError if it is missing, or there twice.
         """
         if self.path.is_file():
             return [self.path]
@@ -67,13 +57,8 @@ class BeirReader:
             )
         return found
 
-    def read(self) -> Iterator[Located | Skipped]:
-        """Yield one passage a document; one with neither title nor text is skipped."""
-        for path in self.sources():
-            yield from self.read_file(path)
-
     def read_file(self, path: Path) -> Iterator[Located | Skipped]:
-        """Yield one passage a document of the file."""
+        """Yield one passage per document of the file."""
         for number, line in read_jsonl(path):
             where = f"{path}:{number}"
             title = line.get("title")

@@ -22,8 +22,15 @@ from pydantic import Field, field_validator
 from ragbench.base.errors import DataError, PrerequisiteError
 from ragbench.base.records import Passage
 from ragbench.corpora.formats.documents import ENDINGS
-from ragbench.corpora.formats.worker import Document, Worker
-from ragbench.corpora.reader import Located, ReaderOptions, Skipped, known_encoding, natural
+from ragbench.corpora.formats.worker import ParsedFile, Worker
+from ragbench.corpora.reader import (
+    FileReader,
+    Located,
+    ReaderOptions,
+    Skipped,
+    known_encoding,
+    natural,
+)
 
 INSTALL = "pip install 'ragbench[documents]'"
 NEEDS = {
@@ -66,29 +73,21 @@ class FolderOptions(ReaderOptions):
     _known = field_validator("encoding")(known_encoding)
 
 
-class FolderReader:
+class FolderReader(FileReader[FolderOptions]):
     """Reads the files in the natural order of their paths."""
 
     Options: ClassVar[type[ReaderOptions]] = FolderOptions
+    path_holds: ClassVar[str] = "the folder"
 
     def __init__(self, path: Path | None, options: ReaderOptions) -> None:
-        if path is None:
-            raise PrerequisiteError(
-                "the folder reader needs a path", fix="add `path:` to the card: the folder"
-            )
-        self.path = path
-        self.options = FolderOptions.model_validate(options.model_dump())
+        super().__init__(path, options)
         self._worker = Worker(self.options.seconds)
 
     def sources(self) -> list[Path]:
-        """Return the files.
+        """Return the file itself, or those of the folder that are read.
 
-        Returns:
-            The file itself, or those of the folder that are read.
-
-        Raises:
-            DataError: There is no such folder, or nothing in it to read.
-            PrerequisiteError: A package is not installed that one of the files needs.
+        Raises DataError if there is no such folder, or nothing in it to read. Raises
+        PrerequisiteError: A package is not installed that one of the files needs.
         """
         if not self.path.exists():
             raise DataError(
@@ -113,11 +112,6 @@ class FolderReader:
                     )
         return files
 
-    def read(self) -> Iterator[Located | Skipped]:
-        """Yield one passage a file, or a page of a PDF."""
-        for path in self.sources():
-            yield from self.read_file(path)
-
     def read_file(self, path: Path) -> Iterator[Located | Skipped]:
         """Yield the passages of one file; before the first file, what of the folder is not read."""
         files, skipped = self._found
@@ -136,7 +130,7 @@ class FolderReader:
             )
         yield from self._passages(path, kind, document)
 
-    def _passages(self, path: Path, kind: str, document: Document) -> Iterator[Located | Skipped]:
+    def _passages(self, path: Path, kind: str, document: ParsedFile) -> Iterator[Located | Skipped]:
         if not any(page.strip() for page in document.pages):
             reason = "no text: a scanned PDF?" if kind == "pdf" else "no text"
             yield Skipped(reason, str(path), listed=True)
@@ -235,7 +229,7 @@ def _readable(name: str) -> str:
 
 
 def _is_link(path: Path) -> bool:
-    """Say whether a path is a link, as far as that can be told."""
+    """Return whether a path is a link; False if that is unknown."""
     try:
         return path.is_symlink()
     except OSError:
@@ -245,7 +239,7 @@ def _is_link(path: Path) -> bool:
 def _reason(path: Path, within: Path) -> str:
     """Return why an entry of the folder is not read; nothing if it is."""
     if not os.access(path, os.F_OK) and not _is_link(path):
-        return ""  # what it is cannot be told
+        return ""  # unknown
     if _is_link(path):
         try:
             target = path.resolve(strict=True)

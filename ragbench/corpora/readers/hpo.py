@@ -67,14 +67,10 @@ class HpoReader:
         self.options = HpoOptions.model_validate(options.model_dump())
 
     def sources(self) -> list[Path]:
-        """Return the one OBO file.
+        """Return the file of the card's path, else the one that the package carries.
 
-        Returns:
-            The file of the card's path, else the one that the package carries.
-
-        Raises:
-            DataError: There is no file at the card's path.
-            PrerequisiteError: The package is not installed.
+        Raises DataError if there is no file at the card's path, and PrerequisiteError if there is
+        no path and the package is not installed.
         """
         if self.path is not None:
             if not self.path.is_file():
@@ -126,7 +122,7 @@ def read_terms(path: Path) -> dict[str, Term]:
         term = _term(stanza, path)
         if term.id in terms:
             raise DataError(
-                f"the id {term.id!r} stands twice",
+                f"the id {term.id!r} appears twice",
                 where=f"{path}:{terms[term.id].line} and {path}:{term.line}",
                 fix="give each term its own id",
             )

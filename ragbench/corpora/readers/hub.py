@@ -3,7 +3,7 @@
 ``options: {dataset: OWNER/NAME}`` names one of the hub, whose files are streamed and never kept;
 ``path`` gives a folder of data files instead, and no network is used. Only data files are read:
 JSON, Parquet, CSV and Arrow; a data set that is a script or holds pickles is refused. The commit
-that was read stands in the corpus's manifest. Without ``revision`` that is the newest at the time
+that was read is in the corpus's manifest. Without ``revision`` that is the newest at the time
 of the build, so a card for others to repeat should name it. Data files of a local folder that the
 library takes for none of its splits, as it does those of a second format, are listed.
 """
@@ -98,7 +98,7 @@ class HubReader:
         return found | ({"subset": options.subset} if options.subset else {})
 
     def read(self) -> Iterator[Located | Skipped]:
-        """Yield one passage a row."""
+        """Yield one passage per row."""
         self._files()
         for file in self._left_out():
             yield Skipped("a data file of no split", str(file), listed=True)
@@ -168,7 +168,7 @@ class HubReader:
             )
         if self.path is None and Path(self._name).exists():  # the library would read that
             raise UsageError(
-                f"a folder {self._name!r} lies here, which hides the data set of the hub",
+                f"a folder {self._name!r} is here and hides the data set of the hub",
                 where=str(Path.cwd()),
                 fix="give the folder as the card's path, or start from another folder",
             )

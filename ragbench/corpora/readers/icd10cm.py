@@ -53,14 +53,10 @@ class Icd10cmReader:
         self.options = Icd10cmOptions.model_validate(options.model_dump())
 
     def sources(self) -> list[Path]:
-        """Return the one XML file.
+        """Return the file of the card's path, else the newest that the package carries.
 
-        Returns:
-            The file of the card's path, else the newest that the package carries.
-
-        Raises:
-            DataError: The path of the card is not a file.
-            PrerequisiteError: There is no path and the package is not installed.
+        Raises DataError if the path of the card is not a file, and PrerequisiteError if there is no
+        path and the package is not installed.
         """
         if self.path is not None:
             if not self.path.is_file():

@@ -1,4 +1,4 @@
-"""JSON lines, plain or gzip: one document a line."""
+"""JSON lines, plain or gzip: one document per line."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ragbench.base.errors import DataError, PrerequisiteError
+from ragbench.base.errors import DataError
 from ragbench.base.files import read_jsonl
 from ragbench.base.records import Passage
-from ragbench.corpora.reader import Located, ReaderOptions, Skipped, files_at
+from ragbench.corpora.reader import FileReader, Located, ReaderOptions, Skipped, files_at
 
 
 class JsonlOptions(ReaderOptions):
@@ -18,9 +18,10 @@ class JsonlOptions(ReaderOptions):
     Attributes:
         id_field: The document's id; text or a whole number.
         text_field: Its text.
-        title_field: Its title; a line may lack it.
+        title_field: Its title; it may be missing in a line.
         meta_fields: Further fields to keep beside the passage.
-        skip_empty: Pass over lines whose text is empty, and count them, instead of stopping.
+        skip_empty: Whether lines with an empty text are skipped and counted; they stop the build
+            otherwise.
     """
 
     id_field: str = "id"
@@ -30,25 +31,15 @@ class JsonlOptions(ReaderOptions):
     skip_empty: bool = False
 
 
-class JsonlReader:
+class JsonlReader(FileReader[JsonlOptions]):
     """Reads one ``.jsonl`` or ``.jsonl.gz`` file, or every such file of a folder by name."""
 
     Options: ClassVar[type[ReaderOptions]] = JsonlOptions
 
-    def __init__(self, path: Path | None, options: ReaderOptions) -> None:
-        if path is None:
-            raise PrerequisiteError("the jsonl reader needs a path", fix="add `path:` to the card")
-        self.path = path
-        self.options = JsonlOptions.model_validate(options.model_dump())
-
     def sources(self) -> list[Path]:
-        """Return the files.
+        """Return the file itself, or the folder's files in the order of their names.
 
-        Returns:
-            The file itself, or the folder's files in the order of their names.
-
-        Raises:
-            DataError: There is no such file, or the folder holds none.
+        Raises DataError if there is no such file, or the folder holds none.
         """
         return files_at(
             self.path,
@@ -56,13 +47,8 @@ class JsonlReader:
             what=".jsonl or .jsonl.gz",
         )
 
-    def read(self) -> Iterator[Located | Skipped]:
-        """Yield one passage a line."""
-        for path in self.sources():
-            yield from self.read_file(path)
-
     def read_file(self, path: Path) -> Iterator[Located | Skipped]:
-        """Yield one passage a line of one file."""
+        """Yield one passage per line of one file."""
         for number, line in read_jsonl(path):
             yield entry(line, self.options, f"{path}:{number}")
 

@@ -2,7 +2,7 @@
 
 Source: Adams et al. 2024 (arXiv 2401.14490); ``data/benchmark_v5.json`` of the repository
 https://github.com/kbressem/LongHealth. An object of patients by id, each with ``texts`` and
-``questions``; members that are no objects, such as the canary string, are passed over.
+``questions``; members that are no objects, such as the canary string, are skipped.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ragbench.base.errors import AbsentError, DataError, PrerequisiteError
+from ragbench.base.errors import AbsentError, DataError
 from ragbench.base.files import strict_json
 from ragbench.base.records import Passage
-from ragbench.corpora.reader import Located, ReaderOptions, Skipped
+from ragbench.corpora.reader import FileReader, Located, ReaderOptions, Skipped
 
 LAYOUT = (
     "an object of patients by id, each with texts {text_0: ..., ...} and questions "
@@ -27,27 +27,16 @@ class LonghealthOptions(ReaderOptions):
     """The reader has no options."""
 
 
-class LonghealthReader:
+class LonghealthReader(FileReader[LonghealthOptions]):
     """Streams the documents of every patient, in file order."""
 
     Options: ClassVar[type[ReaderOptions]] = LonghealthOptions
-
-    def __init__(self, path: Path | None, options: ReaderOptions) -> None:
-        if path is None:
-            raise PrerequisiteError(
-                "the longhealth reader needs a path",
-                fix="add `path:` to the card: benchmark_v5.json",
-            )
-        self.path = path
+    path_holds: ClassVar[str] = "benchmark_v5.json"
 
     def sources(self) -> list[Path]:
         """Return the file.
 
-        Returns:
-            It alone.
-
-        Raises:
-            DataError: It is not there.
+        Raises DataError if it is not there.
         """
         if not self.path.is_file():
             raise AbsentError(
@@ -57,11 +46,11 @@ class LonghealthReader:
             )
         return [self.path]
 
-    def read(self) -> Iterator[Located | Skipped]:
+    def read_file(self, path: Path) -> Iterator[Located | Skipped]:
         """Yield every document; an empty one is skipped."""
-        for patient, record in read_patients(self.path).items():
+        for patient, record in read_patients(path).items():
             for name, text in record["texts"].items():
-                where = f"{self.path}, {patient}, {name}"
+                where = f"{path}, {patient}, {name}"
                 identifier = document_id(patient, name)
                 if not text.strip():
                     yield Skipped("empty document", where)
@@ -89,7 +78,7 @@ def read_patients(path: Path) -> dict[str, dict[str, Any]]:
         By patient, the record with ``texts`` (texts by name) and ``questions`` (objects).
 
     Raises:
-        DataError: The file is not there, is not JSON, or a patient lacks texts or questions.
+        DataError: The file is not there, is not JSON, or a patient has no texts or questions.
     """
     if not path.is_file():
         raise AbsentError(

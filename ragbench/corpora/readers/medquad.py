@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import ClassVar
 from xml.etree.ElementTree import Element
 
-from ragbench.base.errors import DataError, PrerequisiteError
+from ragbench.base.errors import DataError
 from ragbench.base.records import Passage
 from ragbench.corpora.formats.xml import elements, words
-from ragbench.corpora.reader import Located, ReaderOptions, Skipped, files_below
+from ragbench.corpora.reader import FileReader, Located, ReaderOptions, Skipped, files_below
 
 LAYOUT = "a folder with 1_CancerGov_QA/*.xml, 2_GARD_QA/*.xml and so on, or one such subfolder"
 ROOTS = ("Document", "DiseaseFile")  # the second in a few files of the published collection
@@ -30,37 +30,22 @@ class MedquadOptions(ReaderOptions):
     """The reader has no options."""
 
 
-class MedquadReader:
+class MedquadReader(FileReader[MedquadOptions]):
     """Streams the collection's folder, or one of its subfolders, file by file."""
 
     Options: ClassVar[type[ReaderOptions]] = MedquadOptions
-
-    def __init__(self, path: Path | None, options: ReaderOptions) -> None:
-        if path is None:
-            raise PrerequisiteError(
-                "the medquad reader needs a path", fix=f"add `path:` to the card: {LAYOUT}"
-            )
-        self.path = path
+    path_holds: ClassVar[str] = LAYOUT
 
     def sources(self) -> list[Path]:
         """Return the XML files, folders by their number and files by name.
 
-        Returns:
-            The files.
-
-        Raises:
-            DataError: There is no such folder, or it holds no XML file.
+        Raises DataError if there is no such folder, or it holds no XML file.
         """
         fix = f"get the collection from {ORIGIN} and put it there: {LAYOUT}"
         if not self.path.is_dir():
             raise DataError("the MedQuAD collection is not there", where=str(self.path), fix=fix)
         found = files_below(self.path, (".xml",), what="the MedQuAD files", fix=fix)
         return sorted(found, key=lambda p: (_number(p.parent.name), p.parent.name, p.name))
-
-    def read(self) -> Iterator[Located | Skipped]:
-        """Yield one passage for each question with an answer."""
-        for path in self.sources():
-            yield from self.read_file(path)
 
     def read_file(self, path: Path) -> Iterator[Located | Skipped]:
         """Yield one passage for each question with an answer of one file."""

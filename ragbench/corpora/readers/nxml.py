@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import ClassVar, Literal
 
-from ragbench.base.errors import DataError, PrerequisiteError
+from ragbench.base.errors import DataError
 from ragbench.base.records import Passage
 from ragbench.corpora.formats.archives import (
     ENDINGS,
@@ -25,7 +25,7 @@ from ragbench.corpora.formats.archives import (
 )
 from ragbench.corpora.formats.jats import Article, article
 from ragbench.corpora.formats.xml import root_of
-from ragbench.corpora.reader import Located, ReaderOptions, Skipped, files_below
+from ragbench.corpora.reader import FileReader, Located, ReaderOptions, Skipped, files_below
 
 XML = (".nxml", ".xml")
 DEPTH = 128
@@ -37,7 +37,7 @@ class NxmlOptions(ReaderOptions):
     """What of the files is read.
 
     Attributes:
-        tables: Whether the rows of tables are text, a line each.
+        tables: Whether the rows of tables are text, one line per row.
         citations: Whether references to the literature, such as ``[3]``, stay in the text.
         on_error: Whether a file that cannot be read stops the build, or is listed and counted.
     """
@@ -47,28 +47,16 @@ class NxmlOptions(ReaderOptions):
     on_error: Literal["stop", "skip"] = "stop"
 
 
-class NxmlReader:
+class NxmlReader(FileReader[NxmlOptions]):
     """Streams a folder, its subfolders too, in the natural order of the files' paths."""
 
     Options: ClassVar[type[ReaderOptions]] = NxmlOptions
-
-    def __init__(self, path: Path | None, options: ReaderOptions) -> None:
-        if path is None:
-            raise PrerequisiteError(
-                "the nxml reader needs a path",
-                fix=f"add `path:` to the card: a file or folder of {KINDS}",
-            )
-        self.path = path
-        self.options = NxmlOptions.model_validate(options.model_dump())
+    path_holds: ClassVar[str] = f"a file or folder of {KINDS}"
 
     def sources(self) -> list[Path]:
-        """Return the files and archives.
+        """Return the file itself, or those of the folder and its subfolders that are not hidden.
 
-        Returns:
-            The file itself, or those of the folder and its subfolders; hidden ones are left out.
-
-        Raises:
-            DataError: There is no such file, or the folder holds none.
+        Raises DataError if there is no such file, or the folder holds none.
         """
         return files_below(
             self.path,
@@ -76,11 +64,6 @@ class NxmlReader:
             what="the articles",
             fix="give the archive or the folder as it was published",
         )
-
-    def read(self) -> Iterator[Located | Skipped]:
-        """Yield the sections of every article."""
-        for path in self.sources():
-            yield from self.read_file(path)
 
     def read_file(self, path: Path) -> Iterator[Located | Skipped]:
         """Yield the sections of the articles of one file or archive."""
@@ -129,7 +112,7 @@ class NxmlReader:
             raise DataError(
                 f"the file is no JATS article or BITS chapter: it begins with <{root.tag}>",
                 where=where,
-                fix="remove it, or let the reader pass it over with the option on_error: skip",
+                fix="remove it, or set the reader's option on_error: skip",
             )
         return found
 

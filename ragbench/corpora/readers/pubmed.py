@@ -2,9 +2,9 @@
 
 Files ``pubmed26n0001.xml.gz`` and so on, each a ``PubmedArticleSet``; the later file has the later
 word on a PMID: it may revise the record, or delete it (``DeleteCitation``). So files are read from
-the last to the first, and what a later file has spoken of is passed over. Where a PMID has several
-versions, each is revised and deleted by itself, and the highest that is left counts, whichever file
-it stands in. A passage is an abstract, its id the PMID.
+the last to the first, and records that a later file replaces or deletes are skipped. If a PMID has
+several versions, each is revised and deleted by itself, and the highest that is left counts,
+whichever file it is in. A passage is an abstract, its id the PMID.
 
 Source: Torre S., Versioning in PubMed, NLM Technical Bulletin 384 (2012), e6.
 """
@@ -21,12 +21,19 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 
-from ragbench.base.errors import DataError, PrerequisiteError
+from ragbench.base.errors import DataError
 from ragbench.base.progress import Progress
 from ragbench.base.records import Passage
 from ragbench.corpora.formats.archives import unpacked
 from ragbench.corpora.formats.xml import elements, words
-from ragbench.corpora.reader import Located, ReaderOptions, Skipped, files_below, natural
+from ragbench.corpora.reader import (
+    FileReader,
+    Located,
+    ReaderOptions,
+    Skipped,
+    files_below,
+    natural,
+)
 
 ENDINGS = (".xml", ".xml.gz")
 ROOTS = ("PubmedArticleSet", "PubmedBookArticleSet")
@@ -52,7 +59,7 @@ class PubmedOptions(ReaderOptions):
     """What of the records is read.
 
     Attributes:
-        without_abstract: Whether a record that has no abstract is passed over, or its title is
+        without_abstract: Whether a record that has no abstract is skipped, or its title is
             the passage.
         mesh: Whether the MeSH headings are kept in meta.
     """
@@ -82,7 +89,7 @@ class _Spoken:
             np.bitwise_or.at(bits, numbers >> 3, (1 << (numbers & 7)).astype(np.uint8))
 
     def word_on(self, pmid: int) -> str:
-        """Return why a record is passed over; nothing if nothing was said."""
+        """Return why a record is skipped; empty if nothing was said."""
         if self.revised[pmid >> 3] >> (pmid & 7) & 1:
             return REVISED
         return DELETED if self.deleted[pmid >> 3] >> (pmid & 7) & 1 else ""
@@ -103,19 +110,14 @@ class _File:
     deleted: set[int] = field(default_factory=set)
 
 
-class PubmedReader:
+class PubmedReader(FileReader[PubmedOptions]):
     """Streams a folder of PubMed's files, its subfolders too, the last file first."""
 
     Options: ClassVar[type[ReaderOptions]] = PubmedOptions
+    path_holds: ClassVar[str] = "the folder of pubmed*.xml.gz"
 
     def __init__(self, path: Path | None, options: ReaderOptions) -> None:
-        if path is None:
-            raise PrerequisiteError(
-                "the pubmed reader needs a path",
-                fix="add `path:` to the card: the folder of pubmed*.xml.gz",
-            )
-        self.path = path
-        self.options = PubmedOptions.model_validate(options.model_dump())
+        super().__init__(path, options)
         self._spoken = _Spoken()
         self._n_spoken = 0  # of how many sources `_spoken` knows
 
@@ -165,7 +167,7 @@ class PubmedReader:
         return dict(sorted(each for each, is_there in stands.items() if is_there))
 
     def read(self) -> Iterator[Located | Skipped]:
-        """Yield one passage an abstract."""
+        """Yield one passage per abstract."""
         for path in self._sources:
             yield from self.read_file(path)
 
@@ -215,7 +217,7 @@ class PubmedReader:
         return Skipped("no abstract", where, id=str(pmid)) if not found else Located(found, where)
 
     def _said(self, pmid: int, version: int, file: _File, position: int) -> str:
-        """Return why a record is passed over; nothing if it counts."""
+        """Return why a record is skipped; empty if it counts."""
         counts = self._versions.get(pmid, 1)
         if version > counts:  # else it would count
             return DELETED

@@ -17,9 +17,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ragbench.base.errors import DataError, PrerequisiteError
+from ragbench.base.errors import DataError
 from ragbench.base.files import read_jsonl
-from ragbench.corpora.reader import Located, ReaderOptions, Skipped, files_below
+from ragbench.corpora.reader import FileReader, Located, ReaderOptions, Skipped, files_below
 from ragbench.corpora.readers.jsonl import JsonlOptions, entry, string
 
 ENDINGS = (".jsonl", ".jsonl.gz")
@@ -42,28 +42,16 @@ class SnippetOptions(JsonlOptions):
     doc_id: str = "id"
 
 
-class SnippetsReader:
+class SnippetsReader(FileReader[SnippetOptions]):
     """Streams a folder, its subfolders too, in the natural order of the files' paths."""
 
     Options: ClassVar[type[ReaderOptions]] = SnippetOptions
-
-    def __init__(self, path: Path | None, options: ReaderOptions) -> None:
-        if path is None:
-            raise PrerequisiteError(
-                "the snippets reader needs a path",
-                fix="add `path:` to the card: the folder that holds chunk/*.jsonl",
-            )
-        self.path = path
-        self.options = SnippetOptions.model_validate(options.model_dump())
+    path_holds: ClassVar[str] = "the folder that holds chunk/*.jsonl"
 
     def sources(self) -> list[Path]:
-        """Return the files.
+        """Return the file itself, or those of the folder and its subfolders that are not hidden.
 
-        Returns:
-            The file itself, or those of the folder and its subfolders; hidden ones are left out.
-
-        Raises:
-            DataError: There is no such file, or the folder holds none.
+        Raises DataError if there is no such file, or the folder holds none.
         """
         return files_below(
             self.path,
@@ -73,13 +61,8 @@ class SnippetsReader:
             "without its large files, type: git lfs pull",
         )
 
-    def read(self) -> Iterator[Located | Skipped]:
-        """Yield one passage a snippet."""
-        for path in self.sources():
-            yield from self.read_file(path)
-
     def read_file(self, path: Path) -> Iterator[Located | Skipped]:
-        """Yield one passage a snippet of one file."""
+        """Yield one passage per snippet of one file."""
         for number, line in read_jsonl(path):
             yield snippet(line, self.options, f"{path}:{number}")
 

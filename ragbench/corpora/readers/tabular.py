@@ -1,4 +1,4 @@
-"""Tables: one document a row of CSV, TSV, Parquet or Excel files.
+"""Tables: one document per row of CSV, TSV, Parquet or Excel files.
 
 An id or text cell that is empty, or not a number (NaN), or exactly ``nan``, ``NaN`` or ``NULL``
 counts as missing: that is what pandas and databases write in the place of nothing. A whole
@@ -17,17 +17,24 @@ from typing import ClassVar
 
 from pydantic import field_validator
 
-from ragbench.base.errors import DataError, PrerequisiteError
+from ragbench.base.errors import DataError
 from ragbench.base.records import Passage
 from ragbench.corpora.formats.tables import ENDINGS, Shape, ending, table_rows
-from ragbench.corpora.reader import Located, ReaderOptions, Skipped, files_at, known_encoding
+from ragbench.corpora.reader import (
+    FileReader,
+    Located,
+    ReaderOptions,
+    Skipped,
+    files_at,
+    known_encoding,
+)
 from ragbench.corpora.readers.jsonl import JsonlOptions
 
 MISSING = ("nan", "NaN", "NULL")
 
 
 class TabularOptions(JsonlOptions):
-    """Which columns hold what (as of the jsonl reader), and what a file does not tell of itself.
+    """Which columns hold what (as of the jsonl reader), and what a file does not say of itself.
 
     Attributes:
         sheet: The sheet of an Excel workbook that has several.
@@ -49,27 +56,15 @@ class TabularOptions(JsonlOptions):
     _known = field_validator("encoding")(known_encoding)
 
 
-class TabularReader:
+class TabularReader(FileReader[TabularOptions]):
     """Reads one table, or every table of a folder by name."""
 
     Options: ClassVar[type[ReaderOptions]] = TabularOptions
 
-    def __init__(self, path: Path | None, options: ReaderOptions) -> None:
-        if path is None:
-            raise PrerequisiteError(
-                "the tabular reader needs a path", fix="add `path:` to the card"
-            )
-        self.path = path
-        self.options = TabularOptions.model_validate(options.model_dump())
-
     def sources(self) -> list[Path]:
-        """Return the files.
+        """Return the file itself, or the folder's tables in the order of their names.
 
-        Returns:
-            The file itself, or the folder's tables in the order of their names.
-
-        Raises:
-            DataError: There is no such file, or the folder holds none.
+        Raises DataError if there is no such file, or the folder holds none.
         """
         return files_at(
             self.path,
@@ -77,13 +72,8 @@ class TabularReader:
             what=", ".join(ENDINGS),
         )
 
-    def read(self) -> Iterator[Located | Skipped]:
-        """Yield one passage a row."""
-        for path in self.sources():
-            yield from self.read_file(path)
-
     def read_file(self, path: Path) -> Iterator[Located | Skipped]:
-        """Yield one passage a row of one file."""
+        """Yield one passage per row of one file."""
         options = self.options
         titles = [options.title_field] if options.title_field else []
         columns = [options.id_field, options.text_field, *titles, *options.meta_fields]
@@ -128,7 +118,7 @@ def _is_missing(value: object) -> bool:
 def _shown(value: object) -> str:
     if value is None or (isinstance(value, str) and not value.strip()):
         return "nothing"
-    return f"{str(value).strip()!r}, which stands for nothing"
+    return f"{str(value).strip()!r}, which means nothing"
 
 
 def _text(value: object, column: str, where: str) -> str:

@@ -10,8 +10,8 @@ from pydantic import Field, field_validator
 
 from ragbench.base.errors import UsageError
 from ragbench.base.yamlfile import Document, check
+from ragbench.corpora.corpus import MANIFEST, folder_of, is_built
 from ragbench.corpora.reader import Located, Reader, ReaderOptions, Skipped
-from ragbench.corpora.store import MANIFEST, folder_of, is_built
 from ragbench.corpora.union import READER, check_members, inside, nested
 
 if TYPE_CHECKING:

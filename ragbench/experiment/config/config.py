@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from ragbench.base import home
 from ragbench.base.errors import UsageError, near
 from ragbench.base.records import Mode, Scoring
-from ragbench.base.yamlfile import Document, Keys, check, load, parse_value
+from ragbench.base.yamlfile import Document, Keys, check, from_mapping, load, parse_value
 from ragbench.experiment.config.prompt_format import PromptFormat, in_formats
 from ragbench.experiment.config.spec import (
     CLOSED_BOOK,
@@ -108,20 +108,20 @@ class Config(Part):
         return next((m for m in self.models if m.kind == "general"), self.models[0])
 
 
-def load_config(reference: str, overrides: Sequence[str] = ()) -> tuple[Config, Document]:
+def load_config(
+    reference: str | Mapping[str, Any], overrides: Sequence[str] = ()
+) -> tuple[Config, Document]:
     """Read, override and check a config.
 
     Args:
-        reference: A path of a YAML file, or the name of one in ``configs/`` or the package.
+        reference: A path of a YAML file, the name of one in ``configs/`` or the package, or the
+            contents of one.
         overrides: ``key=value`` texts; they win over the environment, which wins over the file.
 
     Returns:
         The config and the document it was read from.
     """
-    path = home.expand(reference)
-    if path.suffix not in (".yaml", ".yml") and "/" not in reference:
-        path = home.find_yaml("configs", reference, what="config")
-    document = load(path)
+    document = _document(reference)
     join_cards(document)  # so that an override can reach into a card
     for text, origin in [*_from_environment(os.environ), *((o, f"--set {o}") for o in overrides)]:
         _override(document, text, origin)
@@ -131,6 +131,15 @@ def load_config(reference: str, overrides: Sequence[str] = ()) -> tuple[Config, 
     spread = config.in_formats()
     _check_unique("models", spread, document)
     return spread, document
+
+
+def _document(reference: str | Mapping[str, Any]) -> Document:
+    if isinstance(reference, Mapping):
+        return from_mapping(reference, what="config")
+    path = home.expand(reference)
+    if path.suffix not in (".yaml", ".yml") and "/" not in reference:
+        path = home.find_yaml("configs", reference, what="config")
+    return load(path)
 
 
 def _from_environment(environment: Mapping[str, str]) -> Iterable[tuple[str, str]]:

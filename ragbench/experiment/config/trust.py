@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from ragbench.base.errors import UsageError
 from ragbench.base.records import DataUse
 from ragbench.corpora.card import load_card
+from ragbench.corpora.corpus import is_built
+from ragbench.corpora.open import open_corpus
 from ragbench.corpora.readers.union import members_of
-from ragbench.corpora.store import is_built, open_corpus
 from ragbench.models.endpoint import Endpoint
 from ragbench.models.spec import ModelSpec
 

@@ -7,7 +7,8 @@ from collections.abc import Collection, Sequence
 from ragbench.base.errors import UsageError
 from ragbench.corpora.build import build_corpus
 from ragbench.corpora.check import check_card
-from ragbench.corpora.store import is_built, open_corpus
+from ragbench.corpora.corpus import is_built
+from ragbench.corpora.open import open_corpus
 from ragbench.experiment.config.config import Config
 from ragbench.experiment.grid.parts import TaskPart
 from ragbench.experiment.grid.sources import corpora, index_parts, searches

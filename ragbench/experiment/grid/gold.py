@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ragbench.base.errors import DataError
 from ragbench.base.records import Passage, Question
-from ragbench.corpora.store import Corpus
+from ragbench.corpora.corpus import Corpus
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from ragbench.base import home
 from ragbench.base.errors import UsageError
-from ragbench.corpora.store import is_built, open_corpus
+from ragbench.corpora.corpus import is_built
+from ragbench.corpora.open import open_corpus
 from ragbench.experiment.config.config import Config
 from ragbench.experiment.config.spec import TASK_CORPUS, ArmSpec
 from ragbench.experiment.grid.gold import find_gold

@@ -16,7 +16,7 @@ from ragbench.base.records import Message, OptionScores, Reply
 from ragbench.base.weights import hub_commit
 from ragbench.base.yamlfile import Document
 from ragbench.corpora.card import load_card, make_reader
-from ragbench.corpora.store import is_built
+from ragbench.corpora.corpus import is_built
 from ragbench.experiment.config.config import Config
 from ragbench.experiment.grid.building import commands
 from ragbench.experiment.grid.grid import Grid

@@ -9,7 +9,7 @@ from typing import Protocol
 from ragbench.base.errors import DataError
 from ragbench.base.records import Passage, Question
 from ragbench.base.registry import Entry, Registry
-from ragbench.corpora.store import Corpus
+from ragbench.corpora.corpus import Corpus
 from ragbench.experiment.config.spec import ArmSpec
 from ragbench.experiment.stages.prompts import passage_entry
 

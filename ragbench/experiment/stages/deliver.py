@@ -7,7 +7,8 @@ from dataclasses import replace
 from ragbench.base.errors import UsageError
 from ragbench.base.progress import say, stage
 from ragbench.base.records import Passage, Question
-from ragbench.corpora.store import Corpus, open_corpus
+from ragbench.corpora.corpus import Corpus
+from ragbench.corpora.open import open_corpus
 from ragbench.experiment.config.spec import DOCUMENTS, ArmSpec
 from ragbench.experiment.grid.gold import Gold
 from ragbench.experiment.grid.grid import Grid

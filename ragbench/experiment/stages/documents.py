@@ -10,7 +10,7 @@ import numpy as np
 
 from ragbench.base.errors import DataError
 from ragbench.base.records import Passage, Question
-from ragbench.corpora.store import Corpus
+from ragbench.corpora.corpus import Corpus
 from ragbench.experiment.config.spec import ArmSpec
 from ragbench.experiment.stages.arms import Context, Delivery
 from ragbench.experiment.stages.prompts import passage_entry

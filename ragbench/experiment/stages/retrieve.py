@@ -15,7 +15,8 @@ from ragbench.base.errors import DataError
 from ragbench.base.files import atomic_file, sha256_file, sha256_json
 from ragbench.base.progress import say, stage
 from ragbench.base.records import Hit, Query, Question
-from ragbench.corpora.store import Corpus, open_corpus
+from ragbench.corpora.corpus import Corpus
+from ragbench.corpora.open import open_corpus
 from ragbench.experiment.grid.gold import Gold, find_gold
 from ragbench.experiment.grid.grid import Grid
 from ragbench.experiment.grid.parts import IndexPart, Source, TaskPart

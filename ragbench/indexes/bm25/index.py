@@ -32,7 +32,7 @@ from ragbench.base.errors import DataError
 from ragbench.base.files import atomic_file
 from ragbench.base.progress import stage
 from ragbench.base.records import Hit
-from ragbench.corpora.store import Corpus
+from ragbench.corpora.corpus import Corpus
 from ragbench.indexes.bm25 import inversion, lexicon
 from ragbench.indexes.bm25.okapi import RankBm25, okapi_idf
 from ragbench.indexes.bm25.recipe import Bm25Recipe

@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from ragbench.base.files import atomic_file
 from ragbench.base.progress import Progress
-from ragbench.corpora.store import Corpus
+from ragbench.corpora.corpus import Corpus
 from ragbench.indexes.bm25.tokenise import Analyser
 from ragbench.indexes.retriever import FIELD
 

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from ragbench.base.devices import Device
-from ragbench.corpora.store import Corpus
+from ragbench.corpora.corpus import Corpus
 from ragbench.indexes.bm25.tokenise import Analyser
 from ragbench.indexes.recipe import BASE_MEMORY, Footprint, Recipe
 from ragbench.indexes.retriever import passage_text

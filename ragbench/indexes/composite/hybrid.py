@@ -12,7 +12,7 @@ from ragbench.base.devices import Device
 from ragbench.base.errors import UsageError
 from ragbench.base.files import sha256_json
 from ragbench.base.records import Hit
-from ragbench.corpora.store import Corpus
+from ragbench.corpora.corpus import Corpus
 from ragbench.indexes.built import open_parts
 from ragbench.indexes.composite.fusion import K0, rrf
 from ragbench.indexes.loading import part_of, resolved_part

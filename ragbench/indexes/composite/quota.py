@@ -18,7 +18,7 @@ from pydantic import Field
 from ragbench.base.devices import Device
 from ragbench.base.errors import DataError, UsageError
 from ragbench.base.records import Hit
-from ragbench.corpora.store import Corpus
+from ragbench.corpora.corpus import Corpus
 from ragbench.corpora.union import Union
 from ragbench.indexes.built import open_parts
 from ragbench.indexes.loading import part_of, resolved_part

@@ -36,7 +36,7 @@ from ragbench.base.files import (
     write_json,
 )
 from ragbench.base.progress import Progress, say, stage
-from ragbench.corpora.store import Corpus
+from ragbench.corpora.corpus import Corpus
 from ragbench.corpora.union import Union
 from ragbench.indexes.dense.encoder_model import Vectors
 from ragbench.indexes.dense.encoders import NOT_OF_PASSAGES, Encoder, EncoderCard, unit

@@ -16,7 +16,7 @@ from ragbench.base.devices import Device
 from ragbench.base.errors import DataError, first_line
 from ragbench.base.progress import stage
 from ragbench.base.records import Hit
-from ragbench.corpora.store import Corpus
+from ragbench.corpora.corpus import Corpus
 from ragbench.indexes.dense import gpu, recall
 from ragbench.indexes.dense.ann import (
     fill,

@@ -14,7 +14,7 @@ from ragbench.base import home
 from ragbench.base.errors import DataError, UsageError
 from ragbench.base.files import sha256_json
 from ragbench.base.weights import weights_digest
-from ragbench.corpora.store import Corpus
+from ragbench.corpora.corpus import Corpus
 from ragbench.indexes.dense.encoder_model import Vectors
 
 KINDS = ("float32", "float16")

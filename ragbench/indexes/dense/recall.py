@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from ragbench.base.errors import DataError
 from ragbench.base.files import atomic_file
-from ragbench.corpora.store import Corpus
+from ragbench.corpora.corpus import Corpus
 from ragbench.indexes.dense.embeddings import Embeddings
 from ragbench.indexes.dense.encoders import Vectors
 from ragbench.indexes.retriever import Rows

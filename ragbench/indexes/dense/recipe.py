@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from ragbench.base.devices import Device
 from ragbench.base.errors import UsageError
-from ragbench.corpora.store import Corpus
+from ragbench.corpora.corpus import Corpus
 from ragbench.indexes.dense import flatcodes, gpu
 from ragbench.indexes.dense.ann import KNOBS, import_faiss, new_index, resolve_factory
 from ragbench.indexes.dense.embeddings import Embeddings

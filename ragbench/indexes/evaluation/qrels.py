@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from ragbench.base.errors import DataError
-from ragbench.corpora.store import Corpus
+from ragbench.corpora.corpus import Corpus
 from ragbench.indexes.evaluation.runfile import text_lines
 
 BEIR_HEADER = ("query-id", "corpus-id", "score")

@@ -17,7 +17,7 @@ from pathlib import Path
 from ragbench.base.errors import DataError
 from ragbench.base.files import atomic_file, read_jsonl
 from ragbench.base.records import Hit, Query
-from ragbench.corpora.store import Corpus
+from ragbench.corpora.corpus import Corpus
 
 ID_KEYS = ("id", "_id", "qid")
 TEXT_KEYS = ("question", "query", "text")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, SupportsFloat
 
 from ragbench.base.errors import BackendError, DataError, first_line
 from ragbench.base.records import Hit
-from ragbench.corpora.store import Corpus
+from ragbench.corpora.corpus import Corpus
 from ragbench.indexes.retriever import Retriever
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from ragbench.base import home
 from ragbench.base.devices import Device
 from ragbench.base.errors import RagbenchError, UsageError, first_line
 from ragbench.base.files import sha256_file
-from ragbench.corpora.store import Corpus
+from ragbench.corpora.corpus import Corpus
 from ragbench.indexes.langchain.adapters import FromLangchain, ScoreSource
 from ragbench.indexes.recipe import Recipe
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ragbench.base.errors import DataError
 from ragbench.base.progress import stage
-from ragbench.corpora.store import Corpus
+from ragbench.corpora.corpus import Corpus
 from ragbench.indexes.dense import recall
 from ragbench.indexes.dense.embeddings import Embeddings
 from ragbench.indexes.dense.encoders import Encoder, Vectors

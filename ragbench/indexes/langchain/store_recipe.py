@@ -13,7 +13,7 @@ from pydantic import Field, field_validator, model_validator
 from ragbench.base.devices import Device
 from ragbench.base.errors import UsageError
 from ragbench.corpora.card import load_card
-from ragbench.corpora.store import Corpus
+from ragbench.corpora.corpus import Corpus
 from ragbench.corpora.union import RESTRICTED, Union
 from ragbench.indexes.dense.embeddings import Embeddings
 from ragbench.indexes.dense.encoders import EncoderCard

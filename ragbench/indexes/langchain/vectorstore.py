@@ -22,7 +22,7 @@ from ragbench.base.errors import DataError, RagbenchError, UsageError, first_lin
 from ragbench.base.files import sha256_json
 from ragbench.base.progress import stage
 from ragbench.base.records import Hit
-from ragbench.corpora.store import Corpus
+from ragbench.corpora.corpus import Corpus
 from ragbench.indexes.dense import recall
 from ragbench.indexes.dense.embeddings import Embeddings
 from ragbench.indexes.dense.encoders import Encoder, Vectors

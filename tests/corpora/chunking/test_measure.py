@@ -19,8 +19,8 @@ TEXT = "Ménière's disease:\r\n  vertigo 🫀 and tinnitus " + "unaffable " * 3
 def test_characters_count_themselves() -> None:
     measure = make_measure(None)
     assert isinstance(measure, Characters)
-    assert measure.places("a🫀\n").tolist() == [[0, 1], [1, 2], [2, 3]]
-    assert measure.places("").shape == (0, 2)
+    assert measure.offsets("a🫀\n").tolist() == [[0, 1], [1, 2], [2, 3]]
+    assert measure.offsets("").shape == (0, 2)
     assert measure.counts(["a🫀\n", ""]) == [3, 0]
 
 
@@ -28,13 +28,13 @@ def test_tokens_are_those_of_transformers_and_are_not_cut() -> None:
     measure = make_measure(MINILM)
     reference = AutoTokenizer.from_pretrained(str(locate(MINILM)))
     encoded = reference(TEXT, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
-    assert measure.places(TEXT).tolist() == [list(span) for span in encoded["offset_mapping"]]
+    assert measure.offsets(TEXT).tolist() == [list(span) for span in encoded["offset_mapping"]]
     assert len(encoded["input_ids"]) > 512
     texts = [TEXT, "", "one", "\u0301"]
     assert measure.counts(texts) == [
         len(reference(text, add_special_tokens=False, verbose=False)["input_ids"]) for text in texts
     ]
-    assert measure.places("").shape == (0, 2)
+    assert measure.offsets("").shape == (0, 2)
     assert make_measure(MINILM) is measure
 
 

@@ -68,7 +68,7 @@ def check(text: str, spans: list[Span], size: int, overlap: int, measure: Measur
         position = max(position, end)
         assert measure.counts([chunk])[0] <= size or len(chunk) == 1
     assert not text[position:].strip()
-    last = np.array([max(end - 1, start) for start, end in measure.places(text).tolist()])
+    last = np.array([max(end - 1, start) for start, end in measure.offsets(text).tolist()])
     for (one, first), (two, second) in pairwise(spans):
         assert one < two
         assert first < second

@@ -27,8 +27,8 @@ from ragbench.corpora.duplicates.duplicates import (
     Duplicates,
     normalised,
 )
+from ragbench.corpora.open import open_corpus
 from ragbench.corpora.reader import Located, Reader, ReaderOptions, Skipped
-from ragbench.corpora.store import open_corpus
 
 AddCorpus = Callable[..., Path]
 NOTES: list[dict[str, object]] = [
@@ -303,7 +303,7 @@ def test_half_a_surrogate_is_left_to_the_build(home: Path, add_corpus: AddCorpus
 def test_a_repeated_id_is_still_named_by_its_lines(home: Path, add_corpus: AddCorpus) -> None:
     add_corpus("notes", [{"id": "d1", "text": "one"}, {"id": "d1", "text": "two"}])
     set_duplicates(home, "notes")
-    with pytest.raises(DataError, match="the id 'd1' stands 2 times"):
+    with pytest.raises(DataError, match="the id 'd1' appears 2 times"):
         build_corpus("notes")
 
 

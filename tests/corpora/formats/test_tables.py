@@ -291,7 +291,7 @@ def test_wrong_sheets_are_named(tmp_path: Path) -> None:
     assert refused(path).what == "the sheet is empty"
     path = excel(tmp_path / "b.xlsx", ("S", [["id", "text"], ["a", "x", "stray"]]))
     error = refused(path)
-    assert error.what == "a cell stands to the right of the header's 2 columns"
+    assert error.what == "a cell is to the right of the header's 2 columns"
     assert error.where == f"{path}: sheet 'S', row 2"
     path = excel(tmp_path / "c.xlsx", ("S", [["id", "text"], ["a", "#N/A"]]))
     assert refused(path).what == "the cell of column 'text' holds the Excel error #N/A"

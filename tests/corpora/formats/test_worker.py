@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ragbench.corpora.formats.worker import Document, Worker
+from ragbench.corpora.formats.worker import ParsedFile, Worker
 
 SCRIPT = """
 import json, os, sys, time
@@ -57,7 +57,7 @@ def test_a_file_that_takes_too_long_is_given_up_and_the_next_is_read(worker: Wor
     before = worker.read(Path("a"), "text", "utf-8")
     worker.seconds = 0.5
     started = time.monotonic()
-    assert worker.read(Path("slow"), "text", "utf-8") == Document(
+    assert worker.read(Path("slow"), "text", "utf-8") == ParsedFile(
         fault="time limit", detail="it took more than 0.5 s"
     )
     assert time.monotonic() - started < 5
@@ -72,7 +72,7 @@ def test_a_file_that_ends_the_process_is_a_fault_and_the_next_is_read(
     worker: Worker, name: str
 ) -> None:
     found = worker.read(Path(name), "text", "utf-8")
-    assert found == Document(fault="damage", detail="it ended the process that read it (9)")
+    assert found == ParsedFile(fault="damage", detail="it ended the process that read it (9)")
     assert worker.read(Path("b"), "text", "utf-8").pages == ("b",)
     worker.close()
 
@@ -90,7 +90,7 @@ def test_the_real_process_reads_a_file_whose_name_is_no_text(tmp_path: Path) -> 
     path = tmp_path / os.fsdecode(b"gout \xff.txt")
     path.write_text("Gout.", encoding="utf-8")
     real = Worker(60)
-    assert real.read(path, "text", "utf-8") == Document(pages=("Gout.",))
+    assert real.read(path, "text", "utf-8") == ParsedFile(pages=("Gout.",))
     real.close()
 
 
@@ -101,5 +101,5 @@ def test_modules_of_the_current_folder_are_not_run(
     (tmp_path / "a.txt").write_text("Gout.", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     real = Worker(60)
-    assert real.read(Path("a.txt"), "text", "utf-8") == Document(pages=("Gout.",))
+    assert real.read(Path("a.txt"), "text", "utf-8") == ParsedFile(pages=("Gout.",))
     real.close()

@@ -323,7 +323,7 @@ def test_a_build_names_what_it_passes_over(home: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "mine: 1 passages" in done.stdout
     assert "skipped 3 with damage" in done.stdout
-    assert f"{folder / 'scan.pdf'}: passed over: no text: a scanned PDF?" in done.stderr
+    assert f"{folder / 'scan.pdf'}: skipped: no text: a scanned PDF?" in done.stderr
     assert f"{folder / 'locked.pdf'}: it is encrypted" in done.stderr
     shown = json.loads(ragbench(home, "corpus", "show", "mine", "--json").stdout)
     assert shown["skipped"] == {

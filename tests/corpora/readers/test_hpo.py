@@ -110,7 +110,7 @@ def test_both_places_of_a_repeated_id_are_named(tmp_path: Path) -> None:
     path = small(tmp_path, SMALL.replace("HP:0000009", "HP:0001945"))
     with pytest.raises(DataError) as caught:
         read_terms(path)
-    assert caught.value.what == "the id 'HP:0001945' stands twice"
+    assert caught.value.what == "the id 'HP:0001945' appears twice"
     assert caught.value.where == f"{path}:7 and {path}:18"
 
 

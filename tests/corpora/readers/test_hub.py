@@ -197,7 +197,7 @@ def test_there_is_one_place_to_read_from(tmp_path: Path, monkeypatch: pytest.Mon
         reader(tmp_path / "none").sources()
     (tmp_path / "a" / "b").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UsageError, match="a folder 'a/b' lies here"):
+    with pytest.raises(UsageError, match="a folder 'a/b' is here"):
         list(reader(None, dataset="a/b").read())
 
 

@@ -21,10 +21,10 @@ from hypothesis import strategies as st
 from ragbench.base.errors import DataError
 from ragbench.corpora.build import build_corpus
 from ragbench.corpora.formats import archives
+from ragbench.corpora.open import open_corpus
 from ragbench.corpora.reader import Located, Skipped
 from ragbench.corpora.readers import pubmed
 from ragbench.corpora.readers.pubmed import DELETED, REVISED, PubmedOptions, PubmedReader
-from ragbench.corpora.store import open_corpus
 
 HEAD = (
     '<?xml version="1.0" encoding="utf-8"?>\n<!DOCTYPE PubmedArticleSet PUBLIC "-//NLM//DTD '

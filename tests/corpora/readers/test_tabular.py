@@ -71,7 +71,7 @@ def test_a_missing_cell_is_named_or_counted(
         read(path)
     assert caught.value.what.startswith(f"the {column} in column {column!r} is missing")
     if isinstance(value, str) and value.strip():
-        assert caught.value.what.endswith(f"the cell holds {value!r}, which stands for nothing")
+        assert caught.value.what.endswith(f"the cell holds {value!r}, which means nothing")
     assert caught.value.where == place(path, 1)
     assert "skip_empty" in caught.value.fix
     assert read(path, skip_empty=True)[1] == Skipped(f"empty {column}", place(path, 1))

@@ -71,10 +71,10 @@ def test_a_list_of_corpora_is_their_union(corpus: object, name: str) -> None:
     ("corpus", "what"),
     [
         (["a", "task"], "another corpus for each task"),
-        (["a", "a"], "stands twice"),
+        (["a", "a"], "appears twice"),
         ([], "a name has only letters"),
         (["a", 7], "holds their names"),
-        (["a--b", "c"], "does not tell its corpora"),
+        (["a--b", "c"], "does not show its corpora"),
         (7, "valid string"),
     ],
 )

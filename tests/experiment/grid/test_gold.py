@@ -12,7 +12,7 @@ import pytest
 from ragbench.base.errors import DataError
 from ragbench.base.records import Passage, Question
 from ragbench.corpora.build import build_corpus
-from ragbench.corpora.store import Corpus
+from ragbench.corpora.corpus import Corpus
 from ragbench.experiment.grid.gold import find_gold
 from tests.unions import write_corpus
 
@@ -153,7 +153,7 @@ def test_gold_of_a_union_with_and_without_the_name_of_its_corpus(union: Corpus) 
 
 
 def test_gold_that_two_members_hold_is_of_the_tasks_own_corpus_or_refused(union: Corpus) -> None:
-    with pytest.raises(DataError, match="'102' stands in several corpora"):
+    with pytest.raises(DataError, match="'102' is in several corpora"):
         find_gold([question("q1", "102")], union, task="t")
     gold = find_gold([question("q1", "102")], union, task="t", prefer="abstracts")
     assert (gold.rows, gold.ids) == ({"q1": (1,)}, {"q1": ("abstracts/102",)})

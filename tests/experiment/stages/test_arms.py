@@ -11,7 +11,7 @@ from ragbench.base.errors import DataError
 from ragbench.base.records import Passage, Question
 from ragbench.corpora.build import build_corpus
 from ragbench.corpora.card import Card, add_card
-from ragbench.corpora.store import Corpus
+from ragbench.corpora.corpus import Corpus
 from ragbench.experiment.config.spec import ArmSpec
 from ragbench.experiment.stages.arms import ClosedBook, Context, Delivery, Retrieved, pack
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from ragbench.base.records import Question
 from ragbench.corpora.build import build_corpus
 from ragbench.corpora.card import Card, add_card
-from ragbench.corpora.store import Corpus
+from ragbench.corpora.corpus import Corpus
 from ragbench.experiment.config.spec import ArmSpec
 from ragbench.experiment.stages.arms import Context, Delivery, Retrieved
 from ragbench.experiment.stages.controls import Moved, Oracle, OracleRemoved, RandomLike, Shuffled

@@ -15,7 +15,7 @@ from ragbench.base.records import Question
 from ragbench.corpora.build import build_corpus
 from ragbench.corpora.card import Card, add_card
 from ragbench.corpora.chunking.chunking import Chunking
-from ragbench.corpora.store import Corpus
+from ragbench.corpora.corpus import Corpus
 from ragbench.experiment.config.spec import ArmSpec
 from ragbench.experiment.stages.arms import Context
 from ragbench.experiment.stages.documents import Documents, whole

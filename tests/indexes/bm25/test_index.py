@@ -16,7 +16,8 @@ import pytest
 
 from ragbench.base.errors import DataError
 from ragbench.base.records import Hit
-from ragbench.corpora.store import Corpus, open_corpus
+from ragbench.corpora.corpus import Corpus
+from ragbench.corpora.open import open_corpus
 from ragbench.indexes.bm25.recipe import Bm25Recipe
 from ragbench.indexes.bm25.tokenise import make_tokeniser
 from ragbench.indexes.build import build_index

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragbench.base.progress import Progress
-from ragbench.corpora.store import Corpus
+from ragbench.corpora.corpus import Corpus
 from ragbench.indexes.bm25 import inversion
 from ragbench.indexes.bm25.index import Bm25Index
 from ragbench.indexes.bm25.recipe import Bm25Recipe
@@ -90,7 +90,7 @@ def test_a_killed_build_goes_on_and_ends_the_same(
     whole = build(corpus, tmp_path / "whole")
     script = (
         "import sys, time\nfrom pathlib import Path\n"
-        "from ragbench.corpora.store import open_corpus\n"
+        "from ragbench.corpora.open import open_corpus\n"
         "from ragbench.indexes.bm25 import inversion\n"
         "from ragbench.indexes.bm25.index import Bm25Index\n"
         "from ragbench.indexes.bm25.recipe import Bm25Recipe\n"

@@ -16,7 +16,8 @@ from rank_bm25 import BM25Okapi
 
 from ragbench.base.errors import DataError, UsageError
 from ragbench.base.records import Hit
-from ragbench.corpora.store import Corpus, open_corpus
+from ragbench.corpora.corpus import Corpus
+from ragbench.corpora.open import open_corpus
 from ragbench.indexes.bm25.okapi import okapi_idf
 from ragbench.indexes.bm25.tokenise import tokens
 from ragbench.indexes.build import build_index

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from ragbench.corpora.store import Corpus
+from ragbench.corpora.corpus import Corpus
 from ragbench.indexes.bm25.recipe import Bm25Recipe
 from ragbench.indexes.recipe import BASE_MEMORY
 

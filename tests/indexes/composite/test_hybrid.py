@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ragbench.base.errors import UsageError
-from ragbench.corpora.store import Corpus
+from ragbench.corpora.corpus import Corpus
 from ragbench.indexes.build import build_index
 from ragbench.indexes.built import MANIFEST, folder_of, index_digest, open_index, read_manifest
 from ragbench.indexes.check import check_index

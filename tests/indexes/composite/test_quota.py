@@ -15,8 +15,9 @@ from ragbench.base.errors import DataError, RagbenchError, UsageError
 from ragbench.base.records import Hit
 from ragbench.corpora.build import build_corpus
 from ragbench.corpora.card import load_card
+from ragbench.corpora.corpus import Corpus
+from ragbench.corpora.open import open_corpus
 from ragbench.corpora.readers.union import members_of
-from ragbench.corpora.store import Corpus, open_corpus
 from ragbench.indexes.build import build_index
 from ragbench.indexes.built import index_digest, open_index, read_manifest
 from ragbench.indexes.check import check_index

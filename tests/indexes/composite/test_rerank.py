@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ragbench.base.errors import PrerequisiteError, UsageError
-from ragbench.corpora.store import Corpus
+from ragbench.corpora.corpus import Corpus
 from ragbench.indexes.build import build_index
 from ragbench.indexes.built import index_digest, is_built, open_index, read_manifest
 from ragbench.indexes.check import check_index

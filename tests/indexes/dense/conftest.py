@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ragbench.corpora.store import Corpus, open_corpus
+from ragbench.corpora.corpus import Corpus
+from ragbench.corpora.open import open_corpus
 from ragbench.indexes.build import build_index
 from ragbench.indexes.dense.encoders import Encoder, Vectors
 from tests.indexes.dense_recipes import (

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ragbench.base.errors import UsageError
-from ragbench.corpora.store import Corpus
+from ragbench.corpora.corpus import Corpus
 from ragbench.indexes.dense import ann, flatcodes
 from ragbench.indexes.dense.ann import (
     fill,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ragbench.base.errors import DataError, UsageError
-from ragbench.corpora.store import Corpus
+from ragbench.corpora.corpus import Corpus
 from ragbench.indexes.build import build_index
 from ragbench.indexes.built import open_index, read_manifest
 from tests.indexes.dense_recipes import (

@@ -15,7 +15,8 @@ from ragbench.base import checksums
 from ragbench.base.errors import BackendError, DataError
 from ragbench.base.files import locked, sha256_file
 from ragbench.corpora.build import build_corpus
-from ragbench.corpora.store import Corpus, open_corpus
+from ragbench.corpora.corpus import Corpus
+from ragbench.corpora.open import open_corpus
 from ragbench.indexes.dense import embeddings
 from ragbench.indexes.dense.embeddings import Embeddings
 from ragbench.indexes.dense.encoders import Encoder, EncoderCard, Vectors

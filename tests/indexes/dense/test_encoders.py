@@ -17,7 +17,7 @@ from transformers import AutoModel, AutoTokenizer
 from ragbench.base.devices import has_fast_bfloat16
 from ragbench.base.errors import BackendError, PrerequisiteError, UsageError
 from ragbench.base.weights import locate
-from ragbench.corpora.store import open_corpus
+from ragbench.corpora.open import open_corpus
 from ragbench.indexes.dense.ann import import_faiss, new_index, resolve_factory
 from ragbench.indexes.dense.encoders import Encoder, EncoderCard, Vectors
 from ragbench.indexes.dense.recipe import DenseRecipe

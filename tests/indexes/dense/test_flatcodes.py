@@ -13,7 +13,7 @@ import faiss
 import numpy as np
 import pytest
 
-from ragbench.corpora.store import Corpus
+from ragbench.corpora.corpus import Corpus
 from ragbench.indexes.build import build_index
 from ragbench.indexes.built import folder_of, is_built, read_manifest
 from ragbench.indexes.dense import embeddings, flatcodes

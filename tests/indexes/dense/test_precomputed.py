@@ -11,7 +11,7 @@ import pytest
 
 from ragbench.base.errors import DataError, UsageError
 from ragbench.base.files import sha256_file
-from ragbench.corpora.store import Corpus
+from ragbench.corpora.corpus import Corpus
 from ragbench.indexes.build import build_index
 from ragbench.indexes.built import folder_of, open_index
 from ragbench.indexes.check import check_index

@@ -12,7 +12,7 @@ import pytest
 
 from ragbench.base.errors import DataError
 from ragbench.base.files import atomic_file
-from ragbench.corpora.store import Corpus
+from ragbench.corpora.corpus import Corpus
 from ragbench.indexes.dense import embeddings, recall
 from ragbench.indexes.dense.embeddings import Embeddings
 from ragbench.indexes.dense.encoders import EncoderCard, Vectors

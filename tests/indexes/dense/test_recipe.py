@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from ragbench.corpora.store import Corpus
+from ragbench.corpora.corpus import Corpus
 from ragbench.indexes.dense.recipe import DenseRecipe
 
 CorpusOf = Callable[[str, Mapping[str, str]], Corpus]

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from ragbench.base.errors import PrerequisiteError
-from ragbench.corpora.store import Corpus
+from ragbench.corpora.corpus import Corpus
 from ragbench.indexes.build import build_index
 from ragbench.indexes.built import folder_of, is_built, open_index, read_manifest
 from ragbench.indexes.dense import embeddings

@@ -12,7 +12,8 @@ from ragbench.base.errors import DataError
 from ragbench.base.registry import Entry, Registry
 from ragbench.corpora import card
 from ragbench.corpora.build import build_corpus
-from ragbench.corpora.store import Corpus, open_corpus
+from ragbench.corpora.corpus import Corpus
+from ragbench.corpora.open import open_corpus
 from ragbench.indexes.evaluation.qrels import best_first, in_corpus, level_of, read_qrels
 from tests.unions import write_corpus
 
@@ -141,7 +142,7 @@ def test_judged_ids_of_a_union_with_and_without_the_name_of_their_corpus(home: P
     qrels = {"q": {"d1": 2, "b/d2": 1, "nowhere": 0}}
     assert level_of(qrels, union) == "passage"
     assert in_corpus(qrels, union, "passage") == {"q": {"a/d1": 2, "b/d2": 1, "nowhere": 0}}
-    with pytest.raises(DataError, match="'d2' stands in several corpora"):
+    with pytest.raises(DataError, match="'d2' is in several corpora"):
         level_of({"q": {"d2": 1}}, union)
     with pytest.raises(DataError, match="'a/d1' is judged both 2 and 1 for 'q'"):
         in_corpus({"q": {"d1": 2, "a/d1": 1}}, union, "passage")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from ragbench.base.errors import DataError
 from ragbench.base.records import Hit, Query
-from ragbench.corpora.store import Corpus
+from ragbench.corpora.corpus import Corpus
 from ragbench.indexes.evaluation.runfile import check_run_ids, read_queries, read_run, write_run
 
 IDS = st.text(

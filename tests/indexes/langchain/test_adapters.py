@@ -16,7 +16,7 @@ from langchain_core.runnables import RunnableLambda
 from langchain_core.vectorstores import InMemoryVectorStore
 
 from ragbench.base.errors import BackendError, DataError
-from ragbench.corpora.store import Corpus
+from ragbench.corpora.corpus import Corpus
 from ragbench.indexes.build import build_index
 from ragbench.indexes.built import open_index
 from ragbench.indexes.dense.encoders import Encoder

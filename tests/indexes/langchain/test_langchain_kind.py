@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ragbench.base.errors import DataError, UsageError
-from ragbench.corpora.store import Corpus
+from ragbench.corpora.corpus import Corpus
 from ragbench.indexes.build import build_index
 from ragbench.indexes.built import index_digest, open_index
 from ragbench.indexes.loading import load_recipe

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ragbench.base.errors import BackendError, DataError
-from ragbench.corpora.store import Corpus
+from ragbench.corpora.corpus import Corpus
 from ragbench.indexes.dense.embeddings import Embeddings
 from ragbench.indexes.dense.encoders import Encoder, EncoderCard
 from ragbench.indexes.langchain.raw_scores import FORMULAS

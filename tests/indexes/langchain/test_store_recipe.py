@@ -10,7 +10,8 @@ import pytest
 
 from ragbench.base.errors import UsageError
 from ragbench.corpora.build import build_corpus
-from ragbench.corpora.store import Corpus
+from ragbench.corpora.corpus import Corpus
+from ragbench.corpora.store import StoredCorpus
 from ragbench.indexes.build import build_index
 from ragbench.indexes.built import read_manifest
 from ragbench.indexes.estimate import estimate
@@ -53,7 +54,7 @@ def test_what_was_restricted_at_its_build_stays_here_too(home: Path, corpus_of: 
     check_terms(recipe, corpus)  # it is open
     edit(corpus.folder / "manifest.json", data_use="restricted")
     with pytest.raises(UsageError, match="nothing was sent"):
-        check_terms(recipe, Corpus(corpus.folder))
+        check_terms(recipe, StoredCorpus(corpus.folder))
 
 
 def test_restricted_passages_stay_on_this_machine(home: Path, corpus_of: CorpusOf) -> None:

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from ragbench.base.errors import BackendError, DataError, UsageError
-from ragbench.corpora.store import Corpus, open_corpus
+from ragbench.corpora.corpus import Corpus
+from ragbench.corpora.open import open_corpus
 from ragbench.indexes.build import build_index
 from ragbench.indexes.built import folder_of, is_built, open_index, read_manifest
 from ragbench.indexes.check import check_index

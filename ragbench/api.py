@@ -1,0 +1,231 @@
+"""The Python API: what the commands do, as functions of ``import ragbench`` (docs/python.md)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ragbench.base.devices import Device
+from ragbench.base.errors import BackendError, UsageError
+
+if TYPE_CHECKING:
+    from ragbench.analysis.notebook import RunTables
+    from ragbench.base.records import Passage
+    from ragbench.corpora.corpus import Corpus
+    from ragbench.experiment.run import Finished
+    from ragbench.indexes.built import IndexManifest
+    from ragbench.indexes.retriever import IndexKind
+    from ragbench.report.write import Written
+
+QUIETLY = 100  # the largest number of queries that are searched without a line of progress
+
+
+@dataclass(frozen=True, slots=True)
+class SearchHit:
+    """A passage that a search found.
+
+    Attributes:
+        id: The passage's id.
+        doc_id: The id of its document.
+        score: The index's own score; higher is better.
+        row: The passage's row in the corpus.
+        corpus: The corpus, from which the passage is read when it is asked for.
+    """
+
+    id: str
+    doc_id: str
+    score: float
+    row: int
+    corpus: Corpus = field(repr=False, compare=False)
+
+    @property
+    def passage(self) -> Passage:
+        """The passage: id, doc_id, title, text, meta."""
+        return self.corpus[self.row]
+
+    @property
+    def title(self) -> str:
+        """The passage's title."""
+        return self.passage.title
+
+    @property
+    def text(self) -> str:
+        """The passage's text."""
+        return self.passage.text
+
+
+class Index:
+    """An open index, from ``open_index`` or ``build_index``, with its manifest and corpus."""
+
+    def __init__(self, manifest: IndexManifest, retriever: IndexKind) -> None:
+        self.manifest = manifest
+        self.corpus = retriever.corpus
+        self._retriever = retriever
+
+    def __repr__(self) -> str:
+        return f"<ragbench index {self.name}: {len(self.corpus):,} passages>"
+
+    @property
+    def name(self) -> str:
+        """The index's name."""
+        return self.manifest.name
+
+    def search(self, texts: Sequence[str], k: int = 10) -> list[list[SearchHit]]:
+        """Return the best hits of each text: score descending, ties by passage id ascending.
+
+        Args:
+            texts: The queries.
+            k: The largest number of hits per query.
+
+        Returns:
+            One list per query.
+
+        Raises:
+            UsageError: ``texts`` is one string, or ``k`` is below 1.
+        """
+        if isinstance(texts, str):
+            raise UsageError("search takes a list of texts", fix=f"write search([{texts!r}])")
+        if k < 1:
+            raise UsageError(f"k is {k}", fix="ask for at least one hit")
+        from ragbench.indexes.retriever import search_all
+
+        texts = list(texts)
+        if len(texts) <= QUIETLY:
+            found = self._retriever.search(texts, k)
+        else:
+            found = search_all(self._retriever, texts, k, label=f"search {self.name}")
+        return [
+            [SearchHit(hit.id, hit.doc_id, hit.score, hit.row, self.corpus) for hit in hits]
+            for hits in found
+        ]
+
+
+def open_corpus(name: str, *, build: bool = False) -> Corpus:
+    """Return a built corpus: ``corpus[row]`` is a passage, ``corpus.find(id)`` a row.
+
+    Args:
+        name: The corpus; ``NAME--NAME`` for a union without a card.
+        build: Whether to build it first if it is missing, as ``ragbench corpus build`` does.
+
+    Returns:
+        The open corpus.
+
+    Raises:
+        UsageError: There is no such corpus.
+        DataError: It is not built, is damaged, or its source is wrong.
+    """
+    if build:
+        from ragbench.corpora.build import build_corpus
+
+        return build_corpus(name)
+    from ragbench.corpora.open import open_corpus as open_built
+
+    return open_built(name)
+
+
+def build_index(
+    recipe: str,
+    corpus: str,
+    *,
+    name: str | None = None,
+    replace: bool = False,
+    device: Device = "auto",
+    anyway: bool = False,
+) -> Index:
+    """Build an index over a built corpus, or open it if the same one is built already.
+
+    Args:
+        recipe: The recipe's name (``ragbench list indexes``).
+        corpus: The corpus's name.
+        name: The index's name; ``RECIPE-CORPUS`` by default.
+        replace: Whether to replace an index of this name and other content.
+        device: Where an encoder computes: ``auto``, ``cpu`` or ``cuda``.
+        anyway: Whether to build it even if disk or memory seem too small.
+
+    Returns:
+        The open index.
+
+    Raises:
+        UsageError: There is no such recipe or corpus.
+        DataError: The corpus is not built, or an index of this name has other content.
+    """
+    from ragbench.indexes import build
+
+    made = build.build_index(
+        recipe, corpus, name=name, replace=replace, device=device, anyway=anyway
+    )
+    return open_index(made.name, device=device)
+
+
+def open_index(name: str, *, device: Device = "auto") -> Index:
+    """Return a built index, open.
+
+    Args:
+        name: The index.
+        device: Where queries are encoded and searched: ``auto``, ``cpu`` or ``cuda``.
+
+    Returns:
+        The open index.
+
+    Raises:
+        DataError: It is not built, or its corpus or encoder has changed since.
+    """
+    from ragbench.indexes import built
+
+    return Index(built.read_manifest(name), built.open_index(name, device=device))
+
+
+def run(
+    config: str | os.PathLike[str] | Mapping[str, Any],
+    *,
+    overrides: Sequence[str] = (),
+    extend: bool = False,
+) -> RunTables:
+    """Run an experiment to its report, or go on with it, as ``ragbench run`` does.
+
+    Args:
+        config: The path of a YAML file, the name of a config, or its contents as a mapping.
+        overrides: ``key=value`` texts, as ``--set`` takes them.
+        extend: Whether to add models, tasks, arms or questions to a run of this name.
+
+    Returns:
+        The tables of the run; ``.path`` is its folder, with ``report.html``.
+
+    Raises:
+        UsageError: The config is wrong.
+        BackendError: Questions have no answer. The report is written; a second call asks them
+            again.
+    """
+    from ragbench.analysis.notebook import load_run
+
+    finished, written = run_to_report(config, overrides, extend=extend)
+    check_complete(finished)
+    return load_run(written.path.parent)
+
+
+def run_to_report(
+    config: str | os.PathLike[str] | Mapping[str, Any],
+    overrides: Sequence[str],
+    *,
+    extend: bool,
+) -> tuple[Finished, Written]:
+    """Run an experiment and write its report; incomplete cells are no error here."""
+    from ragbench.experiment.config.config import load_config
+    from ragbench.experiment.run import run_experiment
+    from ragbench.report.write import write_report
+
+    reference = config if isinstance(config, Mapping) else os.fspath(config)
+    finished = run_experiment(*load_config(reference, overrides), extend=extend)
+    return finished, write_report(finished.folder.path)
+
+
+def check_complete(finished: Finished) -> None:
+    """Raise BackendError if questions of a run have no answer."""
+    if finished.errors:
+        raise BackendError(
+            f"{finished.errors:,} questions have no answer, so some cells are incomplete",
+            where=str(finished.folder.path),
+            fix="run the same command again; it asks only these questions",
+        )
