@@ -4,6 +4,7 @@ load        the tables of a run
 family      kinds of effects, and which of them are primary
 effects     every effect of a run, as rows
 results     every figure of a run, as rows
+needed      how many questions its effects need
 compare     cells of two runs against each other
 notebook    a run for notebooks
 statistics  estimates, intervals and tests

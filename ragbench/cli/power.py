@@ -51,7 +51,7 @@ def power(
             raise click.UsageError(
                 "RUN needs --difference and does not accept --questions or --discordant"
             )
-        found = _of_run(run_folder, difference, alpha, chance)
+        found = _needed_by_run(run_folder, difference, alpha, chance)
     elif difference is None and questions is None:
         raise click.UsageError("give --difference, --questions, or both")
     else:
@@ -90,14 +90,16 @@ def _of_share(
     }
 
 
-def _of_run(name: str, difference: float, alpha: float, chance: float) -> list[dict[str, Any]]:
+def _needed_by_run(
+    name: str, difference: float, alpha: float, chance: float
+) -> list[dict[str, Any]]:
     from ragbench.analysis.load import load_run
+    from ragbench.analysis.needed import needed_by_run
     from ragbench.analysis.results import json_rows
-    from ragbench.analysis.statistics.power import of_run
     from ragbench.runfolder.paths import find_run
 
     run = load_run(find_run(name).path)
-    return json_rows(of_run(run, difference, alpha=alpha, power=chance))
+    return json_rows(needed_by_run(run, difference, alpha=alpha, power=chance))
 
 
 def _text(value: Any) -> str:

@@ -8,7 +8,7 @@ duplicates  a reader that drops repeated passages
 card        the YAML file ``corpora/NAME.yaml``
 corpus      the protocol of open corpora, and the manifest of a built one
 store       memory-mapped passages
-union       several corpora as one
+union       several corpora as one; ``union_reader`` reads their sources
 open        opens a built corpus of either kind by name
 ingest      reader -> Arrow file, in parts that survive a kill
 build       card -> reader -> store; ``union_build`` for unions

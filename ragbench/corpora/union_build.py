@@ -28,9 +28,9 @@ from ragbench.corpora.corpus import (
     update_manifest,
 )
 from ragbench.corpora.open import open_corpus
-from ragbench.corpora.readers.union import members_of
 from ragbench.corpora.store import ID_ORDER, ID_RANK
 from ragbench.corpora.union import READER, Union, nested, open_member, terms, union_digest
+from ragbench.corpora.union_reader import members_of
 
 STEP_ROWS = 1 << 20
 

@@ -55,7 +55,7 @@ readers: Registry[type[Reader]] = Registry(
             "articles of PubMed Central and chapters of StatPearls (JATS, BITS), by section",
         ),
         "union": Entry(
-            "ragbench.corpora.readers.union:UnionReader",
+            "ragbench.corpora.union_reader:UnionReader",
             "several other corpora as one; the option corpora names them",
         ),
     },

@@ -10,7 +10,7 @@ from ragbench.base.records import DataUse
 from ragbench.corpora.card import load_card
 from ragbench.corpora.corpus import is_built
 from ragbench.corpora.open import open_corpus
-from ragbench.corpora.readers.union import members_of
+from ragbench.corpora.union_reader import members_of
 from ragbench.models.endpoint import Endpoint
 from ragbench.models.spec import ModelSpec
 

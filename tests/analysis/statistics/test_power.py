@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import math
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from ragbench.analysis.effects import effects
-from ragbench.analysis.load import load_run
 from ragbench.analysis.statistics.paired import mcnemar_exact
 from ragbench.analysis.statistics.power import (
     exact_power,
-    of_run,
     questions_needed,
     smallest_difference,
 )
@@ -77,15 +73,3 @@ def test_what_cannot_be(difference: float, discordant: float, message: str) -> N
     assert message in f"{caught.value} {caught.value.fix}"
     with pytest.raises(UsageError, match="never found"):
         questions_needed(0.0, 0.2)
-
-
-def test_what_a_run_could_see(mixed_home: Path) -> None:
-    run = load_run(mixed_home / "runs" / "mixed")
-    table = of_run(run, 0.05)
-    known = effects(run)
-    row = table[(table.effect == "gain over closed-book") & (table.task == "facts")].iloc[0]
-    (same,) = known[
-        (known.effect == row.effect) & (known.task == "facts") & (known.arm == row.arm)
-    ].to_dict(orient="records")
-    assert row.sees == pytest.approx(2.801585 * same["se"], rel=1e-5)
-    assert row.questions == math.ceil(round(6 * (row.sees / 0.05) ** 2, 6))

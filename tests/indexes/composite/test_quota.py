@@ -17,7 +17,7 @@ from ragbench.corpora.build import build_corpus
 from ragbench.corpora.card import load_card
 from ragbench.corpora.corpus import Corpus
 from ragbench.corpora.open import open_corpus
-from ragbench.corpora.readers.union import members_of
+from ragbench.corpora.union_reader import members_of
 from ragbench.indexes.build import build_index
 from ragbench.indexes.built import index_digest, open_index, read_manifest
 from ragbench.indexes.check import check_index

@@ -10,7 +10,7 @@ from ragbench.base.errors import DataError, UsageError
 from ragbench.corpora.build import build_corpus
 from ragbench.corpora.card import Card, load_card, make_reader
 from ragbench.corpora.reader import Located, Skipped
-from ragbench.corpora.readers.union import members_of
+from ragbench.corpora.union_reader import members_of
 from tests.unions import write_corpus, write_union
 
 
