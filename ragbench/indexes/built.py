@@ -95,7 +95,7 @@ def read_manifest(name: str) -> IndexManifest:
     manifest = checksums.read_manifest(path, IndexManifest, FORMAT, what="the index", fix=again)
     kinds = {"name": str, "digest": str, "n": int}
     if any(not isinstance(manifest.corpus.get(key), kind) for key, kind in kinds.items()):
-        raise DataError("the manifest is not whole: corpus", where=str(path), fix=again)
+        raise DataError("the manifest is invalid: corpus", where=str(path), fix=again)
     return manifest
 
 

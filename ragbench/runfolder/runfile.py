@@ -14,7 +14,8 @@ from ragbench.runfolder.config import RunConfig
 from ragbench.runfolder.facts import CorpusFacts, IndexFacts, TaskFacts
 from ragbench.runfolder.schema import SPARSE, parse, to_json
 
-FORMAT = 3  # counts changes of the run folder that an older reader cannot read
+FORMAT = 4  # of the run folders that this version writes
+READABLE = (3, FORMAT)  # in format 3 an entry of `config.models` had the keys of all backends
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,8 +110,9 @@ def parse_run_file(value: Mapping[str, object], where: str) -> RunFile:
     Raises:
         DataError: It is of another format, or a field is missing or unreadable.
     """
-    if value.get("format") != FORMAT:
-        raise DataError(f"the run has format {value.get('format')!r}, not {FORMAT}", where=where)
+    if value.get("format") not in READABLE:
+        known = " or ".join(map(str, READABLE))
+        raise DataError(f"the run has format {value.get('format')!r}, not {known}", where=where)
     return parse(RunFile, value, where, what="file run.json of the run")
 
 

@@ -198,8 +198,8 @@ def test_a_member_that_is_gone_is_named(home: Path, two: Union) -> None:
     [
         ({"digest": "0" * 64}, "its digest is not that of its members"),
         ({"members": [{"name": "a"}]}, "the built corpus is damaged"),
-        ({"members": ["a"]}, "the manifest is not whole"),
-        ({"members": 7}, "the manifest is not whole"),
+        ({"members": ["a"]}, "the manifest is invalid"),
+        ({"members": 7}, "the manifest is invalid"),
         ({"members": [{"name": "../b", "digest": ""}]}, "cannot be the name of a corpus"),
         ({"members": [{"name": "all", "digest": ""}]}, "'all' is itself a union"),
     ],

@@ -16,12 +16,14 @@ from ragbench.runfolder.paths import RunPaths
 FOLDER = Path(__file__).parents[1] / "data" / "run_folder"
 OWN, MIRAGE, LM_EVAL = (RunPaths(FOLDER / name) for name in ("own", "mirage", "lm-eval"))
 RUNS = (OWN, MIRAGE, LM_EVAL)
+COMMON = ("name", "backend", "kind", "base", "format")  # keys of every entry of `config.models`
 
 
 def differing(made: Path, golden: RunPaths) -> list[str]:
     """Return the files of a golden run that another run does not have byte for byte.
 
-    Of run.json everything counts but when and where the run started.
+    Of run.json everything counts but when and where the run started, the format, and those keys
+    of a model's entry that format 4 leaves out: the keys of backends that are not the model's.
     """
     found = []
     for path in golden.path.rglob("*.json*"):
@@ -30,10 +32,19 @@ def differing(made: Path, golden: RunPaths) -> list[str]:
             continue
         one, other = path.read_text(encoding="utf-8"), (made / name).read_text(encoding="utf-8")
         if path == golden.run:
-            one, other = (text[text.index('"format"') :] for text in (one, other))
+            one, other = (_compared(text) for text in (one, other))
         if one != other:
             found.append(str(name))
     return found
+
+
+def _compared(text: str) -> str:
+    """Return the text of a run.json less what may differ, its keys in their order."""
+    value = json.loads(text)
+    del value["started"], value["format"]
+    models = value["config"]["models"]
+    value["config"]["models"] = [{key: model[key] for key in COMMON} for model in models]
+    return json.dumps(value)
 
 
 def lines(path: Path) -> list[dict[str, Any]]:

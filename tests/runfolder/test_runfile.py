@@ -15,7 +15,7 @@ from tests.runfolder.golden import LM_EVAL, MIRAGE, OWN
 
 def test_what_a_run_says() -> None:
     run = read_run_file(OWN.run)
-    assert (run.format, run.name) == (FORMAT, "own")
+    assert (run.format, run.name) == (3, "own")
     assert run.started is not None and run.started.machine["platform"] == "Linux"
     assert run.identity.imported_from is None
     assert run.identity.packing == {"tokenizer": "smollm2"}
@@ -31,7 +31,7 @@ def raw() -> dict[str, Any]:
 
 def test_another_format_is_refused() -> None:
     for value in ({}, raw() | {"format": 99}):
-        with pytest.raises(DataError, match=f"the run has format (None|99), not {FORMAT}"):
+        with pytest.raises(DataError, match=f"the run has format (None|99), not 3 or {FORMAT}"):
             parse_run_file(value, "runs/r")
 
 

@@ -54,7 +54,7 @@ def test_an_empty_document_is_skipped(tmp_path: Path) -> None:
     ("value", "what", "where"),
     [
         ("{", "the file is not JSON", ""),
-        ('{"p": {}, "p": {}}', "the key 'p' stands twice", ""),
+        ('{"p": {}, "p": {}}', "the key 'p' is repeated", ""),
         ("[" * 100_000, "the file is not JSON", ""),
         ([1], "does not hold an object", ""),
         ({"canaray-string": "x"}, "holds no patient", ""),

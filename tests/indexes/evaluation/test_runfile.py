@@ -233,5 +233,5 @@ def test_a_file_without_queries_is_a_data_error(tmp_path: Path, text: str) -> No
 
 
 def test_a_query_file_that_is_not_there_is_a_data_error(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="not there"):
+    with pytest.raises(DataError, match="does not exist"):
         read_queries(tmp_path / "nowhere.jsonl")
