@@ -69,7 +69,7 @@ def refuse_restricted(
             f"{name!r} does not say where it sends prompts; nothing was sent",
             where=f"models: {name}: backend",
             fix="use a backend that declares `sends_to`; if you maintain this one, add it "
-            "(ragbench.models.model.Model says how)",
+            "(ragbench.models.spec.Backend says how)",
         )
     raise UsageError(
         f"{closed[0]} is restricted, and the model {name!r} is served by {endpoint.host}, which "
