@@ -48,8 +48,13 @@ def shared_data() -> Path:
 @pytest.fixture
 def outside_lab(monkeypatch: pytest.MonkeyPatch) -> None:
     """Install the package ``outside_lab`` for one test and the processes that it starts."""
-    monkeypatch.syspath_prepend(str(OUTSIDE_LAB))
-    paths = [str(OUTSIDE_LAB), *filter(None, [os.environ.get("PYTHONPATH")])]
+    install(OUTSIDE_LAB, monkeypatch)
+
+
+def install(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let Python and the registries find the packages of a folder until the test ends."""
+    monkeypatch.syspath_prepend(str(site))
+    paths = [str(site), *filter(None, [os.environ.get("PYTHONPATH")])]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
     for target in REGISTRIES.values():
         module, _, name = target.partition(":")
