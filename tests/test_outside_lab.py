@@ -163,11 +163,29 @@ def test_the_reader_gives_a_corpus(ward: Path) -> None:
     assert manifest["skipped"] == {"no text": 1}
 
 
-def test_a_file_that_holds_no_note_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (b"\nAdams has pain.\n# n1: Adams\nPain.\n", "does not begin with a note"),
+        (b"\n", "does not begin with a note"),
+        (b"# n1: Adams\n\xff\n", "is not UTF-8"),
+    ],
+)
+def test_a_file_that_is_no_file_of_notes_is_refused(tmp_path: Path, data: bytes, what: str) -> None:
     kind = readers.get("ward-notes")
-    (tmp_path / "odd.notes").write_text("\nAdams has pain.\n# n1: Adams\nPain.\n", encoding="utf-8")
-    with pytest.raises(DataError, match="does not begin with a note"):
+    (tmp_path / "odd.notes").write_bytes(data)
+    with pytest.raises(DataError, match=what) as caught:
         list(kind(tmp_path, kind.Options()).read())
+    assert caught.value.where == str(tmp_path / "odd.notes")
+
+
+def test_the_reader_names_the_place_of_each_note(ward: Path) -> None:
+    kind = readers.get("ward-notes")
+    found = list(kind(ward, kind.Options()).read())
+    assert [entry.where for entry in found] == [
+        f"{ward / 'ward.notes'}:{n}" for n in (1, 4, 7, 9, 11, 13)
+    ]
+    assert [type(entry).__name__ for entry in found] == [*["Located"] * 4, "Skipped", "Located"]
 
 
 def test_every_command_takes_the_index(ward: Path) -> None:
@@ -326,6 +344,7 @@ def test_a_restricted_task_refuses_a_backend_that_does_not_say_where_it_sends(
     path = config(ward, "backend: lab", use="restricted")
     with pytest.raises(UsageError, match="'lab' of the model 'm' does not say where") as caught:
         run_experiment(*load_config(str(path)))
+    assert caught.value.where == "models: m: backend"
     assert "declares `sends_to`" in caught.value.fix
     assert made == []
     assert not (ward / "runs" / "lab" / "run.json").exists()
@@ -339,6 +358,7 @@ def test_a_restricted_task_refuses_a_backend_that_sends_to_an_untrusted_server(
     monkeypatch.setattr(models.get("lab-local"), "sends_to", lambda options: elsewhere)
     with pytest.raises(UsageError, match=r"'pain' is restricted.*lab\.example") as caught:
         run_experiment(*load_config(str(path)))
+    assert caught.value.where == "models: m: backend"  # it has no key `url`
     assert "trusted_endpoints: ['https://lab.example']" in caught.value.fix
     assert made == []
     trusted = ["trusted_endpoints=['https://lab.example']"]

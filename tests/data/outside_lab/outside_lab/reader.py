@@ -9,7 +9,7 @@ from ragbench.base.errors import DataError
 from ragbench.base.records import Passage
 from ragbench.corpora.reader import FileReader, Located, ReaderOptions, Skipped, files_at
 
-HEAD = re.compile(r"# (?P<id>\S+): (?P<title>.*)")
+HEAD = re.compile(r"^# (\S+): (.*)$", re.MULTILINE)  # splits into id, title and text
 
 
 class NotesOptions(ReaderOptions):
@@ -35,24 +35,19 @@ class NotesReader(FileReader[NotesOptions]):
 
     def read_file(self, path: Path) -> Iterator[Located | Skipped]:
         """Yield one passage per note; a note without text is skipped and counted."""
-        head, where, lines = None, str(path), list[str]()
-        with path.open(encoding="utf-8") as file:
-            for number, line in enumerate(file, 1):
-                if found := HEAD.fullmatch(line.strip()):
-                    if head:
-                        yield _entry(head, lines, where)
-                    head, where, lines = found, f"{path}:{number}", []
-                elif head or not line.strip():
-                    lines.append(line)
-                else:
-                    break
-        if head is None:
+        try:
+            before, *parts = HEAD.split(path.read_text(encoding="utf-8"))
+        except UnicodeDecodeError as error:
+            what = f"the file is not UTF-8: {error}"
+            raise DataError(what, where=str(path), fix="save it as UTF-8") from None
+        if before.strip() or not parts:
             fix = "begin each note with a line `# ID: title`"
-            raise DataError("the file does not begin with a note", where=where, fix=fix)
-        yield _entry(head, lines, where)
-
-
-def _entry(head: re.Match[str], lines: list[str], where: str) -> Located | Skipped:
-    if text := "".join(lines).strip():
-        return Located(Passage(head["id"], head["id"], head["title"], text), where)
-    return Skipped("no text", where, head["id"])
+            raise DataError("the file does not begin with a note", where=str(path), fix=fix)
+        number = 1 + before.count("\n")
+        for note, title, text in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
+            where = f"{path}:{number}"
+            number += text.count("\n")
+            if text.strip():
+                yield Located(Passage(note, note, title, text.strip()), where)
+            else:
+                yield Skipped("no text", where, note)
