@@ -8,11 +8,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 from hypothesis import settings
+
+from ragbench.cli.listing import REGISTRIES
 
 settings.register_profile("ragbench", deadline=None)  # the first call imports scipy or torch
 settings.load_profile("ragbench")
@@ -21,6 +24,7 @@ os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # as the command line does, be
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 REPOSITORY = Path(__file__).parents[1]
+OUTSIDE_LAB = REPOSITORY / "tests" / "data" / "outside_lab"
 
 
 @pytest.fixture
@@ -39,6 +43,24 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("the folder shared/data is not beside the repository")
     return folder
+
+
+@pytest.fixture
+def outside_lab(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Install the package ``outside_lab`` for one test and the processes that it starts."""
+    install(OUTSIDE_LAB, monkeypatch)
+
+
+def install(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let Python and the registries find the packages of a folder until the test ends."""
+    monkeypatch.syspath_prepend(str(site))
+    paths = [str(site), *filter(None, [os.environ.get("PYTHONPATH")])]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
+    for target in REGISTRIES.values():
+        module, _, name = target.partition(":")
+        registry = getattr(import_module(module), name)
+        monkeypatch.setattr(registry, "_table", dict(registry._table))
+        monkeypatch.setattr(registry, "_outside_loaded", False)
 
 
 SMALL_CONFIG = """\

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +13,7 @@ from ragbench.base.registry import Entry, Registry
 from ragbench.cli.listing import REGISTRIES
 from ragbench.corpora.readers import readers
 from ragbench.corpora.readers.jsonl import JsonlReader
+from tests.conftest import install, ragbench
 
 
 def small() -> Registry[object]:
@@ -97,71 +95,15 @@ def test_no_submodule_hides_a_registry(target: str) -> None:
     assert not (path / name).exists()
 
 
-OUTSIDE = """
-from ragbench.corpora.reader import Located, ReaderOptions
-from ragbench.base.records import Passage
-
-
-class WardReader:
-    Options = ReaderOptions
-
-    def __init__(self, path, options):
-        self.path = path
-
-    def sources(self):
-        return [self.path]
-
-    def read(self):
-        for number, line in enumerate(self.path.read_text().splitlines(), 1):
-            yield Located(Passage(f"w{number}", f"w{number}", "", line), f"{self.path}:{number}")
-"""
-
-
-def install(site: Path, name: str) -> None:
-    """Lay out a package as pip installs it: its module and its dist-info folder."""
-    site.mkdir()
-    (site / "ward_notes.py").write_text(OUTSIDE, encoding="utf-8")
-    info = site / "ward_notes-1.0.dist-info"
+def test_a_package_outside_cannot_take_a_name(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = tmp_path / "ward_notes-1.0.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text(
-        "Metadata-Version: 2.1\nName: ward-notes\nVersion: 1.0\n", encoding="utf-8"
-    )
-    (info / "entry_points.txt").write_text(
-        f"[ragbench.readers]\n{name} = ward_notes:WardReader\n", encoding="utf-8"
-    )
-
-
-def run(site: Path, home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "ragbench", *arguments],
-        env={**os.environ, "PYTHONPATH": str(site)},
-        cwd=home,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
-def test_a_package_outside_joins_by_its_entry_point(home: Path, tmp_path: Path) -> None:
-    site = tmp_path / "site"
-    install(site, "wards")
-    listed = run(site, home, "list", "readers", "--where", "--json")
-    assert f"{site / 'ward_notes.py'}:6" in listed.stdout
-    assert "from ward-notes" in listed.stdout
-    notes = tmp_path / "notes.txt"
-    notes.write_text("Fever since Monday\nCough\n", encoding="utf-8")
-    added = run(site, home, "corpus", "add", str(notes), "--name", "notes", "--reader", "wards")
-    assert added.returncode == 0, added.stderr
-    built = run(site, home, "corpus", "build", "notes")
-    assert built.returncode == 0, built.stderr
-    assert "notes: 2 passages" in built.stdout
-
-
-def test_a_package_outside_cannot_take_a_name(home: Path, tmp_path: Path) -> None:
-    site = tmp_path / "site"
-    install(site, "jsonl")
-    listed = run(site, home, "list", "readers")
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: ward-notes\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[ragbench.readers]\njsonl = ward_notes:WardReader\n")
+    install(tmp_path, monkeypatch)
+    listed = ragbench(home, "list", "readers")
     assert listed.returncode == 2
     assert "two readers have the name 'jsonl'" in listed.stderr
     assert "ragbench.corpora.readers.jsonl:JsonlReader and ward_notes:WardReader" in listed.stderr

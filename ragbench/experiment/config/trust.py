@@ -69,12 +69,13 @@ def refuse_restricted(
             f"{name!r} does not say where it sends prompts; nothing was sent",
             where=f"models: {name}: backend",
             fix="use a backend that declares `sends_to`; if you maintain this one, add it "
-            "(ragbench.models.model.Model says how)",
+            "(ragbench.models.spec.Backend says how)",
         )
+    key = "url" if "url" in type(untrusted.model.options).model_fields else "backend"
     raise UsageError(
         f"{closed[0]} is restricted, and the model {name!r} is served by {endpoint.host}, which "
         "is not trusted; nothing was sent",
-        where=f"models: {name}: url",
+        where=f"models: {name}: {key}",
         fix=f"serve it on this machine; or, if the terms of the data allow it, write "
         f"`trusted_endpoints: [{endpoint.origin!r}]` at the top of the config",
     )
