@@ -70,7 +70,7 @@ def test_on_a_terminal_a_bar_is_drawn_and_taken_away() -> None:
         stdout=subprocess.PIPE,
         stderr=inner,
         env={**os.environ, "TERM": "xterm", "COLUMNS": "100"},
-        timeout=60,
+        timeout=600,
         check=True,
     )
     os.close(inner)

@@ -5,17 +5,26 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.conftest import ragbench
+import pytest
+from click.testing import CliRunner
+
+from ragbench.base.errors import UsageError
+from ragbench.cli.main import cli
 
 
-def test_plan_prints_grid_prompts_and_costs(finished_home: Path) -> None:
-    done = ragbench(finished_home, "plan", "small.yaml")
-    assert done.returncode == 0, done.stderr
+def test_plan_prints_grid_prompts_and_costs(
+    finished_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAGBENCH_HOME", str(finished_home))
+    config = str(finished_home / "small.yaml")
+    run = CliRunner().invoke
+    done = run(cli, ["plan", config])
+    assert done.exit_code == 0, done.stderr
     assert "everything is built" in done.stdout
     assert "Reference passages:" in done.stdout
     assert "prompt tokens, about" in done.stdout
-    as_json = json.loads(ragbench(finished_home, "plan", "small.yaml", "--json").stdout)
+    as_json = json.loads(run(cli, ["plan", config, "--json"]).stdout)
     assert len(as_json["samples"]) == 15
-    refused = ragbench(finished_home, "plan", "small.yaml", "--set", "packing.budget_tokens=9999")
-    assert refused.returncode == 2
-    assert "packing.budget_tokens" in refused.stderr
+    refused = run(cli, ["plan", config, "--set", "packing.budget_tokens=9999"])
+    assert isinstance(refused.exception, UsageError)
+    assert "packing.budget_tokens" in refused.exception.fix

@@ -93,7 +93,7 @@ def _run(block: Block, place: str, work: Path, environment: dict[str, str]) -> s
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=600,
+        timeout=3600,
         check=False,
     )
     assert done.returncode == expected, f"{place}: exit {done.returncode}\n{done.stdout}"

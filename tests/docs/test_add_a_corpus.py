@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.docs.page import DOCS, blocks, follow
 
 PAGE = DOCS / "add-a-corpus.md"
 
 
+@pytest.mark.slow
 def test_every_command_of_the_page_does_what_it_says(tmp_path: Path) -> None:
     assert "Traceback" not in follow(PAGE, tmp_path)
 

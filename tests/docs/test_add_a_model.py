@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from ragbench.models.spec import ModelSpec, options_of
 from tests.docs.page import DOCS, follow
 
 PAGE = DOCS / "add-a-model.md"
 
 
+@pytest.mark.slow
 def test_every_command_of_the_page_does_what_it_says(tmp_path: Path) -> None:
     assert "Traceback" not in follow(PAGE, tmp_path)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from ragbench.base.records import Question
 from ragbench.tasks.mcq import KNOWN
 from tests.docs.page import DOCS, blocks, follow
@@ -12,6 +14,7 @@ from tests.docs.page import DOCS, blocks, follow
 PAGE = DOCS / "add-a-task.md"
 
 
+@pytest.mark.slow
 def test_every_command_of_the_page_does_what_it_says(tmp_path: Path) -> None:
     assert "Traceback" not in follow(PAGE, tmp_path)
 

@@ -90,7 +90,7 @@ def test_four_are_asked_at_a_time_and_each_is_written_once(
     config: str, home: Path, server: Loopback
 ) -> None:
     """Each answer waits for three others that are in flight with it."""
-    together = threading.Barrier(4, timeout=20)
+    together = threading.Barrier(4, timeout=300)
 
     def answer(request: Request) -> Sent:
         if number_of(request) is not None:

@@ -1,4 +1,4 @@
-"""A real pair, in both forms of prompt: what the tables, the sentences and the page say of it."""
+"""A pair in both forms of prompt: what the tables, the sentences and the page say of it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ seed: 5
 prompt_format: both
 indexes:
   bm25: {recipe: bm25}
-models: ["card:smollm2-135m-icd-hpo"]
+models:
+  - {name: tuned, backend: scripted, rule: overlap, kind: biomedical, base: general}
+  - {name: general, backend: scripted, seed: 3}
 tasks:
   - {name: facts, task: mcq, options: &facts {path: facts.jsonl, corpus: facts}}
   - {name: facts-options, task: mcq, scoring: options, options: *facts}
@@ -39,7 +41,7 @@ arms:
   - {control: oracle, like: bm25-1}
   - {control: moved, like: bm25-2, place: [1, 2]}
 """
-PAIRS = [f"smollm2-135m-icd-hpo-{form} against smollm2-135m-{form}" for form in ("chat", "plain")]
+PAIRS = [f"tuned-{form} against general-{form}" for form in ("chat", "plain")]
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +94,7 @@ def test_an_interaction_of_the_table_is_that_of_the_scores(run: Run) -> None:
     (row,) = [r for r in rows if r[:4] == [PAIRS[0], "facts", "interaction", "bm25-2"]]
     gains = [
         right(run, model, "facts", "bm25-2") - right(run, model, "facts", "closed-book")
-        for model in ("smollm2-135m-icd-hpo-chat", "smollm2-135m-chat")
+        for model in ("tuned-chat", "general-chat")
     ]
     assert row[header.index("points")] == points((gains[0] - gains[1]).mean())
 
@@ -113,9 +115,9 @@ def test_the_verdict_has_a_sentence_a_pair_and_task(run: Run) -> None:
 
 def test_what_is_not_alike_is_repeated_in_the_report(run: Run) -> None:
     assert not [note for note in notes(run) if "against" in note]
-    run = edited(run, "identity.models.smollm2-135m-plain.context_tokens", 2048)
+    run = edited(run, "identity.models.general-plain.context_tokens", 2048)
     (note,) = [note for note in notes(run) if "against" in note]
-    assert "the context of smollm2-135m-plain (2,048 tokens) is shorter" in note
+    assert "the context of general-plain (2,048 tokens) is shorter" in note
     gains = effects(run)
     parts = list(sections(run, results(run), gains))
     assert note in page(run, gains, parts)
@@ -154,9 +156,14 @@ def test_the_gold_passage_at_each_place(run: Run) -> None:
 
 
 def test_a_pair_of_different_number_formats_is_refused(pair_home: Path) -> None:
+    """A plan alone: the weights of the demonstration pair are here, and are not loaded."""
+    lines = CONFIG.splitlines()
+    at = lines.index("models:")
+    lines[at : at + 3] = ['models: ["card:smollm2-135m-icd-hpo"]']
+    (pair_home / "real.yaml").write_text("\n".join(lines), encoding="utf-8")
     done = ragbench(
         pair_home,
-        *("plan", "pair.yaml", "--set", "models.smollm2-135m-icd-hpo.dtype=float32"),
+        *("plan", "real.yaml", "--set", "models.smollm2-135m-icd-hpo.dtype=float32"),
         *("--set", "models.smollm2-135m.dtype=bfloat16"),
     )
     assert done.returncode == 2

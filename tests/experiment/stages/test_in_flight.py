@@ -19,7 +19,7 @@ def test_every_job_is_done_once(at_once: int) -> None:
 
 def test_as_many_are_in_flight_as_allowed() -> None:
     """Each job waits until three are under way together; a fourth never is."""
-    together = threading.Barrier(3, timeout=10)
+    together = threading.Barrier(3, timeout=300)
     running, most = 0, 0
     lock = threading.Lock()
 

@@ -103,7 +103,7 @@ def test_a_killed_build_goes_on_and_ends_the_same(
     work = tmp_path / "killed"
     command = [sys.executable, "-c", script, str(work)]
     process = subprocess.Popen(command, env={**os.environ, "RAGBENCH_HOME": str(home)})
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 600
     while len(list(work.glob("runs/[0-9]*"))) < 3:
         assert time.monotonic() < deadline and process.poll() is None
         time.sleep(0.01)
@@ -137,7 +137,7 @@ def test_a_build_that_is_killed_while_it_merges_ends_with_the_same_files(
     )
     environment = {**os.environ, "RAGBENCH_HOME": str(home)}
     process = subprocess.Popen([sys.executable, "-c", script], env=environment)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 600
     while not list(home.glob("indexes/.killed.*.building/.rows.i32.*.tmp")):
         assert time.monotonic() < deadline and process.poll() is None
         time.sleep(0.01)

@@ -277,30 +277,38 @@ TYPES: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
+FEW = ("Flat", "HNSW8,SQ8", "IVF4,PQ48x4,RFlat", "LSH")  # one of each family; `slow` has the rest
+
+
 @pytest.mark.filterwarnings("ignore")
-def test_every_type_is_built_opened_mapped_and_finds(home: Path, corpus_of: CorpusOf) -> None:
+@pytest.mark.parametrize(
+    ("factory", "options"),
+    [p if p[0] in FEW else pytest.param(*p, marks=pytest.mark.slow) for p in TYPES],
+)
+def test_every_type_is_built_opened_mapped_and_finds(
+    home: Path, corpus_of: CorpusOf, factory: str, options: dict[str, Any]
+) -> None:
     """The same file at every build; hits as FAISS itself gives them, read without ragbench."""
     corpus_of("some", many_texts(400))
     queries = ["fever 7", "cough of 12 days"]
-    for place, (factory, options) in enumerate(TYPES):
-        name = write_recipe(home, f"type{place}", factory=factory, **{"min_recall": 0.5, **options})
-        sums = [build_index(name, "some", device="cpu", replace=True).sums for _ in range(2)]
-        assert sums[0] == sums[1]
-        opened = open_index(f"{name}-some", device="cpu")
-        index = faiss.read_index(str(folder_of(f"{name}-some") / dense.INDEX))
-        for knob, value in options.items():
-            if knob in KNOBS:
-                faiss.ParameterSpace().set_index_parameter(index, KNOBS[knob], value)
-        vectors = opened._encoder.queries(queries)  # type: ignore[attr-defined]
-        scores, _ = index.search(vectors, 5)
-        for hits, expected in zip(opened.search(queries, 5), scores, strict=True):
-            best = -expected if options.get("metric") == "l2" else expected
-            assert [hit.score for hit in hits] == pytest.approx(best, rel=1e-5)
-        every = opened.search(queries, 400)
-        some = opened.search_within(queries, 5, range(50, 90))  # type: ignore[attr-defined]
-        if "HNSW" not in factory:
-            within = [[hit for hit in all_ if 50 <= hit.row < 90][:5] for all_ in every]
-            for hits, wanted in zip(some, within, strict=True):
-                assert [hit.row for hit in hits] == [hit.row for hit in wanted]
-                # FAISS sums a code's parts in another order where it looks for fewer.
-                assert [h.score for h in hits] == pytest.approx([h.score for h in wanted], 1e-6)
+    name = write_recipe(home, "type", factory=factory, **{"min_recall": 0.5, **options})
+    sums = [build_index(name, "some", device="cpu", replace=True).sums for _ in range(2)]
+    assert sums[0] == sums[1]
+    opened = open_index(f"{name}-some", device="cpu")
+    index = faiss.read_index(str(folder_of(f"{name}-some") / dense.INDEX))
+    for knob, value in options.items():
+        if knob in KNOBS:
+            faiss.ParameterSpace().set_index_parameter(index, KNOBS[knob], value)
+    vectors = opened._encoder.queries(queries)  # type: ignore[attr-defined]
+    scores, _ = index.search(vectors, 5)
+    for hits, expected in zip(opened.search(queries, 5), scores, strict=True):
+        best = -expected if options.get("metric") == "l2" else expected
+        assert [hit.score for hit in hits] == pytest.approx(best, rel=1e-5)
+    every = opened.search(queries, 400)
+    some = opened.search_within(queries, 5, range(50, 90))  # type: ignore[attr-defined]
+    if "HNSW" not in factory:
+        within = [[hit for hit in all_ if 50 <= hit.row < 90][:5] for all_ in every]
+        for hits, wanted in zip(some, within, strict=True):
+            assert [hit.row for hit in hits] == [hit.row for hit in wanted]
+            # FAISS sums a code's parts in another order where it looks for fewer.
+            assert [h.score for h in hits] == pytest.approx([h.score for h in wanted], 1e-6)

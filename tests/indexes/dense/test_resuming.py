@@ -145,8 +145,17 @@ def test_a_second_recipe_over_the_same_vectors_does_not_embed_again(
     assert len(embeddings.kept()) == 1
 
 
-@pytest.mark.parametrize("stage", ["train", "add"])
-@pytest.mark.parametrize("factory", ["IVF8,SQ8", "HNSW8", "L2norm,HNSW8", "HNSW8,RFlat"])
+@pytest.mark.parametrize(
+    ("factory", "stage"),
+    [
+        pytest.param("IVF8,SQ8", "train", marks=pytest.mark.slow),
+        ("IVF8,SQ8", "add"),
+        *(
+            pytest.param(factory, "add", marks=pytest.mark.slow)
+            for factory in ("HNSW8", "L2norm,HNSW8", "HNSW8,RFlat")
+        ),
+    ],
+)
 def test_a_build_killed_at_faiss_goes_on_and_ends_the_same(
     home: Path,
     corpus_of: CorpusOf,

@@ -106,7 +106,7 @@ def typed(request: pytest.FixtureRequest, smollm2: HfModel) -> HfModel:
     return HfModel(spec)
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     prompt=st.lists(st.sampled_from(WORDS), min_size=1, max_size=60),
     options=st.lists(
