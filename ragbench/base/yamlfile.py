@@ -68,7 +68,11 @@ def load(path: Path) -> Document:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise UsageError(f"the file cannot be read: {error.strerror}", where=str(path)) from None
+        raise UsageError(
+            f"the file cannot be read: {error.strerror}",
+            where=str(path),
+            fix=f"check the path; the current folder is {Path.cwd()}",
+        ) from None
     if len(data) > MAX_BYTES:
         raise UsageError(f"the file has {len(data):,} bytes, over {MAX_BYTES:,}", where=str(path))
     try:
@@ -202,7 +206,7 @@ def _explain(
     count: int,
 ) -> UsageError:
     keys = _real_keys(document.value, detail["loc"])
-    more = f" ({count - 1} more after this one)" if count > 1 else ""
+    more = f" (and {count - 1} more error{'s' * (count > 2)})" if count > 1 else ""
     name = str(detail["loc"][-1]) if detail["loc"] else ""
     if "fix" in detail.get("ctx", {}):  # a validator said what to do
         what = f"{detail['msg']}{more}"

@@ -20,7 +20,12 @@ def corpus() -> None:
 @corpus.command()
 @click.argument("path")
 @click.option("--name", required=True, help="Name of the corpus.")
-@click.option("--reader", default="jsonl", show_default=True, help="Reader of the files.")
+@click.option(
+    "--reader",
+    default="jsonl",
+    show_default=True,
+    help="Reader of the files (ragbench list readers).",
+)
 @click.option("--id-field", help="Field of the document id (jsonl, tabular).")
 @click.option("--text-field", help="Field of the text (jsonl, tabular).")
 @click.option("--title-field", help="Field of the title (jsonl, tabular).")
@@ -56,7 +61,7 @@ def add(
     restricted: bool,
     replace: bool,
 ) -> None:
-    """Write the card of a corpus whose texts are at PATH."""
+    """Write a card: the description of a corpus with its texts at PATH."""
     from ragbench.base.home import expand
     from ragbench.corpora.card import Card, add_card
 
@@ -187,7 +192,7 @@ def show(name: str, sample: int, as_json: bool) -> None:
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def check(name: str, as_json: bool) -> None:
-    """Read the whole built corpus NAME and report damage or changed sources."""
+    """Report damage and changed sources of the built corpus NAME."""
     from dataclasses import asdict
 
     from ragbench.base.errors import DataError

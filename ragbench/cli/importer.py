@@ -67,7 +67,10 @@ def mirage(
     data_use: DataUse,
     replace: bool,
 ) -> None:
-    """Import PREDICTIONS, JSON lines with dataset, id, model, arm and replies."""
+    """Import replies to the questions of MIRAGE.
+
+    PREDICTIONS are JSON lines with dataset, id, model, arm and replies.
+    """
     from ragbench.base.errors import DataError
     from ragbench.cli.run import print_summary
     from ragbench.experiment.importing.import_mirage import read_mirage_run
@@ -105,7 +108,10 @@ def lm_eval(
     data_use: DataUse,
     replace: bool,
 ) -> None:
-    """Import lm-eval logs (samples_TASK_DATE.jsonl); ARM=PATH assigns a log to an arm."""
+    """Import lm-eval logs (samples_TASK_DATE.jsonl).
+
+    ARM=PATH assigns a log to an arm.
+    """
     from ragbench.cli.run import print_summary
     from ragbench.experiment.importing.import_lm_eval import read_lm_eval_run
     from ragbench.experiment.importing.imported import write_run

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def index() -> None:
-    """Build, search and check indexes."""
+    """Build, search, evaluate and check indexes."""
 
 
 index.add_command(evaluate)
@@ -52,7 +52,7 @@ def build(
 @DEVICE
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def estimate(recipes: tuple[str, ...], corpus: str, device: Device, as_json: bool) -> None:
-    """Estimate the disk, memory, GPU memory and hours of RECIPES over a corpus.
+    """Estimate the size and build time of RECIPES over a corpus.
 
     Parts that are built already take nothing. For a FAISS recipe, the table also has other index
     types with the same encoder. Without RECIPES, it has every recipe whose encoder is on this
@@ -110,7 +110,7 @@ def search(
     device: Device,
     as_json: bool,
 ) -> None:
-    """Search the index NAME for QUERY, or write a TREC run for a file of queries."""
+    """Search the index NAME for QUERY or for a file of queries."""
     from ragbench.base.errors import UsageError
 
     if (query is None) == (queries is None) or (queries is None) != (out is None):

@@ -34,7 +34,11 @@ OUT = click.Path(path_type=Path, dir_okay=False)  # a folder is refused before t
 @click.option("--qrels", required=True, type=FILE, help="Qrels: TREC (4 columns) or BEIR (3).")
 @click.option("--queries", type=FILE, help="JSON lines file of queries to search.")
 @click.option(
-    "-m", "--measure", "measures", multiple=True, help="Measure of ir-measures, such as R@5."
+    "-m",
+    "--measure",
+    "measures",
+    multiple=True,
+    help=f"Measure of ir-measures; repeatable (default: {', '.join(MEASURES)}).",
 )
 @click.option("-k", default=100, show_default=True, type=click.IntRange(1), help="Hits per query.")
 @click.option("--run", "out", type=OUT, help="TREC run file to write.")
@@ -52,7 +56,7 @@ def evaluate(
     device: Device,
     as_json: bool,
 ) -> None:
-    """Evaluate the rankings of the index NAME against relevance judgements."""
+    """Evaluate the index NAME against relevance judgements (qrels)."""
     from ragbench.base.errors import UsageError
 
     if (queries is None and run_file is None) or (out is not None and run_file is not None):
@@ -178,7 +182,7 @@ def _search(source: Source, queries: Sequence[Query], k: int) -> dict[str, list[
 @DEVICE
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def check(name: str, device: Device, as_json: bool) -> None:
-    """Check the index NAME against its manifest and test its search results."""
+    """Check the files and the search results of the index NAME."""
     from dataclasses import asdict
 
     from ragbench.base.errors import DataError

@@ -21,6 +21,7 @@ REGISTRIES = {
 FILES = ("corpora", "indexes", "configs")
 MODELS = "models"
 TASKS = "tasks"
+KINDS = (*FILES, MODELS, *REGISTRIES)
 # What `list tasks` shows of a task.
 STATED = (
     *("licence", "data_use", "scoring", "metrics", "cluster_unit", "modes"),
@@ -28,12 +29,12 @@ STATED = (
 )
 
 
-@click.command(name="list")
-@click.argument("what", type=click.Choice([*FILES, MODELS, *REGISTRIES]))
+@click.command(name="list", help=f"List what is available. WHAT is one of: {', '.join(KINDS)}.")
+@click.argument("what", type=click.Choice(KINDS), metavar="WHAT")
 @click.option("--where", is_flag=True, help="Show the file and line of each entry.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(what: str, where: bool, as_json: bool) -> None:
-    """List corpora, index recipes and built indexes, configs, models, tasks, metrics, ..."""
+    """List one kind of thing; ``indexes`` are recipes and built indexes."""
     if what == MODELS:
         rows = _cards()
     elif what == TASKS and as_json:

@@ -67,7 +67,8 @@ class LazyGroup(click.Group):
 def cli(debug: bool) -> None:
     """Measure whether retrieval or biomedical fine-tuning helps models on medical tasks.
 
-    Cards, recipes, configs and runs are in RAGBENCH_HOME (default: the current folder).
+    Corpus cards, index recipes, configs and runs are in RAGBENCH_HOME (default: the current
+    folder).
     """
 
 

@@ -33,23 +33,23 @@ retrievers: Registry[type[IndexKind]] = Registry(
         "faiss": Entry("ragbench.indexes.dense.index:DenseIndex", "sentence vectors in FAISS"),
         "hybrid": Entry(
             "ragbench.indexes.composite.hybrid:HybridIndex",
-            "several indexes, joined by reciprocal rank",
+            "several indexes, fused by reciprocal rank",
         ),
         "quota": Entry(
             "ragbench.indexes.composite.quota:QuotaIndex",
-            "an index over a union, so many hits of each corpus",
+            "a fixed number of hits per corpus of a union",
         ),
         "rerank": Entry(
             "ragbench.indexes.composite.rerank:RerankIndex",
-            "the first hits of another index, in the order of a cross-encoder",
+            "the first hits of another index, reordered by a cross-encoder",
         ),
         "langchain": Entry(
             "ragbench.indexes.langchain.langchain_kind:LangchainIndex",
-            "a LangChain retriever that a function of yours returns",
+            "a LangChain retriever from a function of yours",
         ),
         "vectorstore": Entry(
             "ragbench.indexes.langchain.vectorstore:VectorstoreIndex",
-            "sentence vectors in a LangChain vector store, its scores checked",
+            "sentence vectors in a LangChain vector store, with checked scores",
         ),
     },
     source=__file__,

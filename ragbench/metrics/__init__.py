@@ -22,53 +22,58 @@ if TYPE_CHECKING:
 metrics: Registry[Metric] = Registry(
     "metrics",
     {
-        "accuracy": Entry(
-            "ragbench.metrics.choice:accuracy", "1 where the picked option is the right one"
-        ),
+        "accuracy": Entry("ragbench.metrics.choice:accuracy", "1 if the picked option is right"),
         "accuracy_sum": Entry(
             "ragbench.metrics.choice:accuracy_sum",
-            "1 where the option of the highest log-likelihood is right, whatever its length",
+            "1 if the option with the highest log-likelihood is right, lengths not normalised",
         ),
         "over_refusal": Entry(
             "ragbench.metrics.choice:over_refusal",
-            "answerable, but called unanswerable (LongHealth; lower is better)",
+            "1 if an answerable question is called unanswerable (LongHealth; lower is better)",
         ),
         "hallucination": Entry(
             "ragbench.metrics.choice:hallucination",
-            "unanswerable, but answered (LongHealth; lower is better)",
+            "1 if an unanswerable question is answered (LongHealth; lower is better)",
         ),
         "brier": Entry(
             "ragbench.metrics.likelihood:brier",
-            "squared distance of the options' probabilities from the right one (lower is better)",
+            "squared error of the options' probabilities (lower is better)",
         ),
         "exact_match": Entry(
-            "ragbench.metrics.text:exact_match", "the reference's words, case and marks apart"
+            "ragbench.metrics.text:exact_match",
+            "1 if reply and reference have the same words, ignoring case and punctuation",
         ),
-        "rouge1": Entry("ragbench.metrics.text:rouge1", "common words with the reference, F"),
-        "rouge2": Entry("ragbench.metrics.text:rouge2", "common pairs of words, F"),
-        "rougeL": Entry("ragbench.metrics.text:rougeL", "longest common subsequence, F"),
+        "rouge1": Entry("ragbench.metrics.text:rouge1", "F1 of common words with the reference"),
+        "rouge2": Entry("ragbench.metrics.text:rouge2", "F1 of common word pairs"),
+        "rougeL": Entry(
+            "ragbench.metrics.text:rougeL", "F1 of the longest common subsequence of words"
+        ),
         "bertscore_f1": Entry(
             "ragbench.metrics.bertscore:bertscore_f1",
-            "greedy matches of token vectors, F (needs an encoder in `metrics`)",
+            "F1 of matched token vectors (needs an encoder in `metrics`)",
         ),
         "umls_f1": Entry(
-            "ragbench.metrics.concepts:umls_f1", "shared UMLS concepts, F (needs scispaCy)"
+            "ragbench.metrics.concepts:umls_f1", "F1 of shared UMLS concepts (needs scispaCy)"
         ),
         "hpo_concept_f1": Entry(
-            "ragbench.metrics.concepts:hpo_concept_f1", "shared terms of the HPO, F"
+            "ragbench.metrics.concepts:hpo_concept_f1", "F1 of shared HPO terms"
         ),
-        "problem_f1": Entry(
-            "ragbench.metrics.text:problem_f1", "problems of a list that are the reference's, F"
+        "problem_f1": Entry("ragbench.metrics.text:problem_f1", "F1 of the problems in a list"),
+        "code_em_f1": Entry("ragbench.metrics.codes:code_em_f1", "F1 of exact ICD-10-CM codes"),
+        "code_ap_f1": Entry(
+            "ragbench.metrics.codes:code_ap_f1", "F1 of three-character categories"
         ),
-        "code_em_f1": Entry("ragbench.metrics.codes:code_em_f1", "exact ICD-10-CM codes, F"),
-        "code_ap_f1": Entry("ragbench.metrics.codes:code_ap_f1", "three-character categories, F"),
-        "code_valid": Entry("ragbench.metrics.codes:code_valid", "named codes that exist"),
+        "code_valid": Entry(
+            "ragbench.metrics.codes:code_valid", "share of the reply's codes that exist"
+        ),
         "code_billable": Entry(
-            "ragbench.metrics.codes:code_billable", "named codes that are billable"
+            "ragbench.metrics.codes:code_billable", "share of the reply's codes that are billable"
         ),
-        "code_hits": Entry("ragbench.metrics.codes:code_hits", "how many codes are right"),
-        "code_named": Entry("ragbench.metrics.codes:code_named", "how many codes are named"),
-        "code_gold": Entry("ragbench.metrics.codes:code_gold", "how many codes there are"),
+        "code_hits": Entry(
+            "ragbench.metrics.codes:code_hits", "number of right codes in the reply"
+        ),
+        "code_named": Entry("ragbench.metrics.codes:code_named", "number of codes in the reply"),
+        "code_gold": Entry("ragbench.metrics.codes:code_gold", "number of codes in the reference"),
         "clue_code_em_f1": Entry(
             "ragbench.metrics.codes:clue_code_em_f1", "exact codes as CLUE counts them"
         ),

@@ -330,7 +330,7 @@ def test_a_wrong_value_is_shown(tmp_path: Path, text: str, what: str, line: int)
 
 def test_more_mistakes_are_counted_and_long_values_cut(tmp_path: Path) -> None:
     error = mistake(tmp_path, f"seed: {'m' * 500}\nscoring: guess\n")
-    assert error.what == "the key 'name' is missing (2 more after this one)"
+    assert error.what == "the key 'name' is missing (and 2 more errors)"
     shown = mistake(tmp_path, f"name: x\nseed: {'m' * 500}\n").what.partition("it is ")[2]
     assert shown == '"' + "m" * 76 + "..."
 

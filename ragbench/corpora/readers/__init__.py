@@ -12,7 +12,7 @@ readers: Registry[type[Reader]] = Registry(
         ),
         "tabular": Entry(
             "ragbench.corpora.readers.tabular:TabularReader",
-            "CSV, TSV, Parquet or Excel, one document a row; the columns are options",
+            "CSV, TSV, Parquet or Excel, one document per row; the columns are options",
         ),
         "folder": Entry(
             "ragbench.corpora.readers.folder:FolderReader",

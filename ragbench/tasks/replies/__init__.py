@@ -26,7 +26,7 @@ reply_readers: Registry[ReplyReader] = Registry(
         ),
         "label": Entry(
             "ragbench.tasks.replies.correct:read_label",
-            "the label that a reply gives, where the options are labels",
+            "the option text that a reply gives",
         ),
         "text": Entry(
             "ragbench.tasks.replies.correct:read_text",
@@ -34,19 +34,19 @@ reply_readers: Registry[ReplyReader] = Registry(
         ),
         "mirage": Entry(
             "ragbench.tasks.replies.published:read_mirage",
-            "as MIRAGE's evaluation reads; a reply that no rule reads is the answer A",
+            "MIRAGE's own rules; A if no rule matches",
         ),
         "clue-label": Entry(
             "ragbench.tasks.replies.published:read_clue_label",
-            "as CLUE's MedNLI scoring reads: the right label occurs exactly once",
+            "CLUE's own rule for MedNLI: the right label occurs exactly once",
         ),
         "clue-longhealth": Entry(
             "ragbench.tasks.replies.published:read_clue_longhealth",
-            "as LongHealth's scoring reads: the letter after `The correct answer is`",
+            "LongHealth's own rule: the letter after `The correct answer is`",
         ),
         "clue-text": Entry(
             "ragbench.tasks.replies.published:read_clue_text",
-            "the reply less the turn markers that CLUE's harness of 2024 cuts",
+            "the reply without the turn markers that CLUE's harness of 2024 removes",
         ),
         "raw": Entry("ragbench.tasks.replies.published:read_raw", "the reply as it is"),
     },
