@@ -54,6 +54,9 @@ def test_clues_forms_keep_its_faults() -> None:
     cell = [answered("I10, I10, B12", "I10, U071, N179")]
     assert codes.clue_codes("I10, I10, B12, U07.1, c50.9, Z3A.12") == ["I10", "I10", "B12"]
     assert codes.clue_code_em_f1(cell, {}) == [pytest.approx(4 / 9)]
+    # more codes named than gold: P 2/4, R 1/2 -> 1/2; fewer: P 1/1, R 1/3 -> 2 * (1/3) / (4/3)
+    more, fewer = answered("I10, I10, B12, C50", "I10, U071"), answered("I10", "I10, U071, N179")
+    assert codes.clue_code_em_f1([more, fewer], {}) == [pytest.approx(1 / 2), pytest.approx(1 / 2)]
     # sets of categories: {I10, B12} against {I10, U07, N17}: P 1/2, R 1/3 -> 2/5
     assert codes.clue_code_ap_f1(cell, {}) == [pytest.approx(2 / 5)]
     # I10 twice is in the older list, B12 is not
