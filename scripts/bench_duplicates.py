@@ -57,7 +57,7 @@ class Lines:
 
 
 class Datasketch:
-    """Stands in for ``Bands``."""
+    """The interface of ``Bands`` over datasketch."""
 
     def __init__(self, threshold: float) -> None:
         import datasketch

@@ -118,7 +118,7 @@ def _check_questions(first: Run, second: Run, task: str) -> None:
         if extra:
             more = " ..." if len(extra) > SHOWN_IDS else ""
             raise DataError(
-                f"{len(extra):,} of the questions stand in {run.path.name} alone: "
+                f"{len(extra):,} of the questions are only in {run.path.name}: "
                 f"{', '.join(extra[:SHOWN_IDS])}{more}",
                 where=where,
                 fix="compare runs of the same questions (the same limit and seed)",

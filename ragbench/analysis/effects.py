@@ -272,7 +272,7 @@ def _row(
     }
     signs = np.array([sign for sign, _, _ in contrast.terms], dtype=float)
     if any(np.isnan(part).any() for part in values):
-        # What is lacking may be 0, or 1 with its sign.
+        # A missing answer may be 0, or 1 with its sign.
         ends = [
             np.mean([np.where(np.isnan(part), worst, part).sum(axis=1).mean() for part in values])
             for worst in (np.minimum(signs, 0), np.maximum(signs, 0))

@@ -203,7 +203,7 @@ def _constant_rows(run: Run) -> Iterator[dict[str, Any]]:
 
 
 def _clue_rows(run: Run, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return CLUE's task and level scores, of cells in which nothing is lacking."""
+    """Return CLUE's task and level scores, of complete cells."""
     kinds = {task.name: task.task for task in run.config.tasks}
     made: list[dict[str, Any]] = []
     for model in run.members("models"):

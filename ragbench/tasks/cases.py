@@ -74,8 +74,8 @@ class CaseTask(JsonlTask):
                 f"of the journal's readers {mean:.1f} % chose the right option (mean over "
                 f"{len(votes):,} cases of the file that tell)"
             )
-        if lacking := sum(NO_IMAGE in q.text for q in asked):
-            parts.append(f"{lacking:,} of {len(asked):,} cases lack the image that they need")
+        if missing := sum(NO_IMAGE in q.text for q in asked):
+            parts.append(f"{missing:,} of {len(asked):,} cases lack the image that they need")
         return "; ".join(parts)
 
     def _question(self, row: fields.Row, where: str, number: int) -> Question:

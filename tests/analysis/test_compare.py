@@ -59,7 +59,7 @@ def test_two_arms_of_one_run(runs: list[Run]) -> None:
 
 def test_other_questions_are_refused_and_named(tmp_path: Path, runs: list[Run]) -> None:
     longer = make_run(tmp_path / "c", {k: v + "1" for k, v in SECOND.items()})
-    with pytest.raises(DataError, match="1 of the questions stand in c alone: q8"):
+    with pytest.raises(DataError, match="1 of the questions are only in c: q8"):
         compare(runs[0], longer)
     path = runs[1].path / "questions" / "t.jsonl"
     lines = [json.loads(line) for line in path.read_text().splitlines()]

@@ -1,8 +1,8 @@
 """Flat and scalar-quantised indexes written to their file block by block, never whole in memory.
 
-FAISS keeps such an index as a header and one code a vector. The header for N vectors is made from
-those of no vector and of one, so it is that of the FAISS at hand; where it has another form than
-expected, the index is filled in memory as others are.
+FAISS keeps such an index as a header and one code per vector. The header for N vectors is made from
+the headers for no vector and for one, so it fits the installed FAISS. If it has an unexpected form,
+the index is built in memory like the other types.
 """
 
 from __future__ import annotations

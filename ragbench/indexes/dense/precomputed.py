@@ -55,7 +55,7 @@ class Precomputed:
     """The vectors of a corpus's passages, one per row in the order of the corpus.
 
     Raises:
-        DataError: The files are not the vectors of that many passages.
+        DataError: The files do not have one vector per passage.
     """
 
     def __init__(self, reference: str, corpus: Corpus) -> None:

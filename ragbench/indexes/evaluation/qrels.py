@@ -86,15 +86,15 @@ def level_of(qrels: Mapping[str, Mapping[str, int]], corpus: Corpus) -> Level:
         raise DataError("no judgement has a grade above 0", where="the qrels")
     if any(corpus.match(identifier) is not None for identifier in judged):
         level: Level = "passage"
-        lacking = sorted(i for i in relevant if corpus.match(i) is None)
+        missing = sorted(i for i in relevant if corpus.match(i) is None)
     else:
         level = "document"
-        lacking = sorted(i for i in relevant if not corpus.match_doc(i))
-    if lacking:
+        missing = sorted(i for i in relevant if not corpus.match_doc(i))
+    if missing:
         have = ", ".join(corpus[row].id for row in range(min(3, len(corpus))))
         raise DataError(
-            f"{len(lacking):,} of {len(relevant):,} relevant ids are not a {level} of the corpus "
-            f"{corpus.name!r}: {', '.join(lacking[:5])}",
+            f"{len(missing):,} of {len(relevant):,} relevant ids are not a {level} of the corpus "
+            f"{corpus.name!r}: {', '.join(missing[:5])}",
             where=str(corpus.folder),
             fix=f"give the qrels of this corpus and edition; ids there look like: {have}",
         )
