@@ -152,7 +152,7 @@ class StandIn(OneByOne):
             digest="",
             dtype=AS_SERVED if served else "bfloat16",
             device="cuda",
-            format="chat" if self.is_chat else "plain",
+            format=self.prompt_format,
             context_tokens=self.context_tokens,
             parameters=int(self.card.parameters_b * 1e9) if self.card and not served else None,
             stands_in=True,
