@@ -1,11 +1,11 @@
-"""Metrics of single answers (registered) and of retrieval (named as ir-measures writes them).
+"""Metrics of single answers (registered) and of retrieval (named as in ir-measures).
 
-metric     what a metric is
+metric     the protocol of a metric
 bertscore  BERTScore with any local encoder
 choice     picks by log-likelihood, and their accuracy
 codes      lists of ICD-10-CM codes
-concepts   terms of the UMLS or of the HPO that texts share
-likelihood how sure a model was
+concepts   shared terms of the UMLS or of the HPO
+likelihood probabilities of options
 text       ROUGE, and lists of problems
 retrieval  recall@k of gold passages, by ir-measures
 """
@@ -22,12 +22,10 @@ if TYPE_CHECKING:
 metrics: Registry[Metric] = Registry(
     "metrics",
     {
-        "accuracy": Entry(
-            "ragbench.metrics.choice:accuracy", "1 where the picked option is the right one"
-        ),
+        "accuracy": Entry("ragbench.metrics.choice:accuracy", "1 if the picked option is right"),
         "accuracy_sum": Entry(
             "ragbench.metrics.choice:accuracy_sum",
-            "1 where the option of the highest log-likelihood is right, whatever its length",
+            "1 if the option with the highest log-likelihood is right, whatever its length",
         ),
         "over_refusal": Entry(
             "ragbench.metrics.choice:over_refusal",
@@ -42,7 +40,8 @@ metrics: Registry[Metric] = Registry(
             "squared distance of the options' probabilities from the right one (lower is better)",
         ),
         "exact_match": Entry(
-            "ragbench.metrics.text:exact_match", "the reference's words, case and marks apart"
+            "ragbench.metrics.text:exact_match",
+            "the reference's words, ignoring case and punctuation",
         ),
         "rouge1": Entry("ragbench.metrics.text:rouge1", "common words with the reference, F"),
         "rouge2": Entry("ragbench.metrics.text:rouge2", "common pairs of words, F"),
@@ -58,7 +57,7 @@ metrics: Registry[Metric] = Registry(
             "ragbench.metrics.concepts:hpo_concept_f1", "shared terms of the HPO, F"
         ),
         "problem_f1": Entry(
-            "ragbench.metrics.text:problem_f1", "problems of a list that are the reference's, F"
+            "ragbench.metrics.text:problem_f1", "problems of a list that are in the reference, F"
         ),
         "code_em_f1": Entry("ragbench.metrics.codes:code_em_f1", "exact ICD-10-CM codes, F"),
         "code_ap_f1": Entry("ragbench.metrics.codes:code_ap_f1", "three-character categories, F"),
@@ -66,9 +65,9 @@ metrics: Registry[Metric] = Registry(
         "code_billable": Entry(
             "ragbench.metrics.codes:code_billable", "named codes that are billable"
         ),
-        "code_hits": Entry("ragbench.metrics.codes:code_hits", "how many codes are right"),
-        "code_named": Entry("ragbench.metrics.codes:code_named", "how many codes are named"),
-        "code_gold": Entry("ragbench.metrics.codes:code_gold", "how many codes there are"),
+        "code_hits": Entry("ragbench.metrics.codes:code_hits", "number of right codes"),
+        "code_named": Entry("ragbench.metrics.codes:code_named", "number of named codes"),
+        "code_gold": Entry("ragbench.metrics.codes:code_gold", "number of codes in the reference"),
         "clue_code_em_f1": Entry(
             "ragbench.metrics.codes:clue_code_em_f1", "exact codes as CLUE counts them"
         ),
