@@ -21,11 +21,11 @@ class Asked:
 
     Attributes:
         scoring: How its answers are taken.
-        begun: Whether its prompts end with the beginning of the reply.
+        starts_reply: Whether its prompts end with the beginning of the reply.
     """
 
     scoring: Scoring
-    begun: bool
+    starts_reply: bool
 
 
 @runtime_checkable

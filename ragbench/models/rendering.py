@@ -29,10 +29,10 @@ def turns_of(
     empty. Text that ``control`` matches is broken by a blank.
     """
     turns = [{"role": m.role, "content": harmless(m.content, control)} for m in messages]
-    begun = ""
+    reply_start = ""
     if turns and turns[-1]["role"] == "assistant":
-        begun = turns.pop()["content"]
-    return turns, begun
+        reply_start = turns.pop()["content"]
+    return turns, reply_start
 
 
 def harmless(content: str, control: re.Pattern[str] | None) -> str:
@@ -51,22 +51,21 @@ def control_tokens(tokenizer: Any) -> re.Pattern[str] | None:
     return re.compile("|".join(spelt)) if spelt else None
 
 
-def plain_text(turns: Sequence[Turn], begun: str) -> str:
+def plain_text(turns: Sequence[Turn], reply_start: str) -> str:
     """Return a prompt without roles; a reply follows ``Answer:``, or the cue instead."""
     parts = []
     for turn in turns:
-        if turn["role"] == "assistant" and not begun:
+        if turn["role"] == "assistant" and not reply_start:
             parts.append(f"{PLAIN_CUE} {turn['content']}")
         else:
             parts.append(turn["content"])
-    return "\n\n".join([*parts, begun.rstrip() or PLAIN_CUE])
+    return "\n\n".join([*parts, reply_start.rstrip() or PLAIN_CUE])
 
 
-def chat_text(tokenizer: Any, turns: Sequence[Turn], begun: str) -> str:
+def chat_text(tokenizer: Any, turns: Sequence[Turn], reply_start: str) -> str:
     """Return the turns in a tokenizer's chat template, with the assistant's turn opened.
 
-    The system turn joins the first user turn if the template has no system role. ``begun`` is the
-    beginning of the reply.
+    The system turn joins the first user turn if the template has no system role.
     """
     from jinja2 import TemplateError
 
@@ -78,9 +77,9 @@ def chat_text(tokenizer: Any, turns: Sequence[Turn], begun: str) -> str:
         )
 
     try:
-        return apply(turns) + begun
+        return apply(turns) + reply_start
     except TemplateError:
-        return apply(without_system(turns)) + begun
+        return apply(without_system(turns)) + reply_start
 
 
 def without_system(turns: Sequence[Turn]) -> list[Turn]:

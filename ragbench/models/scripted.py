@@ -185,11 +185,11 @@ class ScriptedModel(OneByOne):
 
         Control tokens of the usual families in a content are broken by a blank.
         """
-        turns, begun = turns_of(messages, USUAL_CONTROL)
+        turns, reply_start = turns_of(messages, USUAL_CONTROL)
         if not self.is_chat:
-            return plain_text(turns, begun)
+            return plain_text(turns, reply_start)
         parts = [f"<|{turn['role']}|>\n{turn['content']}{END}" for turn in turns]
-        return "".join([*parts, "<|assistant|>\n", begun])
+        return "".join([*parts, "<|assistant|>\n", reply_start])
 
     def count_tokens(self, text: str) -> int:
         """Return the number of words and other characters, without white space."""

@@ -193,10 +193,10 @@ class HfModel(OneByOne):
         beginning of the reply. A control token that a content spells out, such as ``<|im_end|>``,
         is broken by a blank, so that no passage can end its turn or open another.
         """
-        turns, begun = turns_of(messages, self._control)
+        turns, reply_start = turns_of(messages, self._control)
         if self.is_chat:
-            return chat_text(self._tokenizer, turns, begun)
-        return plain_text(turns, begun)
+            return chat_text(self._tokenizer, turns, reply_start)
+        return plain_text(turns, reply_start)
 
     @cached_property
     def _control(self) -> re.Pattern[str] | None:

@@ -24,7 +24,7 @@ from ragbench.models.served.http import Client, Refused
 # Texts for checks of abilities; none is from a task.
 SYSTEM: Turn = {"role": "system", "content": "You are asked whether you answer."}
 HELLO: Turn = {"role": "user", "content": "Say yes."}
-BEGUN = "Yes, yes, yes"
+REPLY_START = "Yes, yes, yes"
 ECHOED, ECHOED_END = "One, two, three,", " four, five."
 
 
@@ -37,10 +37,10 @@ class Asker:
         self._is_chat = is_chat
         self._where = where
 
-    def chat(self, turns: Sequence[Turn], begun: str, limit: int) -> Written:
+    def chat(self, turns: Sequence[Turn], reply_start: str, limit: int) -> Written:
         """Return the reply to turns; the system turn is joined if the server supports none."""
         given = without_system(turns) if self.joins_system else turns
-        body = chat_request(self._model, given, begun, limit)
+        body = chat_request(self._model, given, reply_start, limit)
         return read_chat(self._client.ask(CHAT, body).value)
 
     def text(self, prompt: str, limit: int) -> Written:
@@ -93,20 +93,22 @@ class Asker:
             self.one_token(self._model, endpoint)
         _ = self._is_chat and self.joins_system
 
-    def check_begun(self) -> None:
-        """Check that every server continues a begun reply instead of ending its turn.
+    def check_reply_start(self) -> None:
+        """Check that every server continues a started reply instead of ending its turn.
 
         Raises:
             PrerequisiteError: A server refuses, starts another turn, or does not report prompt
                 tokens.
         """
-        begun = chat_request(self._model, [HELLO], BEGUN, 1)
-        ended = chat_request(self._model, [HELLO, {"role": "assistant", "content": BEGUN}], "", 1)
+        started = chat_request(self._model, [HELLO], REPLY_START, 1)
+        ended = chat_request(
+            self._model, [HELLO, {"role": "assistant", "content": REPLY_START}], "", 1
+        )
         for endpoint in self._client.endpoints:
             why = "it starts another turn, or does not report the tokens of the prompt"
             sizes: list[int | None] = []
             try:
-                for body in (begun, ended):
+                for body in (started, ended):
                     answer = self._client.ask(CHAT, body, endpoint=endpoint)
                     sizes.append(read_chat(answer.value).prompt_tokens)
             except Refused as error:

@@ -40,11 +40,11 @@ class Written:
     prompt_tokens: int | None
 
 
-def chat_request(model: str, turns: Sequence[Turn], begun: str, limit: int) -> dict[str, Any]:
-    """Return the request for a reply to turns, begun or not."""
+def chat_request(model: str, turns: Sequence[Turn], reply_start: str, limit: int) -> dict[str, Any]:
+    """Return the request for a reply to turns, started or not."""
     body = {"model": model, "messages": list(turns), "max_tokens": limit, **GREEDY}
-    if begun:
-        body["messages"] = [*turns, {"role": "assistant", "content": begun}]
+    if reply_start:
+        body["messages"] = [*turns, {"role": "assistant", "content": reply_start}]
         body |= CONTINUED
     return body
 

@@ -174,11 +174,11 @@ class ServerModel(OneByOne):
         assistant turn is the beginning of the reply. Control tokens in a content are broken by a
         blank: those of the tokenizer, or else of the usual families.
         """
-        turns, begun = turns_of(messages, self._counter.control)
+        turns, reply_start = turns_of(messages, self._counter.control)
         if not self.is_chat:
-            return plain_text(turns, begun)
-        if begun:
-            turns.append({"role": "assistant", "content": begun})
+            return plain_text(turns, reply_start)
+        if reply_start:
+            turns.append({"role": "assistant", "content": reply_start})
         return json.dumps(turns, ensure_ascii=False, separators=(",", ":"))
 
     def count_tokens(self, text: str) -> int:
@@ -194,7 +194,7 @@ class ServerModel(OneByOne):
 
         Raises:
             PrerequisiteError: A server cannot be reached, does not know the model, does not
-                continue a begun reply, or does not report the log-probabilities of a prompt.
+                continue a started reply, or does not report the log-probabilities of a prompt.
             UsageError: The context is unknown.
         """
         _ = self.served, self.context_tokens
@@ -202,7 +202,7 @@ class ServerModel(OneByOne):
             if any(each.scoring == "generate" for each in asked):
                 self._asker.check_replies()
             if self.is_chat and Asked("generate", True) in asked:
-                self._asker.check_begun()
+                self._asker.check_reply_start()
             if any(each.scoring != "generate" for each in asked):
                 self._check_template()
                 self._asker.check_echo()
@@ -233,8 +233,10 @@ class ServerModel(OneByOne):
         started = time.perf_counter()
         text = prompt
         if self.is_chat:
-            turns, begun = self._turns(prompt)
-            text = self._counter.without_first(chat_text(self._counter.tokenizer, turns, begun))
+            turns, reply_start = self._turns(prompt)
+            text = self._counter.without_first(
+                chat_text(self._counter.tokenizer, turns, reply_start)
+            )
         alone = len(self._asker.echo(text))
         sums, sizes = [], []
         for option in options:
@@ -248,8 +250,8 @@ class ServerModel(OneByOne):
 
     def _turns(self, prompt: str) -> tuple[list[Turn], str]:
         turns: list[Turn] = json.loads(prompt)
-        begun = turns.pop()["content"] if turns[-1]["role"] == "assistant" else ""
-        return turns, begun
+        reply_start = turns.pop()["content"] if turns[-1]["role"] == "assistant" else ""
+        return turns, reply_start
 
     def generate(self, prompt: str, *, limit: int) -> Reply:
         """Return the model's reply to a rendered prompt, at temperature 0.
@@ -261,8 +263,8 @@ class ServerModel(OneByOne):
         """
         started = time.perf_counter()
         if self.is_chat:
-            turns, begun = self._turns(prompt)
-            found = self._asker.chat(turns, begun, limit)
+            turns, reply_start = self._turns(prompt)
+            found = self._asker.chat(turns, reply_start, limit)
         else:
             found = self._asker.text(prompt, limit)
         return Reply(
