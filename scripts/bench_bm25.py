@@ -56,8 +56,8 @@ PEERS = (
     + """
 import numpy as np
 from ragbench.corpora.open import open_corpus
-from ragbench.indexes.bm25.tokenise import make_tokeniser
-tokenise = make_tokeniser(stopwords="none", stemmer="none")
+from ragbench.indexes.bm25.tokenise import Analyser
+tokenise = Analyser(stopwords="none", stemmer="none")
 started = time.perf_counter()
 texts = (f"{p.title}\\n{p.text}" for p in open_corpus(corpus))
 if engine == "bm25s":

@@ -21,7 +21,7 @@ import numpy as np
 from rank_bm25 import BM25Okapi
 
 from ragbench.base.errors import UsageError
-from ragbench.indexes.bm25.tokenise import make_tokeniser
+from ragbench.indexes.bm25.tokenise import Analyser
 from ragbench.indexes.built import open_index, read_manifest
 from ragbench.indexes.evaluation.runfile import read_queries
 from ragbench.indexes.retriever import passage_text
@@ -52,7 +52,7 @@ def main() -> None:
         raise UsageError(f"{arguments.index!r} does not have `formula: okapi`")
     index = open_index(arguments.index)
     queries = [query.text for query in read_queries(arguments.questions)][: arguments.count]
-    tokenise = make_tokeniser(stopwords=recipe["stopwords"], stemmer=recipe["stemmer"])
+    tokenise = Analyser(stopwords=recipe["stopwords"], stemmer=recipe["stemmer"])
     documents = [tokenise(passage_text(recipe["template"], p.title, p.text)) for p in index.corpus]
     started = time.perf_counter()
     peer = BM25Okapi(documents, k1=recipe["k1"], b=recipe["b"], epsilon=recipe["epsilon"])

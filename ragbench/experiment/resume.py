@@ -1,4 +1,4 @@
-"""Resuming: a run folder goes on only with the experiment that it was started with."""
+"""A run folder is continued only by the experiment that started it."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from ragbench.runfolder.runfile import (
 )
 from ragbench.runfolder.schema import to_json
 
-# What may change between sessions without changing a record.
+# Keys that change no record.
 FREE = ("config.description", "config.analysis", "config.trusted_endpoints")
-# Where and how a server is asked; what it serves is in the model's digest.
+# How a server is reached; the model's digest says what it serves.
 SERVING = (".url", ".concurrency", ".timeout_s", ".retries", ".api_key_env")
 
 
 def check_same(folder: RunPaths, config: RunConfig, identity: Identity, *, extend: bool) -> None:
-    """Check that a run that exists is the same experiment, as far as is known yet.
+    """Check that an existing run is the same experiment, as far as is known yet.
 
     Args:
         folder: The run.
         config: The resolved config.
-        identity: What can change a result; only the sections that are given are compared.
+        identity: Facts that can change a result; absent sections are not compared.
         extend: Whether models, tasks, arms or questions may be added.
 
     Raises:
-        UsageError: The folder holds another experiment; the differing keys are named.
+        UsageError: The folder has another experiment; the message names the differing keys.
     """
     if not folder.run.exists() or not _has_records(folder):
         return
@@ -57,14 +57,7 @@ def _has_records(folder: RunPaths) -> bool:
 
 
 def start(folder: RunPaths, config: RunConfig, identity: Identity, *, extend: bool) -> None:
-    """Write ``run.json`` once ``check_same`` has let it pass, and log the session.
-
-    Args:
-        folder: The run.
-        config: The resolved config.
-        identity: Everything that can change a result.
-        extend: Whether models, tasks, arms or questions may be added.
-    """
+    """Write ``run.json`` and log the session, after ``check_same`` with the whole identity."""
     check_same(folder, config, identity, extend=extend)
     session = Session.begin()
     started = read_run_file(folder.run).started if _has_records(folder) else session
@@ -75,7 +68,7 @@ def start(folder: RunPaths, config: RunConfig, identity: Identity, *, extend: bo
 
 
 def _flat(config: Mapping[str, Any], identity: Mapping[str, Any]) -> dict[str, Any]:
-    """Return config and identity as dotted keys; named list members go by their names."""
+    """Return config and identity as dotted keys; named list members are keyed by name."""
     return dict(_walk({"config": config, **identity}, ""))
 
 
@@ -100,9 +93,9 @@ def _changes(old: Mapping[str, Any], new: Mapping[str, Any], *, extend: bool) ->
         if key.startswith("config.models.") and key.endswith(SERVING):
             continue
         if key.startswith("models.") and not key.endswith(".digest"):
-            continue  # facts that the digest covers
+            continue  # the digest covers these facts
         if key.startswith("tasks.") and ".sources_of_questions" in key:
-            continue  # the questions' own digest counts
+            continue  # the digest of the questions decides
         if extend and (_is_added(key, old) or _is_longer(key, old.get(key), new.get(key))):
             continue
         changed.append(f"{key}: {_short(old, key)} -> {_short(new, key)}")
@@ -110,7 +103,7 @@ def _changes(old: Mapping[str, Any], new: Mapping[str, Any], *, extend: bool) ->
 
 
 def _is_added(key: str, old: Mapping[str, Any]) -> bool:
-    """Say whether a key belongs to a new member, and is no new option of an old task."""
+    """Say whether a key belongs to a new member, not to a new option of an old task."""
     parts = key.split(".")
     task = ".".join(parts[:3]) + "."
     if parts[:2] == ["config", "tasks"] and any(known.startswith(task) for known in old):
@@ -124,7 +117,7 @@ def _short(values: Mapping[str, Any], key: str) -> str:
 
 
 def _is_longer(key: str, old: object, new: object) -> bool:
-    """Say whether a change only adds questions to a task; its records' keys prove the rest."""
+    """Say whether a change only adds questions to a task; record keys prove the rest."""
     if key.startswith("config.tasks.") and key.endswith(".limit"):
         return old is not None and (new is None or int(str(new)) > int(str(old)))
     if key.startswith("tasks.") and key.endswith((".arms", ".sources")):

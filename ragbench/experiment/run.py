@@ -1,4 +1,4 @@
-"""All stages of a run, in order; every one keeps what an earlier session has finished."""
+"""All stages of a run in order; each keeps the results of earlier sessions."""
 
 from __future__ import annotations
 
@@ -32,27 +32,24 @@ from ragbench.runfolder.paths import RunPaths
 from ragbench.runfolder.runfile import Identity
 from ragbench.runfolder.schema import parse
 
-PROMPT_TEMPLATE = 2  # counts changes of experiment/prompts.py that change prompts
+PROMPT_TEMPLATE = 2  # raised when stages/prompts.py changes prompts
 
 
 @dataclass(frozen=True)
 class Finished:
-    """A run that went through: its folder, and how many answers are missing."""
+    """A finished run: its folder and the number of missing answers."""
 
     folder: RunPaths
     errors: int
 
 
 def run_experiment(config: Config, document: Document, *, extend: bool = False) -> Finished:
-    """Build what is missing, retrieve, pack, answer and score.
+    """Build missing parts, retrieve, pack, answer and score.
 
     Args:
         config: The checked config.
-        document: Where it was read from.
-        extend: Whether the run folder may get more models, tasks, arms or questions.
-
-    Returns:
-        The folder and the number of errors.
+        document: The document it was read from.
+        extend: Whether models, tasks, arms or questions may be added to the run folder.
     """
     grid = Grid(config, document)
     folder = RunPaths(home.home() / "runs" / config.name)
@@ -84,7 +81,7 @@ def run_experiment(config: Config, document: Document, *, extend: bool = False) 
 
 
 def task_facts(grid: Grid, task: TaskPart) -> TaskFacts:
-    """Return what is recorded of a task."""
+    """Return the recorded facts of a task."""
     return TaskFacts(
         digest=task.digest,
         n=len(task.questions),
@@ -115,13 +112,13 @@ def run_file_digests(grid: Grid) -> dict[str, str]:
             if source.run_file is not None:
                 if not source.run_file.is_file():
                     where = f"{source.run_file} (arm {source.key})"
-                    raise DataError("the TREC run is not there", where=where)
+                    raise DataError("the TREC run does not exist", where=where)
                 found[source.key] = sha256_file(source.run_file)
     return found
 
 
 def index_facts(manifest: IndexManifest) -> IndexFacts:
-    """Return what is recorded of an index."""
+    """Return the recorded facts of an index."""
     return IndexFacts(
         digest=manifest.digest,
         corpus=IndexedCorpus(**manifest.corpus),
@@ -130,7 +127,7 @@ def index_facts(manifest: IndexManifest) -> IndexFacts:
 
 
 def corpus_facts(name: str) -> CorpusFacts:
-    """Return what is recorded of a corpus that passages come from."""
+    """Return the recorded facts of a corpus of passages."""
     facts = open_corpus(name).manifest
     return CorpusFacts(
         digest=facts.digest,

@@ -1,11 +1,11 @@
-"""Metrics of single answers (registered) and of retrieval (named as ir-measures writes them).
+"""Metrics of single answers (registered) and of retrieval (named as in ir-measures).
 
-metric     what a metric is
+metric     the protocol of a metric
 bertscore  BERTScore with any local encoder
 choice     picks by log-likelihood, and their accuracy
 codes      lists of ICD-10-CM codes
-concepts   terms of the UMLS or of the HPO that texts share
-likelihood how sure a model was
+concepts   shared terms of the UMLS or of the HPO
+likelihood probabilities of options
 text       ROUGE, and lists of problems
 retrieval  recall@k of gold passages, by ir-measures
 """

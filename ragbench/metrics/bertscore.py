@@ -13,19 +13,19 @@ from ragbench.base.records import Answered
 from ragbench.base.weights import locate
 
 FIX = (
-    "write `metrics: {bertscore_f1: {encoder: FOLDER_OR_HUB_ID, layer: N}}`; CLUE took "
+    "write `metrics: {bertscore_f1: {encoder: FOLDER_OR_HUB_ID, layer: N}}`; CLUE used "
     "allenai/scibert_scivocab_uncased at layer 8, and emilyalsentzer/Bio_ClinicalBERT at layer 9"
 )
 
 
 class BertscoreOptions(BaseModel):
-    """The encoder.
+    """Options of the encoder.
 
     Attributes:
         encoder: A folder, ``package:NAME/FOLDER`` or a hub id.
         layer: Layer whose hidden states are compared; 0 is the embeddings.
-        batch: Number of texts that are encoded at once.
-        device: ``auto`` takes the GPU where there is one.
+        batch: Number of texts encoded at once.
+        device: ``auto`` is the GPU if there is one.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -39,13 +39,13 @@ class BertscoreOptions(BaseModel):
 def bertscore_f1(answers: Sequence[Answered], options: Mapping[str, Any]) -> list[float]:
     """Return the F-measure of greedy matches of token vectors by cosine.
 
-    As the package bert-score computes it: the first and last special tokens can be matched but
-    do not count themselves; a text that is too long for the encoder is cut. An empty reply has 0.
-    The options are those of BertscoreOptions.
+    As in the package bert-score, the first and last special tokens can be matched but do not count
+    themselves, and a text that is too long for the encoder is cut. An empty reply scores 0. The
+    options are those of BertscoreOptions.
 
     Raises:
         UsageError: The options are wrong or missing.
-        PrerequisiteError: The encoder is not here.
+        PrerequisiteError: The encoder is missing.
     """
     try:
         spec = BertscoreOptions.model_validate(dict(options))
@@ -68,14 +68,14 @@ def bertscore_f1(answers: Sequence[Answered], options: Mapping[str, Any]) -> lis
 
 
 def _encode(texts: Sequence[str], spec: BertscoreOptions) -> list[Any]:
-    """Return for each text an (L, D) array of unit vectors, special tokens at both ends."""
+    """Return per text an (L, D) array of unit vectors with special tokens at both ends."""
     import torch
     from transformers import AutoModel, AutoTokenizer
 
     hide_loading_bars()
     folder = locate(spec.encoder, hub=not spec.encoder.startswith(("package:", ".", "/")))
     source = spec.encoder if folder is None else str(folder)
-    # Without the second, transformers asks whether a folder's code may run, and waits.
+    # Without trust_remote_code, transformers asks on the terminal and waits.
     keys: dict[str, Any] = {"local_files_only": folder is not None, "trust_remote_code": False}
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(source, **keys)
@@ -113,7 +113,7 @@ def _encode(texts: Sequence[str], spec: BertscoreOptions) -> list[Any]:
 
 
 def _matched(mine: Any, theirs: Any) -> float:
-    if len(mine) <= 2 or len(theirs) <= 2:  # special tokens alone
+    if len(mine) <= 2 or len(theirs) <= 2:  # only special tokens
         return 0.0
     cosines = mine @ theirs.T
     precision = float(cosines.max(dim=1).values[1:-1].mean())

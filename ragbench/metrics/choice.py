@@ -1,4 +1,4 @@
-"""Multiple choice: which option a model picked, and whether it was the right one."""
+"""Multiple choice: the option that a model picked, and whether it is right."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from ragbench.base.records import UNANSWERABLE, Answered
 
 
 def pick_option(log_likelihoods: Sequence[float], options: Sequence[str]) -> tuple[int, bool]:
-    """Return the option with the highest log-likelihood per character.
+    """Return the option with the highest log-likelihood per character, and whether there are ties.
 
-    Dividing by length keeps long options from losing for their length alone; lm-eval calls the
-    same quantity ``acc_norm``. The blank before an option is not counted. The index is the lowest
-    of equals; the second value says whether there were any.
+    Division by length keeps long options from losing only for their length; lm-eval calls this
+    quantity ``acc_norm``. The blank before an option is not counted. The first of tied options is
+    returned.
 
     >>> pick_option([-4.0, -4.5], ["ab", "abc"])
     (1, False)
@@ -27,15 +27,14 @@ def pick_option(log_likelihoods: Sequence[float], options: Sequence[str]) -> tup
 
 
 def accuracy(answers: Sequence[Answered], options: Mapping[str, Any]) -> list[float]:
-    """Return 1.0 where the picked option is the right one, else 0.0; no pick is wrong."""
+    """Return 1.0 if the picked option is right, else 0.0; no pick is wrong."""
     return [float(answered.pick == answered.question.answer) for answered in answers]
 
 
 def accuracy_sum(answers: Sequence[Answered], options: Mapping[str, Any]) -> list[float]:
-    """Return 1.0 where the option of the highest log-likelihood is the right one, else 0.0.
+    """Return 1.0 if the option with the highest log-likelihood is right, else 0.0.
 
-    Length does not count: lm-eval calls the same quantity ``acc``. NaN where options were not
-    scored.
+    Length does not count; lm-eval calls this quantity ``acc``. NaN if options were not scored.
     """
     return [
         float(a.log_likelihoods.index(max(a.log_likelihoods)) == a.question.answer)
@@ -46,9 +45,9 @@ def accuracy_sum(answers: Sequence[Answered], options: Mapping[str, Any]) -> lis
 
 
 def over_refusal(answers: Sequence[Answered], options: Mapping[str, Any]) -> list[float]:
-    """Return 1.0 where an answerable question was called unanswerable; NaN for the others.
+    """Return 1.0 if an answerable question was called unanswerable; NaN for unanswerable questions.
 
-    Lower is better. The option that calls a question unanswerable is the last one.
+    Lower is better. The last option calls a question unanswerable.
     """
     return [
         float(a.pick == len(a.question.options) - 1) if _answerable(a) else math.nan
@@ -57,7 +56,7 @@ def over_refusal(answers: Sequence[Answered], options: Mapping[str, Any]) -> lis
 
 
 def hallucination(answers: Sequence[Answered], options: Mapping[str, Any]) -> list[float]:
-    """Return 1.0 where an unanswerable question was given another option; NaN for the others.
+    """Return 1.0 if an unanswerable question got another option; NaN for answerable questions.
 
     Lower is better. A reply without an option is not a hallucination.
     """

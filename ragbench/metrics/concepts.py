@@ -1,7 +1,7 @@
 """Medical concepts that a reply and its reference share.
 
-``umls_f1`` is CLUE's: scispaCy's linker to the UMLS, about 1 GB. ``hpo_concept_f1`` needs no
-download: it knows the Human Phenotype Ontology alone, and is never reported as the other.
+``umls_f1`` is CLUE's, with scispaCy's linker to the UMLS, about 1 GB. ``hpo_concept_f1`` needs no
+download: it uses only the Human Phenotype Ontology, and has a name of its own in every table.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from ragbench.base.errors import PrerequisiteError
 from ragbench.base.records import Answered
-from ragbench.metrics.text import f_measure
+from ragbench.metrics.text import overlap
 
 SCISPACY = "en_core_sci_sm"
 LONGEST = 10  # words of a term
@@ -22,17 +22,15 @@ LONGEST = 10  # words of a term
 def hpo_concept_f1(answers: Sequence[Answered], options: Mapping[str, Any]) -> list[float]:
     """Return the F-measure of the HPO terms that reply and reference name.
 
-    Names and synonyms are matched word by word, the longest first, without case; a match is used
-    once. Terms of one word of fewer than four letters are skipped. NaN where the reference
-    names none.
+    Names and synonyms are matched word by word, the longest first, ignoring case; a match is used
+    once. Terms of one word with fewer than four letters are skipped. NaN if the reference names
+    none.
     """
     found = []
     for answered in answers:
         theirs = hpo_terms(answered.question.reference)
         mine = hpo_terms(answered.text)
-        found.append(
-            f_measure(len(mine & theirs), len(mine), len(theirs)) if theirs else float("nan")
-        )
+        found.append(overlap(mine, theirs) if theirs else float("nan"))
     return found
 
 
@@ -83,8 +81,8 @@ def _dictionary() -> dict[tuple[str, ...], str]:
 def umls_f1(answers: Sequence[Answered], options: Mapping[str, Any]) -> list[float]:
     """Return CLUE's UMLS-F1: the F-measure of the canonical names of linked entities.
 
-    Every entity of en_core_sci_sm that the UMLS linker (with abbreviations resolved) has a
-    candidate for counts with the name of the best one. The value is 0 where a text has no entity.
+    An entity of en_core_sci_sm counts, with its best candidate's name, if the UMLS linker (with
+    abbreviations resolved) has a candidate. The value is 0 if a text has no entity.
 
     Raises:
         PrerequisiteError: scispaCy or its model is not installed.
@@ -95,11 +93,7 @@ def umls_f1(answers: Sequence[Answered], options: Mapping[str, Any]) -> list[flo
         for text in (answered.text, answered.question.reference):
             if text not in names:
                 names[text] = _umls_names(pipeline, text)
-    found = []
-    for answered in answers:
-        mine, theirs = names[answered.text], names[answered.question.reference]
-        found.append(f_measure(len(mine & theirs), len(mine), len(theirs)))
-    return found
+    return [overlap(names[a.text], names[a.question.reference]) for a in answers]
 
 
 @cache

@@ -1,4 +1,4 @@
-"""How sure a model was: probabilities are the softmax of the options' raw log-likelihoods."""
+"""Probabilities of options: the softmax of their raw log-likelihoods."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def probabilities(log_likelihoods: Sequence[float]) -> list[float]:
 
 
 def brier(answers: Sequence[Answered], options: Mapping[str, Any]) -> list[float]:
-    """Return the squared distance of the probabilities from the right option's 1 (Brier 1950).
+    """Return the squared distance of the probabilities from 1 for the right option (Brier 1950).
 
-    From 0 (sure and right) to 2; lower is better. NaN where options were not scored.
+    From 0 (sure and right) to 2; lower is better. NaN if options were not scored.
     """
     found = []
     for answered in answers:

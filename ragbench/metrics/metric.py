@@ -1,4 +1,4 @@
-"""What a metric is: one value per answered question of a cell; means are taken later."""
+"""The protocol of a metric: one value per answered question of a cell."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ class Metric(Protocol):
     """Scores the answers of one cell."""
 
     def __call__(self, answers: Sequence[Answered], options: Mapping[str, Any]) -> Sequence[float]:
-        """Return a value per answer, higher is better; NaN where the question has none.
+        """Return one value per answer; NaN for a question without one.
 
-        The answers are of one model, task and arm, without those of the outcome ``error``. The
-        options are the config's ``metrics: {NAME: {...}}``; empty for most.
+        The answers have one model, task and arm, and exclude the outcome ``error``. The options are
+        the config's ``metrics: {NAME: {...}}``, empty for most metrics.
         """

@@ -1,7 +1,7 @@
 """Retrieval quality against gold passages, computed by ir-measures.
 
-Gold ids match passage ids if any of them does, else document ids, where a document's rank is
-that of its best passage. A query without hits scores 0.
+Gold ids match passage ids if any of them does, else document ids; a document's rank is that of its
+best passage. A query without hits scores 0.
 """
 
 from __future__ import annotations
@@ -20,21 +20,18 @@ def per_query(
     gold: Mapping[str, Sequence[str] | Mapping[str, int]],
     ranked: Mapping[str, Sequence[str]],
 ) -> dict[str, dict[str, float]]:
-    """Return each measure of each query that has gold.
+    """Return each measure of each query with gold: value by query id, by ir-measures' name.
 
-    Only the order of ``ranked`` counts: it goes to the evaluator as falling scores, because
-    trec_eval would break tied scores in its own way.
+    Only the order of ``ranked`` counts: it is passed on as falling scores, because trec_eval would
+    break ties in its own way.
 
     Args:
         measures: Names such as ``R@5`` or ``RR``.
-        gold: Relevant ids, or grades by id, by query id; queries without any are left out.
-        ranked: Retrieved ids by query id, best first; repeats count at their first rank.
-
-    Returns:
-        Value by query id, by measure name as ir-measures writes it.
+        gold: Relevant ids, or grades by id, by query id; queries without any are skipped.
+        ranked: Retrieved ids by query id, best first; a repeat counts at its first rank.
 
     Raises:
-        UsageError: A name is no measure, or this measure cannot be computed here.
+        UsageError: A name is not a measure, or the measure cannot be computed here.
     """
     import ir_measures
     from ir_measures import Qrel, ScoredDoc
@@ -59,7 +56,7 @@ def per_query(
     except (AssertionError, ValueError, OSError, SubprocessError, RuntimeError) as error:
         raise UsageError(
             f"ir-measures cannot compute {', '.join(map(str, parsed))}: {first_line(error)}",
-            fix="measures such as nDCG@10, R@5, P@5, RR@10, AP need no further program",
+            fix="measures such as nDCG@10, R@5, P@5, RR@10, AP need no other program",
         ) from None
     return values
 
@@ -68,25 +65,25 @@ def parse(name: str) -> Any:
     """Return ir-measures' object of a name such as ``nDCG@10``; its text is ir-measures' spelling.
 
     Raises:
-        UsageError: ir-measures knows no such measure.
+        UsageError: ir-measures has no such measure.
     """
     import ir_measures
 
     try:
         measure = ir_measures.parse_measure(name)
-        # trec_eval ends the process at a cutoff of 0, and turns large numbers into others.
+        # trec_eval ends the process at a cutoff of 0, and changes large numbers.
         for key in measure.params.keys() & {"cutoff", "rel"}:
             if isinstance(measure.params[key], int) and not 0 < measure.params[key] <= MOST:
                 raise ValueError(f"its {key} is not from 1 to {MOST:,}")
     except (ValueError, NameError, TypeError, AssertionError, RecursionError) as error:
         raise UsageError(
-            f"{name!r} is no measure: {first_line(error)}",
+            f"{name!r} is not a measure: {first_line(error)}",
             fix="write it as ir-measures does, such as nDCG@10, R@5, P@5, RR@10 or AP",
         ) from None
     return measure
 
 
 def depth_of(name: str) -> int:
-    """Return how many hits a measure looks at; 0 if all, or if it states no number."""
+    """Return the number of hits that a measure uses; 0 for all, or if it states no number."""
     cutoff = parse(name).params.get("cutoff")
     return cutoff if isinstance(cutoff, int) else 0

@@ -14,12 +14,12 @@ SEPARATORS = re.compile(r"[;,\n\u2022]|(?:^|\s)(?:[-*]|\d{1,2}[.)])\s", re.M)
 
 
 def tokens(text: str) -> list[str]:
-    """Return the runs of ASCII letters and digits, lower case, as Google's rouge_score does."""
+    """Return the runs of ASCII letters and digits in lower case, as Google's rouge_score does."""
     return TOKEN.findall(text.lower())
 
 
 def f_measure(common: float, predicted: float, right: float) -> float:
-    """Return 2PR / (P + R) of counts; 0 where nothing is common.
+    """Return 2PR / (P + R) of counts; 0 if none are common.
 
     >>> f_measure(1, 2, 1)
     0.6666666666666666
@@ -28,6 +28,11 @@ def f_measure(common: float, predicted: float, right: float) -> float:
         return 0.0
     precision, recall = common / predicted, common / right
     return 2 * precision * recall / (precision + recall)
+
+
+def overlap(mine: set[str], theirs: set[str]) -> float:
+    """Return the F-measure of two sets."""
+    return f_measure(len(mine & theirs), len(mine), len(theirs))
 
 
 def rouge_n(prediction: str, reference: str, n: int) -> float:
@@ -53,8 +58,8 @@ def rouge_l(prediction: str, reference: str) -> float:
 def common_subsequence(left: Sequence[str], right: Sequence[str]) -> int:
     """Return the length of the longest common subsequence.
 
-    Bits in place of a table (Hyyro 2004): bit i of ``row`` is 0 where the length grows with the
-    i-th token of ``left``.
+    Bits replace a table (Hyyro 2004): bit i of ``row`` is 0 where the i-th token of ``left``
+    increases the length.
 
     >>> common_subsequence("abcde", "xaxce")
     3
@@ -86,7 +91,7 @@ def rougeL(answers: Sequence[Answered], options: Mapping[str, Any]) -> list[floa
 
 
 def exact_match(answers: Sequence[Answered], options: Mapping[str, Any]) -> list[float]:
-    """Return 1.0 where reply and reference are the same words, but for case and punctuation."""
+    """Return 1.0 if reply and reference have the same words, ignoring case and punctuation."""
     return [float(_words(a.text) == _words(a.question.reference)) for a in answers]
 
 
@@ -106,8 +111,4 @@ def problems(text: str) -> set[str]:
 
 def problem_f1(answers: Sequence[Answered], options: Mapping[str, Any]) -> list[float]:
     """Return the F-measure of the sets of problems of each reply and its reference."""
-    found = []
-    for answered in answers:
-        mine, theirs = problems(answered.text), problems(answered.question.reference)
-        found.append(f_measure(len(mine & theirs), len(mine), len(theirs)))
-    return found
+    return [overlap(problems(a.text), problems(a.question.reference)) for a in answers]

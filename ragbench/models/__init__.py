@@ -1,13 +1,13 @@
-"""Models: what renders prompts, counts tokens, scores options and replies.
+"""Models: they render prompts, count tokens, score options and write replies.
 
 model      the protocol of a model, and its batches
 spec       an entry of a config's ``models``: common keys, and those of its backend
-endpoint   addresses of servers, and whether data may go there
-cards      what is known of models worth comparing
+endpoint   addresses of servers, and whether data may be sent there
+cards      known facts of models
 rendering  prompts as texts, for all backends
 scripted   a model without weights, for tests and dry runs
 local      models that transformers runs on this machine
-served     models behind servers that speak OpenAI's API
+served     models behind servers with OpenAI's API
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ models: Registry[type[Model]] = Registry(
         ),
         "server": Entry(
             "ragbench.models.served.server:ServerModel",
-            "a server that speaks OpenAI's API: vLLM, SGLang, llama.cpp, transformers serve",
+            "a server with OpenAI's API: vLLM, SGLang, llama.cpp, transformers serve",
         ),
         "scripted": Entry(
             "ragbench.models.scripted:ScriptedModel",

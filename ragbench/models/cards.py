@@ -1,4 +1,4 @@
-"""Model cards: what is known of the models worth comparing, and how a config takes one in."""
+"""Model cards: known facts of models, and how a config includes a card."""
 
 from __future__ import annotations
 
@@ -16,22 +16,21 @@ PREFIX = "card:"
 
 
 class ModelCard(BaseModel):
-    """What is known of a model.
+    """Known facts of a model.
 
     Attributes:
-        model: Its id on the hub.
-        path: Or where a package carries its weights.
-        adapter: Or where its adapter lies.
-        kind: Whether it is a biomedical or a general model.
-        base: The card of the general model that it was made from.
-        parameters_b: Parameters, in thousand millions.
-        context_tokens: How many tokens it was made for.
+        model: Id on the hub, or else ``path``.
+        path: Location of the weights in a package.
+        adapter: Location of its adapter.
+        base: Card of the general model that it was made from.
+        parameters_b: Parameters in billions.
+        context_tokens: Tokens that it was made for.
         chat_template: Whether its tokenizer has one: ``yes``, ``no`` or ``unknown``.
         licence: Terms of the weights.
         gated: Whether its terms must be accepted at the hub first.
-        source: Why it is here: ``dorfner``, ``clue``, ``current`` or ``demo``.
-        verified: Whether the id and the facts were seen to hold.
-        note: What a user should know.
+        source: Why the card exists: ``dorfner``, ``clue``, ``current`` or ``demo``.
+        verified: Whether id and facts have been checked.
+        note: Advice for users.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -52,7 +51,7 @@ class ModelCard(BaseModel):
 
     @property
     def reference(self) -> str:
-        """What the weights are found by."""
+        """Hub id or path of the weights."""
         return self.model or self.path or self.adapter or ""
 
 
@@ -63,18 +62,16 @@ def cards() -> dict[str, ModelCard]:
 
 
 def join_cards(document: Document) -> None:
-    """Put what cards say in the place of a config's ``card:NAME``; their bases join.
+    """Replace each ``card:NAME`` in a config's ``models`` by the card's facts, and add bases.
 
-    Args:
-        document: A config; the list under ``models`` is changed. Keys beside ``card`` win over
-            the card's.
+    Keys next to ``card`` win over the card's.
 
     Raises:
         UsageError: There is no such card.
     """
     members = document.value.get("models")
     if not isinstance(members, list):
-        return  # the check of the config says what is wrong
+        return  # the check of the config reports it
     for index, member in enumerate(members):
         if isinstance(member, str) and member.startswith(PREFIX):
             members[index] = {"card": member.removeprefix(PREFIX)}
@@ -108,7 +105,7 @@ def _name_of(member: Any) -> Any:
 
 
 def _member_of(base: str, members: list[Any]) -> str:
-    """Return the name in the config of the model of a card."""
+    """Return the config's name for the model of a card."""
     found = (_name_of(m) for m in members if _card_of(m) == base or _same(m, cards()[base]))
     return str(next(found, base))
 

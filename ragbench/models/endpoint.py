@@ -1,4 +1,4 @@
-"""Addresses of servers: read by one strict rule, and whether data may go there."""
+"""Addresses of servers: one strict parser, and whether data may be sent there."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ LOOPBACK_V4 = ipaddress.IPv4Network("127.0.0.0/8")
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """The address of a server, in one spelling.
+    """The address of a server in normal form.
 
     Attributes:
         scheme: ``http`` or ``https``.
-        host: In lower case; an IPv6 address without its brackets.
-        port: That of the scheme where none was written.
-        path: Without a slash at its end.
+        host: In lower case; an IPv6 address without brackets.
+        port: The scheme's port if none was written.
+        path: Without a trailing slash.
     """
 
     scheme: str
@@ -34,22 +34,22 @@ class Endpoint:
 
     @property
     def origin(self) -> str:
-        """Scheme, host and port, the usual port left out."""
+        """Scheme, host and port, without the scheme's own port."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         port = "" if PORTS[self.scheme] == self.port else f":{self.port}"
         return f"{self.scheme}://{host}{port}"
 
     @property
     def url(self) -> str:
-        """The address, which every request is made of."""
+        """Base address of every request."""
         return self.origin + self.path
 
     @property
     def is_loopback(self) -> bool:
         """Whether the address as written is this machine: 127.0.0.0/8, ::1 or ``localhost``.
 
-        No name is looked up, for that would ask a name server, and could change between the look
-        and the request.
+        No name is looked up: a look-up would contact a name server, and its result could change
+        before the request.
         """
         if self.host == "localhost":
             return True
@@ -60,22 +60,18 @@ class Endpoint:
         return str(address) == "::1" or address in LOOPBACK_V4
 
     def is_trusted(self, origins: Iterable[str]) -> bool:
-        """Say whether restricted data may go there: to loopback, or to an origin of the list."""
+        """Say whether restricted data may go there: to loopback or a listed origin."""
         return self.is_loopback or self.origin in {parse(origin).origin for origin in origins}
 
 
 def parse(address: str) -> Endpoint:
-    """Read an address.
+    """Return the endpoint at an address such as ``http://HOST:PORT/v1``.
 
-    Args:
-        address: ``http://HOST:PORT/v1``; a user name, a query or an odd character is refused, so
-            that no two readers can see two hosts in it.
-
-    Returns:
-        The endpoint.
+    A user name, a query or an unusual character is refused, so that no two parsers can see
+    different hosts in the address.
 
     Raises:
-        ValueError: It is no such address. The message does not repeat it, for it may hold a
+        ValueError: It is not such an address. The message does not repeat it, as it may contain a
             password.
     """
     found = ADDRESS.fullmatch(address)
@@ -89,7 +85,7 @@ def parse(address: str) -> Endpoint:
         try:
             host = str(ipaddress.IPv6Address(host[1:-1]))
         except ValueError:
-            raise ValueError("the host in brackets is no IPv6 address") from None
+            raise ValueError("the host in brackets is not an IPv6 address") from None
     port = int(found["port"]) if found["port"] else PORTS[scheme]
     if not 0 < port < 65536:
         raise ValueError(f"there is no port {port}")
@@ -97,16 +93,10 @@ def parse(address: str) -> Endpoint:
 
 
 def parse_origin(address: str) -> Endpoint:
-    """Read an origin, which is an address without a path.
-
-    Args:
-        address: ``https://HOST`` or ``http://HOST:PORT``.
-
-    Returns:
-        The endpoint.
+    """Return the endpoint at an address without a path, such as ``https://HOST``.
 
     Raises:
-        ValueError: It is no address, or has a path.
+        ValueError: It is not an address, or has a path.
     """
     endpoint = parse(address)
     if endpoint.path:

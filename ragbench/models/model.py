@@ -1,4 +1,4 @@
-"""What a model is to an experiment."""
+"""The protocol of a model."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Literal, Protocol, TypeVar, runtime_checkable
 
 from ragbench.base.errors import BackendError
 from ragbench.base.modelfacts import ModelFacts
@@ -17,72 +17,69 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a task asks of a model.
+    """Ability that a task needs from a model.
 
     Attributes:
         scoring: How its answers are taken.
-        begun: Whether its prompts end with what the reply is begun with.
+        starts_reply: Whether its prompts end with the beginning of the reply.
     """
 
     scoring: Scoring
-    begun: bool
+    starts_reply: bool
 
 
 @runtime_checkable
 class Checked(Protocol):
-    """A model that must be asked first what it can do, as one behind a server."""
+    """A model whose abilities must be checked first, such as one behind a server."""
 
     def check_abilities(self, asked: Collection[Asked]) -> None:
-        """Refuse what the model cannot do, before the first question.
-
-        Args:
-            asked: What the tasks ask.
+        """Refuse, before the first question, abilities that the model does not have.
 
         Raises:
-            PrerequisiteError: It cannot be reached, or cannot do this.
+            PrerequisiteError: The model cannot be reached, or cannot do this.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A rendered prompt, and the texts that are scored as its reply."""
+    """A rendered prompt, and the texts to score as its reply."""
 
     prompt: str
     options: Sequence[str]
 
 
 class Model(Protocol):
-    """Renders prompts, scores options and replies; loads its weights on first use."""
+    """Renders prompts, scores options and writes replies; loads its weights on first use."""
 
     @property
     def is_chat(self) -> bool:
-        """Whether prompts are a chat's, special tokens included."""
+        """Whether prompts are chats, special tokens included."""
 
     @property
     def concurrency(self) -> int:
-        """How many batches may be asked at a time."""
+        """Number of batches that may be in flight."""
 
     @property
     def context_tokens(self) -> int:
-        """How many tokens a prompt and its reply may have."""
+        """Maximum tokens of a prompt and its reply."""
 
     def digest(self) -> str:
         """Return the identity of weights, number format and prompt format."""
 
     def facts(self) -> ModelFacts:
-        """Return what the run folder records of the model."""
+        """Return the facts that the run folder records."""
 
     def render(self, messages: Sequence[Message]) -> str:
-        """Return the prompt as the model reads it, up to where its reply begins."""
+        """Return the prompt as the model reads it, up to the start of its reply."""
 
     def continuation(self, option: str) -> str:
-        """Return an option as the text that follows the prompt."""
+        """Return an option as it follows the prompt."""
 
     def count_tokens(self, text: str) -> int:
-        """Return how many tokens a text has, special tokens apart."""
+        """Return the number of tokens without special tokens."""
 
     def release(self) -> None:
-        """Give the weights' memory back; they are loaded again on the next use."""
+        """Free the weights' memory; they are loaded again on the next use."""
 
     def score_options(self, prompt: str, options: Sequence[str]) -> OptionScores:
         """Return the log-likelihood of each option as the reply to a rendered prompt.
@@ -92,30 +89,35 @@ class Model(Protocol):
         """
 
     def generate(self, prompt: str, *, limit: int) -> Reply:
-        """Return the model's own reply to a rendered prompt, decoded greedily.
+        """Return the reply to a rendered prompt, decoded greedily, of at most ``limit`` tokens.
 
-        Args:
-            prompt: A rendered prompt.
-            limit: The most tokens of the reply, a reasoning trace included.
-
-        Returns:
-            The reply, with its tokens, how it ended, and seconds.
+        The limit includes a reasoning trace.
 
         Raises:
             BackendError: The model failed on this prompt.
         """
 
     def score_batch(self, items: Sequence[Choice]) -> list[OptionScores | BackendError]:
-        """Return the scores of each item, or the error that it ended in, in the items' order."""
+        """Return the scores of each item, or its error, in the order of items."""
 
     def generate_batch(self, items: Sequence[str], *, limit: int) -> list[Reply | BackendError]:
-        """Return the reply to each prompt, or the error that it ended in, in their order."""
+        """Return the reply to each prompt, or its error, in the order of items."""
 
 
 class OneByOne(ABC):
-    """Base of a backend that answers one prompt at a time: its batches are loops."""
+    """Base of a backend that answers one prompt at a time; its batches are loops."""
 
+    is_chat: bool
     concurrency: int = 1
+
+    @property
+    def prompt_format(self) -> Literal["chat", "plain"]:
+        """Format of prompts."""
+        return "chat" if self.is_chat else "plain"
+
+    def continuation(self, option: str) -> str:
+        """Return an option as it follows the prompt: after a blank for plain models."""
+        return option if self.is_chat else " " + option
 
     @abstractmethod
     def score_options(self, prompt: str, options: Sequence[str]) -> OptionScores:
@@ -126,11 +128,11 @@ class OneByOne(ABC):
         """Return the reply, as in ``Model``."""
 
     def score_batch(self, items: Sequence[Choice]) -> list[OptionScores | BackendError]:
-        """Return the scores of each item, or the error that it ended in, in the items' order."""
+        """Return the scores of each item, or its error, in the order of items."""
         return [_or_error(partial(self.score_options, i.prompt, i.options)) for i in items]
 
     def generate_batch(self, items: Sequence[str], *, limit: int) -> list[Reply | BackendError]:
-        """Return the reply to each prompt, or the error that it ended in, in their order."""
+        """Return the reply to each prompt, or its error, in the order of items."""
         return [_or_error(partial(self.generate, prompt, limit=limit)) for prompt in items]
 
 

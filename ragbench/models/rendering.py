@@ -1,4 +1,4 @@
-"""Prompts as texts: plain ones, templates, and passages that spell out no control token."""
+"""Prompts as texts: plain ones and chat templates; passages cannot add control tokens."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import Any
 from ragbench.base.records import Message
 
 PLAIN_CUE = "Answer:"
-TEMPLATE_DATE = "26 Jul 2024"  # some chat templates write today's, and would change every prompt
-# Control tokens as model families write them, for where no tokenizer tells its own.
+TEMPLATE_DATE = (
+    "26 Jul 2024"  # some chat templates write today's date, which would change every prompt
+)
+# Control tokens of the usual model families, for prompts without a tokenizer.
 USUAL_CONTROL = re.compile(
     r"<\|[^|<>\s]{1,40}\|>|</?s>|<(?:bos|eos|pad|unk)>|<(?:start|end)_of_turn>"
     r"|\[/?(?:INST|SYSTEM_PROMPT)\]|<</?SYS>>|<\uff5c[^<>\s]{1,40}\uff5c>"
@@ -21,31 +23,27 @@ Turn = dict[str, str]
 def turns_of(
     messages: Sequence[Message], control: re.Pattern[str] | None
 ) -> tuple[list[Turn], str]:
-    """Return the turns, and what the reply is begun with where the last is the assistant's.
+    """Return turns with ``role`` and ``content``, and the beginning of the reply.
 
-    Args:
-        messages: The turns of a prompt.
-        control: What is broken by a blank wherever a content spells it out.
-
-    Returns:
-        Turns with ``role`` and ``content``, without the begun reply; the begun reply.
+    The beginning is the content of a last assistant turn, which is removed from the turns; else
+    empty. Text that ``control`` matches is broken by a blank.
     """
     turns = [{"role": m.role, "content": harmless(m.content, control)} for m in messages]
-    begun = ""
+    reply_start = ""
     if turns and turns[-1]["role"] == "assistant":
-        begun = turns.pop()["content"]
-    return turns, begun
+        reply_start = turns.pop()["content"]
+    return turns, reply_start
 
 
 def harmless(content: str, control: re.Pattern[str] | None) -> str:
-    """Return a content whose control tokens are broken by a blank after their first character."""
+    """Return a content with its control tokens broken by a blank after their first character."""
     if control is None:
         return content
     return control.sub(lambda found: f"{found[0][0]} {found[0][1:]}", content)
 
 
 def control_tokens(tokenizer: Any) -> re.Pattern[str] | None:
-    """Return what finds a tokenizer's control tokens in a text; None if it has none."""
+    """Return a pattern of a tokenizer's control tokens; None if it has none."""
     added = getattr(tokenizer, "added_tokens_decoder", {}).values()
     names: Iterable[str] = {str(token) for token in added if token.special}
     names = {*names, *tokenizer.all_special_tokens}
@@ -53,28 +51,21 @@ def control_tokens(tokenizer: Any) -> re.Pattern[str] | None:
     return re.compile("|".join(spelt)) if spelt else None
 
 
-def plain_text(turns: Sequence[Turn], begun: str) -> str:
-    """Return a prompt without roles; a reply follows ``Answer:``, or the cue in its place."""
+def plain_text(turns: Sequence[Turn], reply_start: str) -> str:
+    """Return a prompt without roles; a reply follows ``Answer:``, or the cue instead."""
     parts = []
     for turn in turns:
-        if turn["role"] == "assistant" and not begun:
+        if turn["role"] == "assistant" and not reply_start:
             parts.append(f"{PLAIN_CUE} {turn['content']}")
         else:
             parts.append(turn["content"])
-    return "\n\n".join([*parts, begun.rstrip() or PLAIN_CUE])
+    return "\n\n".join([*parts, reply_start.rstrip() or PLAIN_CUE])
 
 
-def chat_text(tokenizer: Any, turns: Sequence[Turn], begun: str) -> str:
-    """Return what a tokenizer's chat template makes of the turns, the assistant's turn opened.
+def chat_text(tokenizer: Any, turns: Sequence[Turn], reply_start: str) -> str:
+    """Return the turns in a tokenizer's chat template, with the assistant's turn opened.
 
-    Args:
-        tokenizer: One with a chat template.
-        turns: The turns; the system turn joins the first user turn where the template knows no
-            system role.
-        begun: What the reply is begun with.
-
-    Returns:
-        The prompt, control tokens included.
+    The system turn joins the first user turn if the template has no system role.
     """
     from jinja2 import TemplateError
 
@@ -86,13 +77,13 @@ def chat_text(tokenizer: Any, turns: Sequence[Turn], begun: str) -> str:
         )
 
     try:
-        return apply(turns) + begun
+        return apply(turns) + reply_start
     except TemplateError:
-        return apply(without_system(turns)) + begun
+        return apply(without_system(turns)) + reply_start
 
 
 def without_system(turns: Sequence[Turn]) -> list[Turn]:
-    """Return the turns with a first system turn joined to the user's that follows it."""
+    """Return the turns with a first system turn joined to the following user turn."""
     if not turns or turns[0]["role"] != "system":
         return list(turns)
     system, first, *rest = turns

@@ -1,7 +1,7 @@
 """A model without weights, for tests and for dry runs of a config.
 
-It sees what any model sees: the rendered prompt. It answers by a table, and by a rule where the
-table has no entry. Answers depend on the prompt, the seed and the table alone.
+It reads the rendered prompt like any model, and answers from a table, or by a rule for prompts
+without an entry. Answers depend only on the prompt, the seed and the table.
 """
 
 from __future__ import annotations
@@ -29,26 +29,25 @@ from ragbench.models.model import OneByOne
 from ragbench.models.rendering import USUAL_CONTROL, plain_text, turns_of
 from ragbench.models.spec import BackendOptions, ModelSpec
 
-VERSION = 1  # counts changes of the rules that change answers
-HEADING = "Reference passages:\n\n"  # what stands above the passages of a prompt
+VERSION = 1  # raised when a changed rule changes answers
+HEADING = "Reference passages:\n\n"  # above the passages of a prompt
 ENTRY = re.compile(r"^\[\d+\](?: (.*))?$", re.MULTILINE)
 LISTED = re.compile(r"^([A-Z])\. (.+)$", re.MULTILINE)
 TOKEN = re.compile(r"\w+|[^\w\s]")
 WORD = re.compile(r"\w+(?:\.\w+)*")
 SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
 END = "<|end|>\n"
-NOISE = 0.25  # share of chance in the rule `overlap`
+NOISE = 0.25  # share of randomness in the rule `overlap`
 
 
 class Line(BaseModel):
-    """One entry of the table: which prompts it answers, and how.
+    """One entry of the table: the prompts that it answers, and the answer.
 
     Attributes:
         prompt: SHA-256 of a rendered prompt.
-        contains: A text that the prompt holds, such as the question.
-        matches: A regular expression that is found in the prompt.
-        reply: The reply.
-        log_likelihoods: Log-likelihood of each option, in their order.
+        contains: Text in the prompt, such as the question.
+        matches: Regular expression that matches in the prompt.
+        log_likelihoods: One log-likelihood per option, in their order.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -85,19 +84,19 @@ class Line(BaseModel):
 
 
 class ScriptedOptions(BackendOptions):
-    """Keys of the backend ``scripted``. The last five change no answer.
+    """Keys of the backend ``scripted``; the last five change no answer.
 
     Attributes:
-        replies: The table: a JSONL file of entries, relative to RAGBENCH_HOME, or the entries.
-        rule: How prompts without an entry are answered.
-        seed: Seed of all that is left to chance.
+        replies: The table: entries, or a JSONL file of entries relative to RAGBENCH_HOME.
+        rule: Rule for prompts without an entry.
+        seed: Seed of the rule.
         letter: Answer of ``rule: letter``.
-        context: Most tokens of a prompt with its reply.
-        concurrency: How many prompts may be asked at a time.
-        delay_s: Seconds that each call takes.
-        fail_every: Every call of this number fails, counted per process.
-        fail_on: A prompt in which this regular expression is found fails.
-        calls: A file, relative to RAGBENCH_HOME, that gets a line of JSON per call.
+        context: Maximum tokens of a prompt with its reply.
+        concurrency: Number of prompts in flight.
+        delay_s: Seconds per call.
+        fail_every: Every call with a multiple of this number fails, counted per process.
+        fail_on: A prompt that matches this regular expression fails.
+        calls: File, relative to RAGBENCH_HOME, that gets one JSON line per call.
     """
 
     replies: str | tuple[Line, ...] | None = None
@@ -126,19 +125,16 @@ def _expression(value: str | None) -> str | None:
     try:
         re.compile(value or "")
     except re.error as error:
-        raise ValueError(f"the regular expression is wrong: {error}") from None
+        raise ValueError(f"the regular expression is invalid: {error}") from None
     return value
 
 
 class ScriptedModel(OneByOne):
-    """Answers by a table and a rule.
-
-    Args:
-        spec: The config's entry; ``format: auto`` is chat.
+    """Answers from a table and by a rule; ``format: auto`` is chat.
 
     Raises:
         PrerequisiteError: The file of the table is missing.
-        DataError: A line of it is wrong.
+        DataError: A line of the table is wrong.
     """
 
     Options: ClassVar[type[BackendOptions]] = ScriptedOptions
@@ -160,7 +156,7 @@ class ScriptedModel(OneByOne):
 
     def digest(self) -> str:
         """Return the identity of table, rule, seed and prompt format."""
-        return sha256_json({"scripted": self._identity(), "format": self._format})
+        return sha256_json({"scripted": self._identity(), "format": self.prompt_format})
 
     def _identity(self) -> dict[str, Any]:
         options = self.options
@@ -172,49 +168,41 @@ class ScriptedModel(OneByOne):
             "replies": [line.model_dump() for line in self._table],
         }
 
-    @property
-    def _format(self) -> Literal["chat", "plain"]:
-        return "chat" if self.is_chat else "plain"
-
     def facts(self) -> ModelFacts:
-        """Return what the run folder records of the model."""
+        """Return the facts that the run folder records."""
         return ModelFacts(
             digest=self.digest(),
             weights=f"none; scripted:{sha256_json(self._identity())}",
             dtype="scripted",
             device="none",
-            format=self._format,
+            format=self.prompt_format,
             context_tokens=self.context_tokens,
             parameters=0,
         )
 
     def render(self, messages: Sequence[Message]) -> str:
-        """Return the prompt: turns between visible marks for a chat, else the plain form.
+        """Return the prompt: turns between visible marks for a chat, else the plain format.
 
-        Control tokens of the usual families that a content spells out are broken by a blank.
+        Control tokens of the usual families in a content are broken by a blank.
         """
-        turns, begun = turns_of(messages, USUAL_CONTROL)
+        turns, reply_start = turns_of(messages, USUAL_CONTROL)
         if not self.is_chat:
-            return plain_text(turns, begun)
+            return plain_text(turns, reply_start)
         parts = [f"<|{turn['role']}|>\n{turn['content']}{END}" for turn in turns]
-        return "".join([*parts, "<|assistant|>\n", begun])
-
-    def continuation(self, option: str) -> str:
-        """Return an option as it follows the prompt: after a blank for plain models."""
-        return option if self.is_chat else " " + option
+        return "".join([*parts, "<|assistant|>\n", reply_start])
 
     def count_tokens(self, text: str) -> int:
-        """Return how many words and other characters a text has, white space apart."""
+        """Return the number of words and other characters, without white space."""
         return len(TOKEN.findall(text))
 
     def release(self) -> None:
         """Do nothing: there are no weights."""
 
     def score_options(self, prompt: str, options: Sequence[str]) -> OptionScores:
-        """Return the log-likelihoods of the table, or those of the rule.
+        """Return the log-likelihoods of the table or of the rule.
 
-        By the rule, an option costs from 0.1 to 1.1 per character: picks are made of sums that
-        are divided by the length.
+        The rule costs an option from 0.1 to 1.1 per character, as picks compare sums divided by
+        length.
 
         Raises:
             BackendError: The call fails on purpose, or the table has another number of options.
@@ -238,7 +226,7 @@ class ScriptedModel(OneByOne):
         )
 
     def generate(self, prompt: str, *, limit: int) -> Reply:
-        """Return the reply of the table, or that of the rule, cut to the limit.
+        """Return the reply of the table or of the rule, cut to the limit.
 
         Raises:
             BackendError: The call fails on purpose.
@@ -261,7 +249,7 @@ class ScriptedModel(OneByOne):
         )
 
     def _values(self, prompt: str, options: Sequence[str]) -> list[float]:
-        """Return from 0 to 1 how much the rule is for each option."""
+        """Return how much the rule favours each option, from 0 to 1."""
         chance = [_unit(self.options.seed, prompt, option) for option in options]
         if self.options.rule == "hash":
             return chance
@@ -276,7 +264,7 @@ class ScriptedModel(OneByOne):
         ]
 
     def _reply(self, prompt: str) -> str:
-        """Return the rule's reply: a letter where options are listed, else a sentence."""
+        """Return the rule's reply: a letter if options are listed, else a sentence."""
         read = _read(prompt)
         if self.options.rule == "letter":
             return f"The answer is {self.options.letter}."
@@ -292,7 +280,7 @@ class ScriptedModel(OneByOne):
         return max(sentences, key=lambda s: _unit(self.options.seed, prompt, s), default="")
 
     def _call(self, kind: str, prompt: str) -> None:
-        """Count and log a call, wait, and fail where that is asked for."""
+        """Count and log a call, wait, and fail if configured."""
         options = self.options
         with self._lock:
             self.calls += 1
@@ -311,17 +299,17 @@ class ScriptedModel(OneByOne):
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """What the rule sees in a prompt: passages, the question, and its options by letter."""
+    """A prompt as the rule reads it: passages, the question, and its options by letter."""
 
     passages: list[str]
     question: str
     listed: dict[str, str]
 
     def support(self, option: str) -> float:
-        """Return from 0 to 1 how well the passages support an option.
+        """Return how well the passages support an option, from 0 to 1.
 
-        Per passage, it is the share of the option's words that the passage holds, times how many
-        of the question's words it holds compared with the passage that holds most of them.
+        Per passage: the share of the option's words in the passage, times the number of the
+        question's words in it relative to the passage with most of them.
         """
         mine, asked = _words(option), _words(self.question)
         held = [_words(passage) for passage in self.passages]
@@ -332,7 +320,7 @@ class _Read:
 
 
 def _read(prompt: str) -> _Read:
-    """Take a prompt apart; a passage in last place ends with its first paragraph."""
+    """Return the parts of a prompt; the last passage ends with its first paragraph."""
     last = prompt.rpartition("<|user|>\n")[2]
     _, heading, block = last.rpartition(HEADING)
     passages, rest = [], last
@@ -354,7 +342,7 @@ def _words(text: str) -> set[str]:
 
 
 def _unit(seed: int, prompt: str, option: str) -> float:
-    """Return a number from 0 to 1 that depends on all three as if by chance."""
+    """Return a pseudo-random number from 0 to 1 that depends on all three."""
     digest = sha256(json.dumps([seed, prompt, option]).encode("utf-8")).digest()
     return int.from_bytes(digest[:8], "big") / 2**64
 
@@ -385,7 +373,7 @@ def _table(replies: str | tuple[Line, ...] | None, *, where: str) -> tuple[Line,
 
 
 def _append(path: Path, line: str) -> None:
-    """Add a line in one write, so that processes do not mix theirs."""
+    """Append a line in one write, so that the lines of several processes do not mix."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     try:

@@ -1,4 +1,4 @@
-"""What a config says of a model: common keys, and those of its backend."""
+"""An entry of a config's ``models``: common keys, and those of its backend."""
 
 from __future__ import annotations
 
@@ -27,30 +27,30 @@ from ragbench.models.model import Model
 class BackendOptions(BaseModel):
     """Base of the keys that a backend adds to an entry of ``models``.
 
-    A key that a backend does not declare is an error. A key that changes no answer may be
-    declared with ``Field(exclude=True)``: it is then no part of the run's identity.
+    An undeclared key is an error. A key that changes no answer may be declared with
+    ``Field(exclude=True)``; it is then not part of the run's identity.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     @property
     def weights(self) -> Weights | None:
-        """Place of the weights; None for a backend that is given none."""
+        """Location of the weights; None for a backend without weights."""
         return None
 
     @property
     def stated_context(self) -> int | None:
-        """Context in tokens, where the config states it."""
+        """Context in tokens, if the config states it."""
         return None
 
     def with_weights_of(self, base: BackendOptions) -> BackendOptions:
-        """Return the options with the weights of the base model, where they name none."""
+        """Return the options with the weights of the base model, if they name none."""
         return self
 
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """Where weights are found: a path or hub id, empty where none is given; and an adapter."""
+    """Location of weights: a path or hub id, empty if none is given, and an adapter."""
 
     reference: str
     adapter: str | None = None
@@ -60,15 +60,14 @@ Options = TypeVar("Options", bound=BackendOptions)
 
 
 class ModelSpec(BaseModel):
-    """One entry of a config's ``models``; in a config the backend's keys are flat beside these.
+    """One entry of a config's ``models``, where the backend's keys are next to these.
 
     Attributes:
         name: The model's name in every table.
         backend: A registered backend.
-        kind: Whether it is a biomedical or a general model.
-        base: The name of the general model that a biomedical one was made from.
-        format: ``auto`` uses the chat template where there is one.
-        options: The keys of the backend, checked by its ``Options``.
+        base: Name of the general model that a biomedical one was made from.
+        format: ``auto`` uses the chat template if there is one.
+        options: Keys of the backend, checked by its ``Options``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -85,7 +84,7 @@ class ModelSpec(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _keys_of_backend(cls, value: Any) -> Any:
-        """Move the keys that are not common into ``options``, checked by the backend."""
+        """Move the keys of the backend into ``options``, checked by the backend."""
         if not isinstance(value, dict):
             return value
         common = {key: value[key] for key in cls.model_fields if key in value}
@@ -122,7 +121,7 @@ class ModelSpec(BaseModel):
         """Return the options as those of a backend.
 
         Raises:
-            TypeError: They are of another backend.
+            TypeError: They belong to another backend.
         """
         if not isinstance(self.options, kind):
             raise TypeError(f"{self.name} has the keys of the backend {self.backend!r}")
@@ -130,16 +129,16 @@ class ModelSpec(BaseModel):
 
     @property
     def reference(self) -> str:
-        """What the weights are found by; empty where there are none."""
+        """Hub id or path of the weights; empty if there is none."""
         return self.options.weights.reference if self.options.weights else ""
 
     def sends_to(self) -> tuple[Endpoint, ...] | None:
-        """Return where the backend sends prompts; None where it does not say."""
+        """Return the servers that the backend sends prompts to; None if it does not say."""
         declared = getattr(models.get(self.backend), "sends_to", None)  # a class from outside
         return None if declared is None else declared(self.options)
 
     def with_weights_of(self, base: ModelSpec) -> ModelSpec:
-        """Return the spec of an adapter with the weights of its base, where it names none."""
+        """Return an adapter's spec with the weights of its base, if it names none."""
         return self.model_copy(update={"options": self.options.with_weights_of(base.options)})
 
 
@@ -154,20 +153,20 @@ def options_of(backend: str) -> type[BackendOptions]:
         raise UsageError(
             f"the backend {backend!r} does not declare its keys",
             where=models.find(backend),
-            fix="give the class an `Options`, made from ragbench.models.spec.BackendOptions",
+            fix="give the class an `Options`, a subclass of ragbench.models.spec.BackendOptions",
         )
     return found
 
 
 def _refusal(key: str, value: dict[str, Any], what: str, fix: str) -> ValidationError:
-    # A context may not be formatted into the message, for a key may hold braces.
+    # The message is a parameter because a key may contain braces.
     error = PydanticCustomError("extra_forbidden", "{what}", {"what": what, "fix": fix})
     detail = InitErrorDetails(type=error, loc=(key,), input=value.get(key))
     return ValidationError.from_exception_data("ModelSpec", [detail])
 
 
 class Backend(Model, Protocol):
-    """The class of a model, as it is registered."""
+    """A registered class of models."""
 
     Options: ClassVar[type[BackendOptions]]
 
@@ -175,17 +174,13 @@ class Backend(Model, Protocol):
 
     @classmethod
     def sends_to(cls, options: Any) -> tuple[Endpoint, ...] | None:
-        """Return the servers that prompts are sent to, before any is.
+        """Return the servers that prompts are sent to, known before any prompt is sent.
 
-        Args:
-            options: The keys of an entry, of the type ``Options``.
-
-        Returns:
-            No endpoint where nothing leaves this process; None where it is not known, and
-            restricted data is then refused.
+        ``options`` has the type ``Options``. No endpoint means that no data leaves this process.
+        None means unknown; restricted data is then refused.
         """
 
 
 def make_model(spec: ModelSpec) -> Model:
-    """Return the model of an entry; its weights are not loaded, and no server is asked."""
+    """Return the model of an entry; no weights are loaded and no server is contacted."""
     return cast("type[Backend]", models.get(spec.backend))(spec)

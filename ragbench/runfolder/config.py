@@ -1,4 +1,4 @@
-"""The resolved config in run.json, as far as it is read again after the run has started."""
+"""The part of the resolved config in run.json that is read again after the run has started."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ragbench.runfolder.settings import AnalysisSettings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelEntry:
-    """One model of the config; keys of its backend are left to the backend.
+    """One model of the config, without the keys of its backend.
 
     Attributes:
         name: Name in every table.
@@ -19,7 +19,7 @@ class ModelEntry:
         kind: ``general`` or ``biomedical``.
         base: The general model that a biomedical one was made from.
         model: Hub id, or the name that a server knows.
-        format: How prompts are written.
+        format: Format of prompts.
     """
 
     name: str
@@ -63,18 +63,12 @@ class ArmEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunConfig:
-    """The resolved config of a run; ``raw`` is the whole of it.
+    """The resolved config of a run; ``raw`` is the whole object in run.json.
 
     Attributes:
         seed: Seed for every random draw.
-        models: The models, in the config's order.
-        tasks: The tasks.
-        arms: The arms.
         mode: How questions are asked and scored.
-        description: Text for people.
         metrics: Options by the name of a metric.
-        analysis: How results are analysed.
-        raw: The object in run.json.
     """
 
     seed: int
@@ -88,7 +82,7 @@ class RunConfig:
     raw: Mapping[str, object] = field(default_factory=dict)
 
     def arm(self, name: str) -> ArmEntry:
-        """Return the arm of a name."""
+        """Return the arm with a name."""
         return next(arm for arm in self.arms if arm.name == name)
 
     def bases(self) -> list[tuple[str, str | None]]:

@@ -1,4 +1,4 @@
-"""What run.json records of tasks, indexes and corpora; ``ragbench.base.modelfacts`` has models."""
+"""Recorded facts of tasks, indexes and corpora; ``ragbench.base.modelfacts`` has models."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from ragbench.runfolder.schema import SPARSE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskFacts:
-    """What is recorded of a task.
+    """Recorded facts of a task.
 
     Attributes:
         digest: Digest of all questions and few-shot examples.
         n: Number of questions.
         arms: Names of its arms, in the config's order.
-        sources: Names of its rankings in ``retrieval/``; None where that is not known.
+        sources: Names of its rankings in ``retrieval/``; None if unknown.
         scoring: How its answers were taken.
-        reply_limit: Most tokens of a generated reply; None where options were scored.
-        metrics: Its metrics; effects are of the first.
-        answers: What its answers are: ``option``, ``label`` or ``text``.
-        classes: The options that all of its questions share; None where they differ.
+        reply_limit: Maximum tokens of a generated reply; None if options were scored.
+        metrics: Its metrics; effects use the first.
+        answers: ``option``, ``label`` or ``text``.
+        classes: The options that all of its questions share; None if they differ.
         reader: The registered reader of replies.
         examples: Ids of the few-shot examples.
         excluded: (question id, reason) of each question that was not asked.
         double_first: Whether CLUE's accumulator counted the first question twice.
-        sources_of_questions: Digest by name of the files that the questions came from.
-        cluster_unit: What questions are drawn by; None where each stands alone.
-        note: What a reader of its figures must know.
+        sources_of_questions: Digest by name of the files of questions.
+        cluster_unit: Unit that questions are sampled by; None if they are independent.
+        note: Caveat for readers of the results.
         licence: Terms of the questions.
-        data_use: Who may see the questions; None where that is not known.
+        data_use: Who may see the questions; None if unknown.
     """
 
     digest: str = ""
@@ -55,7 +55,7 @@ class TaskFacts:
 
 
 def shared_options(questions: Sequence[Question]) -> tuple[str, ...] | None:
-    """Return the options that all questions share; None where they differ or have none."""
+    """Return the options that all questions share; None if they differ or have none."""
     shared = {question.options for question in questions}
     return shared.pop() or None if len(shared) == 1 else None
 
@@ -71,7 +71,7 @@ class IndexedCorpus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexFacts:
-    """What is recorded of an index."""
+    """Recorded facts of an index."""
 
     digest: str
     corpus: IndexedCorpus
@@ -80,13 +80,12 @@ class IndexFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorpusFacts:
-    """What is recorded of a corpus that passages come from.
+    """Recorded facts of a corpus of passages.
 
     Attributes:
-        digest: Its digest.
         n: Number of passages.
         licence: Terms of the passages.
-        data_use: Who may see the passages; None where that is not known.
+        data_use: Who may see the passages; None if unknown.
         members: Digest by name of the members of a union; None for any other corpus.
     """
 

@@ -1,4 +1,4 @@
-"""``packed/TASK+ARM.jsonl``: what each question got in an arm, the same for every model."""
+"""``packed/TASK+ARM.jsonl``: passages of each question in an arm, the same for every model."""
 
 from __future__ import annotations
 
@@ -13,19 +13,18 @@ from ragbench.runfolder.schema import parse, to_json
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackedLine:
-    """What one question got; counts are None where an imported run does not know them.
+    """Passages of one question; counts that an imported run does not know are None.
 
     Attributes:
-        question_id: The question.
         passages: Ids in prompt order; ``DOC[:n]`` is a document cut after n characters.
-        requested: How many passages were asked for.
-        delivered: How many passages were delivered; written in imported runs alone.
+        requested: Number of passages requested.
+        delivered: Number of passages delivered; written only in imported runs.
         tokens: Their length by the reference tokenizer.
-        shortfall_tokens: By how much a control fell short of the arm that it imitates.
-        left_out: How many passages did not fit the budget.
-        gold: How many of the passages are gold.
-        gold_known: How many gold passages the corpus holds.
-        answer_truncated: Whether the budget cut, or kept out, a document that holds the answer.
+        shortfall_tokens: Tokens by which a control falls short of the arm that it imitates.
+        left_out: Number of passages that did not fit the budget.
+        gold: Number of gold passages delivered.
+        gold_known: Number of gold passages in the corpus.
+        answer_truncated: Whether the budget cut or excluded a document that contains the answer.
     """
 
     question_id: str
@@ -41,13 +40,7 @@ class PackedLine:
 
 
 def read_packed(path: Path) -> dict[str, PackedLine]:
-    """Return what each question got, by its id, in the order of the file.
-
-    Args:
-        path: The file.
-
-    Returns:
-        The lines.
+    """Return the line of each question by its id, in the order of the file.
 
     Raises:
         DataError: A field of a line is missing or unreadable.
@@ -62,22 +55,22 @@ def read_packed(path: Path) -> dict[str, PackedLine]:
 
 
 def delivered_ids(path: Path) -> dict[str, tuple[str, ...]]:
-    """Return the ids of the passages that each question got, in prompt order, by its id."""
+    """Return the ids of each question's passages, in prompt order, by its id."""
     return {name: line.passages for name, line in read_packed(path).items()}
 
 
 def check_packed(path: Path, packed: Container[str], question_ids: Iterable[str]) -> None:
-    """Refuse a packing in which a question is missing, as an interrupted extension leaves it."""
+    """Refuse a packing without some question, as an interrupted extension leaves it."""
     if missing := next((name for name in question_ids if name not in packed), None):
         raise DataError(
             f"the run has no packing of question {missing!r}",
             where=str(path),
-            fix="an extension was interrupted: give the same `ragbench run` again",
+            fix="an extension was interrupted: run the same `ragbench run` command again",
         )
 
 
 def write_packed(path: Path, lines: Iterable[PackedLine], *, imported: bool = False) -> None:
-    """Write a packing; only that of an imported run says how many passages were delivered."""
+    """Write a packing; only an imported run says how many passages were delivered."""
     objects = [to_json(line) for line in lines]
     if not imported:
         for line in objects:

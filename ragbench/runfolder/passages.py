@@ -15,7 +15,7 @@ Passages = Mapping[tuple[str, str], Passage]  # by corpus and id
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PassageLine:
-    """One delivered passage, or the beginning of a document that was delivered."""
+    """One delivered passage, or the delivered beginning of a document."""
 
     corpus: str
     id: str
@@ -26,7 +26,7 @@ class PassageLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromptLine:
-    """One rendered prompt under the SHA-256 of its text."""
+    """One rendered prompt with the SHA-256 of its text."""
 
     digest: str
     text: str
@@ -50,7 +50,7 @@ def write_passages(path: Path, passages: Passages) -> None:
 
 
 def read_prompts(path: Path) -> dict[str, str]:
-    """Return every rendered prompt by its digest; none if there is no file."""
+    """Return every rendered prompt by its digest; empty if there is no file."""
     if not path.exists():
         return {}
     return {line.digest: line.text for _, line in parse_lines(PromptLine, path)}

@@ -1,4 +1,4 @@
-"""Where the files of a run are, and how a run is found by its name."""
+"""Paths of a run's files, and how a run is found by its name."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ RUN = "run.json"
 class RunPaths:
     """The files of one run, ``runs/NAME``.
 
-    A path is made of names that stand in run.json, which somebody else may have written: a name
-    that would lead out of the folder is refused with a DataError.
+    Paths are made of names in run.json, which may come from elsewhere: a name that would lead out
+    of the folder is refused with a DataError.
     """
 
     path: Path
@@ -28,22 +28,22 @@ class RunPaths:
 
     @property
     def run(self) -> Path:
-        """The resolved config, and the identity of everything that can change a result."""
+        """Resolved config, and the identity of everything that can change a result."""
         return self.path / RUN
 
     @property
     def sessions(self) -> Path:
-        """When, with what and where each session of the run ran."""
+        """Time, versions and machine of each session."""
         return self.path / "sessions.jsonl"
 
     @property
     def passages(self) -> Path:
-        """The texts of all passages delivered, each once."""
+        """Texts of all delivered passages, each once."""
         return self.path / "passages.jsonl"
 
     @property
     def prompts(self) -> Path:
-        """The rendered prompts, each once."""
+        """Rendered prompts, each once."""
         return self.path / "prompts" / "0.jsonl"
 
     def questions(self, task: str) -> Path:
@@ -55,7 +55,7 @@ class RunPaths:
         return self._file("retrieval", task, source, suffix=f".{suffix}")
 
     def packed(self, task: str, arm: str) -> Path:
-        """Return the file of what an arm delivered."""
+        """Return the file of an arm's deliveries."""
         return self._file("packed", task, arm, suffix=".jsonl")
 
     def records(self, model: str, task: str, arm: str) -> Path:
@@ -63,11 +63,11 @@ class RunPaths:
         return self._file("records", model, task, arm, suffix=".0.jsonl")
 
     def all_records(self) -> list[Path]:
-        """Return the files of records that exist, in the order of their names."""
+        """Return the existing files of records, sorted by name."""
         return sorted((self.path / "records").glob("*.jsonl"))
 
     def scores(self, mode: str) -> Path:
-        """Return the table of scores in a mode."""
+        """Return the table of scores of a mode."""
         return self._file("scores", mode, suffix=".parquet")
 
     def _file(self, folder: str, *names: str, suffix: str) -> Path:
@@ -78,13 +78,7 @@ class RunPaths:
 
 
 def find_run(reference: str) -> RunPaths:
-    """Return the run at a path, or of a name under ``runs/`` of the home folder.
-
-    Args:
-        reference: A folder or a name.
-
-    Returns:
-        The run's files.
+    """Return the run at a path, or with a name under ``runs/`` of the home folder.
 
     Raises:
         DataError: There is no such run.

@@ -14,14 +14,8 @@ from ragbench.runfolder.schema import AGAIN, parse_lines, to_json
 def read_questions(path: Path) -> list[Question]:
     """Return the questions of a task in the order asked.
 
-    Args:
-        path: The file.
-
-    Returns:
-        The questions.
-
     Raises:
-        DataError: A line is not a question, or two have one id.
+        DataError: A line is not a question, or an id is repeated.
     """
     found: dict[str, Question] = {}
     for where, question in parse_lines(Question, path):

@@ -15,27 +15,19 @@ ASK_AGAIN = "remove the line; the question is then asked again"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """One answer, or what the backend said in place of one.
+    """One answer, or the backend's error.
 
     Attributes:
         key: Digest of task, question, model, prompt, scoring, decoding and seed.
-        model: The model's name.
-        task: The task's name.
-        arm: The arm's name.
-        seed: The run's seed.
-        scoring: How the answer was taken.
-        question_id: The question.
         passages: Ids of the delivered passages in prompt order.
-        prompt: Digest of the rendered prompt; empty where it is not known.
-        log_likelihoods: Of each option; None where the answer was generated, or there is none.
+        prompt: Digest of the rendered prompt; empty if unknown.
+        log_likelihoods: One per option; None if the answer was generated or is missing.
         option_tokens: Number of tokens of each option.
-        reply: The reply as the model wrote it; None where options were scored.
-        reply_tokens: Number of tokens of the reply.
-        prompt_tokens: Number of tokens of the prompt.
+        reply: The reply as the model wrote it; None if options were scored.
         elapsed_s: Seconds that the model took.
-        error: What the backend said; None if it answered.
+        error: The backend's error; None if it answered.
         finish: How the answer ended: ``scored``, ``stop``, ``length``, ``error``, or as imported.
-        reply_before_filter: An imported reply before lm-eval's filter, where that changed it.
+        reply_before_filter: An imported reply before lm-eval's filter, if that changed it.
     """
 
     key: str
@@ -61,12 +53,6 @@ class Record:
 def read_records(path: Path) -> Iterator[Record]:
     """Yield one cell's records in the order written; none if there is no file.
 
-    Args:
-        path: The file.
-
-    Yields:
-        Each record.
-
     Raises:
         DataError: A field of a record is missing or unreadable.
     """
@@ -91,5 +77,5 @@ def record_to_json(record: Record, *, imported: bool = False) -> dict[str, Any]:
 
 
 def write_imported_records(path: Path, records: Iterable[Record]) -> None:
-    """Write one cell of an imported run; a run of ragbench's own appends line by line."""
+    """Write one cell of an imported run; other runs append line by line."""
     write_jsonl(path, (record_to_json(record, imported=True) for record in records))

@@ -1,4 +1,4 @@
-"""``retrieval/``: what each ranking was made of, and how good it is."""
+"""``retrieval/``: inputs of each ranking, and its quality."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from ragbench.runfolder.schema import SPARSE, parse, parse_lines, to_json
 
 
 def _sparse() -> Any:
-    """Return a field that is None, and not written, where it says nothing."""
+    """Return a field that is None by default, and then not written."""
     return field(default=None, metadata=SPARSE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetrievalNote:
-    """What a ranking was made of: of an index, of a fusion, or of a run file.
+    """Inputs of a ranking by an index, by a fusion, or from a run file.
 
     Attributes:
         index: Digest of the index.
         parts: Digests of the indexes of a fusion.
         run_file: Digest of a run file.
-        queries: Digest of what was asked.
-        depth: How many passages were ranked for each question.
-        k0: The constant of the fusion.
+        queries: Digest of the queries.
+        depth: Number of passages ranked per question.
+        k0: Constant of the fusion.
         corpus_digest: Digest of the corpus of a run file.
         kind: ``index``, ``fusion`` or ``run file``.
-        index_name: Name of what ranked.
+        index_name: Name of the index, fusion or file.
         corpus: Name of the corpus.
         gold: Digest of the gold passages that the ranking was compared with.
-        measures: The measures that were computed.
+        measures: Computed measures.
         gold_matches: What the gold ids match: passages, documents, or nothing.
     """
 
@@ -51,7 +51,7 @@ class RetrievalNote:
     gold_matches: str | None = _sparse()
 
     def says(self, asked: RetrievalNote) -> bool:
-        """Say whether everything that another note states is stated alike here."""
+        """Say whether this note has every value that another note states."""
         return all(
             getattr(asked, part.name) in (None, getattr(self, part.name)) for part in fields(self)
         )
@@ -59,7 +59,7 @@ class RetrievalNote:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QualityLine:
-    """One retrieval measure of one question; NaN where the measure is not defined."""
+    """One retrieval measure of one question; NaN if the measure is undefined."""
 
     question_id: str
     measure: str

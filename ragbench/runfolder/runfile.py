@@ -1,4 +1,4 @@
-"""``run.json``: what a run is, and what it was made with; ``sessions.jsonl``: when it ran."""
+"""``run.json``: config and identity of a run; ``sessions.jsonl``: when it ran."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ READABLE = (3, FORMAT)  # in format 3 an entry of `config.models` had the keys o
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """When, with what and where ragbench ran.
+    """Time and environment of one session.
 
     Attributes:
         at: Time in UTC.
         versions: Version by name of each package that can change a result.
         machine: ``platform`` and ``processor``.
-        git: ``commit`` and ``state`` of the checkout; None where there is none.
+        git: ``commit`` and ``state`` of the checkout; None if there is none.
     """
 
     at: str
@@ -36,7 +36,7 @@ class Session:
 
     @classmethod
     def begin(cls) -> Session:
-        """Return the session that starts now."""
+        """Return a session that starts now."""
         return cls(at=now(), versions=versions(), machine=machine(), git=git_state())
 
 
@@ -46,13 +46,9 @@ class Identity:
 
     Attributes:
         imported_from: Digest by name of the files of an imported run; None for any other.
-        tasks: The tasks.
-        models: The models.
-        packing: The model whose tokenizer counted passages, under ``tokenizer``.
+        packing: Model whose tokenizer counted passages, under ``tokenizer``.
         run_files: Digest of the run file of each arm that has one.
-        indexes: The indexes.
-        corpora: The corpora.
-        prompts: The number of the prompt template, under ``template``.
+        prompts: Number of the prompt template, under ``template``.
     """
 
     imported_from: Mapping[str, str] | None = field(default=None, metadata=SPARSE)
@@ -67,13 +63,11 @@ class Identity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFile:
-    """What run.json says.
+    """Contents of run.json.
 
     Attributes:
         started: The first session; None in a run made by hand.
-        format: The number of the folder's format.
-        name: The run's name.
-        config: The resolved config.
+        format: Number of the folder's format.
         identity: Everything that can change a result.
     """
 
@@ -90,7 +84,7 @@ class RunFile:
 
 
 def run_file_to_json(run: RunFile) -> dict[str, object]:
-    """Return the object that run.json holds; an imported run has its run files last."""
+    """Return the object for run.json; an imported run has its run files last."""
     value = to_json(run)
     if run.is_imported and "run_files" in value["identity"]:
         value["identity"]["run_files"] = value["identity"].pop("run_files")
@@ -98,17 +92,10 @@ def run_file_to_json(run: RunFile) -> dict[str, object]:
 
 
 def parse_run_file(value: Mapping[str, object], where: str) -> RunFile:
-    """Return what the object of a run.json says.
-
-    Args:
-        value: The object.
-        where: The run folder, for messages.
-
-    Returns:
-        The typed object.
+    """Return the contents of a run.json; ``where`` is the run folder, for messages.
 
     Raises:
-        DataError: It is of another format, or a field is missing or unreadable.
+        DataError: It has another format, or a field is missing or unreadable.
     """
     if value.get("format") not in READABLE:
         known = " or ".join(map(str, READABLE))
@@ -117,7 +104,7 @@ def parse_run_file(value: Mapping[str, object], where: str) -> RunFile:
 
 
 def read_run_file(path: Path) -> RunFile:
-    """Return what a run.json says; DataError if it is missing, or of another format."""
+    """Return the contents of a run.json; DataError if it is missing or has another format."""
     value = read_json(path, what="the file run.json of the run")
     return parse_run_file(value, str(path.parent))
 

@@ -1,9 +1,9 @@
-"""A dataclass from and to a JSON object: the class is the schema, and every field is checked.
+"""Dataclasses from and to JSON objects: the class is the schema, and every field is checked.
 
-The fields of a class are the keys of the object, in the order in which they are written. A key
-that no field names is ignored. A field without a default must be there. A class that describes
-only a part of its object has a field ``raw``, which holds the whole object and is what is
-written. A class with ``from_json`` and ``to_json`` reads and writes its object itself.
+The fields of a class are the keys of the object, in the order written. Unknown keys are ignored,
+and a field without a default is required. A class that describes only a part of its object has a
+field ``raw`` with the whole object, which is written. A class with ``from_json`` and ``to_json``
+reads and writes its object itself.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from ragbench.base.errors import DataError
 from ragbench.base.files import read_jsonl
 
 AGAIN = "the file was changed by hand: restore it, or run the config again under another `name:`"
-SPARSE = {"sparse": True}  # metadata of a field that is not written where it is None
+SPARSE = {"sparse": True}  # metadata of a field that is not written if it is None
 RAW = "raw"
 T = TypeVar("T")
 Check = Callable[[Any], Any]
@@ -45,11 +45,11 @@ class OwnJson(Protocol):
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> OwnJson:
-        """Return what an object says; ValueError with a field's name if that is unreadable."""
+        """Return the class of an object; ValueError with the name of an unreadable field."""
 
 
 class _WrongError(ValueError):
-    """A value is missing or of another type; ``names`` lead to it from the outside."""
+    """A value is missing or has the wrong type; ``names`` lead to it from the outside."""
 
     def __init__(self, *names: str, missing: bool = False) -> None:
         super().__init__(*names)
@@ -58,20 +58,12 @@ class _WrongError(ValueError):
 
 
 def parse(kind: type[T], value: object, where: str, *, what: str = "line", fix: str = AGAIN) -> T:
-    """Return the object of a dataclass that a JSON object stands for.
+    """Return the dataclass of a JSON object; lists become tuples and numbers are kept.
 
-    Args:
-        kind: The dataclass.
-        value: The decoded JSON.
-        where: Its place, for the message.
-        what: What it is, for the message.
-        fix: What to do about a mistake.
-
-    Returns:
-        The object; JSON lists become tuples, numbers are kept as they are.
+    ``where``, ``what`` and ``fix`` are for the message.
 
     Raises:
-        DataError: A field is missing or of another type.
+        DataError: A field is missing or has the wrong type.
     """
     try:
         return cast(T, _check(cast(Any, kind))(value))
@@ -86,7 +78,7 @@ def parse(kind: type[T], value: object, where: str, *, what: str = "line", fix: 
 def parse_lines(
     kind: type[T], path: Path, *, what: str = "line", fix: str = AGAIN
 ) -> Iterator[tuple[str, T]]:
-    """Yield the objects of a JSON-lines file, each with its place ``FILE:LINE``."""
+    """Yield each object of a JSON-lines file with its place ``FILE:LINE``."""
     for number, line in read_jsonl(path):
         where = f"{path}:{number}"
         yield where, parse(kind, line, where, what=what, fix=fix)
@@ -116,7 +108,7 @@ def _plain(value: Any) -> Any:
 
 @cache
 def _checks(kind: type) -> dict[str, tuple[Check, bool]]:
-    """Return the check of each field by its name, and whether the field must be there."""
+    """Return the check of each field by its name, and whether the field is required."""
     hints = get_type_hints(kind)
     return {field.name: (_check(hints[field.name]), _is_required(field)) for field in fields(kind)}
 
@@ -148,7 +140,7 @@ def _inside(name: str, check: Check, value: Any) -> Any:
 
 @cache
 def _check(kind: Any) -> Check:
-    """Return the function that checks a value of a type, and returns it as that type."""
+    """Return the function that checks a value and returns it as a type."""
     origin, inner = get_origin(kind), get_args(kind)
     if kind in (object, Any):
         return lambda value: value

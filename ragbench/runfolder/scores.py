@@ -14,9 +14,9 @@ from ragbench.base.records import Outcome
 if TYPE_CHECKING:
     import pandas as pd
 
-CELL = ["model", "task", "arm", "mode", "scoring", "seed", "k"]  # what names a cell
+CELL = ["model", "task", "arm", "mode", "scoring", "seed", "k"]  # columns that identify a cell
 NEEDED = {"model", "task", "arm", "question_id", "outcome"}
-# Types of the columns that may be missing in every row, which have none of their own then.
+# A column that is missing in every row has no type of its own.
 TYPES: dict[str, str] = {
     **dict.fromkeys(("k", "pick", "reply_tokens", "prompt_tokens", "delivered_k"), "Int64"),
     **dict.fromkeys(("passage_tokens", "shortfall_tokens", "left_out"), "Int64"),
@@ -27,40 +27,30 @@ TYPES: dict[str, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreRow:
-    """One question in one cell; the fields are the columns, and each metric is one more.
+    """One question in one cell; the fields are the columns, and each metric adds one.
 
     Attributes:
-        model: The model's name.
-        task: The task's name.
-        arm: The arm's name.
         mode: How the run was asked and scored.
         scoring: How the answer was taken.
-        seed: The run's seed.
-        k: How many passages the arm asks for.
-        question_id: The question.
-        stratum: Its stratum.
-        cluster: Its cluster.
+        k: Number of passages that the arm requests.
         pick: Index of the chosen option; None if there is none.
-        tied: Whether another option was as likely.
-        rule: The rule that read the reply.
+        tied: Whether another option was equally likely.
+        rule: Rule that read the reply.
         reply: The reply without its reasoning.
-        reasoning: The reasoning of the reply.
-        confidence: Probability of the chosen option, where options were scored.
+        confidence: Probability of the chosen option, if options were scored.
         outcome: How the answer was read.
-        error: What the backend said in place of an answer.
+        error: The backend's error.
         answer: Index of the right option.
-        has_gold: Whether the corpus holds a gold passage.
-        gold_delivered: How many gold passages were delivered.
-        answer_truncated: Whether the budget cut a document that holds the answer.
-        delivered_k: How many passages were delivered.
+        has_gold: Whether the corpus contains a gold passage.
+        gold_delivered: Number of gold passages delivered.
+        answer_truncated: Whether the budget cut a document that contains the answer.
+        delivered_k: Number of passages delivered.
         passage_tokens: Their length by the reference tokenizer.
-        shortfall_tokens: By how much a control fell short of the arm that it imitates.
-        left_out: How many passages did not fit the budget.
-        prompt_tokens: Number of tokens of the prompt.
-        reply_tokens: Number of tokens of the reply.
+        shortfall_tokens: Tokens by which a control falls short of the arm that it imitates.
+        left_out: Number of passages that did not fit the budget.
         finish: How the answer ended.
         elapsed_s: Seconds that the model took.
-        metrics: Value by metric; NaN where there is no answer.
+        metrics: Value by metric; NaN without an answer.
     """
 
     model: str
@@ -113,13 +103,7 @@ def _columns(row: ScoreRow) -> dict[str, Any]:
 
 
 def read_scores(path: Path) -> pd.DataFrame:
-    """Return the table of scores.
-
-    Args:
-        path: The file.
-
-    Returns:
-        One row per question and cell.
+    """Return the table of scores, one row per question and cell.
 
     Raises:
         DataError: The file is missing or unreadable, or is missing a column.

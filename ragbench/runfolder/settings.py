@@ -1,4 +1,4 @@
-"""The settings of the analysis; their defaults are stated here and nowhere else."""
+"""Settings of the analysis, and the only place of their defaults."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ PRIMARY_EFFECTS: tuple[PrimaryEffect, ...] = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrimarySettings:
-    """What a run is made to test; all other effects are exploratory.
+    """What a run is designed to test; all other effects are exploratory.
 
     Attributes:
-        arm: The retrieval arm; None for each task's first.
-        effects: Names of effects, as tables have them.
-        tasks: The tasks; all of them if empty.
+        arm: Retrieval arm; None for each task's first.
+        effects: Names of effects as in tables.
+        tasks: Tasks; empty for all.
     """
 
     arm: str | None = None
@@ -45,7 +45,7 @@ class AnalysisSettings:
         alpha: Level of every test; intervals cover 1 - alpha.
         resamples: Number of bootstrap resamples and of permutations.
         equivalence_margin: Largest difference that does not matter, from 0 to 1.
-        primary: What the run is made to test.
+        primary: What the run is designed to test.
     """
 
     alpha: float = 0.05

@@ -158,7 +158,7 @@ def test_a_run_over_something_else_is_an_error(small: Path) -> None:
     [
         ([], "give --queries FILE"),
         (["--run-file", "run", "--run", "out"], "give --queries FILE"),
-        (["--queries", "q.jsonl", "-m", "nonsense"], "'nonsense' is no measure"),
+        (["--queries", "q.jsonl", "-m", "nonsense"], "'nonsense' is not a measure"),
     ],
 )
 def test_wrong_usage(small: Path, arguments: list[str], what: str) -> None:

@@ -19,7 +19,7 @@ import pytest
 
 from ragbench.corpora.build import build_corpus
 from ragbench.corpora.union import Union
-from ragbench.indexes.bm25.tokenise import make_tokeniser
+from ragbench.indexes.bm25.tokenise import Analyser
 from ragbench.indexes.build import build_index
 from ragbench.indexes.built import open_index
 from ragbench.indexes.dense.encoders import Encoder
@@ -71,7 +71,7 @@ ASKED = [
 
 def lucene(texts: Sequence[str], query: str) -> list[float]:
     """Return BM25 of every text by Lucene's formula, statistics over all of them."""
-    tokenise = make_tokeniser(stopwords="lucene-english", stemmer="english")
+    tokenise = Analyser(stopwords="lucene-english", stemmer="english")
     documents = [Counter(tokenise(text)) for text in texts]
     lengths = [sum(document.values()) for document in documents]
     mean = sum(lengths) / len(lengths)

@@ -85,7 +85,7 @@ def test_graded_gold_worked_by_hand() -> None:
     ],
 )
 def test_a_name_of_no_measure_is_a_usage_error(name: str) -> None:
-    with pytest.raises(UsageError, match="is no measure") as caught:
+    with pytest.raises(UsageError, match="is not a measure") as caught:
         per_query([name], {"q": ["a"]}, {"q": ["a"]})
     assert "nDCG@10" in caught.value.fix
 

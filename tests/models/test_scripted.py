@@ -176,10 +176,10 @@ def test_the_table_may_be_a_file(home: Path) -> None:
     [
         ({"replies": [{"reply": "x"}]}, "one of `prompt`, `contains`"),
         ({"replies": [{"contains": "x", "matches": "x", "reply": "x"}]}, "one of `prompt`"),
-        ({"replies": [{"matches": "(", "reply": "x"}]}, "regular expression is wrong"),
+        ({"replies": [{"matches": "(", "reply": "x"}]}, "regular expression is invalid"),
         ({"replies": [{"contains": "x", "log_likelihoods": [0.5]}]}, "at most 0"),
         ({"replies": [{"contains": "x", "log_likelihoods": [float("nan")]}]}, "at most 0"),
-        ({"fail_on": "("}, "regular expression is wrong"),
+        ({"fail_on": "("}, "regular expression is invalid"),
         ({"rule": "letter", "letter": "AB"}, "letter"),
         ({"rule": "luck"}, "rule"),
         ({"path": "x"}, "`scripted` has no key 'path'"),

@@ -101,9 +101,9 @@ def test_the_server_writes_what_the_model_writes_here(
 
 
 def test_what_it_cannot_do_is_seen(url: str, smollm2_folder: Path) -> None:
-    with pytest.raises(PrerequisiteError, match="does not tell the log-probabilities"):
+    with pytest.raises(PrerequisiteError, match="does not report the log-probabilities"):
         served(url, smollm2_folder, format="plain").check_abilities([Asked("options", False)])
-    with pytest.raises(PrerequisiteError, match="does not go on with it"):
+    with pytest.raises(PrerequisiteError, match="does not continue it"):
         served(url, smollm2_folder).check_abilities([Asked("generate", True)])
     with pytest.raises(PrerequisiteError, match="does not know the model 'another'"):
         served(url, Path("another")).check_abilities([])

@@ -33,26 +33,22 @@ class Config(Part):
     """One experiment.
 
     Attributes:
-        name: The run folder's name.
-        description: For people.
-        seed: Of every draw.
-        corpora: Corpora to build beside those that the indexes need.
-        indexes: Recipes over corpora, under the names that arms use.
-        models: Who answers; ``card:NAME`` takes a model card in, and its base with it.
-        prompt_format: ``chat`` or ``plain`` for every model that does not say, ``both`` to ask
-            each in either form; ``auto`` is chat where the tokenizer has a template.
-        tasks: What is asked.
-        arms: What a question is given.
-        scoring: How answers are taken; each task's own way by default.
-        reply_limit: The most tokens of a generated reply, a reasoning trace included; each
-            task's own by default.
-        mode: How they are asked and scored: ``correct``, or as a published harness did.
+        name: Name of the run folder.
+        description: Free text.
+        seed: Seed for every random draw.
+        corpora: Corpora to build in addition to those that the indexes need.
+        indexes: Recipes over corpora, by the names that arms use.
+        models: Models to compare; ``card:NAME`` adds a model card and its base.
+        prompt_format: ``chat`` or ``plain`` for every model without a ``format``, or ``both`` to
+            ask each in both; ``auto`` is chat if the tokenizer has a template.
+        scoring: How answers are taken; by default as each task says.
+        reply_limit: Maximum tokens of a generated reply, reasoning included; by default as each
+            task says.
+        mode: ``correct``, or the rules of a published harness.
         metrics: Options by the name of a metric, such as the encoder of ``bertscore_f1``.
-        not_built: What the experiment will also have once ragbench can; for the plan alone.
-        packing: How passages get into prompts.
-        analysis: How results are analysed.
-        trusted_endpoints: Servers, as ``https://HOST:PORT``, that restricted data may be sent to
-            beside those of this machine.
+        not_built: Parts of the experiment that ragbench does not support yet; shown by the plan.
+        trusted_endpoints: Servers, as ``https://HOST:PORT``, that may receive restricted data in
+            addition to servers on this machine.
     """
 
     name: str
@@ -82,7 +78,7 @@ class Config(Part):
 
     @model_validator(mode="after")
     def _whole(self) -> Config:
-        """Give every k its arm, and adapters the weights of their base."""
+        """Return the config with one arm per k and adapters on the weights of their base."""
         named = {model.name: model for model in self.models}
         models = tuple(
             model.with_weights_of(named[model.base]) if model.base in named else model
@@ -92,7 +88,7 @@ class Config(Part):
         return self.model_copy(update={"models": models, "arms": arms})
 
     def in_formats(self) -> Config:
-        """Return the config with every model in the form, or the forms, of ``prompt_format``."""
+        """Return the config with every model in the format, or formats, of ``prompt_format``."""
         models = in_formats(self.models, self.prompt_format)
         names = [model.name for model in models]
         reference = self.packing.tokenizer
@@ -111,21 +107,18 @@ class Config(Part):
 def load_config(
     reference: str | Mapping[str, Any], overrides: Sequence[str] = ()
 ) -> tuple[Config, Document]:
-    """Read, override and check a config.
+    """Return a checked config, and the document that it was read from.
 
     Args:
-        reference: A path of a YAML file, the name of one in ``configs/`` or the package, or the
+        reference: Path of a YAML file, the name of one in ``configs/`` or the package, or the
             contents of one.
         overrides: ``key=value`` texts; they win over the environment, which wins over the file.
-
-    Returns:
-        The config and the document it was read from.
     """
     document = _document(reference)
     join_cards(document)  # so that an override can reach into a card
     for text, origin in [*_from_environment(os.environ), *((o, f"--set {o}") for o in overrides)]:
         _override(document, text, origin)
-    join_cards(document)  # of overrides
+    join_cards(document)  # cards that overrides name
     config = check(Config, document)
     _check_references(config, document)
     spread = config.in_formats()
@@ -151,7 +144,7 @@ def _from_environment(environment: Mapping[str, str]) -> Iterable[tuple[str, str
 
 
 def _override(document: Document, text: str, origin: str) -> None:
-    """Set one value; list members go by position or by their ``name``."""
+    """Set one value; list members are found by position or by ``name``."""
     key, equals, raw = text.partition("=")
     if not equals or not key:
         raise UsageError(f"{text!r} is not key=value", where=origin, fix="write --set seed=3")
@@ -196,7 +189,7 @@ def _member(members: list[Any], rest: str, part: str, origin: str) -> int:
 
 
 def _check_references(config: Config, document: Document) -> None:
-    """Refuse names that lead nowhere, and names given twice."""
+    """Refuse unknown names and repeated names."""
     for field in ("models", "tasks", "arms"):
         _check_unique(field, config, document)
     models = [model.name for model in config.models]
@@ -205,7 +198,7 @@ def _check_references(config: Config, document: Document) -> None:
             _must_be_among(model.base, models, "model", document, ("models", index, "base"))
         if model.options.weights is not None and not model.reference:
             raise UsageError(
-                f"neither {model.name!r} nor a base says where the weights are",
+                f"neither {model.name!r} nor its base says where the weights are",
                 where=document.where(("models", index)),
                 fix="give the model or its base a `path` or `model`",
             )
@@ -268,7 +261,7 @@ def _check_arms(config: Config, document: Document) -> None:
 
 
 def _entries(document: Document) -> list[int]:
-    """Return how many arms each entry of the file stands for."""
+    """Return how many arms each entry of the file makes."""
     lists = [
         [entry.get("k"), entry.get("place")] if isinstance(entry, dict) else []
         for entry in document.value["arms"]

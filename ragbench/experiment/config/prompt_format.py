@@ -1,4 +1,4 @@
-"""``prompt_format``: every model in the one form of prompt, or in both."""
+"""``prompt_format``: every model with one format of prompt, or with both."""
 
 from __future__ import annotations
 
@@ -10,17 +10,10 @@ PromptFormat = Literal["auto", "chat", "plain", "both"]
 
 
 def in_formats(models: tuple[ModelSpec, ...], chosen: PromptFormat) -> tuple[ModelSpec, ...]:
-    """Return the models in the chosen form of prompt.
+    """Return the models in the chosen format; with ``both``, all formats of a model in a row.
 
-    A model whose own ``format`` is set keeps it. ``both`` makes ``NAME-chat`` and ``NAME-plain``
-    of each other one; a biomedical model is compared with its base in the same form.
-
-    Args:
-        models: The models of a config.
-        chosen: Its ``prompt_format``.
-
-    Returns:
-        The models, each general one in its forms before the next.
+    A model with its own ``format`` keeps it. ``both`` turns every other model into ``NAME-chat``
+    and ``NAME-plain``; a biomedical model is compared with its base in the same format.
     """
     if chosen == "auto":
         return models

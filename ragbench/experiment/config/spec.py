@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from ragbench.base import home
 from ragbench.base.records import Scoring
@@ -16,24 +23,24 @@ CLOSED_BOOK = "closed-book"
 DOCUMENTS = "documents"
 MAX_K = 1000
 DEFAULTS = AnalysisSettings()
-REARRANGE = ("shuffled", "moved")  # controls that give another arm's passages in other places
+REARRANGE = ("shuffled", "moved")  # controls that reorder another arm's passages
 Control = Literal["random", "oracle", "oracle-removed", "shuffled", "moved"]
 
 
 class Part(BaseModel):
-    """Base of every member; a key that is not declared is an error."""
+    """Base of every part of a config; an undeclared key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def corpus_name(value: Any) -> Any:
-    """Return the name of a corpus; that of a list of corpora is their union's."""
+    """Return the name of a corpus, or of the union of a list of corpora."""
     if not isinstance(value, list | tuple):
         return value
     if TASK_CORPUS in value:
-        raise ValueError("`task` is another corpus for each task: name the corpora of a list")
+        raise ValueError("`task` differs between tasks: a list names its corpora")
     if not all(isinstance(name, str) for name in value):
-        raise ValueError("a list of corpora holds their names")
+        raise ValueError("a list of corpora contains names only")
     return joined_name(value)
 
 
@@ -41,8 +48,7 @@ class IndexSpec(Part):
     """One entry of ``indexes``: a recipe over a corpus.
 
     Attributes:
-        recipe: The recipe.
-        corpus: Its name, or a list whose union is searched; ``task`` is each task's own.
+        corpus: Name of a corpus, or a list for a union; ``task`` is each task's own corpus.
     """
 
     recipe: str
@@ -56,11 +62,12 @@ class TaskSpec(Part):
 
     Attributes:
         name: The task's name in every table.
-        task: The registered task, where ``name`` is a label.
-        limit: How many questions; all if None.
-        scoring: ``options``, ``letters`` or ``generate``; else the config's, else the task's own.
-        reply_limit: The most tokens of a generated reply; else the config's.
-        metrics: Metrics beside the task's own.
+        task: The registered task if ``name`` is only a label.
+        limit: Number of questions; None for all.
+        scoring: ``options``, ``letters`` or ``generate``; by default that of the config, then of
+            the task.
+        reply_limit: Maximum tokens of a generated reply; by default that of the config.
+        metrics: Metrics in addition to the task's own.
         options: The task's own options.
     """
 
@@ -88,24 +95,24 @@ class ArmSpec(Part):
     """One entry of ``arms``.
 
     Attributes:
-        name: The arm's name in every table; by default made of the other keys.
+        name: The arm's name in every table; by default derived from the other keys.
         retriever: A key of ``indexes``.
         fuse: Two or more keys of ``indexes`` over one corpus, fused by reciprocal ranks.
         run_file: A TREC run made elsewhere, over ``corpus``.
-        documents: ``whole`` gives the question's own documents, as the task draws them.
-        corpus: Of a ``run_file`` or of ``documents``; a list is a union; ``task`` is each task's
-            own.
-        within: ``documents`` ranks the passages of the question's own documents alone.
-        k: How many passages are asked for; a list makes an arm for each.
-        depth: How many hits of each retriever ``fuse`` takes.
-        k0: The constant of reciprocal rank fusion.
-        control: What the arm does to the passages of ``like``.
+        documents: ``whole`` delivers the question's own documents, as the task draws them.
+        corpus: Corpus of ``run_file`` or ``documents``; a list is a union; ``task`` is each task's
+            own corpus.
+        within: ``documents`` ranks only the passages of the question's own documents.
+        k: Number of passages requested; a list makes one arm per number.
+        depth: Hits of each retriever that ``fuse`` combines.
+        k0: Constant of reciprocal rank fusion.
+        control: What the arm does with the passages of ``like``.
         like: The arm that a control imitates.
-        fill: Whether ``oracle`` goes on with retrieved passages up to what ``like`` asks for.
-        place: Where ``moved`` puts the gold passage; a list makes an arm for each place.
-        budget_tokens: The most tokens of passages; else that of ``packing``.
-        order: Whether the best passage stands first or last in the prompt.
-        tasks: The tasks of the arm; all if empty.
+        fill: Whether ``oracle`` continues with retrieved passages, up to the k of ``like``.
+        place: Where ``moved`` puts the gold passage; a list makes one arm per place.
+        budget_tokens: Maximum tokens of passages; by default that of ``packing``.
+        order: Whether the best passage comes first or last in the prompt.
+        tasks: Tasks that the arm applies to; empty for all.
     """
 
     name: str = ""
@@ -133,29 +140,25 @@ class ArmSpec(Part):
 
     _corpus = field_validator("corpus", mode="before")(corpus_name)
 
-    @field_validator("k")
+    @field_validator("k", "place")
     @classmethod
-    def _sizes(cls, k: int | tuple[int, ...] | None) -> int | tuple[int, ...] | None:
-        sizes = k if isinstance(k, tuple) else () if k is None else (k,)
-        if k == () or not all(0 < size <= MAX_K for size in sizes) or len(set(sizes)) < len(sizes):
-            raise ValueError(f"k is a number from 1 to {MAX_K}, or a list of different ones")
-        return k
-
-    @field_validator("place")
-    @classmethod
-    def _places(cls, place: int | tuple[int, ...] | None) -> int | tuple[int, ...] | None:
-        given = place if isinstance(place, tuple) else () if place is None else (place,)
-        whole = all(0 < one <= MAX_K for one in given) and len(set(given)) == len(given)
-        if place == () or not whole:
-            raise ValueError(f"place is a number from 1 to {MAX_K}, or a list of different ones")
-        return place
+    def _numbers(
+        cls, value: int | tuple[int, ...] | None, info: ValidationInfo
+    ) -> int | tuple[int, ...] | None:
+        given = value if isinstance(value, tuple) else () if value is None else (value,)
+        legal = all(0 < number <= MAX_K for number in given) and len(set(given)) == len(given)
+        if value == () or not legal:
+            raise ValueError(
+                f"{info.field_name} is a number from 1 to {MAX_K}, or a list of different ones"
+            )
+        return value
 
     @model_validator(mode="after")
     def _shape(self) -> ArmSpec:
         if self.name:
             home.legal_name(self.name)
         if self.name == CLOSED_BOOK and self.kind != CLOSED_BOOK:
-            raise ValueError("the name closed-book is for the arm without passages")
+            raise ValueError("the name closed-book is reserved for the arm without passages")
         given = [self.retriever, self.run_file, self.control, self.fuse or None, self.documents]
         sources = sum(value is not None for value in given)
         if sources > 1:
@@ -164,15 +167,17 @@ class ArmSpec(Part):
             )
         if sources == 0 and self.name != CLOSED_BOOK:
             raise ValueError(
-                "an arm is `closed-book`, or has a `retriever`, `fuse`, `run_file`, `documents` "
+                "an arm is `closed-book` or has a `retriever`, `fuse`, `run_file`, `documents` "
                 "or `control`"
             )
         if (self.control is not None) != (self.like is not None):
-            raise ValueError("a control takes `like: ARM`, and nothing else does")
+            raise ValueError("a control needs `like: ARM`, and no other arm has it")
         if (self.kind == "retriever") != (self.k is not None):
-            raise ValueError("an arm with a retriever, `fuse` or `run_file` takes `k`")
+            raise ValueError(
+                "an arm with `retriever`, `fuse` or `run_file` needs `k`, and no other arm has it"
+            )
         if (self.control == "moved") != (self.place is not None):
-            raise ValueError("`control: moved` takes `place`, and nothing else does")
+            raise ValueError("`control: moved` needs `place`, and no other arm has it")
         self._check_keys()
         return self
 
@@ -189,7 +194,7 @@ class ArmSpec(Part):
         }
         for key, used in uses.items():
             if key in self.model_fields_set and not used:
-                raise ValueError(f"`{key}` means nothing in an arm of the kind {self.kind}")
+                raise ValueError(f"`{key}` has no effect in an arm of kind {self.kind}")
         if self.fuse and (len(self.fuse) < 2 or len(set(self.fuse)) < len(self.fuse)):
             raise ValueError("`fuse` takes two or more different retrievers")
         if self.fuse and max(self.sizes()) > self.depth:
@@ -197,7 +202,7 @@ class ArmSpec(Part):
 
     @property
     def kind(self) -> str:
-        """The registered arm that carries this entry out."""
+        """Name of the registered arm that implements this entry."""
         if self.control is not None:
             return self.control
         if self.documents is not None:
@@ -212,11 +217,11 @@ class ArmSpec(Part):
 
     @property
     def asked(self) -> int:
-        """How many passages are asked for; 0 for closed-book and for controls."""
+        """Number of passages requested; 0 for closed-book and for controls."""
         return max(self.sizes(), default=0)
 
     def each(self) -> list[ArmSpec]:
-        """Return the arms that the entry stands for, each with one k and a name."""
+        """Return the arms of the entry, each with one k and a name."""
         several = isinstance(self.k, tuple)
         stem = self.name
         if isinstance(self.place, tuple):
@@ -243,8 +248,8 @@ class PackingSpec(Part):
     """How passages get into prompts.
 
     Attributes:
-        budget_tokens: The most tokens of passages in any prompt.
-        tokenizer: The model whose tokenizer counts them; the first general model by default.
+        budget_tokens: Maximum tokens of passages in a prompt.
+        tokenizer: Model whose tokenizer counts them; by default the first general model.
     """
 
     budget_tokens: int = Field(2048, gt=0)
@@ -252,7 +257,7 @@ class PackingSpec(Part):
 
 
 class PrimarySpec(Part):
-    """What a run is made to test, as ``PrimarySettings`` describes it."""
+    """What a run is designed to test, as ``PrimarySettings`` describes it."""
 
     arm: str | None = None
     effects: tuple[PrimaryEffect, ...] = PRIMARY_EFFECTS

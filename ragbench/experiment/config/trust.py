@@ -1,4 +1,4 @@
-"""Restricted data stays on this machine, and on servers that the config trusts."""
+"""Restricted data stays on this machine and on servers that the config trusts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RESTRICTED = "restricted"
 
 @dataclass(frozen=True, slots=True)
 class Untrusted:
-    """A model, and a server that it sends prompts to; None where the backend does not say."""
+    """A model and a server that it sends prompts to; None if the backend does not say."""
 
     model: ModelSpec
     endpoint: Endpoint | None
@@ -28,8 +28,8 @@ class Untrusted:
 def first_untrusted(models: Sequence[ModelSpec], trusted: Sequence[str]) -> Untrusted | None:
     """Return the first model that sends prompts where restricted data may not go.
 
-    A backend that does not say where it sends prompts is not trusted. No model is made, and no
-    name looked up. ``trusted`` holds the origins that are trusted beside this machine.
+    A backend that does not say where it sends prompts is not trusted. ``trusted`` holds the origins
+    that are trusted besides this machine. No model is loaded and no host name looked up.
     """
     for model in models:
         endpoints = model.sends_to()
@@ -44,12 +44,12 @@ def first_untrusted(models: Sequence[ModelSpec], trusted: Sequence[str]) -> Untr
 def refuse_restricted(
     untrusted: Untrusted, *, tasks: Mapping[str, DataUse], corpora: Mapping[str, str]
 ) -> None:
-    """Refuse restricted data for a model that is not trusted with it; nothing has been sent.
+    """Refuse restricted data for a model that is not trusted with it, before any prompt is sent.
 
     Args:
         untrusted: The model.
-        tasks: Who may see the questions, by task.
-        corpora: An arm with the corpus behind it, by corpus; cards and manifests are read.
+        tasks: Data use of the questions, by task.
+        corpora: The first arm of each corpus; cards and manifests are read.
 
     Raises:
         UsageError: A task or a corpus is restricted.
@@ -82,14 +82,14 @@ def refuse_restricted(
 
 
 def _is_restricted(corpus: str) -> bool:
-    """Say whether a corpus is restricted, or one of the members of a union."""
+    """Say whether a corpus or a member of a union is restricted."""
     if _says_restricted(corpus):
         return True
     return any(map(_says_restricted, members_of(load_card(corpus)[0])))
 
 
 def _says_restricted(corpus: str) -> bool:
-    """Say whether a corpus is restricted: by its card, or by what it was when it was built."""
+    """Say whether a corpus is restricted by its card or by its manifest."""
     if is_built(corpus) and open_corpus(corpus).manifest.data_use == RESTRICTED:
         return True
     return load_card(corpus)[0].data_use == RESTRICTED

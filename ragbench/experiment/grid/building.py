@@ -1,4 +1,4 @@
-"""Corpora and indexes that a run needs: what is missing, and building it."""
+"""Build the corpora and indexes that a run needs, or list those that are missing."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from ragbench.indexes.loading import load_recipe
 
 
 def check_depths(config: Config, tasks: Sequence[TaskPart]) -> None:
-    """Refuse, before an index is built, to ask more hits of it than its recipe ranks.
+    """Refuse an arm that requests more hits than a recipe ranks, before any index is built.
 
     Raises:
-        UsageError: Some arm needs more.
+        UsageError: An arm needs more.
     """
     for task in tasks:
         for part, k in searches(config, task).items():
@@ -31,16 +31,16 @@ def check_depths(config: Config, tasks: Sequence[TaskPart]) -> None:
                 k = len(open_corpus(part.corpus))
             if most is not None and k > most:
                 raise UsageError(
-                    f"{k:,} hits are wanted from {part.key!r}, whose recipe ranks {most:,}",
+                    f"{k:,} hits are requested from {part.key!r}, whose recipe ranks {most:,}",
                     where=f"task {task.spec.name}, index recipe {part.recipe}",
-                    fix="raise `depth` in the recipe, or ask for fewer",
+                    fix="raise `depth` in the recipe, or lower the arm's `k`",
                 )
 
 
 def commands(
     config: Config, tasks: Sequence[TaskPart], *, without: Collection[str] = ()
 ) -> list[str]:
-    """Return the commands that would build what is not built, corpora first.
+    """Return the commands that build missing corpora and then indexes.
 
     ``without`` names corpora and recipes that cannot be built.
     """
@@ -54,11 +54,7 @@ def commands(
 
 
 def build_missing(config: Config, tasks: Sequence[TaskPart]) -> dict[str, IndexManifest]:
-    """Build corpora and indexes that are not there; check the identity of those that are.
-
-    Returns:
-        The manifest of each index, by its name.
-    """
+    """Build missing corpora and indexes, check the others, and return manifests by index name."""
     manifests: dict[str, IndexManifest] = {}
     for corpus in corpora(config, tasks):
         if is_built(corpus):

@@ -1,4 +1,4 @@
-"""Gold passages: which rows of a corpus hold a question's answer."""
+"""Gold passages: rows of a corpus that contain a question's answer."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class Gold:
     """The gold passages of a task in one corpus.
 
     Attributes:
-        level: ``passage`` or ``document``: what the gold ids match, or the chunks by the place
-            of the answer; ``no gold`` where the task knows none; ``not in this corpus`` where
-            another corpus holds them.
-        rows: Rows in text order by question id; questions without any are left out.
-        ids: The gold ids found, by question id.
+        level: ``passage`` or ``document`` for what the gold ids match, ``passage, by the place of
+            the answer`` for chunks found by offsets, ``no gold`` if the task has none, or ``not in
+            this corpus``.
+        rows: Rows in text order by question id; questions without gold are absent.
+        ids: Gold ids found in the corpus, by question id.
     """
 
     level: str
@@ -36,24 +36,22 @@ def find_gold(
     only: bool = False,
     prefer: str = "",
 ) -> Gold:
-    """Look the gold ids of a task up in a corpus.
+    """Return the gold passages of a task in a corpus.
 
-    They match passage ids if any of them does, else document ids; over a union with or without
-    the name of the corpus that they are of.
+    Gold ids match passage ids if any of them does, else document ids. In a union they match with
+    or without the name of their corpus.
 
     Args:
         questions: The task's questions.
-        corpus: Where to look.
+        corpus: Corpus to search.
         task: The task's name, for messages.
-        own: Whether this is the task's own corpus, which must hold every gold document.
-        only: Whether the task has no corpus of its own, so that this one must hold some.
-        prefer: The task's own corpus, which ids without one are of where a union holds it.
-
-    Returns:
-        What was found.
+        own: Whether this is the task's own corpus, which must contain every gold document.
+        only: Whether the task has no corpus of its own, so that this one must contain some.
+        prefer: The task's own corpus: ids in a union without a corpus name refer to it.
 
     Raises:
-        DataError: The task's own corpus lacks a gold document, or the only one lacks all.
+        DataError: A gold document is missing from the task's own corpus, or all are missing from
+            the only one.
     """
     gold = {q.id: q.gold_doc_ids for q in questions if q.gold_doc_ids}
     if not gold:
@@ -70,11 +68,11 @@ def find_gold(
         for identifier in every:
             if found := corpus.match_doc(identifier, prefer=prefer):
                 rows[identifier] = tuple(found)
-    lacking = [identifier for identifier in every if identifier not in rows]
-    if lacking and (own or (only and not rows)):
+    missing = [identifier for identifier in every if identifier not in rows]
+    if missing and (own or (only and not rows)):
         raise DataError(
-            f"{len(lacking):,} of {len(every):,} gold ids of the task {task!r} are not in the "
-            f"corpus {corpus.name!r}: {', '.join(lacking[:5])}",
+            f"{len(missing):,} of {len(every):,} gold ids of the task {task!r} are not in the "
+            f"corpus {corpus.name!r}: {', '.join(missing[:5])}",
             where=str(corpus.folder),
             fix="give the task a corpus that holds its gold documents, from the same edition",
         )
@@ -93,7 +91,7 @@ def find_gold(
 
 
 def _names(corpus: Corpus, rows: dict[str, tuple[int, ...]], level: str) -> dict[str, str]:
-    """Return the corpus's own ids of what was matched, by the ids as the task has them."""
+    """Return the corpus's own ids by the ids as the task writes them."""
     pairs = corpus.ids_of([found[0] for found in rows.values()])
     part = 1 if level == "document" else 0
     return {written: pair[part] for written, pair in zip(rows, pairs, strict=True)}
@@ -102,7 +100,7 @@ def _names(corpus: Corpus, rows: dict[str, tuple[int, ...]], level: str) -> dict
 def _by_place(
     questions: Sequence[Question], corpus: Corpus, rows_of: dict[str, tuple[int, ...]]
 ) -> Gold:
-    """Return the chunks that the places of the answers lie in."""
+    """Return the chunks that overlap the offsets of the answers."""
     wanted: dict[str, list[tuple[str, int, int]]] = {}
     for question in questions:
         spans = {doc for doc, _, _ in question.gold_spans}
@@ -127,7 +125,7 @@ def _by_place(
 
 
 def _place(passage: Passage) -> tuple[int, int]:
-    """Return where a chunk stands in its document, in characters; all of it if not known."""
+    """Return the offsets of a chunk in its document, in characters; the whole range if unknown."""
     start, end = passage.meta.get("start", ""), passage.meta.get("end", "")
     if start.isdigit() and end.isdigit():
         return int(start), int(end)

@@ -1,4 +1,4 @@
-"""The tasks, models and pairs of a config, made when first asked for."""
+"""The tasks, models and pairs of a config, created on first use."""
 
 from __future__ import annotations
 
@@ -18,12 +18,7 @@ from ragbench.models.spec import make_model
 
 
 class Grid:
-    """A config with what it names.
-
-    Args:
-        config: The checked config.
-        document: Where it was read from, for messages.
-    """
+    """A config with the tasks and models that it names; ``document`` locates errors."""
 
     def __init__(self, config: Config, document: Document) -> None:
         self.config = config
@@ -31,13 +26,13 @@ class Grid:
 
     @cached_property
     def tasks(self) -> list[TaskPart]:
-        """The tasks with their questions; DataError if one has none, or two of one id."""
+        """Tasks with their questions; DataError if a task has none, or a repeated id."""
         return [task_part(self.config, self.document, i) for i in range(len(self.config.tasks))]
 
     @cached_property
     def models(self) -> dict[str, Model]:
-        """The models by name, their weights not yet loaded, and their servers not yet asked."""
-        self.check_trust()  # so that no model can be had, and none asked, before
+        """Models by name; neither weights are loaded nor servers contacted yet."""
+        self.check_trust()  # no model exists before this check
         return {spec.name: make_model(spec) for spec in self.config.models}
 
     @cached_property
@@ -47,14 +42,14 @@ class Grid:
 
     @cached_property
     def reference_model(self) -> Model:
-        """The model whose tokenizer counts passages."""
+        """Model whose tokenizer counts passages."""
         return self.models[self.config.reference_model().name]
 
     def check_trust(self) -> None:
-        """Refuse restricted data for models that would send it where it may not go.
+        """Refuse restricted data for models that would send it to an untrusted server.
 
         Raises:
-            UsageError: A task or a corpus is restricted, and a model is not trusted with it.
+            UsageError: A task or a corpus is restricted and a model is not trusted with it.
         """
         untrusted = first_untrusted(self.config.models, self.config.trusted_endpoints)
         if untrusted is not None:
@@ -65,12 +60,12 @@ class Grid:
             )
 
     def unlike(self) -> list[str]:
-        """Return in what the models of a pair are asked differently, a sentence each."""
+        """Return how the models of a pair are asked differently, one sentence per difference."""
         facts = {n: self.models[n].facts() for p in self.pairs for n in (p.biomedical, p.general)}
         return [line for pair in self.pairs for line in differences(pair, facts)]
 
     def check_supported(self) -> None:
-        """Refuse before the first answer what the analysis would refuse after the last."""
+        """Refuse, before the first answer, pairs and models that the analysis would refuse."""
         for pair in self.pairs:
             members = (pair.biomedical, pair.general)
             check_alike(pair, {name: self.models[name].facts() for name in members})
@@ -78,12 +73,12 @@ class Grid:
             self.check_abilities(model)
 
     def check_abilities(self, model: Model) -> None:
-        """Ask a model behind a server what it can do, as far as the tasks need it."""
+        """Check that a model behind a server supports what the tasks need."""
         if isinstance(model, Checked):
             model.check_abilities({Asked(t.scoring, bool(t.info.cue)) for t in self.tasks})
 
     def missing(self) -> list[str]:
-        """Return the commands that would build what is not built; checks recipes and cards."""
+        """Return the commands that build missing parts; checks recipes and cards."""
         check_depths(self.config, self.tasks)
         for corpus in corpora(self.config, self.tasks):
             load_card(corpus)

@@ -17,7 +17,7 @@ from ragbench.tasks.task import TaskInfo, question_digest
 class TaskPart:
     """A task of the config with its questions, and how its answers are taken.
 
-    ``most_gold`` keeps, by corpus, how many gold passages a question has at most.
+    ``most_gold`` caches the maximum number of gold passages per question, by corpus.
     """
 
     spec: TaskSpec
@@ -29,7 +29,7 @@ class TaskPart:
 
     @cached_property
     def digest(self) -> str:
-        """Digest of all questions, and of the few-shot examples where there are any."""
+        """Digest of all questions, and of the few-shot examples if there are any."""
         questions = [question_digest(question) for question in self.questions]
         examples = [question_digest(example) for example in self.info.examples]
         return sha256_json([questions, examples] if examples else questions)
@@ -45,9 +45,7 @@ class IndexPart:
     """An index that the config needs for a task.
 
     Attributes:
-        key: The name of its ranking: that in the config, with a mark where it is ``within``.
-        recipe: Its recipe.
-        corpus: The corpus whose passages it ranks.
+        key: Name of its ranking: the name in the config, with a suffix if it is ``within``.
         within: Whether only the question's own documents are ranked.
     """
 
@@ -58,21 +56,19 @@ class IndexPart:
 
     @property
     def name(self) -> str:
-        """The built index's name."""
+        """Name of the built index."""
         return index_name(self.recipe, self.corpus)
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where an arm's ranking comes from: one index, several fused, or a run file.
+    """Source of an arm's ranking: one index, several fused, or a run file.
 
     Attributes:
-        key: Its name in file names and tables; empty where nothing is ranked.
-        corpus: The corpus whose passages it ranks.
-        parts: The indexes.
-        run_file: The TREC run.
-        depth: How many hits of each part are fused.
-        k0: The constant of the fusion.
+        key: Its name in file names and tables; empty if nothing is ranked.
+        corpus: Corpus of the ranked passages.
+        depth: Hits of each part that are fused.
+        k0: Constant of the fusion.
     """
 
     key: str

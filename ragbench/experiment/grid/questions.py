@@ -20,9 +20,9 @@ def task_part(config: Config, document: Document, index: int) -> TaskPart:
     """Return one task of the config with its questions.
 
     Raises:
-        DataError: Its file is missing or wrong, or it has no question, or two of one id.
-        UsageError: Its options are wrong, it does not know the mode or scoring, or it states a
-            reply reader or metric that is not registered.
+        DataError: Its file is missing or wrong, it has no question, or an id is repeated.
+        UsageError: Its options are wrong, the mode or scoring is unknown to it, or its reply reader
+            or a metric is not registered.
     """
     spec = config.tasks[index]
     kind = tasks.get(spec.task)
@@ -33,7 +33,7 @@ def task_part(config: Config, document: Document, index: int) -> TaskPart:
     ids = [question.id for question in questions]
     if len(set(ids)) < len(ids) or not ids:
         raise DataError(
-            f"the task {spec.name!r} has no question, or two of one id",
+            f"the task {spec.name!r} has no questions, or two with one id",
             where=document.where(("tasks", index)),
         )
     info = task.info
@@ -58,7 +58,7 @@ def _make(
 def _check_known(
     info: TaskInfo, kind: type[Task], spec: TaskSpec, document: Document, index: int
 ) -> None:
-    """Refuse names that a task states and that nothing answers to."""
+    """Refuse a task that declares unknown names."""
     where = f"{document.where(('tasks', index))}: {kind.__module__}:{kind.__qualname__}"
     for what, value, known in (
         ("scoring", info.scoring, get_args(Scoring)),
@@ -66,7 +66,7 @@ def _check_known(
     ):
         if value not in known:
             raise UsageError(
-                f"the task {spec.name!r} states the {what} {value!r}, which is unknown",
+                f"the task {spec.name!r} declares the unknown {what} {value!r}",
                 where=where,
                 fix=near(value, known),
             )
@@ -78,7 +78,7 @@ def _check_known(
 
 
 def _scoring(config: Config, spec: TaskSpec, info: TaskInfo) -> Scoring:
-    """Return how a task's answers are taken; a text can only be generated."""
+    """Return how a task's answers are taken; texts can only be generated."""
     asked = spec.scoring or config.scoring
     if config.mode != "correct" and asked not in (None, info.scoring):
         raise UsageError(

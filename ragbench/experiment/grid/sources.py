@@ -1,4 +1,4 @@
-"""Which arms a task has, and what ranks the passages of each."""
+"""The arms of a task, and the source that ranks the passages of each."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def arms_of(config: Config, task: TaskPart) -> list[ArmSpec]:
 
 
 def imitated(config: Config, arm: ArmSpec) -> ArmSpec:
-    """Return the arm that a control imitates; any other arm is itself."""
+    """Return the arm that a control imitates, or the arm itself."""
     if arm.like is None:
         return arm
     return next(other for other in config.arms if other.name == arm.like)
 
 
 def source_of(config: Config, arm: ArmSpec, task: TaskPart) -> Source | None:
-    """Return where an arm's ranking comes from; None for closed-book."""
+    """Return the source of an arm's ranking; None for closed-book."""
     arm = imitated(config, arm)
     if arm.documents is not None:
         return Source("", _corpus(arm.corpus or TASK_CORPUS, task, f"arm {arm.name}"))
@@ -75,13 +75,13 @@ def _corpus(name: str, task: TaskPart, where: str) -> str:
 
 
 def sources(config: Config, task: TaskPart) -> dict[Source, int]:
-    """Return every source of a task's arms, with how deep it must rank."""
+    """Return every source of a task's arms with the depth that it must rank."""
     deepest: dict[Source, int] = {}
     for arm in arms_of(config, task):
         source = source_of(config, arm, task)
         if source is None or not source.key:
             continue
-        # Where gold is taken out, the ranking must go as much deeper.
+        # Removed gold is replaced from further down the ranking.
         removes = arm.control == "oracle-removed"
         extra = _most_gold(task, source.corpus) if removes else 0
         asked = imitated(config, arm).asked + extra
@@ -90,7 +90,7 @@ def sources(config: Config, task: TaskPart) -> dict[Source, int]:
 
 
 def _most_gold(task: TaskPart, corpus: str) -> int:
-    """Return the most gold passages of a question; before the corpus is built, documents."""
+    """Return the maximum gold passages per question; documents before the corpus is built."""
     documents = max(len(question.gold_doc_ids) for question in task.questions)
     if not documents or not is_built(corpus):
         return documents
@@ -102,13 +102,13 @@ def _most_gold(task: TaskPart, corpus: str) -> int:
 
 
 def source_keys(config: Config, task: TaskPart) -> set[str]:
-    """Return the names of a task's rankings in the run folder, parts of fusions included."""
+    """Return the names of a task's rankings in the run folder, including parts of fusions."""
     found = sources(config, task)
     return {source.key for source in found} | {part.key for s in found for part in s.parts}
 
 
 def searches(config: Config, task: TaskPart) -> dict[IndexPart, int]:
-    """Return every index to be searched for a task, with the largest k that is needed."""
+    """Return every index to be searched for a task, with the largest k needed."""
     deepest: dict[IndexPart, int] = {}
     for source, k in sources(config, task).items():
         for part in source.parts:
@@ -122,7 +122,7 @@ def index_parts(config: Config, tasks: Sequence[TaskPart]) -> list[IndexPart]:
 
 
 def corpora_of(config: Config, tasks: Sequence[TaskPart]) -> dict[str, str]:
-    """Return the corpora behind arms, each with the first arm that it is behind."""
+    """Return the corpora of the arms, each with its first arm."""
     found: dict[str, str] = {}
     for task in tasks:
         for arm in arms_of(config, task):
@@ -132,5 +132,5 @@ def corpora_of(config: Config, tasks: Sequence[TaskPart]) -> dict[str, str]:
 
 
 def corpora(config: Config, tasks: Sequence[TaskPart]) -> list[str]:
-    """Return the corpora that the config names and those behind its arms, each once."""
+    """Return the corpora of the config and of its arms, each once."""
     return list(dict.fromkeys([*config.corpora, *corpora_of(config, tasks)]))

@@ -1,4 +1,4 @@
-"""Checks of what imported files say, before any of it becomes a file name or a line."""
+"""Checks of text and names in imported files."""
 
 from __future__ import annotations
 
@@ -7,34 +7,18 @@ from ragbench.base.errors import DataError
 
 
 def check_text(value: str, what: str, where: str) -> str:
-    """Return text that a file can hold.
-
-    Args:
-        value: The text.
-        what: What it is, for the message.
-        where: Its place.
-
-    Returns:
-        The same text.
+    """Return ``value`` if a file can hold it; ``what`` names it in the message.
 
     Raises:
-        DataError: It holds half of a surrogate pair.
+        DataError: It contains half of a surrogate pair.
     """
     if any("\ud800" <= c <= "\udfff" for c in value):
-        raise DataError(f"{what} holds half of a surrogate pair", where=where)
+        raise DataError(f"{what} contains half of a surrogate pair", where=where)
     return value
 
 
 def check_label(value: str, what: str, where: str) -> str:
-    """Return a name that files and tables can bear.
-
-    Args:
-        value: The name.
-        what: What it names, for the message.
-        where: Its place.
-
-    Returns:
-        The same name.
+    """Return ``value`` if it can be a name in files and tables; ``what`` says of what.
 
     Raises:
         DataError: It could leave its folder or be misread in a table.

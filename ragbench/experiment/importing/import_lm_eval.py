@@ -1,9 +1,9 @@
 """Per-sample logs of the lm-evaluation-harness (``--log_samples``), as a run.
 
-A file ``samples_TASK_DATE.jsonl`` has a line a document: ``doc_id, doc, target, arguments, resps``.
-Multiple choice keeps the log-likelihood of each continuation, which are the options; generation
-keeps the reply, of which what a filter left is scored: as a letter or text of the document's
-options, else as a text against the target.
+A file ``samples_TASK_DATE.jsonl`` has one line per document: ``doc_id, doc, target, arguments,
+resps``. A multiple-choice log has the log-likelihood of each continuation; the continuations are
+the options. A generation log has replies; ragbench scores the filtered reply as a letter or text of
+the document's options, or else as a text against the target.
 """
 
 from __future__ import annotations
@@ -43,21 +43,18 @@ def read_lm_eval_run(
     filter_: str | None = None,
     data_use: DataUse = "bring-your-own",
 ) -> ImportedRun:
-    """Read sample logs.
+    """Return the run in some sample logs.
 
     Args:
-        samples: Paths, or ``ARM=PATH`` for logs of another arm than closed-book.
+        samples: Paths, or ``ARM=PATH`` for logs of an arm other than closed-book.
         name: The run's name.
-        model: What the model is called.
-        filter_: Through which filter replies are taken, where a log has several.
+        model: Name to give the model.
+        filter_: Name of the filter to use, if a log has several.
         data_use: Who may see the questions.
 
-    Returns:
-        The run.
-
     Raises:
-        DataError: A file is no such log, or the logs of a task's arms are of other documents.
-        UsageError: Two logs are of one task and arm.
+        DataError: A file is not such a log, or the arms of a task have different documents.
+        UsageError: Two logs have the same task and arm.
     """
     home.check_name(model, what="a model")
     found: dict[tuple[str, str], dict[str, LoggedSample]] = {}
@@ -70,7 +67,7 @@ def read_lm_eval_run(
         task = _task(path)
         if (task, arm) in found:
             raise UsageError(
-                f"two logs are of the task {task!r} and the arm {arm!r}",
+                f"two logs have the task {task!r} and the arm {arm!r}",
                 where=str(path),
                 fix="write ARM=PATH for each arm",
             )
@@ -107,9 +104,9 @@ def _task(path: Path) -> str:
     found = NAME.search(path.name)
     if found is None:
         raise DataError(
-            "the file's name is not that of a sample log",
+            "the file does not have the name of a sample log",
             where=str(path),
-            fix="it is samples_TASK_DATE.jsonl, as --log_samples writes it",
+            fix="--log_samples writes samples_TASK_DATE.jsonl",
         )
     return home.check_name(found[1], what="a task")
 
@@ -134,7 +131,7 @@ def _imported(task: str, samples: Sequence[LoggedSample]) -> ImportedTask:
 
 
 def _read(path: Path, task: str, filter_: str | None) -> dict[str, LoggedSample]:
-    """Return the samples of a log by document, each through one filter."""
+    """Return the samples of a log by document, all from one filter."""
     every = [read_sample(line, task, f"{path}:{number}") for number, line in read_jsonl(path)]
     names = list(dict.fromkeys(sample.filter_name for sample in every))
     if filter_ is not None and names and filter_ not in names:
@@ -143,7 +140,7 @@ def _read(path: Path, task: str, filter_: str | None) -> dict[str, LoggedSample]
         )
     if filter_ is None and len(names) > 1 and every[0].kind != "scored":
         raise UsageError(
-            f"the log has the replies through {len(names)} filters",
+            f"the log has replies of {len(names)} filters",
             where=str(path),
             fix=f"choose one with --filter: {', '.join(names)}",
         )
@@ -153,35 +150,35 @@ def _read(path: Path, task: str, filter_: str | None) -> dict[str, LoggedSample]
         if sample.filter_name != wanted:
             continue
         if sample.question.id in found:
-            raise DataError(f"the document {sample.question.id} stands twice", where=sample.where)
+            raise DataError(f"the document {sample.question.id} appears twice", where=sample.where)
         found[sample.question.id] = sample
     if not found:
-        raise DataError("the log holds no sample", where=str(path))
+        raise DataError("the log has no samples", where=str(path))
     return found
 
 
 def _one_kind(samples: Mapping[str, LoggedSample], path: Path) -> dict[str, LoggedSample]:
-    """Return samples of one kind: a choice is a text where not every document has options."""
+    """Return the samples, all of one kind; DataError if they are mixed."""
     kinds = {sample.kind for sample in samples.values()}
     if len(kinds) == 1:
         return dict(samples)
     raise DataError(
         f"the log mixes {' and '.join(sorted(kinds))} answers",
         where=str(path),
-        fix="a log is of multiple choice, of replies whose target is one of the document's "
-        "options, or of texts",
+        fix="import a log of one kind: multiple choice, replies whose target is an option of the "
+        "document, or texts",
     )
 
 
 def _compare(task: str, samples: Sequence[LoggedSample]) -> None:
-    """Say where lm-eval's own metric is not what will be computed."""
+    """Report documents that score differently from lm-eval's own metric."""
     different = 0
     for sample in samples:
         theirs = sample.logged.get(THEIRS[sample.kind])
         different += theirs is not None and theirs != _ours(sample)
     if different:
         say(
-            f"note: {task}: {different:,} of {len(samples):,} documents score otherwise than in "
+            f"note: {task}: {different:,} of {len(samples):,} documents score differently from "
             f"lm-eval's {THEIRS[samples[0].kind]}"
         )
 
@@ -199,19 +196,14 @@ def _ours(sample: LoggedSample) -> float:
 
 
 def _check_alike(arms: Sequence[Mapping[str, LoggedSample]]) -> None:
-    """Refuse arms whose logs are of other documents."""
+    """Refuse arms whose logs have different documents."""
     for other in arms[1:]:
+        if only := min(other.keys() ^ arms[0].keys(), default=None):
+            where = (other.get(only) or arms[0][only]).where
+            raise DataError(f"the document {only} appears in the log of only one arm", where=where)
         for identifier, sample in arms[0].items():
-            if identifier not in other:
-                raise DataError(
-                    f"the document {identifier} stands in one arm's log alone", where=sample.where
-                )
             if other[identifier].doc != sample.doc:
                 raise DataError(
-                    f"the document {identifier} is another one in two arms",
+                    f"the document {identifier} differs between two arms",
                     where=f"{sample.where} and {other[identifier].where}",
                 )
-        if extra := next((i for i in other if i not in arms[0]), None):
-            raise DataError(
-                f"the document {extra} stands in one arm's log alone", where=other[extra].where
-            )

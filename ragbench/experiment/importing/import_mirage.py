@@ -1,7 +1,7 @@
 """Published replies to MIRAGE's questions (Xiong et al. 2024), as a run.
 
-Replies are JSON lines of ``{dataset, id, model, arm, replies}``, plain or gzip; questions are
-MIRAGE's ``benchmark.json``, which ``ragbench.tasks.mirage_file`` reads.
+Replies are JSON lines of ``{dataset, id, model, arm, replies}``, plain or gzip. The questions are
+in MIRAGE's ``benchmark.json``, which ``ragbench.tasks.mirage_file`` reads.
 """
 
 from __future__ import annotations
@@ -42,21 +42,18 @@ def read_mirage_run(
     data_use: DataUse = "bring-your-own",
     bases: Mapping[str, str] | None = None,
 ) -> ImportedRun:
-    """Read replies and questions.
+    """Return the run in a file of replies and a file of questions.
 
     Args:
         predictions: The replies.
         benchmark: The questions.
         name: The run's name.
-        mode: ``mirage`` reads replies as MIRAGE's evaluation did; ``correct`` leaves out the
-            questions whose right option cannot be told from another.
-        missing: ``error`` takes a question without a line as one that was not answered, which
-            leaves its cell incomplete.
+        mode: ``mirage`` reads replies as MIRAGE's evaluation did; ``correct`` excludes questions
+            whose right option has the same text as another.
+        missing: ``error`` treats a question without a line as not answered, so that its cell is
+            incomplete.
         data_use: Who may see the questions.
         bases: The general model that each biomedical one was made from, as the replies name them.
-
-    Returns:
-        The run.
 
     Raises:
         DataError: A file is wrong, or a model has not answered every question of an arm.
@@ -78,7 +75,7 @@ def read_mirage_run(
                 _check_whole(cell, asked, f"{model}, {dataset}, {arm}", predictions, missing)
                 answers[model, TASKS[dataset], arm] = cell
         if excluded:
-            say(f"note: {dataset}: {len(excluded):,} questions are left out: {AMBIGUOUS}")
+            say(f"note: {dataset}: {len(excluded):,} questions are excluded: {AMBIGUOUS}")
         tasks.append(
             ImportedTask(
                 name=TASKS[dataset],
@@ -109,7 +106,7 @@ def read_mirage_run(
 def _pairs(bases: Mapping[str, str], models: list[str]) -> dict[str, str]:
     for name in (*bases, *bases.values()):
         if name not in models:
-            raise UsageError(f"no reply is of a model {name!r}", fix=near(name, models))
+            raise UsageError(f"there are no replies of the model {name!r}", fix=near(name, models))
     if both := sorted(bases.keys() & set(bases.values())):
         raise UsageError(f"{both[0]!r} is both a biomedical model and a base")
     return dict(bases)
@@ -122,18 +119,18 @@ def _k(arm: str) -> int | None:
 
 
 def _questions(path: Path, mode: str) -> dict[str, tuple[list[Question], list[str]]]:
-    """Return the questions of each set in the order of their ids, and the ids left out."""
+    """Return the questions of each set in the order of their ids, and the excluded ids."""
     benchmark = json_object(path)
     found = {}
     for dataset in benchmark:
         if dataset not in TASKS:
             raise DataError(
-                f"the set {dataset!r} is none of MIRAGE's",
+                f"MIRAGE has no set {dataset!r}",
                 where=str(path),
                 fix=near(dataset, TASKS),
             )
         every = [read_record(row, where) for where, row in records(path, benchmark, dataset)]
-        # What was retrieved is not known, so that the gold documents of a record say nothing.
+        # Gold documents are dropped: the passages that were retrieved are not known.
         rows = [Question(q.id, q.text, q.options, q.answer, q.query) for q in every]
         bad = [q.id for q in rows if mode == "correct" and is_ambiguous(q)]
         found[dataset] = ([q for q in rows if q.id not in bad], bad)
@@ -178,26 +175,26 @@ def _replies(path: Path, questions: Mapping[str, tuple[list[Question], list[str]
                 else ImportedAnswer(reply="", finish="none")
             )
     if not found:
-        raise DataError("the file holds no reply", where=str(path))
+        raise DataError("the file has no replies", where=str(path))
     if several:
-        say(f"note: {several:,} lines have several replies: the first is read, as MIRAGE does")
+        say(f"note: {several:,} lines have several replies: the first is used, as in MIRAGE")
     return found
 
 
 def _check_fields(line: Mapping[str, Any], where: str) -> None:
-    """Refuse a line with a field that is lacking, of another type, or not known."""
+    """Refuse a line with a missing or unknown field, or a value of the wrong type."""
     for field, kind in FIELDS.items():
         if not isinstance(line.get(field), kind):
             what = "a list" if kind is list else "text"
             raise DataError(f"the field {field!r} is missing or not {what}", where=where)
     if unknown := sorted(line.keys() - FIELDS.keys()):
         raise DataError(
-            f"the line has a field {unknown[0]!r}, which is not read",
+            f"the line has an unknown field {unknown[0]!r}",
             where=where,
             fix=f"the fields are {', '.join(FIELDS)}",
         )
     if not all(isinstance(reply, str) for reply in line["replies"]):
-        raise DataError("the field 'replies' holds something that is not text", where=where)
+        raise DataError("the field 'replies' contains a value that is not text", where=where)
     check_label(line["model"], "a model", where)
     check_label(line["arm"], "an arm", where)
     for reply in line["replies"][:1]:
@@ -207,17 +204,17 @@ def _check_fields(line: Mapping[str, Any], where: str) -> None:
 def _check_whole(
     cell: Cell, asked: list[Question], name: str, predictions: Path, missing: str
 ) -> None:
-    lacking = [question.id for question in asked if question.id not in cell]
-    if lacking and missing == "error":
+    unanswered = [question.id for question in asked if question.id not in cell]
+    if unanswered and missing == "error":
         say(
-            f"note: {name}: {len(lacking):,} of {len(asked):,} questions have no line: the cell is "
-            "incomplete"
+            f"note: {name}: {len(unanswered):,} of {len(asked):,} questions have no line, so the "
+            "cell is incomplete"
         )
-    elif lacking:
+    elif unanswered:
         raise DataError(
-            f"{len(lacking):,} of {len(asked):,} questions have no line in {name}, such as "
-            f"{lacking[0]!r}",
+            f"{len(unanswered):,} of {len(asked):,} questions have no line in {name}, such as "
+            f"{unanswered[0]!r}",
             where=str(predictions),
-            fix="a reply that was lost is a line with an empty list of replies; --missing error "
-            "takes what has no line as not answered",
+            fix="write a lost reply as a line with an empty list of replies, or add --missing "
+            "error to treat questions without a line as not answered",
         )

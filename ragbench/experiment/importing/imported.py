@@ -1,6 +1,6 @@
-"""Runs made elsewhere as run folders: questions and replies that ``score`` takes as its own.
+"""Runs made elsewhere as run folders, with questions and replies that ``score_run`` can score.
 
-What an imported run does not know (prompts, passages, tokens, seconds) is left empty.
+Facts that an imported run does not have (prompts, passages, tokens, seconds) are empty.
 """
 
 from __future__ import annotations
@@ -50,15 +50,10 @@ class ImportedTask:
     """Questions of one task, and how their answers were taken.
 
     Attributes:
-        name: The task.
-        questions: In the order of the file.
-        scoring: How answers were taken.
-        answers: What answers are.
-        reader: The reader of replies.
-        metrics: The metrics.
+        reader: Registered reader of replies.
         licence: Terms of the questions.
-        excluded: (question id, reason) of what is not scored.
-        note: What a reader must know.
+        excluded: (question id, reason) of each question that is not scored.
+        note: Caveat for readers of the results.
     """
 
     name: str
@@ -74,7 +69,7 @@ class ImportedTask:
 
 @dataclass(frozen=True)
 class ImportedArm:
-    """An arm by its name, with how many passages it asked for, if that is known."""
+    """An arm and the number of passages that it requested, if known."""
 
     name: str
     k: int | None = None
@@ -82,7 +77,7 @@ class ImportedArm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportedAnswer:
-    """What is known of one answer; the fields are those of ``Record``."""
+    """Known facts of one answer; the fields are those of ``Record``."""
 
     prompt: str = ""
     log_likelihoods: tuple[float, ...] | None = None
@@ -98,20 +93,15 @@ Cell = Mapping[str, ImportedAnswer]  # by question id
 
 @dataclass(frozen=True, slots=True)
 class ImportedRun:
-    """Everything that becomes a run folder.
+    """The contents of an imported run folder.
 
     Attributes:
-        name: The run's name.
         mode: How replies are read.
-        sources: Digest by name of the files that it was made from.
-        tasks: The tasks.
-        arms: The arms.
-        models: The models' names.
-        answers: By (model, task, arm) and question id, what is known of each answer.
-        description: For people.
-        seed: Of the analysis.
-        arms_of: The arms of each task; all of them by default.
-        prompts: Prompts by their digest, where they are known.
+        sources: Digest by name of each source file.
+        answers: Answers by (model, task, arm) and question id.
+        seed: Seed of the analysis.
+        arms_of: Arms by task; all arms for a task that is absent.
+        prompts: Known prompts by their digest.
         data_use: Who may see the questions; the report of a restricted run has no texts.
         bases: The general model that each biomedical one was made from, by name.
     """
@@ -132,17 +122,10 @@ class ImportedRun:
 
 
 def write_run(run: ImportedRun, *, replace: bool = False) -> Path:
-    """Write a run folder and score it.
-
-    Args:
-        run: What was read.
-        replace: Whether a run of this name may be replaced.
-
-    Returns:
-        The run folder.
+    """Write and score a run folder, and return its path.
 
     Raises:
-        UsageError: There is a run of this name already.
+        UsageError: The run exists and ``replace`` is not set, or it was not imported.
     """
     home.check_name(run.name, what="a run")
     path = home.home() / "runs" / run.name
@@ -156,7 +139,7 @@ def write_run(run: ImportedRun, *, replace: bool = False) -> Path:
 
 
 def _check_place(path: Path, *, replace: bool) -> None:
-    """Refuse to write over what lies there, but for an imported run where that was asked for."""
+    """Refuse to overwrite anything but an imported run, and that only with ``replace``."""
     check_replaceable(path, RUN, what="run")
     if not (path / RUN).exists():
         return
@@ -203,7 +186,7 @@ def _arms_of(run: ImportedRun, task: str) -> Sequence[str]:
 
 
 def _packed(question: Question, arm: str) -> PackedLine:
-    """Return the line of a packing: closed-book has nothing, of other arms nothing is known."""
+    """Return the line of a packing: empty for closed-book, unknown for other arms."""
     known = 0 if arm == CLOSED_BOOK else None
     return PackedLine(
         question_id=question.id,

@@ -1,4 +1,4 @@
-"""One line of a sample log of the lm-evaluation-harness: what was asked, and what was answered."""
+"""One line of a sample log of the lm-evaluation-harness: the question and its answer."""
 
 from __future__ import annotations
 
@@ -27,14 +27,13 @@ class LoggedSample:
     """A document with its answer.
 
     Attributes:
-        question: What was asked; without options where the answer is a text.
-        answer: What was answered.
-        prompt: What the model read.
-        doc: The document as JSON, to tell whether two logs are of the same ones.
-        filter_name: Through which filter the answer went.
+        question: The question, without options if the answer is a text.
+        prompt: The prompt that the model read.
+        doc: The document as JSON, for comparison between logs.
+        filter_name: Name of the filter that the answer went through.
         kind: ``scored`` options, a written ``choice`` or a written ``text``.
-        logged: lm-eval's own metrics of it.
-        where: The line.
+        logged: lm-eval's own metrics.
+        where: File and line.
     """
 
     question: Question
@@ -48,18 +47,10 @@ class LoggedSample:
 
 
 def read_sample(line: Mapping[str, Any], task: str, where: str) -> LoggedSample:
-    """Return what a line says.
-
-    Args:
-        line: The line.
-        task: The task's name, for messages.
-        where: The line's place.
-
-    Returns:
-        The sample.
+    """Return the sample on a line.
 
     Raises:
-        DataError: It is no sample, or of an output type that has neither options nor a reply.
+        DataError: It is not a sample, or its output type has neither options nor a reply.
     """
     for field in NEEDED:
         if field not in line:
@@ -83,7 +74,7 @@ def read_sample(line: Mapping[str, Any], task: str, where: str) -> LoggedSample:
     else:
         found = "" if second is not None else ": loglikelihood_rolling (perplexity)"
         raise DataError(
-            f"the sample is neither of multiple choice nor of generation{found}",
+            f"the sample is neither multiple choice nor generation{found}",
             where=f"{where}, task {task}",
             fix="only the output types multiple_choice and generate_until can be imported",
         )
@@ -99,7 +90,7 @@ def read_sample(line: Mapping[str, Any], task: str, where: str) -> LoggedSample:
 
 
 def _requests(line: Mapping[str, Any], where: str) -> tuple[list[list[Any]], list[list[Any]]]:
-    """Return the arguments of each request, and the responses to it."""
+    """Return the arguments of each request and its responses."""
     arguments, resps = line["arguments"], line["resps"]
     if isinstance(arguments, dict):
         arguments = [list(part.values()) for part in arguments.values() if isinstance(part, dict)]
@@ -125,9 +116,9 @@ def _scored(
     task: str,
     where: str,
 ) -> tuple[Question, ImportedAnswer]:
-    """Return question and answer of multiple choice: the continuations are the options."""
+    """Return question and answer of multiple choice; the continuations are the options."""
     if len(arguments) % 2 == 0 and all(part[0] == "" for part in arguments[len(arguments) // 2 :]):
-        half = len(arguments) // 2  # the same options without a context, for mutual information
+        half = len(arguments) // 2  # the rest has no context, for mutual information
         arguments, resps = arguments[:half], resps[:half]
     texts = [check_text(str(part[1]), "an option", where) for part in arguments]
     sums = [_likelihood(response, where) for response in resps]
@@ -136,11 +127,11 @@ def _scored(
         raise DataError(
             f"there are {len(texts)} continuations and {len(sums)} answers{kind}",
             where=f"{where}, task {task}",
-            fix="only multiple choice of two options and more, and generation, are imported",
+            fix="only generation and multiple choice with two or more options can be imported",
         )
     if len({str(part[0]) for part in arguments}) > 1:
         raise DataError(
-            "the options stand in the prompts, which differ, and not in what follows them",
+            "the options are in the prompts, not in the continuations",
             where=f"{where}, task {task} (multiple_choice with several inputs)",
             fix="such a task cannot be imported",
         )
@@ -155,7 +146,7 @@ def _likelihood(response: Any, where: str) -> float:
     try:
         value = float(response[0][0])
     except (TypeError, ValueError, IndexError):
-        raise DataError("a log-likelihood in 'resps' is no number", where=where) from None
+        raise DataError("a log-likelihood in 'resps' is not a number", where=where) from None
     if not math.isfinite(value):
         raise DataError("a log-likelihood in 'resps' is not finite", where=where)
     return value
@@ -169,15 +160,15 @@ def _answer(
     found = [i for i, option in enumerate(options) if option.strip() == target]
     if target.isascii() and target.isdigit() and int(target) < len(options):
         found.append(int(target))
-    if "acc" in line and found:  # what was recorded tells which was meant
+    if "acc" in line and found:  # the logged accuracy decides between readings
         best = list(sums).index(max(sums))
         agree = [i for i in found if float(i == best) == line["acc"]]
         if not agree:
             raise DataError(
-                f"the log says acc {line['acc']}, its target {target!r} and its log-likelihoods "
-                "say otherwise",
+                f"the log's acc {line['acc']} contradicts its target {target!r} and its "
+                "log-likelihoods",
                 where=where,
-                fix="tasks that score answers in a way of their own cannot be imported",
+                fix="tasks with their own way of scoring cannot be imported",
             )
         found = agree
     if len(set(found)) != 1:
@@ -192,7 +183,7 @@ def _answer(
 def _written(
     line: Mapping[str, Any], base: Mapping[str, Any], raw: str, prompt: str, where: str
 ) -> tuple[Question, ImportedAnswer]:
-    """Return question and answer of a reply; what lm-eval's filter left of it is scored."""
+    """Return question and answer of a reply, as lm-eval's filter left it."""
     target = check_text(str(line["target"]), "the target", where).strip()
     if LIST.match(target):
         raise DataError(
@@ -221,12 +212,12 @@ def _filtered(line: Mapping[str, Any], raw: str, where: str) -> str:
     while isinstance(found, list) and found:
         found = found[0]
     if not isinstance(found, str):
-        raise DataError("the field 'filtered_resps' holds no text", where=where)
+        raise DataError("the field 'filtered_resps' contains no text", where=where)
     return found
 
 
 def _listed(doc: Any) -> tuple[str, ...]:
-    """Return the options that a document lists; none where it lists none."""
+    """Return the options that a document lists, or none."""
     if not isinstance(doc, dict):
         return ()
     for name in OPTIONS:
@@ -241,7 +232,7 @@ def _listed(doc: Any) -> tuple[str, ...]:
 
 
 def _place(target: str, options: Sequence[str], prompt: str) -> int | None:
-    """Return the option that a target names by its letter, or by its text if it was to choose."""
+    """Return the option that a target names by its letter, or by its text if options are listed."""
     letter = target.strip("().: ")
     if letter in letters(len(options)):
         return letters(len(options)).index(letter)

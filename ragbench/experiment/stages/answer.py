@@ -1,9 +1,9 @@
-"""Stage 2: every model answers every question of every cell, one record at a time.
+"""Stage 2: every model answers every question of every cell, one record per question.
 
-A record is appended as soon as it is there and never rewritten, so that a killed run goes on
-with the next question. Where a model is asked several questions at a time, records stand in the
-order of its answers, and one thread writes them. A record's key binds it to the question, the
-model's weights and number format, and the rendered prompt; a record under another key is refused,
+A record is appended as soon as its answer arrives and never rewritten, so that a killed run
+continues with the next question. A model that answers several questions at a time has its records
+in the order of its answers; one thread writes them. A record's key binds it to the question, the
+model's weights and number format, and the rendered prompt; a record with another key is refused,
 not reused.
 """
 
@@ -11,9 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 from ragbench.base.errors import BackendError, DataError, UsageError
 from ragbench.base.files import JsonlAppender, drop_torn_line, sha256_json, sha256_text
@@ -33,12 +32,13 @@ from ragbench.runfolder.schema import to_json
 from ragbench.tasks.task import question_digest
 
 MAX_ERRORS_IN_A_ROW = 5
-SPECIAL_TOKENS = 2  # that a tokenizer may put around a plain prompt
+SPECIAL_TOKENS = 2  # a tokenizer may add these to a plain prompt
+Answer = Reply | OptionScores | BackendError
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One model, task and arm, with its prompts."""
+    """One model, task and arm."""
 
     model_name: str
     task: TaskPart
@@ -47,7 +47,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Job:
-    """One question of one cell, ready to be asked."""
+    """One question of one cell, ready to ask."""
 
     question: Question
     prompt: str
@@ -56,7 +56,7 @@ class Job:
 
 
 def cells(grid: Grid) -> Iterator[Cell]:
-    """Yield the grid's cells, model by model, so that one model is loaded at a time."""
+    """Yield the grid's cells by model, so that one model is loaded at a time."""
     for spec in grid.config.models:
         for task in grid.tasks:
             for arm in arms_of(grid.config, task):
@@ -90,14 +90,10 @@ def jobs(grid: Grid, cell: Cell, packed: Packed) -> Iterator[Job]:
 
 
 def check_lengths(grid: Grid, packed: Packed) -> None:
-    """Refuse before the first answer a prompt that some model's context cannot hold.
-
-    Args:
-        grid: The experiment.
-        packed: What the arms deliver.
+    """Refuse, before the first answer, a prompt that is too long for a model's context.
 
     Raises:
-        UsageError: A prompt with its longest option is too long; the worst is named.
+        UsageError: A prompt with its longest reply is too long; the message names the worst.
     """
     for cell in cells(grid):
         model = grid.models[cell.model_name]
@@ -118,7 +114,7 @@ def check_lengths(grid: Grid, packed: Packed) -> None:
 
 
 def reserve(model: Model, task: TaskPart, question: Question) -> int:
-    """Return how many tokens a reply may take."""
+    """Return the maximum tokens of a reply."""
     if task.scoring == "generate":
         return task.reply_limit
     replies = continuations(question, task.scoring)
@@ -126,18 +122,12 @@ def reserve(model: Model, task: TaskPart, question: Question) -> int:
 
 
 def answer_all(grid: Grid, folder: RunPaths, packed: Packed) -> int:
-    """Ask what has not been answered.
+    """Ask every question without an answer, and return the number of backend errors.
 
-    Args:
-        grid: The experiment.
-        folder: Gets records and prompts.
-        packed: What the arms deliver.
-
-    Returns:
-        How many questions ended in a backend error; they are asked again on resume.
+    A question with an error is asked again on resume. ``folder`` gets records and prompts.
 
     Raises:
-        DataError: The folder holds answers to other prompts.
+        DataError: The folder has answers to other prompts.
         BackendError: Several questions in a row failed.
     """
     errors = 0
@@ -171,13 +161,13 @@ def _unanswered(grid: Grid, folder: RunPaths, cell: Cell, packed: Packed) -> lis
             found.append(job)
         elif key != job.key:
             raise DataError(
-                f"the run holds an answer to another prompt for question {job.question.id!r}",
+                f"the run has an answer to another prompt for question {job.question.id!r}",
                 where=str(path),
                 fix="give the config another `name:`, or remove the run folder",
             )
     if done:
         raise DataError(
-            f"the run holds answers to {len(done):,} questions that are no longer asked, such as "
+            f"the run has answers to {len(done):,} questions that are no longer asked, such as "
             f"{next(iter(done))!r}",
             where=str(path),
             fix="give the config another `name:`, or remove the run folder",
@@ -198,23 +188,12 @@ def _answer_cell(
     errors = in_a_row = 0
     path = folder.records(cell.model_name, cell.task.spec.name, cell.arm)
     with JsonlAppender(path) as records, closing(_answers(model, cell.task, todo)) as answers:
-        for job, facts in answers:
+        for job, answer in answers:
             digest = sha256_text(job.prompt)
             if digest not in stored:
                 prompts.append(to_json(PromptLine(digest=digest, text=job.prompt)))
                 stored.add(digest)
-            record = Record(
-                key=job.key,
-                model=cell.model_name,
-                task=cell.task.spec.name,
-                arm=cell.arm,
-                seed=grid.config.seed,
-                scoring=cell.task.scoring,
-                question_id=job.question.id,
-                passages=tuple(job.passages),
-                prompt=digest,
-                **facts,
-            )
+            record = _record(grid, cell, job, digest, answer)
             records.append(record_to_json(record))
             progress.advance()
             failed = record.error is not None
@@ -224,26 +203,15 @@ def _answer_cell(
                 raise BackendError(
                     f"{in_a_row} questions in a row failed; the last: {record.error}",
                     where=f"{cell.model_name}, {cell.task.spec.name}, {cell.arm}",
-                    fix="mend the cause and run the same command again; answers so far are kept",
+                    fix="fix the cause and run the same command again; answers so far are kept",
                 )
     return errors
 
 
-NOTHING: dict[str, Any] = {
-    "log_likelihoods": None,
-    "option_tokens": None,
-    "reply": None,
-    "reply_tokens": None,
-    "prompt_tokens": None,
-    "elapsed_s": None,
-    "error": None,
-}
-
-
 def _answers(
     model: Model, task: TaskPart, todo: list[Job]
-) -> Generator[tuple[Job, dict[str, Any]], None, None]:
-    """Yield each job with the facts of its answer, in order where one is asked at a time."""
+) -> Generator[tuple[Job, Answer], None, None]:
+    """Yield each job with its answer, in order if one is asked at a time."""
     batches = [[job] for job in todo]
     ask = partial(_ask, model, task)
     if model.concurrency > 1:
@@ -251,29 +219,41 @@ def _answers(
     else:
         found = ((batch, ask(batch)) for batch in batches)
     with closing(found):
-        for batch, facts in found:
-            yield from zip(batch, facts, strict=True)
+        for batch, answers in found:
+            yield from zip(batch, answers, strict=True)
 
 
-def _ask(model: Model, task: TaskPart, batch: Sequence[Job]) -> list[dict[str, Any]]:
+def _ask(model: Model, task: TaskPart, batch: Sequence[Job]) -> Sequence[Answer]:
     if task.scoring == "generate":
-        prompts = [job.prompt for job in batch]
-        return [_facts(reply) for reply in model.generate_batch(prompts, limit=task.reply_limit)]
+        return model.generate_batch([job.prompt for job in batch], limit=task.reply_limit)
     choices = [Choice(job.prompt, continuations(job.question, task.scoring)) for job in batch]
-    return [_facts(scores) for scores in model.score_batch(choices)]
+    return model.score_batch(choices)
 
 
-def _facts(answer: Reply | OptionScores | BackendError) -> dict[str, Any]:
-    """Return what a record holds of an answer, or of the error in its place."""
+def _record(grid: Grid, cell: Cell, job: Job, digest: str, answer: Answer) -> Record:
+    record = Record(
+        key=job.key,
+        model=cell.model_name,
+        task=cell.task.spec.name,
+        arm=cell.arm,
+        seed=grid.config.seed,
+        scoring=cell.task.scoring,
+        question_id=job.question.id,
+        passages=tuple(job.passages),
+        prompt=digest,
+        log_likelihoods=None,
+        error=None,
+    )
     if isinstance(answer, BackendError):
-        return NOTHING | {"finish": "error", "error": answer.what}
-    timed = {"prompt_tokens": answer.prompt_tokens, "elapsed_s": round(answer.elapsed_s, 4)}
+        return replace(record, error=answer.what, finish="error")
+    record = replace(
+        record, prompt_tokens=answer.prompt_tokens, elapsed_s=round(answer.elapsed_s, 4)
+    )
     if isinstance(answer, Reply):
-        own = {"reply": answer.text, "reply_tokens": answer.tokens, "finish": answer.finish}
-        return NOTHING | own | timed
-    return NOTHING | {
-        "log_likelihoods": list(answer.log_likelihoods),
-        "option_tokens": list(answer.option_tokens),
-        **timed,
-        "finish": "scored",
-    }
+        return replace(record, reply=answer.text, reply_tokens=answer.tokens, finish=answer.finish)
+    return replace(
+        record,
+        log_likelihoods=answer.log_likelihoods,
+        option_tokens=answer.option_tokens,
+        finish="scored",
+    )

@@ -1,10 +1,11 @@
-"""What each arm gives a question, and how much of it the budget lets through."""
+"""Kinds of arms, and the passages that fit a budget."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ragbench.base.errors import DataError
 from ragbench.base.records import Passage, Question
@@ -13,19 +14,22 @@ from ragbench.corpora.corpus import Corpus
 from ragbench.experiment.config.spec import ArmSpec
 from ragbench.experiment.stages.prompts import passage_entry
 
+if TYPE_CHECKING:
+    import numpy as np
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What one question is given in one arm.
+    """Passages of one question in one arm.
 
     Attributes:
         passages: In prompt order.
         tokens: Their length by the reference tokenizer.
-        requested: How many were asked for.
-        shortfall_tokens: By how much a control fell short of the arm that it imitates.
-        left_out: How many were there to be delivered, but did not fit the budget.
-        gold: How many of the passages are gold.
-        answer_truncated: Whether the budget cut, or kept out, a document that holds the answer.
+        requested: Number of passages requested.
+        shortfall_tokens: Tokens by which a control falls short of the arm that it imitates.
+        left_out: Number of passages that did not fit the budget.
+        gold: Number of gold passages.
+        answer_truncated: Whether the budget cut or excluded a document that contains the answer.
     """
 
     passages: tuple[Passage, ...] = ()
@@ -39,18 +43,18 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Context:
-    """What arms draw from, for one task.
+    """Inputs of an arm for one task.
 
     Attributes:
         task: The task's name.
-        corpus: Behind the arm; None for closed-book.
-        ranked: Passage ids by question id, best first, of the arm's source.
+        corpus: Corpus of the arm; None for closed-book.
+        ranked: Passage ids of the arm's source by question id, best first.
         gold: Rows of the gold passages in text order, by question id.
-        like: Deliveries by question id of the arm that is imitated.
-        like_spec: The arm that is imitated.
+        like: Deliveries of the imitated arm by question id.
+        like_spec: The imitated arm.
         count_tokens: The reference tokenizer.
-        budget_tokens: The most that may be delivered.
-        seed: The run's.
+        budget_tokens: Maximum tokens delivered.
+        seed: The run's seed.
     """
 
     task: str
@@ -63,14 +67,22 @@ class Context:
     budget_tokens: int
     seed: int
 
+    def generator(self, name: str, question: Question) -> np.random.Generator:
+        """Return a generator that depends on the seed, the task, a name and the question."""
+        import numpy as np
+
+        parts = (str(self.seed), self.task, name, question.id)
+        digest = hashlib.sha256("\x1f".join(parts).encode("utf-8")).digest()
+        return np.random.default_rng(int.from_bytes(digest[:8], "big"))
+
 
 class Arm(Protocol):
-    """Gives a question its passages."""
+    """Delivers passages to a question."""
 
     def __init__(self, spec: ArmSpec) -> None: ...
 
     def deliver(self, question: Question, context: Context) -> Delivery:
-        """Return what the question is given; the same context gives the same answer."""
+        """Return the question's passages; equal contexts give equal deliveries."""
 
 
 class ClosedBook:
@@ -80,18 +92,18 @@ class ClosedBook:
         self.spec = spec
 
     def deliver(self, question: Question, context: Context) -> Delivery:
-        """Return nothing."""
+        """Return no passages."""
         return Delivery()
 
 
 class Retrieved:
-    """The first k of a ranking: a retriever's, a fusion's or a run file's."""
+    """The first k passages of a ranking: a retriever's, a fusion's or a run file's."""
 
     def __init__(self, spec: ArmSpec) -> None:
         self.spec = spec
 
     def deliver(self, question: Question, context: Context) -> Delivery:
-        """Return the whole passages, in the arm's order, that the budget holds."""
+        """Return whole passages within the budget, in the arm's order."""
         k = self.spec.asked
         ids = context.ranked.get(question.id, [])[:k]
         found = pack((fetch(context.corpus, i) for i in ids), context, order=self.spec.order)
@@ -136,15 +148,12 @@ arms: Registry[type[Arm]] = Registry(
 
 
 def pack(passages: Iterable[Passage], context: Context, *, order: str = "best-first") -> Delivery:
-    """Return the passages that fit the budget whole, up to the first that does not.
+    """Return the first whole passages that fit the budget, up to the first that does not.
 
     Args:
         passages: Best first.
-        context: Counts tokens and knows the budget.
-        order: ``best-last`` turns what was chosen around.
-
-    Returns:
-        What is delivered, and how many were left out.
+        context: Tokenizer and budget.
+        order: ``best-last`` reverses the chosen passages.
     """
     chosen: list[Passage] = []
     total = left_out = 0
@@ -161,22 +170,11 @@ def pack(passages: Iterable[Passage], context: Context, *, order: str = "best-fi
 
 
 def fetch(corpus: Corpus | None, identifier: str) -> Passage:
-    """Return a passage of a ranking by its id.
-
-    Args:
-        corpus: What was ranked.
-        identifier: The passage.
-
-    Returns:
-        The passage.
-
-    Raises:
-        DataError: The corpus does not hold it.
-    """
+    """Return a passage of a ranking by its id; DataError if the corpus does not have it."""
     row = None if corpus is None else corpus.find(identifier)
     if corpus is None or row is None:
         raise DataError(
-            f"the run names the passage {identifier!r}, which the corpus does not hold",
+            f"the run names the passage {identifier!r}, which is not in the corpus",
             where=corpus.name if corpus else "",
         )
     return corpus[row]

@@ -1,12 +1,9 @@
-"""Control arms: each imitates another arm, and differs from it in one thing."""
+"""Control arms: each imitates another arm and differs from it in one respect."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
-
-import numpy as np
 
 from ragbench.base.records import Passage, Question
 from ragbench.experiment.config.spec import ArmSpec
@@ -18,23 +15,23 @@ MAX_DRAWS = 500
 
 
 class RandomLike:
-    """Placebo: passages drawn from the same corpus, none of them gold, as long as another arm's.
+    """Placebo: random passages of the corpus, none of them gold, as long as the imitated delivery.
 
-    Whole passages are drawn until their tokens are within 10 % of what the imitated arm
-    delivered; one that would overshoot is passed over. What is lacking after 500 draws is
-    recorded as the shortfall.
+    Whole passages are drawn until their tokens are within 10 % of the imitated delivery; a passage
+    that would overshoot is skipped. Tokens still missing after 500 draws are recorded as the
+    shortfall.
     """
 
     def __init__(self, spec: ArmSpec) -> None:
         self.spec = spec
 
     def deliver(self, question: Question, context: Context) -> Delivery:
-        """Draw the passages, by the run's seed, the task, the arm and the question."""
+        """Return passages drawn by the run's seed, the task, the arm and the question."""
         target = context.like[question.id]
         corpus = context.corpus
         if corpus is None or target.tokens == 0:
             return Delivery(requested=target.requested)
-        draw = _generator(self.spec, question, context)
+        draw = context.generator(self.spec.name, question)
         used = set(context.gold.get(question.id, ()))
         chosen: list[Passage] = []
         tokens = 0
@@ -57,17 +54,17 @@ class RandomLike:
 
 
 class Oracle:
-    """The gold passages in text order until the budget ends.
+    """The gold passages in text order, up to the budget.
 
-    With ``fill: retrieved`` the imitated arm's ranking follows, up to as many passages as that
-    arm asks for. A question without gold gets only what fills.
+    With ``fill: retrieved`` the imitated arm's ranking follows, up to that arm's k. A question
+    without gold gets only the passages that follow.
     """
 
     def __init__(self, spec: ArmSpec) -> None:
         self.spec = spec
 
     def deliver(self, question: Question, context: Context) -> Delivery:
-        """Return the gold passages and what fills."""
+        """Return the gold passages and those that follow."""
         rows = context.gold.get(question.id, ())
         requested = len(rows)
         if self.spec.fill == "retrieved":
@@ -87,7 +84,7 @@ class Oracle:
 
 
 class OracleRemoved:
-    """The imitated arm with its gold passages taken out, refilled from the same ranking."""
+    """The imitated arm without its gold passages, refilled from the same ranking."""
 
     def __init__(self, spec: ArmSpec) -> None:
         self.spec = spec
@@ -104,33 +101,32 @@ class OracleRemoved:
 
 
 class Shuffled:
-    """The imitated arm's very passages, in an order drawn for each question."""
+    """The same passages as the imitated arm, in a random order per question."""
 
     def __init__(self, spec: ArmSpec) -> None:
         self.spec = spec
 
     def deliver(self, question: Question, context: Context) -> Delivery:
-        """Return the passages in the drawn order, by seed, task, arm and question."""
+        """Return the passages in an order drawn by seed, task, arm and question."""
         target = context.like[question.id]
-        order = _generator(self.spec, question, context).permutation(len(target.passages))
+        order = context.generator(self.spec.name, question).permutation(len(target.passages))
         return replace(target, passages=tuple(target.passages[i] for i in order))
 
 
 class Moved:
-    """The imitated arm's passages with a gold one at a stated place, the others in their order.
+    """The imitated arm's passages with a gold one at a stated place; the others keep their order.
 
-    The first gold passage among them is moved; where there is none, the first in text order takes
-    the place of the last passage, and of as many before it as the budget then has no room for.
-    Arms that differ in the place alone thus give the same passages (Liu et al. 2024, TACL 12:157).
-    A place beyond the last is the last; a question without known gold gets what the imitated arm
-    gives.
+    The first gold passage among them is moved. If there is none, the first gold passage in text
+    order replaces the last passage, and further ones before it until the budget is kept. Arms that
+    differ only in the place therefore deliver the same passages (Liu et al. 2024, TACL 12:157). A
+    place beyond the last is the last; a question without known gold gets the imitated delivery.
     """
 
     def __init__(self, spec: ArmSpec) -> None:
         self.spec = spec
 
     def deliver(self, question: Question, context: Context) -> Delivery:
-        """Return the passages, the gold one at its place."""
+        """Return the passages with the gold one at its place."""
         target = context.like[question.id]
         corpus, rows = context.corpus, context.gold.get(question.id, ())
         if corpus is None or not rows:
@@ -159,9 +155,3 @@ class Moved:
     @property
     def _place(self) -> int:
         return self.spec.place if isinstance(self.spec.place, int) else 1
-
-
-def _generator(spec: ArmSpec, question: Question, context: Context) -> np.random.Generator:
-    parts = (str(context.seed), context.task, spec.name, question.id)
-    digest = hashlib.sha256("\x1f".join(parts).encode("utf-8")).digest()
-    return np.random.default_rng(int.from_bytes(digest[:8], "big"))

@@ -1,4 +1,4 @@
-"""What every question gets in every arm, decided once for all models and saved."""
+"""Passages of every question in every arm, chosen once for all models and saved."""
 
 from __future__ import annotations
 
@@ -26,26 +26,24 @@ Packed = dict[tuple[str, str], dict[str, Delivery]]
 
 
 def pack_all(grid: Grid, folder: RunPaths) -> Packed:
-    """Decide what every question gets in every arm, and save it.
+    """Choose and save the passages of every question in every arm.
 
-    Args:
-        grid: The experiment.
-        folder: Holds the TREC runs; gets the packings and the passages' texts.
+    ``folder`` has the TREC runs and gets the packings and the texts of passages.
 
     Returns:
-        Deliveries by (task, arm) and question id; the same for every model.
+        Deliveries by (task, arm) and question id, the same for every model.
 
     Raises:
-        UsageError: An arm needs gold passages, and the task knows none in the arm's corpus.
+        UsageError: An arm needs gold passages, and the arm's corpus has none for the task.
     """
     packed: Packed = {}
     texts: dict[tuple[str, str], Passage] = {}
     total = sum(len(task.questions) * len(arms_of(grid.config, task)) for task in grid.tasks)
     with stage("pack passages", total) as progress:
         for task in grid.tasks:
-            drawer = _Drawer(grid, folder, task)
+            contexts = _Contexts(grid, folder, task)
             for arm in sorted(arms_of(grid.config, task), key=lambda arm: arm.like is not None):
-                context = drawer.context(arm, packed)
+                context = contexts.context(arm, packed)
                 found = _deliver(arm, task, context)
                 packed[task.spec.name, arm.name] = found
                 corpus = context.corpus.name if context.corpus else ""
@@ -56,7 +54,7 @@ def pack_all(grid: Grid, folder: RunPaths) -> Packed:
                 progress.advance(len(found))
     arms_by_name = {arm.name: arm for arm in grid.config.arms}
     for (name, arm_name), found in packed.items():
-        _tell(name, arms_by_name[arm_name], found, grid.config.packing.budget_tokens)
+        _report_budget(name, arms_by_name[arm_name], found, grid.config.packing.budget_tokens)
     write_passages(folder.passages, texts)
     return packed
 
@@ -65,22 +63,22 @@ def _deliver(arm: ArmSpec, task: TaskPart, context: Context) -> dict[str, Delive
     if arm.control in NEEDS_GOLD and not context.gold:
         corpus = context.corpus.name if context.corpus else ""
         raise UsageError(
-            f"the arm {arm.name!r} needs gold passages, and the task {task.spec.name!r} knows "
+            f"the arm {arm.name!r} needs gold passages, and the task {task.spec.name!r} has "
             f"none in the corpus {corpus!r}",
             where=f"arms: {arm.name}",
-            fix=f"take the arm out, or limit it with `tasks:` to tasks other than {task.spec.name}",
+            fix=f"remove the arm, or limit it with `tasks:` to tasks other than {task.spec.name}",
         )
     if DOCUMENTS in (arm.kind, arm.within) and not any(q.documents for q in task.questions):
         raise UsageError(
-            f"the arm {arm.name!r} is of the question's own documents, and the questions of "
+            f"the arm {arm.name!r} delivers the question's own documents, and the questions of "
             f"{task.spec.name!r} have none",
             where=f"arms: {arm.name}",
             fix=f"limit it with `tasks:` to tasks other than {task.spec.name}",
         )
-    carrier = arms.get(arm.kind)(arm)
+    kind = arms.get(arm.kind)(arm)
     found: dict[str, Delivery] = {}
     for question in task.questions:
-        delivery = carrier.deliver(question, context)
+        delivery = kind.deliver(question, context)
         gold = set(context.gold.get(question.id, ()))
         held = 0
         if gold and context.corpus is not None:
@@ -90,8 +88,8 @@ def _deliver(arm: ArmSpec, task: TaskPart, context: Context) -> dict[str, Delive
     return found
 
 
-class _Drawer:
-    """Makes the contexts of a task's arms; corpora, gold and rankings are read once."""
+class _Contexts:
+    """Contexts of a task's arms; corpora, gold and rankings are read once."""
 
     def __init__(self, grid: Grid, folder: RunPaths, task: TaskPart) -> None:
         self._grid = grid
@@ -124,15 +122,15 @@ class _Drawer:
         )
 
 
-def _tell(task: str, arm: ArmSpec, found: dict[str, Delivery], common: int) -> None:
-    """Say where the budget kept passages out of prompts."""
+def _report_budget(task: str, arm: ArmSpec, found: dict[str, Delivery], common: int) -> None:
+    """Report passages that the budget kept out of prompts."""
     short = [d for d in found.values() if d.left_out]
     lost = sum(d.answer_truncated for d in found.values())
     if not short and not lost:
         return
     empty = sum(not d.passages for d in short)
-    none = f", and gave none at all to {empty:,}" if empty else ""
-    lost_too = f", and cut or left out what holds the answer of {lost:,}" if lost else ""
+    none = f", all of them from {empty:,}" if empty else ""
+    lost_too = f", and cut or excluded the answer of {lost:,}" if lost else ""
     advice = "raise the arm's budget_tokens"
     if arm.kind != DOCUMENTS:
         advice = "chunk the corpus or raise packing.budget_tokens"

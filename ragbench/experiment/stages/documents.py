@@ -1,12 +1,9 @@
-"""The arm ``documents``: a question's own documents, whole, until the budget ends."""
+"""The arm ``documents``: a question's own whole documents, up to the budget."""
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable
-
-import numpy as np
 
 from ragbench.base.errors import DataError
 from ragbench.base.records import Passage, Question
@@ -19,7 +16,7 @@ CUT = re.compile(r"\[:\d+\]$")
 
 
 def whole(identifier: str) -> str:
-    """Return the id of a document of which a cut was delivered.
+    """Return the id of the document that a delivered id is from, whether cut or not.
 
     >>> whole("patient_01/text_0[:812]")
     'patient_01/text_0'
@@ -28,25 +25,25 @@ def whole(identifier: str) -> str:
 
 
 class Documents:
-    """The question's documents in a drawn order; the one that the budget ends in is cut.
+    """The question's documents in a random order; the document at the end of the budget is cut.
 
-    The budget is spent in the order of ``Question.documents``, which has those that hold the
-    answer first; then the order is drawn by the run's seed, the task and the question, so that
-    the place in the prompt tells nothing.
+    The budget is spent in the order of ``Question.documents``, where documents with the answer come
+    first. The order in the prompt is then drawn by the run's seed, the task and the question, so
+    that it gives nothing away.
     """
 
     def __init__(self, spec: ArmSpec) -> None:
         self.spec = spec
 
     def deliver(self, question: Question, context: Context) -> Delivery:
-        """Return the documents; what holds the answer and was cut or left out is told."""
+        """Return the documents, and whether one with the answer was cut or excluded."""
         chosen: list[Passage] = []
         total = 0
         truncated = False
         wanted = {doc for doc, _, _ in question.gold_spans} | set(question.gold_doc_ids)
         for place, identifier in enumerate(question.documents):
             document = _document(context.corpus, identifier, question)
-            number = len(question.documents)  # entry numbers are drawn later: count the widest
+            number = len(question.documents)  # entry numbers are drawn later; the widest is counted
             size = context.count_tokens(passage_entry(number, document))
             if total + size > context.budget_tokens:
                 part = _cut(document, number, context.budget_tokens - total, context.count_tokens)
@@ -58,9 +55,7 @@ class Documents:
                 break
             chosen.append(document)
             total += size
-        parts = (str(context.seed), context.task, "documents", question.id)
-        digest = hashlib.sha256("\x1f".join(parts).encode("utf-8")).digest()
-        draw = np.random.default_rng(int.from_bytes(digest[:8], "big"))
+        draw = context.generator("documents", question)
         ordered = tuple(chosen[i] for i in draw.permutation(len(chosen)))
         n = len(question.documents)
         entries = (passage_entry(place, passage) for place, passage in enumerate(ordered, 1))
@@ -89,10 +84,10 @@ def _document(corpus: Corpus | None, identifier: str, question: Question) -> Pas
 def _cut(
     document: Passage, number: int, rest: int, count_tokens: Callable[[str], int]
 ) -> Passage | None:
-    """Return the longest beginning, in whole words, that the rest of the budget holds."""
+    """Return the longest beginning in whole words that fits the rest of the budget."""
     ends = [m.end() for m in re.finditer(r"\S+", document.text)]
     low, high = 0, len(ends)
-    while low < high:  # the length in tokens grows with the text
+    while low < high:  # the number of tokens grows with the text
         middle = (low + high + 1) // 2
         part = _beginning(document, ends[middle - 1])
         if count_tokens(passage_entry(number, part)) <= rest:
@@ -113,7 +108,7 @@ def _beginning(document: Passage, end: int) -> Passage:
 
 
 def _loses(question: Question, identifier: str, part: Passage | None) -> bool:
-    """Say whether a cut takes away a place of the answer."""
+    """Say whether a cut removes part of the answer."""
     kept = 0 if part is None else len(part.text)
     spans = [end for doc, _, end in question.gold_spans if doc == identifier]
     if spans:

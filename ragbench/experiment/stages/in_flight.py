@@ -1,4 +1,4 @@
-"""Several jobs asked at a time, their results taken by one thread as they come."""
+"""Several jobs at a time, with their results read by one thread."""
 
 from __future__ import annotations
 
@@ -14,21 +14,18 @@ R = TypeVar("R")
 def in_flight(
     ask: Callable[[J], R], jobs: Sequence[J], *, at_once: int
 ) -> Generator[tuple[J, R], None, None]:
-    """Yield each job with its result, in the order in which they are done.
+    """Yield each job with its result, in the order of completion.
 
-    Where the caller stops early, no further job is begun; those in flight are not waited for, and
-    their threads do not keep the process alive, for a server may take minutes to answer.
+    If the caller stops early, no further job is started. Jobs in flight are not waited for and do
+    not keep the process alive, as a server may take minutes to answer.
 
     Args:
-        ask: What is done with a job, in a thread of its own.
+        ask: Function that runs in a thread of its own per job.
         jobs: All jobs.
-        at_once: How many are in flight at a time.
-
-    Yields:
-        A job and its result; every job once.
+        at_once: Number of jobs in flight.
 
     Raises:
-        Exception: What ``ask`` raised, here and now.
+        Exception: Whatever ``ask`` raised.
     """
     waiting: SimpleQueue[J] = SimpleQueue()
     done: SimpleQueue[tuple[J, R] | BaseException] = SimpleQueue()
@@ -44,7 +41,7 @@ def in_flight(
                 return
             try:
                 done.put((job, ask(job)))
-            except BaseException as error:  # it is raised where the results are read
+            except BaseException as error:  # raised again in the reading thread
                 done.put(error)
 
     for _ in range(min(at_once, len(jobs))):

@@ -1,8 +1,8 @@
-"""The one template of all prompts; an arm changes the passages in it and nothing else.
+"""The one template of all prompts; arms differ only in its passages.
 
 Scoring by ``options`` shows the question alone. ``letters`` and ``generate`` share one prompt,
-which lists the options under their letters and asks for a letter; a task whose answers are
-labels or texts lists nothing when it generates.
+which lists the options by letter and asks for a letter. A generating task whose answers are labels
+or texts lists no options.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ LETTER_RULE = "Reply with the letter of the right option."
 
 
 def passage_entry(number: int, passage: Passage) -> str:
-    """Return one passage as a prompt shows it, numbered from 1."""
+    """Return one passage as prompts show it, numbered from 1."""
     title = f"[{number}] {passage.title}".rstrip()
     return f"{title}\n{passage.text}\n\n"
 
 
 def question_text(info: TaskInfo, question: Question, scoring: Scoring) -> str:
-    """Return the question as the prompt shows it, with its options where they are listed."""
+    """Return the question as the prompt shows it, with options if they are listed."""
     if not lists_options(info, scoring):
         return question.text
     listed = "\n".join(
@@ -40,12 +40,12 @@ def lists_options(info: TaskInfo, scoring: Scoring) -> bool:
 
 
 def continuations(question: Question, scoring: Scoring) -> tuple[str, ...]:
-    """Return what is scored as the reply: the options' texts, or their letters."""
+    """Return the texts that are scored as the reply: the options, or their letters."""
     return question.options if scoring == "options" else letters(len(question.options))
 
 
 def example_reply(info: TaskInfo, example: Question, scoring: Scoring) -> str:
-    """Return the reply of a few-shot example, in exactly the form that is scored."""
+    """Return the reply of a few-shot example, in exactly the scored form."""
     if info.answers == "text":
         return info.cue + example.reference
     if lists_options(info, scoring):
@@ -58,15 +58,9 @@ def messages(
 ) -> list[Message]:
     """Return the turns of a prompt.
 
-    Args:
-        info: The task's statement, for the instruction, the few-shot examples and the cue.
-        question: What is asked.
-        passages: What the arm delivered, in order; none for closed-book.
-        scoring: How the answer is taken.
-
-    Returns:
-        The system turn, two turns for each example, and the user turn: passages, if any, and
-        then the question. Where the task has a cue, an assistant turn that the reply goes on.
+    The system turn comes first, then two turns per few-shot example, then the user turn with the
+    passages, if any, and the question. A task with a cue adds an assistant turn that the reply
+    continues.
     """
     turns = [Message("system", info.instruction)]
     for example in info.examples:

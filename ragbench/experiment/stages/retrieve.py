@@ -1,7 +1,7 @@
-"""Stage 1: one ranking a source and task, saved as a TREC run, with its quality.
+"""Stage 1: one ranking per source and task, saved as a TREC run with its quality.
 
-An index is searched once a task, at the largest k that any arm needs; fusions are made of the
-saved runs; a run file is checked and copied.
+An index is searched once per task, at the largest k that any arm needs. Fusions are made from the
+saved runs. A run file is checked and copied.
 """
 
 from __future__ import annotations
@@ -36,18 +36,12 @@ from ragbench.runfolder.retrieval import (
 )
 
 BATCH_QUERIES = 1024
-MAX_HITS = 4_000_000  # held at once
+MAX_HITS = 4_000_000  # in memory at once
 Ranked = dict[str, list[str]]
 
 
 def retrieve_all(grid: Grid, folder: RunPaths, manifests: Mapping[str, IndexManifest]) -> None:
-    """Rank passages for every task by every source; what is saved already is kept.
-
-    Args:
-        grid: The experiment.
-        folder: Where the runs go.
-        manifests: The indexes by name.
-    """
+    """Save a ranking of every source of every task in ``folder``; saved rankings are kept."""
     for task in grid.tasks:
         write_questions(folder.questions(task.spec.name), task.questions)
         for part, k in searches(grid.config, task).items():
@@ -57,31 +51,22 @@ def retrieve_all(grid: Grid, folder: RunPaths, manifests: Mapping[str, IndexMani
             if len(source.parts) > 1:
                 _fuse(task, source, folder)
             elif source.run_file is not None:
-                _take(task, source, folder)
+                _copy_run_file(task, source, folder)
         parts = [Source(p.key, p.corpus, (p,)) for source in found for p in source.parts]
         for source in dict.fromkeys([*found, *parts]):
             _judge(grid, task, source, folder)
 
 
 def ranking(folder: RunPaths, task: TaskPart, source: Source) -> Ranked:
-    """Return the saved ranking of a source.
-
-    Args:
-        folder: The run.
-        task: The task.
-        source: The source.
-
-    Returns:
-        Passage ids by question id, best first.
-    """
+    """Return the saved ranking of a source: passage ids by question id, best first."""
     run = read_run(folder.retrieval(task.spec.name, source.key, "trec"))
     return {query: [passage for passage, _ in found] for query, found in run.items()}
 
 
 def measures(grid: Grid, task: TaskPart, source: Source) -> list[str]:
-    """Return the retrieval measures: recall at every k that an arm asks, and RR at the largest.
+    """Return the retrieval measures: recall at every k of an arm, and RR at the largest.
 
-    A retriever that is only a part of a fusion is measured as the fusion is.
+    A retriever that is only part of a fusion has the measures of the fusion.
     """
     asked = set()
     for arm in arms_of(grid.config, task):
@@ -97,7 +82,7 @@ def _note(folder: RunPaths, task: TaskPart, key: str) -> RetrievalNote:
 
 
 def _queries(task: TaskPart, *, within: bool = False) -> str:
-    """Return the digest of what is asked; within documents, of what is searched as well."""
+    """Return the digest of the queries; within documents, of the documents as well."""
     if within:
         return sha256_json([[q.id, q.query, q.documents] for q in task.questions])
     return sha256_json([[q.id, q.query] for q in task.questions])
@@ -113,7 +98,7 @@ def _search(
     index = open_index(part.name)
     queries = [Query(q.id, q.query) for q in task.questions]
     hits: list[list[Hit]] = []
-    # The whole corpus is ranked where only the question's own documents are wanted.
+    # The question's own documents may have any rank in the corpus.
     depth = len(index.corpus) if part.within else k
     size = max(1, min(BATCH_QUERIES, MAX_HITS // depth))
     with stage(f"retrieve {task.spec.name} with {part.key}", len(queries)) as progress:
@@ -137,7 +122,7 @@ def _search(
 
 
 def _own(question: Question, corpus: Corpus, prefer: str) -> set[str]:
-    """Return the question's own documents as the corpus names them."""
+    """Return the question's own documents by their ids in the corpus."""
     rows = (corpus.match_doc(document, prefer=prefer) for document in question.documents)
     return {doc for found in rows for _, doc in corpus.ids_of(found[:1])}
 
@@ -166,11 +151,11 @@ def _fuse(task: TaskPart, source: Source, folder: RunPaths) -> None:
     )
 
 
-def _take(task: TaskPart, source: Source, folder: RunPaths) -> None:
-    """Check a run that was made elsewhere, and keep a copy of it."""
+def _copy_run_file(task: TaskPart, source: Source, folder: RunPaths) -> None:
+    """Check and copy a run that was made elsewhere."""
     path = source.run_file
     if path is None or not path.is_file():
-        raise DataError("the TREC run is not there", where=f"{path} (arm {source.key})")
+        raise DataError("the TREC run does not exist", where=f"{path} (arm {source.key})")
     corpus = open_corpus(source.corpus)
     asked = RetrievalNote(
         run_file=sha256_file(path), queries=_queries(task), corpus_digest=corpus.digest
@@ -186,8 +171,8 @@ def _take(task: TaskPart, source: Source, folder: RunPaths) -> None:
             where=f"{path}: its first query is {next(iter(run), '(none)')!r}",
             fix=f"the first column holds question ids, such as {next(iter(known))!r}",
         )
-    if lacking := len(known - run.keys()):
-        say(f"note: the run {path.name} has no hits for {lacking:,} of {len(known):,} questions")
+    if missing := len(known - run.keys()):
+        say(f"note: the run {path.name} has no hits for {missing:,} of {len(known):,} questions")
     copy = folder.retrieval(task.spec.name, source.key, "trec")
     plain = gzip.open if path.suffix == ".gz" else open
     with atomic_file(copy) as handle, plain(path, "rb") as original:
@@ -199,7 +184,7 @@ def _take(task: TaskPart, source: Source, folder: RunPaths) -> None:
 
 
 def _judge(grid: Grid, task: TaskPart, source: Source, folder: RunPaths) -> None:
-    """Compare a saved ranking with the gold, where the corpus holds it."""
+    """Compare a saved ranking with the gold passages, if the corpus has any."""
     name = task.spec.name
     wanted = measures(grid, task, source)
     asked = RetrievalNote(
@@ -214,7 +199,7 @@ def _judge(grid: Grid, task: TaskPart, source: Source, folder: RunPaths) -> None
     ranked = ranking(folder, task, source)
     values: dict[str, dict[str, float]] = {}
     for measure in wanted if gold.ids else ():
-        # The first k passages are what an arm is given, however many documents they are of.
+        # An arm delivers k passages, which may come from fewer documents.
         k = int(measure.partition("@")[2])
         found = {query: ids[:k] for query, ids in ranked.items()}
         if gold.level == "document":
@@ -233,7 +218,7 @@ def _judge(grid: Grid, task: TaskPart, source: Source, folder: RunPaths) -> None
 
 
 def gold_of(task: TaskPart, corpus: Corpus) -> Gold:
-    """Return the gold passages of a task in a corpus; its own corpus must hold all of them."""
+    """Return the gold passages of a task; its own corpus must contain all of them."""
     default = task.info.default_corpus
     return find_gold(
         task.questions,

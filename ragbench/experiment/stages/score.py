@@ -1,4 +1,4 @@
-"""Stage 3: raw records -> one row per question and cell; needs no model and may be repeated."""
+"""Stage 3: raw records -> one row per question and cell; needs no model and can be repeated."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ragbench.tasks.replies import reply_readers
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadAnswer:
-    """How one answer was read; the fields are those of ``ScoreRow``."""
+    """One answer as read; the fields are those of ``ScoreRow``."""
 
     outcome: Outcome
     pick: int | None = None
@@ -36,9 +36,9 @@ class ReadAnswer:
 
 
 def score_run(folder: RunPaths) -> int:
-    """Score every question of every cell, and return how many have no answer.
+    """Score every question of every cell, and return the number of questions without an answer.
 
-    A question that has no answer is an error, not a wrong one.
+    A question without an answer is an error, not a wrong answer.
     """
     run = read_run_file(folder.run)
     rows = [
@@ -68,12 +68,12 @@ def _task_rows(
 
 
 def _read(question: Question, record: Record | None, facts: TaskFacts) -> ReadAnswer:
-    """Return outcome and pick, with how they were read."""
+    """Return the answer in a record."""
     if record is None or record.error is not None:
         return ReadAnswer(outcome="error")
     if facts.scoring == "generate":
         if record.reply is None:
-            raise _lacks(question, record, "reply")
+            raise _without(question, record, "reply")
         read = reply_readers.get(facts.reader, where=f"task {record.task}")
         found = read(record.reply, question, record.finish or "")
         return ReadAnswer(
@@ -84,13 +84,13 @@ def _read(question: Question, record: Record | None, facts: TaskFacts) -> ReadAn
             reasoning=found.reasoning or None,
         )
     if record.log_likelihoods is None:
-        raise _lacks(question, record, "log-likelihoods")
+        raise _without(question, record, "log-likelihoods")
     pick, tied = pick_option(record.log_likelihoods, continuations(question, facts.scoring))
     sure = probabilities(record.log_likelihoods)[pick]
     return ReadAnswer(outcome="parsed", pick=pick, tied=tied, confidence=sure)
 
 
-def _lacks(question: Question, record: Record, what: str) -> DataError:
+def _without(question: Question, record: Record, what: str) -> DataError:
     return DataError(
         f"the record of question {question.id!r} has no {what}",
         where=f"{record.model}, {record.task}, {record.arm}",
@@ -105,7 +105,7 @@ def _metrics(
     names: Sequence[str],
     options: Mapping[str, Mapping[str, object]],
 ) -> list[dict[str, float]]:
-    """Return the metrics of each question; NaN where there is no answer."""
+    """Return the metrics of each question; NaN without an answer."""
     answered = {
         i: Answered(
             question,

@@ -1,8 +1,8 @@
 """BM25 over one corpus.
 
-index      the kind ``bm25``: building, searching
-recipe     its recipe, and what an index takes
-tokenise   a text's words as terms
+index      the kind ``bm25``: building and searching
+recipe     its recipe, and the size of an index
+tokenise   texts -> terms
 lexicon    terms and their numbers
 inversion  postings, built in runs that fit into memory
 kernels    the compiled loops

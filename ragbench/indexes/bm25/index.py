@@ -1,14 +1,14 @@
-"""BM25 over postings that hold their scores, searched by compiled code (``kernels``).
+"""BM25 over postings with precomputed scores, searched by compiled code (``kernels``).
 
 With ``formula: lucene`` (``okapi`` has its own module),
 score(q, d) = sum over the query's terms t (repeats count) of
     ln(1 + (N - df + 0.5) / (df + 0.5)) * tf / (tf + k1 * (1 - b + b * |d| / avgdl))
 
-Source: Robertson and Zaragoza 2009, with the idf and the missing factor (k1 + 1) of Lucene 8
-and later (Kamphuis et al. 2020, "Which BM25 do you mean?"); scores kept in the postings as in
-bm25s (Lù 2024). The index folder holds the lexicon (``terms.bin``, ``terms.npy``), ``indptr.npy``
-(int64, where each term's postings begin), and the postings by term and row: ``rows.i32`` and
-``scores.f32``. All are memory-mapped.
+Source: Robertson and Zaragoza 2009, with the idf of Lucene 8 and later, which has no factor (k1 +
+1) (Kamphuis et al. 2020, "Which BM25 do you mean?"); scores stored in the postings as in bm25s (Lù
+2024). The index folder has the lexicon (``terms.bin``, ``terms.npy``), ``indptr.npy`` (int64, the
+start of each term's postings), and the postings by term and row: ``rows.i32`` and ``scores.f32``.
+All are memory-mapped.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Postings:
 
     Raises:
         OSError: A file is missing.
-        ValueError: The files do not belong together.
+        ValueError: The files do not match.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -64,7 +64,7 @@ class Postings:
         self.scores = np.memmap(folder / "scores.f32", np.float32, "r").view(np.ndarray)
         ends = {int(self.indptr[-1]), self.rows.size, self.scores.size}
         if self.indptr.size != len(self.lexicon) + 1 or len(ends) != 1:
-            raise ValueError("the files of its postings do not belong together")
+            raise ValueError("the files of its postings do not match")
 
 
 class Bm25Index:
@@ -89,12 +89,12 @@ class Bm25Index:
 
     @classmethod
     def build(cls, recipe: Recipe, corpus: Corpus, work: Path, device: Device) -> dict[str, Any]:
-        """Invert the corpus and write its postings, or what rank-bm25 needs; return counts.
+        """Write the postings of a corpus, or the input of rank-bm25, and return counts.
 
-        Runs that a killed build has left in ``work`` are used.
+        Runs that a killed build left in ``work`` are used.
 
         Raises:
-            DataError: No passage holds a term.
+            DataError: No passage contains a term.
         """
         options = Bm25Recipe.model_validate(recipe.model_dump())
         if options.engine == "rank-bm25":
@@ -105,7 +105,7 @@ class Bm25Index:
             runs = inversion.invert(corpus, options.template, analyser, runs_folder, progress)
         terms = inversion.merge_terms(runs)
         if not len(terms):
-            raise _mute(corpus)
+            raise _no_terms(corpus)
         lengths = np.concatenate([run.array("lengths") for run in runs])
         lexicon.save(work, terms)
         _write_postings(options, corpus, runs, terms, lengths, work)
@@ -119,7 +119,7 @@ class Bm25Index:
         """Return the index with its postings memory-mapped.
 
         Raises:
-            DataError: A file of the index is missing or torn.
+            DataError: A file of the index is missing or damaged.
         """
         options = Bm25Recipe.model_validate(recipe.model_dump())
         try:
@@ -142,10 +142,10 @@ class Bm25Index:
         return self.search_within(queries, k, range(len(self.corpus)))
 
     def search_within(self, queries: Sequence[str], k: int, rows: range) -> list[list[Hit]]:
-        """Return up to k passages per query among neighbouring rows, with the statistics of all."""
+        """Return up to k passages per query in a range of rows, with statistics of all rows."""
         from ragbench.indexes.bm25.kernels import search
 
-        k = min(k, len(rows))  # what is asked for is allocated
+        k = min(k, len(rows))  # k is allocated
         if k < 1 or not queries:
             return [[] for _ in queries]
         if isinstance(self._engine, RankBm25):
@@ -155,7 +155,7 @@ class Bm25Index:
         found = np.empty((len(queries), k), dtype=np.int64)
         postings = self._postings
 
-        def run(some: slice) -> None:  # takes no lock while it searches
+        def run(some: slice) -> None:  # without Python's lock
             search(
                 *(postings.indptr, postings.rows, postings.scores, self._id_rank),
                 *(terms, weights, starts[some.start : some.stop + 1], is_signed[some]),
@@ -194,7 +194,7 @@ class Bm25Index:
         return flat, weights, bounds, is_signed
 
     def _scratch(self) -> tuple[npt.NDArray[Any], ...]:
-        """Return this thread's own zeroed arrays; new ones would cost more than a search."""
+        """Return this thread's zeroed arrays; new ones would cost more than a search."""
         if not hasattr(self._of_thread, "arrays"):
             from ragbench.indexes.bm25.kernels import GROUP
 
@@ -206,7 +206,7 @@ class Bm25Index:
 
     @property
     def _postings(self) -> Postings:
-        assert isinstance(self._engine, Postings)  # noqa: S101 - the other has its own search
+        assert isinstance(self._engine, Postings)  # noqa: S101 - rank-bm25 has its own search
         return self._engine
 
     def _search_ranked(
@@ -229,7 +229,7 @@ class Bm25Index:
 
 
 class _TermNumbers(dict[str, tuple[int, ...]]):
-    """The numbers of the terms of a word, remembered; unknown terms are left out."""
+    """Cache of the numbers of a word's terms; unknown terms are absent."""
 
     def __init__(self, analyse: Analyser, known: lexicon.Lexicon) -> None:
         super().__init__()
@@ -246,19 +246,19 @@ class _TermNumbers(dict[str, tuple[int, ...]]):
 
 @cache
 def _pool(process: int) -> ThreadPoolExecutor:
-    """Return the threads of a process that search; they keep their arrays between searches."""
+    """Return a process's search threads, which keep their arrays between searches."""
     return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="bm25")
 
 
-def _mute(corpus: Corpus) -> DataError:
+def _no_terms(corpus: Corpus) -> DataError:
     return DataError(
-        f"no passage of {corpus.name!r} holds a word that the tokeniser keeps",
+        f"no passage of {corpus.name!r} contains a word that the tokeniser keeps",
         where=str(corpus.folder),
     )
 
 
 def _save_tokens(options: Bm25Recipe, corpus: Corpus, work: Path) -> dict[str, Any]:
-    """Write what rank-bm25 needs."""
+    """Write the input of rank-bm25 and return counts."""
     analyse = options.analyser()
     vocabulary: dict[str, int] = {}
     documents: list[array[int]] = []
@@ -270,7 +270,7 @@ def _save_tokens(options: Bm25Recipe, corpus: Corpus, work: Path) -> dict[str, A
             )
             progress.advance()
     if not vocabulary:
-        raise _mute(corpus)
+        raise _no_terms(corpus)
     RankBm25.save(work / RANK_BM25, documents, vocabulary)
     return {"n_terms": len(vocabulary), "n_tokens": sum(map(len, documents))}
 

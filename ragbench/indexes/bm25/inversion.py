@@ -1,9 +1,9 @@
-"""From passages to postings, out of memory: runs of passages are inverted in threads, then merged.
+"""Postings of a corpus larger than memory: runs of passages are inverted in threads, then merged.
 
-A *run* is some 8 MB of text. Its file ``runs/FIRST.npz`` (FIRST: the first row) has its terms in
-the order of their bytes, their postings, and the lengths of its passages; it appears whole or not
-at all, so that a build that was killed goes on after the last one. Merging goes through ranges
-of terms and writes the postings of each in the order of rows.
+A *run* is some 8 MB of text. Its folder ``runs/FIRST`` (FIRST: the first row) has its terms sorted
+by bytes, their postings, and the lengths of its passages. The folder appears only when complete, so
+that a killed build continues after the last run. Merging processes ranges of terms and writes the
+postings of each in the order of rows.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 RUN_BYTES = 1 << 23
-RUNS_AT_ONCE = 256  # whose terms are in memory
+RUNS_AT_ONCE = 256  # with their terms in memory
 NUMBERS = "numbers"
 MERGED_AT_ONCE = 1 << 23  # postings
 Ints = npt.NDArray[np.int64]
@@ -46,7 +46,7 @@ class PostingsRun:
     folder: Path
 
     def array(self, name: str) -> npt.NDArray[Any]:
-        """Return one of its arrays, whole."""
+        """Return one of its arrays in memory."""
         found: npt.NDArray[Any] = np.load(self.folder / f"{name}.npy")
         return found
 
@@ -56,12 +56,12 @@ class PostingsRun:
         return found.view(np.ndarray)
 
     def part(self, name: str, start: int, stop: int) -> npt.NDArray[Any]:
-        """Return a part of one of its int32 arrays, read and not mapped."""
+        """Return a part of one of its int32 arrays, in memory."""
         path = self.folder / f"{name}.i32"
         return np.fromfile(path, np.int32, stop - start, offset=4 * start)
 
     def is_whole(self, n_texts: int) -> bool:
-        """Say whether it is there and its files have the lengths that they tell of each other."""
+        """Say whether its files exist and their lengths match."""
         try:
             lengths, bounds = self.array("lengths"), self.array("bounds")
             terms = self.array("term_bounds")
@@ -90,9 +90,9 @@ class PostingsRun:
 def invert(
     corpus: Corpus, template: str, analyser: Analyser, work: Path, progress: Progress
 ) -> list[PostingsRun]:
-    """Return the runs of a corpus in the order of rows, inverted in as many threads as processors.
+    """Return the runs of a corpus in the order of rows, inverted in one thread per processor.
 
-    Runs that are in ``work`` already are kept.
+    Existing runs in ``work`` are kept.
     """
     work.mkdir(parents=True, exist_ok=True)
     is_word = analyser.is_word
@@ -114,7 +114,7 @@ def invert(
                 continue
             future = pool.submit(_invert, run, filled(template, titles, texts), analyser, is_word)
             waiting.append((len(texts), future))
-            if len(waiting) > threads:  # no more texts in memory than that
+            if len(waiting) > threads:  # limits the texts in memory
                 finish()
         while waiting:
             finish()
@@ -122,7 +122,7 @@ def invert(
 
 
 def _pieces(corpus: Corpus) -> Iterator[tuple[int, pa.Array, pa.Array]]:
-    """Yield (first row, titles, texts) of some megabytes of passages each."""
+    """Yield (first row, titles, texts) of some megabytes of passages."""
     import pyarrow as pa
 
     slices: list[Any] = []
@@ -141,7 +141,7 @@ def _pieces(corpus: Corpus) -> Iterator[tuple[int, pa.Array, pa.Array]]:
 
 
 def _slices(corpus: Corpus) -> Iterator[Any]:
-    """Yield the corpus in batches of rows, those of very long passages in parts."""
+    """Yield the corpus in batches of rows; batches of very long passages are divided."""
     for batch in corpus.batches():
         step = max(1, len(batch) * RUN_BYTES // max(batch.nbytes, RUN_BYTES))
         for start in range(0, len(batch), step):
@@ -149,7 +149,7 @@ def _slices(corpus: Corpus) -> Iterator[Any]:
 
 
 def filled(template: str, titles: Any, texts: Any) -> Any:
-    """Return what an index sees of passages, as ``passage_text`` has it but for blanks around.
+    """Return the indexed texts of passages, as ``passage_text`` but without stripping blanks.
 
     All are Arrow strings (N).
     """
@@ -173,7 +173,7 @@ def filled(template: str, titles: Any, texts: Any) -> Any:
 def _invert(
     run: PostingsRun, texts: Any, analyser: Analyser, is_word: npt.NDArray[np.bool_]
 ) -> None:
-    """Invert the passages of one run and write it."""
+    """Write the inverted passages of one run."""
     import pyarrow as pa
 
     from ragbench.indexes.bm25.kernels import count_terms
@@ -186,7 +186,7 @@ def _invert(
     lengths, bounds, rows, times = count_terms(codes, counts, starts, numbers, len(terms))
     half = run.folder.parent / f".{run.folder.name}.tmp"
     shutil.rmtree(half, ignore_errors=True)
-    shutil.rmtree(run.folder, ignore_errors=True)  # one that a crash of the machine has torn
+    shutil.rmtree(run.folder, ignore_errors=True)  # damaged by a crash of the machine
     half.mkdir()
     term_bounds = np.frombuffer(terms.buffers()[1], np.int64)[: len(terms) + 1]
     for name, array in (("term_bounds", term_bounds), ("bounds", bounds), ("lengths", lengths)):
@@ -200,14 +200,14 @@ def _invert(
 def encode_words(
     texts: Any, is_word: npt.NDArray[np.bool_]
 ) -> tuple[npt.NDArray[np.int32], list[str], Ints]:
-    """Cut texts into words and number the different ones.
+    """Return the words of texts as numbers.
 
     Args:
         texts: Arrow large strings (N).
-        is_word: Which code points words consist of.
+        is_word: Code points of words (0x110000).
 
     Returns:
-        The number of each word, int32 (W); the different words; how many each text has (N).
+        The number of each word, int32 (W); the distinct words; the number of words per text (N).
     """
     import pyarrow as pa
 
@@ -227,7 +227,7 @@ def encode_words(
 
 
 def _sorted_terms(every: Any) -> tuple[pa.LargeStringArray, npt.NDArray[np.int32]]:
-    """Return the different terms by their bytes, and the number of each of all terms."""
+    """Return the distinct terms sorted by bytes, and the number of each term."""
     import pyarrow.compute as pc
 
     encoded = every.dictionary_encode()
@@ -239,7 +239,7 @@ def _sorted_terms(every: Any) -> tuple[pa.LargeStringArray, npt.NDArray[np.int32
 
 
 def merge_terms(runs: Sequence[PostingsRun]) -> pa.LargeStringArray:
-    """Return the different terms of all runs, by their bytes."""
+    """Return the distinct terms of all runs, sorted by bytes."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -251,12 +251,9 @@ def merge_terms(runs: Sequence[PostingsRun]) -> pa.LargeStringArray:
 
 
 def number_terms(runs: Sequence[PostingsRun], terms: pa.LargeStringArray) -> None:
-    """Write the number of each of a run's terms among all terms into it; they ascend.
+    """Write the ascending numbers of each run's terms among all ``terms`` into the run.
 
-    Args:
-        runs: The runs.
-        terms: What ``merge_terms`` returned; looked through once for many runs, as a corpus
-            of many runs has many terms.
+    One look-up serves many runs, as a corpus of many runs has many terms.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -279,15 +276,15 @@ def merge(
     folder: Path,
     progress: Progress,
 ) -> None:
-    """Write the postings of all runs, by term and row: ``rows.i32`` and ``scores.f32``.
+    """Write the postings of all runs by term and row: ``rows.i32`` and ``scores.f32``.
 
     Args:
         runs: The runs, after ``number_terms``.
-        indptr: Where each term's postings begin (T + 1).
-        idf: Of each term (T).
-        norms: Of each passage (N), as in ``kernels.place_postings``.
-        factor: As there.
-        folder: Where to.
+        indptr: Start of each term's postings (T + 1).
+        idf: Idf of each term (T).
+        norms: Norm of each passage (N), as in ``kernels.place_postings``.
+        factor: As in ``kernels.place_postings``.
+        folder: Folder of the two files.
         progress: Advanced by the postings written.
     """
     from ragbench.indexes.bm25.kernels import place_postings

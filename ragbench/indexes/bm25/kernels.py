@@ -1,7 +1,6 @@
-"""Compiled loops of BM25: cutting texts into words, counting, placing, searching (numba).
+"""Compiled loops of BM25: splitting texts into words, counting, placing, searching (numba).
 
-Every function works on plain arrays and lets go of Python's lock, so that threads run beside each
-other.
+Every function works on plain arrays and releases Python's lock, so that threads run in parallel.
 """
 
 from __future__ import annotations
@@ -13,20 +12,21 @@ import numpy as np
 from ragbench.base.compiled import compiled
 
 DOT = 0x2E
-GROUP = 64  # scores looked at together
+GROUP = 64  # scores compared together
 TINY = 1e-30
 
 
 @compiled
 def split_words(data: Any, bounds: Any, is_word: Any, out: Any, ends: Any, counts: Any) -> Any:
-    """Copy the words of texts, runs of word characters with inner dots, after each other.
+    """Copy the words of texts (runs of word characters with inner dots) one after another.
 
     Args:
-        data: uint8, the texts in valid UTF-8 after each other.
-        bounds: int64 (N + 1), where each text begins and the last ends.
+        data: uint8, the texts in valid UTF-8, one after another.
+        bounds: int64 (N + 1), start of each text and end of the last.
         is_word: bool (0x110000), whether a code point is a word character.
         out: uint8, as long as ``data``; gets the bytes of the words.
-        ends: int32, longer than there can be words; gets 0 and the end of each in ``out``.
+        ends: int32, longer than the possible number of words; gets 0 and the end of each in
+            ``out``.
         counts: int64 (N); gets the number of words of each text.
 
     Returns:
@@ -36,7 +36,7 @@ def split_words(data: Any, bounds: Any, is_word: Any, out: Any, ends: Any, count
     ends[0] = 0
     for text in range(counts.size):
         place, stop, first = bounds[text], bounds[text + 1], n_words
-        inside, dot = False, False  # dot: one stands after a word and waits for more of it
+        inside, dot = False, False  # dot: after a word that may continue
         while place < stop:
             byte = data[place]
             if byte < 0x80:
@@ -73,18 +73,18 @@ def split_words(data: Any, bounds: Any, is_word: Any, out: Any, ends: Any, count
 
 @compiled
 def count_terms(codes: Any, counts: Any, starts: Any, terms: Any, n_terms: int) -> Any:
-    """Turn the words of texts into postings, ordered by term and then by text.
+    """Return the postings of texts, ordered by term and then by text.
 
     Args:
         codes: int32, the number of each word in the order of the texts.
-        counts: int64 (N), how many words each text has.
-        starts: int64 (W + 1), where the terms of each word number begin in ``terms``.
-        terms: int32, the terms that words stand for: none, one or several.
-        n_terms: How many different terms there are.
+        counts: int64 (N), number of words of each text.
+        starts: int64 (W + 1), start of the terms of each word number in ``terms``.
+        terms: int32, terms of words: none, one or several.
+        n_terms: Number of distinct terms.
 
     Returns:
-        Lengths of the texts in terms, int32 (N); int64 (T + 1), where each term's postings begin;
-        the texts of the postings, int32; how often the term stands there, int32.
+        Lengths of the texts in terms, int32 (N); start of each term's postings, int64 (T + 1);
+        texts of the postings, int32; frequency of the term in the text, int32.
     """
     lengths = np.zeros(counts.size, dtype=np.int32)
     bounds = np.zeros(n_terms + 1, dtype=np.int64)
@@ -136,18 +136,18 @@ def place_postings(
     out_rows: Any,
     out_scores: Any,
 ) -> None:
-    """Put the postings of a run behind those of the runs before it, with their scores.
+    """Append the postings of a run to those of earlier runs, with their scores.
 
     A posting's score is idf * tf * factor / (tf + norm of the passage).
 
     Args:
-        terms: int64 (T), each local term's number among the terms that are being written.
-        bounds: int64 (T + 1), where each local term's postings begin.
-        rows: int32, the postings' texts, counted from the run's first row.
+        terms: int64 (T), number of each local term among the terms being written.
+        bounds: int64 (T + 1), start of each local term's postings.
+        rows: int32, texts of the postings, counted from the run's first row.
         times: int32, tf.
         first_row: The run's first row.
-        cursor: int64, where each term's next posting goes; moved on.
-        idf: float64, of the terms that are being written.
+        cursor: int64, position of each term's next posting; advanced.
+        idf: float64, of the terms being written.
         norms: float64 (N), of all passages.
         factor: k1 + 1 or 1.
         out_rows: int32, gets the rows.
@@ -167,7 +167,7 @@ def place_postings(
 
 @compiled
 def _first_at(rows: Any, low: int, high: int, row: int) -> Any:
-    """Return the first place in rows[low:high], ascending, that is not below a row."""
+    """Return the first position in the ascending rows[low:high] that is not below a row."""
     while low < high:
         middle = (low + high) // 2
         if rows[middle] < row:
@@ -193,7 +193,7 @@ def _swap(scores: Any, rows: Any, ranks: Any, one: int, other: int) -> None:
 
 @compiled
 def _sink(scores: Any, rows: Any, ranks: Any, at: int, size: int) -> None:
-    """Restore a heap, whose root is the worst, from a place downwards."""
+    """Restore a heap, whose root is the worst hit, from a position downwards."""
     while True:
         child = 2 * at + 1
         if child >= size:
@@ -208,7 +208,7 @@ def _sink(scores: Any, rows: Any, ranks: Any, at: int, size: int) -> None:
 
 @compiled
 def _offer(scores: Any, rows: Any, ranks: Any, size: int, score: float, row: int, rank: int) -> Any:
-    """Take a hit into the heap if it is among the best; return the heap's size."""
+    """Add a hit to the heap if it is among the best; return the heap's size."""
     if size < scores.size:
         scores[size], rows[size], ranks[size] = score, row, rank
         at = size
@@ -227,7 +227,7 @@ def _add(
     indices: Any, data: Any, start: int, stop: int, weight: float, low: int, sums: Any
 ) -> None:
     some, values = indices[start:stop], data[start:stop]
-    # Numbers without a sign: the compiler need not look for negative places.
+    # Unsigned: the compiler need not handle negative indices.
     if weight == 1:
         for place in range(some.size):
             sums[np.uint32(some[place] - low)] += values[place]
@@ -249,13 +249,13 @@ def _offer_touched(
     ranks: Any,
     size: int,
 ) -> Any:
-    """Offer the rows of some postings, all sums above 0, and zero these; return the heap's size."""
+    """Offer the rows of postings, all with sums above 0, and reset the sums; return the size."""
     bar = scores[0] if size == scores.size else np.float32(TINY)
     for i in range(begin.size):
         for place in range(begin[i], end[i]):
             at = np.uint32(indices[place] - low)
             score = sums[at]
-            sums[at] = 0  # a row that stands in another list too is offered once
+            sums[at] = 0  # a row in several lists is offered once
             if score >= bar:
                 row = np.int64(low + at)
                 size = _offer(scores, rows, ranks, size, score, row, id_rank[row])
@@ -278,7 +278,7 @@ def _offer_signed(
     ranks: Any,
     size: int,
 ) -> Any:
-    """Offer the rows of some postings, whatever their sums, and zero these; return the size."""
+    """Offer the rows of postings with any sums, and reset the sums; return the size."""
     for i in range(begin.size):
         for place in range(begin[i], end[i]):
             at = np.uint32(indices[place] - low)
@@ -306,13 +306,13 @@ def _offer_scanned(
     ranks: Any,
     size: int,
 ) -> Any:
-    """Offer the rows of a window with a sum above 0, and zero these; return the heap's size."""
+    """Offer the rows of a window with sums above 0, and reset the sums; return the size."""
     bar = np.empty(1, dtype=np.float32)
     bar_bits = bar.view(np.int32)
     bar[0] = scores[0] if size == scores.size else TINY
     for group in range(0, width, GROUP):
         highest = np.int32(0)
-        for at in range(group, group + GROUP):  # compiled to comparisons side by side
+        for at in range(group, group + GROUP):  # compiled to SIMD comparisons
             highest = max(highest, bits[at])
         if highest >= bar_bits[0]:
             for at in range(group, min(group + GROUP, width)):
@@ -342,31 +342,31 @@ def search(
     out_scores: Any,
     out_rows: Any,
 ) -> None:
-    """Find the best passages of each query among a range of rows, ties by passage id.
+    """Find the best passages of each query in a range of rows; ties are ordered by passage id.
 
-    Rows are gone through in windows, each term's postings side by side, so that the scores being
-    summed stay in the processor's cache however large the corpus is. (Leaving out terms that cannot
-    bring a passage among the best, as MaxScore does, gained nothing at up to a million passages.)
+    Rows are processed in windows, with all postings of a window together, so that the sums stay in
+    the processor's cache for any size of corpus. (Skipping terms that cannot bring a passage among
+    the best, as MaxScore does, was not faster for up to a million passages.)
 
     Args:
-        indptr: int64 (T + 1), where each term's postings begin.
-        indices: int32, the postings' rows, ascending within a term.
+        indptr: int64 (T + 1), start of each term's postings.
+        indices: int32, rows of the postings, ascending within a term.
         data: float32, their scores.
-        id_rank: int64 (N), each row's place in the order of passage ids.
-        terms: int64, the different terms of all queries after each other.
-        weights: float32, how often the query has each term.
-        starts: int64 (Q + 1), where each query's terms begin.
+        id_rank: int64 (N), each row's position in the order of passage ids.
+        terms: int64, distinct terms of all queries, one query after another.
+        weights: float32, frequency of each term in its query.
+        starts: int64 (Q + 1), start of each query's terms.
         is_signed: bool (Q), whether a query has postings that score 0 or less.
-        first_row: The first row looked at.
-        last_row: The row after the last one.
-        sums: float32 (W + GROUP), zeros, and zeros again in the end; W is the largest window.
+        first_row: First row searched.
+        last_row: Row after the last one.
+        sums: float32 (W + GROUP), zeros on entry and return; W is the largest window.
         seen: bool (W), likewise.
         out_scores: float32 (Q, k), gets the scores, descending.
-        out_rows: int64 (Q, k), gets the rows; -1 where no more passages share a term.
+        out_rows: int64 (Q, k), gets the rows; -1 after the last hit.
     """
     k = out_scores.shape[1]
     window = seen.size
-    bits = sums.view(np.int32)  # numbers that are not negative compare as these do
+    bits = sums.view(np.int32)  # non-negative floats compare like their bits
     ranks = np.empty(k, dtype=np.int64)
     for query in range(out_scores.shape[0]):
         scores, rows, size = out_scores[query], out_rows[query], 0
@@ -392,7 +392,7 @@ def search(
             else:
                 size = _offer_scanned(sums, bits, high - low, low, id_rank, *heap)
             begin[:] = middle
-        for left in range(size - 1, 0, -1):  # the worst goes to the end, and so on
+        for left in range(size - 1, 0, -1):  # moves the worst to the end
             _swap(scores, rows, ranks, 0, left)
             _sink(scores, rows, ranks, 0, left)
         for place in range(size, k):

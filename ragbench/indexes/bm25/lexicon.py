@@ -1,7 +1,7 @@
-"""The terms of an index on disk, in the order of their bytes: a term's number is its place.
+"""The terms of an index on disk, sorted by bytes; a term's number is its position.
 
-``terms.bin`` holds the terms in UTF-8 after each other, ``terms.npy`` (int64, T + 1) where each
-begins. Both are memory-mapped; a look-up takes log2(T) comparisons.
+``terms.bin`` has the terms in UTF-8 one after another, ``terms.npy`` (int64, T + 1) their starts.
+Both are memory-mapped; a look-up takes log2(T) comparisons.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ BOUNDS = "terms.npy"
 
 
 class Lexicon:
-    """An open lexicon, as ``save`` has written it.
+    """An open lexicon, written by ``save``.
 
     Raises:
-        ValueError: The files do not belong together.
+        ValueError: The files do not match.
     """
 
     def __init__(self, folder: Path) -> None:
         self._bounds = np.load(folder / BOUNDS, mmap_mode="r").view(np.ndarray)
         size = (folder / BYTES).stat().st_size
         if self._bounds.ndim != 1 or self._bounds.size < 2 or int(self._bounds[-1]) != size:
-            raise ValueError("the files of its terms do not belong together")
+            raise ValueError("the files of its terms do not match")
         self._bytes = np.memmap(folder / BYTES, np.uint8, "r").data
 
     def __len__(self) -> int:
@@ -54,7 +54,7 @@ class Lexicon:
 
 
 def save(folder: Path, terms: pa.LargeStringArray) -> None:
-    """Write a lexicon of different terms, ascending by their bytes."""
+    """Write a lexicon of distinct terms, sorted by bytes."""
     bounds = np.frombuffer(terms.buffers()[1], np.int64)[terms.offset :][: len(terms) + 1]
     data: Any = terms.buffers()[2]
     with atomic_file(folder / BYTES) as handle:

@@ -1,11 +1,11 @@
-"""BM25 as the package rank-bm25 computes it: its idf, and that package itself as an engine.
+"""BM25 with the formula of the package rank-bm25, and the package itself as an engine.
 
 score(q, d) = sum over the query's tokens t (repeats count) of
     idf(t) * tf * (k1 + 1) / (tf + k1 * (1 - b + b * |d| / avgdl))
-idf(t) = ln(N - df + 0.5) - ln(df + 0.5); where that is negative, epsilon * its mean over all t
+idf(t) = ln(N - df + 0.5) - ln(df + 0.5); a negative value becomes epsilon * the mean over all t
 
-Source: rank_bm25.BM25Okapi, version 0.2.2. Scores may be 0 or below, so the hits of a query are
-the passages that share a token with it, whatever their score.
+Source: rank_bm25.BM25Okapi, version 0.2.2. Scores may be 0 or below, so every passage that shares a
+token with a query is a hit.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ Floats = npt.NDArray[np.float64]
 def okapi_idf(df: npt.NDArray[np.int64], n: int, epsilon: float) -> Floats:
     """Return the idf of each token by rank-bm25's rule.
 
-    ``df`` counts the passages of each token, of ``n`` in all; a negative value becomes ``epsilon``
-    times the mean.
+    ``df`` is the number of passages with each token, out of ``n``; a negative value becomes
+    ``epsilon`` times the mean.
     """
     idf: Floats = np.log(n - df + 0.5) - np.log(df + 0.5)
     idf[idf < 0] = epsilon * idf.mean()
@@ -49,7 +49,7 @@ class RankBm25:
         lengths: npt.NDArray[np.int64] = np.load(folder / LENGTHS)
         words: list[str] = json.loads((folder / VOCABULARY).read_text(encoding="utf-8"))
         if int(lengths.sum()) != len(self._tokens) or self._tokens.max() >= len(words):
-            raise ValueError("its files do not belong together")
+            raise ValueError("its files do not match")
         self.vocabulary = {word: number for number, word in enumerate(words)}
         self._words = words
         self._rows = np.repeat(np.arange(len(lengths)), lengths)
@@ -74,15 +74,15 @@ class RankBm25:
 
     @cached_property
     def _postings(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """The rows of all tokens by ascending token, and where each token's begin."""
+        """The rows of all tokens by ascending token, and the start of each token's rows."""
         starts = np.concatenate(
             ([0], np.cumsum(np.bincount(self._tokens, minlength=len(self._words))))
         )
         return self._rows[np.argsort(self._tokens, kind="stable")], starts
 
     def best(self, query: Sequence[int], size: int, within: range) -> tuple[Scores, Rows]:
-        """Return the best of some rows that share a token with a query, as ``best_of`` does."""
-        with np.errstate(invalid="ignore"):  # 0 / 0 where b is 1 and a passage has no token
+        """Return the best rows in a range that share a token with a query, as in ``best_of``."""
+        with np.errstate(invalid="ignore"):  # 0 / 0 if b is 1 and a passage has no token
             scores = np.asarray(self.engine.get_scores([self._words[t] for t in query]))
         rows, starts = self._postings
         is_shared = np.zeros(len(scores), dtype=bool)
@@ -95,9 +95,9 @@ class RankBm25:
 def best_of(
     scores: npt.NDArray[Any], is_hit: npt.NDArray[np.bool_], size: int
 ) -> tuple[Scores, Rows]:
-    """Return scores and rows of the best hits, both (size,): score descending.
+    """Return scores and rows of the best hits, both (size,), by descending score.
 
-    ``is_hit`` says which passages may be returned; rows of -1 follow the last hit.
+    ``is_hit`` marks the passages that may be returned; rows of -1 follow the last hit.
     """
     rows = np.flatnonzero(is_hit)
     if rows.size > size:

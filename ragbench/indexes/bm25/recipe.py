@@ -1,4 +1,4 @@
-"""The options of a BM25 index, and what it takes."""
+"""The options of a BM25 index, and its estimated size."""
 
 from __future__ import annotations
 
@@ -24,16 +24,17 @@ class Bm25Recipe(Recipe):
     """The options of a BM25 index; each is part of the index's identity.
 
     Attributes:
-        k1: How slowly a term's repeats count less.
-        b: How much the passage's length counts.
-        formula: Which idf, and whether the factor k1 + 1 is there.
-        epsilon: Of ``okapi``: what a negative idf becomes, as a share of the mean idf.
-        engine: Of ``okapi``: ``rank-bm25`` has that package itself compute, some thousand times
-            more slowly and with the corpus in memory.
-        words: What a word is; ``unicode`` is for other scripts than Latin, Greek and Cyrillic.
-        stopwords: Which words are dropped before stemming: a set's name, or a list.
-        stemmer: How words are shortened: ``none`` or a Snowball language.
-        template: What the index sees of a passage.
+        k1: Saturation of term frequency; higher values count repeats more.
+        b: Strength of length normalisation.
+        formula: The idf, and whether the factor k1 + 1 is used.
+        epsilon: For ``okapi``: replaces a negative idf, as a share of the mean idf.
+        engine: For ``okapi``: ``rank-bm25`` uses that package, which is about a thousand times
+            slower and keeps the corpus in memory.
+        words: Definition of a word; ``unicode`` is for scripts other than Latin, Greek and
+            Cyrillic.
+        stopwords: Words dropped before stemming: the name of a set, or a list.
+        stemmer: ``none`` or a Snowball language.
+        template: Text of a passage that is indexed.
     """
 
     k1: float = Field(0.9, ge=0, allow_inf_nan=False)
@@ -52,7 +53,7 @@ class Bm25Recipe(Recipe):
         import Stemmer
 
         if name != "none" and name not in Stemmer.algorithms():
-            raise ValueError(f"it is none of: none, {', '.join(Stemmer.algorithms())}")
+            raise ValueError(f"it is not one of: none, {', '.join(Stemmer.algorithms())}")
         return name
 
     @field_validator("stopwords")
@@ -60,7 +61,7 @@ class Bm25Recipe(Recipe):
     def _check_stopwords(cls, words: str | tuple[str, ...]) -> str | tuple[str, ...]:
         idle = [word for word in words if word != word.lower()] if isinstance(words, tuple) else []
         if idle:
-            raise ValueError(f"{idle[0]!r} is not in lower case, as terms are: it drops none")
+            raise ValueError(f"{idle[0]!r} has no effect: terms are in lower case")
         return words
 
     @model_validator(mode="after")
@@ -77,13 +78,13 @@ class Bm25Recipe(Recipe):
         return {key: value for key, value in super().identity().items() if key not in apart}
 
     def analyser(self) -> Analyser:
-        """Return what turns texts into terms."""
+        """Return the function from texts to terms."""
         return Analyser(stopwords=self.stopwords, stemmer=self.stemmer, words=self.words)
 
     def estimate(
         self, name: str, corpus: Corpus, *, measure: bool, device: Device
     ) -> Footprint | None:
-        """Return what the postings take, from the terms of a sample of passages."""
+        """Return the size of the postings, from the terms of a sample of passages."""
         analyse = self.analyser()
         rows = np.unique(np.linspace(0, len(corpus) - 1, min(SAMPLE, len(corpus))).astype(int))
         postings = 0
@@ -98,5 +99,5 @@ class Bm25Recipe(Recipe):
             build_memory=BASE_MEMORY + PASSAGE * len(corpus),
             search_memory=BASE_MEMORY + disk,
             hours=disk / POSTING / POSTINGS_PER_SECOND / 3600 if measure else None,
-            scratch=disk,  # the runs stay until all postings are merged
+            scratch=disk,  # runs are kept until all postings are merged
         )

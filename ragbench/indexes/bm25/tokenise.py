@@ -1,11 +1,11 @@
-"""Words and terms: what a BM25 index makes of a text.
+"""Words and terms: texts as a BM25 index reads them.
 
 A *word* is a run of letters and digits with inner dots (``E11.9``, ``0.5``); the option ``unicode``
-also keeps combining marks inside words, as Devanagari, Thai or pointed Hebrew need them. A word
-stands for *terms*, in lower case: a dotted code, that is a word with a letter, a digit and a dot,
-also for the one without its dots (``e119``), so that either spelling finds the other; with
-``unicode``, words of scripts that part no words (Chinese, Japanese, Thai, Lao, Khmer, Burmese) for
-their pairs of neighbouring characters. Stop words are dropped, then words of letters are stemmed.
+also keeps combining marks inside words, as Devanagari, Thai or pointed Hebrew need. A word becomes
+*terms* in lower case. A dotted code (a word with a letter, a digit and a dot) also becomes a term
+without dots (``e119``), so that either spelling finds the other. With ``unicode``, words of scripts
+without spaces (Chinese, Japanese, Thai, Lao, Khmer, Burmese) become their pairs of neighbouring
+characters. Stop words are dropped, then words of letters are stemmed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Words = Literal["letters", "unicode"]
 WORD = re.compile(r"[^\W_]+(?:\.[^\W_]+)*")
 CODE_POINTS = 0x110000
-# Blocks whose words are not parted by blanks.
+# Blocks of scripts without spaces between words.
 UNPARTED = (
     (0x0E00, 0x0EFF),  # Thai, Lao
     (0x1000, 0x109F),  # Burmese
@@ -46,32 +46,22 @@ STOPWORDS = {
 }
 
 
-def tokens(text: str) -> list[str]:
-    """Return the terms of a text, in order, with no stop words dropped and nothing stemmed.
-
-    >>> tokens("Type 2, E11.9: 0.5 mg")
-    ['type', '2', 'e11.9', 'e119', '0.5', 'mg']
-    """
-    return [term for word in WORD.findall(text) for term in _spellings(word)]
-
-
 def _spellings(word: str) -> list[str]:
-    """Return a word in lower case, and a dotted code without its dots too."""
-    found: list[str] = []
-    for token in WORD.findall(word.lower()):  # a letter may become two, one of them a mark
-        found.append(token)
-        if "." in token and any(c.isdigit() for c in token) and any(c.isalpha() for c in token):
-            found.append(token.replace(".", ""))
-    return found
+    """Return a word in lower case, and a dotted code also without its dots."""
+    # A lower-case letter may be two characters, one of them a mark.
+    return [spelling for token in WORD.findall(word.lower()) for spelling in _spelt(token)]
 
 
 class Analyser:
-    """The way from texts to terms that a recipe describes.
+    """The function from texts to terms that a recipe describes.
+
+    >>> Analyser()("Type 2, E11.9: 0.5 mg")
+    ['type', '2', 'e11.9', 'e119', '0.5', 'mg']
 
     Args:
-        stopwords: A key of ``STOPWORDS`` or words in lower case; dropped before stemming.
-        stemmer: ``none`` or a Snowball language; only words of letters alone are stemmed.
-        words: ``letters`` or ``unicode``, as above.
+        stopwords: A key of ``STOPWORDS``, or words in lower case; dropped before stemming.
+        stemmer: ``none`` or a Snowball language; only words of letters are stemmed.
+        words: ``letters`` or ``unicode``.
 
     Attributes:
         words: The function from a text to its words, in order.
@@ -103,7 +93,7 @@ class Analyser:
         if self._words == "letters":
             spellings = _spellings(word)
         else:
-            # Letters of formulas (a bold A) have a capital form but no lower-case one of their own.
+            # Letters of formulas (a bold A) have no lower case before normalisation.
             folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", word).lower())
             spellings = _pairs(folded) if any(map(_is_unparted, folded)) else _spelt(folded)
         kept = (term for term in spellings if term not in self._stop)
@@ -113,7 +103,7 @@ class Analyser:
 
     @property
     def is_word(self) -> npt.NDArray[np.bool_]:
-        """Which code points are part of words (0x110000)."""
+        """Code points of words (0x110000)."""
         return word_characters(self._words)
 
 
@@ -127,7 +117,7 @@ def _is_unparted(character: str) -> bool:
 
 
 def _pairs(word: str) -> list[str]:
-    """Return the pairs of neighbouring characters of unparted runs, and what is between them."""
+    """Return the pairs of neighbouring characters of unspaced runs, and the text between them."""
     found: list[str] = []
     run: list[str] = []
     for character, after in pairwise([*_characters(word), ""]):
@@ -153,9 +143,9 @@ def _characters(word: str) -> list[str]:
 
 @cache
 def word_characters(words: Words) -> npt.NDArray[np.bool_]:
-    """Return which code points (0x110000) words consist of, by this Python's Unicode tables.
+    """Return the code points (0x110000) of words, by this Python's Unicode tables.
 
-    ``letters`` are letters and digits; ``unicode`` has combining marks too.
+    ``letters`` are letters and digits; ``unicode`` adds combining marks.
     """
     import numpy as np
 
@@ -175,7 +165,7 @@ def _finder(words: Words) -> Callable[[str], list[str]]:
         return WORD.findall
     marks = "".join(
         f"{chr(low)}-{chr(high)}" for low, high in _ranges() if low > 0x2FF
-    )  # no mark stands below
+    )  # the first mark is above
     letter = rf"(?:[^\W_]|[{marks}])"
     return re.compile(rf"{letter}+(?:\.{letter}+)*").findall
 
@@ -191,10 +181,3 @@ def _ranges() -> list[tuple[int, int]]:
         else:
             found.append((code, code))
     return found
-
-
-def make_tokeniser(
-    *, stopwords: str | Sequence[str], stemmer: str, words: Words = "letters"
-) -> Callable[[str], list[str]]:
-    """Return the function from a text to its terms, as ``Analyser`` has it."""
-    return Analyser(stopwords=stopwords, stemmer=stemmer, words=words)

@@ -1,25 +1,17 @@
-"""Greedy decoding of one reply: where it ends, and what of it is text."""
+"""Greedy decoding of one reply: where it ends, and which part of it is text."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, Literal
 
-# Ends of a turn that some repositories leave out of their generation config.
+# Some repositories omit these ends of a turn from their generation config.
 TURN_ENDS = ("<|im_end|>", "<|eot_id|>", "<|end|>", "<end_of_turn>", "<|end_of_turn|>")
-PLAIN_STOP = "\n\n"  # a plain prompt's parts are parted by blank lines, so one ends the reply
+PLAIN_STOP = "\n\n"  # blank lines separate the parts of a plain prompt, so one ends the reply
 
 
 def turn_ends(model: Any, tokenizer: Any) -> list[int]:
-    """Return the ids of the tokens that end a reply.
-
-    Args:
-        model: The model, with its repository's generation config.
-        tokenizer: Its tokenizer.
-
-    Returns:
-        Ascending ids; empty where nothing but the limit ends a reply.
-    """
+    """Return the ascending ids of the tokens that end a reply; empty if only the limit does."""
     named: list[Any] = []
     for ends in (
         getattr(model.generation_config, "eos_token_id", None),
@@ -28,14 +20,14 @@ def turn_ends(model: Any, tokenizer: Any) -> list[int]:
     ):
         named += ends if isinstance(ends, list) else [ends]
     known = tokenizer.get_vocab()
-    # Where replies have channels, <|end|> ends the trace and not the reply.
+    # In replies with channels, <|end|> ends the reasoning and not the reply.
     ends_trace = {"<|end|>"} if "<|channel|>" in known else set[str]()
     named += [known[token] for token in TURN_ENDS if token in known and token not in ends_trace]
     return sorted({int(end) for end in named if end is not None})
 
 
 def forget_sampling(model: Any) -> None:
-    """Drop the repository's sampling and penalty settings; what ends a turn is kept."""
+    """Drop the repository's sampling and penalty settings; keep the ends of a turn."""
     from transformers import GenerationConfig
 
     ends = getattr(model.generation_config, "eos_token_id", None)
@@ -51,13 +43,13 @@ def greedy(
         model: A causal language model.
         tokenizer: Its tokenizer.
         ids: The prompt's tokens.
-        limit: The most tokens of the reply.
-        ends: The tokens that end it.
-        plain: Whether a blank line ends it, too.
+        limit: Maximum tokens of the reply.
+        ends: Tokens that end the reply.
+        plain: Whether a blank line ends it as well.
 
     Returns:
-        The text without the token or blank line that ended it, other special tokens left in;
-        the number of tokens generated; and whether the reply ended or met the limit.
+        The text without the token or blank line that ended it, other special tokens included; the
+        number of tokens generated; and whether the reply ended or reached the limit.
     """
     import torch
     from transformers import GenerationConfig

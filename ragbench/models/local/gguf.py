@@ -1,4 +1,4 @@
-"""A GGUF file becomes, once, a folder of safetensors in the cache: it then loads in a second."""
+"""GGUF files, converted once into a cached safetensors folder, which loads in a second."""
 
 from __future__ import annotations
 
@@ -18,15 +18,9 @@ FORMAT = 1
 
 
 def converted(path: Path) -> Path:
-    """Return the safetensors folder of a GGUF file, converting it if that has not been done.
+    """Return a GGUF file's safetensors folder (config, tokenizer, weights); convert if needed.
 
-    The weights are dequantised to float32, which holds their values exactly.
-
-    Args:
-        path: The ``.gguf`` file.
-
-    Returns:
-        A folder with config, tokenizer and weights.
+    The weights are dequantised to float32, which represents their values exactly.
 
     Raises:
         PrerequisiteError: The packages that read GGUF are not installed.
@@ -50,7 +44,7 @@ def converted(path: Path) -> Path:
         stage(f"model {path.name}: converting to safetensors, once") as progress,
         atomic_folder(folder) as work,
     ):
-        bars = redirect_stderr(io.StringIO())  # transformers draws one that cannot be turned off
+        bars = redirect_stderr(io.StringIO())  # transformers cannot turn it off
         try:
             with bars:
                 tokenizer = AutoTokenizer.from_pretrained(
@@ -69,7 +63,7 @@ def converted(path: Path) -> Path:
                 fix="give a GGUF file of an architecture that transformers supports, "
                 "or the model's safetensors folder",
             ) from None
-        # The loaded weights are plain float32, but still carry the mark of their origin.
+        # The loaded weights are plain float32 but still marked as quantised.
         model.hf_quantizer = None  # type: ignore[assignment]
         model.config.__dict__.pop("quantization_config", None)
         model.save_pretrained(work)

@@ -1,4 +1,4 @@
-"""Models run by transformers on this machine."""
+"""Models that transformers runs on this machine."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar
 
 from pydantic import model_validator
@@ -39,12 +40,12 @@ class HfOptions(BackendOptions):
 
     Attributes:
         path: ``package:NAME/FILE``, a local folder or a ``.gguf`` file.
-        model: An id on the model hub; one of ``path`` and ``model`` is needed, unless ``base``
-            and ``adapter`` say where the weights are.
-        adapter: A folder with a PEFT adapter in safetensors, or ``package:NAME/FOLDER``.
-        revision: The hub revision.
-        dtype: ``auto`` is bfloat16 where the hardware has it.
-        device: ``auto`` takes the GPU where there is one.
+        model: Id on the model hub. One of ``path`` and ``model`` is needed, except with an
+            ``adapter`` whose ``base`` has the weights.
+        adapter: Folder of a PEFT adapter in safetensors, or ``package:NAME/FOLDER``.
+        revision: Revision on the hub.
+        dtype: ``auto`` is bfloat16 if the hardware supports it.
+        device: ``auto`` is the GPU if there is one.
         trust_remote_code: Whether code in the model's repository may run.
     """
 
@@ -66,11 +67,11 @@ class HfOptions(BackendOptions):
 
     @property
     def weights(self) -> Weights:
-        """Place of the weights; the reference is empty where the base must say it."""
+        """Location of the weights; the reference is empty if only the base has it."""
         return Weights(self.path or self.model or "", self.adapter)
 
     def with_weights_of(self, base: BackendOptions) -> HfOptions:
-        """Return the options of an adapter with the weights of its base, where they name none."""
+        """Return an adapter's options with the weights of its base, if they name none."""
         if self.weights.reference or not isinstance(base, HfOptions):
             return self
         return self.model_copy(
@@ -79,13 +80,10 @@ class HfOptions(BackendOptions):
 
 
 class HfModel(OneByOne):
-    """A causal language model; tokenizer and config load at once, weights on the first score.
-
-    Args:
-        spec: The config's entry.
+    """A causal language model; tokenizer and config load at once, weights on first use.
 
     Raises:
-        PrerequisiteError: The weights are not here and cannot be had.
+        PrerequisiteError: The weights are missing and cannot be downloaded.
     """
 
     Options: ClassVar[type[BackendOptions]] = HfOptions
@@ -113,7 +111,7 @@ class HfModel(OneByOne):
         try:
             self._config: Any = AutoConfig.from_pretrained(self._source, **self._options)
             self._tokenizer: Any = AutoTokenizer.from_pretrained(self._source, **self._options)
-        except Exception as error:  # tokenizers raises just that on a damaged file
+        except Exception as error:  # tokenizers raises a bare one on a damaged file
             raise _unavailable(spec, error) from None
         if self._adapter is not None:
             check_adapter(self._adapter)
@@ -142,7 +140,7 @@ class HfModel(OneByOne):
             {
                 "weights": self._weights_identity(),
                 "dtype": self.dtype,
-                "format": "chat" if self.is_chat else "plain",
+                "format": self.prompt_format,
             }
         )
 
@@ -155,14 +153,14 @@ class HfModel(OneByOne):
         return weights + (f"+merged:{weights_digest(self._adapter)}" if self._adapter else "")
 
     def facts(self) -> ModelFacts:
-        """Return what the run folder records of the model."""
+        """Return the facts that the run folder records."""
         template = self._tokenizer.chat_template if self.is_chat else None
         return ModelFacts(
             digest=self.digest(),
             weights=self._weights_identity(),
             dtype=self.dtype,
             device=self.device,
-            format="chat" if self.is_chat else "plain",
+            format=self.prompt_format,
             chat_template_digest=sha256_text(str(template)) if template else None,
             context_tokens=self.context_tokens,
             architecture=(getattr(self._config, "architectures", None) or ["unknown"])[0],
@@ -170,9 +168,7 @@ class HfModel(OneByOne):
         )
 
     def parameters(self) -> int | None:
-        """Return how many parameters the local weights hold, read from their headers."""
-        from pathlib import Path
-
+        """Return the parameters in the headers of local weights; None for the hub."""
         from safetensors import SafetensorError, safe_open
 
         files = sorted(Path(self._source).glob("*.safetensors"))
@@ -189,38 +185,29 @@ class HfModel(OneByOne):
         return total
 
     def render(self, messages: Sequence[Message]) -> str:
-        """Return the prompt as the model reads it, up to where its reply begins.
+        """Return the prompt as the model reads it, up to the start of its reply.
 
-        Args:
-            messages: The turns; the system turn joins the first user turn where the chat
-                template knows no system role. A last turn of the assistant is what its reply
-                is begun with.
-
-        Returns:
-            The template's text with the assistant's turn opened, or, for a plain model, the
-            contents parted by blank lines, each reply after ``Answer:``. A control token that a
-            content spells out, such as ``<|im_end|>``, is broken by a blank, so that no passage
-            can end its turn or open another.
+        A chat prompt is the template's text with the assistant's turn opened; the system turn joins
+        the first user turn if the template has no system role. A plain prompt is the contents
+        separated by blank lines, with each reply after ``Answer:``. A last assistant turn is the
+        beginning of the reply. A control token that a content spells out, such as ``<|im_end|>``,
+        is broken by a blank, so that no passage can end its turn or open another.
         """
-        turns, begun = turns_of(messages, self._control)
+        turns, reply_start = turns_of(messages, self._control)
         if self.is_chat:
-            return chat_text(self._tokenizer, turns, begun)
-        return plain_text(turns, begun)
+            return chat_text(self._tokenizer, turns, reply_start)
+        return plain_text(turns, reply_start)
 
     @cached_property
     def _control(self) -> re.Pattern[str] | None:
         return control_tokens(self._tokenizer)
 
-    def continuation(self, option: str) -> str:
-        """Return an option as it follows the prompt: after a blank for plain models."""
-        return option if self.is_chat else " " + option
-
     def count_tokens(self, text: str) -> int:
-        """Return how many tokens a text has, special tokens apart."""
+        """Return the number of tokens without special tokens."""
         return len(self._tokenizer(text, add_special_tokens=False).input_ids)
 
     def _encode(self, text: str) -> list[int]:
-        # A rendered chat template holds its special tokens already.
+        # A rendered chat template already has its special tokens.
         return list(self._tokenizer(text, add_special_tokens=not self.is_chat).input_ids)
 
     @cached_property
@@ -239,25 +226,27 @@ class HfModel(OneByOne):
         except (OSError, ValueError, RuntimeError, ImportError, SafetensorError) as error:
             raise _unavailable(self.spec, error) from None
         model, report = loaded
-        if missing := sorted(report["missing_keys"]):  # transformers fills them at random
+        if missing := sorted(
+            report["missing_keys"]
+        ):  # transformers fills these with random numbers
             raise PrerequisiteError(
-                f"the weights of {self.spec.name!r} lack {len(missing)} tensors of a causal "
+                f"the weights of {self.spec.name!r} are missing {len(missing)} tensors of a causal "
                 f"language model, such as {missing[0]}",
                 where=f"models: {self.spec.name}: {self.spec.reference}",
-                fix="give a whole causal language model; an encoder is none",
+                fix="give a whole causal language model, not an encoder",
             )
         if self._adapter is not None:
             model = with_adapter(model, self._adapter, name=self.spec.name)
         try:
             model = model.to(self.device).eval()
-        except RuntimeError as error:  # out of memory is one
+        except RuntimeError as error:  # such as out of memory
             raise _unavailable(self.spec, error) from None
         use_float32_output(model)
         forget_sampling(model)
         return model
 
     def release(self) -> None:
-        """Give the weights' memory back; they are loaded again on the next use."""
+        """Free the weights' memory; they are loaded again on the next use."""
         import gc
 
         import torch
@@ -272,19 +261,12 @@ class HfModel(OneByOne):
     ) -> OptionScores:
         """Return the log-likelihood of each option as the reply to a rendered prompt.
 
-        Prompt and option are tokenised together, and the option's tokens are those after as
-        many as the prompt alone has: lm-eval's rule.
-
-        Args:
-            prompt: A rendered prompt.
-            options: The option texts.
-            reuse: Whether the prompt is computed once for all options.
-
-        Returns:
-            Sums of natural log-probabilities, with token counts and seconds.
+        Prompt and option are tokenised together. The option's tokens are those beyond the number of
+        tokens of the prompt alone, as in lm-eval. ``reuse`` computes the prompt once for all
+        options.
 
         Raises:
-            BackendError: The model failed, or gave a likelihood that is not finite.
+            BackendError: The model failed, or a likelihood is not finite.
         """
         started = time.perf_counter()
         prompt_tokens = len(self._encode(prompt))
@@ -293,7 +275,7 @@ class HfModel(OneByOne):
         model = self._model
         try:
             sums = option_log_likelihoods(model, sequences, starts, reuse=reuse)
-        except (RuntimeError, IndexError) as error:  # out of memory is one
+        except (RuntimeError, IndexError) as error:  # such as out of memory
             raise _failed(self.spec, error) from None
         if not all(math.isfinite(value) for value in sums):
             raise BackendError(
@@ -310,17 +292,11 @@ class HfModel(OneByOne):
         )
 
     def generate(self, prompt: str, *, limit: int) -> Reply:
-        """Return the model's own reply to a rendered prompt, decoded greedily.
+        """Return the model's reply to a rendered prompt, decoded greedily.
 
-        The repository's sampling and penalty settings are not used. A plain model's reply ends
-        at the first blank line, where a new part of the prompt would begin.
-
-        Args:
-            prompt: A rendered prompt.
-            limit: The most tokens of the reply.
-
-        Returns:
-            The reply, with special tokens other than the end of the turn left in it.
+        The repository's sampling and penalty settings are not used. A plain model's reply ends at
+        the first blank line, where a new part of the prompt would begin. Special tokens other than
+        the end of the turn stay in the reply.
 
         Raises:
             BackendError: The model failed.
@@ -337,7 +313,7 @@ class HfModel(OneByOne):
                 ends=turn_ends(model, self._tokenizer),
                 plain=not self.is_chat,
             )
-        except (RuntimeError, IndexError) as error:  # out of memory is one
+        except (RuntimeError, IndexError) as error:  # such as out of memory
             raise _failed(self.spec, error) from None
         return Reply(text, tokens, finish, len(ids), time.perf_counter() - started)
 

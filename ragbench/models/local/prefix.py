@@ -1,4 +1,4 @@
-"""Log-likelihoods of several continuations of one prompt, the shared prefix computed once."""
+"""Log-likelihoods of several continuations of one prompt, with the shared prefix computed once."""
 
 from __future__ import annotations
 
@@ -19,19 +19,16 @@ def option_log_likelihoods(
 ) -> list[float]:
     """Return the summed natural log-probability of each sequence's tokens from its start on.
 
-    The tokens that all sequences share, but for the last before the first start, run through
-    the model once; their keys and values are then repeated for one batch of the rests. Rests
-    are padded on the right, where causal attention keeps the padding out of every score. A
-    model without a cache of keys and values gets every sequence whole.
+    The shared tokens of all sequences, up to the last before the first start, run through the model
+    once. Their keys and values are then repeated for one batch of the remaining tokens, padded on
+    the right, where causal attention keeps the padding out of every score. A model without a cache
+    of keys and values gets every sequence whole.
 
     Args:
-        model: Gives logits for ``input_ids`` (B, T) and takes a cache.
+        model: Gives logits for ``input_ids`` (B, T) and accepts a cache.
         sequences: Token ids of prompt and continuation together.
-        starts: Where each continuation begins, at least 1.
-        reuse: Whether to share the prefix; without, each sequence runs whole and alone.
-
-    Returns:
-        One sum a sequence.
+        starts: Start of each continuation, at least 1.
+        reuse: Whether to share the prefix; if not, each sequence runs whole and alone.
     """
     import torch
 
@@ -47,7 +44,7 @@ def option_log_likelihoods(
             len(ids) == start + 1 == shared + 2
             for ids, start in zip(sequences, starts, strict=True)
         ):
-            # One token each after one prompt, as letters are: its last place tells all of them.
+            # One token each after one prompt, such as letters: the last logits score all of them.
             logits = _forward(model, [sequences[0][shared:-1]], cache)[0, -1]
             predicted = torch.log_softmax(logits.float(), dim=-1)
             return [float(predicted[ids[-1]]) for ids in sequences]
@@ -58,13 +55,10 @@ def option_log_likelihoods(
 
 
 def use_float32_output(model: Any) -> None:
-    """Make a model compute its logits in float32, whatever the layers below compute in.
+    """Make a causal language model compute its logits in float32; its output matrix is replaced.
 
-    A logit near 20 has steps of 0.125 in bfloat16: options would tie that do not, and
-    log-likelihoods would hang on the order of the additions.
-
-    Args:
-        model: A causal language model; its output matrix is replaced by a float32 copy.
+    Near 20, bfloat16 has steps of 0.125: options would tie, and log-likelihoods would depend on the
+    order of additions.
     """
     import torch
 
@@ -92,7 +86,7 @@ def _common_length(sequences: Sequence[Sequence[int]]) -> int:
 
 
 def _prefill(model: Any, ids: Sequence[int]) -> Any:
-    """Run the prefix through the layers alone; None if the model's cache cannot be repeated."""
+    """Return the cache of a prefix; None if the model's cache cannot be repeated."""
     import torch
 
     tokens = torch.tensor([list(ids)], device=model.device)

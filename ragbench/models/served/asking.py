@@ -1,4 +1,4 @@
-"""One model asked through its servers, and what they are found able to do."""
+"""Requests to the servers of one model, and checks of their abilities."""
 
 from __future__ import annotations
 
@@ -21,22 +21,15 @@ from ragbench.models.served.completions import (
 )
 from ragbench.models.served.http import Client, Refused
 
-# What is sent to see what a server can do; nothing of a task.
+# Texts for checks of abilities; none is from a task.
 SYSTEM: Turn = {"role": "system", "content": "You are asked whether you answer."}
 HELLO: Turn = {"role": "user", "content": "Say yes."}
-BEGUN = "Yes, yes, yes"
+REPLY_START = "Yes, yes, yes"
 ECHOED, ECHOED_END = "One, two, three,", " four, five."
 
 
 class Asker:
-    """Asks one model of several servers.
-
-    Args:
-        client: Knows the servers.
-        model: The name that they know.
-        is_chat: Whether replies are asked for as a chat's.
-        where: The config's place, for messages.
-    """
+    """Asks several servers for one model, by the name that they know."""
 
     def __init__(self, client: Client, model: str, *, is_chat: bool, where: str) -> None:
         self._client = client
@@ -44,14 +37,14 @@ class Asker:
         self._is_chat = is_chat
         self._where = where
 
-    def chat(self, turns: Sequence[Turn], begun: str, limit: int) -> Written:
-        """Return the reply to turns; the system turn is joined where the server knows none."""
+    def chat(self, turns: Sequence[Turn], reply_start: str, limit: int) -> Written:
+        """Return the reply to turns; the system turn is joined if the server supports none."""
         given = without_system(turns) if self.joins_system else turns
-        body = chat_request(self._model, given, begun, limit)
+        body = chat_request(self._model, given, reply_start, limit)
         return read_chat(self._client.ask(CHAT, body).value)
 
     def text(self, prompt: str, limit: int) -> Written:
-        """Return what follows a plain prompt."""
+        """Return the continuation of a plain prompt."""
         body = text_request(self._model, prompt, limit)
         return read_text(self._client.ask(TEXT, body).value)
 
@@ -63,19 +56,16 @@ class Asker:
 
     def one_token(self, model: str, endpoint: Endpoint, retries: int | None = None) -> Written:
         """Return one token of a named model at one server."""
+        path, body, read = TEXT, text_request(model, HELLO["content"], 1), read_text
         if self._is_chat:
-            body = chat_request(model, [HELLO], "", 1)
-            answer = self._client.ask(CHAT, body, endpoint=endpoint, retries=retries)
-            return read_chat(answer.value)
-        body = text_request(model, HELLO["content"], 1)
-        answer = self._client.ask(TEXT, body, endpoint=endpoint, retries=retries)
-        return read_text(answer.value)
+            path, body, read = CHAT, chat_request(model, [HELLO], "", 1), read_chat
+        return read(self._client.ask(path, body, endpoint=endpoint, retries=retries).value)
 
     @cached_property
     def joins_system(self) -> bool:
-        """Whether the server's chat template knows no system turn: the user's then begins with it.
+        """Whether the server's chat template has no system turn, so that it joins the user's.
 
-        The rule of a model on this machine, which Gemma's template needs.
+        A local model has the same rule, which Gemma's template needs.
         """
         try:
             self._client.ask(CHAT, chat_request(self._model, [SYSTEM, HELLO], "", 1))
@@ -87,7 +77,7 @@ class Asker:
 
     @cached_property
     def _beyond(self) -> int:
-        """How many tokens are generated beyond an echoed text: 0, or 1 where 0 is refused."""
+        """Tokens to generate after an echoed text: 0, or 1 if a server refuses 0."""
         body = echo_request(self._model, ECHOED, 0)
         try:
             for endpoint in self._client.endpoints:
@@ -98,45 +88,44 @@ class Asker:
         return 0
 
     def check_replies(self) -> None:
-        """Check that every server replies.
-
-        Raises:
-            BackendError: One does not.
-        """
+        """Check that every server replies; BackendError if not."""
         for endpoint in self._client.endpoints:
             self.one_token(self._model, endpoint)
         _ = self._is_chat and self.joins_system
 
-    def check_begun(self) -> None:
-        """Check that every server goes on with a begun reply: its prompt lacks the turn's end.
+    def check_reply_start(self) -> None:
+        """Check that every server continues a started reply instead of ending its turn.
 
         Raises:
-            PrerequisiteError: One refuses, begins another turn, or does not tell.
+            PrerequisiteError: A server refuses, starts another turn, or does not report prompt
+                tokens.
         """
-        begun = chat_request(self._model, [HELLO], BEGUN, 1)
-        ended = chat_request(self._model, [HELLO, {"role": "assistant", "content": BEGUN}], "", 1)
+        started = chat_request(self._model, [HELLO], REPLY_START, 1)
+        ended = chat_request(
+            self._model, [HELLO, {"role": "assistant", "content": REPLY_START}], "", 1
+        )
         for endpoint in self._client.endpoints:
-            why = "it begins another turn, or does not tell the size of the prompt"
+            why = "it starts another turn, or does not report the tokens of the prompt"
             sizes: list[int | None] = []
             try:
-                for body in (begun, ended):
+                for body in (started, ended):
                     answer = self._client.ask(CHAT, body, endpoint=endpoint)
                     sizes.append(read_chat(answer.value).prompt_tokens)
             except Refused as error:
                 sizes, why = [None], error.what
             if None in sizes or not (sizes[0] or 0) < (sizes[-1] or 0):
                 raise PrerequisiteError(
-                    f"a task begins the reply, and the server does not go on with it: {why}",
+                    f"a task begins the reply, and the server does not continue it: {why}",
                     where=f"{self._where}, {endpoint.url}",
-                    fix="write `format: plain`, or take a server that knows "
+                    fix="write `format: plain`, or use a server that supports "
                     "`continue_final_message`, such as vLLM or SGLang",
                 )
 
     def check_echo(self) -> None:
-        """Check that every server tells the log-probabilities of a prompt.
+        """Check that every server reports the log-probabilities of a prompt.
 
         Raises:
-            PrerequisiteError: One does not.
+            PrerequisiteError: A server does not.
         """
         for endpoint in self._client.endpoints:
             try:
@@ -146,8 +135,8 @@ class Asker:
                     raise BackendError("a longer text has no more tokens")
             except BackendError as error:
                 raise PrerequisiteError(
-                    f"the server does not tell the log-probabilities of a prompt: {error.what}",
+                    f"the server does not report the log-probabilities of a prompt: {error.what}",
                     where=f"{self._where}, {endpoint.url}",
-                    fix="write `scoring: generate`, or take a server that knows `echo` with "
+                    fix="write `scoring: generate`, or use a server that supports `echo` with "
                     "`logprobs`, such as vLLM",
                 ) from None

@@ -1,7 +1,7 @@
-"""Requests to ``/chat/completions`` and ``/completions``, and what their answers say.
+"""Requests to ``/chat/completions`` and ``/completions``, and their answers.
 
-An answer that lacks anything is an error, never an empty reply: a server's fault must not pass for
-a model's mistake.
+An incomplete answer is an error, never an empty reply: a server's fault must not count as a model's
+mistake.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from ragbench.models.local.generation import PLAIN_STOP
 from ragbench.models.rendering import Turn
 
 CHAT, TEXT = "/chat/completions", "/completions"
-SEED = 0  # of a server that draws in spite of temperature 0
+SEED = 0  # for servers that sample even at temperature 0
 GREEDY = {"temperature": 0, "seed": SEED, "frequency_penalty": 0, "stream": False}
 CONTINUED = {"add_generation_prompt": False, "continue_final_message": True}
-ROUNDING = 1e-3  # of a log-probability of zero
-UNFINISHED = ("abort", "error", "content_filter")  # what these leave is not the model's reply
+ROUNDING = 1e-3  # error of a log-probability of zero
+UNFINISHED = ("abort", "error", "content_filter")  # the text then is not the model's reply
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a server's model wrote.
+    """Text that a server's model wrote.
 
     Attributes:
-        text: The reply; a reasoning trace that came apart from it stands before it.
-        finish: ``length`` where the limit ended it.
-        tokens: How many it has, where the server tells.
-        prompt_tokens: How many the prompt has, where the server tells.
+        text: The reply, after a separate reasoning trace if there is one.
+        finish: ``length`` if the limit ended it.
+        tokens: Tokens of the reply, if the server reports them.
+        prompt_tokens: Tokens of the prompt, if the server reports them.
     """
 
     text: str
@@ -40,39 +40,35 @@ class Written:
     prompt_tokens: int | None
 
 
-def chat_request(model: str, turns: Sequence[Turn], begun: str, limit: int) -> dict[str, Any]:
-    """Return the body that asks for a reply to turns, begun or not."""
+def chat_request(model: str, turns: Sequence[Turn], reply_start: str, limit: int) -> dict[str, Any]:
+    """Return the request for a reply to turns, started or not."""
     body = {"model": model, "messages": list(turns), "max_tokens": limit, **GREEDY}
-    if begun:
-        body["messages"] = [*turns, {"role": "assistant", "content": begun}]
+    if reply_start:
+        body["messages"] = [*turns, {"role": "assistant", "content": reply_start}]
         body |= CONTINUED
     return body
 
 
 def text_request(model: str, prompt: str, limit: int) -> dict[str, Any]:
-    """Return the body that asks for what follows a plain prompt, up to a blank line."""
+    """Return the request for the continuation of a plain prompt, up to a blank line."""
     stop = [PLAIN_STOP]
     return {"model": model, "prompt": prompt, "max_tokens": limit, "stop": stop, **GREEDY}
 
 
 def echo_request(model: str, text: str, limit: int) -> dict[str, Any]:
-    """Return the body that asks for the log-probabilities of a text's own tokens."""
+    """Return the request for the log-probabilities of a text's own tokens."""
     body = {"model": model, "prompt": text, "max_tokens": limit, "echo": True, "logprobs": 1}
     return {**body, "temperature": 0}
 
 
 def read_chat(answer: Mapping[str, Any]) -> Written:
-    """Return the reply of an answer of ``/chat/completions``.
+    """Return the reply in an answer of ``/chat/completions``.
 
-    Args:
-        answer: The JSON object.
-
-    Returns:
-        The reply. vLLM's ``reasoning_content`` (later ``reasoning``) stands before it between
-        ``<think>`` and ``</think>``; the latter lacks where the limit cut the trace.
+    vLLM's ``reasoning_content`` (later ``reasoning``) precedes it between ``<think>`` and
+    ``</think>``; the latter is missing if the limit cut the trace.
 
     Raises:
-        BackendError: There is no choice, or no content in it.
+        BackendError: There is no choice, or it has no content.
     """
     choice = _choice(answer)
     message = choice.get("message")
@@ -81,7 +77,7 @@ def read_chat(answer: Mapping[str, Any]) -> Written:
     trace = message.get("reasoning_content") or message.get("reasoning") or ""
     content = message.get("content")
     if not isinstance(trace, str) or not isinstance(content, str | None):
-        raise BackendError("the server's answer has content that is no text")
+        raise BackendError("the server's answer has content that is not text")
     if content is None and not trace:
         raise BackendError("the server's answer has no content (null)")
     finish = _finish(choice)
@@ -92,16 +88,10 @@ def read_chat(answer: Mapping[str, Any]) -> Written:
 
 
 def read_text(answer: Mapping[str, Any]) -> Written:
-    """Return the reply of an answer of ``/completions``; a blank line ends it.
-
-    Args:
-        answer: The JSON object.
-
-    Returns:
-        The reply.
+    """Return the reply in an answer of ``/completions``; a blank line ends it.
 
     Raises:
-        BackendError: There is no choice, or no text in it.
+        BackendError: There is no choice, or it has no text.
     """
     choice = _choice(answer)
     text = choice.get("text")
@@ -112,24 +102,19 @@ def read_text(answer: Mapping[str, Any]) -> Written:
 
 
 def read_echo(answer: Mapping[str, Any], *, generated: int) -> list[float | None]:
-    """Return the natural log-probability of every token of the text that was sent.
+    """Return the natural log-probability of every token sent; None for the first.
 
-    Args:
-        answer: The JSON object.
-        generated: How many tokens were asked for beyond the text.
-
-    Returns:
-        One number a token; None for the first, which nothing comes before.
+    ``generated`` is the number of tokens requested after the text.
 
     Raises:
-        BackendError: They are not there, or not one a token.
+        BackendError: There is not one number per token.
     """
     found = _choice(answer).get("logprobs")
     numbers = found.get("token_logprobs") if isinstance(found, dict) else None
     if not isinstance(numbers, list) or len(numbers) <= generated:
         raise BackendError("the server's answer has no log-probabilities of the prompt")
-    told = _usage(answer)[1]
-    size = told if told is not None else len(numbers) - generated
+    reported = _usage(answer)[1]
+    size = reported if reported is not None else len(numbers) - generated
     if not 0 < size <= len(numbers) <= size + generated:
         raise BackendError(
             f"the server's answer has {len(numbers)} log-probabilities for {size} tokens"
@@ -155,15 +140,15 @@ def _choice(answer: Mapping[str, Any]) -> dict[str, Any]:
 def _finish(choice: Mapping[str, Any]) -> Literal["stop", "length"]:
     why = choice.get("finish_reason")
     if why in UNFINISHED:
-        raise BackendError(f"the server broke the reply off: {why}")
+        raise BackendError(f"the server did not finish the reply: {why}")
     return "length" if why == "length" else "stop"
 
 
 def _usage(answer: Mapping[str, Any]) -> tuple[int | None, int | None]:
-    """Return the tokens of reply and prompt, where they are told."""
+    """Return the reported tokens of reply and prompt."""
     usage = answer.get("usage")
     if not isinstance(usage, dict):
         return None, None
-    told = [usage.get(name) for name in ("completion_tokens", "prompt_tokens")]
-    reply, prompt = (t if type(t) is int and t >= 0 else None for t in told)
+    counts = (usage.get(name) for name in ("completion_tokens", "prompt_tokens"))
+    reply, prompt = (n if type(n) is int and n >= 0 else None for n in counts)
     return reply, prompt

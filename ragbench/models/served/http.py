@@ -1,7 +1,7 @@
 """JSON over HTTP to the servers of one model: bounded, retried, and never sent elsewhere.
 
-Redirects are not followed, and neither proxies nor ``.netrc`` are taken from the environment: what
-is sent goes to the addresses of the config and to no other host. Certificates are checked against
+Redirects are not followed, and neither proxies nor ``.netrc`` are read from the environment:
+requests go to the addresses in the config and to no other host. Certificates are checked against
 those of the system, or of ``SSL_CERT_FILE``.
 """
 
@@ -32,11 +32,11 @@ FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 60.0
 MAX_RESPONSE_BYTES = 64 << 20
 EXCERPT_CHARACTERS = 200
-SECRET_CHARACTERS = 12  # a key as long as this stands in no reply by chance
+SECRET_CHARACTERS = 12  # a key of this length is in no reply by chance
 HEADERS = {
     "user-agent": "ragbench",
     "accept": "application/json",
-    "accept-encoding": "identity",  # so that few bytes do not unfold into many
+    "accept-encoding": "identity",  # so that a small answer cannot decompress into a large one
 }
 VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 KEY = re.compile(r"[\x21-\x7e]+")
@@ -45,13 +45,7 @@ UNAUTHORISED = (401, 403)
 
 
 class Refused(BackendError):
-    """The server answered with an HTTP error.
-
-    Args:
-        what: What happened.
-        status: The HTTP status.
-        where: The address.
-    """
+    """An HTTP error from the server."""
 
     def __init__(self, what: str, *, status: int, where: str) -> None:
         denied = status in UNAUTHORISED
@@ -61,7 +55,7 @@ class Refused(BackendError):
 
 
 class _Fleeting(Exception):
-    """A failure that may pass, with how long the server asks to wait."""
+    """A failure that may pass, with the seconds that the server asks to wait."""
 
     def __init__(self, error: BackendError, wait_s: float | None = None) -> None:
         super().__init__(error.what)
@@ -71,7 +65,7 @@ class _Fleeting(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A server's JSON object, and what it calls itself in the header ``server``."""
+    """A server's JSON object, and its header ``server``."""
 
     value: dict[str, Any]
     server: str
@@ -82,16 +76,15 @@ class Client:
 
     Args:
         name: The model's name, for messages.
-        endpoints: Where to ask.
-        timeout_s: Seconds that a whole answer may take.
-        retries: How often a request that failed is made again: after a connection error, a
-            timeout, 429 (as late as ``Retry-After`` says, 60 seconds at most) or a status from 500
-            on; at the next address, where there are several.
-        connections: How many at a time.
-        key_env: The environment variable that holds the key.
+        endpoints: The servers.
+        timeout_s: Seconds for a whole answer.
+        retries: Number of retries after a connection error, a timeout, 429 (after ``Retry-After``,
+            at most 60 seconds) or a status from 500 on; at the next address if there are several.
+        connections: Maximum number of connections.
+        key_env: Environment variable of the key.
 
     Raises:
-        UsageError: ``key_env`` is no name of a variable; it may be a key, and is not repeated.
+        UsageError: ``key_env`` is not the name of a variable. It may be a key, and is not repeated.
     """
 
     def __init__(
@@ -108,7 +101,7 @@ class Client:
             raise UsageError(
                 "`api_key_env` is not the name of an environment variable",
                 where=f"models: {name}: api_key_env",
-                fix="put the key into a variable such as SERVER_KEY, and write its name there",
+                fix="put the key into a variable such as SERVER_KEY, and write that name",
             )
         self._name = name
         self.endpoints = tuple(endpoints)
@@ -121,7 +114,7 @@ class Client:
         self._opening = Lock()
 
     def _open(self) -> httpx.Client:
-        """Return the client, made on first use; it connects when it is first asked."""
+        """Return the client, made on first use; it connects with the first request."""
         with self._opening:
             if self._opened is None:
                 self._opened = httpx.Client(
@@ -149,20 +142,17 @@ class Client:
         endpoint: Endpoint | None = None,
         retries: int | None = None,
     ) -> Answer:
-        """Return the answer to a GET, or to a POST where there is a body.
+        """Return the answer to a GET, or to a POST of a JSON body.
 
         Args:
-            path: What follows the endpoint's address, such as ``/models``.
-            body: What is posted, as JSON.
-            endpoint: Which of the endpoints; each in its turn by default.
-            retries: In place of the client's own.
-
-        Returns:
-            The JSON object.
+            path: Path after the endpoint's address, such as ``/models``.
+            body: JSON to post.
+            endpoint: One of the endpoints; by default each in turn.
+            retries: Replaces the client's own number.
 
         Raises:
-            BackendError: There is no such answer: no connection, a timeout, an HTTP error, a
-                redirect, or what is not a JSON object; the last, where it was tried again.
+            BackendError: No connection, a timeout, an HTTP error, a redirect, or an answer that is
+                not a JSON object; after retries, the last error.
         """
         left = self._retries if retries is None else retries
         attempt = 0
@@ -190,7 +180,9 @@ class Client:
             why = f"no answer in {self._timeout_s:g} s" if took_long else first_line(error)
             raise _Fleeting(self._failed(f"cannot be asked: {why}", url)) from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise self._failed(f"answered what is not HTTP: {first_line(error)}", url) from None
+            raise self._failed(
+                f"sent an answer that is not HTTP: {first_line(error)}", url
+            ) from None
         self._check_status(response, content, url, key)
         try:
             value = json.loads(content)
@@ -198,9 +190,9 @@ class Client:
             value = None
         if not isinstance(value, dict):
             shown = excerpt(content, key)
-            raise self._failed(f"answered what is not a JSON object: {shown}", url)
+            raise self._failed(f"sent an answer that is not a JSON object: {shown}", url)
         if len(key) >= SECRET_CHARACTERS and key.encode() in content:
-            raise self._failed("answered with the key in its answer, which is not kept", url)
+            raise self._failed("sent the key back, so its answer is not kept", url)
         return Answer(value, excerpt(response.headers.get("server", "").encode(), key))
 
     def _read(self, response: httpx.Response, url: str, until: float) -> bytes:
@@ -210,7 +202,7 @@ class Client:
             if size > MAX_RESPONSE_BYTES:
                 raise self._failed(f"answered with more than {MAX_RESPONSE_BYTES:,} bytes", url)
             if time.monotonic() > until:
-                raise httpx.ReadTimeout("the answer drips")
+                raise httpx.ReadTimeout("the answer is too slow")
             parts.append(part)
         return b"".join(parts)
 
@@ -221,9 +213,7 @@ class Client:
         if response.has_redirect_location:
             target = excerpt(str(response.headers["location"]).encode(), key)
             host = httpx.URL(url).join(target).host if _is_url(target) else target
-            raise self._failed(
-                f"sends requests on to {host!r} (HTTP {status}), which is not followed", url
-            )
+            raise self._failed(f"redirects to {host!r} (HTTP {status}), which is not followed", url)
         error = Refused(
             f"{self._name} answered HTTP {status}: {excerpt(content, key)}",
             status=status,
@@ -237,7 +227,7 @@ class Client:
         return BackendError(f"{self._name} {what}", where=url, fix="check `url`, and the server")
 
     def _key(self) -> str:
-        """Return the key; empty where the config names none."""
+        """Return the key; empty if the config names none."""
         if self._key_env is None:
             return ""
         key = os.environ.get(self._key_env, "").strip()
@@ -252,20 +242,20 @@ class Client:
 
 
 def pause(seconds: float) -> None:
-    """Wait before a request is made again."""
+    """Wait before a retry."""
     time.sleep(seconds)
 
 
 def _wait_s(attempt: int, asked: float | None) -> float:
-    """Return how long to wait: what the server asks for, or twice as long after each failure."""
+    """Return the seconds to wait: as the server asks, or doubled after each failure."""
     if asked is not None:
         return min(asked, LONGEST_WAIT_S)
     longest = min(FIRST_WAIT_S * 2.0**attempt, LONGEST_WAIT_S)
-    return longest * random.SystemRandom().uniform(0.5, 1.0)  # so that threads part
+    return longest * random.SystemRandom().uniform(0.5, 1.0)  # so that threads do not retry at once
 
 
 def retry_after(header: str | None) -> float | None:
-    """Return the seconds of a ``Retry-After`` header: a number or a date; None if it is neither."""
+    """Return the seconds in a ``Retry-After`` header, a number or a date; else None."""
     if header is None:
         return None
     if re.fullmatch(r"[0-9]{1,9}", header.strip()):
@@ -277,14 +267,9 @@ def retry_after(header: str | None) -> float | None:
 
 
 def excerpt(content: bytes, key: str = "") -> str:
-    """Return the beginning of what a server sent as one printable line, without the key.
+    """Return the beginning of a body or header as one printable line of at most 200 characters.
 
-    Args:
-        content: The body or a header; of a JSON error its message alone.
-        key: What is left out.
-
-    Returns:
-        200 characters at most.
+    A JSON error is reduced to its message, and ``key`` is removed.
     """
     text = content[: 1 << 16].decode("utf-8", errors="replace")
     with suppress(ValueError, RecursionError):
@@ -296,12 +281,12 @@ def excerpt(content: bytes, key: str = "") -> str:
 
 
 def _message(value: Any) -> str:
-    """Return the message of an error as servers write it; empty if there is none."""
+    """Return the message of a server's error; empty if there is none."""
     for name in ("error", "message", "detail"):
         if isinstance(value, dict) and value.get(name):
             inner = value[name]
             return inner if isinstance(inner, str) else _message(inner)
-    if isinstance(value, list):  # of FastAPI: each has a message, and the input, which is left out
+    if isinstance(value, list):  # FastAPI's, each with a message and the input
         return "; ".join(str(v["msg"]) for v in value if isinstance(v, dict) and "msg" in v)
     return ""
 

@@ -1,4 +1,4 @@
-"""What a server tells of the model that it serves, and whether it serves the one that is named."""
+"""Facts that a server reports about its model, and whether it serves the named one."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ CONTEXT = ("max_model_len", "context_length", "context_window", "n_ctx")
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What a server tells of a model; empty or None where it does not.
+    """Facts that a server reports about a model; empty or None if it does not.
 
     Attributes:
-        id: The id under which the server lists it.
-        root: The name or folder that the server loaded it from.
-        context: How many tokens it takes.
-        server: What the server calls itself, with its version.
+        id: Id in the server's list.
+        root: Name or folder that the server loaded it from.
+        context: Maximum number of tokens.
+        server: Name and version of the server.
     """
 
     id: str
@@ -34,39 +34,37 @@ class Served:
 
     @property
     def identity(self) -> dict[str, object]:
-        """What must be the same for two servers to serve the same model."""
+        """Facts that two servers of the same model have in common."""
         return {"id": self.id, "root": self.root, "max_model_len": self.context}
 
 
 def ask_served(client: Client, model: str, *, where: str, probe: Probe) -> Served:
-    """Return what the servers of a model tell of it; all must tell the same.
+    """Return the facts that the servers of a model report, which must agree.
 
-    A name that a server does not list passes only where the server answers to it and refuses one
-    that cannot be: some list what lies in a folder and serve another, some answer to any name.
+    A name that a server does not list is accepted only if the server answers to it and refuses an
+    impossible one: some servers list the models in a folder and serve another, some answer to any
+    name.
 
     Args:
-        client: Asks the servers.
-        model: The name of the model.
-        where: The config's place, for messages.
-        probe: Asks an endpoint for one token of a named model, with so many retries (None: as
-            always).
-
-    Returns:
-        What they tell.
+        client: Client of the servers.
+        model: Name of the model.
+        where: Place in the config, for messages.
+        probe: Requests one token of a named model from an endpoint, with a number of retries (None
+            for the default).
 
     Raises:
-        PrerequisiteError: One cannot be reached, or does not know the name.
+        PrerequisiteError: A server cannot be reached, or does not know the name.
     """
-    told = [_ask(client, model, endpoint, where, probe) for endpoint in client.endpoints]
-    for endpoint, other in zip(client.endpoints, told, strict=True):
-        if other.identity != told[0].identity:
+    reports = [_ask(client, model, endpoint, where, probe) for endpoint in client.endpoints]
+    for endpoint, other in zip(client.endpoints, reports, strict=True):
+        if other.identity != reports[0].identity:
             raise PrerequisiteError(
-                f"{endpoint.url} tells {other.identity} of {model!r}, and "
-                f"{client.endpoints[0].url} {told[0].identity}",
+                f"{endpoint.url} reports {other.identity} for {model!r}, and "
+                f"{client.endpoints[0].url} {reports[0].identity}",
                 where=where,
-                fix="make them models of their own",
+                fix="give each its own entry in `models`",
             )
-    return told[0]
+    return reports[0]
 
 
 def _ask(
@@ -136,13 +134,13 @@ def _unknown(
 
 
 def unusable(error: BackendError, where: str) -> PrerequisiteError:
-    """Return the error of a server that cannot be used at all."""
+    """Return the error for a server that cannot be used at all."""
     place = f"{where}, {error.where}" if error.where else where
     return PrerequisiteError(error.what, where=place, fix=error.fix or "check the server")
 
 
 def _context(about: Mapping[str, Any]) -> int | None:
-    """Return how many tokens the model takes; vLLM and SGLang tell, llama.cpp under ``meta``."""
+    """Return the context that vLLM and SGLang report, and llama.cpp under ``meta``."""
     meta = about.get("meta")
     for facts in (about, meta if isinstance(meta, dict) else {}):
         for name in CONTEXT:
@@ -152,7 +150,7 @@ def _context(about: Mapping[str, Any]) -> int | None:
 
 
 def _version(client: Client, endpoint: Endpoint) -> str:
-    """Return the version that vLLM tells beside its API; empty where there is none."""
+    """Return the version that vLLM reports outside its API; empty if there is none."""
     above = Endpoint(
         endpoint.scheme, endpoint.host, endpoint.port, endpoint.path.removesuffix("/v1")
     )

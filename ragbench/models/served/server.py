@@ -1,4 +1,4 @@
-"""Models behind any server that speaks OpenAI's API: vLLM, SGLang, llama.cpp and others."""
+"""Models behind any server with OpenAI's API: vLLM, SGLang, llama.cpp and others."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class ServerOptions(BackendOptions):
     """Keys of the backend ``server``.
 
     Attributes:
-        url: The base address of a server, such as ``http://host:8000/v1``, or several.
-        model: The name that the server knows.
-        tokenizer: Place of the tokenizer: a folder, ``package:NAME/FILE`` or a hub id.
-        context: How many tokens the model takes, where the server does not report it.
-        concurrency: How many requests are in flight at a time; 4 by default.
-        timeout_s: Seconds that a whole answer may take; 600 by default.
-        retries: How often a request that failed is made again; 4 by default.
-        api_key_env: The name of the environment variable that holds the key.
+        url: Base address of a server, such as ``http://host:8000/v1``, or several.
+        model: Name that the server knows.
+        tokenizer: Location of the tokenizer: a folder, ``package:NAME/FILE`` or a hub id.
+        context: Maximum tokens of prompt and reply, if the server does not report them.
+        concurrency: Number of requests in flight; 4 by default.
+        timeout_s: Seconds for a whole answer; 600 by default.
+        retries: Number of retries of a failed request; 4 by default.
+        api_key_env: Name of the environment variable with the key.
     """
 
     url: str | tuple[str, ...]
@@ -60,31 +60,28 @@ class ServerOptions(BackendOptions):
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
-        """The addresses, read."""
+        """The parsed addresses."""
         return tuple(parse(u) for u in ((self.url,) if isinstance(self.url, str) else self.url))
 
     @property
     def weights(self) -> Weights:
-        """The name that the server knows, by which a model card is found."""
+        """Name that the server knows, by which a model card is found."""
         return Weights(self.model)
 
     @property
     def stated_context(self) -> int | None:
-        """Context in tokens, where the config states it."""
+        """Context in tokens, if the config states it."""
         return self.context
 
 
 class ServerModel(OneByOne):
-    """A model behind one or several servers; it connects when it is first asked.
+    """A model behind one or several servers, which are contacted on first use.
 
-    What the server runs cannot be verified: not the weights, nor their number format, nor the
-    chat template. The identity holds what is told.
-
-    Args:
-        spec: The config's entry.
+    ragbench cannot verify what a server runs: neither the weights, nor their number format, nor the
+    chat template. The identity contains what the server reports.
 
     Raises:
-        PrerequisiteError: The tokenizer cannot be had.
+        PrerequisiteError: The tokenizer cannot be loaded.
         UsageError: ``api_key_env`` is not the name of a variable.
     """
 
@@ -116,53 +113,50 @@ class ServerModel(OneByOne):
 
     @cached_property
     def served(self) -> Served:
-        """What the servers tell; the first contact with them."""
-        told = ask_served(self._client, self._model, where=self._where, probe=self._asker.one_token)
+        """Facts that the servers report; the first contact with them."""
+        probe = self._asker.one_token
+        found = ask_served(self._client, self._model, where=self._where, probe=probe)
         asked = self._context
-        if asked is not None and told.context is not None and asked > told.context:
+        if asked is not None and found.context is not None and asked > found.context:
             raise UsageError(
-                f"the server takes {told.context:,} tokens, fewer than `context` says",
+                f"the server takes {found.context:,} tokens, fewer than `context` says",
                 where=f"{self._where}: context: {asked}",
-                fix="leave `context` out",
+                fix="remove `context`",
             )
-        return told
+        return found
 
     @cached_property
     def context_tokens(self) -> int:
-        """How many tokens the model takes: what the config says, or else the server."""
+        """Maximum tokens, as the config or else the server states them."""
         found = self._context or self.served.context
         if found is None:
             raise UsageError(
-                f"the server does not tell how many tokens {self._model!r} takes",
+                f"the server does not report how many tokens {self._model!r} takes",
                 where=self._where,
-                fix="write `context: 8192`, or what the model takes",
+                fix="write `context:` with the model's number, such as 8192",
             )
         return found
 
     def digest(self) -> str:
-        """Return the identity of what the server tells, of format and tokenizer; not of URLs."""
+        """Return the identity: reported facts, format and tokenizer, but no URLs."""
         return sha256_json(
             {
                 "served as": self._model,
                 "told": self.served.identity,
-                "format": self._format,
+                "format": self.prompt_format,
                 "tokenizer": self._counter.digest,
             }
         )
 
-    @property
-    def _format(self) -> str:
-        return "chat" if self.is_chat else "plain"
-
     def facts(self) -> ModelFacts:
-        """Return what the run folder records of the model."""
+        """Return the facts that the run folder records."""
         template = self._counter.template if self.is_chat else None
         return ModelFacts(
             digest=self.digest(),
             weights=f"{self._model}, not verified",
             dtype=AS_SERVED,
             device=AS_SERVED,
-            format=self._format,
+            format=self.prompt_format,
             chat_template_digest=sha256_text(template) if template else None,
             context_tokens=self.context_tokens,
             served=ServedFacts(
@@ -174,29 +168,21 @@ class ServerModel(OneByOne):
         )
 
     def render(self, messages: Sequence[Message]) -> str:
-        """Return the prompt as it is kept: a plain text, or the turns of a chat as JSON.
+        """Return the prompt as it is stored: a plain text, or the turns of a chat as JSON.
 
-        Args:
-            messages: The turns. A last turn of the assistant is what its reply is begun with.
-
-        Returns:
-            Of a chat, one JSON list of ``role`` and ``content``; its markup is the server's.
-            Control tokens that a content spells out are broken by a blank: the tokenizer's, or
-            where there is none those of the usual families.
+        A chat is one JSON list of ``role`` and ``content``; the server adds the markup. A last
+        assistant turn is the beginning of the reply. Control tokens in a content are broken by a
+        blank: those of the tokenizer, or else of the usual families.
         """
-        turns, begun = turns_of(messages, self._counter.control)
+        turns, reply_start = turns_of(messages, self._counter.control)
         if not self.is_chat:
-            return plain_text(turns, begun)
-        if begun:
-            turns.append({"role": "assistant", "content": begun})
+            return plain_text(turns, reply_start)
+        if reply_start:
+            turns.append({"role": "assistant", "content": reply_start})
         return json.dumps(turns, ensure_ascii=False, separators=(",", ":"))
 
-    def continuation(self, option: str) -> str:
-        """Return an option as it follows the prompt: after a blank for plain models."""
-        return option if self.is_chat else " " + option
-
     def count_tokens(self, text: str) -> int:
-        """Return how many tokens a text has, special tokens apart."""
+        """Return the number of tokens without special tokens."""
         return self._counter.count(text)
 
     def release(self) -> None:
@@ -204,22 +190,19 @@ class ServerModel(OneByOne):
         self._client.close()
 
     def check_abilities(self, asked: Collection[Asked]) -> None:
-        """Refuse what the servers cannot do, before the first question; sends no text of a task.
-
-        Args:
-            asked: What the tasks ask.
+        """Refuse, before the first question, abilities that a server does not have.
 
         Raises:
-            PrerequisiteError: A server cannot be reached, does not know the model, does not go on
-                with a begun reply, or does not tell the log-probabilities of a prompt.
-            UsageError: The context is not known.
+            PrerequisiteError: A server cannot be reached, does not know the model, does not
+                continue a started reply, or does not report the log-probabilities of a prompt.
+            UsageError: The context is unknown.
         """
         _ = self.served, self.context_tokens
         try:
             if any(each.scoring == "generate" for each in asked):
                 self._asker.check_replies()
             if self.is_chat and Asked("generate", True) in asked:
-                self._asker.check_begun()
+                self._asker.check_reply_start()
             if any(each.scoring != "generate" for each in asked):
                 self._check_template()
                 self._asker.check_echo()
@@ -230,7 +213,7 @@ class ServerModel(OneByOne):
         if self.is_chat and self._counter.template is None:
             raise PrerequisiteError(
                 "options of a chat are scored as a text in the model's chat template, which is "
-                "not here",
+                "missing",
                 where=self._where,
                 fix="give the model's `tokenizer`, or write `format: plain` or `scoring: generate`",
             )
@@ -238,27 +221,22 @@ class ServerModel(OneByOne):
     def score_options(self, prompt: str, options: Sequence[str]) -> OptionScores:
         """Return the log-likelihood of each option as the reply to a rendered prompt.
 
-        Prompt and option are sent as one text, which the server tokenises together, and the
-        option's tokens are those after as many as the prompt alone has: lm-eval's rule. The
-        prompt's are counted by the server too, in a request of its own; text offsets are not
-        read, for servers count special and partial characters in them differently. A chat's
-        text is made with the chat template of ``tokenizer``.
-
-        Args:
-            prompt: A rendered prompt.
-            options: The option texts.
-
-        Returns:
-            Sums of natural log-probabilities, with token counts and seconds.
+        Prompt and option are sent as one text, which the server tokenises together. The option's
+        tokens are those beyond the number of tokens of the prompt alone, as in lm-eval; the server
+        counts these in a request of its own. Text offsets are not used, because servers count
+        special and partial characters differently. A chat's text is made with the chat template of
+        ``tokenizer``.
 
         Raises:
-            BackendError: A server failed, or does not tell all of them.
+            BackendError: A server failed, or does not report every number.
         """
         started = time.perf_counter()
         text = prompt
         if self.is_chat:
-            turns, begun = self._turns(prompt)
-            text = self._counter.without_first(chat_text(self._counter.tokenizer, turns, begun))
+            turns, reply_start = self._turns(prompt)
+            text = self._counter.without_first(
+                chat_text(self._counter.tokenizer, turns, reply_start)
+            )
         alone = len(self._asker.echo(text))
         sums, sizes = [], []
         for option in options:
@@ -272,26 +250,21 @@ class ServerModel(OneByOne):
 
     def _turns(self, prompt: str) -> tuple[list[Turn], str]:
         turns: list[Turn] = json.loads(prompt)
-        begun = turns.pop()["content"] if turns[-1]["role"] == "assistant" else ""
-        return turns, begun
+        reply_start = turns.pop()["content"] if turns[-1]["role"] == "assistant" else ""
+        return turns, reply_start
 
     def generate(self, prompt: str, *, limit: int) -> Reply:
-        """Return the model's own reply to a rendered prompt, at temperature 0.
+        """Return the model's reply to a rendered prompt, at temperature 0.
 
-        Args:
-            prompt: A rendered prompt.
-            limit: The most tokens of the reply.
-
-        Returns:
-            The reply; its tokens and the prompt's are the server's, or else counted here.
+        Tokens of reply and prompt are the server's, or else counted here.
 
         Raises:
             BackendError: A server failed, or answered without a reply.
         """
         started = time.perf_counter()
         if self.is_chat:
-            turns, begun = self._turns(prompt)
-            found = self._asker.chat(turns, begun, limit)
+            turns, reply_start = self._turns(prompt)
+            found = self._asker.chat(turns, reply_start, limit)
         else:
             found = self._asker.text(prompt, limit)
         return Reply(

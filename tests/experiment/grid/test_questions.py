@@ -51,8 +51,8 @@ class Doses:
     [
         ({"reader": "optoin"}, "", "no 'optoin' among the reply-readers", "mean 'option'?"),
         ({"metrics": ("acuracy",)}, "", "no 'acuracy' among the metrics", "mean 'accuracy'"),
-        ({"scoring": "leters"}, "", "states the scoring 'leters'", "mean 'letters'?"),
-        ({"answers": "labels"}, "", "states the kind of answers 'labels'", "mean 'label'?"),
+        ({"scoring": "leters"}, "", "unknown scoring 'leters'", "mean 'letters'?"),
+        ({"answers": "labels"}, "", "unknown kind of answers 'labels'", "mean 'label'?"),
         ({}, "tasks.0.metrics=[rouge9]", "no 'rouge9' among the metrics", "mean 'rouge"),
         ({}, "tasks.0.scoring=leters", "'letters' or 'generate'; it is \"leters\"", ""),
         ({}, "mode=mirage", "the task 'doses' has no mode 'mirage'", "known: correct"),

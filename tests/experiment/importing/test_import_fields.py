@@ -22,5 +22,5 @@ def test_names_that_they_cannot(name: str) -> None:
 
 def test_texts() -> None:
     assert check_text("naïve \U0001f489", "the reply", "f:1") == "naïve \U0001f489"
-    with pytest.raises(DataError, match="the reply holds half of a surrogate pair"):
+    with pytest.raises(DataError, match="the reply contains half of a surrogate pair"):
         check_text("a\ud800", "the reply", "f:1")

@@ -69,10 +69,10 @@ def test_arms_are_paired_by_document(home: Path) -> None:
     scores = load_run(write_run(run)).scores.set_index(["arm", "question_id"])
     assert scores.pick["bm25", "0"] == 0
     assert scores.pick["closed-book", "0"] == 1
-    with pytest.raises(UsageError, match="two logs are of the task 'tiny_mc'"):
+    with pytest.raises(UsageError, match="two logs have the task 'tiny_mc'"):
         read_lm_eval_run([str(CHOICE), str(other)], name="two", model="m")
     strange = changed(home, "tiny_mc", 3, lambda row: row["doc"].update(question="Another?"))
-    with pytest.raises(DataError, match="document 3 is another one in two arms"):
+    with pytest.raises(DataError, match="document 3 differs between two arms"):
         read_lm_eval_run([str(CHOICE), f"bm25={strange}"], name="two", model="m")
 
 
@@ -83,10 +83,10 @@ def test_arms_are_paired_by_document(home: Path) -> None:
         (lambda row: row.update(target="9"), "target '9' is not one of the 4 options"),
         (lambda row: row["resps"].pop(), "4 continuations and 3 answers"),
         (lambda row: row["resps"][1][0].__setitem__(0, "nan"), "is not finite"),
-        (lambda row: row["resps"][1][0].__setitem__(0, "x"), "is no number"),
+        (lambda row: row["resps"][1][0].__setitem__(0, "x"), "is not a number"),
         (lambda row: row.update(arguments={}), "not those of a sample"),
-        (lambda row: row.update(resps=[["-3.2"]]), "neither of multiple choice nor"),
-        (lambda row: row.update(doc_id=1), "document 1 stands twice"),
+        (lambda row: row.update(resps=[["-3.2"]]), "neither multiple choice nor"),
+        (lambda row: row.update(doc_id=1), "document 1 appears twice"),
     ],
 )
 def test_lines_that_are_no_sample(home: Path, change: Any, message: str) -> None:
@@ -110,7 +110,7 @@ def test_a_target_that_is_a_number_and_a_text(home: Path) -> None:
 
 def test_names_that_are_no_log(home: Path) -> None:
     (home / "results.jsonl").write_text("{}")
-    with pytest.raises(DataError, match="not that of a sample log"):
+    with pytest.raises(DataError, match="not have the name of a sample log"):
         read_lm_eval_run([str(home / "results.jsonl")], name="x", model="m")
     with pytest.raises(DataError, match="no such file"):
         read_lm_eval_run(["samples_x_2026-01-01T00-00-00.jsonl"], name="x", model="m")
@@ -177,7 +177,7 @@ def test_one_of_several_filters_is_chosen(home: Path) -> None:
     ]
     path = home / "samples_two_2026-01-01T00-00-00.000000.jsonl"
     path.write_text("\n".join(json.dumps(row) for row in [*rows, *raw]), encoding="utf-8")
-    with pytest.raises(UsageError, match="through 2 filters") as caught:
+    with pytest.raises(UsageError, match="replies of 2 filters") as caught:
         read_lm_eval_run([str(path)], name="w", model="m")
     assert "get-letter, none" in caught.value.fix
     run = read_lm_eval_run([str(path)], name="w", model="m", filter_="get-letter")
@@ -196,7 +196,7 @@ def test_where_lm_evals_metric_differs_it_is_said(
     path = changed(home, "tiny_mc", 0, lambda row: row.update(acc_norm=0.5))
     read_lm_eval_run([str(path)], name="w", model="m")
     said = capsys.readouterr().err
-    assert "tiny_mc, closed-book: 1 of 12 documents score otherwise than in lm-eval's" in said
+    assert "tiny_mc, closed-book: 1 of 12 documents score differently from lm-eval's" in said
 
 
 def test_kinds_are_not_mixed(home: Path) -> None:

@@ -85,7 +85,7 @@ def test_a_small_file_by_hand(home: Path) -> None:
     }
     correct = imported(home, "correct")
     found = right(correct)
-    assert ("medmcqa", "m2", "closed-book") not in found  # its right option stands twice
+    assert ("medmcqa", "m2", "closed-book") not in found  # its right option appears twice
     assert found["medmcqa", "m3", "closed-book"] == ("unparsed", 0.0)
     assert found["pubmedqa", "1", "closed-book"] == ("unparsed", 0.0)
     assert found["pubmedqa", "1", "medrag-32"] == ("parsed", 1.0)
@@ -125,18 +125,18 @@ def change(place: int, **fields: Any) -> list[dict[str, Any]]:
     ("rows", "message", "where"),
     [
         (change(1, replies="B"), "'replies' is missing or not a list", ":2"),
-        (change(1, replies=[None]), "holds something that is not text", ":2"),
+        (change(1, replies=[None]), "contains a value that is not text", ":2"),
         (change(2, dataset="medmqa"), "no set 'medmqa'", ":3"),
         (change(2, id="m9"), "no question 'm9'", ":3"),
         (change(2, id="m1"), "answered twice", ":3"),
         (change(0, model=3), "'model' is missing or not text", ":1"),
         (lines()[:-1], "1 of 1 questions have no line in gpt, pubmedqa, medrag-32", "replies"),
         (lines()[1:], "1 of 2 questions have no line in gpt, medmcqa, closed-book", "replies"),
-        ([], "holds no reply", "replies"),
-        (change(0, note="x"), "a field 'note', which is not read", ":1"),
+        ([], "has no replies", "replies"),
+        (change(0, note="x"), "an unknown field 'note'", ":1"),
         (change(3, model="../../x"), "'../../x' cannot be the name of a model", ":4"),
         (change(3, arm="a/b"), "'a/b' cannot be the name of an arm", ":4"),
-        (change(3, replies=["\ud800"]), "the reply holds half of a surrogate pair", ":4"),
+        (change(3, replies=["\ud800"]), "the reply contains half of a surrogate pair", ":4"),
     ],
 )
 def test_mistakes_in_replies(
@@ -182,7 +182,7 @@ def test_mistakes_in_the_benchmark(home: Path, question: dict[str, Any], message
         ('{"medqa": 3}', "the set 'medqa' is not an object of records"),
         ('{"medqa": {"1": 3}}', "the record is not an object"),
         ('{"medqa": {"1": {}, "1": {}}}', "the key '1' is repeated"),
-        ('{"mednli": {}}', "'mednli' is none of MIRAGE's"),
+        ('{"mednli": {}}', "MIRAGE has no set 'mednli'"),
     ],
 )
 def test_a_benchmark_that_is_none(home: Path, text: str, message: str) -> None:
@@ -206,7 +206,7 @@ def test_what_has_no_line_is_an_error_where_that_was_asked_for(
 ) -> None:
     files = written(home, lines()[1:])
     path = write_run(read_mirage_run(*files, name="x", mode="mirage", missing="error"))
-    assert "1 of 3 questions have no line: the cell is incomplete" in capsys.readouterr().err
+    assert "1 of 3 questions have no line, so the cell is incomplete" in capsys.readouterr().err
     run = load_run(path)
     row = run.scores[(run.scores.question_id == "m1") & (run.scores.arm == "closed-book")].iloc[0]
     assert (row["outcome"], row["error"]) == ("error", "the imported file has no answer")
@@ -218,7 +218,7 @@ def test_what_has_no_line_is_an_error_where_that_was_asked_for(
 def test_several_models_and_several_replies(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = [*lines(), *(line | {"model": "other", "replies": ["A"]} for line in lines())]
     run = load_run(imported(home, "mirage", rows))
-    assert "1 lines have several replies: the first is read" in capsys.readouterr().err
+    assert "1 lines have several replies: the first is used" in capsys.readouterr().err
     assert run.members("models") == ["gpt", "other"]
     other = run.scores[run.scores.model == "other"]
     assert other.accuracy.tolist() == [0.0, 1.0, 0.0] * 2 + [1.0] * 2
@@ -293,7 +293,7 @@ def test_a_pair_of_models_has_its_effects(tmp_path: Path, home: Path) -> None:
     assert (tuning.model + " " + tuning.base).tolist() == ["gpt-med gpt"]
     assert tuning.estimate.tolist() == [0.0]  # the same replies
     for bases, message in (
-        ({"gpt-med": "other"}, "no reply is of a model 'other'"),
+        ({"gpt-med": "other"}, "there are no replies of the model 'other'"),
         ({"gpt-med": "gpt", "gpt": "gpt-med"}, "both a biomedical model and a base"),
     ):
         with pytest.raises(UsageError, match=message):

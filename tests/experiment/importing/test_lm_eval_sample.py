@@ -149,10 +149,10 @@ def test_a_log_without_filters() -> None:
     [
         (scored(target="3"), "target '3' is not one of the 3 options", "f:1"),
         (scored(target="[0, 1]"), r"target '\[0, 1\]' is not one", "f:1"),
-        (scored(acc=0.0), "the log says acc 0.0, its target '1'", "f:1"),
+        (scored(acc=0.0), "the log's acc 0.0 contradicts its target '1'", "f:1"),
         (
             scored(arguments=pairs(["a", "b", "c"], [" x", " x", " x"])),
-            "options stand in the prompts",
+            "options are in the prompts",
             r"task t \(multiple_choice with several inputs\)",
         ),
         (
@@ -168,11 +168,11 @@ def test_a_log_without_filters() -> None:
         (scored(arguments=7), "not those of a sample", "f:1"),
         (scored(arguments={"gen_args_0": {}}), "not those of a sample", "f:1"),
         (scored(resps=[[]]), "not those of a sample", "f:1"),
-        (scored(resps=[[[]], [[]], [[]]]), "is no number", "f:1"),
+        (scored(resps=[[[]], [[]], [[]]]), "is not a number", "f:1"),
         (scored(doc={"query": "\ud800"}), "half of a surrogate pair", "f:1"),
         (written(target="['a', 'b']"), "is a list", "f:1"),
         (written(target=" "), "the target is empty", "f:1"),
-        (written(filtered_resps=[7]), "'filtered_resps' holds no text", "f:1"),
+        (written(filtered_resps=[7]), "'filtered_resps' contains no text", "f:1"),
         (written(filtered_resps=["\udc00"]), "half of a surrogate pair", "f:1"),
     ],
 )

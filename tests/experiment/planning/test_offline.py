@@ -71,7 +71,7 @@ def test_stores_encoders_and_rerankers_that_are_not_here_are_named(
     (home / "lacks.yaml").write_text(json.dumps(config))
     plan = plan_of(str(home / "lacks.yaml"), device="h100")
     lacking = [(one.what, one.reason) for one in plan.lacking if one.what.startswith("index")]
-    cached = "is not in the hub's cache on this machine"
+    cached = "is not in the hub cache on this machine"
     assert lacking == [
         (
             "index minilm-chroma",

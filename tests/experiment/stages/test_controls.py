@@ -196,11 +196,11 @@ def test_without_known_gold_moved_gives_what_the_arm_gives(corpus: Corpus) -> No
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        ({"control": "moved", "like": "a"}, "takes `place`"),
-        ({"control": "shuffled", "like": "a", "place": 1}, "takes `place`"),
+        ({"control": "moved", "like": "a"}, "needs `place`"),
+        ({"control": "shuffled", "like": "a", "place": 1}, "needs `place`"),
         ({"control": "moved", "like": "a", "place": 0}, "place is a number from 1"),
         ({"control": "moved", "like": "a", "place": [2, 2]}, "list of different ones"),
-        ({"control": "moved", "like": "a", "place": 1, "order": "best-last"}, "means nothing"),
+        ({"control": "moved", "like": "a", "place": 1, "order": "best-last"}, "has no effect"),
     ],
 )
 def test_places_that_make_no_sense(keys: dict[str, Any], message: str) -> None:

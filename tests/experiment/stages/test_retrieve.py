@@ -148,7 +148,7 @@ def test_a_run_file_is_checked_and_judged(mixed_copy: Path, home: Path) -> None:
         with pytest.raises(DataError, match=what):
             retrieve_all(grid, folder, {})
     (home / "mine.trec").unlink()
-    with pytest.raises(DataError, match="not there"):
+    with pytest.raises(DataError, match="does not exist"):
         retrieve_all(grid, folder, {})
 
 

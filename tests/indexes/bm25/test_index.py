@@ -19,7 +19,7 @@ from ragbench.base.records import Hit
 from ragbench.corpora.corpus import Corpus
 from ragbench.corpora.open import open_corpus
 from ragbench.indexes.bm25.recipe import Bm25Recipe
-from ragbench.indexes.bm25.tokenise import make_tokeniser
+from ragbench.indexes.bm25.tokenise import Analyser
 from ragbench.indexes.build import build_index
 from ragbench.indexes.built import folder_of, is_built, open_index
 from ragbench.indexes.retriever import IndexKind, Within, passage_text
@@ -47,7 +47,7 @@ def reference(
     corpus: Sequence[tuple[str, str]], recipe: Bm25Recipe, query: str
 ) -> list[tuple[float, str]]:
     """Return (score, id) of the passages that share a token with the query, best first."""
-    tokenise = make_tokeniser(stopwords=recipe.stopwords, stemmer=recipe.stemmer)
+    tokenise = Analyser(stopwords=recipe.stopwords, stemmer=recipe.stemmer)
     documents = {identifier: Counter(tokenise(text)) for identifier, text in corpus}
     lengths = {identifier: sum(counts.values()) for identifier, counts in documents.items()}
     n, average = len(documents), sum(lengths.values()) / len(documents)
@@ -185,7 +185,7 @@ def test_hits_name_row_passage_and_document(in_icd_home: Path) -> None:
 
 def test_a_corpus_without_any_token_is_refused(home: Path, corpus_of: CorpusOf) -> None:
     corpus_of("mute", {"a": "the", "b": "!?", "c": "of and the"})
-    with pytest.raises(DataError, match="no passage of 'mute' holds a word"):
+    with pytest.raises(DataError, match="no passage of 'mute' contains a word"):
         build_index("bm25", "mute")
     assert not is_built("bm25-mute")
     assert not folder_of("bm25-mute").exists()

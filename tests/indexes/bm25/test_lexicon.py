@@ -30,5 +30,5 @@ def test_every_term_has_its_place_and_no_other_has_one(
 def test_files_that_do_not_belong_together(tmp_path: Path) -> None:
     save(tmp_path, pa.array(["gout"], pa.large_string()))
     (tmp_path / BYTES).write_bytes(b"gou")
-    with pytest.raises(ValueError, match="do not belong together"):
+    with pytest.raises(ValueError, match="do not match"):
         Lexicon(tmp_path)

@@ -19,7 +19,7 @@ from ragbench.base.records import Hit
 from ragbench.corpora.corpus import Corpus
 from ragbench.corpora.open import open_corpus
 from ragbench.indexes.bm25.okapi import okapi_idf
-from ragbench.indexes.bm25.tokenise import tokens
+from ragbench.indexes.bm25.tokenise import Analyser
 from ragbench.indexes.build import build_index
 from ragbench.indexes.built import folder_of, index_digest, open_index
 from ragbench.indexes.loading import load_recipe
@@ -52,13 +52,15 @@ class Peer:
 
     def __init__(self, corpus: Corpus, **options: float) -> None:
         self.ids = [p.id for p in corpus]
-        self.documents = [tokens(passage_text("{title}\n{text}", p.title, p.text)) for p in corpus]
+        self.documents = [
+            Analyser()(passage_text("{title}\n{text}", p.title, p.text)) for p in corpus
+        ]
         self.sets = [set(document) for document in self.documents]
         self.engine = BM25Okapi(self.documents, **options)
 
     def check(self, query: str, hits: Sequence[Hit], k: int) -> None:
         """Compare a list of hits with the package's scores, up to ties."""
-        asked = tokens(query)
+        asked = Analyser()(query)
         with np.errstate(invalid="ignore"):
             scores = np.asarray(self.engine.get_scores(asked), dtype=np.float64)
         shared = [row for row, held in enumerate(self.sets) if held & set(asked)]

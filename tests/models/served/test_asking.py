@@ -48,7 +48,7 @@ def test_a_server_without_log_probabilities_is_refused_before_the_first_question
     """As transformers serve: it leaves ``echo`` and ``logprobs`` out, and says nothing of it."""
     model = ServerModel(spec(server, format="plain"))
     model.check_abilities([GENERATE])
-    with pytest.raises(PrerequisiteError, match="does not tell the log-probabilities") as caught:
+    with pytest.raises(PrerequisiteError, match="does not report the log-probabilities") as caught:
         model.check_abilities([GENERATE, OPTIONS])
     assert "scoring: generate" in caught.value.fix
     same = {"token_logprobs": [None, -1.0]}
@@ -75,7 +75,7 @@ def test_a_begun_reply_needs_a_server_that_goes_on_with_it(server: Loopback) -> 
         ),
     ):
         server.answers[CHAT] = sent
-        with pytest.raises(PrerequisiteError, match="does not go on with it") as caught:
+        with pytest.raises(PrerequisiteError, match="does not continue it") as caught:
             ServerModel(spec(server)).check_abilities([begun])
         assert "format: plain" in caught.value.fix
     ServerModel(spec(server, format="plain")).check_abilities([begun])

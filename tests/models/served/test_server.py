@@ -198,7 +198,7 @@ def test_the_context_is_the_configs_or_the_servers(server: Loopback) -> None:
         ServerModel(spec(server, context=8192)).check_abilities([GENERATE])
     server.script("/v1/models", Sent({"data": [{"id": MODEL}]}))
     assert ServerModel(spec(server, context=8192)).facts().context_tokens == 8192
-    with pytest.raises(UsageError, match="does not tell how many tokens") as caught:
+    with pytest.raises(UsageError, match="does not report how many tokens") as caught:
         ServerModel(spec(server)).check_abilities([GENERATE])
     assert "context:" in caught.value.fix
 
