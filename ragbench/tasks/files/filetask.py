@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -46,7 +47,7 @@ class Selection:
     excluded: tuple[tuple[str, str], ...] = ()
 
 
-class FileTask:
+class FileTask(ABC):
     """Reads a file of questions.
 
     A task states itself (``about``, and ``_info`` where its options or mode change a fact) and
@@ -93,9 +94,9 @@ class FileTask:
         """Return ``about`` with what the options and the mode change."""
         return replace(self.about, default_corpus=self.options.corpus or self.about.default_corpus)
 
+    @abstractmethod
     def _question(self, row: Mapping[str, Any], where: str, number: int) -> Question:
         """Return the question of a row; ``number`` counts from 0."""
-        raise NotImplementedError
 
     def _reason(self, question: Question) -> str:
         """Return why a question is not asked; nothing where it is."""
