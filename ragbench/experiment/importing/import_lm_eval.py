@@ -198,7 +198,7 @@ def _ours(sample: LoggedSample) -> float:
 def _check_alike(arms: Sequence[Mapping[str, LoggedSample]]) -> None:
     """Refuse arms whose logs have different documents."""
     for other in arms[1:]:
-        if only := min(other.keys() ^ arms[0].keys(), default=None):
+        for only in sorted(other.keys() ^ arms[0].keys()):
             where = (other.get(only) or arms[0][only]).where
             raise DataError(f"the document {only} appears in the log of only one arm", where=where)
         for identifier, sample in arms[0].items():

@@ -74,6 +74,11 @@ def test_arms_are_paired_by_document(home: Path) -> None:
     strange = changed(home, "tiny_mc", 3, lambda row: row["doc"].update(question="Another?"))
     with pytest.raises(DataError, match="document 3 differs between two arms"):
         read_lm_eval_run([str(CHOICE), f"bm25={strange}"], name="two", model="m")
+    shorter = changed(home, "tiny_mc", 0, lambda row: row)
+    shorter.write_text("".join(shorter.read_text().splitlines(keepends=True)[:-1]))
+    for arms in ([str(CHOICE), f"bm25={shorter}"], [f"bm25={CHOICE}", str(shorter)]):
+        with pytest.raises(DataError, match="document 11 appears in the log of only one arm"):
+            read_lm_eval_run(arms, name="two", model="m")
 
 
 @pytest.mark.parametrize(
