@@ -245,8 +245,13 @@ def test_a_flipped_bit_in_the_manifest_is_an_error(small: Corpus) -> None:
         ("kind: [bm25]\n", "does not say its kind", "odd.yaml:1", "bm25 | faiss"),
         ("kind: bm52\n", "there is no 'bm52'", "", "'bm25'"),
         ("kind: bm25\nb: 2\n", "less than or equal to 1; it is 2", "odd.yaml:2", ""),
-        ("kind: bm25\nstopwords: [of, The]\n", "'The' is not in lower case", "odd.yaml:2", ""),
-        ("kind: bm25\nstemmer: klingon\n", "none of: none, arabic", "odd.yaml:2", ""),
+        (
+            "kind: bm25\nstopwords: [of, The]\n",
+            "'The' has no effect: terms are in lower case",
+            "odd.yaml:2",
+            "",
+        ),
+        ("kind: bm25\nstemmer: klingon\n", "it is not one of: none, arabic", "odd.yaml:2", ""),
         ("kind: faiss\n", "'encoder' is missing", "odd.yaml:1", "encoder: ..."),
         (
             "kind: faiss\nencoder:\n  model: m/m\n  max_token: 3\n",

@@ -24,8 +24,9 @@ from ragbench.models.served.server import ServerModel
 from ragbench.models.spec import ModelSpec
 from tests.conftest import ragbench
 
+pytestmark = pytest.mark.slow
 NEEDS = ("fastapi", "uvicorn", "openai")
-START_S = 120
+START_S = 600
 PROMPTS = ("Which vitamin prevents scurvy?", "Name a disease of the thyroid gland.")
 CODE = "from transformers.cli.serve import Serve; import sys; "
 CODE += "Serve(force_model=sys.argv[1], device='cpu', dtype='float32', "
