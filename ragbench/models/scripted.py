@@ -115,6 +115,14 @@ class ScriptedOptions(BackendOptions):
     def _is_expression(cls, value: str | None) -> str | None:
         return _expression(value)
 
+    @field_validator("calls")
+    @classmethod
+    def _stays_inside(cls, value: str | None) -> str | None:
+        path = Path(value or "calls")
+        if path.is_absolute() or ".." in path.parts or path.parts[0].startswith("~"):
+            raise ValueError("the file is given relative to RAGBENCH_HOME and stays inside it")
+        return value
+
     @property
     def stated_context(self) -> int:
         """Context in tokens."""
@@ -287,7 +295,7 @@ class ScriptedModel(OneByOne):
             number = self.calls
         if options.calls is not None:
             line = {"model": self.spec.name, "call": kind, "prompt": sha256_text(prompt)}
-            _append(home.home() / home.expand(options.calls), json.dumps(line) + "\n")
+            _append(home.home() / options.calls, json.dumps(line) + "\n")
         time.sleep(options.delay_s)
         every = options.fail_every is not None and number % options.fail_every == 0
         if every or (options.fail_on is not None and re.search(options.fail_on, prompt)):

@@ -18,7 +18,7 @@ from ragbench.experiment.planning.offline import OfflineGrid
 from ragbench.experiment.planning.plan import make_plan
 from ragbench.experiment.run import Finished, run_experiment
 from ragbench.experiment.stages import prompts
-from ragbench.models.scripted import HEADING, ScriptedModel
+from ragbench.models.scripted import HEADING, ScriptedModel, ScriptedOptions
 from ragbench.models.spec import ModelSpec
 from ragbench.runfolder.records import read_records
 from ragbench.tasks.replies.answers import read_reply
@@ -291,3 +291,12 @@ def test_retrieval_helps_the_one_that_reads(pair: Path) -> None:
         )
     assert picks["oracle-bm25-2"] == 6
     assert picks["closed-book"] < 6
+
+
+@pytest.mark.parametrize(
+    "path", ["/elsewhere/calls.jsonl", "../calls.jsonl", "a/../../b", "~/.profile"]
+)
+def test_the_log_of_calls_stays_in_the_home_folder(path: str) -> None:
+    with pytest.raises(ValidationError, match="stays inside it"):
+        ScriptedOptions(calls=path)
+    assert ScriptedOptions(calls="logs/calls.jsonl").calls == "logs/calls.jsonl"
