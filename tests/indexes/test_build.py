@@ -345,6 +345,7 @@ def test_a_corpus_whose_card_has_changed_since_is_refused(home: Path, small: Cor
             build_index("bm25", "small", replace=replace)
 
 
+@pytest.mark.slow
 def test_a_model_of_the_hub_that_has_moved_on_is_refused(
     home: Path, corpus_of: CorpusOf, tmp_path: Path
 ) -> None:

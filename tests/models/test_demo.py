@@ -38,6 +38,7 @@ def test_the_shipped_split_is_the_scripts(made: tuple[list[str], dict[str, Any]]
     assert json.loads((DEMO / "split.json").read_text(encoding="utf-8")) == made[1]
 
 
+@pytest.mark.slow
 def test_no_training_line_names_what_was_held_out(
     made: tuple[list[str], dict[str, Any]],
 ) -> None:

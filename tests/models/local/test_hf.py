@@ -64,6 +64,7 @@ def test_log_likelihoods_equal_whole_passes(
     assert scores.elapsed_s > 0
 
 
+@pytest.mark.slow
 def test_reuse_changes_no_score_and_no_pick(plain: HfModel) -> None:
     """Eight questions of the demonstration task, both directions."""
     task = Icd10cmTask(Icd10cmTaskOptions(chapters=("3",)))
