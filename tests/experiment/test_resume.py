@@ -120,7 +120,7 @@ def test_extend_adds_and_nothing_else(folder: RunPaths) -> None:
 
 
 def test_a_run_without_an_answer_may_change(folder: RunPaths) -> None:
-    """What a refused plan has left must not stand in the way of the mended config."""
+    """A refused plan leaves nothing that blocks the corrected config."""
     folder.records("m", "t", "closed-book").write_text("")
     start(folder, *changed("config.seed", 2), extend=False)
     assert read_run_file(folder.run).config.seed == 2

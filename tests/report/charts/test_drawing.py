@@ -1,4 +1,4 @@
-"""Figures as files: what stands in the SVG, and that PNG and PDF show it, the same each time."""
+"""Figures as files: the content of the SVG; PNG and PDF show it, with the same bytes each time."""
 
 from __future__ import annotations
 
