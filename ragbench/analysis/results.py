@@ -16,7 +16,8 @@ from ragbench.analysis.panels.aggregates import aggregates, majority
 from ragbench.analysis.panels.clue import LONGHEALTH, first_doubled, level_scores, task_score
 from ragbench.analysis.panels.curves import curves, places
 from ragbench.analysis.panels.policies import policies
-from ragbench.analysis.statistics.intervals import Clusters, bootstrap_mean, seeded, wilson
+from ragbench.analysis.statistics.inference import Clusters
+from ragbench.analysis.statistics.intervals import interval_of_mean, seeded, wilson
 from ragbench.base.files import atomic_file, write_json
 from ragbench.runfolder.scores import CELL
 
@@ -44,11 +45,10 @@ def results(run: Run) -> pd.DataFrame:
     """Return one row a model, task, arm and metric.
 
     Metrics are the task's own, the same by stratum (``accuracy/STRATUM``), shares of outcomes,
-    means of what was delivered, and, for the model ``-``, retrieval measures. A rate has
-    Wilson's interval, any other mean the bootstrap's; both go by cluster where the task's
-    questions come in clusters. A cell with questions that have no answer is ``incomplete``: its
-    interval runs from all of those 0 to all of them 1. A question that a metric has no value for
-    is not counted in its n.
+    means of what was delivered, and, for the model ``-``, retrieval measures. Intervals are those
+    of ``interval_of_mean``, by cluster where questions come in clusters. A cell with questions that
+    have no answer is ``incomplete``: its interval runs from all of those 0 to all of them 1. A
+    question that a metric has no value for is not counted in its n.
 
     Args:
         run: The run.
@@ -138,7 +138,7 @@ class _Mean:
         if len(known) < len(values) or not len(values):
             return _bounded(known, len(values))
         clusters = None if self._clusters is None else self._clusters.loc[values.index].to_numpy()
-        low, high = bootstrap_mean(
+        low, high = interval_of_mean(
             np.asarray(known, dtype=np.float64),
             seeded(self._config.seed, *self._names, name),
             clusters=clusters,
@@ -263,7 +263,7 @@ def _quality_rows(run: Run) -> Iterator[dict[str, Any]]:
             yield row | rate(group.value, alpha)
             continue
         draw = seeded(config.seed, str(task), str(retriever), str(measure))
-        low, high = bootstrap_mean(
+        low, high = interval_of_mean(
             values, draw, clusters=clusters, resamples=resamples, alpha=alpha
         )
         units = None if clusters is None else int(np.unique(clusters).size)

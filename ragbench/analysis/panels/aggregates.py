@@ -1,6 +1,7 @@
 """Figures of a whole cell that are no means over questions: by class, by confidence, by code.
 
-Intervals are percentile bootstraps over questions, or over clusters where the task has them.
+Intervals are those of a mean of the questions' influences (the jackknife's pseudo-values, Efron
+1982), by cluster where the task has any.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ import pandas as pd
 
 from ragbench.analysis.effects import cluster_codes
 from ragbench.analysis.load import Run
-from ragbench.analysis.statistics.intervals import Clusters, seeded
+from ragbench.analysis.statistics.inference import Clusters
+from ragbench.analysis.statistics.intervals import interval_of_mean, seeded
 
 BINS = 10
-CHUNK = 500  # resamples held at once
+BIASED = ("ece",)
 CODE_COUNTS = ("code_hits", "code_named", "code_gold")
 Counts = npt.NDArray[np.float64]
 
@@ -29,13 +31,14 @@ def aggregates(run: Run, cell: pd.DataFrame) -> Iterator[dict[str, Any]]:
     ``balanced_accuracy`` (mean recall of the classes asked for) and ``macro_f1`` (mean F-measure
     of the classes asked for or given; a reply without a class is wrong) where all questions of
     the task have the same options; ``ece``, the expected calibration error over ten equal bins of
-    the picked option's probability (Guo et al. 2017), where options were scored;
+    the picked option's probability (Guo et al. 2017), where options were scored, without an
+    interval (the binned error is biased upward, and no bootstrap of it covers);
     ``code_micro_f1`` where codes were counted. A cell with errors has none.
     """
     task = str(cell.iloc[0]["task"])
     if (cell.outcome == "error").any():
         return
-    make = _Bootstrap(run, cell)
+    make = _Row(run, cell)
     classes = run.facts(task).classes
     if classes and "pick" in cell:
         n = len(classes)
@@ -97,7 +100,7 @@ def _micro(sums: Counts) -> Counts:
     return np.asarray(np.divide(2 * hits, both, out=np.zeros_like(hits), where=both > 0))
 
 
-class _Bootstrap:
+class _Row:
     """Makes the row of a statistic of sums over questions."""
 
     def __init__(self, run: Run, cell: pd.DataFrame) -> None:
@@ -110,34 +113,31 @@ class _Bootstrap:
         self, metric: str, rows: Counts, statistic: Callable[[Counts], Counts]
     ) -> dict[str, Any]:
         """Return the row; ``rows`` is (N, S), of which the statistic takes sums (..., S)."""
-        units, times = rows, np.ones(len(rows))
-        n_clusters = None
-        if self._clusters is not None:
-            n_clusters = int(self._clusters.max()) + 1
-            units = np.zeros((n_clusters, rows.shape[1]))
-            np.add.at(units, self._clusters, rows)
-            times = np.ones(n_clusters)
-        else:  # equal rows are drawn together
-            units, counts = np.unique(rows, axis=0, return_counts=True)
-            times = counts.astype(float)
-        analysis = self._config.analysis
-        draw = seeded(self._config.seed, *self._names, metric)
-        total, found = int(times.sum()), []
-        left = analysis.resamples if len(units) <= CHUNK else min(1000, analysis.resamples)
-        while left > 0:
-            size = min(CHUNK, left)
-            drawn = draw.multinomial(total, times / times.sum(), size=size)
-            found.append(statistic(drawn @ units))
-            left -= size
-        alpha = analysis.alpha
-        low, high = np.quantile(np.concatenate(found), [alpha / 2, 1 - alpha / 2])
-        few = total < 2
-        return {
-            "metric": metric,
-            "value": float(statistic(rows.sum(axis=0))),
-            "ci_low": math.nan if few else float(low),
-            "ci_high": math.nan if few else float(high),
-            "n": len(rows),
-            "status": "complete",
-            "n_clusters": n_clusters,
-        }
+        n, value = len(rows), float(statistic(rows.sum(axis=0)))
+        row = {"metric": metric, "value": value, "n": n, "status": "complete"}
+        codes = self._clusters
+        row["n_clusters"] = None if codes is None else int(np.unique(codes).size)
+        low, high = math.nan, math.nan
+        if metric not in BIASED:
+            analysis = self._config.analysis
+            low, high = interval_of_mean(
+                influences(rows, statistic),
+                seeded(self._config.seed, *self._names, metric),
+                clusters=codes,
+                resamples=analysis.resamples,
+                alpha=analysis.alpha,
+                bounds=(0.0, 1.0),
+            )
+        return row | {"ci_low": low, "ci_high": high}
+
+
+def influences(rows: Counts, statistic: Callable[[Counts], Counts]) -> Counts:
+    """Return (N,) values whose mean is a statistic of sums over (N, S) rows, and spread is its own.
+
+    They are the jackknife's pseudo-values, moved so that their mean is the statistic itself.
+    """
+    n, total = len(rows), rows.sum(axis=0)
+    if n < 2:
+        return np.full(n, float(statistic(total)))
+    without = statistic(total - rows)
+    return np.asarray(float(statistic(total)) - (n - 1) * (without - without.mean()))

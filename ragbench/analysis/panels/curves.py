@@ -15,20 +15,13 @@ from ragbench.analysis.effects import cluster_codes
 from ragbench.analysis.family import retrieval_arms
 from ragbench.analysis.load import Run
 from ragbench.analysis.statistics.estimate import Settings
-from ragbench.analysis.statistics.intervals import (
-    FEW_CLUSTERS,
-    TINY,
-    Clusters,
-    bootstrap_mean_of_means,
-    interval_of_mean,
-    seeded,
-)
+from ragbench.analysis.statistics.inference import Bounds
+from ragbench.analysis.statistics.intervals import interval_of_mean, seeded
 from ragbench.runfolder.config import ArmEntry
 from ragbench.runfolder.packed import delivered_ids
 from ragbench.runfolder.passages import read_passages
 
 FEWEST_K = 3  # two points are no curve
-CHUNK = 500  # resamples held at once
 PLACING = {"moved": "gold moved", "shuffled": "shuffled"}  # controls that place passages
 KEYS = ["model", "task", "curve"]
 CURVE_COLUMNS = [*KEYS, "arm", "delivered_k", "metric", "n", "value", "ci_low", "ci_high"]
@@ -55,10 +48,9 @@ def curves(run: Run) -> Curves:
     """Return the score against the passages that were delivered.
 
     A curve joins the retrieval arms that differ only in k. Its points are at the mean number of
-    passages *delivered*, not asked for, which must be at least one; the bands are percentile
-    bootstraps over questions (or clusters), with the same resampled questions at every point. The
-    slope is the least-squares slope on the binary logarithm of that number. A curve with fewer
-    than three different numbers is refused. Under 30 clusters the bands are by t.
+    passages *delivered*, not asked for, which must be at least one; every point has the same
+    questions, and its own interval. The slope is the least-squares slope on the binary logarithm of
+    that number. A curve with fewer than three different numbers is refused.
     """
     points: list[dict[str, Any]] = []
     trends: list[dict[str, Any]] = []
@@ -126,27 +118,29 @@ def _curve(
         return [], trend | {"refused": "no question has a value in every arm"}
     clusters = cluster_codes(run, base["task"], cells[held[0]].loc[table.index])
     settings = Settings.of(run.config)
-    means = resampled_means(
-        values,
-        clusters,
-        seeded(settings.seed, *base.values(), "k-curve"),
-        resamples=settings.resamples,
-    )
     doublings = np.log2([delivered[arm] for arm in held])
-    bands = [
-        interval(values[:, i], means[:, i], clusters, settings.alpha) for i in range(len(held))
-    ]
-    rows = [
-        base
-        | {"arm": arm, "delivered_k": delivered[arm], "metric": metric, "n": len(values)}
-        | {"value": float(values[:, i].mean()), "ci_low": max(low, 0.0), "ci_high": min(high, 1.0)}
-        for i, (arm, (low, high)) in enumerate(zip(held, bands, strict=True))
-    ]
+
+    def band(scores: Values, name: str, bounds: Bounds | None = None) -> tuple[float, float]:
+        return interval_of_mean(
+            scores,
+            seeded(settings.seed, *base.values(), "k-curve", name),
+            clusters=clusters,
+            resamples=settings.resamples,
+            alpha=settings.alpha,
+            bounds=bounds,
+        )
+
+    rows = []
+    for i, arm in enumerate(held):
+        low, high = band(values[:, i], arm)
+        rows.append(
+            base
+            | {"arm": arm, "delivered_k": delivered[arm], "metric": metric, "n": len(values)}
+            | {"value": float(values[:, i].mean()), "ci_low": low, "ci_high": high}
+        )
     # The slope of the means is the mean of the questions' slopes.
     slopes, steepest = slope(doublings, values), slope(doublings, _steepest(doublings))
-    low, high = interval(
-        slopes, slope(doublings, means), clusters, settings.alpha, reach=float(steepest[0])
-    )
+    low, high = band(slopes, "slope", (-float(steepest[0]), float(steepest[0])))
     found = {"n": len(values), "points": len(held), "slope": float(slopes.mean()), "refused": ""}
     return rows, trend | found | {"ci_low": low, "ci_high": high}
 
@@ -156,52 +150,10 @@ def _steepest(x: Values) -> Values:
     return np.asarray(x > x.mean(), dtype=np.float64)[None, :]
 
 
-def interval(
-    values: Values,
-    means: Values,
-    clusters: Clusters | None,
-    alpha: float,
-    *,
-    reach: float = 1.0,
-) -> tuple[float, float]:
-    """Return the percentile interval of the (R,) resampled means of (N,) values.
-
-    Under 30 clusters, and where all values are equal, it is that of ``bootstrap_mean_of_means``
-    instead: resampling would be too narrow, or have no width. It is NaN with one cluster.
-    """
-    few = clusters is not None and np.unique(clusters).size < FEW_CLUSTERS
-    if few or np.ptp(values) < TINY:  # neither draws anything
-        nothing = np.random.default_rng(0)
-        return bootstrap_mean_of_means(
-            [values], nothing, clusters=[clusters], alpha=alpha, reach=reach
-        )
-    low, high = np.quantile(means, [alpha / 2, 1 - alpha / 2])
-    return float(low), float(high)
-
-
 def slope(x: Values, y: Values) -> Values:
     """Return the least-squares slopes (R,) of the rows of ``y`` (R, P) on ``x`` (P,)."""
     centred = x - x.mean()
     return np.asarray(y @ centred / (centred @ centred))
-
-
-def resampled_means(
-    values: Values, clusters: Clusters | None, draw: np.random.Generator, *, resamples: int
-) -> Values:
-    """Return means (resamples, P) of the columns of (N, P) over resampled questions or clusters."""
-    codes = (
-        np.arange(len(values)) if clusters is None else np.unique(clusters, return_inverse=True)[1]
-    )
-    sums = np.zeros((int(codes.max()) + 1, values.shape[1] + 1))
-    np.add.at(sums, codes, np.column_stack([values, np.ones(len(values))]))
-    # Equal units are drawn together.
-    rows, times = np.unique(sums, axis=0, return_counts=True)
-    found = []
-    for start in range(0, resamples, CHUNK):
-        size = min(CHUNK, resamples - start)
-        drawn = draw.multinomial(len(sums), times / times.sum(), size=size) @ rows
-        found.append(drawn[:, :-1] / drawn[:, -1:])
-    return np.concatenate(found)
 
 
 def places(run: Run) -> pd.DataFrame:
@@ -283,5 +235,5 @@ def _by_place(
         yield {
             **{"model": model, "task": task, "curve": name, "k": cell.k.max(), "place": place},
             **{"metric": metric, "n": values.size, "value": float(values.mean())},
-            **{"ci_low": max(low, 0.0), "ci_high": min(high, 1.0)},
+            **{"ci_low": low, "ci_high": high},
         }

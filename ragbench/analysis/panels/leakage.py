@@ -21,13 +21,9 @@ import pandas as pd
 from ragbench.analysis.effects import cluster_codes
 from ragbench.analysis.family import BASELINE, GAIN
 from ragbench.analysis.load import Run
-from ragbench.analysis.statistics.estimate import Settings
-from ragbench.analysis.statistics.intervals import (
-    Clusters,
-    bootstrap_mean,
-    interval_of_mean,
-    seeded,
-)
+from ragbench.analysis.statistics.estimate import Cells, Settings, estimate
+from ragbench.analysis.statistics.inference import Clusters
+from ragbench.analysis.statistics.intervals import interval_of_mean, seeded
 from ragbench.base.errors import DataError
 from ragbench.base.records import Question
 from ragbench.runfolder.packed import delivered_ids
@@ -323,14 +319,13 @@ def _part_rows(
     for part, mask in parts(facts).items():
         held = mask.to_numpy() & counted
         scores, units = values[held], None if codes is None else codes[held]
-        # Seeded like results and effects, so that the same questions have the same interval.
-        draw = seeded(run.config.seed, model, task, arm, metric)
-        value, low, high = _mean(run, scores[:, :1], units, draw)
+        # Named like results and effects, so that the same questions have the same interval.
+        value, low, high = _mean(run, scores[:, :1], units, [model, task, arm, metric])
         closed_book, gain, gain_low, gain_high = math.nan, math.nan, math.nan, math.nan
         if with_baseline and len(scores):
-            draw = seeded(run.config.seed, arm, BASELINE, GAIN, model, "", task)
             closed_book = float(scores[:, 1].mean())
-            gain, gain_low, gain_high = _mean(run, scores, units, draw)
+            names = [arm, BASELINE, GAIN, model, "", task]
+            gain, gain_low, gain_high = _mean(run, scores, units, names)
         yield {
             "model": model,
             "task": task,
@@ -351,7 +346,7 @@ def _part_rows(
 
 
 def _mean(
-    run: Run, scores: Values, clusters: Clusters | None, draw: np.random.Generator
+    run: Run, scores: Values, clusters: Clusters | None, names: list[str]
 ) -> tuple[float, float, float]:
     """Return mean and interval of the first column, less the second if there is one."""
     if not len(scores):
@@ -365,9 +360,14 @@ def _mean(
         )
         return math.nan, low, high
     settings = Settings.of(run.config)
-    sums = scores @ signs
-    of_mean = interval_of_mean if len(signs) == 1 else bootstrap_mean  # a difference is no rate
-    low, high = of_mean(
-        sums, draw, clusters=clusters, resamples=settings.resamples, alpha=settings.alpha
+    if len(signs) == 2:
+        found = estimate([Cells(scores * signs, clusters)], settings, names)
+        return found["estimate"], found["ci_low"], found["ci_high"]
+    low, high = interval_of_mean(
+        scores[:, 0],
+        seeded(settings.seed, *names),
+        clusters=clusters,
+        resamples=settings.resamples,
+        alpha=settings.alpha,
     )
-    return float(sums.mean()), low, high
+    return float(scores.mean()), low, high

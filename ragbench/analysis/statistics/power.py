@@ -1,41 +1,67 @@
-"""The power of McNemar's exact test for a number of questions, before a run.
+"""How likely a test is to find a difference: before a run, and by the spread that a run observed.
 
 Two arms on the same n questions differ on some of them, the *discordant* share; of these more
 turn one way than the other by the *difference* of the accuracies. The number of discordant
-questions is binomial, and given it the test is the exact binomial one (Duffy 1984; Connor 1987).
+questions is binomial, and given it the test is a binomial one (Duffy 1984; Connor 1987).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from ragbench.base.errors import UsageError
 
 MOST = 10_000_000
-STEADY = 30  # further n that must keep the power, which falls and rises with n in an exact test
+STEADY = 30  # further n that must keep the power, which falls and rises with n in a discrete test
 
 
-def exact_power(n: int, difference: float, discordant: float, *, alpha: float = 0.05) -> float:
-    """Return the probability that McNemar's exact test finds a difference of accuracies.
+def mid_p_power(n: int, difference: float, discordant: float, *, alpha: float = 0.05) -> float:
+    """Return the probability that McNemar's mid-p test finds a difference of accuracies.
 
     ``discordant`` is the share of questions that are right in one arm only. A difference that is
     larger than it, or a value that is no share, is a UsageError.
     """
-    from scipy.stats import binom
-
     _check(difference, discordant)
     if not discordant:
         return 0.0
-    better = (discordant + difference) / (2 * discordant)
-    low, high = (binom.ppf(end, n, discordant) for end in (1e-12, 1 - 1e-12))
-    m = np.arange(max(0, int(low)), int(high) + 1)
-    # The largest count c with 2 P(B <= c) <= alpha, B binomial with one half; -1 if none.
-    c = binom.ppf(alpha / 2, m, 0.5)
-    c = np.where(2 * binom.cdf(c, m, 0.5) <= alpha, c, c - 1)
-    found = binom.cdf(c, m, better) + binom.sf(m - c - 1, m, better)
-    return float(binom.pmf(m, n, discordant) @ np.where(c >= 0, found, 0.0))
+    return _Test(n, discordant, alpha).power(difference)
+
+
+class _Test:
+    """McNemar's mid-p test on n questions of which a share is discordant."""
+
+    def __init__(self, n: int, discordant: float, alpha: float) -> None:
+        from scipy.stats import binom
+
+        self._discordant = discordant
+        low, high = (binom.ppf(end, n, discordant) for end in (1e-12, 1 - 1e-12))
+        self._m = np.arange(max(0, int(low)), int(high) + 1)
+        self._chance = binom.pmf(self._m, n, discordant)
+        self._most = _critical(self._m, alpha)
+
+    def power(self, difference: float) -> float:
+        from scipy.stats import binom
+
+        m, c = self._m, self._most
+        better = (self._discordant + difference) / (2 * self._discordant)
+        found = binom.cdf(c, m, better) + binom.sf(m - c - 1, m, better)
+        return float(self._chance @ np.where(c >= 0, found, 0.0))
+
+
+def _critical(m: npt.NDArray[np.int64], alpha: float) -> npt.NDArray[np.float64]:
+    """Return the largest count c of m discordant pairs whose mid-p is under alpha; -1 if none."""
+    from scipy.stats import binom
+
+    c = binom.ppf(alpha / 2, m, 0.5) + 1
+    for _ in range(3):
+        over = 2 * binom.cdf(c, m, 0.5) - binom.pmf(c, m, 0.5) >= alpha
+        c = np.where((c >= 0) & over, c - 1, c)
+    return np.asarray(c, dtype=np.float64)
 
 
 def questions_needed(
@@ -43,14 +69,14 @@ def questions_needed(
 ) -> int:
     """Return the smallest n that finds a difference with this power, and keeps it for the next 30.
 
-    A UsageError as for ``exact_power``, or where no number under ten million is enough.
+    A UsageError as for ``mid_p_power``, or where no number under ten million is enough.
     """
     _check(difference, discordant)
     if difference <= 0:
         raise UsageError("a difference of zero is never found", fix="give one above 0")
 
     def enough(n: int) -> bool:
-        return exact_power(n, difference, discordant, alpha=alpha) >= power
+        return mid_p_power(n, difference, discordant, alpha=alpha) >= power
 
     high = 8
     while not enough(high):
@@ -71,21 +97,95 @@ def smallest_difference(
 ) -> float:
     """Return the smallest difference, to four decimals, that n questions find with this power.
 
-    It is NaN where even a difference as large as the discordant share is not found.
+    Where even a difference as large as the discordant share is not found, more questions must
+    change than ``discordant`` says: then all that change do so in one direction. The result is NaN
+    where no difference at all is found.
     """
     _check(0.0, discordant)
-    if exact_power(n, discordant, discordant, alpha=alpha) < power:
+    if discordant > 0:
+        test = _Test(n, discordant, alpha)
+        if test.power(discordant) >= power:
+            return round(_smallest(lambda d: test.power(d) >= power, 0.0, discordant), 4)
+    if mid_p_power(n, 1.0, 1.0, alpha=alpha) < power:
         return math.nan
-    low, high = 0.0, discordant
+    alone = _smallest(lambda d: mid_p_power(n, d, d, alpha=alpha) >= power, discordant, 1.0)
+    return round(alone, 4)
+
+
+def _smallest(enough: Callable[[float], bool], low: float, high: float) -> float:
     while high - low > 5e-6:
         middle = (low + high) / 2
-        found = exact_power(n, middle, discordant, alpha=alpha) >= power
-        low, high = (low, middle) if found else (middle, high)
-    return round(high, 4)
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """How much the questions of an effect change, which decides what its test can find.
+
+    Attributes:
+        n: Number of questions.
+        discordant: Share of questions with a change, where McNemar's test is used; else None.
+        moment: Variance of the estimate about zero: what it would be without an effect.
+        weight: Part of a squared effect that the variance about the effect is smaller by.
+        freedom: Degrees of freedom.
+        reach: The largest possible effect.
+    """
+
+    n: int
+    discordant: float | None
+    moment: float
+    weight: float
+    freedom: float
+    reach: float
+
+    def power(self, difference: float, alpha: float) -> float:
+        """Return the probability that the test of the effect finds a true difference."""
+        from scipy.stats import nct, t
+
+        if self.discordant is not None:
+            return mid_p_power(self.n, difference, max(self.discordant, difference), alpha=alpha)
+        variance = self.moment - self.weight * difference**2
+        if variance <= 0:
+            return 1.0
+        critical = float(t.ppf(1 - alpha / 2, self.freedom))
+        return float(nct.sf(critical, self.freedom, difference / math.sqrt(variance)))
+
+    def smallest(self, alpha: float, power: float = 0.8) -> float:
+        """Return the smallest true difference that is found with this power; NaN if none is."""
+        if self.discordant is not None:
+            return smallest_difference(self.n, self.discordant, alpha=alpha, power=power)
+        if math.isnan(self.moment) or self.power(self.reach, alpha) < power:
+            return math.nan
+        return _smallest(lambda d: self.power(d, alpha) >= power, 0.0, self.reach)
+
+    def questions(self, difference: float, alpha: float, power: float = 0.8) -> int:
+        """Return how many questions of the same kind find a difference with this power."""
+        if self.discordant is not None:
+            share = max(self.discordant, difference)
+            return questions_needed(difference, share, alpha=alpha, power=power)
+
+        def enough(times: float) -> bool:
+            freedom = max(1.0, (self.freedom + 1) * times - 1)
+            more = Spread(
+                self.n, None, self.moment / times, self.weight / times, freedom, self.reach
+            )
+            return more.power(difference, alpha) >= power
+
+        high = 1.0
+        while not enough(high):
+            high *= 2
+            if high * self.n > MOST:
+                raise UsageError("no number of questions under ten million is enough")
+        low = 1 / self.n
+        while high - low > 0.1 / self.n:
+            middle = (low + high) / 2
+            low, high = (low, middle) if enough(middle) else (middle, high)
+        return math.ceil(self.n * high)
 
 
 def _check(difference: float, discordant: float) -> None:
-    if not 0 < discordant <= 1 or not 0 <= difference <= 1:
+    if not 0 <= discordant <= 1 or not 0 <= difference <= 1:
         raise UsageError(
             "the difference and the discordant share must be between 0 and 1",
             fix="write 5 points as 0.05",
