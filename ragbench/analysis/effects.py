@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,8 @@ from ragbench.analysis.family import (
     BOTH,
     FINE_TUNING,
     GAIN,
+    GOLD_DELIVERED,
+    GOLD_MISSING,
     HEADROOM,
     INTERACTION,
     ITEMS,
@@ -37,10 +39,10 @@ ORDER = "order effect"
 # What a control says of the arm that it imitates; all are arm less control, but for headroom,
 # which is control less arm.
 OF_CONTROL = {
-    "random": PLACEBO,
+    "random": (PLACEBO,),
     "oracle": HEADROOM,
-    "oracle-removed": GOLD_GAIN,
-    "shuffled": ORDER,
+    "oracle-removed": (GOLD_GAIN,),
+    "shuffled": (ORDER,),
 }
 EFFECT_COLUMNS = [
     "effect",
@@ -88,6 +90,19 @@ class Contrast:
     baseline: str
     terms: tuple[tuple[int, str, str], ...]
 
+    def merged(self, same: Mapping[str, str]) -> Contrast | None:
+        """Return the contrast with each arm as the one that is kept; None if they are one arm."""
+        arm, baseline = (same.get(name, name) for name in (self.arm, self.baseline))
+        if arm == baseline and self.arm != self.baseline:
+            return None
+        terms = tuple((sign, model, same.get(name, name)) for sign, model, name in self.terms)
+        return replace(self, arm=arm, baseline=baseline, terms=terms)
+
+
+Parts = Mapping[str, Cells]  # by stratum; empty for all questions
+# By contrast and task, the contrast between the arms that are kept there, and its values.
+Found = dict[Contrast, dict[str, tuple[Contrast, Parts]]]
+
 
 def effects(run: Run) -> pd.DataFrame:
     """Return the effects of retrieval and of fine-tuning, paired by question.
@@ -95,13 +110,17 @@ def effects(run: Run) -> pd.DataFrame:
     Of one model: ``gain over closed-book`` (arm less closed-book), and against the controls that
     imitate an arm ``placebo-corrected gain`` (arm less random passages of the same length),
     ``gain from gold passages`` (arm less the same ranking without gold), ``order effect`` (arm
-    less the same passages shuffled) and ``headroom`` (gold passages less arm).
+    less the same passages shuffled). Headroom is gold passages less arm, once over the questions
+    ``with gold missing`` from the arm's prompt, and once over those ``with gold delivered``; a
+    question without known gold is in neither.
 
     Of a pair, a biomedical model and the general one it was made from: ``fine-tuning gain``
     (biomedical less general, closed-book), ``retrieval less fine-tuning`` (general with the arm
     less biomedical closed-book), ``fine-tuning gain with retrieval`` (biomedical less general,
     with the arm) and ``interaction`` (gain of the arm in the biomedical model less that in the
     general one).
+
+    Arms of a task with the same prompts are one arm (``analysis.merged``).
 
     The estimate is the mean over questions of the task's first metric; its interval is the
     percentile bootstrap over questions. p is McNemar's exact where two cells of 0 and 1 are
@@ -122,23 +141,38 @@ def effects(run: Run) -> pd.DataFrame:
     """
     rows: list[dict[str, Any]] = []
     tasks = run.members("tasks")
-    found: dict[Contrast, dict[str, dict[str, Cells]]] = {}
     alike = len({run.metrics(task)[0] for task in tasks}) == 1
     for model in run.config.models:
+        found: Found = {}
         for task in tasks:
+            made: dict[Contrast, Parts] = {}
             for contrast in _contrasts(run, task, model):
-                parts = _values(run, task, contrast)
-                found.setdefault(contrast, {})[task] = parts
-                for stratum, cells in parts.items():
-                    rows.append(_row(run, contrast, task, stratum, [cells]))
+                kept = contrast.merged(run.same[task])
+                if kept is None:
+                    continue
+                if kept not in made:
+                    made[kept] = _values(run, task, kept)
+                if made[kept]:
+                    found.setdefault(contrast, {})[task] = kept, made[kept]
+            for kept, parts in made.items():
+                rows += [_row(run, kept, task, name, [part]) for name, part in parts.items()]
         if len(tasks) > 1 and alike:
-            for contrast, by_task in found.items():
-                if contrast.model == model.name and len(by_task) == len(tasks):
-                    rows += _averages(run, contrast, by_task)
+            rows += _over_tasks(run, found)
     table = pd.DataFrame(rows, columns=EFFECT_COLUMNS).astype(
         {"n": "Int64", "helped": "Int64", "hurt": "Int64", "n_clusters": "Int64"}
     )
     return adjusted(run, table)[EFFECT_COLUMNS]
+
+
+def _over_tasks(run: Run, found: Found) -> Iterator[dict[str, Any]]:
+    """Yield the averages of contrasts that every task has; of the same ones only the first."""
+    seen = set()
+    for contrast, by_task in found.items():
+        kept = tuple(merged for merged, _ in by_task.values())
+        if len(by_task) == len(run.members("tasks")) and kept not in seen:
+            seen.add(kept)
+            named = kept[0] if len(set(kept)) == 1 else contrast
+            yield from _averages(run, named, {task: parts for task, (_, parts) in by_task.items()})
 
 
 def _contrasts(run: Run, task: str, model: ModelEntry) -> Iterator[Contrast]:
@@ -149,12 +183,12 @@ def _contrasts(run: Run, task: str, model: ModelEntry) -> Iterator[Contrast]:
     if BASELINE in names:
         for arm in others:
             yield Contrast(GAIN, me, "", arm, BASELINE, ((1, me, arm), (-1, me, BASELINE)))
-    for control, effect in OF_CONTROL.items():
-        for name in names:
-            spec = run.config.arm(name)
-            if spec.control == control and spec.like is not None:
-                arm = spec.like
-                sign = -1 if effect == HEADROOM else 1
+    for control, told in OF_CONTROL.items():
+        likes = [(name, run.config.arm(name)) for name in names]
+        mine = [(x, spec.like) for x, spec in likes if spec.control == control and spec.like]
+        for effect in told:
+            sign = -1 if effect in HEADROOM else 1
+            for name, arm in mine:
                 yield Contrast(effect, me, "", arm, name, ((sign, me, arm), (-sign, me, name)))
     if base is None:
         return
@@ -172,8 +206,11 @@ def _contrasts(run: Run, task: str, model: ModelEntry) -> Iterator[Contrast]:
             yield Contrast(INTERACTION, me, base, arm, BASELINE, whole)
 
 
-def _values(run: Run, task: str, contrast: Contrast) -> dict[str, Cells]:
-    """Return the signed values for all questions, and for each stratum."""
+def _values(run: Run, task: str, contrast: Contrast) -> Parts:
+    """Return the signed values for all questions, and for each stratum.
+
+    There are none where no question counts for the headroom of an arm.
+    """
     metric = run.metrics(task)[0]
     columns, failed = [], []
     for sign, model, arm in contrast.terms:
@@ -184,6 +221,10 @@ def _values(run: Run, task: str, contrast: Contrast) -> dict[str, Cells]:
     missing = pd.concat(failed, axis=1, join="inner").any(axis=1)
     # A metric may have no value for a question that was answered: it is then not compared.
     table = table[missing.loc[table.index] | table.notna().all(axis=1)]
+    if contrast.effect in HEADROOM:
+        table = table[_gold(run, task, contrast).loc[table.index]]
+        if table.empty:
+            return {}
     strata = cell.stratum.loc[table.index]
     names = [name for name in sorted(strata.unique()) if name]
     values = table.to_numpy(dtype=float)
@@ -196,6 +237,13 @@ def _values(run: Run, task: str, contrast: Contrast) -> dict[str, Cells]:
     return parts
 
 
+def _gold(run: Run, task: str, contrast: Contrast) -> pd.Series[bool]:
+    """Return by question whether headroom counts it: by what its arm delivered of known gold."""
+    cell = run.cell(contrast.model, task, contrast.arm).set_index("question_id")
+    wanted = {GOLD_MISSING: cell.gold_delivered == 0, GOLD_DELIVERED: cell.gold_delivered > 0}
+    return cell.has_gold.astype(bool) & wanted[contrast.effect]
+
+
 def cluster_codes(run: Run, task: str, cell: pd.DataFrame) -> Clusters | None:
     """Return a number for the cluster of each row; None where the task has no clusters."""
     if run.facts(task).cluster_unit is None:
@@ -204,7 +252,7 @@ def cluster_codes(run: Run, task: str, cell: pd.DataFrame) -> Clusters | None:
 
 
 def _averages(
-    run: Run, contrast: Contrast, by_task: dict[str, dict[str, Cells]]
+    run: Run, contrast: Contrast, by_task: Mapping[str, Parts]
 ) -> Iterator[dict[str, Any]]:
     """Yield the averages over tasks; by stratum where every task has the same strata."""
     strata = [list(parts) for parts in by_task.values()]
