@@ -91,9 +91,15 @@ class Contrast:
     terms: tuple[tuple[int, str, str], ...]
 
     def merged(self, same: Mapping[str, str]) -> Contrast | None:
-        """Return the contrast with each arm as the one that is kept; None if they are one arm."""
-        arm, baseline = (same.get(name, name) for name in (self.arm, self.baseline))
+        """Return the contrast with each arm as the one that is kept.
+
+        It is None if the two are one arm, or if one is closed-book, as another effect then has it.
+        """
+        before = (self.arm, self.baseline)
+        arm, baseline = (same.get(name, name) for name in before)
         if arm == baseline and self.arm != self.baseline:
+            return None
+        if BASELINE in (arm, baseline) and BASELINE not in before:
             return None
         terms = tuple((sign, model, same.get(name, name)) for sign, model, name in self.terms)
         return replace(self, arm=arm, baseline=baseline, terms=terms)

@@ -14,7 +14,7 @@ from ragbench.analysis.statistics.multiplicity import benjamini_hochberg, holm
 from ragbench.base.errors import DataError
 from ragbench.base.pairs import pairs_of
 from ragbench.runfolder.config import CLOSED_BOOK
-from ragbench.runfolder.settings import PRIMARY_EFFECTS, PrimarySettings, default_arm
+from ragbench.runfolder.settings import DECLARED, PRIMARY_EFFECTS, PrimarySettings, default_arm
 
 BASELINE = CLOSED_BOOK
 GAIN = "gain over closed-book"
@@ -41,7 +41,6 @@ OF_PAIR = {
     GOLD_DELIVERED: GOLD_DELIVERED,
 }
 PRIMARY, EXPLORATORY, NOT_COUNTED = "primary", "exploratory", "not counted"
-DECLARED = "declared in the config"
 
 
 def primary_of(run: Run) -> PrimarySettings:

@@ -56,6 +56,7 @@ class AnalysisSettings:
     primary: PrimarySettings = PrimarySettings()
 
 
+DECLARED = "declared in the config"
 IMITATED = "the first retrieval arm that a control imitates"
 NOT_IMITATED = "the first retrieval arm, as no control imitates one"
 

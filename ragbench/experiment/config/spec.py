@@ -272,7 +272,8 @@ class PrimarySpec(Part):
                 "headroom",
                 "headroom is two effects, by whether the arm delivered the gold passage",
                 {
-                    "fix": "name `headroom with gold missing`, `headroom with gold delivered` or both"
+                    "fix": "name one or both: `headroom with gold missing`, "
+                    "`headroom with gold delivered`"
                 },
             )
         return value
