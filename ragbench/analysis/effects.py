@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -90,25 +90,6 @@ class Contrast:
     baseline: str
     terms: tuple[tuple[int, str, str], ...]
 
-    def merged(self, same: Mapping[str, str]) -> Contrast | None:
-        """Return the contrast with each arm as the one that is kept.
-
-        It is None if the two are one arm, or if one is closed-book, as another effect then has it.
-        """
-        before = (self.arm, self.baseline)
-        arm, baseline = (same.get(name, name) for name in before)
-        if arm == baseline and self.arm != self.baseline:
-            return None
-        if BASELINE in (arm, baseline) and BASELINE not in before:
-            return None
-        terms = tuple((sign, model, same.get(name, name)) for sign, model, name in self.terms)
-        return replace(self, arm=arm, baseline=baseline, terms=terms)
-
-
-Parts = Mapping[str, Cells]  # by stratum; empty for all questions
-# By contrast and task, the contrast between the arms that are kept there, and its values.
-Found = dict[Contrast, dict[str, tuple[Contrast, Parts]]]
-
 
 def effects(run: Run) -> pd.DataFrame:
     """Return the effects of retrieval and of fine-tuning, paired by question.
@@ -149,52 +130,35 @@ def effects(run: Run) -> pd.DataFrame:
     tasks = run.members("tasks")
     alike = len({run.metrics(task)[0] for task in tasks}) == 1
     for model in run.config.models:
-        found: Found = {}
+        found: dict[Contrast, dict[str, dict[str, Cells]]] = {}
         for task in tasks:
-            made: dict[Contrast, Parts] = {}
             for contrast in _contrasts(run, task, model):
-                kept = contrast.merged(run.same[task])
-                if kept is None:
-                    continue
-                if kept not in made:
-                    made[kept] = _values(run, task, kept)
-                if made[kept]:
-                    found.setdefault(contrast, {})[task] = kept, made[kept]
-            for kept, parts in made.items():
-                rows += [_row(run, kept, task, name, [part]) for name, part in parts.items()]
+                if parts := _values(run, task, contrast):
+                    found.setdefault(contrast, {})[task] = parts
+                for stratum, cells in parts.items():
+                    rows.append(_row(run, contrast, task, stratum, [cells]))
         if len(tasks) > 1 and alike:
-            rows += _over_tasks(run, found)
+            for contrast, by_task in found.items():
+                if len(by_task) == len(tasks):
+                    rows += _averages(run, contrast, by_task)
     table = pd.DataFrame(rows, columns=EFFECT_COLUMNS).astype(
         {"n": "Int64", "helped": "Int64", "hurt": "Int64", "n_clusters": "Int64"}
     )
     return adjusted(run, table)[EFFECT_COLUMNS]
 
 
-def _over_tasks(run: Run, found: Found) -> Iterator[dict[str, Any]]:
-    """Yield the averages of contrasts that every task has; of the same ones only the first."""
-    seen = set()
-    for contrast, by_task in found.items():
-        kept = tuple(merged for merged, _ in by_task.values())
-        if len(by_task) == len(run.members("tasks")) and kept not in seen:
-            seen.add(kept)
-            named = kept[0] if len(set(kept)) == 1 else contrast
-            yield from _averages(run, named, {task: parts for task, (_, parts) in by_task.items()})
-
-
 def _contrasts(run: Run, task: str, model: ModelEntry) -> Iterator[Contrast]:
     """Yield the effects of a model on a task, then those of it and its base."""
-    names = run.arms(task)
+    names = [name for name in run.arms(task) if name not in run.same[task]]
     me, base = model.name, model.base
     others = [name for name in names if name != BASELINE]
     if BASELINE in names:
         for arm in others:
             yield Contrast(GAIN, me, "", arm, BASELINE, ((1, me, arm), (-1, me, BASELINE)))
     for control, told in OF_CONTROL.items():
-        likes = [(name, run.config.arm(name)) for name in names]
-        mine = [(x, spec.like) for x, spec in likes if spec.control == control and spec.like]
         for effect in told:
             sign = -1 if effect in HEADROOM else 1
-            for name, arm in mine:
+            for name, arm in _controls(run, task, control):
                 yield Contrast(effect, me, "", arm, name, ((sign, me, arm), (-sign, me, name)))
     if base is None:
         return
@@ -212,7 +176,23 @@ def _contrasts(run: Run, task: str, model: ModelEntry) -> Iterator[Contrast]:
             yield Contrast(INTERACTION, me, base, arm, BASELINE, whole)
 
 
-def _values(run: Run, task: str, contrast: Contrast) -> Parts:
+def _controls(run: Run, task: str, control: str) -> Iterator[tuple[str, str]]:
+    """Yield the controls of a kind, each with the arm that it is compared with.
+
+    A control may have the prompts of any other arm. It is left out if that is the arm that it
+    imitates, or closed-book, or an earlier control of the same arm: nothing else is compared then.
+    """
+    same, seen = run.same[task], set()
+    for name in run.arms(task):
+        spec = run.config.arm(name)
+        if spec.control == control and spec.like is not None:
+            pair = same.get(name, name), same.get(spec.like, spec.like)
+            if pair[0] != pair[1] and BASELINE not in pair and pair not in seen:
+                seen.add(pair)
+                yield name, pair[1]
+
+
+def _values(run: Run, task: str, contrast: Contrast) -> dict[str, Cells]:
     """Return the signed values for all questions, and for each stratum.
 
     There are none where no question counts for the headroom of an arm.
@@ -258,7 +238,7 @@ def cluster_codes(run: Run, task: str, cell: pd.DataFrame) -> Clusters | None:
 
 
 def _averages(
-    run: Run, contrast: Contrast, by_task: Mapping[str, Parts]
+    run: Run, contrast: Contrast, by_task: dict[str, dict[str, Cells]]
 ) -> Iterator[dict[str, Any]]:
     """Yield the averages over tasks; by stratum where every task has the same strata."""
     strata = [list(parts) for parts in by_task.values()]

@@ -70,7 +70,7 @@ def primary_of(run: Run) -> PrimarySettings:
 def retrieval_arms(run: Run, task: str) -> list[str]:
     """Return the arms of a task that are no controls; of an average, those of every task.
 
-    An arm that gave the same prompts as another one, in an average on every task, is left out.
+    An arm that gave the same prompts as another one, in an average on any task, is left out.
     """
     tasks = run.members("tasks") if task in OVER_TASKS else [task]
     shared = [arm for arm in run.arms(tasks[0]) if all(arm in run.arms(t) for t in tasks)]
@@ -79,7 +79,7 @@ def retrieval_arms(run: Run, task: str) -> list[str]:
         for arm in shared
         if arm != BASELINE
         and run.config.arm(arm).control is None
-        and not all(arm in run.same[t] for t in tasks)
+        and not any(arm in run.same[t] for t in tasks)
     ]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pandas as pd
 
@@ -56,8 +55,9 @@ def _sentence(
         f"{name}, {called} over {len(run.members('tasks'))} tasks: {one} with every task "
         f"counted the same, {other} with every question counted the same"
     )
-    by_task = _by_task(run, mine, macro[0]["arm"])
-    low, high = min(by_task, key=lambda task: by_task[task]), max(by_task, key=by_task.__getitem__)
+    own = mine[(mine.arm == macro[0]["arm"]) & mine.task.isin(run.members("tasks"))]
+    by_task = {str(row["task"]): float(row["estimate"]) for row in own.to_dict(orient="records")}
+    low, high = (choose(by_task, key=by_task.__getitem__) for choose in (min, max))
     text += f"; the smallest by task is {points(by_task[low])} ({low}), "
     text += f"the largest {points(by_task[high])} ({high})"
     if by_task[low] < 0 < by_task[high]:
@@ -65,9 +65,3 @@ def _sentence(
     if macro[0]["estimate"] * items[0]["estimate"] < 0:
         text += "; the sign depends on the average, so neither should be quoted alone"
     yield text + "."
-
-
-def _by_task(run: Run, mine: pd.DataFrame, arm: Any) -> dict[str, float]:
-    """Return the effect of each task with an arm, or with the arm that it is one with there."""
-    found = {(row["task"], row["arm"]): row["estimate"] for row in mine.to_dict(orient="records")}
-    return {task: float(found[task, run.same[task].get(arm, arm)]) for task in run.members("tasks")}

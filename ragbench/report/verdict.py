@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -181,7 +181,7 @@ def _of(run: Run, effects: pd.DataFrame, task: str, name: str, pair: Pair | None
         yield f"Controls, {model} on {task}: {said}."
 
 
-def _best_oracle(run: Run, row: Row, rows: list[Row]) -> bool:
+def _best_oracle(run: Run, row: Row, rows: Sequence[Row]) -> bool:
     """Return whether no other oracle arm is more to the point of a row's headroom.
 
     Retrieval that finds the gold passage delivers others beside it, so ``fill: retrieved`` shows
@@ -281,7 +281,8 @@ def _others(run: Run, effects: pd.DataFrame) -> Iterator[str]:
     arms = {task: retrieval_arms(run, task) for task in run.members("tasks")}
     gains = effects[(effects.stratum == "") & (effects.effect == GAIN)]
     gains = gains[(gains.family != PRIMARY) & ~gains.task.isin(OVER_TASKS)]
-    for gain in gains.to_dict(orient="records"):
+    for record in gains.to_dict(orient="records"):
+        gain = {str(key): value for key, value in record.items()}
         if gain["arm"] not in arms[gain["task"]] or gain["status"] == "incomplete":
             continue
         low, high = gain["ci_low"], gain["ci_high"]
