@@ -1,6 +1,7 @@
 """The analysis: reads run folders alone, and imports neither torch nor FAISS.
 
 load        the tables of a run
+merged      arms that gave the same prompts, which are one arm to every effect
 family      kinds of effects, and which of them are primary
 effects     every effect of a run, as rows
 results     every figure of a run, as rows

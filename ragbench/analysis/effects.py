@@ -15,6 +15,8 @@ from ragbench.analysis.family import (
     BOTH,
     FINE_TUNING,
     GAIN,
+    GOLD_DELIVERED,
+    GOLD_MISSING,
     HEADROOM,
     INTERACTION,
     ITEMS,
@@ -37,10 +39,10 @@ ORDER = "order effect"
 # What a control says of the arm that it imitates; all are arm less control, but for headroom,
 # which is control less arm.
 OF_CONTROL = {
-    "random": PLACEBO,
+    "random": (PLACEBO,),
     "oracle": HEADROOM,
-    "oracle-removed": GOLD_GAIN,
-    "shuffled": ORDER,
+    "oracle-removed": (GOLD_GAIN,),
+    "shuffled": (ORDER,),
 }
 EFFECT_COLUMNS = [
     "effect",
@@ -95,13 +97,17 @@ def effects(run: Run) -> pd.DataFrame:
     Of one model: ``gain over closed-book`` (arm less closed-book), and against the controls that
     imitate an arm ``placebo-corrected gain`` (arm less random passages of the same length),
     ``gain from gold passages`` (arm less the same ranking without gold), ``order effect`` (arm
-    less the same passages shuffled) and ``headroom`` (gold passages less arm).
+    less the same passages shuffled). Headroom is gold passages less arm, once over the questions
+    ``with gold missing`` from the arm's prompt, and once over those ``with gold delivered``; a
+    question without known gold is in neither.
 
     Of a pair, a biomedical model and the general one it was made from: ``fine-tuning gain``
     (biomedical less general, closed-book), ``retrieval less fine-tuning`` (general with the arm
     less biomedical closed-book), ``fine-tuning gain with retrieval`` (biomedical less general,
     with the arm) and ``interaction`` (gain of the arm in the biomedical model less that in the
     general one).
+
+    Arms of a task with the same prompts are one arm (``analysis.merged``).
 
     The estimate is the mean over questions of the task's first metric; its interval is the
     percentile bootstrap over questions. p is McNemar's exact where two cells of 0 and 1 are
@@ -122,18 +128,18 @@ def effects(run: Run) -> pd.DataFrame:
     """
     rows: list[dict[str, Any]] = []
     tasks = run.members("tasks")
-    found: dict[Contrast, dict[str, dict[str, Cells]]] = {}
     alike = len({run.metrics(task)[0] for task in tasks}) == 1
     for model in run.config.models:
+        found: dict[Contrast, dict[str, dict[str, Cells]]] = {}
         for task in tasks:
             for contrast in _contrasts(run, task, model):
-                parts = _values(run, task, contrast)
-                found.setdefault(contrast, {})[task] = parts
+                if parts := _values(run, task, contrast):
+                    found.setdefault(contrast, {})[task] = parts
                 for stratum, cells in parts.items():
                     rows.append(_row(run, contrast, task, stratum, [cells]))
         if len(tasks) > 1 and alike:
             for contrast, by_task in found.items():
-                if contrast.model == model.name and len(by_task) == len(tasks):
+                if len(by_task) == len(tasks):
                     rows += _averages(run, contrast, by_task)
     table = pd.DataFrame(rows, columns=EFFECT_COLUMNS).astype(
         {"n": "Int64", "helped": "Int64", "hurt": "Int64", "n_clusters": "Int64"}
@@ -143,18 +149,16 @@ def effects(run: Run) -> pd.DataFrame:
 
 def _contrasts(run: Run, task: str, model: ModelEntry) -> Iterator[Contrast]:
     """Yield the effects of a model on a task, then those of it and its base."""
-    names = run.arms(task)
+    names = [name for name in run.arms(task) if name not in run.same[task]]
     me, base = model.name, model.base
     others = [name for name in names if name != BASELINE]
     if BASELINE in names:
         for arm in others:
             yield Contrast(GAIN, me, "", arm, BASELINE, ((1, me, arm), (-1, me, BASELINE)))
-    for control, effect in OF_CONTROL.items():
-        for name in names:
-            spec = run.config.arm(name)
-            if spec.control == control and spec.like is not None:
-                arm = spec.like
-                sign = -1 if effect == HEADROOM else 1
+    for control, told in OF_CONTROL.items():
+        for effect in told:
+            sign = -1 if effect in HEADROOM else 1
+            for name, arm in _controls(run, task, control):
                 yield Contrast(effect, me, "", arm, name, ((sign, me, arm), (-sign, me, name)))
     if base is None:
         return
@@ -172,8 +176,27 @@ def _contrasts(run: Run, task: str, model: ModelEntry) -> Iterator[Contrast]:
             yield Contrast(INTERACTION, me, base, arm, BASELINE, whole)
 
 
+def _controls(run: Run, task: str, control: str) -> Iterator[tuple[str, str]]:
+    """Yield the controls of a kind, each with the arm that it is compared with.
+
+    A control may have the prompts of any other arm. It is left out if that is the arm that it
+    imitates, or closed-book, or an earlier control of the same arm: nothing else is compared then.
+    """
+    same, seen = run.same[task], set()
+    for name in run.arms(task):
+        spec = run.config.arm(name)
+        if spec.control == control and spec.like is not None:
+            pair = same.get(name, name), same.get(spec.like, spec.like)
+            if pair[0] != pair[1] and BASELINE not in pair and pair not in seen:
+                seen.add(pair)
+                yield name, pair[1]
+
+
 def _values(run: Run, task: str, contrast: Contrast) -> dict[str, Cells]:
-    """Return the signed values for all questions, and for each stratum."""
+    """Return the signed values for all questions, and for each stratum.
+
+    There are none where no question counts for the headroom of an arm.
+    """
     metric = run.metrics(task)[0]
     columns, failed = [], []
     for sign, model, arm in contrast.terms:
@@ -184,6 +207,10 @@ def _values(run: Run, task: str, contrast: Contrast) -> dict[str, Cells]:
     missing = pd.concat(failed, axis=1, join="inner").any(axis=1)
     # A metric may have no value for a question that was answered: it is then not compared.
     table = table[missing.loc[table.index] | table.notna().all(axis=1)]
+    if contrast.effect in HEADROOM:
+        table = table[_gold(run, task, contrast).loc[table.index]]
+        if table.empty:
+            return {}
     strata = cell.stratum.loc[table.index]
     names = [name for name in sorted(strata.unique()) if name]
     values = table.to_numpy(dtype=float)
@@ -194,6 +221,13 @@ def _values(run: Run, task: str, contrast: Contrast) -> dict[str, Cells]:
             held = (strata == name).to_numpy()
             parts[name] = Cells(values[held], None if clusters is None else clusters[held])
     return parts
+
+
+def _gold(run: Run, task: str, contrast: Contrast) -> pd.Series[bool]:
+    """Return by question whether headroom counts it: by what its arm delivered of known gold."""
+    cell = run.cell(contrast.model, task, contrast.arm).set_index("question_id")
+    wanted = {GOLD_MISSING: cell.gold_delivered == 0, GOLD_DELIVERED: cell.gold_delivered > 0}
+    return cell.has_gold.astype(bool) & wanted[contrast.effect]
 
 
 def cluster_codes(run: Run, task: str, cell: pd.DataFrame) -> Clusters | None:

@@ -11,13 +11,17 @@ import pandas as pd
 
 from ragbench.analysis.load import Run
 from ragbench.analysis.statistics.multiplicity import benjamini_hochberg, holm
+from ragbench.base.errors import DataError
 from ragbench.base.pairs import pairs_of
-from ragbench.runfolder.settings import PRIMARY_EFFECTS, PrimarySettings
+from ragbench.runfolder.config import CLOSED_BOOK
+from ragbench.runfolder.settings import DECLARED, PRIMARY_EFFECTS, PrimarySettings, default_arm
 
-BASELINE = "closed-book"
+BASELINE = CLOSED_BOOK
 GAIN = "gain over closed-book"
 PLACEBO = "placebo-corrected gain"
-HEADROOM = "headroom"
+GOLD_MISSING = "headroom with gold missing"
+GOLD_DELIVERED = "headroom with gold delivered"
+HEADROOM = (GOLD_MISSING, GOLD_DELIVERED)
 FINE_TUNING = "fine-tuning gain"
 RETRIEVAL_OR_FINE_TUNING = "retrieval less fine-tuning"
 BOTH = "fine-tuning gain with retrieval"
@@ -33,18 +37,29 @@ OF_PAIR = {
     BOTH: BOTH,
     INTERACTION: INTERACTION,
     PLACEBO: PLACEBO,
-    HEADROOM: HEADROOM,
+    GOLD_MISSING: GOLD_MISSING,
+    GOLD_DELIVERED: GOLD_DELIVERED,
 }
-PRIMARY, EXPLORATORY = "primary", "exploratory"
+PRIMARY, EXPLORATORY, NOT_COUNTED = "primary", "exploratory", "not counted"
 
 
 def primary_of(run: Run) -> PrimarySettings:
     """Return what the config declares under ``analysis: primary``, or the defaults.
 
-    By default: the first retrieval arm of each task, every task, and retrieval gain, fine-tuning
-    gain, retrieval less fine-tuning and interaction.
+    By default: for each task the first retrieval arm that a control imitates, else its first one;
+    every task; and retrieval gain, fine-tuning gain, retrieval less fine-tuning and interaction.
+
+    Raises:
+        DataError: The run declares an effect that ragbench does not have.
     """
     said = run.config.analysis.primary
+    known = list(OF_PAIR.values())
+    if unknown := next((name for name in said.effects if name not in known), None):
+        raise DataError(
+            f"there is no effect {unknown!r}",
+            where=f"{run.files.run} (analysis.primary.effects)",
+            fix=f"name some of: {', '.join(known)}",
+        )
     return replace(
         said,
         effects=said.effects or PRIMARY_EFFECTS,
@@ -53,25 +68,64 @@ def primary_of(run: Run) -> PrimarySettings:
 
 
 def retrieval_arms(run: Run, task: str) -> list[str]:
-    """Return the arms of a task that are no controls; of an average, those of every task."""
+    """Return the arms of a task that are no controls; of an average, those of every task.
+
+    An arm that gave the same prompts as another one, in an average on any task, is left out.
+    """
     tasks = run.members("tasks") if task in OVER_TASKS else [task]
     shared = [arm for arm in run.arms(tasks[0]) if all(arm in run.arms(t) for t in tasks)]
-    return [arm for arm in shared if arm != BASELINE and run.config.arm(arm).control is None]
+    return [
+        arm
+        for arm in shared
+        if arm != BASELINE
+        and run.config.arm(arm).control is None
+        and not any(arm in run.same[t] for t in tasks)
+    ]
 
 
 def primary_arm(run: Run, task: str) -> str | None:
     """Return the retrieval arm of a task that the verdict is of; None where there is none."""
+    found = chosen_arm(run, task)
+    return None if found is None else found[0]
+
+
+def chosen_arm(run: Run, task: str) -> tuple[str, str] | None:
+    """Return the primary arm of a task, or of an average, and why it is that one."""
     arms, declared = retrieval_arms(run, task), primary_of(run).arm
-    if declared is not None:
-        return declared if task in OVER_TASKS or declared in run.arms(task) else None
-    return arms[0] if arms else None
+    tasks = run.members("tasks") if task in OVER_TASKS else [task]
+    if declared is None:
+        own = [_imitated(run, t) for t in tasks]
+        return default_arm(arms, set.intersection(*own))
+    if task in OVER_TASKS:
+        kept = {run.same[t].get(declared, declared) for t in tasks}
+        arm = kept.pop() if len(kept) == 1 else declared
+    elif declared in run.arms(task):
+        arm = run.same[task].get(declared, declared)
+    else:
+        return None
+    if arm == BASELINE:
+        return None
+    return arm, DECLARED if arm == declared else f"the same prompts as {declared}, {DECLARED}"
+
+
+def _imitated(run: Run, task: str) -> set[str]:
+    """Return the arms of a task that a control imitates with other prompts than theirs."""
+    same = run.same[task]
+    found = set()
+    for name in run.arms(task):
+        like = run.config.arm(name).like
+        if like is not None and same.get(name, name) != same.get(like, like):
+            found.add(same.get(like, like))
+    return found
 
 
 def adjusted(run: Run, table: pd.DataFrame) -> pd.DataFrame:
     """Return effects with their family and their p value adjusted within it.
 
     The primary effects, over pairs and tasks, are one family, adjusted by Holm's procedure;
-    all others are exploratory, adjusted together by that of Benjamini and Hochberg.
+    all others are exploratory, adjusted together by that of Benjamini and Hochberg. An average
+    over tasks is one hypothesis, its ``(macro)`` row: the other averages are ``not counted`` and
+    have no adjusted p.
 
     Args:
         run: The run.
@@ -88,11 +142,14 @@ def adjusted(run: Run, table: pd.DataFrame) -> pd.DataFrame:
         [_is_primary(row, declared, arms, general) for row in table.to_dict(orient="records")],
         dtype=bool,
     )
+    again = table["task"].isin(set(OVER_TASKS) - {MACRO}).to_numpy(dtype=bool)
+    others = ~first & ~again
     p = table["p"].to_numpy(dtype=float)
     found = np.full(p.size, np.nan)
     found[first] = holm(p[first])
-    found[~first] = benjamini_hochberg(p[~first])
-    return table.assign(family=np.where(first, PRIMARY, EXPLORATORY), p_adjusted=found)
+    found[others] = benjamini_hochberg(p[others])
+    family = np.where(first, PRIMARY, np.where(again, NOT_COUNTED, EXPLORATORY))
+    return table.assign(family=family, p_adjusted=found)
 
 
 def _is_primary(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
 
+from ragbench.analysis.merged import same_prompts
 from ragbench.base.errors import DataError
 from ragbench.base.records import Question
 from ragbench.runfolder.config import RunConfig
@@ -49,6 +51,11 @@ class Run:
     def config(self) -> RunConfig:
         """The resolved config."""
         return self.about.config
+
+    @cached_property
+    def same(self) -> Mapping[str, Mapping[str, str]]:
+        """By task, each arm whose prompts are those of another arm, with that other arm."""
+        return same_prompts(self.files, self.about)
 
     def facts(self, task: str) -> TaskFacts:
         """Return what is recorded of a task."""

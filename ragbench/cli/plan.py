@@ -41,6 +41,8 @@ def plan(
         emit_json(asdict(made))
         return
     emit_table(["model", "task", "arm", "questions"], made.cells)
+    for chosen in made.primary:
+        click.echo(f"primary arm of {chosen.task}: {chosen.arm} ({chosen.why})")
     if made.lacking:
         click.echo("\nmissing:")
         for lack in made.lacking:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
-from ragbench.analysis.family import primary_of
+from ragbench.analysis.family import chosen_arm, primary_of
 from ragbench.analysis.load import Run
 from ragbench.analysis.statistics.estimate import Settings
 from ragbench.base.pairs import differences, pairs_of
@@ -82,7 +82,6 @@ def methods(run: Run) -> str:
     declared = primary_of(run)
     ways = {run.facts(task).scoring for task in run.members("tasks")}
     answers = " ".join(text for way, text in ANSWERS.items() if way in ways)
-    arm = f"the arm {declared.arm}" if declared.arm else "the first retrieval arm of each task"
     return (
         "Every question is asked in every arm of its task; the arms differ only in the passages "
         f"in the prompt. {answers} Rates are over all questions, a reply without an answer counts "
@@ -92,9 +91,11 @@ def methods(run: Run) -> str:
         f"({settings.resamples:,} resamples, seed {settings.seed}), counts of "
         "questions helped and hurt, and McNemar's exact two-sided p. Interactions, averages, "
         "clustered tasks and metrics other than rates have the p of a sign-flip permutation test. "
-        f"The primary effects are {', '.join(declared.effects)}, with {arm}, on "
-        f"{', '.join(declared.tasks)}: their p values are adjusted together by Holm's procedure; "
+        f"The primary effects are {', '.join(declared.effects)}, {_arms(run, declared.tasks)}: "
+        "their p values are adjusted together by Holm's procedure; "
         "all other effects are exploratory, adjusted by the procedure of Benjamini and Hochberg. "
+        "An average over tasks is one hypothesis, its row (macro); the other averages are not "
+        "adjusted. Arms of a task with the same prompts are one arm. "
         "An effect is called equivalent to zero where two one-sided tests place it within "
         f"{100 * settings.margin:g} points at the level {settings.alpha:g}. "
         "The row (macro) weights every task equally, (items) every question; (pooled) is the "
@@ -104,9 +105,20 @@ def methods(run: Run) -> str:
         f"that this n finds with a power of 0.8 at the unadjusted level {settings.alpha:g}, given "
         "the observed spread. Retrieval quality is computed by ir-measures; a question without "
         "hits counts as 0. A cell with unanswered questions shows bounds instead of an interval, "
-        "and is not tested. Headroom is the oracle control less the arm; every other effect is "
-        "the arm less its control.\n"
+        "and is not tested. Headroom is the oracle control less the arm, on the questions for "
+        "which the arm delivered no gold passage and on those for which it did; every other effect "
+        "is the arm less its control.\n"
     )
+
+
+def _arms(run: Run, tasks: Sequence[str]) -> str:
+    """Return the primary arm of tasks with the reason, and the tasks that share both."""
+    shared: dict[str, list[str]] = {}
+    for task in tasks:
+        found = chosen_arm(run, task)
+        said = "without a retrieval arm" if found is None else f"with {found[0]} ({found[1]})"
+        shared.setdefault(said, []).append(task)
+    return "; ".join(f"{said} on {', '.join(names)}" for said, names in shared.items())
 
 
 def _clusters(run: Run) -> str:

@@ -113,6 +113,13 @@ def coverage(run: Run) -> str:
     return f"{100 * (1 - run.config.analysis.alpha):g} %"
 
 
+def interval(run: Run, low: float, high: float) -> str:
+    """Return an interval in points; a single cluster has none."""
+    if math.isnan(low):
+        return "one cluster, so no interval"
+    return f"{coverage(run)} interval {points(low)} to {points(high)}"
+
+
 def _gain_cells(gain: dict[str, Any] | None) -> list[str]:
     if gain is None:
         return [""] * 5
@@ -185,7 +192,7 @@ def effect_rows(run: Run, effects: pd.DataFrame) -> Rows:
 
 
 def pair_rows(run: Run, effects: pd.DataFrame, *, first_arm: bool = False) -> Rows:
-    """Return the seven effects of each pair, on every task and on average.
+    """Return the eight effects of each pair, on every task and on average.
 
     Retrieval gain, placebo-corrected gain and headroom are those of the general model.
     ``first_arm`` leaves out all retrieval arms but a task's first, and the strata of every effect

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -13,10 +13,10 @@ from ragbench.analysis.family import (
     BOTH,
     FINE_TUNING,
     GAIN,
+    GOLD_DELIVERED,
+    GOLD_MISSING,
     HEADROOM,
     INTERACTION,
-    ITEMS,
-    MACRO,
     OF_PAIR,
     OVER_TASKS,
     PLACEBO,
@@ -29,7 +29,8 @@ from ragbench.analysis.family import (
 from ragbench.analysis.load import Run
 from ragbench.analysis.panels.policies import POLICIES, policies, unread_rates
 from ragbench.base.pairs import Pair, pairs_of
-from ragbench.report.tables import coverage, p_value, percent, points
+from ragbench.report.averages import averages, averages_alone
+from ragbench.report.tables import interval, p_value, percent, points
 
 # Text before the size of an effect that was shown (better, worse), and text after it.
 SHOWN = {
@@ -51,7 +52,16 @@ SHOWN = {
         " {more} than the general one",
     ),
     PLACEBO: ("{arm} gave", "{arm} gave", " {more} than random passages of the same length"),
-    HEADROOM: ("gold passages gave", "gold passages gave", " {more} than {arm}"),
+    GOLD_MISSING: (
+        "on {questions} without a gold passage in {arm}, {gold} gave",
+        "on {questions} without a gold passage in {arm}, {gold} gave",
+        " {more} than {arm}",
+    ),
+    GOLD_DELIVERED: (
+        "on {questions} with a gold passage in {arm}, {gold} gave",
+        "on {questions} with a gold passage in {arm}, {gold} gave",
+        " {more} than {arm}",
+    ),
 }
 Row = Mapping[str, Any]
 
@@ -74,9 +84,9 @@ def verdict(run: Run, effects: pd.DataFrame) -> list[str]:
         for model in alone:
             lines += _of(run, effects, task, model, None)
     for pair in pairs:
-        lines += _averages(run, effects, str(pair), _of_pair(pair))
+        lines += averages(run, effects, pair)
     for model in alone:
-        lines += _averages(run, effects, model, {GAIN: (model, "")})
+        lines += averages_alone(run, effects, model)
     return [*lines, *_unread(run), *_others(run, effects)]
 
 
@@ -91,14 +101,29 @@ def _cannot(run: Run, pairs: list[Pair]) -> Iterator[str]:
         arms = run.arms(task)
         if BASELINE not in arms:
             yield f"{task} has no closed-book arm, so the run cannot show a gain from retrieval."
+        yield from _merged(run, task)
         if not retrieval_arms(run, task):
-            yield f"{task} has no retrieval arm, so the run cannot show a gain from retrieval."
+            none = f"{task} has no retrieval arm"
+            if any(run.config.arm(arm).control is None for arm in run.same[task]):
+                none = f"No retrieval arm of {task} changes a prompt"
+            yield f"{none}, so the run cannot show a gain from retrieval."
         cells = run.scores[run.scores.task == task]
         n = cells.question_id.nunique()
         if n == 1:
             yield f"{task} has a single question, which supports no conclusion about others."
         yield from _failed(cells)
         yield from _no_spread(run, task, cells)
+
+
+def _merged(run: Run, task: str) -> Iterator[str]:
+    """Yield the arms that are one arm, because each question had the same prompt in all of them."""
+    same = run.same[task]
+    for kept in dict.fromkeys(same.values()):
+        *names, last = [kept, *(arm for arm, other in same.items() if other == kept)]
+        yield (
+            f"On {task}, the arms {', '.join(names)} and {last} gave the same prompts; they are "
+            f"one arm, {kept}, in the tables of effects."
+        )
 
 
 def _failed(cells: pd.DataFrame) -> Iterator[str]:
@@ -139,19 +164,34 @@ def _of(run: Run, effects: pd.DataFrame, task: str, name: str, pair: Pair | None
         if any(row["status"] == "incomplete" for row in primary):
             yield f"{name} on {task}: some questions have no answer yet, so nothing is tested."
             return
-        counts = f"n = {primary[0]['n']:,}" + _clusters(primary[0])
-        yield f"{name} on {task}, {counts}: {'; '.join(_said(run, row) for row in primary)}."
+        whole = [row for row in primary if row["effect"] not in HEADROOM]  # which has its own n
+        counts = f", n = {whole[0]['n']:,}" + _clusters(whole[0]) if whole else ""
+        yield f"{name} on {task}{counts}: {'; '.join(_said(run, row) for row in primary)}."
     controls = [
         row
         for row in rows
-        if row["effect"] in (PLACEBO, HEADROOM)
+        if row["effect"] in (PLACEBO, *HEADROOM)
         and row["arm"] == arm
         and row["family"] != PRIMARY
         and row["status"] == "complete"
     ]
+    controls = [row for row in controls if _best_oracle(run, row, controls)]
     if controls:
         said = "; ".join(_said(run, row) for row in controls)
         yield f"Controls, {model} on {task}: {said}."
+
+
+def _best_oracle(run: Run, row: Row, rows: Sequence[Row]) -> bool:
+    """Return whether no other oracle arm is more to the point of a row's headroom.
+
+    Retrieval that finds the gold passage delivers others beside it, so ``fill: retrieved`` shows
+    what it could add; gold passages alone show what the others cost.
+    """
+    if row["effect"] not in HEADROOM:
+        return True
+    wanted = "retrieved" if row["effect"] == GOLD_MISSING else "none"
+    fills = {run.config.arm(r["baseline"]).fill for r in rows if r["effect"] == row["effect"]}
+    return run.config.arm(row["baseline"]).fill == wanted or wanted not in fills
 
 
 def _clusters(row: Row) -> str:
@@ -167,8 +207,12 @@ def _said(run: Run, row: Row) -> str:
     figures = f"{interval(run, low, high)}, p = {p_value(row['p_adjusted'])}{by}"
     outside = not math.isnan(low) and (low > 0 or high < 0)
     if outside and row["p_adjusted"] < alpha:
-        return f"{_shown(row)} ({figures})"
-    name = OF_PAIR[row["effect"]] if row["effect"] != GAIN else f"retrieval gain ({row['arm']})"
+        return f"{_shown(run, row)} ({figures})"
+    name = OF_PAIR[row["effect"]]
+    if row["effect"] == GAIN:
+        name += f" ({row['arm']})"
+    if row["effect"] in HEADROOM:
+        name += f" ({row['baseline']}, n = {row['n']:,})"
     text = f"{name} {points(row['estimate'])} points ({figures})"
     if row["p_equivalence"] < alpha:
         return (
@@ -186,62 +230,30 @@ def _said(run: Run, row: Row) -> str:
     return f"{text}; with this n, a true difference of {found}"
 
 
-def _shown(row: Row) -> str:
+def _shown(run: Run, row: Row) -> str:
     better, worse, after = SHOWN[row["effect"]]
     up = row["estimate"] > 0
     places = {
         "arm": row["arm"],
         "side": "better" if up else "worse",
         "more": "more" if up else "less",
+        "questions": "the one question" if row["n"] == 1 else f"the {row['n']:,} questions",
+        "gold": "gold passages",
     }
+    if row["effect"] in HEADROOM:
+        filled = run.config.arm(row["baseline"]).fill == "retrieved"
+        places["gold"] += " with retrieved ones" if filled else " alone"
     size = f"{abs(100 * row['estimate']):.1f} points"
-    return f"{(better if up else worse).format_map(places)} {size}{after.format_map(places)}"
+    text = f"{(better if up else worse).format_map(places)} {size}{after.format_map(places)}"
+    what = ("gain" if up else "loss") if row["effect"] in (GAIN, FINE_TUNING) else "difference"
+    return text + _small(run, row, what)
 
 
-def interval(run: Run, low: float, high: float) -> str:
-    """Return an interval in points; a single cluster has none."""
-    if math.isnan(low):
-        return "one cluster, so no interval"
-    return f"{coverage(run)} interval {points(low)} to {points(high)}"
-
-
-def _averages(
-    run: Run, effects: pd.DataFrame, name: str, wanted: dict[str, tuple[str, str]]
-) -> Iterator[str]:
-    """Yield both averages over tasks of each effect, and whether their signs differ."""
-    arm = primary_arm(run, MACRO)
-    found = effects[effects.stratum == ""]
-    for effect, (model, base) in wanted.items():
-        mine = found[(found.effect == effect) & (found.model == model) & (found.base == base)]
-        if effect != FINE_TUNING:
-            mine = mine[mine.arm == arm]
-        macro, items = (
-            mine[mine.task == kind].to_dict(orient="records") for kind in (MACRO, ITEMS)
-        )
-        if not macro or macro[0]["status"] == "incomplete":
-            continue
-        called = OF_PAIR[effect] if effect == FINE_TUNING else f"{OF_PAIR[effect]} ({arm})"
-        one, other = (
-            f"{points(row['estimate'])} ({interval(run, row['ci_low'], row['ci_high'])})"
-            for row in (macro[0], items[0])
-        )
-        text = (
-            f"{name}, {called} over {len(run.members('tasks'))} tasks: {one} with every task "
-            f"counted the same, {other} with every question counted the same"
-        )
-        if macro[0]["estimate"] * items[0]["estimate"] < 0:
-            text += "; the sign depends on the average, so neither should be quoted alone"
-        yield text + "."
-
-
-def _of_pair(pair: Pair) -> dict[str, tuple[str, str]]:
-    mine = (pair.biomedical, pair.general)
-    return {
-        GAIN: (pair.general, ""),
-        FINE_TUNING: mine,
-        RETRIEVAL_OR_FINE_TUNING: mine,
-        INTERACTION: mine,
-    }
+def _small(run: Run, row: Row, what: str) -> str:
+    """Return what is added to the size of a shown effect that does not matter by the margin."""
+    margin = run.config.analysis.equivalence_margin
+    within = abs(row["estimate"]) < margin
+    return f", a small {what} within the margin of {100 * margin:g} points" if within else ""
 
 
 def _unread(run: Run) -> Iterator[str]:
@@ -269,18 +281,20 @@ def _others(run: Run, effects: pd.DataFrame) -> Iterator[str]:
     arms = {task: retrieval_arms(run, task) for task in run.members("tasks")}
     gains = effects[(effects.stratum == "") & (effects.effect == GAIN)]
     gains = gains[(gains.family != PRIMARY) & ~gains.task.isin(OVER_TASKS)]
-    for gain in gains.to_dict(orient="records"):
+    for record in gains.to_dict(orient="records"):
+        gain = {str(key): value for key, value in record.items()}
         if gain["arm"] not in arms[gain["task"]] or gain["status"] == "incomplete":
             continue
         low, high = gain["ci_low"], gain["ci_high"]
-        size = f"{abs(100 * gain['estimate']):.1f} points"
-        changed = f"gained {size}" if gain["estimate"] > 0 else f"lost {size}"
-        if gain["estimate"] == 0:
-            changed = "neither gained nor lost"
-        sure = "" if math.isnan(low) or low > 0 or high < 0 else "; the interval includes zero"
+        outside = not math.isnan(low) and (low > 0 or high < 0)
+        changed, ending = f": {points(gain['estimate'])} points", ", not shown"
+        if outside and gain["p_adjusted"] < run.config.analysis.alpha:
+            up = gain["estimate"] > 0
+            changed = f" {'gained' if up else 'lost'} {abs(100 * gain['estimate']):.1f} points"
+            ending = _small(run, gain, "gain" if up else "loss")
         yield (
-            f"{gain['arm']} on {gain['task']} with {gain['model']} {changed} over {BASELINE} "
-            f"({interval(run, low, high)}, n = {gain['n']:,}): "
+            f"{gain['arm']} on {gain['task']} with {gain['model']}{changed} over {BASELINE} "
+            f"({interval(run, low, high)}, n = {gain['n']:,}){ending}: "
             f"{gain['helped']} questions helped, {gain['hurt']} hurt, exploratory "
-            f"p = {p_value(gain['p_adjusted'])}{sure}."
+            f"p = {p_value(gain['p_adjusted'])}."
         )

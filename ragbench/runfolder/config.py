@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from ragbench.base.records import Mode
 from ragbench.runfolder.settings import AnalysisSettings
 
+CLOSED_BOOK = "closed-book"  # the arm without passages
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelEntry:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,7 +13,8 @@ PrimaryEffect = Literal[
     "fine-tuning gain with retrieval",
     "interaction",
     "placebo-corrected gain",
-    "headroom",
+    "headroom with gold missing",
+    "headroom with gold delivered",
 ]
 PRIMARY_EFFECTS: tuple[PrimaryEffect, ...] = (
     "retrieval gain",
@@ -27,7 +29,7 @@ class PrimarySettings:
     """What a run is designed to test; all other effects are exploratory.
 
     Attributes:
-        arm: Retrieval arm; None for each task's first.
+        arm: Retrieval arm; None for each task's ``default_arm``.
         effects: Names of effects as in tables.
         tasks: Tasks; empty for all.
     """
@@ -52,3 +54,21 @@ class AnalysisSettings:
     resamples: int = 10_000
     equivalence_margin: float = 0.03
     primary: PrimarySettings = PrimarySettings()
+
+
+DECLARED = "declared in the config"
+IMITATED = "the first retrieval arm that a control imitates"
+NOT_IMITATED = "the first retrieval arm, as no control imitates one"
+
+
+def default_arm(arms: Sequence[str], imitated: Collection[str]) -> tuple[str, str] | None:
+    """Return the retrieval arm that a task tests by default, and why; None without any.
+
+    Args:
+        arms: Retrieval arms in the config's order.
+        imitated: Arms that some control is ``like``.
+    """
+    for arm in arms:
+        if arm in imitated:
+            return arm, IMITATED
+    return (arms[0], NOT_IMITATED) if arms else None

@@ -149,7 +149,8 @@ def unread_rates(run: Run) -> pd.DataFrame:
     Paired by question against closed-book: ``more`` counts the questions that have an answer
     closed-book and none in the arm, ``fewer`` the opposite. p as of any paired effect (McNemar's
     exact, or a sign-flip by cluster), ``p_adjusted`` by Benjamini and Hochberg over all rows.
-    There are no rows where every reply has an answer, or without closed-book.
+    There are no rows where every reply has an answer, without closed-book, or for an arm with the
+    prompts of another one.
     """
     rows: list[dict[str, Any]] = []
     settings = Settings.of(run.config)
@@ -159,7 +160,7 @@ def unread_rates(run: Run) -> pd.DataFrame:
             base = _whole(run, model, task, BASELINE) if BASELINE in arms else None
             for arm in arms:
                 cell = _whole(run, model, task, arm)
-                if base is None or cell is None or arm == BASELINE:
+                if base is None or cell is None or arm == BASELINE or arm in run.same[task]:
                     continue
                 signs = [(1.0, cell), (-1.0, base)]
                 both = pd.concat(

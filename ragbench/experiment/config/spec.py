@@ -12,6 +12,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from ragbench.base import home
 from ragbench.base.records import Scoring
@@ -262,6 +263,20 @@ class PrimarySpec(Part):
     arm: str | None = None
     effects: tuple[PrimaryEffect, ...] = PRIMARY_EFFECTS
     tasks: tuple[str, ...] = ()
+
+    @field_validator("effects", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if isinstance(value, list | tuple) and "headroom" in value:
+            raise PydanticCustomError(
+                "headroom",
+                "headroom is two effects, by whether the arm delivered the gold passage",
+                {
+                    "fix": "name one or both: `headroom with gold missing`, "
+                    "`headroom with gold delivered`"
+                },
+            )
+        return value
 
 
 class AnalysisSpec(Part):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ragbench.base.errors import UsageError, near
@@ -18,6 +19,7 @@ from ragbench.experiment.stages.arms import Context, pack
 from ragbench.experiment.stages.prompts import messages
 from ragbench.indexes import built as indexes
 from ragbench.models.model import Model
+from ragbench.runfolder.settings import DECLARED, default_arm
 
 SAMPLES = 3
 GEMM_SHARE = 0.4  # of a matrix product's peak speed, as measured for prefill on CPUs
@@ -81,11 +83,21 @@ class CostEstimate:
     devices: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class PrimaryArm:
+    """The retrieval arm that the primary effects of a task are of, and why it is that one."""
+
+    task: str
+    arm: str
+    why: str
+
+
 @dataclass
 class Plan:
     """Plan of a run."""
 
     cells: list[tuple[str, str, str, int]] = field(default_factory=list)
+    primary: list[PrimaryArm] = field(default_factory=list)
     to_build: list[str] = field(default_factory=list)
     samples: list[PromptSample] = field(default_factory=list)
     estimates: list[CostEstimate] = field(default_factory=list)
@@ -108,6 +120,7 @@ def make_plan(grid: Grid, *, device: str = "") -> Plan:
     stated = device_of(device) if device else None
     grid.check_supported()
     plan = Plan(to_build=grid.missing(), notes=grid.unlike(), not_built=list(grid.config.not_built))
+    plan.primary = list(_primary(grid))
     for spec in grid.config.models:
         model = grid.models[spec.name]
         total = prompts = replies = 0
@@ -129,6 +142,22 @@ def make_plan(grid: Grid, *, device: str = "") -> Plan:
     if isinstance(grid, OfflineGrid):
         plan.lacking = grid.lacking
     return plan
+
+
+def _primary(grid: Grid) -> Iterator[PrimaryArm]:
+    """Yield the primary arm of each task that has one, before any prompt is known."""
+    declared = grid.config.analysis.primary
+    for task in grid.tasks:
+        name, arms = task.spec.name, arms_of(grid.config, task)
+        if declared.tasks and name not in declared.tasks:
+            continue
+        retrieval = [arm.name for arm in arms if not arm.control and arm.kind != CLOSED_BOOK]
+        if declared.arm is not None:
+            found = (declared.arm, DECLARED) if declared.arm in retrieval else None
+        else:
+            found = default_arm(retrieval, {arm.like for arm in arms if arm.like})
+        if found is not None:
+            yield PrimaryArm(name, *found)
 
 
 def _prompt(model: Model, task: TaskPart, question: Question, passages: list[Passage]) -> str:

@@ -156,7 +156,7 @@ def _effects(
 def _labels(record: Any, *, short: bool) -> tuple[str, str]:
     """Return the label of an effect's row and its name in full."""
     arm, baseline = record["arm"], record["baseline"]
-    more, less = (baseline, arm) if record["effect"] == HEADROOM else (arm, baseline)
+    more, less = (baseline, arm) if record["effect"] in HEADROOM else (arm, baseline)
     name = more if less == BASELINE else f"{more} less {less}"
     return shortened(arm if short else name), f"{record['model']}, {name}"
 

@@ -1,0 +1,60 @@
+"""Arms of a task that gave every question the same prompt: they are one arm to every effect."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ragbench.runfolder.config import CLOSED_BOOK, RunConfig
+from ragbench.runfolder.packed import delivered_ids
+from ragbench.runfolder.paths import RunPaths
+from ragbench.runfolder.records import last_records
+from ragbench.runfolder.runfile import RunFile
+
+Prompts = tuple[tuple[str, str, str], ...]
+
+
+def same_prompts(files: RunPaths, about: RunFile) -> dict[str, dict[str, str]]:
+    """Return by task each arm whose prompts are those of another arm, with that other arm.
+
+    Of several arms, closed-book is kept before retrieval arms, and those before controls; among
+    equals the first in the config is kept. An arm is kept too if the prompt of some question is
+    unknown, and in imported runs every arm is.
+    """
+    tasks = about.identity.tasks
+    if about.identity.imported_from is not None:
+        return {task: {} for task in tasks}
+    return {task: _of_task(files, about.config, task, tasks[task].arms) for task in tasks}
+
+
+def _of_task(files: RunPaths, config: RunConfig, task: str, arms: Sequence[str]) -> dict[str, str]:
+    def rank(arm: str) -> tuple[bool, bool]:
+        return config.arm(arm).control is not None, arm != CLOSED_BOOK
+
+    # Records are long, so they are read only where the packings are equal.
+    alike: dict[tuple[tuple[str, tuple[str, ...]], ...], list[str]] = {}
+    for arm in sorted(arms, key=rank):
+        path = files.packed(task, arm)
+        if path.exists():
+            alike.setdefault(tuple(delivered_ids(path).items()), []).append(arm)
+    found: dict[str, str] = {}
+    for packing, members in alike.items():
+        kept: dict[Prompts, str] = {}
+        for arm in members if len(members) > 1 else ():
+            prompts = _prompts(files, config, task, arm)
+            if len(prompts) < len(packing) * len(config.models):
+                continue
+            if prompts in kept:
+                found[arm] = kept[prompts]
+            else:
+                kept[prompts] = arm
+    return found
+
+
+def _prompts(files: RunPaths, config: RunConfig, task: str, arm: str) -> Prompts:
+    """Return (model, question, digest) of each prompt that is known."""
+    return tuple(
+        (model.name, question, record.prompt)
+        for model in config.models
+        for question, record in sorted(last_records(files.records(model.name, task, arm)).items())
+        if record.prompt
+    )

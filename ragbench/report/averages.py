@@ -1,0 +1,67 @@
+"""Sentences on the averages over tasks of each effect, with the spread of the tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from ragbench.analysis.family import (
+    FINE_TUNING,
+    GAIN,
+    INTERACTION,
+    ITEMS,
+    MACRO,
+    OF_PAIR,
+    RETRIEVAL_OR_FINE_TUNING,
+    primary_arm,
+)
+from ragbench.analysis.load import Run
+from ragbench.base.pairs import Pair
+from ragbench.report.tables import interval, points
+
+
+def averages(run: Run, effects: pd.DataFrame, pair: Pair) -> Iterator[str]:
+    """Yield a sentence per effect of a pair: both averages, and the spread of the tasks."""
+    mine = (pair.biomedical, pair.general)
+    yield from _sentence(run, effects, str(pair), GAIN, pair.general, "")
+    for effect in (FINE_TUNING, RETRIEVAL_OR_FINE_TUNING, INTERACTION):
+        yield from _sentence(run, effects, str(pair), effect, *mine)
+
+
+def averages_alone(run: Run, effects: pd.DataFrame, model: str) -> Iterator[str]:
+    """Yield the sentence on the retrieval gain of a model that is in no pair."""
+    yield from _sentence(run, effects, model, GAIN, model, "")
+
+
+def _sentence(
+    run: Run, effects: pd.DataFrame, name: str, effect: str, model: str, base: str
+) -> Iterator[str]:
+    arm = primary_arm(run, MACRO)
+    mine = effects[(effects.stratum == "") & (effects.effect == effect)]
+    mine = mine[(mine.model == model) & (mine.base == base)]
+    averaged = mine if effect == FINE_TUNING else mine[mine.arm == arm]
+    macro, items = (
+        averaged[averaged.task == kind].to_dict(orient="records") for kind in (MACRO, ITEMS)
+    )
+    if not macro or macro[0]["status"] == "incomplete":
+        return
+    called = OF_PAIR[effect] if effect == FINE_TUNING else f"{OF_PAIR[effect]} ({arm})"
+    one, other = (
+        f"{points(row['estimate'])} ({interval(run, row['ci_low'], row['ci_high'])})"
+        for row in (macro[0], items[0])
+    )
+    text = (
+        f"{name}, {called} over {len(run.members('tasks'))} tasks: {one} with every task "
+        f"counted the same, {other} with every question counted the same"
+    )
+    own = mine[(mine.arm == macro[0]["arm"]) & mine.task.isin(run.members("tasks"))]
+    by_task = {str(row["task"]): float(row["estimate"]) for row in own.to_dict(orient="records")}
+    low, high = (choose(by_task, key=by_task.__getitem__) for choose in (min, max))
+    text += f"; the smallest by task is {points(by_task[low])} ({low}), "
+    text += f"the largest {points(by_task[high])} ({high})"
+    if by_task[low] < 0 < by_task[high]:
+        text += "; the tasks have opposite signs, so the averages describe none of them"
+    if macro[0]["estimate"] * items[0]["estimate"] < 0:
+        text += "; the sign depends on the average, so neither should be quoted alone"
+    yield text + "."
