@@ -23,15 +23,16 @@ from ragbench.analysis.family import (
     MACRO,
     OVER_TASKS,
     PLACEBO,
-    POOLED,
     RANDOM_EFFECTS,
     RETRIEVAL_OR_FINE_TUNING,
     adjusted,
 )
 from ragbench.analysis.load import Run
-from ragbench.analysis.statistics.estimate import NO_FIGURES, Cells, Settings, estimate
-from ragbench.analysis.statistics.intervals import Clusters, variance_of_mean
-from ragbench.analysis.statistics.pooled import Pooled, marginal, random_effects
+from ragbench.analysis.statistics.clustered import FEWEST_CLUSTERS, variance_of_mean
+from ragbench.analysis.statistics.estimate import NO_FIGURES, Cells, Settings, estimate, spread
+from ragbench.analysis.statistics.inference import Clusters
+from ragbench.analysis.statistics.pooled import random_effects
+from ragbench.analysis.statistics.power import Spread
 from ragbench.runfolder.config import ModelEntry
 
 GOLD_GAIN = "gain from gold passages"
@@ -67,6 +68,10 @@ EFFECT_COLUMNS = [
     "status",
     "metric",
     "n_clusters",
+    "p_exact",
+    "p_is_bound",
+    "p_equivalence_adjusted",
+    "level",
 ]
 
 
@@ -109,16 +114,15 @@ def effects(run: Run) -> pd.DataFrame:
 
     Arms of a task with the same prompts are one arm (``analysis.merged``).
 
-    The estimate is the mean over questions of the task's first metric; its interval is the
-    percentile bootstrap over questions. p is McNemar's exact where two cells of 0 and 1 are
-    compared, else that of a sign-flip permutation; ``p_adjusted`` is corrected for the number of
-    comparisons within its ``family`` (``analysis.family``), and ``p_equivalence`` is that of the
-    two one-sided tests against ``analysis: equivalence_margin``. Where a task's questions come in
-    clusters, whole clusters are drawn and flipped, and under 30 of them the interval is by t. The
-    rows of the tasks ``(macro)`` and ``(items)`` average over all tasks, each task counting the
-    same, or each question, where all tasks have the same first metric; ``(pooled)`` is the
-    marginal model of all questions, and ``(random effects)`` the meta-analysis of five tasks and
-    more. An effect with an incomplete cell has bounds and no p.
+    The estimate is the mean over questions of the task's first metric; docs/statistics.md has the
+    methods of its interval and tests, which are by cluster where questions come in clusters, and
+    missing under eight of them. ``p_adjusted`` and ``p_equivalence_adjusted`` are corrected for the
+    number of comparisons within the ``family`` (``analysis.family``); ``smallest_detectable`` is
+    at the ``level``. ``p_is_bound`` says that p may be smaller, because random signs show no less.
+
+    The rows of the tasks ``(macro)`` and ``(items)`` average over all tasks, each task counting the
+    same, or each question, where all tasks have the same first metric; ``(random effects)`` is the
+    meta-analysis of five tasks and more. An effect with an incomplete cell has bounds and no p.
 
     Args:
         run: The run.
@@ -126,6 +130,11 @@ def effects(run: Run) -> pd.DataFrame:
     Returns:
         The columns of EFFECT_COLUMNS; overall (empty stratum) and by stratum.
     """
+    return effects_and_spreads(run)[0]
+
+
+def effects_and_spreads(run: Run) -> tuple[pd.DataFrame, list[Spread | None]]:
+    """Return the effects, and for each row what decides the differences that it finds."""
     rows: list[dict[str, Any]] = []
     tasks = run.members("tasks")
     alike = len({run.metrics(task)[0] for task in tasks}) == 1
@@ -141,10 +150,14 @@ def effects(run: Run) -> pd.DataFrame:
             for contrast, by_task in found.items():
                 if len(by_task) == len(tasks):
                     rows += _averages(run, contrast, by_task)
-    table = pd.DataFrame(rows, columns=EFFECT_COLUMNS).astype(
-        {"n": "Int64", "helped": "Int64", "hurt": "Int64", "n_clusters": "Int64"}
-    )
-    return adjusted(run, table)[EFFECT_COLUMNS]
+    spreads = [row.pop("spread", None) for row in rows]
+    table = adjusted(run, pd.DataFrame(rows, columns=EFFECT_COLUMNS))
+    levels = zip(spreads, table["level"], strict=True)
+    table["smallest_detectable"] = [
+        math.nan if found is None else found.smallest(float(level)) for found, level in levels
+    ]
+    counts = dict.fromkeys(("n", "helped", "hurt", "n_clusters"), "Int64")
+    return table[EFFECT_COLUMNS].astype(counts | {"p_is_bound": bool}), spreads
 
 
 def _contrasts(run: Run, task: str, model: ModelEntry) -> Iterator[Contrast]:
@@ -248,30 +261,27 @@ def _averages(
         yield _row(run, contrast, MACRO, stratum, cells)
         yield items
         if items["status"] == "complete" and items["n"]:
-            yield from _pooled(run, items, cells)
+            yield from _random_effects(run, items, cells)
 
 
-def _pooled(run: Run, items: dict[str, Any], cells: list[Cells]) -> Iterator[dict[str, Any]]:
-    """Yield what a model of all questions, and one of all tasks, says of the same effect."""
-    alpha = run.config.analysis.alpha
-    whole = _joined(cells)
-    found = marginal(whole.values.sum(axis=1), whole.clusters, alpha=alpha)
-    yield items | {"task": POOLED} | _figures(found)
-    parts = [(part.values.sum(axis=1), part.clusters) for part in cells]
-    if all(values.size for values, _ in parts):
-        over = random_effects(
-            [float(values.mean()) for values, _ in parts],
-            [variance_of_mean(values, clusters) for values, clusters in parts],
-            alpha=alpha,
-        )
-        if not math.isnan(over.estimate):
-            yield items | {"task": RANDOM_EFFECTS} | _figures(over)
-
-
-def _figures(found: Pooled) -> dict[str, Any]:
-    figures = {"estimate": found.estimate, "se": found.error, "ci_low": found.low}
-    figures |= {"ci_high": found.high, "p": found.p}
-    return NO_FIGURES | figures | {"helped": None, "hurt": None}
+def _random_effects(
+    run: Run, items: dict[str, Any], cells: list[Cells]
+) -> Iterator[dict[str, Any]]:
+    """Yield what a model of all tasks says of the same effect."""
+    parts = [(part.differences, part.clusters) for part in cells]
+    few = any(c is not None and np.unique(c).size < FEWEST_CLUSTERS for _, c in parts)
+    if few or not all(values.size for values, _ in parts):
+        return
+    over = random_effects(
+        [float(values.mean()) for values, _ in parts],
+        [variance_of_mean(values, clusters) for values, clusters in parts],
+        alpha=run.config.analysis.alpha,
+    )
+    if not math.isnan(over.estimate):
+        figures = {"estimate": over.estimate, "se": over.error, "p": over.p}
+        figures |= {"ci_low": over.low, "ci_high": over.high}
+        blank = {"helped": None, "hurt": None, "spread": None}
+        yield items | {"task": RANDOM_EFFECTS} | NO_FIGURES | figures | blank
 
 
 def _joined(cells: list[Cells]) -> Cells:
@@ -314,7 +324,9 @@ def _row(
         low, high = (float(end) for end in ends)
         return base | NO_FIGURES | {"ci_low": low, "ci_high": high, "status": "incomplete"}
     names = [str(base[key]) for key in ("arm", "baseline", "effect", "model", "stratum", "task")]
-    return base | estimate(cells, Settings.of(run.config), names) | {"status": "complete"}
+    found = estimate(cells, Settings.of(run.config), names)
+    changes = spread(cells) if all(len(part) for part in values) else None
+    return base | found | {"status": "complete", "spread": changes}
 
 
 def _n_clusters(cells: list[Cells]) -> int | None:

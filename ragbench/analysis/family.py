@@ -27,8 +27,8 @@ RETRIEVAL_OR_FINE_TUNING = "retrieval less fine-tuning"
 BOTH = "fine-tuning gain with retrieval"
 INTERACTION = "interaction"
 MACRO, ITEMS = "(macro)", "(items)"  # in the column task: no task can have such a name
-POOLED, RANDOM_EFFECTS = "(pooled)", "(random effects)"
-OVER_TASKS = (MACRO, ITEMS, POOLED, RANDOM_EFFECTS)
+RANDOM_EFFECTS = "(random effects)"
+OVER_TASKS = (MACRO, ITEMS, RANDOM_EFFECTS)
 # The questions that a pair answers, in their order, and what each is called in a table.
 OF_PAIR = {
     GAIN: "retrieval gain",
@@ -125,14 +125,16 @@ def adjusted(run: Run, table: pd.DataFrame) -> pd.DataFrame:
     The primary effects, over pairs and tasks, are one family, adjusted by Holm's procedure;
     all others are exploratory, adjusted together by that of Benjamini and Hochberg. An average
     over tasks is one hypothesis, its ``(macro)`` row: the other averages are ``not counted`` and
-    have no adjusted p.
+    have no adjusted p. Tests of equivalence are adjusted by Holm's procedure within each family.
 
     Args:
         run: The run.
         table: Its effects.
 
     Returns:
-        The table with the columns ``family`` and ``p_adjusted``.
+        The table with the columns ``family``, ``p_adjusted``, ``p_equivalence_adjusted`` and
+        ``level``: the level of the first step of Holm's procedure in the primary family, else the
+        unadjusted one.
     """
     declared = primary_of(run)
     arms = {task: primary_arm(run, task) for task in declared.tasks}
@@ -144,12 +146,19 @@ def adjusted(run: Run, table: pd.DataFrame) -> pd.DataFrame:
     )
     again = table["task"].isin(set(OVER_TASKS) - {MACRO}).to_numpy(dtype=bool)
     others = ~first & ~again
-    p = table["p"].to_numpy(dtype=float)
-    found = np.full(p.size, np.nan)
+    p, outside = (table[name].to_numpy(dtype=float) for name in ("p", "p_equivalence"))
+    found, equivalent = np.full(p.size, np.nan), np.full(p.size, np.nan)
     found[first] = holm(p[first])
     found[others] = benjamini_hochberg(p[others])
-    family = np.where(first, PRIMARY, np.where(again, NOT_COUNTED, EXPLORATORY))
-    return table.assign(family=family, p_adjusted=found)
+    for members in (first, others):
+        equivalent[members] = holm(outside[members])
+    alpha = run.config.analysis.alpha
+    return table.assign(
+        family=np.where(first, PRIMARY, np.where(again, NOT_COUNTED, EXPLORATORY)),
+        p_adjusted=found,
+        p_equivalence_adjusted=equivalent,
+        level=np.where(first, alpha / max(1, int(first.sum())), alpha),
+    )
 
 
 def _is_primary(

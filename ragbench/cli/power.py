@@ -40,7 +40,7 @@ def power(
     chance: float,
     as_json: bool,
 ) -> None:
-    """Compute the power of a paired comparison by McNemar's exact test.
+    """Compute the power of a paired comparison by McNemar's mid-p test.
 
     With --difference: the number of questions it takes. With --questions: the smallest detectable
     difference. With both: the power. With RUN: the smallest detectable difference of each effect
@@ -67,20 +67,20 @@ def _of_share(
     share: float, difference: float | None, n: int | None, alpha: float, chance: float
 ) -> dict[str, Any]:
     from ragbench.analysis.statistics.power import (
-        exact_power,
+        mid_p_power,
         questions_needed,
         smallest_difference,
     )
 
     if n is None and difference is not None:
         n, known = questions_needed(difference, share, alpha=alpha, power=chance), difference
-        at = exact_power(n, known, share, alpha=alpha)
+        at = mid_p_power(n, known, share, alpha=alpha)
     elif n is not None and difference is None:
         known = smallest_difference(n, share, alpha=alpha, power=chance)
         at = chance
     else:
         known = difference or 0.0
-        at = exact_power(n or 0, known, share, alpha=alpha)
+        at = mid_p_power(n or 0, known, share, alpha=alpha)
     return {
         "discordant": share,
         "difference": None if math.isnan(known) else known,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ragbench.analysis.statistics.inference import Inference, Tails, inside
 
-LEAST = 1e-12  # smallest level that is looked at
+LEAST = 1e-12
 
 
 class Average:
@@ -27,8 +27,8 @@ class Average:
 
     @property
     def floor(self) -> float:
-        """The smallest p that the parts can give."""
-        return max(part.floor for part in self._parts)
+        """The smallest p that is looked for, or that the parts can give."""
+        return max(LEAST, *(part.floor for part in self._parts))
 
     def limits(self, alpha: float) -> tuple[float, float]:
         """Return the ends of the interval at a level."""
@@ -51,9 +51,11 @@ class Average:
             low, high = self.limits(math.exp(log_alpha))
             return low - value if below else value - high
 
-        least = math.log(max(LEAST, self.floor))
+        least, most = math.log(self.floor), math.log(1 - LEAST)
         if beyond(least) >= 0:
             half = math.exp(least) / 2
+        elif beyond(most) <= 0:  # a correction for skewness moves the middle of the interval
+            half = 0.5
         else:
-            half = math.exp(brentq(beyond, least, math.log(1 - LEAST), xtol=1e-6)) / 2
+            half = math.exp(brentq(beyond, least, most, xtol=1e-6)) / 2
         return Tails(half, 1 - half) if below else Tails(1 - half, half)

@@ -1,4 +1,4 @@
-"""One effect over several tasks: a marginal model of questions, a meta-analysis of tasks."""
+"""One effect over several tasks: a meta-analysis."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-
-from ragbench.analysis.statistics.intervals import Clusters, Values, variance_of_mean
 
 FEWEST_TASKS = 5  # fewer tasks do not show the spread between tasks
 
@@ -22,31 +20,6 @@ class Pooled:
     low: float
     high: float
     p: float
-
-
-def marginal(values: Values, clusters: Clusters | None, *, alpha: float = 0.05) -> Pooled:
-    """Return the effect in a marginal linear model of every question of every task.
-
-    It is the identity-link GEE (Liang and Zeger 1986) of the scores on the arm with fixed effects
-    of the tasks, independence as the working correlation, and clusters (the questions themselves
-    where there are none). As every arm asks every question, its estimate is the mean of the
-    differences, and its robust variance that of their sums by cluster; here with the factor
-    C / (C - 1) and the quantiles of t with C - 1 degrees of freedom, C the number of clusters.
-
-    ``values`` (N,) are the differences of all tasks, and ``clusters`` (N,) are distinct between
-    tasks. Interval and p are NaN with fewer than two clusters, or without any spread.
-    """
-    from scipy.stats import t
-
-    units = values.size if clusters is None else int(np.unique(clusters).size)
-    variance = variance_of_mean(values, clusters)
-    estimate = float(values.mean())
-    if not variance > 0:
-        return Pooled(estimate, math.nan, math.nan, math.nan, math.nan)
-    error = math.sqrt(variance)
-    half = float(t.ppf(1 - alpha / 2, units - 1)) * error
-    p = 2 * float(t.sf(abs(estimate) / error, units - 1))
-    return Pooled(estimate, error, estimate - half, estimate + half, p)
 
 
 def random_effects(
