@@ -26,8 +26,15 @@ ALPHA = 0.05
 SETTINGS = Settings(seed=1, alpha=ALPHA, resamples=1_999, margin=0.03)
 SIZES = (20, 50, 200)
 # Shares of questions helped and hurt.
-CHANGES = ((0.006, 0.004), (0.015, 0.01), (0.03, 0.02), (0.05, 0.0), (0.07, 0.03), (0.15, 0.05))
-CHANGES += ((0.35, 0.25),)
+CHANGES: tuple[tuple[float, float], ...] = (
+    (0.006, 0.004),
+    (0.015, 0.01),
+    (0.03, 0.02),
+    (0.05, 0.0),
+    (0.07, 0.03),
+    (0.15, 0.05),
+    (0.35, 0.25),
+)
 CLUSTERS = {
     "8 x 20": [20] * 8,
     "10 x 10": [10] * 10,
@@ -175,18 +182,22 @@ def in_clusters(
     codes = np.repeat(np.arange(len(sizes)), sizes)
     n = codes.size
     if kind in ("normal", "skewed"):
-        one = {"normal": draw.standard_normal, "skewed": lambda k: draw.exponential(1, k) - 1}[kind]
-        between, within = one(len(sizes))[codes], one(n)
+        between, within = _noise(draw, kind, len(sizes))[codes], _noise(draw, kind, n)
         values = effect + 0.2 * (math.sqrt(shared) * between + math.sqrt(1 - shared) * within)
         return [Cells(np.column_stack([values, np.zeros(n)]), codes)]
     changed, u = float(kind), draw.random(n)
-    better = 0.5 + effect / changed / 2
+    better = np.full(n, 0.5 + effect / changed / 2)
     if shared:
-        spread_of = (1 - shared) / shared
-        better = draw.beta(spread_of * better, spread_of * (1 - better), size=len(sizes))[codes]
+        of_both = (1 - shared) / shared
+        a, b = of_both * better[0], of_both * (1 - better[0])
+        better = draw.beta(a, b, size=len(sizes))[codes]
     up = u < changed * better
     down = ~up & (u < changed)
     return [Cells(np.column_stack([up * 1.0, down * -1.0]), codes)]
+
+
+def _noise(draw: Draw, kind: str, n: int) -> Values:
+    return draw.standard_normal(n) if kind == "normal" else draw.exponential(1, n) - 1
 
 
 def clusters() -> Iterator[Design]:
@@ -244,7 +255,7 @@ def averages() -> Iterator[Design]:
 
 
 def coverage_of_mean(
-    data: Callable[[Draw], tuple[Values, npt.NDArray[np.int64] | None]],
+    data: Callable[[Draw], Mean],
     truth: float,
     repeats: int,
     *,
@@ -265,20 +276,9 @@ def means(repeats: int) -> Iterator[tuple[str, float]]:
     """Yield the coverage of rates, of other metrics, and of averages over classes."""
     for n in SIZES:
         for p in (0.5, 0.9, 0.99):
-            rate = coverage_of_mean(
-                lambda d, n=n, p=p: (answers(d, np.full(n, p)), None), p, repeats
-            )
-            yield f"n {n}, rate {p}", rate
-        shapes: dict[str, tuple[Callable[[Draw, int], Values], float]] = {
-            "beta(2, 3)": (lambda d, k: d.beta(2, 3, k), 0.4),
-            "beta(5, 0.5)": (lambda d, k: d.beta(5, 0.5, k), 5 / 5.5),
-            "reciprocal ranks": (
-                lambda d, k: np.where(d.random(k) < 0.3, 0.0, 1 / d.integers(1, 11, k)),
-                0.7 * float(np.mean(1 / np.arange(1, 11))),
-            ),
-        }
-        for name, (shape, truth) in shapes.items():
-            rate = coverage_of_mean(lambda d, n=n, s=shape: (s(d, n), None), truth, repeats)
+            yield f"n {n}, rate {p}", coverage_of_mean(partial(_rate, n=n, p=p), p, repeats)
+        for name, truth in SHAPES.items():
+            rate = coverage_of_mean(partial(_metric, n=n, name=name), truth, repeats)
             yield f"n {n}, metric, {name}", rate
         yield from _of_classes(n, repeats)
     for name, sizes in CLUSTERS.items():
@@ -289,9 +289,26 @@ def means(repeats: int) -> Iterator[tuple[str, float]]:
             )
 
 
-def _clustered_rate(
-    draw: Draw, sizes: Sequence[int], p: float
-) -> tuple[Values, npt.NDArray[np.int64]]:
+SHAPES = {
+    "beta(2, 3)": 2 / 5,
+    "beta(5, 0.5)": 5 / 5.5,
+    "reciprocal ranks": 0.7 * float(np.mean(1 / np.arange(1, 11))),
+}
+Mean = tuple[Values, npt.NDArray[np.int64] | None]
+
+
+def _rate(draw: Draw, n: int, p: float) -> Mean:
+    return answers(draw, np.full(n, p)), None
+
+
+def _metric(draw: Draw, n: int, name: str) -> Mean:
+    if name == "reciprocal ranks":
+        return np.where(draw.random(n) < 0.3, 0.0, 1 / draw.integers(1, 11, n)), None
+    a, b = {"beta(2, 3)": (2.0, 3.0), "beta(5, 0.5)": (5.0, 0.5)}[name]
+    return draw.beta(a, b, n), None
+
+
+def _clustered_rate(draw: Draw, sizes: Sequence[int], p: float) -> Mean:
     codes = np.repeat(np.arange(len(sizes)), sizes)
     return answers(draw, draw.beta(9 * p, 9 * (1 - p), size=len(sizes))[codes]), codes
 
@@ -299,64 +316,55 @@ def _clustered_rate(
 def _of_classes(n: int, repeats: int) -> Iterator[tuple[str, float]]:
     """Yield averages over three classes, of which one is rare; a reply is right in four of five."""
     shares = np.array([0.6, 0.3, 0.1])
+    right = 0.8 * np.eye(3, 4)
+    right[:, :3] += 0.1 * (1 - np.eye(3))
+    expected = shares[:, None] * right
 
-    def drawn(draw: Draw) -> Values:
+    def influenced(draw: Draw, statistic: Callable[[Values], Values]) -> Mean:
         asked = draw.choice(3, size=n, p=shares)
         given = np.where(draw.random(n) < 0.8, asked, (asked + draw.integers(1, 3, n)) % 3)
         table = np.zeros((n, 12))
         table[np.arange(n), asked * 4 + given] = 1
-        return table
 
-    expected = np.full((3, 4), 0.0)
-    for asked in range(3):
-        for given in range(3):
-            expected[asked, given] = shares[asked] * (0.8 if asked == given else 0.1)
-    for name, statistic in (("balanced accuracy", balanced_accuracy), ("macro F1", macro_f1)):
-
-        def of_sums(sums: Values, statistic: Callable[[Values], Values] = statistic) -> Values:
+        def of_sums(sums: Values) -> Values:
             return statistic(sums.reshape(*sums.shape[:-1], 3, 4))
 
-        rate = coverage_of_mean(
-            lambda d, of=of_sums: (influences(drawn(d), of), None),
-            float(statistic(expected)),
-            repeats,
-            bounds=(0.0, 1.0),
-        )
-        yield f"n {n}, {name}", rate
+        return influences(table, of_sums), None
+
+    for name, statistic in (("balanced accuracy", balanced_accuracy), ("macro F1", macro_f1)):
+        data, truth = partial(influenced, statistic=statistic), float(statistic(expected))
+        yield f"n {n}, {name}", coverage_of_mean(data, truth, repeats, bounds=(0.0, 1.0))
 
 
-def power_designs() -> Iterator[tuple[str, Callable[[float], Data], Data]]:
-    """Yield a name, data by effect, and data of the observed spread."""
+def power_designs() -> Iterator[tuple[str, Callable[[float], Data]]]:
+    """Yield a name, and data by the size of the effect."""
     for n in (50, 200):
         for changed in (0.1, 0.3):
-
-            def data(effect: float, n: int = n, changed: float = changed) -> Data:
-                share = max(changed, effect)
-                return partial(paired, n=n, up=(share + effect) / 2, down=(share - effect) / 2)
-
-            yield f"n {n}, {100 * changed:g} % changed", data, data(0.0)
+            yield f"n {n}, {100 * changed:g} % changed", partial(_changed, n, changed)
     for n in (50, 200):
-        yield (
-            f"n {n}, metric, normal",
-            lambda effect, n=n: partial(metric, n=n, kind="normal", effect=effect),
-            partial(metric, n=n, kind="normal", effect=0.0),
-        )
+        yield f"n {n}, metric, normal", partial(_metric_of, n)
     for name in ("10 x 10", "20 x 5", "60 x 2", "180 x 1 and 10 twice"):
-        sizes = CLUSTERS[name]
-        yield (
-            f"{name}, normal, 0.3 between",
-            lambda e, s=sizes: partial(in_clusters, sizes=s, kind="normal", shared=0.3, effect=e),
-            partial(in_clusters, sizes=sizes, kind="normal", shared=0.3, effect=0.0),
-        )
+        yield f"{name}, normal, 0.3 between", partial(_clusters_of, CLUSTERS[name])
 
 
-def power(
-    data: Callable[[float], Data], observed: Data, repeats: int, level: float
-) -> tuple[float, float]:
+def _changed(n: int, changed: float, effect: float) -> Data:
+    share = max(changed, effect)
+    return partial(paired, n=n, up=(share + effect) / 2, down=(share - effect) / 2)
+
+
+def _metric_of(n: int, effect: float) -> Data:
+    return partial(metric, n=n, kind="normal", effect=effect)
+
+
+def _clusters_of(sizes: Sequence[int], effect: float) -> Data:
+    return partial(in_clusters, sizes=sizes, kind="normal", shared=0.3, effect=effect)
+
+
+def power(data: Callable[[float], Data], repeats: int, level: float) -> tuple[float, float]:
     """Return the smallest difference that the spread foretells, and how often it is found."""
     draw = np.random.default_rng(5)
     # The mean of the forecasts of a hundred runs: one alone has a spread of its own.
-    foretold = [spread(observed(draw)).smallest(level) for _ in range(100)]
+    foretold = [spread(data(0.0)(draw)).smallest(level) for _ in range(100)]
     difference = float(np.nanmean(foretold))
     settings, found = replace(SETTINGS, alpha=level, resamples=9_999), 0
     for repeat in range(repeats):
@@ -426,9 +434,9 @@ def lines(repeats: int, only: str | None = None) -> Iterator[str]:
     if only in (None, "power"):
         yield "| detectable four times in five | level | difference | found |"
         yield "| --- | --- | --- | --- |"
-        for name, data_of, observed in power_designs():
+        for name, data_of in power_designs():
             for level in (ALPHA, ALPHA / 8):
-                difference, rate = power(data_of, observed, repeats, level)
+                difference, rate = power(data_of, repeats, level)
                 yield f"| {name} | {level:g} | {difference:.3f} | {rate:.3f} |"
     if only in (None, "family"):
         adjusted, bare = false_family(repeats, 140)

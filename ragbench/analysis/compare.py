@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ragbench.analysis.effects import cluster_codes
@@ -36,6 +37,8 @@ COMPARE_COLUMNS = [
     "p_equivalence",
     "n_clusters",
     "status",
+    "p_exact",
+    "p_is_bound",
 ]
 SHOWN_IDS = 5
 
@@ -177,7 +180,7 @@ def _difference(
         "n": len(table),
         "value": float(-table.iloc[:, 1].mean()),
         "other_value": float(table.iloc[:, 0].mean()),
-        "n_clusters": None if clusters is None else int(clusters.max()) + 1,
+        "n_clusters": None if clusters is None else int(np.unique(clusters).size),
         "status": "complete",
         **found,
     }

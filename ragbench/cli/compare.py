@@ -66,8 +66,7 @@ def rows(table: Any) -> tuple[list[str], list[list[str]]]:
                 points(row["estimate"]),
                 between(row["ci_low"], row["ci_high"], points),
                 f"{row['helped']} / {row['hurt']}" if whole else "incomplete",
-                p_value(row["p"]),
-                p_value(row["p_adjusted"]),
+                *(p_value(row[key], is_bound=row["p_is_bound"]) for key in ("p", "p_adjusted")),
                 NONE if math.isnan(least) else f"{100 * least:.1f}",
             ]
         )

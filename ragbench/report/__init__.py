@@ -1,7 +1,6 @@
 """The report on a run: reads the analysis alone, and writes every file that a person opens.
 
 verdict    sentences that are no stronger than the figures
-averages   its sentences on averages over tasks
 tables     headers and rows of the main tables, and how numbers are written
 baselines  the same answer to every question
 cost       tokens and seconds, and the points gained for them

@@ -13,7 +13,7 @@ from ragbench.analysis.statistics.estimate import Settings
 from ragbench.base.pairs import differences, pairs_of
 from ragbench.report.sections import Section
 from ragbench.report.tables import coverage, measured, provenance_rows
-from ragbench.report.verdict import verdict
+from ragbench.report.verdict.verdict import verdict
 
 ESCAPES = str.maketrans({"<": "&lt;", ">": "&gt;", **{c: f"\\{c}" for c in "\\|*_`[]"}})
 ANSWERS = {

@@ -18,7 +18,7 @@ def policy_rows(run: Run, policies: pd.DataFrame) -> Rows:
             NONE if pd.isna(row["gain_n"]) else str(row["gain_n"]),
             points(row["gain"]),
             between(row["gain_low"], row["gain_high"], points),
-            p_value(row["gain_p"]),
+            p_value(row["gain_p"], is_bound=row["gain_p_is_bound"] is True),
         ]
         for row in policies.to_dict(orient="records")
     ]
@@ -35,8 +35,7 @@ def unread_rows(rates: pd.DataFrame) -> Rows:
             percent(row["rate"]),
             percent(row["baseline_rate"]),
             f"{row['more']} / {row['fewer']}",
-            p_value(row["p"]),
-            p_value(row["p_adjusted"]),
+            *(p_value(row[key], is_bound=row["p_is_bound"]) for key in ("p", "p_adjusted")),
         ]
         for row in rates.to_dict(orient="records")
     ]

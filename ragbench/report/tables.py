@@ -19,6 +19,7 @@ from ragbench.analysis.family import (
 from ragbench.analysis.load import Run
 from ragbench.analysis.panels.aggregates import CODE_COUNTS
 from ragbench.analysis.results import NO_MODEL
+from ragbench.analysis.statistics.clustered import FEWEST_CLUSTERS
 from ragbench.base.pairs import pairs_of
 from ragbench.runfolder.runfile import Session
 
@@ -49,11 +50,16 @@ def scored(row: Mapping[Any, Any]) -> list[str]:
     return [percent(row["value"]), interval + bounds]
 
 
-def p_value(p: float) -> str:
-    """Return a p value in two significant digits, never as zero."""
+def p_value(p: float, *, is_bound: bool = False) -> str:
+    """Return a p value in two significant digits, never as zero; with ``≤`` where it is a bound."""
     if math.isnan(p):
         return NONE
-    return f"{p:.1e}" if p < 0.001 else f"{p:.2g}"
+    return ("≤ " if is_bound else "") + (f"{p:.1e}" if p < 0.001 else f"{p:.2g}")
+
+
+def p_is(p: float, *, is_bound: bool = False) -> str:
+    """Return a p value in a sentence, such as ``p = 0.03``."""
+    return f"p {'' if is_bound else '= '}{p_value(p, is_bound=is_bound)}"
 
 
 def measured(run: Run) -> str:
@@ -113,11 +119,16 @@ def coverage(run: Run) -> str:
     return f"{100 * (1 - run.config.analysis.alpha):g} %"
 
 
-def interval(run: Run, low: float, high: float) -> str:
-    """Return an interval in points; a single cluster has none."""
-    if math.isnan(low):
-        return "one cluster, so no interval"
-    return f"{coverage(run)} interval {points(low)} to {points(high)}"
+def interval(run: Run, row: Mapping[str, Any]) -> str:
+    """Return the interval of an effect in points, or why it has none."""
+    low, high, clusters = row["ci_low"], row["ci_high"], row["n_clusters"]
+    if not math.isnan(low):
+        return f"{coverage(run)} interval {points(low)} to {points(high)}"
+    if pd.isna(clusters):
+        return "a single question has no interval"
+    if clusters >= FEWEST_CLUSTERS:
+        return f"no interval, because a task has fewer than {FEWEST_CLUSTERS} clusters"
+    return f"no interval, because {clusters} of the {FEWEST_CLUSTERS} clusters that it takes"
 
 
 def _gain_cells(gain: dict[str, Any] | None) -> list[str]:
@@ -125,7 +136,8 @@ def _gain_cells(gain: dict[str, Any] | None) -> list[str]:
         return [""] * 5
     counts = NONE if pd.isna(gain["helped"]) else f"{gain['helped']} / {gain['hurt']}"
     interval = between(gain["ci_low"], gain["ci_high"], points)
-    tests = [p_value(gain["p"]), p_value(gain["p_adjusted"])]
+    bound = bool(gain["p_is_bound"])
+    tests = [p_value(gain[key], is_bound=bound) for key in ("p", "p_adjusted")]
     return [points(gain["estimate"]), interval, counts, *tests]
 
 
@@ -209,7 +221,7 @@ def pair_rows(run: Run, effects: pd.DataFrame, *, first_arm: bool = False) -> Ro
                 rows += _pair_cells(run, str(pair), task, part, first_arm=first_arm)
     header = ["pair", "task", "effect", "arm", "stratum", "n", "points"]
     header += [f"{coverage(run)} interval", "helped / hurt", "p", "adjusted p"]
-    header += ["smallest detectable", "p of equivalence"]
+    header += ["detectable", "p of equivalence"]
     return header, rows
 
 
@@ -232,7 +244,7 @@ def _pair_cells(
                 *cells,
                 *_gain_cells(row),
                 NONE if math.isnan(least) else f"{100 * least:.1f}",
-                p_value(row["p_equivalence"]),
+                p_value(row["p_equivalence_adjusted"]),
             ]
         )
     return rows

@@ -11,7 +11,7 @@ import pytest
 
 from ragbench.analysis.effects import effects
 from ragbench.report.published import TASKS, published
-from ragbench.report.verdict import verdict
+from ragbench.report.verdict.verdict import verdict
 from tests.analysis.making import make_run
 
 SIZES = {"mmlu_med": 1089, "medqa_us": 1273, "medmcqa": 4183, "pubmedqa": 500, "bioasq_yn": 618}

@@ -16,7 +16,7 @@ from ragbench.report.markdown import notes, report
 from ragbench.report.page.page import page
 from ragbench.report.sections import sections
 from ragbench.report.tables import pair_rows, points
-from ragbench.report.verdict import verdict
+from ragbench.report.verdict.verdict import verdict
 from ragbench.runfolder.packed import delivered_ids
 from tests.analysis.making import edited
 from tests.conftest import make_mixed_home, ragbench

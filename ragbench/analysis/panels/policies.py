@@ -35,8 +35,19 @@ POLICY_COLUMNS = [
     "gain_high",
     "gain_n",
     "gain_p",
+    "gain_p_is_bound",
 ]
-RATE_COLUMNS = [*KEYS, "n", "rate", "baseline_rate", "more", "fewer", "p", "p_adjusted"]
+RATE_COLUMNS = [
+    *KEYS,
+    "n",
+    "rate",
+    "baseline_rate",
+    "more",
+    "fewer",
+    "p",
+    "p_adjusted",
+    "p_is_bound",
+]
 
 
 def tasks_of(run: Run) -> list[str]:
@@ -140,6 +151,7 @@ def _gain(
         "gain_high": found["ci_high"],
         "gain_n": len(both),
         "gain_p": found["p"],
+        "gain_p_is_bound": found["p_is_bound"],
     }
 
 
@@ -176,7 +188,8 @@ def unread_rates(run: Run) -> pd.DataFrame:
                         **{"model": model, "task": task, "arm": arm, "n": len(both)},
                         "rate": float(cell.outcome.isin(UNREAD).mean()),
                         "baseline_rate": float(base.outcome.isin(UNREAD).mean()),
-                        **{"more": found["helped"], "fewer": found["hurt"], "p": found["p"]},
+                        **{"more": found["helped"], "fewer": found["hurt"]},
+                        **{"p": found["p"], "p_is_bound": found["p_is_bound"]},
                     }
                 )
     table = pd.DataFrame(rows, columns=RATE_COLUMNS)

@@ -16,7 +16,7 @@ from ragbench.report.markdown import methods, notes
 from ragbench.report.page.browse import LIMIT_BYTES, browser
 from ragbench.report.sections import Section, Table
 from ragbench.report.tables import provenance_rows
-from ragbench.report.verdict import verdict
+from ragbench.report.verdict.verdict import verdict
 
 FOLDER = Path(__file__).parent
 

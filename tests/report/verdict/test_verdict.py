@@ -9,7 +9,7 @@ import pytest
 
 from ragbench.analysis.effects import effects
 from ragbench.analysis.load import Run
-from ragbench.report.verdict import verdict
+from ragbench.report.verdict.verdict import verdict
 from tests.analysis.making import make_run
 
 N = 200

@@ -42,14 +42,14 @@ def _sentence(
     mine = mine[(mine.model == model) & (mine.base == base)]
     averaged = mine if effect == FINE_TUNING else mine[mine.arm == arm]
     macro, items = (
-        averaged[averaged.task == kind].to_dict(orient="records") for kind in (MACRO, ITEMS)
+        [{str(k): v for k, v in row.items()} for row in found.to_dict(orient="records")]
+        for found in (averaged[averaged.task == kind] for kind in (MACRO, ITEMS))
     )
     if not macro or macro[0]["status"] == "incomplete":
         return
     called = OF_PAIR[effect] if effect == FINE_TUNING else f"{OF_PAIR[effect]} ({arm})"
     one, other = (
-        f"{points(row['estimate'])} ({interval(run, row['ci_low'], row['ci_high'])})"
-        for row in (macro[0], items[0])
+        f"{points(row['estimate'])} ({interval(run, row)})" for row in (macro[0], items[0])
     )
     text = (
         f"{name}, {called} over {len(run.members('tasks'))} tasks: {one} with every task "

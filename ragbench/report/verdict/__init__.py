@@ -1,0 +1,8 @@
+"""The verdict: sentences about a run, no stronger than its figures.
+
+verdict     all sentences in their order
+limits      what the run cannot show
+clauses     a clause on one effect
+averages    averages over tasks
+unanswered  replies without an answer
+"""

@@ -1,0 +1,69 @@
+"""Sentences on what the design of a run, or its answers, leave open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from ragbench.analysis.family import BASELINE, retrieval_arms
+from ragbench.analysis.load import Run
+from ragbench.base.pairs import Pair
+
+
+def limits(run: Run, pairs: list[Pair]) -> Iterator[str]:
+    """Yield the limits that the design of the run, or its answers, set."""
+    if not pairs:
+        yield (
+            "The run has no biomedical model together with its base, so it cannot show an effect "
+            "of fine-tuning."
+        )
+    for task in run.members("tasks"):
+        arms = run.arms(task)
+        if BASELINE not in arms:
+            yield f"{task} has no closed-book arm, so the run cannot show a gain from retrieval."
+        yield from _merged(run, task)
+        if not retrieval_arms(run, task):
+            none = f"{task} has no retrieval arm"
+            if any(run.config.arm(arm).control is None for arm in run.same[task]):
+                none = f"No retrieval arm of {task} changes a prompt"
+            yield f"{none}, so the run cannot show a gain from retrieval."
+        cells = run.scores[run.scores.task == task]
+        n = cells.question_id.nunique()
+        if n == 1:
+            yield f"{task} has a single question, which supports no conclusion about others."
+        yield from _failed(cells)
+        yield from _no_spread(run, task, cells)
+
+
+def _merged(run: Run, task: str) -> Iterator[str]:
+    """Yield the arms that are one arm, because each question had the same prompt in all of them."""
+    same = run.same[task]
+    for kept in dict.fromkeys(same.values()):
+        *names, last = [kept, *(arm for arm, other in same.items() if other == kept)]
+        yield (
+            f"On {task}, the arms {', '.join(names)} and {last} gave the same prompts; they are "
+            f"one arm, {kept}, in the tables of effects."
+        )
+
+
+def _failed(cells: pd.DataFrame) -> Iterator[str]:
+    for (model, task, arm), cell in cells.groupby(["model", "task", "arm"], sort=False):
+        if failed := int((cell.outcome == "error").sum()):
+            yield (
+                f"{model} on {task}, {arm}: {failed:,} of {len(cell):,} questions have no answer; "
+                "its figures are bounds, and nothing is tested."
+            )
+
+
+def _no_spread(run: Run, task: str, cells: pd.DataFrame) -> Iterator[str]:
+    metric = run.metrics(task)[0]
+    for model, cell in cells.groupby("model", sort=False):
+        values = cell[metric].dropna()
+        if len(cell) > 1 and len(values) == len(cell) and values.nunique() == 1:
+            value = float(values.iloc[0])
+            what = {1.0: "right", 0.0: "wrong"}.get(value, f"scored {value:g}")
+            yield (
+                f"{model} on {task}: every answer is {what} in every arm, so these questions "
+                "cannot separate the arms."
+            )

@@ -1,0 +1,136 @@
+"""The verdict: sentences about a run that are no stronger than its figures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from ragbench.analysis.family import (
+    BASELINE,
+    GAIN,
+    GOLD_MISSING,
+    HEADROOM,
+    OF_PAIR,
+    OVER_TASKS,
+    PLACEBO,
+    PRIMARY,
+    primary_arm,
+    primary_of,
+    retrieval_arms,
+)
+from ragbench.analysis.load import Run
+from ragbench.base.pairs import Pair, pairs_of
+from ragbench.report.tables import interval, p_is, points
+from ragbench.report.verdict.averages import averages, averages_alone
+from ragbench.report.verdict.clauses import in_clusters, is_shown, said, small
+from ragbench.report.verdict.limits import limits
+from ragbench.report.verdict.unanswered import Unanswered
+
+Row = Mapping[str, Any]
+
+
+def verdict(run: Run, effects: pd.DataFrame) -> list[str]:
+    """Return sentences: what the run cannot show, then what it shows.
+
+    The order is limits, primary effects, averages over tasks, replies without an answer, and the
+    other retrieval arms. An effect is *shown* where its adjusted p is under alpha and its interval
+    excludes zero. One that is not shown is never called absent: either the equivalence test finds
+    it smaller than the margin, or the sentence gives the difference that this n detects.
+    """
+    pairs = pairs_of(run.config.bases())
+    paired = {name for pair in pairs for name in (pair.biomedical, pair.general)}
+    alone = [name for name in run.members("models") if name not in paired]
+    lines, unanswered = list(limits(run, pairs)), Unanswered(run)
+    for task in primary_of(run).tasks:
+        for pair in pairs:
+            lines += _of(run, effects, task, str(pair), pair, unanswered)
+        for model in alone:
+            lines += _of(run, effects, task, model, None, unanswered)
+    for pair in pairs:
+        lines += averages(run, effects, pair)
+    for model in alone:
+        lines += averages_alone(run, effects, model)
+    return [*lines, *unanswered.sentences(), *_others(run, effects)]
+
+
+def _of(
+    run: Run,
+    effects: pd.DataFrame,
+    task: str,
+    name: str,
+    pair: Pair | None,
+    unanswered: Unanswered,
+) -> Iterator[str]:
+    """Yield one sentence on the primary effects, and one on the controls."""
+    arm = primary_arm(run, task)
+    found = effects[(effects.task == task) & (effects.stratum == "")]
+    model = name if pair is None else pair.general
+    mine = found[(found.model == model) & (found.base == "")]
+    if pair is not None:
+        both = found[(found.model == pair.biomedical) & (found.base == pair.general)]
+        mine = pd.concat([mine, both])
+    rows = [{str(k): v for k, v in row.items()} for row in mine.to_dict(orient="records")]
+
+    def clauses(of: Sequence[Row]) -> str:
+        doubts = (unanswered.leaves_in_doubt(row) for row in of)
+        return "; ".join(said(run, row, in_doubt=d) for row, d in zip(of, doubts, strict=True))
+
+    primary = [row for row in rows if row["family"] == PRIMARY]
+    primary.sort(key=lambda row: list(OF_PAIR).index(row["effect"]))
+    if primary:
+        if any(row["status"] == "incomplete" for row in primary):
+            yield f"{name} on {task}: some questions have no answer yet, so nothing is tested."
+            return
+        whole = [row for row in primary if row["effect"] not in HEADROOM]  # which has its own n
+        counts = f", n = {whole[0]['n']:,}" + in_clusters(whole[0]) if whole else ""
+        yield f"{name} on {task}{counts}: {clauses(primary)}."
+    controls = [
+        row
+        for row in rows
+        if row["effect"] in (PLACEBO, *HEADROOM)
+        and row["arm"] == arm
+        and row["family"] != PRIMARY
+        and row["status"] == "complete"
+    ]
+    controls = [row for row in controls if _best_oracle(run, row, controls)]
+    if controls:
+        yield f"Controls, {model} on {task}: {clauses(controls)}."
+
+
+def _best_oracle(run: Run, row: Row, rows: Sequence[Row]) -> bool:
+    """Return whether no other oracle arm is more to the point of a row's headroom.
+
+    Retrieval that finds the gold passage delivers others beside it, so ``fill: retrieved`` shows
+    what it could add; gold passages alone show what the others cost.
+    """
+    if row["effect"] not in HEADROOM:
+        return True
+    wanted = "retrieved" if row["effect"] == GOLD_MISSING else "none"
+    fills = {run.config.arm(r["baseline"]).fill for r in rows if r["effect"] == row["effect"]}
+    return run.config.arm(row["baseline"]).fill == wanted or wanted not in fills
+
+
+def _others(run: Run, effects: pd.DataFrame) -> Iterator[str]:
+    """Yield the gains of retrieval arms and models that are not primary."""
+    arms = {task: retrieval_arms(run, task) for task in run.members("tasks")}
+    gains = effects[(effects.stratum == "") & (effects.effect == GAIN)]
+    gains = gains[(gains.family != PRIMARY) & ~gains.task.isin(OVER_TASKS)]
+    for record in gains.to_dict(orient="records"):
+        gain = {str(key): value for key, value in record.items()}
+        if gain["arm"] not in arms[gain["task"]] or gain["status"] == "incomplete":
+            continue
+        changed, ending = f": {points(gain['estimate'])} points", ", not shown"
+        if is_shown(run, gain):
+            up = gain["estimate"] > 0
+            changed = f" {'gained' if up else 'lost'} {abs(100 * gain['estimate']):.1f} points"
+            ending = small(run, gain, "gain" if up else "loss")
+        text = f"{gain['arm']} on {gain['task']} with {gain['model']}{changed} over {BASELINE}"
+        text += f" ({interval(run, gain)}, n = {gain['n']:,}){ending}: "
+        text += f"{gain['helped']} questions helped, {gain['hurt']} hurt"
+        if not math.isnan(gain["p_adjusted"]):
+            p = p_is(gain["p_adjusted"], is_bound=bool(gain["p_is_bound"]))
+            text += f", exploratory {p}"
+        yield text + "."
