@@ -17,7 +17,12 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from ragbench.analysis.panels.aggregates import balanced_accuracy, influences, macro_f1
+from ragbench.analysis.panels.aggregates import (
+    FEWEST_OF_CLASS,
+    balanced_accuracy,
+    influences,
+    macro_f1,
+)
 from ragbench.analysis.statistics.estimate import Cells, Settings, spread, tested
 from ragbench.analysis.statistics.intervals import interval_of_mean
 from ragbench.analysis.statistics.multiplicity import holm
@@ -280,7 +285,8 @@ def means(repeats: int) -> Iterator[tuple[str, float]]:
         for name, truth in SHAPES.items():
             rate = coverage_of_mean(partial(_metric, n=n, name=name), truth, repeats)
             yield f"n {n}, metric, {name}", rate
-        yield from _of_classes(n, repeats)
+        if n > 20:
+            yield from _of_classes(n, repeats)
     for name, sizes in CLUSTERS.items():
         for p in (0.5, 0.8, 0.95):
             yield (
@@ -322,6 +328,8 @@ def _of_classes(n: int, repeats: int) -> Iterator[tuple[str, float]]:
 
     def influenced(draw: Draw, statistic: Callable[[Values], Values]) -> Mean:
         asked = draw.choice(3, size=n, p=shares)
+        while np.bincount(asked, minlength=3).min() < FEWEST_OF_CLASS:  # has no interval
+            asked = draw.choice(3, size=n, p=shares)
         given = np.where(draw.random(n) < 0.8, asked, (asked + draw.integers(1, 3, n)) % 3)
         table = np.zeros((n, 12))
         table[np.arange(n), asked * 4 + given] = 1
@@ -343,7 +351,7 @@ def power_designs() -> Iterator[tuple[str, Callable[[float], Data]]]:
             yield f"n {n}, {100 * changed:g} % changed", partial(_changed, n, changed)
     for n in (50, 200):
         yield f"n {n}, metric, normal", partial(_metric_of, n)
-    for name in ("10 x 10", "20 x 5", "60 x 2", "180 x 1 and 10 twice"):
+    for name in ("10 x 10", "20 x 5", "60 x 2", "180 x 1 and 10 twice", "40, 20, 10, 10 and 5 x 8"):
         yield f"{name}, normal, 0.3 between", partial(_clusters_of, CLUSTERS[name])
 
 

@@ -21,6 +21,7 @@ from ragbench.analysis.statistics.intervals import interval_of_mean, seeded
 
 BINS = 10
 BIASED = ("ece",)
+FEWEST_OF_CLASS = 5  # questions; a class of fewer moves an average over classes too much
 CODE_COUNTS = ("code_hits", "code_named", "code_gold")
 Counts = npt.NDArray[np.float64]
 
@@ -30,7 +31,8 @@ def aggregates(run: Run, cell: pd.DataFrame) -> Iterator[dict[str, Any]]:
 
     ``balanced_accuracy`` (mean recall of the classes asked for) and ``macro_f1`` (mean F-measure
     of the classes asked for or given; a reply without a class is wrong) where all questions of
-    the task have the same options; ``ece``, the expected calibration error over ten equal bins of
+    the task have the same options (without an interval where a class has fewer than five
+    questions); ``ece``, the expected calibration error over ten equal bins of
     the picked option's probability (Guo et al. 2017), where options were scored, without an
     interval (the binned error is biased upward, and no bootstrap of it covers);
     ``code_micro_f1`` where codes were counted. A cell with errors has none.
@@ -45,8 +47,10 @@ def aggregates(run: Run, cell: pd.DataFrame) -> Iterator[dict[str, Any]]:
         pick = cell["pick"].fillna(n).astype(int).to_numpy()  # no class is a column of its own
         table = np.zeros((len(cell), n * (n + 1)))
         table[np.arange(len(cell)), cell["answer"].to_numpy() * (n + 1) + pick.clip(0, n)] = 1
-        yield make("balanced_accuracy", table, lambda t: balanced_accuracy(_square(t, n)))
-        yield make("macro_f1", table, lambda t: macro_f1(_square(t, n)))
+        rare = cell["answer"].value_counts().min() < FEWEST_OF_CLASS
+        for name, of in (("balanced_accuracy", balanced_accuracy), ("macro_f1", macro_f1)):
+            row = make(name, table, lambda t, of=of: of(_square(t, n)))
+            yield row | {"ci_low": math.nan, "ci_high": math.nan} if rare else row
     if "confidence" in cell and cell["confidence"].notna().all():
         sure = cell["confidence"].to_numpy(dtype=float)
         right = (cell["pick"] == cell["answer"]).to_numpy(dtype=float)

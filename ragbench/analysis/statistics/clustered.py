@@ -19,9 +19,12 @@ from ragbench.analysis.statistics.inference import (
     inside,
     unusual,
 )
+from ragbench.analysis.statistics.studentised import Studentised
 
 FEWEST_CLUSTERS = 8  # of fewer, one cluster decides, and no method covers what it promises
+MANY_CLUSTERS = 30  # so many of equal size, and Student's t is close enough
 SIGNS_AT_ONCE = 4_000_000
+IMAGINED, SIGNS_IMAGINED = 300, 999  # runs, and signs in each, to foretell what is found
 
 
 def by_cluster(values: Values, clusters: Clusters) -> tuple[Values, Values]:
@@ -46,7 +49,12 @@ def variance_of_mean(values: Values, clusters: Clusters | None = None) -> float:
     return float((residuals**2 / (1 - sizes / values.size)).sum() / values.size**2)
 
 
-def flips(
+def effective(sizes: Values) -> float:
+    """Return how many clusters of one size say as much as these (Kish 1965)."""
+    return float(sizes.sum() ** 2 / (sizes**2).sum())
+
+
+def by_clusters(
     values: Values,
     clusters: Clusters,
     *,
@@ -54,13 +62,22 @@ def flips(
     draw: np.random.Generator,
     draws: int,
 ) -> Inference | None:
-    """Return what flipping whole clusters says of a mean; None with fewer than eight clusters."""
-    n_clusters = np.unique(clusters).size
-    if n_clusters < FEWEST_CLUSTERS:
+    """Return what clusters say of a mean; None with fewer than eight clusters.
+
+    Where they say as much as thirty clusters of one size, the method is Student's t with Hall's
+    correction on what each cluster adds to the mean; else whole clusters are flipped.
+    """
+    sums, sizes = by_cluster(values, clusters)
+    if sums.size < FEWEST_CLUSTERS:
         return None
+    mean = float(values.mean())
     if np.ptp(values) < TINY:
-        return Alike(float(values.mean()), n_clusters, bounds)
-    return Flips(values, clusters, bounds=bounds, draw=draw, draws=draws)
+        return Alike(mean, sums.size, bounds)
+    if effective(sizes) < MANY_CLUSTERS:
+        return Flips(values, clusters, bounds=bounds, draw=draw, draws=draws)
+    added = mean + (sums - mean * sizes) * sums.size / values.size
+    changed = np.unique(clusters[unusual(values)]).size
+    return Studentised(added, bounds=bounds, changed=changed)
 
 
 class Flips:
@@ -177,15 +194,45 @@ def _halves(sums: Values, sizes: Values, signs: npt.NDArray[np.integer]) -> tupl
     low, high = [], []
     block = max(1, SIGNS_AT_ONCE // sums.size)
     for start in range(0, len(signs), block):
-        chosen = signs[start : start + block].astype(np.float64)
-        one, n_one = chosen @ sums, chosen @ sizes
-        parts = ((one, n_one), (sums.sum() - one, sizes.sum() - n_one))
-        # A half without questions is beyond every value, or straddles all of them if it is empty.
-        means = [
-            np.where(n > 0.5, total / np.maximum(n, 1), np.copysign(np.inf, total))
-            for total, n in parts
-        ]
-        empty = np.any([(n < 0.5) & (np.abs(total) < TINY) for total, n in parts], axis=0)
-        low.append(np.where(empty, -np.inf, np.minimum(*means)))
-        high.append(np.where(empty, np.inf, np.maximum(*means)))
-    return np.sort(np.concatenate(low)), np.sort(np.concatenate(high))
+        ends = _ends(sums, sizes, signs[start : start + block].astype(np.float64))
+        low.append(ends[0])
+        high.append(ends[1])
+    return np.sort(np.concatenate(low).round(12)), np.sort(np.concatenate(high).round(12))
+
+
+def _ends(sums: Values, sizes: Values, chosen: Values) -> tuple[Values, Values]:
+    """Return the smaller and the larger means (R, ...) of both halves of sums (C, ...)."""
+    one, n_one = chosen @ sums, chosen @ sizes
+    n_one = n_one.reshape(n_one.shape + (1,) * (sums.ndim - 1))
+    parts = ((one, n_one), (sums.sum(axis=0) - one, sizes.sum() - n_one))
+    # A half without questions is beyond every value, or straddles all of them if it is empty.
+    means = [
+        np.where(n > 0.5, total / np.maximum(n, 1), np.copysign(np.inf, total))
+        for total, n in parts
+    ]
+    empty = np.any([(n < 0.5) & (np.abs(total) < TINY) for total, n in parts], axis=0)
+    return (
+        np.where(empty, -np.inf, np.minimum(*means)),
+        np.where(empty, np.inf, np.maximum(*means)),
+    )
+
+
+def distances(sums: Values, sizes: Values, odd: int, alpha: float) -> Values:
+    """Return (K,) true effects that flipping clusters would just find, in K imagined runs.
+
+    In each, the clusters change as they did (``sums``, without an effect), each for the better or
+    the worse by chance. The share of the runs in which an effect is further from zero than this is
+    the power of the test. ``odd`` is the number of clusters that hold an unusual value.
+    """
+    draw = np.random.default_rng(IMAGINED)
+    imagined = sums[:, None] * draw.choice([-1.0, 1.0], size=(sums.size, IMAGINED))
+    away = imagined - imagined.sum(axis=0) / sizes.sum() * sizes[:, None]
+    far = np.sqrt((away**2).sum(axis=0) / odd)
+    imagined = np.concatenate([imagined, [far, -far]])
+    sizes = np.append(sizes, [0.0, 0.0])
+    signs = draw.integers(0, 2, size=(SIGNS_IMAGINED, sizes.size)).astype(np.float64)
+    place = math.floor(alpha * (SIGNS_IMAGINED + 1) + 1e-9) - 1
+    if place < 0:
+        return np.full(IMAGINED, np.inf)
+    low = np.partition(_ends(imagined, sizes, signs)[0], place, axis=0)[place]
+    return np.asarray(-low)

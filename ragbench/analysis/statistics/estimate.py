@@ -5,17 +5,27 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ragbench.analysis.statistics.averages import Average
-from ragbench.analysis.statistics.clustered import by_cluster, flips, sign_flip, variance_of_mean
-from ragbench.analysis.statistics.inference import Clusters, Inference, Values
+from ragbench.analysis.statistics.clustered import (
+    FEWEST_CLUSTERS,
+    MANY_CLUSTERS,
+    by_cluster,
+    by_clusters,
+    distances,
+    effective,
+    sign_flip,
+    variance_of_mean,
+)
+from ragbench.analysis.statistics.inference import TINY, Clusters, Inference, Values, unusual
 from ragbench.analysis.statistics.intervals import seeded
 from ragbench.analysis.statistics.paired import Tango, mcnemar_exact, mcnemar_mid_p
 from ragbench.analysis.statistics.power import Spread
-from ragbench.analysis.statistics.studentised import studentised
+from ragbench.analysis.statistics.studentised import studentised, with_two_more
 from ragbench.runfolder.config import RunConfig
 
 NO_FIGURES: dict[str, Any] = dict.fromkeys(
@@ -177,7 +187,7 @@ def _of_task(part: Cells, draw: np.random.Generator, draws: int) -> Inference | 
     bounds = -part.reach, part.reach
     if part.clusters is None:
         return studentised(part.differences, bounds=bounds)
-    return flips(part.differences, part.clusters, bounds=bounds, draw=draw, draws=draws)
+    return by_clusters(part.differences, part.clusters, bounds=bounds, draw=draw, draws=draws)
 
 
 def _agreed(
@@ -191,25 +201,58 @@ def _agreed(
 
 
 def spread(cells: Sequence[Cells]) -> Spread:
-    """Return how much an effect changes from question to question; every task has a question."""
+    """Return how much an effect changes from question to question; every task has a question.
+
+    Right and wrong answers are taken to change as often as they did, half of them for the better;
+    the scores of other metrics to vary as they did about their mean.
+    """
     n = sum(len(part.values) for part in cells)
     reach = sum(part.reach for part in cells) / len(cells)
     if len(cells) == 1 and cells[0].are_answers:
-        helped, hurt = cells[0].counts
-        return Spread(n, (helped + hurt) / n, math.nan, math.nan, math.nan, reach)
-    moments, weights, freedoms = [], [], []
-    for part in cells:
-        size = len(part.values)
-        codes = np.arange(size, dtype=np.int64) if part.clusters is None else part.clusters
-        sums, sizes = by_cluster(part.differences, codes)
-        moments.append(float((sums**2).sum()) / size**2)
-        weights.append(float((sizes**2).sum()) / size**2)
-        freedoms.append(max(1.0, 1 / weights[-1] - 1))
-    moment = sum(moments)
-    if not moment or n < 2:
-        return Spread(n, None, math.nan, math.nan, math.nan, reach)
-    # Welch and Satterthwaite's degrees of freedom of the sum of the tasks' variances.
-    each = zip(moments, freedoms, strict=True)
-    freedom = moment**2 / sum(m**2 / f for m, f in each)
-    tasks = len(cells) ** 2
-    return Spread(n, None, moment / tasks, sum(weights) / tasks, freedom, reach)
+        return Spread(n, reach, discordant=sum(cells[0].counts) / n)
+    parts = [_spread_of_task(part) for part in cells]
+    if any(math.isnan(part.variance) for part in parts):
+        return Spread(n, reach)
+    if len(parts) == 1:
+        return parts[0]
+    variance = sum(part.variance for part in parts)
+    tasks = len(parts) ** 2
+    return Spread(
+        n,
+        reach,
+        variance=variance / tasks,
+        shrinks=sum(part.shrinks for part in parts) / tasks,
+        inflated=sum(part.variance * part.inflated for part in parts) / variance,
+        # Welch and Satterthwaite's degrees of freedom of the sum of the tasks' variances.
+        freedom=variance**2 / sum(part.variance**2 / part.freedom for part in parts),
+    )
+
+
+def _spread_of_task(part: Cells) -> Spread:
+    n, differences = len(part.values), part.differences
+    counted = bool(np.all(np.abs(differences - differences.round()) < TINY))
+    codes = np.arange(n, dtype=np.int64) if part.clusters is None else part.clusters
+    sums, sizes = by_cluster(differences, codes)
+    if not counted:
+        sums = (sums - differences.mean() * sizes) / np.sqrt(1 - sizes / n) if n > 1 else sums * 0
+    total = float((sums**2).sum())
+    odd = np.unique(codes[unusual(differences)]).size
+    if total < TINY or sums.size < (2 if part.clusters is None else FEWEST_CLUSTERS):
+        return Spread(n, part.reach)
+    units = sums.size
+    if part.clusters is not None and effective(sizes) < MANY_CLUSTERS:
+        inflated, freedom = 1 + 2 / odd, units - 1.0
+        found = partial(distances, sums, sizes, odd)
+    else:
+        longer = with_two_more(sums)
+        inflated = float((longer**2).sum()) / total * units / (units + 1)
+        freedom, found = max(3.0, min(odd + 1.0, units + 1.0)), None
+    return Spread(
+        n,
+        part.reach,
+        variance=total / n**2,
+        shrinks=1 / n if counted else 0.0,
+        inflated=inflated,
+        freedom=freedom,
+        distances=found,
+    )

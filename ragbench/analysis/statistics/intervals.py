@@ -6,7 +6,13 @@ import math
 
 import numpy as np
 
-from ragbench.analysis.statistics.clustered import flips
+from ragbench.analysis.statistics.clustered import (
+    FEWEST_CLUSTERS,
+    by_cluster,
+    by_clusters,
+    effective,
+    variance_of_mean,
+)
 from ragbench.analysis.statistics.inference import Bounds, Clusters, Values
 from ragbench.analysis.statistics.studentised import studentised
 
@@ -25,6 +31,28 @@ def wilson(successes: int, n: int, *, alpha: float = 0.05) -> tuple[float, float
     return float(found.low), float(found.high)
 
 
+def wilson_by_cluster(
+    values: Values, clusters: Clusters, *, alpha: float = 0.05
+) -> tuple[float, float]:
+    """Return Wilson's interval of a rate of (N,) answers, for as many as their clusters are worth.
+
+    That is the number of independent answers with the same variance of the rate (Korn and Graubard
+    1998, Survey Methodology 24:193; with Wilson's interval: Dean and Pagano 2015, Journal of Survey
+    Statistics and Methodology 3:484), no more than there are. The quantile is that of t with one
+    degree of freedom fewer than the effective number of clusters. Where all answers are alike, each
+    cluster counts as one.
+    """
+    from scipy.stats import t
+
+    _, sizes = by_cluster(values, clusters)
+    rate, variance = float(values.mean()), variance_of_mean(values, clusters)
+    n = min(rate * (1 - rate) / variance, values.size) if variance > 0 else sizes.size
+    z = float(t.ppf(1 - alpha / 2, effective(sizes) - 1))
+    centre = (rate + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z * math.sqrt(rate * (1 - rate) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
 def interval_of_mean(
     values: Values,
     draw: np.random.Generator,
@@ -36,20 +64,23 @@ def interval_of_mean(
 ) -> tuple[float, float]:
     """Return the interval of a mean of (N,) values, one per question.
 
-    It is Wilson's for unclustered values of 0 and 1, by flipping clusters where there are any, else
-    Student's t with Hall's correction. Where ``bounds`` are not given, values from 0 to 1 have a
+    It is Wilson's for values of 0 and 1, also in clusters if they say as much as eight of one size,
+    and else that of ``by_clusters`` or, without clusters, of ``studentised``. Where ``bounds`` are not given, values from 0 to 1 have a
     mean from 0 to 1, and other values that are not negative one of at least 0. The ends are NaN
     with fewer than two questions or eight clusters.
     """
     if not values.size:
         return math.nan, math.nan
     if bounds is None:
-        if clusters is None and set(np.unique(values)) <= {0.0, 1.0}:
-            return wilson(int(values.sum()), values.size, alpha=alpha)
+        if set(np.unique(values)) <= {0.0, 1.0}:
+            if clusters is None:
+                return wilson(int(values.sum()), values.size, alpha=alpha)
+            if effective(by_cluster(values, clusters)[1]) >= FEWEST_CLUSTERS - 1e-9:
+                return wilson_by_cluster(values, clusters, alpha=alpha)
         low, high = (0.0 if values.min() >= 0 else -math.inf), math.inf
         bounds = low, (1.0 if low == 0 and values.max() <= 1 else high)
     if clusters is not None:
-        found = flips(values, clusters, bounds=bounds, draw=draw, draws=resamples)
+        found = by_clusters(values, clusters, bounds=bounds, draw=draw, draws=resamples)
     else:
         found = studentised(values, bounds=bounds)
     low, high = found.limits(alpha) if found is not None else (math.nan, math.nan)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -125,19 +125,23 @@ class Spread:
 
     Attributes:
         n: Number of questions.
-        discordant: Share of questions with a change, where McNemar's test is used; else None.
-        moment: Variance of the estimate about zero: what it would be without an effect.
-        weight: Part of a squared effect that the variance about the effect is smaller by.
-        freedom: Degrees of freedom.
         reach: The largest possible effect.
+        discordant: Share of questions with a change, where McNemar's test is used; else None.
+        variance: Variance of the estimate without an effect.
+        shrinks: What the variance is smaller by, per squared effect.
+        inflated: The variance that the test assumes, as a multiple.
+        freedom: Degrees of freedom of the test.
+        distances: By level, the effects that flips of clusters would just find; None otherwise.
     """
 
     n: int
-    discordant: float | None
-    moment: float
-    weight: float
-    freedom: float
     reach: float
+    discordant: float | None = None
+    variance: float = math.nan
+    shrinks: float = 0.0
+    inflated: float = 1.0
+    freedom: float = math.nan
+    distances: Callable[[float], npt.NDArray[np.float64]] | None = None
 
     def power(self, difference: float, alpha: float) -> float:
         """Return the probability that the test of the effect finds a true difference."""
@@ -145,30 +149,45 @@ class Spread:
 
         if self.discordant is not None:
             return mid_p_power(self.n, difference, max(self.discordant, difference), alpha=alpha)
-        variance = self.moment - self.weight * difference**2
-        if variance <= 0:
-            return 1.0
-        critical = float(t.ppf(1 - alpha / 2, self.freedom))
+        if self.distances is not None:
+            return float((self.distances(alpha) < difference).mean())
+        variance = self.variance - self.shrinks * difference**2
+        if not variance > 0:
+            return 0.0 if math.isnan(variance) else 1.0
+        critical = float(t.ppf(1 - alpha / 2, self.freedom)) * math.sqrt(self.inflated)
         return float(nct.sf(critical, self.freedom, difference / math.sqrt(variance)))
 
     def smallest(self, alpha: float, power: float = 0.8) -> float:
         """Return the smallest true difference that is found with this power; NaN if none is."""
         if self.discordant is not None:
             return smallest_difference(self.n, self.discordant, alpha=alpha, power=power)
-        if math.isnan(self.moment) or self.power(self.reach, alpha) < power:
+        if self.distances is not None:
+            found = float(np.quantile(self.distances(alpha), power, method="higher"))
+            return found if found <= self.reach else math.nan
+        if math.isnan(self.variance):
             return math.nan
-        return _smallest(lambda d: self.power(d, alpha) >= power, 0.0, self.reach)
+        most = min(self.reach, 100 * math.sqrt(self.variance))
+        if self.power(most, alpha) < power:
+            return math.nan
+        return _smallest(lambda d: self.power(d, alpha) >= power, 0.0, most)
 
     def questions(self, difference: float, alpha: float, power: float = 0.8) -> int:
-        """Return how many questions of the same kind find a difference with this power."""
+        """Return how many questions of the same kind find a difference with this power.
+
+        A UsageError where no number under ten million is enough, or nothing changed at all.
+        """
         if self.discordant is not None:
             share = max(self.discordant, difference)
             return questions_needed(difference, share, alpha=alpha, power=power)
 
         def enough(times: float) -> bool:
-            freedom = max(1.0, (self.freedom + 1) * times - 1)
-            more = Spread(
-                self.n, None, self.moment / times, self.weight / times, freedom, self.reach
+            more = replace(
+                self,
+                variance=self.variance / times,
+                shrinks=self.shrinks / times,
+                inflated=1 + (self.inflated - 1) / times,
+                freedom=max(1.0, (self.freedom + 1) * times - 1),
+                distances=None,
             )
             return more.power(difference, alpha) >= power
 

@@ -27,6 +27,12 @@ def studentised(values: Values, *, bounds: Bounds) -> Inference | None:
     return Studentised(values, bounds=bounds)
 
 
+def with_two_more(residuals: Values) -> Values:
+    """Return residuals with one more up and one more down, of the size of most of the variance."""
+    far = math.sqrt(float((residuals**4).sum() / (residuals**2).sum()))
+    return np.append(residuals, [far, -far])
+
+
 class Studentised:
     """The mean of (N,) values by Hall's transformation of Student's t.
 
@@ -36,23 +42,23 @@ class Studentised:
     Two values are added, one up and one down by the size of those that make up the variance. For
     differences of 0 and 1 they are those of Bonett and Price 2012; without them, few changes among
     many ties would look certain. The degrees of freedom are one more than the number of values
-    that differ from the most frequent one, for only they show the spread.
+    that differ from the most frequent one, for only they show the spread; ``changed`` says how many
+    they are, where the values do not show it.
     """
 
     floor = 0.0
 
-    def __init__(self, values: Values, *, bounds: Bounds) -> None:
+    def __init__(self, values: Values, *, bounds: Bounds, changed: int | None = None) -> None:
         self.estimate, self.bounds = float(values.mean()), bounds
-        residuals = values - self.estimate
-        far = math.sqrt(float((residuals**4).sum() / (residuals**2).sum()))
-        residuals = np.append(residuals, [far, -far])
+        residuals = with_two_more(values - self.estimate)
         n = residuals.size
         variance = float((residuals**2).sum() / (n - 1))
         self._error = math.sqrt(variance / n)
         skewness = float((residuals**3).mean() / (residuals**2).mean() ** 1.5)
         skewness *= math.sqrt(n * (n - 1)) / (n - 2)
         self._skew = skewness / math.sqrt(n)
-        self._freedom = max(3, min(int(unusual(values).sum()) + 1, n - 1))
+        changed = int(unusual(values).sum()) if changed is None else changed
+        self._freedom = max(3, min(changed + 1, n - 1))
 
     def limits(self, alpha: float) -> tuple[float, float]:
         """Return the ends of the interval at a level."""
