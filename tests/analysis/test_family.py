@@ -18,6 +18,7 @@ from ragbench.analysis.family import (
     retrieval_arms,
 )
 from ragbench.analysis.load import Run
+from ragbench.base.errors import DataError
 from ragbench.experiment.config.spec import PrimarySpec
 from ragbench.runfolder.settings import PRIMARY_EFFECTS, PrimaryEffect
 from tests.analysis.making import edited
@@ -73,7 +74,9 @@ def test_each_family_is_adjusted_by_itself(run: Run) -> None:
         assert part.p_adjusted.to_numpy() == pytest.approx(
             multipletests(part.p.to_numpy(), method=method)[1]
         )
-    assert (table.p_adjusted.isna() == table.p.isna()).all()
+    again = table.task.isin(["(items)", "(pooled)", "(random effects)"])
+    assert ((table.family == "not counted") == again).all()
+    assert (table.p_adjusted.isna() == (table.p.isna() | again)).all()
 
 
 def declare(run: Run, **primary: Any) -> Run:
@@ -86,8 +89,12 @@ def test_what_the_config_declares_is_primary(run: Run) -> None:
     (row,) = table[table.family == "primary"].to_dict(orient="records")
     assert (row["effect"], row["task"]) == ("interaction", "b")
     assert row["p_adjusted"] == row["p"]  # one hypothesis
-    run = declare(run, arm="bm25", effects=["headroom"], tasks=["b"])
-    assert (effects(run).family == "exploratory").all()
+    run = declare(run, arm="bm25", effects=["headroom with gold missing"], tasks=["b"])
+    assert not (effects(run).family == "primary").any()
+    run = declare(run, effects=["headroom"])
+    with pytest.raises(DataError, match="no effect 'headroom'") as caught:
+        effects(run)
+    assert "headroom with gold missing, headroom with gold delivered" in caught.value.fix
 
 
 def test_an_arm_that_a_task_does_not_have_is_not_its_primary_one(run: Run) -> None:

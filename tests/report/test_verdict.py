@@ -143,8 +143,9 @@ def test_replies_without_an_answer_that_make_the_gain(tmp_path: Path) -> None:
     assert "+0.0 points if they count as wrong, +5.0 if as chance, and +25.0 on the" in line
 
 
-def test_no_change_is_neither_a_gain_nor_a_loss(tmp_path: Path) -> None:
+def test_no_change_is_not_shown(tmp_path: Path) -> None:
     cells = {("m", "t", arm): cell(60) for arm in ("closed-book", "bm25", "dense")}
     lines = said(make_run(tmp_path / "run", cells))
     (line,) = [x for x in lines if x.startswith("dense on t with m")]
-    assert "neither gained nor lost over closed-book" in line
+    assert line.startswith("dense on t with m: +0.0 points over closed-book (95 % interval -")
+    assert "n = 200), not shown: 0 questions helped, 0 hurt" in line
