@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
@@ -21,7 +22,7 @@ from ragbench.analysis.load import Run
 from ragbench.base.errors import DataError
 from ragbench.experiment.config.spec import PrimarySpec
 from ragbench.runfolder.settings import PRIMARY_EFFECTS, PrimaryEffect
-from tests.analysis.making import edited
+from tests.analysis.making import edited, make_run
 from tests.analysis.test_pairs import (
     BIO_ARM_______,
     BIO_CLOSED____,
@@ -120,6 +121,33 @@ def test_the_arms_of_an_average_are_those_of_every_task(run: Run) -> None:
     assert retrieval_arms(run, "(macro)") == []
     assert primary_arm(run, "a") is None
     assert primary_of(run).tasks == ("a", "b")
+
+
+def test_by_default_the_arm_is_one_that_a_control_imitates(tmp_path: Path) -> None:
+    arms = ("closed-book", "k1", "k5", "random")
+    cells = {("m", task, arm): "10" for task in ("a", "b") for arm in arms}
+    run = make_run(tmp_path / "run", cells, controls={"random": "k5"})
+    assert [primary_arm(run, task) for task in ("a", "b", "(macro)")] == ["k5"] * 3
+    table = effects(run)
+    assert set(table.arm[table.family == "primary"]) == {"k5"}
+    # In b nothing imitates k5, so its first arm is tested; an average is of one arm.
+    run = edited(run, "identity.tasks.b.arms", list(arms[:3]))
+    assert [primary_arm(run, task) for task in ("a", "b", "(macro)")] == ["k5", "k1", "k1"]
+
+
+def test_an_average_is_one_hypothesis(run: Run) -> None:
+    table = effects(run)
+    averages = table[table.task.str.startswith("(")]
+    kinds = averages.groupby("task").size()
+    assert kinds["(macro)"] == kinds["(items)"] == kinds["(pooled)"]
+    assert set(averages.family[averages.task == "(macro)"]) == {"exploratory"}
+    # Six effects (a gain of each model and four of the pair), overall and in two strata, are 18
+    # rows per task and average. Eight of the 36 rows of tasks are primary.
+    assert table.family.value_counts().to_dict() == {
+        "primary": 8,
+        "exploratory": 36 - 8 + 18,
+        "not counted": 18 + 18,
+    }
 
 
 def test_an_incomplete_effect_counts_as_a_hypothesis(run: Run) -> None:
