@@ -207,9 +207,9 @@ def test_arms_with_the_same_prompts_are_named(tmp_path: Path) -> None:
     )
     assert not [line for line in lines if line.startswith(("k50 on t", "k99 on t"))]
     write_prompts(run, "closed-book", [str(i) for i in range(N)])
-    lines = said(make_run(tmp_path / "run", cells))
-    assert "No retrieval arm of t changes a prompt, so the run cannot show a gain from " in str(
-        lines
+    assert (
+        "No retrieval arm of t changes a prompt, so the run cannot show a gain from retrieval."
+        in said(make_run(tmp_path / "run", cells))
     )
 
 
