@@ -87,9 +87,12 @@ def test_every_pair_has_its_effects(run: Run) -> None:
             mine = [c for c in cells if c["pair"] == pair and c["task"] == task]
             assert list(dict.fromkeys(c["effect"] for c in mine)) == wanted
             assert {c["arm"] for c in mine} == {"closed-book", "bm25-1", "bm25-2"}
-    _, short = pair_rows(run, found, first_arm=True)
+    _, short = pair_rows(run, found, primary_only=True)
     assert {row[3] for row in short} == {"closed-book", "bm25-1"}
     assert retrieval_arms(run, "(macro)") == ["bm25-1", "bm25-2"]
+    declared = edited(run, "config.analysis.primary", {"arm": "bm25-2"})
+    _, short = pair_rows(declared, found, primary_only=True)
+    assert {row[3] for row in short} == {"closed-book", "bm25-2"}
 
 
 def test_an_interaction_of_the_table_is_that_of_the_scores(run: Run) -> None:
