@@ -12,6 +12,7 @@ from ragbench.analysis.family import chosen_arm, primary_arm, retrieval_arms
 from ragbench.analysis.load import Run
 from ragbench.analysis.panels.curves import curves
 from ragbench.analysis.panels.policies import unread_rates
+from ragbench.analysis.results import results
 from tests.analysis.making import edited, make_run, with_arms, write_prompts
 
 PROMPTS = {
@@ -63,6 +64,12 @@ def test_the_later_arm_is_the_earlier_one(run: Run) -> None:
         "k10": pytest.approx(2 / 3),
         "placebo": pytest.approx(-1 / 3),
     }
+
+
+def test_both_cells_stay_in_the_results(run: Run) -> None:
+    table = results(run)
+    accuracy = table[(table.metric == "accuracy") & (table.model == "m")].set_index("arm").value
+    assert accuracy["k10"] == accuracy["k50"] == 1.0
 
 
 def test_a_control_of_the_later_arm_is_one_of_the_earlier(run: Run) -> None:
