@@ -36,7 +36,7 @@ def emit_results(run: Run, found: pd.DataFrame, gains: pd.DataFrame) -> None:
     from ragbench.report.tables import accuracy_rows, effect_rows, pair_rows, retrieval_rows
 
     emit_table(*accuracy_rows(run, found, gains))
-    pairs = pair_rows(run, gains, first_arm=True)
+    pairs = pair_rows(run, gains, primary_only=True)
     for header, rows in (effect_rows(run, gains), retrieval_rows(run, found), pairs):
         if rows:
             click.echo()

@@ -14,6 +14,7 @@ from ragbench.analysis.family import (
     GAIN,
     OF_PAIR,
     OVER_TASKS,
+    primary_arm,
     retrieval_arms,
 )
 from ragbench.analysis.load import Run
@@ -203,12 +204,12 @@ def effect_rows(run: Run, effects: pd.DataFrame) -> Rows:
     return _effect_cells(run, found, ["model", "task", "effect", "arm", "baseline"])
 
 
-def pair_rows(run: Run, effects: pd.DataFrame, *, first_arm: bool = False) -> Rows:
+def pair_rows(run: Run, effects: pd.DataFrame, *, primary_only: bool = False) -> Rows:
     """Return the eight effects of each pair, on every task and on average.
 
     Retrieval gain, placebo-corrected gain and headroom are those of the general model.
-    ``first_arm`` leaves out all retrieval arms but a task's first, and the strata of every effect
-    but the fine-tuning gain.
+    ``primary_only`` leaves out all retrieval arms but a task's primary one, and the strata of every
+    effect but the fine-tuning gain.
     """
     rows = []
     for pair in pairs_of(run.config.bases()):
@@ -218,7 +219,7 @@ def pair_rows(run: Run, effects: pd.DataFrame, *, first_arm: bool = False) -> Ro
         for task in [*run.members("tasks"), *OVER_TASKS]:
             for effect in OF_PAIR:
                 part = both[(both.task == task) & (both.effect == effect)]
-                rows += _pair_cells(run, str(pair), task, part, first_arm=first_arm)
+                rows += _pair_cells(run, str(pair), task, part, primary_only=primary_only)
     header = ["pair", "task", "effect", "arm", "stratum", "n", "points"]
     header += [f"{coverage(run)} interval", "helped / hurt", "p", "adjusted p"]
     header += ["detectable", "p of equivalence"]
@@ -226,16 +227,16 @@ def pair_rows(run: Run, effects: pd.DataFrame, *, first_arm: bool = False) -> Ro
 
 
 def _pair_cells(
-    run: Run, pair: str, task: str, part: pd.DataFrame, *, first_arm: bool
+    run: Run, pair: str, task: str, part: pd.DataFrame, *, primary_only: bool
 ) -> list[list[str]]:
-    arms = retrieval_arms(run, task)[: 1 if first_arm else None]
+    arms = [primary_arm(run, task)] if primary_only else retrieval_arms(run, task)
     rows = []
     for record in part.to_dict(orient="records"):
         row = {str(key): value for key, value in record.items()}
         stratum = row["stratum"] or "all"
         if row["arm"] not in (BASELINE, *arms):
             continue
-        if first_arm and stratum != "all" and row["effect"] != FINE_TUNING:
+        if primary_only and stratum != "all" and row["effect"] != FINE_TUNING:
             continue
         least = row["smallest_detectable"]
         cells = [pair, task, OF_PAIR[row["effect"]], row["arm"], stratum, str(row["n"])]

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from ragbench.analysis.load import Run
+from ragbench.runfolder.records import Record, write_imported_records
 from ragbench.runfolder.retrieval import RetrievalNote
 from ragbench.runfolder.runfile import FORMAT, RunFile, parse_run_file, run_file_to_json
 
@@ -171,6 +172,37 @@ def make_run(
     notes = {(task, "r"): RetrievalNote(corpus="c") for task in tasks if given}
     quality = pd.DataFrame(columns=["task", "retriever", "question_id", "measure", "value"])
     return Run(path, about, pd.DataFrame(rows), quality, notes)
+
+
+def with_arms(run: Run, **keys: Mapping[str, Any]) -> Run:
+    """Return a run whose arms have other keys in the config; underscores in a name are hyphens."""
+    for name, value in keys.items():
+        arm = name.replace("_", "-")
+        place = run.members("arms").index(arm)
+        run = edited(run, f"config.arms.{place}", {"name": arm, **value})
+    return run
+
+
+def with_gold(run: Run, arm: str, delivered: str, task: str = "t") -> Run:
+    """Return a run with so many gold passages delivered per question; ``-`` has no known gold."""
+    scores = run.scores.copy()
+    mine = (scores.task == task) & (scores.arm == arm)
+    letters = list(delivered.replace(" ", "")) * scores.model.nunique()
+    scores.loc[mine, "has_gold"] = [letter != "-" for letter in letters]
+    scores.loc[mine, "gold_delivered"] = [int(letter.replace("-", "0")) for letter in letters]
+    return replace(run, scores=scores)
+
+
+def write_prompts(run: Run, arm: str, digests: Sequence[str], task: str = "t") -> None:
+    """Write the records of an arm, with the digest of each question's prompt."""
+    for model in run.members("models"):
+        records = [
+            Record(key="", question_id=q.id, prompt=digest, log_likelihoods=None, error=None)
+            for q, digest in zip(run.questions(task), digests, strict=False)
+        ]
+        path = run.files.records(model, task, arm)
+        path.parent.mkdir(exist_ok=True)
+        write_imported_records(path, records)
 
 
 def _letter(accuracy: float) -> str:

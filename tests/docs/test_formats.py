@@ -88,4 +88,4 @@ def test_manifest_of_an_index(mixed_home: Path) -> None:
 
 def test_kinds_and_effects_are_named() -> None:
     assert all(f"`{kind}`" in TEXT for kind in retrievers.names())
-    assert all(f"`{effect}`" in TEXT for effect in OF_CONTROL.values())
+    assert all(f"`{effect}`" in TEXT for told in OF_CONTROL.values() for effect in told)

@@ -10,8 +10,9 @@ import pytest
 from ragbench.analysis.effects import effects
 from ragbench.analysis.load import Run, load_run
 from ragbench.analysis.results import results
-from ragbench.report.markdown import escape, report, table
+from ragbench.report.markdown import escape, methods, report, table
 from ragbench.report.sections import sections
+from tests.analysis.making import edited
 
 
 @pytest.fixture
@@ -46,3 +47,17 @@ def test_report_has_every_part(tables: tuple[Run, pd.DataFrame, pd.DataFrame]) -
         assert f"\n## {heading}\n" in text
     assert "positive control" in text
     assert "![Accuracy by arm with its interval](accuracy.svg)" in text
+
+
+def test_methods_say_which_arm_is_primary_and_why(
+    tables: tuple[Run, pd.DataFrame, pd.DataFrame],
+) -> None:
+    run = tables[0]
+    text = methods(run)
+    why = "(the first retrieval arm that a control imitates)"
+    assert f"interaction, with bm25-5 {why} on icd10cm: their p values" in text
+    assert "An average over tasks is one hypothesis, its row (macro)" in text
+    run = edited(run, "config.analysis.primary", {"arm": "dense-5"})
+    assert "with dense-5 (declared in the config) on icd10cm: " in methods(run)
+    run = edited(run, "identity.tasks.icd10cm.arms", ["closed-book"])
+    assert "interaction, without a retrieval arm on icd10cm: " in methods(run)

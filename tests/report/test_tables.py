@@ -50,7 +50,7 @@ def test_each_effect_has_a_table_of_its_own(mixed: Analysed) -> None:
 
 def test_strata_get_a_column_where_there_are_any(mixed: Analysed) -> None:
     row = {
-        "effect": "headroom",
+        "effect": "headroom with gold missing",
         "model": "m",
         "task": "t",
         "arm": "a",
@@ -67,12 +67,12 @@ def test_strata_get_a_column_where_there_are_any(mixed: Analysed) -> None:
         "status": "complete",
     }
     frame = pd.DataFrame([row, row | {"stratum": "rare", "n": 2}])
-    header, rows = effect_table(mixed.run, frame, "headroom")
+    header, rows = effect_table(mixed.run, frame, "headroom with gold missing")
     assert header[:6] == ["model", "task", "arm", "control", "stratum", "n"]
     assert rows[0] == ["m", "t", "a", "oracle", "all", "8", *rows[0][6:]]
     assert rows[0][6:] == ["+25.0", "-12.5 to +50.0", "3 / 1", "0.5", "0.75"]
     assert rows[1][4:6] == ["rare", "2"]
-    assert "stratum" not in effect_table(mixed.run, frame[:1], "headroom")[0]
+    assert "stratum" not in effect_table(mixed.run, frame[:1], "headroom with gold missing")[0]
 
 
 def test_delivered_is_what_was_packed(mixed: Analysed) -> None:

@@ -157,9 +157,14 @@ def test_an_adapter_takes_the_weights_of_its_base(tmp_path: Path) -> None:
 
 
 def test_what_a_run_is_made_to_test(tmp_path: Path) -> None:
-    said = "analysis: {primary: {arm: lex-5, effects: [interaction], tasks: [icd10cm]}}\n"
+    effects = "[interaction, headroom with gold missing, headroom with gold delivered]"
+    said = f"analysis: {{primary: {{arm: lex-5, effects: {effects}, tasks: [icd10cm]}}}}\n"
     config, _ = load_config(write(tmp_path, GOOD + said))
-    assert config.analysis.primary.effects == ("interaction",)
+    assert config.analysis.primary.effects == (
+        "interaction",
+        "headroom with gold missing",
+        "headroom with gold delivered",
+    )
     assert config.analysis.equivalence_margin == 0.03
 
 
@@ -171,6 +176,9 @@ def test_what_a_run_is_made_to_test(tmp_path: Path) -> None:
         ("{primary: {arm: closed-book}}", "there is no retrieval arm 'closed-book'"),
         ("{primary: {tasks: [icd]}}", "there is no task 'icd'"),
         ("{primary: {effects: [gain]}}", "'retrieval gain'"),
+        ("{primary: {effects: [headroom]}}", "headroom is two effects"),
+        ("{primary: {effects: [headroom]}}", "`headroom with gold missing`"),
+        ("{primary: {effects: [interaction, headroom]}}", "`headroom with gold delivered`"),
         ("{equivalence_margin: 3}", "less than 1"),
     ],
 )

@@ -36,6 +36,22 @@ def test_prompts_are_those_of_the_run(finished_home: Path, monkeypatch: pytest.M
     assert (estimate.weight_bytes, estimate.seconds) == (0, 0.0)  # a scripted model has no weights
 
 
+def test_the_primary_arm_is_said_with_its_reason(
+    finished_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def primary(*overrides: str) -> list[tuple[str, str]]:
+        plan = make_plan(grid_of(finished_home, monkeypatch, *overrides))
+        return [(chosen.arm, chosen.why) for chosen in plan.primary]
+
+    assert primary() == [("bm25-5", "the first retrieval arm that a control imitates")]
+    declared = primary("analysis.primary.arm=dense-5")
+    assert declared == [("dense-5", "declared in the config")]
+    others = "arms=[closed-book, {retriever: bm25, k: [2, 5]}]"
+    without = primary(others)
+    assert without == [("bm25-2", "the first retrieval arm, as no control imitates one")]
+    assert primary("arms=[closed-book]") == []
+
+
 def test_time_on_this_machine(finished_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     facts = ScriptedModel.facts
     monkeypatch.setattr(

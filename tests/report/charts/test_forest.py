@@ -61,17 +61,17 @@ def drawn(svg: Element) -> dict[str, list[float]]:
 def test_every_effect_is_drawn_where_it_is(run: Run) -> None:
     found = effects(run)
     headroom = found[found.effect == "gain over closed-book"]
-    headroom = headroom.assign(effect="headroom", baseline="oracle")
+    headroom = headroom.assign(effect="headroom with gold missing", baseline="oracle")
     found = pd.concat([found, headroom], ignore_index=True)
     of_tasks = found[(found.stratum == "") & ~found.task.str.startswith("(")]
-    kinds = ["gain over closed-book", "placebo-corrected gain", "headroom"]
+    kinds = ["gain over closed-book", "placebo-corrected gain", "headroom with gold missing"]
     assert set(of_tasks.effect) == set(kinds)
     seen = {kind: svgs(plots(run, found, kind)) for kind in kinds}
     for row in of_tasks.to_dict(orient="records"):
         arm, control = row["arm"], row["baseline"]
         name = {
             "gain over closed-book": f"{row['model']}, {arm}",
-            "headroom": f"{row['model']}, {control} less {arm}",
+            "headroom with gold missing": f"{row['model']}, {control} less {arm}",
         }.get(row["effect"], f"{row['model']}, {arm} less {control}")
         svg = seen[row["effect"]][f"{row['effect'].capitalize()} on {row['task']}"]
         low, high, estimate = drawn(svg)[name]

@@ -88,7 +88,7 @@ def test_the_tables_hold_the_figures_of_the_csv_files(made: str, mixed_home: Pat
 
 def test_an_effect_that_the_page_has_never_seen_gets_its_part(mixed: Analysed) -> None:
     run, found = mixed.run, mixed.effects
-    new = found[found.effect == "headroom"].assign(effect="interaction")
+    new = found[found.effect == "headroom with gold delivered"].assign(effect="interaction")
     found = pd.concat([found, new], ignore_index=True)
     made = read(page(run, found, list(sections(run, mixed.results, found))))
     assert "Interaction" in [heading.text for heading in made.all("h2")]

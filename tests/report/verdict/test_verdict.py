@@ -10,7 +10,7 @@ import pytest
 from ragbench.analysis.effects import effects
 from ragbench.analysis.load import Run
 from ragbench.report.verdict.verdict import verdict
-from tests.analysis.making import make_run
+from tests.analysis.making import edited, make_run, with_arms, with_gold, write_prompts
 
 N = 200
 
@@ -143,8 +143,114 @@ def test_replies_without_an_answer_that_make_the_gain(tmp_path: Path) -> None:
     assert "+0.0 points if they count as wrong, +5.0 if as chance, and +25.0 on the" in line
 
 
-def test_no_change_is_neither_a_gain_nor_a_loss(tmp_path: Path) -> None:
+def test_no_change_is_not_shown(tmp_path: Path) -> None:
     cells = {("m", "t", arm): cell(60) for arm in ("closed-book", "bm25", "dense")}
     lines = said(make_run(tmp_path / "run", cells))
     (line,) = [x for x in lines if x.startswith("dense on t with m")]
-    assert "neither gained nor lost over closed-book" in line
+    assert line.startswith("dense on t with m: +0.0 points over closed-book (95 % interval -")
+    assert "n = 200), not shown: 0 questions helped, 0 hurt" in line
+
+
+def test_headroom_is_said_with_its_own_questions(tmp_path: Path) -> None:
+    # Of 100 questions without a gold passage in bm25, 60 are right with it and none before; of
+    # 100 with one, 90 are right with gold passages alone and 50 with bm25.
+    cells = {
+        ("m", "t", "closed-book"): cell(0),
+        ("m", "t", "bm25"): "0" * 100 + cell(50, 100),
+        ("m", "t", "oracle"): cell(60, 100) + cell(90, 100),
+        ("m", "t", "filled"): cell(40, 100) + cell(80, 100),
+    }
+    run = make_run(tmp_path / "run", cells, full=True)
+    like = {"control": "oracle", "like": "bm25"}
+    run = with_arms(run, oracle=like)
+    run = with_gold(run, "bm25", "0" * 100 + "1" * 100)
+    (line,) = [x for x in said(run) if x.startswith("Controls, m on t: ")]
+    assert (
+        "on the 100 questions without a gold passage in bm25, gold passages alone gave 60.0 points "
+        "more than bm25 (" in line
+    )
+    assert (
+        "on the 100 questions with a gold passage in bm25, gold passages alone gave 40.0 points "
+        "more than bm25 (" in line
+    )
+    # With both oracles each answers the question that it is made for.
+    both = with_arms(run, filled=like | {"fill": "retrieved"})
+    (line,) = [x for x in said(both) if x.startswith("Controls, m on t: ")]
+    assert "gold passages with retrieved ones gave 40.0 points more than bm25" in line
+    assert "gold passages alone gave 40.0 points more than bm25" in line
+    assert line.count("points more than bm25") == 2
+    declared = edited(run, "config.analysis.primary", {"effects": ["headroom with gold missing"]})
+    (line,) = [x for x in said(declared) if x.startswith("m on t: on the 100 questions without")]
+    assert "by Holm" in line
+
+
+def test_headroom_that_is_not_shown_has_its_n(tmp_path: Path) -> None:
+    cells = {("m", "t", "bm25"): "0110", ("m", "t", "oracle"): "1011"}
+    run = with_arms(
+        make_run(tmp_path / "run", cells, full=True), oracle={"control": "oracle", "like": "bm25"}
+    )
+    run = with_gold(run, "bm25", "0111")
+    (line,) = [x for x in said(run) if x.startswith("Controls, m on t: ")]
+    assert "headroom with gold missing (oracle, n = 1) +100.0 points (" in line
+    assert "headroom with gold delivered (oracle, n = 3) +0.0 points (" in line
+
+
+def test_arms_with_the_same_prompts_are_named(tmp_path: Path) -> None:
+    cells = {("m", "t", arm): cell(60) for arm in ("closed-book", "k10", "k50", "k99")}
+    run = make_run(tmp_path / "run", cells)
+    for arm in ("k10", "k50", "k99"):
+        write_prompts(run, arm, [str(i) for i in range(N)])
+    lines = said(run)
+    assert (
+        "On t, the arms k10, k50 and k99 gave the same prompts; they are one arm, k10, in the "
+        "tables of effects." in lines
+    )
+    assert not [line for line in lines if line.startswith(("k50 on t", "k99 on t"))]
+    write_prompts(run, "closed-book", [str(i) for i in range(N)])
+    assert (
+        "No retrieval arm of t changes a prompt, so the run cannot show a gain from retrieval."
+        in said(make_run(tmp_path / "run", cells))
+    )
+
+
+def test_words_of_gain_only_where_it_is_shown(tmp_path: Path) -> None:
+    cells = {
+        ("m", "t", "closed-book"): cell(100),
+        ("m", "t", "bm25"): cell(140),
+        # 6 questions lost and 9 gained: +1.5 points.
+        ("m", "t", "dense"): "0" * 6 + "1" * 103 + "0" * 91,
+        ("m", "t", "worse"): cell(60),
+    }
+    run = make_run(tmp_path / "run", cells)
+    table = effects(run)
+    lines = said(run, table)
+    (line,) = [x for x in lines if x.startswith("dense on t with m")]
+    assert line.startswith("dense on t with m: +1.5 points over closed-book (95 % interval -")
+    assert "n = 200), not shown: 9 questions helped, 6 hurt" in line
+    (line,) = [x for x in lines if x.startswith("worse on t with m")]
+    assert "worse on t with m lost 20.0 points over closed-book" in line
+    # An interval without zero does not carry the word after adjustment, nor does p alone.
+    for changed in ({"ci_low": 0.001, "p_adjusted": 0.2}, {"ci_low": -0.001, "p_adjusted": 0.01}):
+        other = table.copy()
+        other.loc[other.arm == "dense", list(changed)] = list(changed.values())
+        (line,) = [x for x in said(run, other) if x.startswith("dense on t with m")]
+        assert "not shown" in line and "gained" not in line
+
+
+def test_a_shown_effect_within_the_margin_is_called_small(tmp_path: Path) -> None:
+    n = 2000
+    cells = {
+        ("m", "t", "closed-book"): cell(1000, n),
+        ("m", "t", "bm25"): cell(1018, n),  # +0.9 points, 18 questions and none lost
+        ("m", "t", "dense"): cell(980, n),  # -1.0 points
+        ("m", "t", "more"): cell(1060, n),  # the margin itself
+    }
+    lines = said(make_run(tmp_path / "run", cells))
+    (line,) = [x for x in lines if x.startswith("m on t, n = 2,000")]
+    assert (
+        "retrieval (bm25) gained 0.9 points, a small gain within the margin of 3 points (" in line
+    )
+    (line,) = [x for x in lines if x.startswith("dense on t with m lost 1.0 points")]
+    assert ", a small loss within the margin of 3 points: 0 questions helped, 20 hurt" in line
+    (line,) = [x for x in lines if x.startswith("more on t with m gained 3.0 points")]
+    assert "small" not in line
