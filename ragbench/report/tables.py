@@ -20,6 +20,7 @@ from ragbench.analysis.load import Run
 from ragbench.analysis.panels.aggregates import CODE_COUNTS
 from ragbench.analysis.results import NO_MODEL
 from ragbench.base.pairs import pairs_of
+from ragbench.base.records import OUTCOMES
 from ragbench.runfolder.runfile import Session
 
 NONE = "-"
@@ -162,9 +163,14 @@ def retrieval_rows(run: Run, results: pd.DataFrame) -> Rows:
     return [*header, f"{coverage(run)} interval"], rows
 
 
+def has_assumed(run: Run) -> bool:
+    """Return whether any answer was assumed by a published harness's rule."""
+    return bool((run.scores.outcome == "assumed").any())
+
+
 def outcome_rows(run: Run, results: pd.DataFrame) -> Rows:
-    """Return the shares of outcomes and ties by cell."""
-    names = ["parsed", "unparsed", "refused", "truncated", "error", "tied"]
+    """Return the shares of outcomes and ties by cell; assumed ones only in runs that have any."""
+    names = [name for name in (*OUTCOMES, "tied") if name != "assumed" or has_assumed(run)]
     rows = []
     for model in run.members("models"):
         for task in run.members("tasks"):
