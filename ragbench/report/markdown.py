@@ -11,6 +11,7 @@ from ragbench.analysis.family import primary_of
 from ragbench.analysis.load import Run
 from ragbench.analysis.statistics.estimate import Settings
 from ragbench.base.pairs import differences, pairs_of
+from ragbench.report.imported import imported_methods
 from ragbench.report.sections import Section
 from ragbench.report.tables import coverage, measured, provenance_rows
 from ragbench.report.verdict import verdict
@@ -72,7 +73,7 @@ def report(run: Run, effects: pd.DataFrame, parts: Sequence[Section], figure: st
         if part.note:
             found.append(escape(part.note) + "\n")
         found.append(table(part.table.header, part.table.rows))
-    found += ["## Methods\n", methods(run), "## Provenance\n", provenance(run)]
+    found += ["## Methods\n", escape(methods(run)) + "\n", "## Provenance\n", provenance(run)]
     return "\n".join(found)
 
 
@@ -80,12 +81,10 @@ def methods(run: Run) -> str:
     """Return the methods as a paragraph for a paper."""
     settings = Settings.of(run.config)
     declared = primary_of(run)
-    ways = {run.facts(task).scoring for task in run.members("tasks")}
-    answers = " ".join(text for way, text in ANSWERS.items() if way in ways)
     arm = f"the arm {declared.arm}" if declared.arm else "the first retrieval arm of each task"
+    asked = imported_methods(run) if run.about.is_imported else _asked(run)
     return (
-        "Every question is asked in every arm of its task; the arms differ only in the passages "
-        f"in the prompt. {answers} Rates are over all questions, a reply without an answer counts "
+        f"{asked} Rates are over all questions, a reply without an answer counts "
         f"as wrong, and intervals of rates are Wilson's at {coverage(run)}; other means have a "
         f"bootstrap interval. {_clusters(run)}Effects are paired by "
         f"question: {coverage(run)} percentile bootstrap over questions "
@@ -102,11 +101,34 @@ def methods(run: Run) -> str:
         "robust errors), (random effects) the DerSimonian-Laird mean over tasks with Hartung and "
         "Knapp's interval, for five tasks or more. The smallest detectable difference is the one "
         f"that this n finds with a power of 0.8 at the unadjusted level {settings.alpha:g}, given "
-        "the observed spread. Retrieval quality is computed by ir-measures; a question without "
-        "hits counts as 0. A cell with unanswered questions shows bounds instead of an interval, "
-        "and is not tested. Headroom is the oracle control less the arm; every other effect is "
-        "the arm less its control.\n"
+        f"the observed spread. {_retrieved(run)}"
+        "A cell with unanswered questions shows bounds instead of an interval, and is not "
+        "tested. Headroom is the oracle control less the arm; every other effect is the arm less "
+        "its control.\n"
     )
+
+
+def _asked(run: Run) -> str:
+    """Return the sentences on prompts and answers of a run that ragbench made itself."""
+    ways = {run.facts(task).scoring for task in run.members("tasks")}
+    answers = [text for way, text in ANSWERS.items() if way in ways]
+    asked = (
+        "Every question is asked in every arm of its task; the arms differ only in the passages in "
+        "the prompt."
+    )
+    if any(run.facts(task).reader == "mirage" for task in run.members("tasks")):
+        answers.append(
+            "The rules of the mode mirage assume the answer A where they find none; assumed "
+            "answers are counted apart."
+        )
+    return " ".join([asked, *answers])
+
+
+def _retrieved(run: Run) -> str:
+    """Return the sentence on retrieval quality; empty if the run has none."""
+    if run.about.is_imported:
+        return ""
+    return "Retrieval quality is computed by ir-measures; a question without hits counts as 0. "
 
 
 def _clusters(run: Run) -> str:

@@ -286,7 +286,8 @@ def delivered_rows(run: Run) -> Rows:
 def provenance_rows(run: Run) -> Rows:
     """Return versions, digests and the machine, a row each."""
     identity, started = run.about.identity, run.about.started or Session(at=NONE)
-    rows = [["started", started.at], ["seed", str(run.config.seed)]]
+    seed = "seed of the analysis" if run.about.is_imported else "seed"
+    rows = [["started", started.at], [seed, str(run.config.seed)]]
     if started.machine:
         machine = f"{started.machine['processor']}, {started.machine['platform']}"
         rows.append(["machine", machine])

@@ -29,6 +29,7 @@ from ragbench.analysis.family import (
 from ragbench.analysis.load import Run
 from ragbench.analysis.panels.policies import POLICIES, policies, unread_rates
 from ragbench.base.pairs import Pair, pairs_of
+from ragbench.report.policies import assumed_answers
 from ragbench.report.tables import coverage, p_value, percent, points
 
 # Text before the size of an effect that was shown (better, worse), and text after it.
@@ -99,6 +100,7 @@ def _cannot(run: Run, pairs: list[Pair]) -> Iterator[str]:
             yield f"{task} has a single question, which supports no conclusion about others."
         yield from _failed(cells)
         yield from _no_spread(run, task, cells)
+    yield from assumed_answers(run)
 
 
 def _failed(cells: pd.DataFrame) -> Iterator[str]:

@@ -90,6 +90,7 @@ def read_mirage_run(
     return ImportedRun(
         name=name,
         mode=mode,
+        format="mirage",
         sources={path.name: sha256_file(path) for path in (predictions, benchmark)},
         tasks=tasks,
         arms=[ImportedArm(arm, _k(arm)) for arm in arms],

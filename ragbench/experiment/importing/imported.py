@@ -100,6 +100,7 @@ class ImportedRun:
 
     Attributes:
         mode: How replies are read.
+        format: Name of the format of the files: the command under ``ragbench import``.
         sources: Digest by name of each source file.
         answers: Answers by (model, task, arm) and question id.
         seed: Seed of the analysis.
@@ -122,6 +123,7 @@ class ImportedRun:
     prompts: Mapping[str, str] = field(default_factory=dict)
     data_use: DataUse = "bring-your-own"
     bases: Mapping[str, str] = field(default_factory=dict)
+    format: str | None = None
 
 
 def write_run(run: ImportedRun, *, replace: bool = False) -> Path:
@@ -285,6 +287,7 @@ def _config(run: ImportedRun) -> dict[str, Any]:
 def _identity(run: ImportedRun) -> Identity:
     return Identity(
         imported_from=run.sources,
+        imported_format=run.format,
         tasks={task.name: _task_facts(run, task) for task in run.tasks},
         models=dict.fromkeys(run.models, ModelFacts(BACKEND)),
         indexes={},

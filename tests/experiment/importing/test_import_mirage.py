@@ -90,6 +90,7 @@ def test_a_small_file_by_hand(home: Path) -> None:
     assert found["pubmedqa", "1", "closed-book"] == ("unparsed", 0.0)
     assert found["pubmedqa", "1", "medrag-32"] == ("parsed", 1.0)
     assert load_run(correct).facts("medmcqa").excluded == (("m2", AMBIGUOUS),)
+    assert load_run(correct).about.identity.imported_format == "mirage"
 
 
 def test_files_are_those_of_the_golden_run(home: Path) -> None:
