@@ -284,13 +284,15 @@ def delivered_rows(run: Run) -> Rows:
 
 
 def provenance_rows(run: Run) -> Rows:
-    """Return versions, digests and the machine, a row each."""
+    """Return versions, digests and the machine, a row each; of an imported run, those of import."""
     identity, started = run.about.identity, run.about.started or Session(at=NONE)
-    seed = "seed of the analysis" if run.about.is_imported else "seed"
-    rows = [["started", started.at], [seed, str(run.config.seed)]]
+    at, seed, place = "started", "seed", "machine"
+    if run.about.is_imported:
+        at, seed, place = "imported at", "seed of the analysis", "machine of the import"
+    rows = [[at, started.at], [seed, str(run.config.seed)]]
     if started.machine:
         machine = f"{started.machine['processor']}, {started.machine['platform']}"
-        rows.append(["machine", machine])
+        rows.append([place, machine])
     if started.git:
         rows.append(["ragbench commit", f"{started.git['commit']} ({started.git['state']})"])
     rows += [

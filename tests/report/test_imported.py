@@ -9,6 +9,7 @@ import pytest
 from ragbench.analysis.load import Run
 from ragbench.report.imported import imported_methods
 from ragbench.report.markdown import methods
+from ragbench.report.tables import provenance_rows
 from tests.analysis.making import edited, make_run
 
 DIGESTS = {"replies.jsonl": "a" * 64, "benchmark.json": "b" * 64}
@@ -77,6 +78,8 @@ def test_nothing_is_claimed_that_is_not_known(tmp_path: Path, form: str | None) 
     text = methods(run)
     assert text.startswith("The answers were made elsewhere")
     assert not [claim for claim in CLAIMS if claim in text]
+    named = [row[0] for row in provenance_rows(run)[1]]
+    assert named[:2] == ["imported at", "seed of the analysis"]  # not the model's
     own = methods(edited(run, "identity.imported_from", ...))
     assert "The answers were made elsewhere" not in own
     assert [claim for claim in CLAIMS if claim in own] == ["differ only", "greedily", "ir-measures"]
