@@ -19,6 +19,7 @@ from ragbench.analysis.panels.policies import policies
 from ragbench.analysis.statistics.inference import Clusters
 from ragbench.analysis.statistics.intervals import interval_of_mean, seeded, wilson
 from ragbench.base.files import atomic_file, write_json
+from ragbench.base.records import OUTCOMES
 from ragbench.runfolder.scores import CELL
 
 NO_MODEL = "-"
@@ -83,7 +84,7 @@ def _cell_rows(run: Run, cell: pd.DataFrame) -> Iterator[dict[str, Any]]:
                 name = f"{metric}/{stratum}"
                 part = cell.loc[held & (cell.stratum == stratum), metric]
                 yield base | {"metric": name} | mean(name, part)
-    for outcome in ("parsed", "unparsed", "refused", "truncated", "error"):
+    for outcome in OUTCOMES:
         name = f"{outcome}_rate"
         yield base | {"metric": name} | mean(name, (cell.outcome == outcome).astype(float))
     columns = ["delivered_k", "passage_tokens", "prompt_tokens"]

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
-Outcome = Literal["parsed", "unparsed", "refused", "truncated", "error"]
+# An assumed answer is not in the reply: a published harness gives it all the same.
+Outcome = Literal["parsed", "assumed", "unparsed", "refused", "truncated", "error"]
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 DataUse = Literal["open", "restricted", "bring-your-own"]
 Scoring = Literal["options", "letters", "generate"]
 # The option of LongHealth that calls a question unanswerable.
 UNANSWERABLE = "Question cannot be answered with provided documents"
 Mode = Literal["correct", "clue-2024", "clue-2025", "mirage"]
+# How an imported answer ended if it has no reply, and if the reply before it is scored instead.
+NO_REPLY, REPEATED = "none", "repeated"
+# Rules of assumed answers in the mode ``mirage``.
+DEFAULT_RULE, REPLY_BEFORE, ERROR_MESSAGE = "default A", "reply before", "error message"
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,10 +32,16 @@ def analyze(run_folder: str, as_json: bool) -> None:
 
 
 def emit_results(run: Run, found: pd.DataFrame, gains: pd.DataFrame) -> None:
-    """Print accuracy by cell, effects against controls, retrieval quality, then the pairs."""
+    """Print accuracy by cell, effects against controls, retrieval quality, then the pairs.
+
+    A sentence under accuracy gives the number of assumed answers, if there are any.
+    """
+    from ragbench.report.policies import assumed_answers
     from ragbench.report.tables import accuracy_rows, effect_rows, pair_rows, retrieval_rows
 
     emit_table(*accuracy_rows(run, found, gains))
+    for line in assumed_answers(run):
+        click.echo(f"\n{line}")
     pairs = pair_rows(run, gains, primary_only=True)
     for header, rows in (effect_rows(run, gains), retrieval_rows(run, found), pairs):
         if rows:

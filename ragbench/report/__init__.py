@@ -11,6 +11,7 @@ sections   the parts of a report: tables, charts and notes
 charts     every chart as SVG
 page       the report as one HTML file
 markdown   the report in Markdown
+imported   the methods of imported runs
 export     tables as CSV and LaTeX, figures as PNG, SVG and PDF
 write      all files of a report
 """

@@ -11,6 +11,7 @@ from ragbench.analysis.family import chosen_arm, primary_of
 from ragbench.analysis.load import Run
 from ragbench.analysis.statistics.estimate import Settings
 from ragbench.base.pairs import differences, pairs_of
+from ragbench.report.imported import imported_methods
 from ragbench.report.sections import Section
 from ragbench.report.tables import coverage, measured, provenance_rows
 from ragbench.report.verdict.verdict import verdict
@@ -72,42 +73,39 @@ def report(run: Run, effects: pd.DataFrame, parts: Sequence[Section], figure: st
         if part.note:
             found.append(escape(part.note) + "\n")
         found.append(table(part.table.header, part.table.rows))
-    found += ["## Methods\n", methods(run), "## Provenance\n", provenance(run)]
+    found += ["## Methods\n", escape(methods(run)) + "\n", "## Provenance\n", provenance(run)]
     return "\n".join(found)
 
 
 def methods(run: Run) -> str:
     """Return the methods as a paragraph for a paper."""
-    settings = Settings.of(run.config)
-    declared = primary_of(run)
-    ways = {run.facts(task).scoring for task in run.members("tasks")}
-    answers = " ".join(text for way, text in ANSWERS.items() if way in ways)
+    settings, declared = Settings.of(run.config), primary_of(run)
+    asked = imported_methods(run) if run.about.is_imported else _asked(run)
     return (
-        "Every question is asked in every arm of its task; the arms differ only in the passages "
-        f"in the prompt. {answers} Rates are over all questions, a reply without an answer counts "
-        f"as wrong, and intervals of rates are Wilson's at {coverage(run)}; other means have a "
-        f"bootstrap interval. {_clusters(run)}Effects are paired by "
-        f"question: {coverage(run)} percentile bootstrap over questions "
-        f"({settings.resamples:,} resamples, seed {settings.seed}), counts of "
-        "questions helped and hurt, and McNemar's exact two-sided p. Interactions, averages, "
-        "clustered tasks and metrics other than rates have the p of a sign-flip permutation test. "
-        f"The primary effects are {', '.join(declared.effects)}, {_arms(run, declared.tasks)}: "
-        "their p values are adjusted together by Holm's procedure; "
-        "all other effects are exploratory, adjusted by the procedure of Benjamini and Hochberg. "
-        "An average over tasks is one hypothesis, its row (macro); the other averages are not "
-        "adjusted. Arms of a task with the same prompts are one arm. "
-        "An effect is called equivalent to zero where two one-sided tests place it within "
-        f"{100 * settings.margin:g} points at the level {settings.alpha:g}. "
-        "The row (macro) weights every task equally, (items) every question; (pooled) is the "
-        "marginal model of all questions with fixed effects of the tasks (GEE, identity link, "
-        "robust errors), (random effects) the DerSimonian-Laird mean over tasks with Hartung and "
-        "Knapp's interval, for five tasks or more. The smallest detectable difference is the one "
-        f"that this n finds with a power of 0.8 at the unadjusted level {settings.alpha:g}, given "
-        "the observed spread. Retrieval quality is computed by ir-measures; a question without "
-        "hits counts as 0. A cell with unanswered questions shows bounds instead of an interval, "
-        "and is not tested. Headroom is the oracle control less the arm, on the questions for "
-        "which the arm delivered no gold passage and on those for which it did; every other effect "
-        "is the arm less its control.\n"
+        f"{asked} Rates are over all questions, and a reply without an answer counts as wrong. "
+        f"Intervals cover {coverage(run)}: Wilson's for rates, Student's t with Hall's correction "
+        f"for skewness for other means. {_clusters(run)}"
+        "Effects are paired by question. Two cells of right and wrong answers are compared by "
+        "McNemar's mid-p test with Tango's score interval; interactions and metrics other than "
+        "rates by Student's t with Hall's correction, with two questions added that changed in "
+        "opposite directions. Averages give every task the same weight; their intervals combine "
+        "those of the tasks (Zou and Donner). The interval and the p of an effect belong to one "
+        f"method, so that they agree at {settings.alpha:g}; {settings.resamples:,} random signs at "
+        f"most are drawn, with the seed {settings.seed}. The primary effects are "
+        f"{', '.join(declared.effects)}, {_arms(run, declared.tasks)}: their p values are adjusted "
+        "together by Holm's procedure; all other effects are exploratory, adjusted by the "
+        "procedure of Benjamini and Hochberg. An effect is called equivalent to zero where the "
+        f"interval at 1 - 2 x {settings.alpha:g} is within {100 * settings.margin:g} points, "
+        "adjusted by Holm's procedure. Of several averages over tasks only the one that weights "
+        "every task equally, (macro), counts as a comparison. (items) weights every question "
+        "equally, and (random effects) is the DerSimonian-Laird mean over tasks with Hartung and "
+        "Knapp's interval, for five tasks or more. The detectable difference of an effect is the "
+        "true one that its test would find with a power of 0.8 at the level of the first step of "
+        f"Holm's procedure, given the changes that were observed. {_retrieved(run)}"
+        "A cell with unanswered questions shows bounds instead of an interval, and is not tested. "
+        "Headroom is the oracle control less the arm, on the questions for which the arm delivered "
+        "no gold passage and on those for which it did; every other effect is the arm less its "
+        "control.\n"
     )
 
 
@@ -121,6 +119,29 @@ def _arms(run: Run, tasks: Sequence[str]) -> str:
     return "; ".join(f"{said} on {', '.join(names)}" for said, names in shared.items())
 
 
+def _asked(run: Run) -> str:
+    """Return the sentences on prompts and answers of a run that ragbench made itself."""
+    ways = {run.facts(task).scoring for task in run.members("tasks")}
+    answers = [text for way, text in ANSWERS.items() if way in ways]
+    asked = (
+        "Every question is asked in every arm of its task; the arms differ only in the passages in "
+        "the prompt."
+    )
+    if any(run.facts(task).reader == "mirage" for task in run.members("tasks")):
+        answers.append(
+            "The rules of the mode mirage assume the answer A where they find none; assumed "
+            "answers are counted apart."
+        )
+    return " ".join([asked, *answers])
+
+
+def _retrieved(run: Run) -> str:
+    """Return the sentence on retrieval quality; empty if the run has none."""
+    if run.about.is_imported:
+        return ""
+    return "Retrieval quality is computed by ir-measures; a question without hits counts as 0. "
+
+
 def _clusters(run: Run) -> str:
     """Return the sentence on tasks whose questions come in clusters; empty if there are none."""
     found = [
@@ -131,9 +152,9 @@ def _clusters(run: Run) -> str:
     if not found:
         return ""
     return (
-        f"The questions of {', '.join(found)} come in clusters: the bootstrap draws whole "
-        "clusters, the permutation test flips whole clusters, and under 30 of them intervals are "
-        "by t. "
+        f"The questions of {', '.join(found)} come in clusters, which are the units of every "
+        "interval and test: Student's t on clusters where they say as much as 30 of one size, else "
+        "random signs of whole clusters; fewer than eight have no interval. "
     )
 
 

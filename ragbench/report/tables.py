@@ -22,6 +22,7 @@ from ragbench.analysis.panels.aggregates import CODE_COUNTS
 from ragbench.analysis.results import NO_MODEL
 from ragbench.analysis.statistics.clustered import FEWEST_CLUSTERS
 from ragbench.base.pairs import pairs_of
+from ragbench.base.records import OUTCOMES
 from ragbench.runfolder.runfile import Session
 
 NONE = "-"
@@ -182,9 +183,14 @@ def retrieval_rows(run: Run, results: pd.DataFrame) -> Rows:
     return [*header, f"{coverage(run)} interval"], rows
 
 
+def has_assumed(run: Run) -> bool:
+    """Return whether any answer was assumed by a published harness's rule."""
+    return bool((run.scores.outcome == "assumed").any())
+
+
 def outcome_rows(run: Run, results: pd.DataFrame) -> Rows:
-    """Return the shares of outcomes and ties by cell."""
-    names = ["parsed", "unparsed", "refused", "truncated", "error", "tied"]
+    """Return the shares of outcomes and ties by cell; assumed ones only in runs that have any."""
+    names = [name for name in (*OUTCOMES, "tied") if name != "assumed" or has_assumed(run)]
     rows = []
     for model in run.members("models"):
         for task in run.members("tasks"):
@@ -298,12 +304,15 @@ def delivered_rows(run: Run) -> Rows:
 
 
 def provenance_rows(run: Run) -> Rows:
-    """Return versions, digests and the machine, a row each."""
+    """Return versions, digests and the machine, a row each; of an imported run, those of import."""
     identity, started = run.about.identity, run.about.started or Session(at=NONE)
-    rows = [["started", started.at], ["seed", str(run.config.seed)]]
+    at, seed, place = "started", "seed", "machine"
+    if run.about.is_imported:
+        at, seed, place = "imported at", "seed of the analysis", "machine of the import"
+    rows = [[at, started.at], [seed, str(run.config.seed)]]
     if started.machine:
         machine = f"{started.machine['processor']}, {started.machine['platform']}"
-        rows.append(["machine", machine])
+        rows.append([place, machine])
     if started.git:
         rows.append(["ragbench commit", f"{started.git['commit']} ({started.git['state']})"])
     rows += [

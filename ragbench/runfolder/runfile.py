@@ -46,12 +46,14 @@ class Identity:
 
     Attributes:
         imported_from: Digest by name of the files of an imported run; None for any other.
+        imported_format: ``mirage`` or ``lm-eval``: the format of these files; None if not recorded.
         packing: Model whose tokenizer counted passages, under ``tokenizer``.
         run_files: Digest of the run file of each arm that has one.
         prompts: Number of the prompt template, under ``template``.
     """
 
     imported_from: Mapping[str, str] | None = field(default=None, metadata=SPARSE)
+    imported_format: str | None = field(default=None, metadata=SPARSE)
     tasks: Mapping[str, TaskFacts] = field(default_factory=dict)
     models: Mapping[str, ModelFacts] = field(default_factory=dict)
     packing: Mapping[str, str] | None = field(default=None, metadata=SPARSE)

@@ -16,6 +16,11 @@ def test_mirage_replies_become_a_run_with_its_report(home: Path) -> None:
     result = CliRunner().invoke(cli, [*arguments, "--name", "gpt", "--mode", "mirage"])
     assert result.exit_code == 0, result.output
     assert "medrag-32" in result.output
+    assert "5 of 8 answers (62.5 %) are assumed, most in gpt on pubmedqa" in result.output
+    page = (home / "runs" / "gpt" / "report.md").read_text(encoding="utf-8")
+    assert "5 of 8 answers (62.5 %) are assumed" in page
+    assert "The answers were made elsewhere and imported, in the format of MIRAGE's" in page
+    assert "differ only" not in page
     assert (home / "runs" / "gpt" / "report.html").is_file()
     result = CliRunner().invoke(cli, [*arguments, "--name", "gpt"])
     assert result.exit_code != 0

@@ -83,6 +83,7 @@ def read_lm_eval_run(
     return ImportedRun(
         name=name,
         mode="correct",
+        format="lm-eval",
         sources=sources,
         tasks=[_imported(task, list(found[task, of[task][0]].values())) for task in names],
         arms=[ImportedArm(arm) for arm in arms],

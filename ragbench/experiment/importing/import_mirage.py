@@ -14,10 +14,11 @@ from typing import Any, Literal
 from ragbench.base.errors import DataError, UsageError, near
 from ragbench.base.files import read_jsonl, sha256_file
 from ragbench.base.progress import say
-from ragbench.base.records import DataUse, Question
+from ragbench.base.records import NO_REPLY, DataUse, Question
 from ragbench.experiment.config.spec import CLOSED_BOOK
 from ragbench.experiment.importing.import_fields import check_label, check_text
 from ragbench.experiment.importing.imported import (
+    NULL,
     Cell,
     ImportedAnswer,
     ImportedArm,
@@ -89,6 +90,7 @@ def read_mirage_run(
     return ImportedRun(
         name=name,
         mode=mode,
+        format="mirage",
         sources={path.name: sha256_file(path) for path in (predictions, benchmark)},
         tasks=tasks,
         arms=[ImportedArm(arm, _k(arm)) for arm in arms],
@@ -169,16 +171,18 @@ def _replies(path: Path, questions: Mapping[str, tuple[list[Question], list[str]
         if identifier not in left_out[dataset]:
             replies = line["replies"]
             several += len(replies) > 1
-            held[identifier] = (
-                ImportedAnswer(reply=replies[0])
-                if replies
-                else ImportedAnswer(reply="", finish="none")
-            )
+            held[identifier] = _answer(replies)
     if not found:
         raise DataError("the file has no replies", where=str(path))
     if several:
         say(f"note: {several:,} lines have several replies: the first is used, as in MIRAGE")
     return found
+
+
+def _answer(replies: list[str | None]) -> ImportedAnswer:
+    if not replies:
+        return ImportedAnswer(reply="", finish=NO_REPLY)
+    return NULL if replies[0] is None else ImportedAnswer(reply=replies[0])
 
 
 def _check_fields(line: Mapping[str, Any], where: str) -> None:
@@ -193,12 +197,14 @@ def _check_fields(line: Mapping[str, Any], where: str) -> None:
             where=where,
             fix=f"the fields are {', '.join(FIELDS)}",
         )
-    if not all(isinstance(reply, str) for reply in line["replies"]):
-        raise DataError("the field 'replies' contains a value that is not text", where=where)
+    if not all(isinstance(reply, str | None) for reply in line["replies"]):
+        raise DataError(
+            "the field 'replies' contains a value that is neither text nor null", where=where
+        )
     check_label(line["model"], "a model", where)
     check_label(line["arm"], "an arm", where)
     for reply in line["replies"][:1]:
-        check_text(reply, "the reply", where)
+        check_text(reply or "", "the reply", where)
 
 
 def _check_whole(

@@ -20,7 +20,7 @@ from ragbench.base.files import (
     write_jsonl,
 )
 from ragbench.base.modelfacts import ModelFacts
-from ragbench.base.progress import stage
+from ragbench.base.progress import say, stage
 from ragbench.base.records import DataUse, Mode, Question, Scoring
 from ragbench.experiment.config.spec import CLOSED_BOOK, AnalysisSpec, ArmSpec
 from ragbench.experiment.stages.score import score_run
@@ -40,6 +40,7 @@ from ragbench.runfolder.runfile import (
     write_run_file,
 )
 from ragbench.runfolder.schema import parse, to_json
+from ragbench.tasks.replies.failures import is_failure
 from ragbench.tasks.task import Answers, question_digest
 
 BACKEND = "imported"
@@ -88,6 +89,8 @@ class ImportedAnswer:
 
 
 NO_ANSWER = ImportedAnswer(finish="error", error="the imported file has no answer")
+NULL = ImportedAnswer(finish="error", error="the imported file has null in place of the reply")
+SHOWN = 500  # characters of an error message that are kept
 Cell = Mapping[str, ImportedAnswer]  # by question id
 
 
@@ -97,6 +100,7 @@ class ImportedRun:
 
     Attributes:
         mode: How replies are read.
+        format: Name of the format of the files: the command under ``ragbench import``.
         sources: Digest by name of each source file.
         answers: Answers by (model, task, arm) and question id.
         seed: Seed of the analysis.
@@ -119,6 +123,7 @@ class ImportedRun:
     prompts: Mapping[str, str] = field(default_factory=dict)
     data_use: DataUse = "bring-your-own"
     bases: Mapping[str, str] = field(default_factory=dict)
+    format: str | None = None
 
 
 def write_run(run: ImportedRun, *, replace: bool = False) -> Path:
@@ -158,7 +163,8 @@ def _check_place(path: Path, *, replace: bool) -> None:
 
 
 def _write(run: ImportedRun, folder: RunPaths) -> None:
-    total = sum(len(cell) for cell in run.answers.values())
+    answers = {key: _failed(run, ", ".join(key), cell) for key, cell in run.answers.items()}
+    total = sum(len(cell) for cell in answers.values())
     with stage(f"import {run.name}", total) as progress:
         for task in run.tasks:
             write_questions(folder.questions(task.name), task.questions)
@@ -166,7 +172,7 @@ def _write(run: ImportedRun, folder: RunPaths) -> None:
                 lines = [_packed(question, arm) for question in task.questions]
                 write_packed(folder.packed(task.name, arm), lines, imported=True)
                 for model in run.models:
-                    cell = run.answers[model, task.name, arm]
+                    cell = answers[model, task.name, arm]
                     write_imported_records(
                         folder.records(model, task.name, arm),
                         [_record(run, model, task, arm, q, cell.get(q.id)) for q in task.questions],
@@ -179,6 +185,37 @@ def _write(run: ImportedRun, folder: RunPaths) -> None:
     about = RunFile(started=session, name=run.name, config=config, identity=_identity(run))
     write_run_file(folder.run, about)
     write_jsonl(folder.sessions, [to_json(session)])
+
+
+def _failed(run: ImportedRun, name: str, cell: Cell) -> Cell:
+    """Return a cell whose error messages in place of replies are errors, and report their number.
+
+    A published mode keeps them as replies, for its harness scored them as such.
+    """
+    found = {
+        identifier: text
+        for identifier, answer in cell.items()
+        if (text := answer.reply_before_filter or answer.reply) and is_failure(text)
+    }
+    if not found:
+        return cell
+    shown = " ".join(next(iter(found.values())).split())[:80]
+    what = f"note: {name}: {len(found):,} of {len(cell):,} replies are error messages ({shown})"
+    if run.mode != "correct":
+        say(f"{what}; the mode {run.mode!r} scores them as replies, and they count as assumed")
+        return cell
+    say(f"{what}; they count as errors, so the cell is incomplete")
+    errors = {
+        identifier: replace(
+            cell[identifier],
+            reply=None,
+            reply_before_filter=None,
+            finish="error",
+            error=f"in place of a reply: {' '.join(text.split())[:SHOWN]}",
+        )
+        for identifier, text in found.items()
+    }
+    return {**cell, **errors}
 
 
 def _arms_of(run: ImportedRun, task: str) -> Sequence[str]:
@@ -250,6 +287,7 @@ def _config(run: ImportedRun) -> dict[str, Any]:
 def _identity(run: ImportedRun) -> Identity:
     return Identity(
         imported_from=run.sources,
+        imported_format=run.format,
         tasks={task.name: _task_facts(run, task) for task in run.tasks},
         models=dict.fromkeys(run.models, ModelFacts(BACKEND)),
         indexes={},

@@ -13,7 +13,7 @@ from ragbench.base.errors import DataError
 from ragbench.base.files import sha256_text
 from ragbench.base.records import Question
 from ragbench.experiment.importing.import_fields import check_text
-from ragbench.experiment.importing.imported import ImportedAnswer
+from ragbench.experiment.importing.imported import NULL, ImportedAnswer
 from ragbench.tasks.replies.answers import letters
 
 NEEDED = ("doc_id", "doc", "target", "arguments", "resps")
@@ -68,7 +68,7 @@ def read_sample(line: Mapping[str, Any], task: str, where: str) -> LoggedSample:
     if isinstance(second, str) and isinstance(first, list):
         question, answer = _scored(line, base, arguments, resps, task, where)
         kind = "scored"
-    elif isinstance(second, dict) and isinstance(first, str):
+    elif isinstance(second, dict) and isinstance(first, str | None):
         question, answer = _written(line, base, first, prompt, where)
         kind = "choice" if question.options else "text"
     else:
@@ -181,7 +181,7 @@ def _answer(
 
 
 def _written(
-    line: Mapping[str, Any], base: Mapping[str, Any], raw: str, prompt: str, where: str
+    line: Mapping[str, Any], base: Mapping[str, Any], raw: str | None, prompt: str, where: str
 ) -> tuple[Question, ImportedAnswer]:
     """Return question and answer of a reply, as lm-eval's filter left it."""
     target = check_text(str(line["target"]), "the target", where).strip()
@@ -193,11 +193,7 @@ def _written(
         )
     if not target:
         raise DataError("the target is empty", where=where)
-    reply = _filtered(line, raw, where)
-    answer = ImportedAnswer(
-        reply=check_text(reply, "the reply", where),
-        reply_before_filter=None if reply == raw else check_text(raw, "the reply", where),
-    )
+    answer = NULL if raw is None else _reply(line, raw, where)
     options = _listed(line["doc"])
     place = _place(target, options, prompt)
     if place is None:
@@ -205,6 +201,14 @@ def _written(
     for option in options:
         check_text(option, "an option", where)
     return Question(**base, options=options, answer=place), answer
+
+
+def _reply(line: Mapping[str, Any], raw: str, where: str) -> ImportedAnswer:
+    reply = _filtered(line, raw, where)
+    return ImportedAnswer(
+        reply=check_text(reply, "the reply", where),
+        reply_before_filter=None if reply == raw else check_text(raw, "the reply", where),
+    )
 
 
 def _filtered(line: Mapping[str, Any], raw: str, where: str) -> str:

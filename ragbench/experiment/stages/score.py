@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ragbench.base.errors import DataError
-from ragbench.base.records import Answered, Outcome, Question
+from ragbench.base.records import NO_REPLY, REPEATED, Answered, Outcome, Question
 from ragbench.experiment.stages.prompts import continuations
 from ragbench.metrics import metrics
 from ragbench.metrics.choice import pick_option
@@ -59,12 +59,41 @@ def _task_rows(
         check_packed(folder.packed(task, arm), packed, (question.id for question in questions))
         for model in config.models:
             records = last_records(folder.records(model.name, task, arm))
-            found = [_read(q, records.get(q.id), facts) for q in questions]
+            found = _readings(questions, records, facts)
             values = _metrics(questions, found, records, facts.metrics, config.metrics)
             for question, reading, value in zip(questions, found, values, strict=True):
                 record, line = records.get(question.id), packed[question.id]
                 cell = (config, model.name, task, arm)
                 yield _row(cell, facts, question, record, line, reading, value)
+
+
+def _readings(
+    questions: Sequence[Question], records: Mapping[str, Record], facts: TaskFacts
+) -> list[ReadAnswer]:
+    held = [records.get(question.id) for question in questions]
+    if facts.reader == "mirage":
+        held = repeat_replies(held)
+    return [_read(*pair, facts) for pair in zip(questions, held, strict=True)]
+
+
+def repeat_replies(records: Sequence[Record | None]) -> list[Record | None]:
+    """Return one cell's records as MIRAGE's evaluation scores them, in the order of questions.
+
+    Its loop keeps the last reply that it saw, so that a question without a reply is scored by the
+    reply to the nearest question before it that has one. It walks the ids sorted as texts. If the
+    first question has no reply, it stops with an error; here that question stays without one.
+    """
+    found: list[Record | None] = []
+    before: str | None = None
+    for record in records:
+        if record is None or record.error is not None:
+            found.append(record)
+            continue
+        if record.finish != NO_REPLY:
+            before = record.reply
+        repeated = record.finish == NO_REPLY and before is not None
+        found.append(replace(record, reply=before, finish=REPEATED) if repeated else record)
+    return found
 
 
 def _read(question: Question, record: Record | None, facts: TaskFacts) -> ReadAnswer:

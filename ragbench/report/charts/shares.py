@@ -1,4 +1,4 @@
-"""Shares of outcomes as stacked bars: right, wrong, without an answer, failed."""
+"""Shares of outcomes as stacked bars: right, wrong, assumed, without an answer, failed."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ import pandas as pd
 from ragbench.analysis.load import Run
 from ragbench.report.charts.drawing import Drawing
 from ragbench.report.charts.forest import HEADING_CHARACTERS, shortened
-from ragbench.report.tables import percent
+from ragbench.report.tables import has_assumed, percent
 
 TOP_PX, ROW_PX, FOOT_PX = 8, 38, 30
 ROOM = 12.0  # per cent of the width under which a part has no room for its figure
-KINDS = ("right", "wrong", "no answer", "failed")
+# Kinds of parts, and where the legend has each, in per cent of the width.
+LEGEND = {"right": 0, "wrong": 22, "no answer": 46, "failed": 76}
+WITH_ASSUMED = {"right": 0, "wrong": 16, "assumed": 33, "no answer": 54, "failed": 80}
 
 
 @dataclass(frozen=True)
@@ -44,11 +46,14 @@ class Bars(Drawing):
 
     kind: ClassVar[str] = "shares"
     bars: list[Bar]
+    legend: dict[str, int]
 
 
 def share_bars(run: Run) -> list[Bars]:
     """Return a bar per model and arm for every task whose answers are right or wrong."""
     made = []
+    legend = WITH_ASSUMED if has_assumed(run) else LEGEND
+    assumed = "of answers that were assumed, right or wrong, " if has_assumed(run) else ""
     for number, task in enumerate(run.members("tasks")):
         if run.metrics(task)[0] != "accuracy":
             continue
@@ -60,8 +65,8 @@ def share_bars(run: Run) -> list[Bars]:
                 bars.append(Bar(label, name, y_px, _parts(run.cell(model, task, arm))))
         description = (
             "One bar per model and arm, from left to right the shares of right and wrong answers, "
-            "of replies without one (unparsed, refused, cut off), and of questions that failed. "
-            "The table of outcomes holds the figures."
+            f"{assumed}of replies without one (unparsed, refused, cut off), and of questions that "
+            "failed. The table of outcomes holds the figures."
         )
         made.append(
             Bars(
@@ -70,6 +75,7 @@ def share_bars(run: Run) -> list[Bars]:
                 description=description,
                 height_px=TOP_PX + ROW_PX * len(bars) + FOOT_PX,
                 bars=bars,
+                legend=legend,
             )
         )
     return made
@@ -79,11 +85,12 @@ def _parts(cell: pd.DataFrame) -> list[Part]:
     counts = {
         "right": ((cell.outcome == "parsed") & (cell.accuracy == 1)).sum(),
         "wrong": ((cell.outcome == "parsed") & (cell.accuracy != 1)).sum(),
+        "assumed": (cell.outcome == "assumed").sum(),
         "no answer": cell.outcome.isin(("unparsed", "refused", "truncated")).sum(),
         "failed": (cell.outcome == "error").sum(),
     }
     parts, start = [], 0.0
-    for kind in KINDS:
+    for kind in WITH_ASSUMED:
         share = int(counts[kind]) / len(cell)
         if share:
             text = percent(share) if 100 * share >= ROOM else ""

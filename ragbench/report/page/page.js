@@ -36,7 +36,7 @@
   if (!core) return;
   const texts = block("texts");
   const letter = (index) => LETTERS[index] || `#${index + 1}`;
-  const unread = (outcome) => ["unparsed", "refused", "truncated"].includes(outcome);
+  const unread = (outcome) => ["assumed", "unparsed", "refused", "truncated"].includes(outcome);
 
   // Every question once, with what the search looks through.
   const questions = core.tasks.flatMap((task, t) =>
@@ -149,8 +149,8 @@
       return make("span", "", `${core.tasks[t].metric} ${shown}${outcome}`);
     }
     const picked = cell.pick[q] === null ? "" : ` (${letter(cell.pick[q])}${cell.tied[q] ? ", a tie" : ""})`;
-    if (cell.right[q] === 1) return make("span", "good", `\u2713 right${picked}`);
     const why = unread(cell.outcome[q]) ? `, ${cell.outcome[q]}` : "";
+    if (cell.right[q] === 1) return make("span", "good", `\u2713 right${picked}${why}`);
     return make("span", "bad", `\u2717 wrong${picked}${why}`);
   }
 

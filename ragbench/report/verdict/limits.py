@@ -9,6 +9,7 @@ import pandas as pd
 from ragbench.analysis.family import BASELINE, retrieval_arms
 from ragbench.analysis.load import Run
 from ragbench.base.pairs import Pair
+from ragbench.report.policies import assumed_answers
 
 
 def limits(run: Run, pairs: list[Pair]) -> Iterator[str]:
@@ -34,6 +35,7 @@ def limits(run: Run, pairs: list[Pair]) -> Iterator[str]:
             yield f"{task} has a single question, which supports no conclusion about others."
         yield from _failed(cells)
         yield from _no_spread(run, task, cells)
+    yield from assumed_answers(run)
 
 
 def _merged(run: Run, task: str) -> Iterator[str]:

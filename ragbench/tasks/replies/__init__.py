@@ -6,6 +6,7 @@ reader     what a reply reader is, and what it finds
 answers    the option that a reply names
 patterns   the forms in which replies state, hedge or deny an option
 traces     reasoning traces, split off a reply
+failures   error messages of servers in place of a reply
 """
 
 from __future__ import annotations

@@ -7,7 +7,15 @@ from __future__ import annotations
 
 import re
 
-from ragbench.base.records import Question
+from ragbench.base.records import (
+    DEFAULT_RULE,
+    ERROR_MESSAGE,
+    NO_REPLY,
+    REPEATED,
+    REPLY_BEFORE,
+    Question,
+)
+from ragbench.tasks.replies.failures import is_failure
 from ragbench.tasks.replies.reader import Reading
 
 CHOICE_FIELD = '"answer_choice": "'
@@ -26,23 +34,28 @@ MIRAGE_RULES = tuple(
         r"^\s*([A-D]):",
     )
 )
-DEFAULT_RULE = "default A"
 
 
 def read_mirage(reply: str, question: Question, finish: str) -> Reading:
     """Return what MIRAGE's evaluation (Xiong et al. 2024) reads in a reply.
 
-    Letters are A to D whatever the options are, and a reply that no rule reads is the answer A:
-    such a one has the rule ``default A``. A question without any reply is wrong, and so is a pick
-    outside the options.
+    Letters are A to D whatever the options are; a pick outside the options is wrong. Three kinds
+    of answers are *assumed*: A, where no rule reads a reply; that of the question before, where
+    the reply is repeated; and whatever the rules find in the error message of a server.
     """
-    if finish == "none":
+    if finish == NO_REPLY:
         return Reading("unparsed", None, "", "", "")
     text = reply.rpartition(CHOICE_FIELD)[2].strip() if CHOICE_FIELD in reply else reply.strip()
+    pick, name = 0, DEFAULT_RULE
     for number, rule in enumerate(MIRAGE_RULES, 1):
         if found := rule.search(text):
-            return Reading("parsed", "ABCD".index(found[1]), f"mirage {number}", reply, "")
-    return Reading("parsed", 0, DEFAULT_RULE, reply, "")
+            pick, name = "ABCD".index(found[1]), f"mirage {number}"
+            break
+    if finish == REPEATED:
+        return Reading("assumed", pick, REPLY_BEFORE, reply, "")
+    if is_failure(reply):
+        return Reading("assumed", pick, ERROR_MESSAGE, reply, "")
+    return Reading("assumed" if name == DEFAULT_RULE else "parsed", pick, name, reply, "")
 
 
 def read_clue_label(reply: str, question: Question, finish: str) -> Reading:

@@ -13,9 +13,10 @@ class Reading:
     """What a reply reader found in a reply.
 
     Attributes:
-        outcome: ``parsed``, ``unparsed``, ``refused`` or ``truncated``.
-        pick: Index of the option that the reply names; None unless parsed, and where it is a text.
-        rule: Name of the rule that read it; empty unless parsed.
+        outcome: ``parsed``, ``assumed``, ``unparsed``, ``refused`` or ``truncated``.
+        pick: Index of the option that the reply names or that a published harness assumes; None
+            for any other outcome, and where the answer is a text.
+        rule: Name of the rule that read or assumed it; empty for any other outcome.
         text: The reply as metrics see it, without its reasoning trace.
         reasoning: The reasoning trace; empty if there is none.
     """
@@ -34,6 +35,7 @@ class ReplyReader(Protocol):
         """Return what a reply answers.
 
         The reply is as the model wrote it, reasoning trace included. ``finish`` is ``stop`` where
-        the model ended its reply, ``length`` where the limit did, and ``none`` where an imported
-        run has no reply.
+        the model ended its reply, and ``length`` where the limit did. In imported runs it is
+        ``unknown``, ``none`` where there is no reply, and ``repeated`` where the reply is that to
+        the question before.
         """

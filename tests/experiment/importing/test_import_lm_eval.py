@@ -33,6 +33,7 @@ def test_scores_are_lm_evals(home: Path) -> None:
     text = run.scores[run.scores.task == "tiny_gen"]
     assert text.exact_match.tolist() == [line["exact_match"] for _, line in read_jsonl(TEXT)]
     assert (text.reply == "The liver secretes bile.").sum() == 1
+    assert run.about.identity.imported_format == "lm-eval"
     prompts = (run.path / "prompts" / "0.jsonl").read_text(encoding="utf-8")
     assert "Which organ secretes bile?" in prompts
 
@@ -172,6 +173,26 @@ def test_written_letters_are_a_choice(home: Path) -> None:
         if line["question_id"] == "0"
     ]
     assert (record["reply"], record["reply_before_filter"]) == ("A", ": A.")
+
+
+def test_error_messages_and_null_are_errors(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The filter made "[invalid]" of the message; the log's own reply shows what it was."""
+    rows = [line for _, line in read_jsonl(WRITTEN)]
+    failed = "Error code: 503 - {'error': {'message': 'overloaded'}}"
+    rows[0] |= {"resps": [[failed]], "filtered_resps": ["[invalid]"], "exact_match": 0.0}
+    rows[1] |= {"resps": [[None]], "filtered_resps": [None], "exact_match": 0.0}
+    rows[2] |= {"resps": [["A connection error is no disease. A."]], "filtered_resps": ["A"]}
+    path = home / "samples_failed_2026-01-01T00-00-00.000000.jsonl"
+    path.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+    scores = load_run(write_run(read_lm_eval_run([str(path)], name="w", model="m"))).scores
+    assert (scores.outcome == "error").tolist() == [True, True] + [False] * 18
+    assert scores.error.tolist()[:2] == [
+        f"in place of a reply: {failed}",
+        "the imported file has null in place of the reply",
+    ]
+    assert "m, failed, closed-book: 1 of 20 replies are error messages" in " ".join(
+        capsys.readouterr().err.split()
+    )
 
 
 def test_one_of_several_filters_is_chosen(home: Path) -> None:

@@ -75,13 +75,13 @@ def test_a_small_file_by_hand(home: Path) -> None:
     found = right(imported(home, "mirage"))
     assert found == {
         ("medmcqa", "m1", "closed-book"): ("parsed", 1.0),
-        ("medmcqa", "m2", "closed-book"): ("parsed", 1.0),  # nothing read is the answer A
-        ("medmcqa", "m3", "closed-book"): ("unparsed", 0.0),  # a lost reply is wrong
-        ("medmcqa", "m1", "medrag-32"): ("parsed", 0.0),
+        ("medmcqa", "m2", "closed-book"): ("assumed", 1.0),  # nothing read is the answer A
+        ("medmcqa", "m3", "closed-book"): ("assumed", 0.0),  # no reply: that to m2, so A
+        ("medmcqa", "m1", "medrag-32"): ("assumed", 0.0),  # "The answer is A.": no rule reads it
         ("medmcqa", "m2", "medrag-32"): ("parsed", 1.0),
         ("medmcqa", "m3", "medrag-32"): ("parsed", 1.0),  # the first reply counts
-        ("pubmedqa", "1", "closed-book"): ("parsed", 1.0),
-        ("pubmedqa", "1", "medrag-32"): ("parsed", 1.0),  # small letters: A again
+        ("pubmedqa", "1", "closed-book"): ("assumed", 1.0),
+        ("pubmedqa", "1", "medrag-32"): ("assumed", 1.0),  # small letters: A again
     }
     correct = imported(home, "correct")
     found = right(correct)
@@ -90,6 +90,7 @@ def test_a_small_file_by_hand(home: Path) -> None:
     assert found["pubmedqa", "1", "closed-book"] == ("unparsed", 0.0)
     assert found["pubmedqa", "1", "medrag-32"] == ("parsed", 1.0)
     assert load_run(correct).facts("medmcqa").excluded == (("m2", AMBIGUOUS),)
+    assert load_run(correct).about.identity.imported_format == "mirage"
 
 
 def test_files_are_those_of_the_golden_run(home: Path) -> None:
@@ -125,7 +126,7 @@ def change(place: int, **fields: Any) -> list[dict[str, Any]]:
     ("rows", "message", "where"),
     [
         (change(1, replies="B"), "'replies' is missing or not a list", ":2"),
-        (change(1, replies=[None]), "contains a value that is not text", ":2"),
+        (change(1, replies=[3]), "contains a value that is neither text nor null", ":2"),
         (change(2, dataset="medmqa"), "no set 'medmqa'", ":3"),
         (change(2, id="m9"), "no question 'm9'", ":3"),
         (change(2, id="m1"), "answered twice", ":3"),
@@ -241,6 +242,85 @@ def test_a_folder_that_is_no_run_is_never_replaced(home: Path) -> None:
     assert (home / "runs" / "correct" / "thesis.txt").read_text() == "mine"
 
 
+def repeated(arm: str, **replies: list[str]) -> list[dict[str, Any]]:
+    """Return lines of the set medqa, their ids without the first letter, in the order given."""
+    base = {"dataset": "medqa", "model": "gpt", "arm": arm}
+    return [base | {"id": name[1:], "replies": found} for name, found in replies.items()]
+
+
+def test_a_question_without_a_reply_takes_the_reply_before_it(tmp_path: Path, home: Path) -> None:
+    """By hand; the benchmark's loop walks 10, 11, 9, a: the ids sorted as texts."""
+    key = {"9": "C", "a": "A", "11": "B", "10": "A"}
+    options = {"A": "w", "B": "x", "C": "y", "D": "z"}
+    benchmark = {
+        "medqa": {
+            name: {"question": f"{name}?", "options": options, "answer": answer}
+            for name, answer in key.items()
+        }
+    }
+    rows = repeated("closed-book", q9=[], qa=["no idea"], q11=[], q10=["B", "D"])
+    rows += repeated("medrag-32", qa=[], q9=[], q10=[], q11=["C"])
+    files = written(tmp_path, rows, benchmark)
+    table = load_run(write_run(read_mirage_run(*files, name="x", mode="mirage"))).scores
+    columns = ["arm", "question_id", "outcome", "pick", "rule", "accuracy"]
+    found = table[columns].astype(object).where(table[columns].notna(), None).to_numpy().tolist()
+    assert found == [
+        ["closed-book", "10", "parsed", 1, "mirage 1", 0.0],
+        ["closed-book", "11", "assumed", 1, "reply before", 1.0],  # B again, and B is right
+        ["closed-book", "9", "assumed", 1, "reply before", 0.0],  # still B
+        ["closed-book", "a", "assumed", 0, "default A", 1.0],
+        ["medrag-32", "10", "unparsed", None, None, 0.0],  # none before it; not closed-book's
+        ["medrag-32", "11", "parsed", 2, "mirage 1", 0.0],
+        ["medrag-32", "9", "assumed", 2, "reply before", 1.0],
+        ["medrag-32", "a", "assumed", 2, "reply before", 0.0],
+    ]
+    table = load_run(write_run(read_mirage_run(*files, name="y", mode="correct"))).scores
+    assert (table.outcome == "assumed").sum() == 0
+
+
+FAILED = "Error communicating with OpenAI: Bad gateway."
+
+
+def test_error_messages_are_errors_and_the_published_mode_reads_them(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = change(0, replies=[FAILED])
+    scores = load_run(imported(home, "correct", rows)).scores
+    row = scores[(scores.question_id == "m1") & (scores.arm == "closed-book")].iloc[0]
+    assert (row["outcome"], row["error"]) == ("error", f"in place of a reply: {FAILED}")
+    assert pd.isna(row["accuracy"])
+    assert (
+        "gpt, medmcqa, closed-book: 1 of 2 replies are error messages (Error communicating with "
+        "OpenAI: Bad gateway.); they count as errors, so the cell is incomplete"
+    ) in " ".join(capsys.readouterr().err.split())
+    scores = load_run(imported(home, "mirage", rows)).scores
+    row = scores[(scores.question_id == "m1") & (scores.arm == "closed-book")].iloc[0]
+    # Its rules find a letter after a colon: B, as in "OpenAI: Bad".
+    assert (row["outcome"], row["rule"], row["accuracy"]) == ("assumed", "error message", 1.0)
+    assert "they count as assumed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("mode", ["correct", "mirage"])
+def test_null_in_place_of_a_reply_is_an_error(home: Path, mode: str) -> None:
+    scores = load_run(imported(home, mode, change(0, replies=[None]))).scores
+    row = scores[(scores.question_id == "m1") & (scores.arm == "closed-book")].iloc[0]
+    assert row["outcome"] == "error"
+    assert row["error"] == "the imported file has null in place of the reply"
+
+
+# MIRAGE's leaderboard, GPT-3.5 (CoT; MedRAG with MedCorp, RRF-4 and 32 passages), in per cent.
+GPT_35 = {
+    ("mmlu_med", "closed-book"): 72.91,
+    ("mmlu_med", "medrag-32"): 75.48,
+    ("medqa_us", "closed-book"): 65.04,
+    ("medqa_us", "medrag-32"): 66.61,
+    ("medmcqa", "closed-book"): 55.25,
+    ("medmcqa", "medrag-32"): 58.04,
+    ("pubmedqa", "closed-book"): 36.00,
+    ("pubmedqa", "medrag-32"): 67.40,
+}
+
+
 def test_gpt_35_as_published(home: Path, shared_data: Path) -> None:
     """The figures of MIRAGE's own evaluation on its own replies."""
     files = [
@@ -250,10 +330,17 @@ def test_gpt_35_as_published(home: Path, shared_data: Path) -> None:
     path = write_run(read_mirage_run(files[0], files[1], name="gpt", mode="mirage"))
     run = load_run(path)
     share = 100 * run.scores.groupby(["task", "arm"]).accuracy.mean()
-    assert round(share["medqa_us", "closed-book"], 2) == 64.89
-    assert round(share["medmcqa", "closed-book"], 2) == 55.13
-    assert round(share["pubmedqa", "closed-book"], 1) == 36.0
-    assert round(share["pubmedqa", "medrag-32"], 1) == 67.4
+    assert share.round(2).to_dict() == GPT_35
+    # 33 lists of replies are empty, all without passages; the reply before gives 7 right answers.
+    before = run.scores[run.scores.rule == "reply before"]
+    taken = before.groupby(["task", "arm"]).accuracy.agg(["size", "sum"])
+    assert taken["size"].to_dict() == {
+        ("medmcqa", "closed-book"): 27,
+        ("medqa_us", "closed-book"): 6,
+    }
+    assert taken["sum"].to_dict() == {("medmcqa", "closed-book"): 5, ("medqa_us", "closed-book"): 2}
+    assert (run.scores.rule == "default A").sum() == 842
+    assert (run.scores.outcome == "assumed").sum() == 842 + 33
     default = run.scores[(run.scores.rule == "default A") & (run.scores.task == "medmcqa")]
     fired = default.groupby("arm").accuracy.agg(["size", "sum"])
     assert list(fired.loc["closed-book"]) == [184, 66]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from click.testing import CliRunner
@@ -55,3 +56,16 @@ def test_commands_take_it_as_their_own(home: Path) -> None:
     text = (path / "report.md").read_text(encoding="utf-8")
     assert "imported file.jsonl" in text
     assert "| nan" not in text
+
+
+def test_an_error_message_in_place_of_a_reply_is_an_error(home: Path) -> None:
+    """Whatever the importer: replies are checked where every imported run is written."""
+    run = run_of()
+    message = "503 Server Error: Service Unavailable for url: http://localhost:8000/v1"
+    closed = {**run.answers["gpt", "t", "closed-book"], "q0": ImportedAnswer(reply=message)}
+    answers = {**run.answers, ("gpt", "t", "closed-book"): closed}
+    folder = RunPaths(write_run(replace(run, answers=answers)))
+    assert score_run(folder) == 2  # and the one without an answer
+    record = last_records(folder.records("gpt", "t", "closed-book"))["q0"]
+    assert (record.reply, record.finish) == (None, "error")
+    assert record.error == f"in place of a reply: {message}"

@@ -180,3 +180,11 @@ def test_what_cannot_be_imported(line: dict[str, Any], what: str, where: str) ->
     with pytest.raises(DataError, match=what) as caught:
         read_sample(line, "t", "f:1")
     assert re.search(where, caught.value.where)
+
+
+def test_null_in_place_of_a_reply() -> None:
+    found = read_sample(written(resps=[[None]], filtered_resps=[None]), "t", "f:1")
+    assert found.answer.reply is None
+    assert found.answer.error == "the imported file has null in place of the reply"
+    with pytest.raises(DataError, match="neither multiple choice nor generation"):
+        read_sample(written(resps=[[7]]), "t", "f:1")

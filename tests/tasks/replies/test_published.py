@@ -6,9 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragbench.base.records import Question
-from ragbench.tasks.replies.published import (
+from ragbench.base.records import (
     DEFAULT_RULE,
+    ERROR_MESSAGE,
+    REPEATED,
+    REPLY_BEFORE,
+    Question,
+)
+from ragbench.tasks.replies.published import (
     MIRAGE_RULES,
     read_clue_label,
     read_clue_longhealth,
@@ -76,8 +81,8 @@ def field(value: str) -> str:
 )
 def test_mirage(text: str, letter_read: str, rule: str) -> None:
     found = read_mirage(text, GOUT, "stop")
-    assert (found.outcome, found.pick) == ("parsed", "ABCD".index(letter_read))
-    assert found.rule == rule
+    assert found.outcome == ("assumed" if rule == DEFAULT_RULE else "parsed")
+    assert (found.pick, found.rule) == ("ABCD".index(letter_read), rule)
 
 
 def test_mirage_has_ten_rules() -> None:
@@ -103,6 +108,27 @@ def test_mirage_without_a_reply_is_wrong_and_not_a() -> None:
     question = Question("q", "?", ("Gout", "Croup"), 0, "?")
     assert letter(read_mirage, "", question, "none") == "unparsed"
     assert letter(read_mirage, "", question, "stop") == "A"
+
+
+def test_mirage_assumes_the_answer_of_a_repeated_reply() -> None:
+    found = read_mirage("C", GOUT, REPEATED)
+    assert (found.outcome, found.pick, found.rule) == ("assumed", 2, REPLY_BEFORE)
+    found = read_mirage("no idea", GOUT, REPEATED)
+    assert (found.outcome, found.pick, found.rule) == ("assumed", 0, REPLY_BEFORE)
+
+
+@pytest.mark.parametrize(
+    ("message", "letter_read"),
+    [
+        ("Error communicating with OpenAI: Connection aborted.", "C"),  # a colon, then a C
+        ("Error communicating with OpenAI: Bad gateway.", "B"),
+        ("Error communicating with OpenAI: Read timed out.", "A"),  # no rule reads it
+    ],
+)
+def test_mirage_reads_error_messages_as_replies(message: str, letter_read: str) -> None:
+    found = read_mirage(message, GOUT, "stop")
+    assert (found.outcome, found.rule) == ("assumed", ERROR_MESSAGE)
+    assert found.pick == "ABCD".index(letter_read)
 
 
 def test_mirage_knows_letters_that_the_item_has_not() -> None:
