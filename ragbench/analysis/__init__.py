@@ -1,6 +1,8 @@
 """The analysis: reads run folders alone, and imports neither torch nor FAISS.
 
 load        the tables of a run
+words       texts as words
+clusters    which questions count as one
 family      kinds of effects, and which of them are primary
 effects     every effect of a run, as rows
 results     every figure of a run, as rows

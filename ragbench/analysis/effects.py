@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ragbench.analysis.clusters import cluster_codes
 from ragbench.analysis.family import (
     BASELINE,
     BOTH,
@@ -28,7 +29,7 @@ from ragbench.analysis.family import (
 )
 from ragbench.analysis.load import Run
 from ragbench.analysis.statistics.estimate import NO_FIGURES, Cells, Settings, estimate
-from ragbench.analysis.statistics.intervals import Clusters, variance_of_mean
+from ragbench.analysis.statistics.intervals import variance_of_mean
 from ragbench.analysis.statistics.pooled import Pooled, marginal, random_effects
 from ragbench.runfolder.config import ModelEntry
 
@@ -187,20 +188,13 @@ def _values(run: Run, task: str, contrast: Contrast) -> dict[str, Cells]:
     strata = cell.stratum.loc[table.index]
     names = [name for name in sorted(strata.unique()) if name]
     values = table.to_numpy(dtype=float)
-    clusters = cluster_codes(run, task, cell.loc[table.index])
-    parts = {"": Cells(values, clusters)}
+    asked = cell.loc[table.index]
+    parts = {"": Cells(values, cluster_codes(run, task, asked))}
     if len(names) > 1:
         for name in names:
             held = (strata == name).to_numpy()
-            parts[name] = Cells(values[held], None if clusters is None else clusters[held])
+            parts[name] = Cells(values[held], cluster_codes(run, task, asked[held]))
     return parts
-
-
-def cluster_codes(run: Run, task: str, cell: pd.DataFrame) -> Clusters | None:
-    """Return a number for the cluster of each row; None where the task has no clusters."""
-    if run.facts(task).cluster_unit is None:
-        return None
-    return np.asarray(pd.factorize(cell.cluster)[0], dtype=np.int64)
 
 
 def _averages(

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from ragbench.analysis.clusters import repeats
 from ragbench.analysis.family import (
     BASELINE,
     BOTH,
@@ -97,6 +98,12 @@ def _cannot(run: Run, pairs: list[Pair]) -> Iterator[str]:
         n = cells.question_id.nunique()
         if n == 1:
             yield f"{task} has a single question, which supports no conclusion about others."
+        if again := repeats(run, task):
+            verb = "repeat" if again > 1 else "repeats"
+            yield (
+                f"{again:,} of the {n:,} questions of {task} {verb} another one; a question and "
+                "its repeats count as one cluster."
+            )
         yield from _failed(cells)
         yield from _no_spread(run, task, cells)
 

@@ -140,11 +140,7 @@ class MirageTask(JsonlTask):
                 )
 
     def _info(self) -> TaskInfo:
-        info = replace(
-            super()._info(),
-            cluster_unit=self._unit(),
-            note=repeats(self._selected.questions),
-        )
+        info = replace(super()._info(), note=repeats(self._selected.questions))
         if self.mode == "correct":
             return info
         default = "a reply that none of MIRAGE's rules reads counts as the answer A"
@@ -157,9 +153,6 @@ class MirageTask(JsonlTask):
             reply_limit=REPLY_LIMIT,
             note="; ".join(filter(None, [info.note, default])),
         )
-
-    def _unit(self) -> str | None:
-        return None
 
     def _rows(self, path: Path, split: str | None) -> Iterator[Located]:
         if path.name.removesuffix(".gz").endswith(".json"):
@@ -181,7 +174,7 @@ class MirageTask(JsonlTask):
     def _question(self, row: fields.Row, where: str, number: int) -> Question:
         known = KNOWN | self.SET.fields | {"PMID"}
         fields.check_names(row, known, where, extra=self.options.extra_fields)
-        question = read_record(row, where, cluster_unit=self._unit())
+        question = read_record(row, where)
         if self.SET.by_subject and not question.stratum:
             subject = fields.text_or_number(row, "subject", where)
             return replace(question, stratum=subject or question.id.rpartition("-")[0])
@@ -235,7 +228,7 @@ def repeats(questions: Sequence[Question]) -> str:
     differ = f", {other:,} with another key" if other else ""
     return (
         f"{extra:,} of the {len(questions):,} questions of the file repeat another{differ}; all "
-        "are asked, and intervals take them as independent"
+        "are asked, and intervals and tests take a question and its repeats as one"
     )
 
 

@@ -44,6 +44,12 @@ def made(kind: type[MirageTask], path: Path, mode: Mode = "correct") -> MirageTa
     return kind(options(path=str(path)), mode=mode)
 
 
+def test_records_may_name_their_cluster(home: Path) -> None:
+    task = medqa(home, {"1": RECORD | {"cluster": "p"}, "2": RECORD})
+    assert [q.cluster for q in task.questions(limit=None, seed=1)] == ["p", None]
+    assert task.info.cluster_unit is None
+
+
 @pytest.mark.parametrize(
     ("kind", "n", "gold"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -12,29 +13,37 @@ import pytest
 
 from ragbench.analysis.load import Run
 from ragbench.analysis.panels.aggregates import CODE_COUNTS, aggregates, majority
-from tests.analysis.making import about_of
+from ragbench.base.files import write_jsonl
+from tests.analysis.making import about_of, question
 
 LABELS = ["entailment", "contradiction", "neutral"]
 
 
-def run_of(cell: pd.DataFrame, *, clustered: bool = False) -> Run:
+def run_of(folder: Path, cell: pd.DataFrame) -> Run:
+    """Return a run of the cell's questions, which have the cell's clusters."""
+    lines = [
+        question(row["question_id"], row["question_id"], cluster=row["cluster"])
+        for row in cell.to_dict(orient="records")
+    ]
+    write_jsonl(folder / "questions" / "t.jsonl", lines)
     facts = {
         "classes": LABELS,
-        "cluster_unit": "c" if clustered else None,
         "metrics": [name for name in CODE_COUNTS if name in cell] or ["accuracy"],
     }
     about = about_of({"analysis": {"resamples": 4000}}, {"t": facts})
-    return Run(Path("none"), about, cell, pd.DataFrame(), {})
+    return Run(folder, about, cell, pd.DataFrame(), {})
 
 
 def cell_of(answer: list[int], pick: list[int | None], **more: Any) -> pd.DataFrame:
     facts = {"model": "m", "task": "t", "arm": "a", "outcome": "parsed", "cluster": None}
     table = pd.DataFrame({"answer": answer, "pick": pd.array(pick, dtype="Int64"), **more})
-    return table.assign(**facts, **{k: v for k, v in more.items() if k == "cluster"})
+    ids = [f"q{i}" for i in range(len(table))]
+    return table.assign(question_id=ids, **(facts | more))
 
 
-def found(cell: pd.DataFrame, *, clustered: bool = False) -> dict[str, dict[str, Any]]:
-    return {row["metric"]: row for row in aggregates(run_of(cell, clustered=clustered), cell)}
+def found(cell: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    with tempfile.TemporaryDirectory() as folder:
+        return {row["metric"]: row for row in aggregates(run_of(Path(folder), cell), cell)}
 
 
 def test_by_class_as_scikit_learn() -> None:
@@ -86,8 +95,8 @@ def test_clusters_widen_the_interval() -> None:
     answer = clusters % 3
     pick = np.where((clusters // 3) % 2 == 0, answer, (answer + 1) % 3)  # a whole cluster alike
     cell = cell_of(answer.tolist(), pick.tolist())
-    cell["cluster"] = clusters.astype(str)
-    alone, by_cluster = found(cell)["macro_f1"], found(cell, clustered=True)["macro_f1"]
+    alone = found(cell)["macro_f1"]
+    by_cluster = found(cell.assign(cluster=clusters.astype(str)))["macro_f1"]
     assert by_cluster["n_clusters"] == 40
     width = by_cluster["ci_high"] - by_cluster["ci_low"]
     assert width > 1.6 * (alone["ci_high"] - alone["ci_low"])  # sqrt(5) = 2.2
