@@ -29,7 +29,8 @@ def aggregates(run: Run, cell: pd.DataFrame) -> Iterator[dict[str, Any]]:
     ``balanced_accuracy`` (mean recall of the classes asked for) and ``macro_f1`` (mean F-measure
     of the classes asked for or given; a reply without a class is wrong) where all questions of
     the task have the same options; ``ece``, the expected calibration error over ten equal bins of
-    the picked option's probability (Guo et al. 2017), where options were scored;
+    the highest probability of an option (Guo et al. 2017), where options were scored: how often
+    the option with that probability, which may not be the pick, is right;
     ``code_micro_f1`` where codes were counted. A cell with errors has none.
     """
     task = str(cell.iloc[0]["task"])
@@ -44,9 +45,9 @@ def aggregates(run: Run, cell: pd.DataFrame) -> Iterator[dict[str, Any]]:
         table[np.arange(len(cell)), cell["answer"].to_numpy() * (n + 1) + pick.clip(0, n)] = 1
         yield make("balanced_accuracy", table, lambda t: balanced_accuracy(_square(t, n)))
         yield make("macro_f1", table, lambda t: macro_f1(_square(t, n)))
-    if "confidence" in cell and cell["confidence"].notna().all():
+    if "likeliest" in cell and cell["confidence"].notna().all():
         sure = cell["confidence"].to_numpy(dtype=float)
-        right = (cell["pick"] == cell["answer"]).to_numpy(dtype=float)
+        right = (cell["likeliest"] == cell["answer"]).to_numpy(dtype=float)
         place = np.minimum((sure * BINS).astype(int), BINS - 1)
         gaps = np.zeros((len(cell), BINS))
         gaps[np.arange(len(cell)), place] = right - sure

@@ -76,12 +76,29 @@ def test_by_class_by_hand_with_a_reply_without_one() -> None:
 
 
 def test_calibration_by_hand() -> None:
-    cell = cell_of([0, 0, 0, 0], [0, 1, 0, 0], confidence=[0.95, 0.91, 0.55, 0.58])
+    sure = [0.95, 0.91, 0.55, 0.58]
+    cell = cell_of([0, 0, 0, 0], [1, 0, 1, 1], likeliest=[0, 1, 0, 0], confidence=sure)
     # bin .9 to 1: one of two right, sure .93 -> gap |.5 - .93|; bin .5 to .6: both right, sure
     # .565 -> |1 - .565|; half the questions each
     rows = found(cell)
     assert rows["ece"]["value"] == pytest.approx(0.5 * 0.43 + 0.5 * 0.435)
     assert "ece" not in found(cell.assign(confidence=math.nan))
+
+
+def test_calibration_is_numpys() -> None:
+    """Of the likeliest option, whatever the pick is; bins by NumPy."""
+    draw = np.random.default_rng(5)
+    answer, pick, likeliest = draw.integers(0, 3, size=(3, 400))
+    sure = np.append(draw.uniform(1 / 3, 1, size=399), 1.0)
+    bins = np.digitize(sure, np.arange(1, 10) / 10)
+    gaps = [
+        (bins == i).mean() * abs((likeliest == answer)[bins == i].mean() - sure[bins == i].mean())
+        for i in np.unique(bins)
+    ]
+    cell = cell_of(
+        answer.tolist(), pick.tolist(), likeliest=likeliest.tolist(), confidence=sure.tolist()
+    )
+    assert found(cell)["ece"]["value"] == pytest.approx(sum(gaps))
 
 
 def test_micro_f1_by_hand() -> None:
