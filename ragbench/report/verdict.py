@@ -105,6 +105,7 @@ def _cannot(run: Run, pairs: list[Pair]) -> Iterator[str]:
                 "its repeats count as one cluster."
             )
         yield from _failed(cells)
+        yield from _short(run, task, cells)
         yield from _no_spread(run, task, cells)
 
 
@@ -114,6 +115,22 @@ def _failed(cells: pd.DataFrame) -> Iterator[str]:
             yield (
                 f"{model} on {task}, {arm}: {failed:,} of {len(cell):,} questions have no answer; "
                 "its figures are bounds, and nothing is tested."
+            )
+
+
+def _short(run: Run, task: str, cells: pd.DataFrame) -> Iterator[str]:
+    """Yield the random controls that deliver less than the arm that they imitate."""
+    for arm in run.arms(task):
+        spec = run.config.arm(arm)
+        if spec.control != "random" or "shortfall_tokens" not in cells:
+            continue
+        cell = cells[cells.arm == arm].drop_duplicates("question_id")  # of all models the same
+        short = cell[cell.shortfall_tokens > 0]
+        if len(short):
+            share = short.passage_tokens / (short.passage_tokens + short.shortfall_tokens)
+            yield (
+                f"{arm} on {task} is more than 10 % shorter than {spec.like} for {len(short):,} of "
+                f"{len(cell):,} questions (down to {percent(float(share.min()))} of its tokens)."
             )
 
 

@@ -147,6 +147,21 @@ def test_a_run_without_repeats_says_nothing_of_them(tmp_path: Path) -> None:
     assert "cluster" not in methods(run).replace("clustered tasks", "")
 
 
+def test_a_placebo_that_is_too_short_is_named(tmp_path: Path) -> None:
+    """Of four questions one got 59 of 100 tokens, another 80 of 100."""
+    arms = ("closed-book", "bm25", "random")
+    cells = {(model, "t", arm): "0101" for model in ("m", "n") for arm in arms}
+    run = make_run(tmp_path / "run", cells, controls={"random": "bm25"}, full=True)
+    random = run.scores.arm == "random"
+    assert not any("shorter" in line for line in said(run))
+    run.scores.loc[random, "passage_tokens"] = [59, 95, 80, 100] * 2
+    run.scores.loc[random, "shortfall_tokens"] = [41, 0, 20, 0] * 2
+    assert [line for line in said(run) if "shorter" in line] == [
+        "random on t is more than 10 % shorter than bm25 for 2 of 4 questions (down to 59.0 % of "
+        "its tokens)."
+    ]
+
+
 def test_other_arms_are_exploratory(tmp_path: Path) -> None:
     cells = {("m", "t", "closed-book"): cell(60), ("m", "t", "bm25"): cell(120)}
     cells["m", "t", "dense"] = cell(90)
