@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ragbench.analysis.effects import cluster_codes
+from ragbench.analysis.clusters import cluster_codes
 from ragbench.analysis.load import Run
 from ragbench.analysis.statistics.estimate import NO_FIGURES, Cells, Settings, estimate
 from ragbench.analysis.statistics.multiplicity import benjamini_hochberg

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ragbench.analysis.clusters import cluster_codes
 from ragbench.analysis.family import (
     BASELINE,
     BOTH,
@@ -30,7 +31,6 @@ from ragbench.analysis.family import (
 from ragbench.analysis.load import Run
 from ragbench.analysis.statistics.clustered import FEWEST_CLUSTERS, variance_of_mean
 from ragbench.analysis.statistics.estimate import NO_FIGURES, Cells, Settings, estimate, spread
-from ragbench.analysis.statistics.inference import Clusters
 from ragbench.analysis.statistics.pooled import random_effects
 from ragbench.analysis.statistics.power import Spread
 from ragbench.runfolder.config import ModelEntry
@@ -227,12 +227,12 @@ def _values(run: Run, task: str, contrast: Contrast) -> dict[str, Cells]:
     strata = cell.stratum.loc[table.index]
     names = [name for name in sorted(strata.unique()) if name]
     values = table.to_numpy(dtype=float)
-    clusters = cluster_codes(run, task, cell.loc[table.index])
-    parts = {"": Cells(values, clusters)}
+    asked = cell.loc[table.index]
+    parts = {"": Cells(values, cluster_codes(run, task, asked))}
     if len(names) > 1:
         for name in names:
             held = (strata == name).to_numpy()
-            parts[name] = Cells(values[held], None if clusters is None else clusters[held])
+            parts[name] = Cells(values[held], cluster_codes(run, task, asked[held]))
     return parts
 
 
@@ -241,13 +241,6 @@ def _gold(run: Run, task: str, contrast: Contrast) -> pd.Series[bool]:
     cell = run.cell(contrast.model, task, contrast.arm).set_index("question_id")
     wanted = {GOLD_MISSING: cell.gold_delivered == 0, GOLD_DELIVERED: cell.gold_delivered > 0}
     return cell.has_gold.astype(bool) & wanted[contrast.effect]
-
-
-def cluster_codes(run: Run, task: str, cell: pd.DataFrame) -> Clusters | None:
-    """Return a number for the cluster of each row; None where the task has no clusters."""
-    if run.facts(task).cluster_unit is None:
-        return None
-    return np.asarray(pd.factorize(cell.cluster)[0], dtype=np.int64)
 
 
 def _averages(

@@ -24,9 +24,9 @@ from ragbench.runfolder.scores import read_scores
 OPEN = ("open", "bring-your-own")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Run:
-    """A scored run.
+    """A scored run, equal to itself alone.
 
     Attributes:
         path: The folder.
@@ -69,9 +69,15 @@ class Run:
         """Return the arms of a task, in the config's order."""
         return list(self.facts(task).arms)
 
-    def questions(self, task: str) -> list[Question]:
-        """Return the questions of a task in the order asked."""
-        return read_questions(self.files.questions(task))
+    def questions(self, task: str) -> Sequence[Question]:
+        """Return the questions of a task in the order asked; their file is read once."""
+        if task not in self._questions:
+            self._questions[task] = read_questions(self.files.questions(task))
+        return self._questions[task]
+
+    @cached_property
+    def _questions(self) -> dict[str, list[Question]]:
+        return {}
 
     def cell(self, model: str, task: str, arm: str) -> pd.DataFrame:
         """Return the scores of one cell, one row per question."""

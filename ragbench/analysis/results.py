@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ragbench.analysis.effects import EFFECT_COLUMNS, cluster_codes, effects
+from ragbench.analysis.clusters import cluster_codes
+from ragbench.analysis.effects import EFFECT_COLUMNS, effects
 from ragbench.analysis.load import Run
 from ragbench.analysis.panels.aggregates import aggregates, majority
 from ragbench.analysis.panels.clue import LONGHEALTH, first_doubled, level_scores, task_score

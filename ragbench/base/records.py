@@ -62,7 +62,7 @@ class Question:
         query: The text that the retriever sees; never the options.
         gold_doc_ids: The documents with the answer, if the task knows them.
         stratum: The subset of the task that the question belongs to.
-        cluster: The sampling unit, such as a patient; None if questions are independent.
+        cluster: The sampling unit, such as a patient; None if the question is one of its own.
         reference: The right answer, if it is a text.
         documents: The documents that the question is about, in the order in which a budget is
             spent on them. Only an arm puts them into the prompt.

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
+from ragbench.analysis.clusters import cluster_name, has_clusters, repeats
 from ragbench.analysis.family import chosen_arm, primary_of
 from ragbench.analysis.load import Run
 from ragbench.analysis.statistics.estimate import Settings
@@ -143,18 +144,22 @@ def _retrieved(run: Run) -> str:
 
 
 def _clusters(run: Run) -> str:
-    """Return the sentence on tasks whose questions come in clusters; empty if there are none."""
-    found = [
-        f"{task} (by {unit})"
-        for task in run.members("tasks")
-        if (unit := run.facts(task).cluster_unit) is not None
-    ]
-    if not found:
+    """Return the sentences on tasks with clusters or repeated questions; empty without any."""
+    tasks = run.members("tasks")
+    named = [f"{task} (by {cluster_name(run, task)})" for task in tasks if has_clusters(run, task)]
+    again = [task for task in tasks if repeats(run, task)]
+    if not named and not again:
         return ""
+    text = f"The questions of {', '.join(named)} come in clusters. " if named else ""
+    if again:
+        text += (
+            f"Questions of {', '.join(again)} with the same words, options and documents are one "
+            "cluster. "
+        )
     return (
-        f"The questions of {', '.join(found)} come in clusters, which are the units of every "
-        "interval and test: Student's t on clusters where they say as much as 30 of one size, else "
-        "random signs of whole clusters; fewer than eight have no interval. "
+        f"{text}Clusters are the units of every interval and test: Student's t on clusters where "
+        "they say as much as 30 of one size, else random signs of whole clusters; fewer than eight "
+        "have no interval. "
     )
 
 

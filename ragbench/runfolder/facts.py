@@ -28,7 +28,8 @@ class TaskFacts:
         excluded: (question id, reason) of each question that was not asked.
         double_first: Whether CLUE's accumulator counted the first question twice.
         sources_of_questions: Digest by name of the files of questions.
-        cluster_unit: Unit that questions are sampled by; None if they are independent.
+        cluster_unit: Name of a cluster of questions, such as ``patient``; None if the task does
+            not name it.
         note: Caveat for readers of the results.
         licence: Terms of the questions.
         data_use: Who may see the questions; None if unknown.

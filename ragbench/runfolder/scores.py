@@ -18,7 +18,9 @@ CELL = ["model", "task", "arm", "mode", "scoring", "seed", "k"]  # columns that 
 NEEDED = {"model", "task", "arm", "question_id", "outcome"}
 # A column that is missing in every row has no type of its own.
 TYPES: dict[str, str] = {
-    **dict.fromkeys(("k", "pick", "reply_tokens", "prompt_tokens", "delivered_k"), "Int64"),
+    **dict.fromkeys(
+        ("k", "pick", "likeliest", "reply_tokens", "prompt_tokens", "delivered_k"), "Int64"
+    ),
     **dict.fromkeys(("passage_tokens", "shortfall_tokens", "left_out"), "Int64"),
     **dict.fromkeys(("cluster", "error", "rule", "reply", "reasoning", "finish"), "string"),
     "confidence": "float64",
@@ -37,7 +39,9 @@ class ScoreRow:
         tied: Whether another option was equally likely.
         rule: Rule that read the reply.
         reply: The reply without its reasoning.
-        confidence: Probability of the chosen option, if options were scored.
+        likeliest: Index of the option with the highest probability, if options were scored: the
+            softmax of the raw log-likelihoods. It may not be the pick, for which length counts.
+        confidence: That probability.
         outcome: How the answer was read.
         error: The backend's error.
         answer: Index of the right option.
@@ -68,6 +72,7 @@ class ScoreRow:
     rule: str | None
     reply: str | None
     reasoning: str | None
+    likeliest: int | None
     confidence: float | None
     outcome: Outcome
     error: str | None

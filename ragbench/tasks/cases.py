@@ -24,11 +24,12 @@ from ragbench.tasks.task import TaskInfo, TaskOptions, check_options
 
 KNOWN = {
     *("id", "source", "published", "case_text", "question", "options", "answer"),
-    *("image_required", "specialty", "human_distribution", "split"),
+    *("image_required", "specialty", "human_distribution", "split", "cluster"),
 }
 LAYOUT = (
     "JSON lines: id, source (nejm or jama), published (YYYY-MM-DD or null), case_text, question, "
-    "options {A: ..., B: ...}, answer (a letter), image_required?, specialty?, human_distribution?"
+    "options {A: ..., B: ...}, answer (a letter), image_required?, specialty?, "
+    "human_distribution?, cluster?"
 )
 NO_IMAGE = (
     "(This case was published with an image that belongs to the question. The image is missing "

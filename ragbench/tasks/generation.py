@@ -60,5 +60,5 @@ class GenerationTask(McqTask):
 
     def _question(self, row: fields.Row, where: str, number: int) -> Question:
         fields.check_names(row, KNOWN, where, extra=self.options.extra_fields)
-        question = read_asked(row, where, self.options.cluster_unit)
+        question = read_asked(row, where)
         return replace(question, reference=fields.text(row, "reference", where))

@@ -33,7 +33,8 @@ class McqOptions(JsonlOptions):
         path: The JSONL file, plain or gzip; a relative path starts from RAGBENCH_HOME.
         licence: Terms of the questions.
         data_use: ``restricted`` for anything under a data-use agreement.
-        cluster_unit: What the lines' ``cluster`` names, such as ``patient``.
+        cluster_unit: What the lines' ``cluster`` names, such as ``patient``; every line must then
+            have one.
     """
 
     path: str
@@ -65,17 +66,19 @@ class McqTask(JsonlTask):
             super()._info(),
             licence=self.options.licence,
             data_use=self.options.data_use,
-            cluster_unit=self.options.cluster_unit,
         )
+
+    def _unit(self) -> str | None:
+        return self.options.cluster_unit
 
     def _question(self, row: fields.Row, where: str, number: int) -> Question:
         fields.check_names(row, KNOWN, where, extra=self.options.extra_fields)
-        question = read_question(row, where, cluster_unit=self.options.cluster_unit)
+        question = read_question(row, where)
         check_options(question.options, question.answer, where=where)
         return question
 
 
-def read_question(row: fields.Row, where: str, *, cluster_unit: str | None) -> Question:
+def read_question(row: fields.Row, where: str) -> Question:
     """Return the question of a row; two of its options may still have the same text.
 
     Raises:
@@ -83,10 +86,10 @@ def read_question(row: fields.Row, where: str, *, cluster_unit: str | None) -> Q
     """
     texts = fields.options(row.get("options"), where)
     answer = fields.answer(row.get("answer"), texts, where)
-    return replace(read_asked(row, where, cluster_unit), options=texts, answer=answer)
+    return replace(read_asked(row, where), options=texts, answer=answer)
 
 
-def read_asked(row: fields.Row, where: str, cluster_unit: str | None) -> Question:
+def read_asked(row: fields.Row, where: str) -> Question:
     """Return the question of a row without its options and answer."""
     question = fields.text(row, "question", where)
     context = fields.optional_text(row, "context", where)
@@ -98,5 +101,5 @@ def read_asked(row: fields.Row, where: str, cluster_unit: str | None) -> Questio
         query=question,
         gold_doc_ids=fields.ids(row, "gold_doc_ids", where),
         stratum=fields.text_or_number(row, "stratum", where),
-        cluster=fields.cluster(row, cluster_unit, where),
+        cluster=fields.cluster(row, where),
     )

@@ -10,9 +10,7 @@ the mode ``mirage`` asks them all, with MIRAGE's contents of the prompt and its 
 
 from __future__ import annotations
 
-import re
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -140,14 +138,9 @@ class MirageTask(JsonlTask):
                 )
 
     def _info(self) -> TaskInfo:
-        info = replace(
-            super()._info(),
-            cluster_unit=self._unit(),
-            note=repeats(self._selected.questions),
-        )
+        info = super()._info()
         if self.mode == "correct":
             return info
-        default = "a reply that none of MIRAGE's rules reads counts as the answer A"
         return replace(
             info,
             instruction=PUBLISHED,
@@ -155,11 +148,8 @@ class MirageTask(JsonlTask):
             scoring="generate",
             reader="mirage",
             reply_limit=REPLY_LIMIT,
-            note="; ".join(filter(None, [info.note, default])),
+            note="a reply that none of MIRAGE's rules reads counts as the answer A",
         )
-
-    def _unit(self) -> str | None:
-        return None
 
     def _rows(self, path: Path, split: str | None) -> Iterator[Located]:
         if path.name.removesuffix(".gz").endswith(".json"):
@@ -181,7 +171,7 @@ class MirageTask(JsonlTask):
     def _question(self, row: fields.Row, where: str, number: int) -> Question:
         known = KNOWN | self.SET.fields | {"PMID"}
         fields.check_names(row, known, where, extra=self.options.extra_fields)
-        question = read_record(row, where, cluster_unit=self._unit())
+        question = read_record(row, where)
         if self.SET.by_subject and not question.stratum:
             subject = fields.text_or_number(row, "subject", where)
             return replace(question, stratum=subject or question.id.rpartition("-")[0])
@@ -217,27 +207,3 @@ class BioasqYnTask(MirageTask):
 
     SET = DATASETS["bioasq_yn"]
     about = SET.about
-
-
-def repeats(questions: Sequence[Question]) -> str:
-    """Return a sentence on how many questions repeat another; nothing where none does.
-
-    Case, blanks, punctuation and the order of options do not count.
-    """
-    groups: dict[tuple[str, frozenset[str]], list[str]] = defaultdict(list)
-    for question in questions:
-        options = frozenset(_letters(option) for option in question.options)
-        groups[_letters(question.text), options].append(_letters(question.options[question.answer]))
-    extra = sum(len(keys) - 1 for keys in groups.values())
-    other = sum(len(set(keys)) > 1 for keys in groups.values())
-    if not extra:
-        return ""
-    differ = f", {other:,} with another key" if other else ""
-    return (
-        f"{extra:,} of the {len(questions):,} questions of the file repeat another{differ}; all "
-        "are asked, and intervals take them as independent"
-    )
-
-
-def _letters(text: str) -> str:
-    return re.sub(r"[\W_]", "", text.casefold())

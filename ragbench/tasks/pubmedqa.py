@@ -97,5 +97,6 @@ class PubmedqaTask(MirageTask):
                     "options": OPTIONS,
                     "answer": record.get("final_decision"),
                     "gold_doc_ids": [pmid],
+                    "cluster": record.get("cluster"),
                 },
             )

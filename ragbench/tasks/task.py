@@ -34,7 +34,8 @@ class TaskInfo:
         licence: Terms of the questions.
         data_use: Who may see them.
         scoring: How its answers are taken unless the config says otherwise.
-        cluster_unit: Unit that questions are drawn by; None where each is independent.
+        cluster_unit: Name of a cluster of questions, such as ``patient``, where every question
+            belongs to one.
         metrics: Names of registered metrics; effects are of the first.
         note: What a reader of its figures must know.
         answers: ``option``: lettered options are listed; ``label``: the reply is one of the

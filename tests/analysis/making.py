@@ -15,6 +15,7 @@ from ragbench.analysis.load import Run
 from ragbench.runfolder.records import Record, write_imported_records
 from ragbench.runfolder.retrieval import RetrievalNote
 from ragbench.runfolder.runfile import FORMAT, RunFile, parse_run_file, run_file_to_json
+from ragbench.runfolder.schema import to_json
 
 Lines = Sequence[Mapping[str, Any]]
 OUTCOMES = {"?": "unparsed", "!": "refused", ">": "truncated", "x": "error"}
@@ -78,6 +79,15 @@ def edited(run: Run, place: str, value: object) -> Run:
     return replace(run, about=parse_run_file(about, "run.json"))
 
 
+def clustered(run: Run, task: str, cluster_of: Mapping[str, str]) -> Run:
+    """Return a run whose questions of a task name the clusters that are given by their id."""
+    lines = [
+        {**to_json(asked), "cluster": cluster_of.get(asked.id)} for asked in run.questions(task)
+    ]
+    _write(run.files.questions(task), lines)
+    return replace(run)
+
+
 def make_run(
     path: Path,
     cells: Mapping[tuple[str, str, str], str] | None = None,
@@ -125,14 +135,21 @@ def make_run(
         ]
         for task in tasks
     }
+    if clusters is not None:
+        lines_of = {
+            task: [
+                {**line, "cluster": str(code)} for line, code in zip(lines, clusters, strict=False)
+            ]
+            for task, lines in lines_of.items()
+        }
     held = {str(line["doc_id"]) for line in passages}
     rows: list[dict[str, Any]] = []
     for (model, task, arm), found in scored.items():
-        for i, (asked, letter) in enumerate(zip(lines_of[task], found, strict=False)):
+        for asked, letter in zip(lines_of[task], found, strict=False):
             row = {
                 **{"model": model, "task": task, "arm": arm, "question_id": asked["id"]},
                 "stratum": asked["stratum"],
-                "cluster": asked["cluster"] if clusters is None else str(clusters[i]),
+                "cluster": asked["cluster"],
                 "outcome": OUTCOMES.get(letter, "parsed"),
                 "has_gold": arm != "closed-book" and bool(held & set(asked["gold_doc_ids"])),
                 "accuracy": _accuracy(letter),
@@ -164,7 +181,6 @@ def make_run(
             task: {
                 "n": len(lines_of[task]),
                 "arms": [a for a in arms if any(key[1:] == (task, a) for key in scored)],
-                "cluster_unit": None if clusters is None else "patient",
             }
             for task in tasks
         },

@@ -33,7 +33,7 @@ from tests.analysis.test_pairs import (
 
 
 @pytest.fixture
-def run() -> Run:
+def run(tmp_path: Path) -> Run:
     cells = {
         (model, task, arm): text
         for task in ("a", "b")
@@ -44,7 +44,7 @@ def run() -> Run:
             ("bio", "bm25"): BIO_ARM_______,
         }.items()
     }
-    return run_of(cells, ["seen"] * 6 + ["held-out"] * 6)
+    return run_of(tmp_path, cells, ["seen"] * 6 + ["held-out"] * 6)
 
 
 def test_names_are_those_of_the_config() -> None:

@@ -13,8 +13,9 @@ import pytest
 
 from ragbench.analysis.effects import effects
 from ragbench.analysis.load import Run
+from ragbench.base.files import write_jsonl
 from ragbench.runfolder.schema import to_json
-from tests.analysis.making import about_of, edited
+from tests.analysis.making import about_of, edited, question
 
 # Twelve questions, right (1) or wrong (0), the first six seen in fine-tuning:
 GENERAL_CLOSED = "100000 100000"  # 2 of 12
@@ -23,7 +24,7 @@ BIO_CLOSED____ = "111000 100000"  # 4 of 12
 BIO_ARM_______ = "111010 101000"  # 6 of 12
 
 
-def run_of(cells: dict[tuple[str, str, str], str], strata: list[str]) -> Run:
+def run_of(folder: Path, cells: dict[tuple[str, str, str], str], strata: list[str]) -> Run:
     """Return a run of two models, the tasks in ``cells``, and two arms."""
     rows = [
         {
@@ -47,17 +48,20 @@ def run_of(cells: dict[tuple[str, str, str], str], strata: list[str]) -> Run:
         "analysis": {"resamples": 2000},
     }
     about = about_of(config, {task: {"arms": arms} for task in tasks})
-    return Run(Path("none"), about, pd.DataFrame(rows), pd.DataFrame(), {})
+    for task in tasks:
+        lines = [question(f"q{i}", f"Question {i}?") for i in range(len(strata))]
+        write_jsonl(folder / "questions" / f"{task}.jsonl", lines)
+    return Run(folder, about, pd.DataFrame(rows), pd.DataFrame(), {})
 
 
-def worked(general_closed: str = GENERAL_CLOSED) -> Run:
+def worked(folder: Path, general_closed: str = GENERAL_CLOSED) -> Run:
     cells = {
         ("general", "t", "closed-book"): general_closed,
         ("general", "t", "bm25"): GENERAL_ARM___,
         ("bio", "t", "closed-book"): BIO_CLOSED____,
         ("bio", "t", "bm25"): BIO_ARM_______,
     }
-    return run_of(cells, ["seen"] * 6 + ["held-out"] * 6)
+    return run_of(folder, cells, ["seen"] * 6 + ["held-out"] * 6)
 
 
 def only(table: pd.DataFrame, effect: str, stratum: str = "", model: str = "") -> dict[str, Any]:
@@ -84,18 +88,18 @@ def only(table: pd.DataFrame, effect: str, stratum: str = "", model: str = "") -
     ],
 )
 def test_effects_of_twelve_questions_by_hand(
-    effect: str, model: str, estimate: float, helped: int, hurt: int, p: float
+    tmp_path: Path, effect: str, model: str, estimate: float, helped: int, hurt: int, p: float
 ) -> None:
-    row = only(effects(worked()), effect, model=model)
+    row = only(effects(worked(tmp_path)), effect, model=model)
     assert row["estimate"] == pytest.approx(estimate)
     assert (row["n"], row["helped"], row["hurt"]) == (12, helped, hurt)
     assert row["p"] == pytest.approx(p)
 
 
-def test_the_interaction_of_twelve_questions_by_hand() -> None:
+def test_the_interaction_of_twelve_questions_by_hand(tmp_path: Path) -> None:
     # (6 - 4) - (9 - 2) = -5 of 12. By question, bio's gain less general's:
     # 2 and 3: 0 - 1; 4: 0 - 1; 5: 1 - 1; 8: 0 - 1; 9: 1 - 1; 11: 0 - 1. Five lose one.
-    row = only(effects(worked()), "interaction")
+    row = only(effects(worked(tmp_path)), "interaction")
     assert row["estimate"] == pytest.approx(-5 / 12)
     assert (row["helped"], row["hurt"]) == (0, 5)
     # All 32 patterns of signs are equally likely, two are as far from zero: p = 2 / 32.
@@ -103,22 +107,22 @@ def test_the_interaction_of_twelve_questions_by_hand() -> None:
     assert row["base"] == "general"
 
 
-def test_strata_of_twelve_questions_by_hand() -> None:
-    table = effects(worked())
+def test_strata_of_twelve_questions_by_hand(tmp_path: Path) -> None:
+    table = effects(worked(tmp_path))
     assert only(table, "fine-tuning gain", "seen")["estimate"] == pytest.approx(2 / 6)
     assert only(table, "fine-tuning gain", "held-out")["estimate"] == 0
     assert only(table, "retrieval less fine-tuning", "held-out")["estimate"] == pytest.approx(3 / 6)
 
 
-def test_a_pair_with_missing_answers_has_bounds_and_no_test() -> None:
-    row = only(effects(worked("?00000 10000?")), "interaction")
+def test_a_pair_with_missing_answers_has_bounds_and_no_test(tmp_path: Path) -> None:
+    row = only(effects(worked(tmp_path, "?00000 10000?")), "interaction")
     # (6 - 4 - 9 + 1) / 12 if both are wrong, two more if both are right
     assert (row["ci_low"], row["ci_high"]) == (pytest.approx(-6 / 12), pytest.approx(-4 / 12))
     assert row["status"] == "incomplete"
     assert np.isnan(row["p"]) and np.isnan(row["estimate"])
 
 
-def test_effects_of_a_random_pair_equal_numpys() -> None:
+def test_effects_of_a_random_pair_equal_numpys(tmp_path: Path) -> None:
     draw = np.random.default_rng(11)
     sizes = {"a": 40, "b": 90}
     values: dict[tuple[str, str, str], npt.NDArray[np.int64]] = {
@@ -128,7 +132,9 @@ def test_effects_of_a_random_pair_equal_numpys() -> None:
         for arm in ("closed-book", "bm25")
     }
     runs = [
-        run_of({k: "".join(map(str, v)) for k, v in values.items() if k[1] == t}, [""] * n)
+        run_of(
+            tmp_path, {k: "".join(map(str, v)) for k, v in values.items() if k[1] == t}, [""] * n
+        )
         for t, n in sizes.items()
     ]
     scores = pd.concat([run.scores for run in runs])

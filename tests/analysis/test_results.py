@@ -16,7 +16,7 @@ from ragbench.analysis.results import as_objects, results, write_tables
 from ragbench.analysis.statistics.paired import mcnemar_exact
 from ragbench.experiment.stages.score import score_run
 from ragbench.runfolder.paths import RunPaths
-from tests.analysis.making import edited
+from tests.analysis.making import clustered
 
 IDENTITY = ["model", "task", "arm", "metric", "mode", "scoring", "seed", "k"]
 
@@ -130,9 +130,9 @@ def test_a_metric_of_fractions_has_the_bootstraps_interval(run_copy: Path) -> No
 
 
 def test_a_clustered_task_goes_by_cluster(run_copy: Path) -> None:
-    run = edited(load_run(run_copy), "identity.tasks.icd10cm.cluster_unit", "patient")
+    run = load_run(run_copy)
     names = sorted(run.scores["question_id"].unique())
-    run.scores["cluster"] = run.scores["question_id"].map(lambda name: str(names.index(name) // 2))
+    run = clustered(run, "icd10cm", {name: str(i // 2) for i, name in enumerate(names)})
     table = results(run)
     rows = table[table.metric == "accuracy"]
     assert (rows["n_clusters"] == 5).all()

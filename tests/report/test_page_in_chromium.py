@@ -215,13 +215,14 @@ def test_pages_of_25_are_turned(chromium: Driver, mixed_copy: Path) -> None:
 
 
 def many(run: Path, task: str, copies: int) -> None:
-    """Repeat the questions of a task under new ids, with their packings, records and scores."""
+    """Repeat the questions of a task under new ids, with all that is known of them."""
     import pandas as pd
 
     files = [
         (run / "questions" / f"{task}.jsonl", "id"),
         *((path, "question_id") for path in (run / "packed").glob(f"{task}+*")),
         *((path, "question_id") for path in (run / "records").glob(f"*+{task}+*")),
+        *((path, "question_id") for path in (run / "retrieval").glob(f"{task}+*.quality.jsonl")),
     ]
     for path, key in files:
         lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
@@ -231,7 +232,7 @@ def many(run: Path, task: str, copies: int) -> None:
     scores = pd.read_parquet(table)
     mine = scores[scores.task == task]
     more = [mine.assign(question_id=mine.question_id + f"-{i}") for i in range(copies)]
-    pd.concat([scores[scores.task != task], *more]).to_parquet(table)
+    pd.concat([scores[scores.task != task], *more], ignore_index=True).to_parquet(table)
     about = json.loads((run / "run.json").read_text(encoding="utf-8"))
     about["identity"]["tasks"][task]["n"] *= copies
     (run / "run.json").write_text(json.dumps(about), encoding="utf-8")

@@ -14,7 +14,7 @@ from ragbench.analysis.results import results
 from ragbench.report.charts.shares import share_bars
 from ragbench.report.policies import assumed_answers, policy_rows, unread_rows
 from ragbench.report.tables import outcome_rows
-from ragbench.report.verdict import verdict
+from ragbench.report.verdict.verdict import verdict
 from tests.analysis.making import edited, make_run
 
 

@@ -55,6 +55,11 @@ def test_the_layout(kind: type[CaseTask], name: str, n_options: int) -> None:
         assert question.stratum == (line["published"] or "undated")[:7].partition("-")[0]
 
 
+def test_cases_may_name_their_cluster(home: Path) -> None:
+    found = nejm(home, CASE | {"cluster": "author-1"}).questions(limit=None, seed=1)
+    assert found[0].cluster == "author-1"
+
+
 @pytest.mark.parametrize(("kind", "name", "n_options"), JOURNALS)
 def test_strata_by_a_cutoff(kind: type[CaseTask], name: str, n_options: int) -> None:
     options = CaseOptions(path=str(DATA / f"{name}.jsonl"), cutoff=date(2023, 1, 1))

@@ -61,6 +61,31 @@ def test_clusters(home: Path) -> None:
         task(home, LINE, cluster_unit="patient").questions(limit=None, seed=1)
 
 
+def test_a_cluster_needs_no_option(home: Path) -> None:
+    lines = [LINE | {"id": "a", "cluster": 7}, LINE | {"id": "b"}, LINE | {"id": "c"}]
+    lines[2]["cluster"] = " "
+    made = task(home, *lines)
+    assert made.info.cluster_unit is None
+    assert [q.cluster for q in made.questions(limit=None, seed=1)] == ["7", None, None]
+    with pytest.raises(DataError, match=r"has no cluster, .* belongs to one"):
+        task(home, *lines, cluster_unit="patient").questions(limit=None, seed=1)
+    with pytest.raises(DataError, match="cluster' is neither text nor a whole"):
+        task(home, LINE | {"cluster": ["7"]}).questions(limit=None, seed=1)
+
+
+@pytest.mark.parametrize(("options", "what"), [({}, "cluster"), ({"cluster_unit": "ward"}, "ward")])
+def test_an_example_of_a_scored_cluster_is_refused(
+    home: Path, options: dict[str, str], what: str
+) -> None:
+    example = LINE | {"id": "x", "question": "Another?", "cluster": "p1"}
+    (home / "shots.jsonl").write_text(json.dumps(example) + "\n", encoding="utf-8")
+    made = task(home, LINE | {"cluster": "p1"}, examples="shots.jsonl", **options)
+    with pytest.raises(DataError, match=f"'x' shares its {what} with the scored question 'q1'"):
+        made.questions(limit=None, seed=1)
+    other = task(home, LINE | {"cluster": "p2"}, examples="shots.jsonl", **options)
+    assert [q.id for q in other.info.examples] == ["x"]
+
+
 @pytest.mark.parametrize(
     ("change", "what"),
     [

@@ -21,7 +21,6 @@ from ragbench.tasks.mirage import (
     MirageOptions,
     MirageTask,
     MmluMedTask,
-    repeats,
 )
 from ragbench.tasks.pubmedqa import PubmedqaOptions, PubmedqaTask
 from tests.tasks.conftest import DATA, Ask, check_letters
@@ -42,6 +41,12 @@ def medqa(home: Path, records: object, *, mode: Mode = "correct", **options: Any
 def made(kind: type[MirageTask], path: Path, mode: Mode = "correct") -> MirageTask:
     options = PubmedqaOptions if kind is PubmedqaTask else MirageOptions
     return kind(options(path=str(path)), mode=mode)
+
+
+def test_records_may_name_their_cluster(home: Path) -> None:
+    task = medqa(home, {"1": RECORD | {"cluster": "p"}, "2": RECORD})
+    assert [q.cluster for q in task.questions(limit=None, seed=1)] == ["p", None]
+    assert task.info.cluster_unit is None
 
 
 @pytest.mark.parametrize(
@@ -83,7 +88,7 @@ def test_medmcqa_leaves_out_what_has_two_right_options(shared_data: Path) -> Non
     assert sum(len(set(q.options)) < 4 for q in found) == 17
 
 
-def test_mmlu_by_subject_and_its_repeats(shared_data: Path) -> None:
+def test_mmlu_by_subject(shared_data: Path) -> None:
     sizes = {
         "anatomy": 135,
         "clinical_knowledge": 265,
@@ -95,7 +100,6 @@ def test_mmlu_by_subject_and_its_repeats(shared_data: Path) -> None:
     for name in ("mirage_benchmark_open.json", "mmlu_med.jsonl"):
         task = made(MmluMedTask, shared_data / "tasks" / name)
         assert Counter(q.stratum for q in task.questions(limit=None, seed=1)) == sizes
-        assert "78 of the 1,089 questions of the file repeat another" in task.info.note
 
 
 @pytest.mark.parametrize(
@@ -181,20 +185,6 @@ def test_equal_options_in_either_mode(home: Path) -> None:
     task = medqa(home, records, mode="mirage")
     assert [q.id for q in task.questions(limit=None, seed=1)] == ["1", "2"]
     assert task.info.excluded == ()
-
-
-def test_repeats_are_counted_and_other_keys_among_them() -> None:
-    def question(text: str, options: str, answer: int) -> Question:
-        return Question(text, text, tuple(options.split()), answer, text)
-
-    first = question("Dose of doxycycline is", "20 60 80", 0)
-    again = question("Dose of  Doxycycline is:", "80 20 60", 1)  # 20 again
-    other = question("dose of doxycycline is.", "20 60 80", 1)
-    apart = question("Dose of doxycycline is", "20 60 90", 0)
-    assert repeats([first, apart]) == ""
-    assert repeats([first, again, apart]).startswith("1 of the 3 questions of the file repeat")
-    assert "2 of the 4" in repeats([first, again, apart, other])
-    assert ", 1 with another key" in repeats([first, again, apart, other])
 
 
 def test_records_come_in_the_order_of_their_ids(home: Path) -> None:

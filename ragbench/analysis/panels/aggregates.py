@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ragbench.analysis.effects import cluster_codes
+from ragbench.analysis.clusters import cluster_codes
 from ragbench.analysis.load import Run
 from ragbench.analysis.statistics.inference import Clusters
 from ragbench.analysis.statistics.intervals import interval_of_mean, seeded
@@ -32,9 +32,10 @@ def aggregates(run: Run, cell: pd.DataFrame) -> Iterator[dict[str, Any]]:
     ``balanced_accuracy`` (mean recall of the classes asked for) and ``macro_f1`` (mean F-measure
     of the classes asked for or given; a reply without a class is wrong) where all questions of
     the task have the same options (without an interval where a class has fewer than five
-    questions); ``ece``, the expected calibration error over ten equal bins of
-    the picked option's probability (Guo et al. 2017), where options were scored, without an
-    interval (the binned error is biased upward, and no bootstrap of it covers);
+    questions); ``ece``, the expected calibration error over ten equal bins of the highest
+    probability of an option (Guo et al. 2017), where options were scored: how often the option with
+    that probability, which may not be the pick, is right (without an interval: the binned error is
+    biased upward, and no bootstrap of it covers);
     ``code_micro_f1`` where codes were counted. A cell with errors has none.
     """
     task = str(cell.iloc[0]["task"])
@@ -48,12 +49,14 @@ def aggregates(run: Run, cell: pd.DataFrame) -> Iterator[dict[str, Any]]:
         table = np.zeros((len(cell), n * (n + 1)))
         table[np.arange(len(cell)), cell["answer"].to_numpy() * (n + 1) + pick.clip(0, n)] = 1
         rare = cell["answer"].value_counts().min() < FEWEST_OF_CLASS
-        for name, of in (("balanced_accuracy", balanced_accuracy), ("macro_f1", macro_f1)):
-            row = make(name, table, lambda t, of=of: of(_square(t, n)))
+        for row in (
+            make("balanced_accuracy", table, lambda t: balanced_accuracy(_square(t, n))),
+            make("macro_f1", table, lambda t: macro_f1(_square(t, n))),
+        ):
             yield row | {"ci_low": math.nan, "ci_high": math.nan} if rare else row
-    if "confidence" in cell and cell["confidence"].notna().all():
+    if "likeliest" in cell and cell["confidence"].notna().all():
         sure = cell["confidence"].to_numpy(dtype=float)
-        right = (cell["pick"] == cell["answer"]).to_numpy(dtype=float)
+        right = (cell["likeliest"] == cell["answer"]).to_numpy(dtype=float)
         place = np.minimum((sure * BINS).astype(int), BINS - 1)
         gaps = np.zeros((len(cell), BINS))
         gaps[np.arange(len(cell)), place] = right - sure

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ragbench.analysis.effects import cluster_codes
+from ragbench.analysis.clusters import cluster_codes
 from ragbench.analysis.family import retrieval_arms
 from ragbench.analysis.load import Run
 from ragbench.analysis.statistics.estimate import Settings

@@ -9,8 +9,10 @@ from typing import Any
 
 import pandas as pd
 
+from ragbench.analysis.clusters import same
 from ragbench.analysis.load import Run
-from ragbench.analysis.panels.leakage import plain, right_answer
+from ragbench.analysis.panels.leakage import right_answer
+from ragbench.analysis.words import plain_or_whole
 from ragbench.base.records import Question
 
 SHINGLE = 5  # words of an n-gram
@@ -24,7 +26,7 @@ def duplicates(run: Run) -> pd.DataFrame:
     """Return the questions of each task that it asks more than once.
 
     Two questions are the ``same`` where their texts have the same words in the same order (apart
-    from case, blanks and punctuation, see ``leakage``), and they have the same set of options and
+    from case, blanks and punctuation, see ``words``), and they have the same set of options and
     of documents of their own: the same text with other options, or about another patient's
     documents, is another question. They are ``near`` where options and documents are the same and
     the sets of 5-grams of words (fewer for a shorter text) have a Jaccard index of at least 0.8,
@@ -40,7 +42,7 @@ def duplicates(run: Run) -> pd.DataFrame:
         questions = run.questions(task)
         for kind, groups in _groups(questions).items():
             for number, members in enumerate(groups, 1):
-                answers = {_key(right_answer(questions[i])) for i in members}
+                answers = {plain_or_whole(right_answer(questions[i])) for i in members}
                 base = {"task": task, "kind": kind, "group": number, "n_answers": len(answers)}
                 rows += [base | {"question_id": questions[i].id} for i in members]
     return pd.DataFrame(rows, columns=COLUMNS).astype({"group": "int64", "n_answers": "int64"})
@@ -51,25 +53,19 @@ def contradictory(found: pd.DataFrame) -> pd.DataFrame:
     return found[(found["kind"] == SAME) & (found["n_answers"] > 1)]
 
 
-def _key(text: str) -> str:
-    """Return a text's words, or the text itself where it has none, such as a lone sign."""
-    return plain(text) or text.strip()
-
-
 def _groups(questions: Sequence[Question]) -> dict[str, list[list[int]]]:
     """Return the groups of each kind, as indexes of questions in ascending order."""
     blocks: dict[tuple[Any, ...], dict[str, list[int]]] = {}
     for place, question in enumerate(questions):
-        options = tuple(sorted({_key(option) for option in question.options}))
-        block = blocks.setdefault((options, tuple(sorted(question.documents))), {})
-        block.setdefault(_key(question.text), []).append(place)
-    same = [places for block in blocks.values() for places in block.values() if len(places) > 1]
+        options, documents, text = same(question)
+        blocks.setdefault((options, documents), {}).setdefault(text, []).append(place)
+    again = [places for block in blocks.values() for places in block.values() if len(places) > 1]
     near = [
         sorted(place for i in group for place in places[i])
         for places, texts in ((list(block.values()), list(block)) for block in blocks.values())
         for group in near_groups(texts)
     ]
-    return {SAME: sorted(same), ALIKE: sorted(near)}
+    return {SAME: sorted(again), ALIKE: sorted(near)}
 
 
 def near_groups(texts: Sequence[str]) -> list[list[int]]:

@@ -1,15 +1,11 @@
 """Leakage: how much of a question, its source and its answer is in its own passages.
 
-A *word* is a run of letters and digits, with the dots inside it that a digit follows (``e11.9``),
-or one of the signs of SIGNS, in lower case and in Unicode's form NFKC; other punctuation and blanks
-only separate words. Title and text of a passage are searched separately.
+Words are those of ``analysis.words``. Title and text of a passage are searched separately.
 """
 
 from __future__ import annotations
 
 import math
-import re
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,12 +14,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ragbench.analysis.effects import cluster_codes
+from ragbench.analysis.clusters import cluster_codes
 from ragbench.analysis.family import BASELINE, GAIN
 from ragbench.analysis.load import Run
 from ragbench.analysis.statistics.estimate import Cells, Settings, estimate
 from ragbench.analysis.statistics.inference import Clusters
 from ragbench.analysis.statistics.intervals import interval_of_mean, seeded
+from ragbench.analysis.words import plain
 from ragbench.base.errors import DataError
 from ragbench.base.records import Question
 from ragbench.runfolder.packed import delivered_ids
@@ -32,8 +29,6 @@ from ragbench.runfolder.passages import read_passages
 NGRAM = 8
 MATCHED = 0.8  # share of n-grams from which a question counts as matched
 ANSWER_WORDS, ANSWER_CHARACTERS = 2, 4  # a shorter answer is in too many texts by chance
-SIGNS = "+<=>±≤≥≈←↑→↓"  # options may differ in these only
-WORD = re.compile(rf"[^\W_]+(?:\.\d[^\W_]*)*|[{SIGNS}]")
 BREAK = " | "  # not a word, so that no match crosses it
 FACT_COLUMNS = [
     "task",
@@ -92,15 +87,6 @@ class _Match:
     longest: int
     right: bool
     wrong: bool
-
-
-def plain(text: str) -> str:
-    """Return the words of a text, one blank between them.
-
-    >>> plain("Is TSH > 4.5 mU/L  'high'?")
-    'is tsh > 4.5 mu l high'
-    """
-    return " ".join(WORD.findall(unicodedata.normalize("NFKC", text).lower()))
 
 
 def common_runs(words: Sequence[str], text: Sequence[str]) -> list[int]:
@@ -315,10 +301,9 @@ def _part_rows(
     values = np.column_stack([cell[metric].to_numpy(dtype=float) for cell in cells])
     failed = np.column_stack([(cell["outcome"] == "error").to_numpy() for cell in cells])
     counted = (failed | ~np.isnan(values)).all(axis=1)
-    codes = cluster_codes(run, task, cells[0])
     for part, mask in parts(facts).items():
         held = mask.to_numpy() & counted
-        scores, units = values[held], None if codes is None else codes[held]
+        scores, units = values[held], cluster_codes(run, task, cells[0][held])
         # Named like results and effects, so that the same questions have the same interval.
         value, low, high = _mean(run, scores[:, :1], units, [model, task, arm, metric])
         closed_book, gain, gain_low, gain_high = math.nan, math.nan, math.nan, math.nan

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ragbench.analysis.effects import cluster_codes
+from ragbench.analysis.clusters import cluster_codes
 from ragbench.analysis.family import BASELINE
 from ragbench.analysis.load import Run
 from ragbench.analysis.statistics.estimate import Cells, Settings, estimate

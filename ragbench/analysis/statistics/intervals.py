@@ -65,9 +65,9 @@ def interval_of_mean(
     """Return the interval of a mean of (N,) values, one per question.
 
     It is Wilson's for values of 0 and 1, also in clusters if they say as much as eight of one size,
-    and else that of ``by_clusters`` or, without clusters, of ``studentised``. Where ``bounds`` are not given, values from 0 to 1 have a
-    mean from 0 to 1, and other values that are not negative one of at least 0. The ends are NaN
-    with fewer than two questions or eight clusters.
+    and else that of ``by_clusters`` or, without clusters, of ``studentised``. Where ``bounds`` are
+    not given, values from 0 to 1 have a mean from 0 to 1, and other values that are not negative
+    one of at least 0. The ends are NaN with fewer than two questions or eight clusters.
     """
     if not values.size:
         return math.nan, math.nan

@@ -133,7 +133,9 @@ def _questions(path: Path, mode: str) -> dict[str, tuple[list[Question], list[st
             )
         every = [read_record(row, where) for where, row in records(path, benchmark, dataset)]
         # Gold documents are dropped: the passages that were retrieved are not known.
-        rows = [Question(q.id, q.text, q.options, q.answer, q.query) for q in every]
+        rows = [
+            Question(q.id, q.text, q.options, q.answer, q.query, cluster=q.cluster) for q in every
+        ]
         bad = [q.id for q in rows if mode == "correct" and is_ambiguous(q)]
         found[dataset] = ([q for q in rows if q.id not in bad], bad)
     return found

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from ragbench.base.records import Passage, Question
+from ragbench.corpora.corpus import Corpus
 from ragbench.experiment.config.spec import ArmSpec
 from ragbench.experiment.stages.arms import Context, Delivery, fetch, pack
 from ragbench.experiment.stages.prompts import passage_entry
@@ -17,9 +18,9 @@ MAX_DRAWS = 500
 class RandomLike:
     """Placebo: random passages of the corpus, none of them gold, as long as the imitated delivery.
 
-    Whole passages are drawn until their tokens are within 10 % of the imitated delivery; a passage
-    that would overshoot is skipped. Tokens still missing after 500 draws are recorded as the
-    shortfall.
+    Whole passages are drawn until some of them are together within 10 % of the imitated delivery.
+    If none are after 500 draws, the longest that do not exceed it are delivered, and the missing
+    tokens are recorded as the shortfall.
     """
 
     def __init__(self, spec: ArmSpec) -> None:
@@ -28,29 +29,34 @@ class RandomLike:
     def deliver(self, question: Question, context: Context) -> Delivery:
         """Return passages drawn by the run's seed, the task, the arm and the question."""
         target = context.like[question.id]
-        corpus = context.corpus
-        if corpus is None or target.tokens == 0:
+        if context.corpus is None or target.tokens == 0:
             return Delivery(requested=target.requested)
-        draw = context.generator(self.spec.name, question)
-        used = set(context.gold.get(question.id, ()))
-        chosen: list[Passage] = []
-        tokens = 0
-        for _ in range(MAX_DRAWS):
-            if tokens >= target.tokens * (1 - LENGTH_TOLERANCE) or len(used) >= len(corpus):
+        least = target.tokens * (1 - LENGTH_TOLERANCE)
+        most = min(target.tokens * (1 + LENGTH_TOLERANCE), context.budget_tokens)
+        # Some of the passages drawn so far, by their length: every length that can be reached.
+        reached: dict[int, tuple[Passage, ...]] = {0: ()}
+        for passage in self._drawn(question, context, context.corpus):
+            sizes: dict[int, int] = {}  # by the number that the prompt gives the passage
+            for tokens, chosen in list(reached.items()):
+                number = len(chosen) + 1
+                if number not in sizes:
+                    sizes[number] = context.count_tokens(passage_entry(number, passage))
+                if tokens + sizes[number] <= most:
+                    reached.setdefault(tokens + sizes[number], (*chosen, passage))
+            if max(reached) >= least:
                 break
-            row = int(draw.integers(len(corpus)))
-            if row in used:
-                continue
-            used.add(row)
-            passage = corpus[row]
-            size = context.count_tokens(passage_entry(len(chosen) + 1, passage))
-            if tokens + size <= min(target.tokens * (1 + LENGTH_TOLERANCE), context.budget_tokens):
-                chosen.append(passage)
-                tokens += size
-        shortfall = (
-            0 if tokens >= target.tokens * (1 - LENGTH_TOLERANCE) else target.tokens - tokens
-        )
-        return Delivery(tuple(chosen), tokens, target.requested, shortfall)
+        tokens = max(reached)
+        shortfall = 0 if tokens >= least else target.tokens - tokens
+        return Delivery(reached[tokens], tokens, target.requested, shortfall)
+
+    def _drawn(self, question: Question, context: Context, corpus: Corpus) -> Iterator[Passage]:
+        """Yield random passages that are not gold, each once; all of them of a small corpus."""
+        draw, n = context.generator(self.spec.name, question), len(corpus)
+        rows = draw.permutation(n) if n <= MAX_DRAWS else draw.integers(n, size=MAX_DRAWS)
+        gold = set(context.gold.get(question.id, ()))
+        for row in dict.fromkeys(rows.tolist()):
+            if row not in gold:
+                yield corpus[row]
 
 
 class Oracle:

@@ -32,6 +32,7 @@ class ReadAnswer:
     rule: str | None = None
     reply: str | None = None
     reasoning: str | None = None
+    likeliest: int | None = None
     confidence: float | None = None
 
 
@@ -115,8 +116,11 @@ def _read(question: Question, record: Record | None, facts: TaskFacts) -> ReadAn
     if record.log_likelihoods is None:
         raise _without(question, record, "log-likelihoods")
     pick, tied = pick_option(record.log_likelihoods, continuations(question, facts.scoring))
-    sure = probabilities(record.log_likelihoods)[pick]
-    return ReadAnswer(outcome="parsed", pick=pick, tied=tied, confidence=sure)
+    shares = probabilities(record.log_likelihoods)
+    sure = max(shares)
+    return ReadAnswer(
+        outcome="parsed", pick=pick, tied=tied, likeliest=shares.index(sure), confidence=sure
+    )
 
 
 def _without(question: Question, record: Record, what: str) -> DataError:
@@ -183,6 +187,7 @@ def _row(
         rule=reading.rule,
         reply=reading.reply,
         reasoning=reading.reasoning,
+        likeliest=reading.likeliest,
         confidence=reading.confidence,
         outcome=reading.outcome,
         error=error,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,7 +55,7 @@ class _Cell:
 @dataclass(frozen=True)
 class _Task:
     name: str
-    questions: list[Question]
+    questions: Sequence[Question]
     packed: dict[str, list[tuple[tuple[str, str], ...]]]  # arm -> (corpus, id)s by question
     cells: list[_Cell]
 

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from ragbench.analysis.clusters import repeats
 from ragbench.analysis.family import BASELINE, retrieval_arms
 from ragbench.analysis.load import Run
 from ragbench.base.pairs import Pair
 from ragbench.report.policies import assumed_answers
+from ragbench.report.tables import percent
 
 
 def limits(run: Run, pairs: list[Pair]) -> Iterator[str]:
@@ -33,7 +35,14 @@ def limits(run: Run, pairs: list[Pair]) -> Iterator[str]:
         n = cells.question_id.nunique()
         if n == 1:
             yield f"{task} has a single question, which supports no conclusion about others."
+        if again := repeats(run, task):
+            verb = "repeat" if again > 1 else "repeats"
+            yield (
+                f"{again:,} of the {n:,} questions of {task} {verb} another one; a question and "
+                "its repeats count as one cluster."
+            )
         yield from _failed(cells)
+        yield from _short(run, task, cells)
         yield from _no_spread(run, task, cells)
     yield from assumed_answers(run)
 
@@ -55,6 +64,22 @@ def _failed(cells: pd.DataFrame) -> Iterator[str]:
             yield (
                 f"{model} on {task}, {arm}: {failed:,} of {len(cell):,} questions have no answer; "
                 "its figures are bounds, and nothing is tested."
+            )
+
+
+def _short(run: Run, task: str, cells: pd.DataFrame) -> Iterator[str]:
+    """Yield the random controls that deliver less than the arm that they imitate."""
+    for arm in run.arms(task):
+        spec = run.config.arm(arm)
+        if spec.control != "random" or "shortfall_tokens" not in cells:
+            continue
+        cell = cells[cells.arm == arm].drop_duplicates("question_id")  # of all models the same
+        short = cell[cell.shortfall_tokens > 0]
+        if len(short):
+            share = short.passage_tokens / (short.passage_tokens + short.shortfall_tokens)
+            yield (
+                f"{arm} on {task} is more than 10 % shorter than {spec.like} for {len(short):,} of "
+                f"{len(cell):,} questions (down to {percent(float(share.min()))} of its tokens)."
             )
 
 

@@ -15,7 +15,7 @@ from typing import ClassVar
 
 from ragbench.base.errors import DataError
 from ragbench.base.records import Mode, Question
-from ragbench.tasks.files.filetask import FileTask, Keys, Selection
+from ragbench.tasks.files.filetask import FileTask, Keys, Selection, cluster_keys
 
 MODES: tuple[Mode, ...] = ("correct", "clue-2024", "clue-2025")
 SHUFFLE_SEED = 1  # of both harnesses
@@ -57,7 +57,8 @@ class ClueTask(FileTask):
         drawn = draw_examples(asked, shots)
         if len(drawn.examples) == shots and drawn.questions:
             return drawn
-        unit = self.about.cluster_unit or "question"
+        clustered = any(question.cluster is not None for question in asked)
+        unit = self._unit() or ("cluster" if clustered else "question")
         raise DataError(
             f"{shots} examples, each with its {unit}, leave none of {len(asked)} rows to score",
             where=str(self._path),
@@ -80,8 +81,7 @@ class ClueTask(FileTask):
         return Selection(tuple(asked), tuple(named))
 
     def _keys(self, question: Question) -> Keys:
-        cluster = [("cluster", question.cluster)] if question.cluster is not None else []
-        return [("text", question.text), *cluster]
+        return [("text", question.text), *cluster_keys(question)]
 
 
 def draw_examples(rows: Sequence[Question], shots: int) -> Selection:

@@ -118,20 +118,13 @@ def ids(row: Row, name: str, where: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(encodable(str(i), name, where) for i in found))
 
 
-def cluster(row: Row, unit: str | None, where: str) -> str | None:
-    """Return the cluster of a question; None where the task has no unit of clusters.
+def cluster(row: Row, where: str) -> str | None:
+    """Return the cluster of a question; None where the row names none.
 
     Raises:
-        DataError: The task has a unit, and the row no cluster.
+        DataError: The field holds neither text nor a whole number.
     """
-    if unit is None:
-        return None
-    if not isinstance(row.get("cluster"), str | int):
-        raise DataError(
-            f"the question has no cluster, but the task says that each belongs to one ({unit})",
-            where=where,
-        )
-    return text_or_number(row, "cluster", where)
+    return text_or_number(row, "cluster", where).strip() or None
 
 
 def options(value: object, where: str) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from ragbench.base import home
 from ragbench.base.errors import AbsentError, DataError
 from ragbench.base.files import sha256_file
 from ragbench.base.records import Mode, Question
+from ragbench.tasks.files import fields
 from ragbench.tasks.files.rows import Located, file_rows
 from ragbench.tasks.task import TaskInfo, TaskOptions
 
@@ -92,7 +93,15 @@ class FileTask(ABC):
 
     def _info(self) -> TaskInfo:
         """Return ``about`` with what the options and the mode change."""
-        return replace(self.about, default_corpus=self.options.corpus or self.about.default_corpus)
+        return replace(
+            self.about,
+            default_corpus=self.options.corpus or self.about.default_corpus,
+            cluster_unit=self._unit(),
+        )
+
+    def _unit(self) -> str | None:
+        """Return what a cluster of questions is; every question then belongs to one."""
+        return self.about.cluster_unit
 
     @abstractmethod
     def _question(self, row: Mapping[str, Any], where: str, number: int) -> Question:
@@ -157,7 +166,7 @@ class FileTask(ABC):
         found: list[Question] = []
         seen: dict[str, str] = {}
         for number, (where, row) in enumerate(self._rows(path, split)):
-            question = self._question(row, where, number)
+            question = self._clustered(self._question(row, where, number), row, where)
             if question.id in seen:
                 raise DataError(
                     f"the id {question.id!r} appears twice",
@@ -170,6 +179,17 @@ class FileTask(ABC):
             of = f" of the split {split!r}" if split else ""
             raise DataError(f"the file holds no question{of}", where=str(path))
         return found
+
+    def _clustered(self, question: Question, row: Mapping[str, Any], where: str) -> Question:
+        """Return a question with the cluster that its row names, unless it has one already."""
+        if question.cluster is None:
+            question = replace(question, cluster=fields.cluster(row, where))
+        if question.cluster is None and (unit := self._unit()) is not None:
+            raise DataError(
+                f"the question has no cluster, but the task says that each belongs to one ({unit})",
+                where=where,
+            )
+        return question
 
     def _candidates(self, path: Path) -> list[Question]:
         """Return the questions of a file of examples that can be shown."""
@@ -189,7 +209,7 @@ class FileTask(ABC):
         for example in candidates[:shots]:
             for key in self._keys(example):
                 if key in scored:
-                    shares = f"shares its {self.about.cluster_unit} with"
+                    shares = f"shares its {self._unit() or 'cluster'} with"
                     raise DataError(
                         f"the example {example.id!r} {shares if key[0] == 'cluster' else 'is'} "
                         f"the scored question {scored[key]!r}",
@@ -200,7 +220,16 @@ class FileTask(ABC):
 
     def _keys(self, question: Question) -> Keys:
         """Return what no example may share with a scored question."""
-        return [("text", " ".join(question.text.split()).casefold()), ("id", question.id)]
+        return [
+            ("text", " ".join(question.text.split()).casefold()),
+            ("id", question.id),
+            *cluster_keys(question),
+        ]
+
+
+def cluster_keys(question: Question) -> Keys:
+    """Return the cluster as what no example may share with a scored question; often none."""
+    return [] if question.cluster is None else [("cluster", question.cluster)]
 
 
 def first(found: Sequence[Question], limit: int | None, path: Path) -> list[Question]:

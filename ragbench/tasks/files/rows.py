@@ -14,13 +14,14 @@ from ragbench.base.files import read_jsonl, strict_json
 from ragbench.corpora.formats.tables import Shape, ending, table_rows
 
 Located = tuple[str, dict[str, Any]]
+CLUSTER = "cluster"  # a column that every table may have
 
 
 def file_rows(path: Path, columns: Sequence[str] = ()) -> Iterator[Located]:
     """Yield (place, fields) of the rows of a table, a JSON array or JSON lines.
 
     The file's ending marks a table, its first character an array. Of a table the given columns
-    are read; without any, the file is JSON.
+    are read, and ``cluster`` where there is one; without any, the file is JSON.
 
     Raises:
         DataError: The file cannot be read, or a row is not an object.
@@ -41,16 +42,20 @@ def file_rows(path: Path, columns: Sequence[str] = ()) -> Iterator[Located]:
 
 
 def _of_table(path: Path, columns: Sequence[str]) -> Iterator[Located]:
-    try:
-        for where, values in table_rows(path, list(columns), Shape()):
-            yield where, dict(zip(columns, values, strict=True))
-    except DataError as error:
-        if not error.what.startswith("there is no column"):
-            raise
-        # The table's own advice is about a corpus card, which a task does not have.
-        raise DataError(
-            error.what, where=error.where, fix=f"the columns read are {', '.join(columns)}"
-        ) from None
+    for wanted in ([*columns, CLUSTER], list(columns)):
+        try:
+            for where, values in table_rows(path, wanted, Shape()):
+                yield where, dict(zip(wanted, values, strict=True))
+        except DataError as error:
+            if error.what == f"there is no column {CLUSTER!r}":
+                continue
+            if not error.what.startswith("there is no column"):
+                raise
+            # The table's own advice is about a corpus card, which a task does not have.
+            raise DataError(
+                error.what, where=error.where, fix=f"the columns read are {', '.join(columns)}"
+            ) from None
+        return
 
 
 def _opens_with_bracket(path: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -12,29 +13,37 @@ import pytest
 
 from ragbench.analysis.load import Run
 from ragbench.analysis.panels.aggregates import CODE_COUNTS, aggregates, majority
-from tests.analysis.making import about_of
+from ragbench.base.files import write_jsonl
+from tests.analysis.making import about_of, question
 
 LABELS = ["entailment", "contradiction", "neutral"]
 
 
-def run_of(cell: pd.DataFrame, *, clustered: bool = False) -> Run:
+def run_of(folder: Path, cell: pd.DataFrame) -> Run:
+    """Return a run of the cell's questions, which have the cell's clusters."""
+    lines = [
+        question(row["question_id"], row["question_id"], cluster=row["cluster"])
+        for row in cell.to_dict(orient="records")
+    ]
+    write_jsonl(folder / "questions" / "t.jsonl", lines)
     facts = {
         "classes": LABELS,
-        "cluster_unit": "c" if clustered else None,
         "metrics": [name for name in CODE_COUNTS if name in cell] or ["accuracy"],
     }
     about = about_of({"analysis": {"resamples": 4000}}, {"t": facts})
-    return Run(Path("none"), about, cell, pd.DataFrame(), {})
+    return Run(folder, about, cell, pd.DataFrame(), {})
 
 
 def cell_of(answer: list[int], pick: list[int | None], **more: Any) -> pd.DataFrame:
     facts = {"model": "m", "task": "t", "arm": "a", "outcome": "parsed", "cluster": None}
     table = pd.DataFrame({"answer": answer, "pick": pd.array(pick, dtype="Int64"), **more})
-    return table.assign(**facts, **{k: v for k, v in more.items() if k == "cluster"})
+    ids = [f"q{i}" for i in range(len(table))]
+    return table.assign(question_id=ids, **(facts | more))
 
 
-def found(cell: pd.DataFrame, *, clustered: bool = False) -> dict[str, dict[str, Any]]:
-    return {row["metric"]: row for row in aggregates(run_of(cell, clustered=clustered), cell)}
+def found(cell: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    with tempfile.TemporaryDirectory() as folder:
+        return {row["metric"]: row for row in aggregates(run_of(Path(folder), cell), cell)}
 
 
 def test_by_class_as_scikit_learn() -> None:
@@ -67,12 +76,29 @@ def test_by_class_by_hand_with_a_reply_without_one() -> None:
 
 
 def test_calibration_by_hand() -> None:
-    cell = cell_of([0, 0, 0, 0], [0, 1, 0, 0], confidence=[0.95, 0.91, 0.55, 0.58])
+    sure = [0.95, 0.91, 0.55, 0.58]
+    cell = cell_of([0, 0, 0, 0], [1, 0, 1, 1], likeliest=[0, 1, 0, 0], confidence=sure)
     # bin .9 to 1: one of two right, sure .93 -> gap |.5 - .93|; bin .5 to .6: both right, sure
     # .565 -> |1 - .565|; half the questions each
     rows = found(cell)
     assert rows["ece"]["value"] == pytest.approx(0.5 * 0.43 + 0.5 * 0.435)
     assert "ece" not in found(cell.assign(confidence=math.nan))
+
+
+def test_calibration_is_numpys() -> None:
+    """Of the likeliest option, whatever the pick is; bins by NumPy."""
+    draw = np.random.default_rng(5)
+    answer, pick, likeliest = draw.integers(0, 3, size=(3, 400))
+    sure = np.append(draw.uniform(1 / 3, 1, size=399), 1.0)
+    bins = np.digitize(sure, np.arange(1, 10) / 10)
+    gaps = [
+        (bins == i).mean() * abs((likeliest == answer)[bins == i].mean() - sure[bins == i].mean())
+        for i in np.unique(bins)
+    ]
+    cell = cell_of(
+        answer.tolist(), pick.tolist(), likeliest=likeliest.tolist(), confidence=sure.tolist()
+    )
+    assert found(cell)["ece"]["value"] == pytest.approx(sum(gaps))
 
 
 def test_micro_f1_by_hand() -> None:
@@ -86,8 +112,8 @@ def test_clusters_widen_the_interval() -> None:
     answer = clusters % 3
     pick = np.where((clusters // 3) % 2 == 0, answer, (answer + 1) % 3)  # a whole cluster alike
     cell = cell_of(answer.tolist(), pick.tolist())
-    cell["cluster"] = clusters.astype(str)
-    alone, by_cluster = found(cell)["macro_f1"], found(cell, clustered=True)["macro_f1"]
+    alone = found(cell)["macro_f1"]
+    by_cluster = found(cell.assign(cluster=clusters.astype(str)))["macro_f1"]
     assert by_cluster["n_clusters"] == 40
     width = by_cluster["ci_high"] - by_cluster["ci_low"]
     assert width > 1.6 * (alone["ci_high"] - alone["ci_low"])  # sqrt(5) = 2.2

@@ -18,9 +18,10 @@ from statsmodels.stats.proportion import proportion_confint
 
 from ragbench.analysis.effects import effects
 from ragbench.analysis.load import load_run
-from ragbench.analysis.panels.leakage import common_runs, leakage, parts, plain, splits
+from ragbench.analysis.panels.leakage import common_runs, leakage, parts, splits
+from ragbench.analysis.words import plain
 from ragbench.base.errors import DataError
-from tests.analysis.making import edited, make_run, passage, question
+from tests.analysis.making import clustered, make_run, passage, question
 
 # Ten words, so three n-grams of eight.
 IRON = "Does iron deficiency raise the risk of deep vein thrombosis?"
@@ -60,20 +61,6 @@ def facts_of(folder: Path, **made: Any) -> pd.DataFrame:
         folder / "run", questions={"t": QUESTIONS}, passages=PASSAGES, packed=PACKED, **made
     )
     return leakage(run).set_index(["arm", "question_id"])
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("Beta-blocker\n(oral)", "beta blocker oral"),
-        ("beta blocker, ORAL.", "beta blocker oral"),
-        ("p<.001; 4.5 % of E11.9.", "p < 001 4.5 of e11.9"),
-        ("The end.Next \ufb01nding_x", "the end next finding x"),
-        ("?!", ""),
-    ],
-)
-def test_words(text: str, words: str) -> None:
-    assert plain(text) == words
 
 
 def test_what_stands_in_one_passage(tmp_path: Path) -> None:
@@ -307,14 +294,13 @@ def test_whole_clusters_are_drawn(tmp_path: Path) -> None:
     run = make_run(
         tmp_path / "run", questions={"t": SIX}, passages=TEXTS, packed=SIX_PACKED, right=RIGHT
     )
-    run = edited(run, "identity.tasks.t.cluster_unit", "patient")
-    run.scores["cluster"] = run.scores["question_id"].map(lambda name: "abcdef".index(name[2]) // 2)
+    run = clustered(run, "t", {q["id"]: str(i // 2) for i, q in enumerate(SIX)})
     found = splits(run, leakage(run)).set_index("part")
     row = found.loc["source delivered"]
     interval = ttest_1samp([1, 0.5], 0).confidence_interval()
     assert tuple(row[["ci_low", "ci_high"]]) == pytest.approx((interval.low, interval.high))
     assert tuple(row[["gain_low", "gain_high"]]) == pytest.approx((0.5, 0.5))
-    assert list(found.n_clusters) == [3, 2, 1, 0, 3, 0, 0, 1]
+    assert list(found.n_clusters.fillna(0)) == [3, 2, 1, 0, 3, 0, 0, 1]
     assert found.loc[["clean"], "ci_low"].isna().all()  # one cluster has no spread
 
 

@@ -79,6 +79,55 @@ def test_placebo_is_as_long_and_never_gold(corpus: Corpus, seed: int, target: in
     assert arm.deliver(QUESTION, context(corpus, like=given_like, seed=seed)) == found
 
 
+@pytest.fixture
+def small(home: Path, tmp_path: Path) -> Corpus:
+    """24 passages, each of one word: its row."""
+    source = tmp_path / "small.jsonl"
+    lines = [{"id": f"s{i}", "text": str(i)} for i in range(24)]
+    source.write_text("\n".join(json.dumps(line) for line in lines), encoding="utf-8")
+    add_card("small", Card(reader="jsonl", path=str(source)), replace=False)
+    return build_corpus("small")
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    sizes=st.lists(st.integers(1, 80), min_size=24, max_size=24),
+    target=st.integers(5, 150),
+    budget=st.integers(20, 200),
+    gold=st.sets(st.integers(0, 23), max_size=23),
+    seed=st.integers(0, 9),
+)
+def test_placebo_is_as_long_whenever_the_corpus_can_do_it(
+    small: Corpus, sizes: list[int], target: int, budget: int, gold: set[int], seed: int
+) -> None:
+    """Every length that passages can have together, as the bits of a whole number."""
+    reached = 1
+    for row, size in enumerate(sizes):
+        reached |= reached << size if row not in gold else 0
+    longest = max(n for n in range(min(target * 11 // 10, budget) + 1) if reached >> n & 1)
+    can = longest * 10 >= target * 9
+    found_context = context(
+        small,
+        like={"q1": Delivery((), target, 3)},
+        gold={"q1": tuple(gold)},
+        count_tokens=lambda text: sizes[int(text.split()[-1])],
+        budget_tokens=budget,
+        seed=seed,
+    )
+    found = RandomLike(control("random")).deliver(QUESTION, found_context)
+    rows = [int(identifier[1:]) for identifier in ids(found)]
+    assert found.tokens == sum(sizes[row] for row in rows) <= budget
+    assert len(set(rows)) == len(rows)
+    assert not gold & set(rows)
+    if can:
+        assert 9 * target <= 10 * found.tokens <= 11 * target
+        assert found.shortfall_tokens == 0
+    else:
+        assert found.tokens == longest
+        assert found.shortfall_tokens == target - longest
+    assert RandomLike(control("random")).deliver(QUESTION, found_context) == found
+
+
 def test_placebo_records_its_shortfall(corpus: Corpus) -> None:
     short = {"q1": Delivery((), 2, 1)}  # shorter than any passage with its number
     found = RandomLike(control("random")).deliver(QUESTION, context(corpus, like=short))

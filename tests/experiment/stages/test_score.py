@@ -12,10 +12,13 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from ragbench.analysis.load import load_run
+from ragbench.analysis.panels.aggregates import aggregates
 from ragbench.base.errors import DataError
+from ragbench.base.files import write_jsonl
 from ragbench.experiment.stages.score import score_run
 from ragbench.runfolder.paths import RunPaths
-from tests.runfolder.golden import RUNS, lines
+from tests.runfolder.golden import LM_EVAL, RUNS, lines
 
 
 @pytest.mark.parametrize("golden", RUNS, ids=lambda run: run.name)
@@ -31,6 +34,32 @@ def test_scores_are_those_of_the_golden_run(golden: RunPaths, tmp_path: Path) ->
         row = json.loads(one)
         assert list(row) == list(other)
         assert row == pytest.approx(other, abs=1e-12, nan_ok=True)
+
+
+def test_calibration_goes_by_the_likeliest_option(tmp_path: Path) -> None:
+    """Raw sums -1, -2 and -3 over 1, 10 and 1 characters: the pick is the second, at -0.2.
+
+    Their softmax is e^2, e and 1 by e^2 + e + 1 = 11.107: 0.6652, 0.2447 and 0.0900. The likeliest
+    option is the first, and right: of these two questions the calibration error is 1 - 0.6652.
+    """
+    shutil.copytree(LM_EVAL.path, tmp_path / "run")
+    run = RunPaths(tmp_path / "run")
+    asked = {"options": ["a", "b" * 10, "c"], "answer": 0}
+    sums = {"log_likelihoods": [-1.0, -2.0, -3.0], "option_tokens": [1, 1, 1]}
+    for path, change in (
+        (run.questions("tiny_mc"), asked),
+        (run.path / "records" / "smollm2+tiny_mc+closed-book.0.jsonl", sums),
+    ):
+        write_jsonl(path, [line | change for line in lines(path)])
+    score_run(run)
+    scored = load_run(run.path)
+    cell = scored.cell("smollm2", "tiny_mc", "closed-book")
+    assert list(cell["pick"]) == [1, 1]
+    assert list(cell["likeliest"]) == [0, 0]
+    assert list(cell["accuracy"]) == [0.0, 0.0]
+    assert list(cell["confidence"]) == pytest.approx([0.665241] * 2, abs=1e-6)
+    (ece,) = (row for row in aggregates(scored, cell) if row["metric"] == "ece")
+    assert ece["value"] == pytest.approx(1 - 0.665241, abs=1e-6)
 
 
 def test_scores_are_the_same_when_made_again(run_copy: Path) -> None:

@@ -9,8 +9,9 @@ import pytest
 
 from ragbench.analysis.effects import effects
 from ragbench.analysis.load import Run
+from ragbench.report.markdown import methods
 from ragbench.report.verdict.verdict import verdict
-from tests.analysis.making import edited, make_run, with_arms, with_gold, write_prompts
+from tests.analysis.making import edited, make_run, question, with_arms, with_gold, write_prompts
 
 N = 200
 
@@ -118,6 +119,47 @@ def test_what_cannot_be_said_is_said(tmp_path: Path, cells: dict[str, str], sent
     assert any(sentence in line for line in lines)
     assert not any("gained" in line for line in lines)
     assert "nan" not in " ".join(lines).split()
+
+
+def test_questions_that_repeat_another_are_counted(tmp_path: Path) -> None:
+    """Twelve questions, of which two repeat the first; a patient has the next three."""
+    texts = ["Which?"] * 3 + [f"Question {i}?" for i in range(9)]
+    patients = [None] * 3 + ["p"] * 3 + [None] * 6
+    lines = [
+        question(f"q{i}", text, cluster=patient)
+        for i, (text, patient) in enumerate(zip(texts, patients, strict=True))
+    ]
+    cells = {("m", "t", "closed-book"): cell(3, 12), ("m", "t", "bm25"): cell(9, 12)}
+    run = make_run(tmp_path / "run", cells, questions={"t": lines})
+    told = "2 of the 12 questions of t repeat another one; a question and its repeats count as one"
+    lines_said = said(run)
+    assert sum(line.startswith(told) for line in lines_said) == 1
+    assert any(line.startswith("m on t, n = 12 in 8 clusters: ") for line in lines_said)
+    text = methods(run)
+    assert "The questions of t (by cluster) come in clusters. " in text
+    assert "Questions of t with the same words, options and documents are one cluster." in text
+    assert "by patient" in methods(edited(run, "identity.tasks.t.cluster_unit", "patient"))
+
+
+def test_a_run_without_repeats_says_nothing_of_them(tmp_path: Path) -> None:
+    run = pair_run(tmp_path, (80, 120), (82, 100))
+    assert not any("repeat" in line or "cluster" in line for line in said(run))
+    assert "cluster" not in methods(run).replace("clustered tasks", "")
+
+
+def test_a_placebo_that_is_too_short_is_named(tmp_path: Path) -> None:
+    """Of four questions one got 59 of 100 tokens, another 80 of 100."""
+    arms = ("closed-book", "bm25", "random")
+    cells = {(model, "t", arm): "0101" for model in ("m", "n") for arm in arms}
+    run = make_run(tmp_path / "run", cells, controls={"random": "bm25"}, full=True)
+    random = run.scores.arm == "random"
+    assert not any("shorter" in line for line in said(run))
+    run.scores.loc[random, "passage_tokens"] = [59, 95, 80, 100] * 2
+    run.scores.loc[random, "shortfall_tokens"] = [41, 0, 20, 0] * 2
+    assert [line for line in said(run) if "shorter" in line] == [
+        "random on t is more than 10 % shorter than bm25 for 2 of 4 questions (down to 59.0 % of "
+        "its tokens)."
+    ]
 
 
 def test_other_arms_are_exploratory(tmp_path: Path) -> None:

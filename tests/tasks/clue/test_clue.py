@@ -176,3 +176,12 @@ def test_drawn_examples_are_of_different_clusters_that_are_not_scored(
     assert drawn.questions == tuple(q for q in rows if q.cluster not in used)
     assert {i for i, _ in drawn.excluded} == {q.id for q in rows if q.cluster in used}
     assert draw_examples(list(reversed(rows)), shots).examples == drawn.examples
+
+
+def test_questions_without_a_cluster_are_drawn_one_by_one() -> None:
+    names = ["a", None, "a", None, None]
+    rows = [Question(f"q{i}", f"t{i}", (), -1, "", cluster=c) for i, c in enumerate(names)]
+    drawn = draw_examples(rows, 4)
+    assert sorted(str(e.cluster) for e in drawn.examples) == ["None", "None", "None", "a"]
+    assert drawn.questions == ()
+    assert ("shares its cluster with a few-shot example") in dict(drawn.excluded).values()

@@ -76,6 +76,22 @@ def test_a_table_an_array_and_lines_give_the_same_questions(home: Path, name: st
     assert Drugs(FileOptions(path=path, corpus="other")).info.default_corpus == "other"
 
 
+@pytest.mark.parametrize("name", ["q.csv", "q.json", "q.jsonl"])
+def test_a_row_of_any_file_may_name_its_cluster(home: Path, name: str) -> None:
+    """The reader of the rows knows nothing of clusters; a blank one is none."""
+    rows = [("Is it safe?", "yes", "ward 1"), ("Is it new?", "no", " "), ("Is it old?", "no", "1")]
+    made = [{"Question": q, "Answer": a, "cluster": c} for q, a, c in rows]
+    text = {
+        "q.csv": "\n".join(["Question,Answer,cluster", *map(",".join, rows)]),
+        "q.json": json.dumps(made),
+        "q.jsonl": "\n".join(map(json.dumps, made)),
+    }
+    (home / name).write_text(text[name])
+    task = Drugs(FileOptions(path=name))
+    assert [q.cluster for q in task.questions(limit=None, seed=1)] == ["ward 1", None, "1"]
+    assert task.info.cluster_unit is None
+
+
 def test_the_default_place_is_that_of_the_statement(home: Path) -> None:
     with pytest.raises(AbsentError, match="the file of questions is not there") as caught:
         Drugs(FileOptions()).questions(limit=None, seed=1)

@@ -1,0 +1,26 @@
+"""Texts as words: what makes no difference, and what does."""
+
+from __future__ import annotations
+
+import pytest
+
+from ragbench.analysis.words import plain, plain_or_whole
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Beta-blocker\n(oral)", "beta blocker oral"),
+        ("beta blocker, ORAL.", "beta blocker oral"),
+        ("p<.001; 4.5 % of E11.9.", "p < 001 4.5 of e11.9"),
+        ("The end.Next \ufb01nding_x", "the end next finding x"),
+        ("?!", ""),
+    ],
+)
+def test_words(text: str, words: str) -> None:
+    assert plain(text) == words
+
+
+def test_a_text_without_words_is_itself() -> None:
+    assert plain_or_whole(" ?! ") == "?!"
+    assert plain_or_whole("Yes!") == "yes"
