@@ -23,7 +23,7 @@ from ragbench.analysis.panels.aggregates import (
     influences,
     macro_f1,
 )
-from ragbench.analysis.statistics.estimate import Cells, Settings, spread, tested
+from ragbench.analysis.statistics.estimate import Cells, Settings, interval_and_p, spread
 from ragbench.analysis.statistics.intervals import interval_of_mean
 from ragbench.analysis.statistics.multiplicity import holm
 
@@ -93,7 +93,7 @@ def examine(design: Design, repeats: int, *, seed: int = 1, margin: float = 0.03
     widths = []
     for repeat in range(repeats):
         cells = design.data(draw)
-        found = tested(cells, settings, [str(repeat)])
+        found = interval_and_p(cells, settings, [str(repeat)])
         if found is None:
             raise ValueError(f"{design.name} has no interval")
         held += found.low - 1e-9 <= design.truth <= found.high + 1e-9
@@ -376,7 +376,7 @@ def power(data: Callable[[float], Data], repeats: int, level: float) -> tuple[fl
     difference = float(np.nanmean(foretold))
     settings, found = replace(SETTINGS, alpha=level, resamples=9_999), 0
     for repeat in range(repeats):
-        result = tested(data(difference)(draw), settings, [str(repeat)])
+        result = interval_and_p(data(difference)(draw), settings, [str(repeat)])
         found += result is not None and result.p < level
     return difference, found / repeats
 
@@ -395,7 +395,7 @@ def false_family(repeats: int, n: int) -> tuple[float, float]:
         found = []
         for place, columns in enumerate(contrasts):
             cells = [Cells(np.column_stack(columns), None)]
-            result = tested(cells, SETTINGS, [str(repeat), str(place)])
+            result = interval_and_p(cells, SETTINGS, [str(repeat), str(place)])
             found.append(math.nan if result is None else result.p)
         bare += min(found) < ALPHA
         adjusted += bool((holm(np.array(found)) < ALPHA).any())

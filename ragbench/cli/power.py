@@ -26,7 +26,11 @@ OPEN = click.FloatRange(0, 1, min_open=True, max_open=True)
     type=SHARE,
     help="Share of questions that only one of the arms answers right; repeatable.",
 )
-@click.option("--alpha", type=OPEN, default=0.05, show_default=True, help="Level of the test.")
+@click.option(
+    "--alpha",
+    type=OPEN,
+    help="Level of the test (default: 0.05; with RUN, the one that its verdict uses).",
+)
 @click.option(
     "--power", "chance", type=OPEN, default=0.8, show_default=True, help="Power to reach."
 )
@@ -36,7 +40,7 @@ def power(
     difference: float | None,
     questions: int | None,
     discordant: tuple[float, ...],
-    alpha: float,
+    alpha: float | None,
     chance: float,
     as_json: bool,
 ) -> None:
@@ -56,7 +60,9 @@ def power(
         raise click.UsageError("give --difference, --questions, or both")
     else:
         shares = discordant or tuple(s for s in SHARES if s >= (difference or 0))
-        found = [_of_share(s, difference, questions, alpha, chance) for s in shares or (1.0,)]
+        found = [
+            _of_share(s, difference, questions, alpha or 0.05, chance) for s in shares or (1.0,)
+        ]
     if as_json:
         emit_json(found)
     else:
@@ -91,7 +97,7 @@ def _of_share(
 
 
 def _needed_by_run(
-    name: str, difference: float, alpha: float, chance: float
+    name: str, difference: float, alpha: float | None, chance: float
 ) -> list[dict[str, Any]]:
     from ragbench.analysis.load import load_run
     from ragbench.analysis.needed import needed_by_run

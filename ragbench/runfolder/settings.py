@@ -45,7 +45,7 @@ class AnalysisSettings:
 
     Attributes:
         alpha: Level of every test; intervals cover 1 - alpha.
-        resamples: Number of bootstrap resamples and of permutations.
+        resamples: Largest number of random signs that a test draws.
         equivalence_margin: Largest difference that does not matter, from 0 to 1.
         primary: What the run is designed to test.
     """

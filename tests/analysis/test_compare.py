@@ -11,7 +11,7 @@ import pytest
 
 from ragbench.analysis.compare import Names, compare
 from ragbench.analysis.load import Run
-from ragbench.analysis.statistics.paired import mcnemar_exact
+from ragbench.analysis.statistics.paired import mcnemar_exact, mcnemar_mid_p
 from ragbench.base.errors import DataError, UsageError
 from tests.analysis.making import edited, make_run
 
@@ -35,9 +35,11 @@ def test_the_second_less_the_first_by_hand(runs: list[Run]) -> None:
     assert (closed["value"], closed["other_value"]) == (2 / 8, 4 / 8)
     assert closed["estimate"] == pytest.approx(2 / 8)
     assert (closed["helped"], closed["hurt"], closed["n"]) == (3, 1, 8)
-    assert closed["p"] == mcnemar_exact(3, 1)
+    assert (closed["p"], closed["p_exact"]) == (mcnemar_mid_p(3, 1), mcnemar_exact(3, 1))
     assert arm["estimate"] == pytest.approx(1 / 8)
-    assert [row["p_adjusted"] for row in (closed, arm)] == [1.0, 1.0]
+    # One of one for the better: mid-p 1; three of four: 2 (1/16 + 4/32) = 3/8, of two 3/4.
+    assert arm["p"] == mcnemar_mid_p(arm["helped"], arm["hurt"])
+    assert closed["p_adjusted"] == pytest.approx(min(2 * 3 / 8, arm["p"]))
 
 
 def test_arms_and_models_of_other_names(tmp_path: Path, runs: list[Run]) -> None:
@@ -90,12 +92,12 @@ def test_a_cell_that_failed_is_not_tested(tmp_path: Path, runs: list[Run]) -> No
     assert closed["p_adjusted"] == closed["p"]
 
 
-def test_clusters_are_flipped_whole(tmp_path: Path) -> None:
+def test_few_clusters_are_not_tested(tmp_path: Path) -> None:
     clusters = [0, 0, 0, 0, 1, 1, 2, 2]
     pair = [
         make_run(tmp_path / name, c, clusters=clusters) for name, c in (("a", FIRST), ("b", SECOND))
     ]
     closed, _ = rows(*pair)
     assert closed["n_clusters"] == 3
-    # Sums by cluster 0, 2 and 0: both signs of the one are as far from zero.
-    assert closed["p"] == 1.0
+    assert np.isnan(closed["p"]) and np.isnan(closed["ci_low"])  # three clusters say nothing
+    assert closed["estimate"] == pytest.approx(2 / 8)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import pytest
@@ -10,15 +9,33 @@ import pytest
 from ragbench.analysis.effects import effects
 from ragbench.analysis.load import load_run
 from ragbench.analysis.needed import needed_by_run
+from ragbench.analysis.statistics.power import questions_needed, smallest_difference
 
 
 def test_what_a_run_could_see(mixed_home: Path) -> None:
     run = load_run(mixed_home / "runs" / "mixed")
-    table = needed_by_run(run, 0.05)
-    known = effects(run)
-    row = table[(table.effect == "gain over closed-book") & (table.task == "facts")].iloc[0]
-    (same,) = known[
-        (known.effect == row.effect) & (known.task == "facts") & (known.arm == row.arm)
-    ].to_dict(orient="records")
-    assert row.sees == pytest.approx(2.801585 * same["se"], rel=1e-5)
-    assert row.questions == math.ceil(round(6 * (row.sees / 0.05) ** 2, 6))
+    table, known = needed_by_run(run, 0.05), effects(run)
+    known = known[(known.status == "complete") & (known.stratum == "")]
+    (level,) = set(known.level[known.family == "primary"])
+    assert level == 0.05 / (known.family == "primary").sum()
+    seen = 0
+    for row in table[~table.task.str.startswith("(")].itertuples():
+        same = known[(known.effect == row.effect) & (known.task == row.task)]
+        same = same[(same.arm == row.arm) & (same.model == row.model)].iloc[0]
+        assert row.level == same["level"]
+        assert row.sees == pytest.approx(same["smallest_detectable"], nan_ok=True)
+        # Two cells of right and wrong answers: by the share of the questions that changed.
+        share = float(same["helped"] + same["hurt"]) / 6
+        assert row.sees == pytest.approx(
+            smallest_difference(6, share, alpha=row.level), nan_ok=True
+        )
+        assert row.questions == questions_needed(0.05, max(share, 0.05), alpha=row.level)
+        seen += 1
+    assert seen >= 12
+
+
+def test_a_level_that_is_asked_for(mixed_home: Path) -> None:
+    run = load_run(mixed_home / "runs" / "mixed")
+    strict, loose = (needed_by_run(run, 0.1, alpha=alpha) for alpha in (0.001, 0.05))
+    assert set(strict.level) == {0.001}
+    assert (strict.questions.dropna() > loose.questions[strict.questions.notna()]).all()

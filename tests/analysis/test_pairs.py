@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pytest
+from scipy.stats import t
 
 from ragbench.analysis.effects import effects
 from ragbench.analysis.load import Run
@@ -75,16 +76,16 @@ def only(table: pd.DataFrame, effect: str, stratum: str = "", model: str = "") -
 @pytest.mark.parametrize(
     ("effect", "model", "estimate", "helped", "hurt", "p"),
     [
-        # 9 - 2 of 12: seven questions turn right, none wrong; p = 2 / 2^7
-        ("gain over closed-book", "general", 7 / 12, 7, 0, 2 / 128),
-        # 6 - 4: questions 5 and 9 turn right; p = 2 / 2^2
-        ("gain over closed-book", "bio", 2 / 12, 2, 0, 0.5),
+        # 9 - 2 of 12: seven questions turn right, none wrong; mid-p = 1 / 2^7
+        ("gain over closed-book", "general", 7 / 12, 7, 0, 1 / 128),
+        # 6 - 4: questions 5 and 9 turn right; mid-p = 1 / 2^2
+        ("gain over closed-book", "bio", 2 / 12, 2, 0, 0.25),
         # 4 - 2: questions 2 and 3 turn right
-        ("fine-tuning gain", "bio", 2 / 12, 2, 0, 0.5),
+        ("fine-tuning gain", "bio", 2 / 12, 2, 0, 0.25),
         # 9 - 4: 4, 5, 8, 9, 11 are right with retrieval alone
-        ("retrieval less fine-tuning", "bio", 5 / 12, 5, 0, 2 / 32),
+        ("retrieval less fine-tuning", "bio", 5 / 12, 5, 0, 1 / 32),
         # 6 - 9: 4, 8, 11 are lost
-        ("fine-tuning gain with retrieval", "bio", -3 / 12, 0, 3, 2 / 8),
+        ("fine-tuning gain with retrieval", "bio", -3 / 12, 0, 3, 1 / 8),
     ],
 )
 def test_effects_of_twelve_questions_by_hand(
@@ -103,7 +104,14 @@ def test_the_interaction_of_twelve_questions_by_hand(tmp_path: Path) -> None:
     assert row["estimate"] == pytest.approx(-5 / 12)
     assert (row["helped"], row["hurt"]) == (0, 5)
     # All 32 patterns of signs are equally likely, two are as far from zero: p = 2 / 32.
-    assert row["p"] == pytest.approx(2 / 32, abs=0.02)
+    assert row["p_exact"] == pytest.approx(2 / 32, abs=0.02)
+    # By Student's t, two questions more: residuals of 5 times -7/12, 7 times 5/12.
+    residuals = np.array([-7 / 12] * 5 + [5 / 12] * 7)
+    far = np.sqrt((residuals**4).sum() / (residuals**2).sum())
+    longer = np.append(residuals, [far, -far])
+    assert row["ci_low"] < -5 / 12 < row["ci_high"]
+    error = longer.std(ddof=1) / np.sqrt(14)
+    assert row["ci_high"] - row["ci_low"] == pytest.approx(2 * t.ppf(0.975, 6) * error, rel=0.02)
     assert row["base"] == "general"
 
 

@@ -1,4 +1,4 @@
-"""False findings, coverage and power by simulation, with fixed seeds; docs/statistics.md has more.
+"""Coverage, size, power and agreement by simulation, with fixed seeds; docs/statistics.md has more.
 
 The bounds are two standard errors of the simulated rate, as of 95 % or 5 % in so many repeats.
 """
@@ -6,15 +6,15 @@ The bounds are two standard errors of the simulated rate, as of 95 % or 5 % in s
 from __future__ import annotations
 
 import importlib.util
+import sys
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-from ragbench.analysis.statistics.power import exact_power, questions_needed
-
 SCRIPT = Path(__file__).parents[2] / "scripts" / "simulate_statistics.py"
-REPEATS, FEW = 1500, 800
+REPEATS = 800
 
 
 @pytest.fixture(scope="module")
@@ -22,56 +22,70 @@ def simulate() -> ModuleType:
     spec = importlib.util.spec_from_file_location("simulate_statistics", SCRIPT)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
     return module
 
 
-@pytest.mark.parametrize(("n", "mean"), [(50, 0.3), (140, 0.5), (500, 0.9)])
-def test_mcnemar_finds_no_more_than_alpha(simulate: ModuleType, n: int, mean: float) -> None:
-    rate = simulate.null_mcnemar(REPEATS, n, mean)
-    assert rate <= 0.05 + simulate.margin(0.05, REPEATS)
+def check(simulate: ModuleType, design: object, repeats: int = REPEATS) -> float:
+    """Check what holds on every design, and return the rate of rejections."""
+    found = simulate.examine(design, repeats)
+    assert found.contradictions == found.outside == 0
+    assert found.coverage >= 0.95 - simulate.margin_of(0.95, repeats)
+    return float(found.rejected)
 
 
-@pytest.mark.parametrize("n", [20, 60])
-def test_sign_flips_find_alpha(simulate: ModuleType, n: int) -> None:
-    rate = simulate.null_sign_flip(FEW, n)
-    assert rate == pytest.approx(0.05, abs=simulate.margin(0.05, FEW))
+@pytest.mark.parametrize("n", [20, 50, 200])
+@pytest.mark.parametrize(("up", "down"), [(0.03, 0.02), (0.07, 0.07), (0.35, 0.25)])
+def test_two_cells(simulate: ModuleType, n: int, up: float, down: float) -> None:
+    data = partial(simulate.paired, n=n, up=up, down=down)
+    rejected = check(simulate, simulate.Design("", data, up - down))
+    if up == down:
+        assert rejected <= 0.05 + simulate.margin_of(0.05, REPEATS)
 
 
-def test_by_cluster_no_more_than_alpha_and_without_clusters_more(simulate: ModuleType) -> None:
-    rate, naive = simulate.null_clustered(FEW, 20, 20)
-    assert rate == pytest.approx(0.05, abs=simulate.margin(0.05, FEW))
-    assert naive > 0.1  # what a test that ignores clusters would find
+@pytest.mark.parametrize("kind", ["normal", "skewed", "half tied", "90 % tied"])
+def test_metrics_that_are_not_rates(simulate: ModuleType, kind: str) -> None:
+    data = partial(simulate.metric, n=40, kind=kind, effect=0.0)
+    rejected = check(simulate, simulate.Design("", data, 0.0))
+    assert rejected <= 0.05 + simulate.margin_of(0.05, REPEATS)
 
 
-@pytest.mark.parametrize("mean", [0.1, 0.5, 0.9])
-@pytest.mark.parametrize("difference", [0.0, 0.2])
-def test_intervals_hold_the_truth(simulate: ModuleType, mean: float, difference: float) -> None:
-    rate = simulate.coverage(REPEATS, 100, mean, difference)
-    assert 0.93 <= rate <= 0.97
+def test_interactions(simulate: ModuleType) -> None:
+    data = partial(simulate.interaction, n=60, flipped=0.1, effect=0.0)
+    rejected = check(simulate, simulate.Design("", data, 0.0))
+    assert rejected <= 0.05 + simulate.margin_of(0.05, REPEATS)
 
 
-@pytest.mark.parametrize(("clusters", "size"), [(10, 20), (40, 5)])
-def test_intervals_by_cluster_hold_the_truth(
-    simulate: ModuleType, clusters: int, size: int
-) -> None:
-    assert 0.93 <= simulate.coverage_clustered(REPEATS, clusters, size) <= 0.97
+@pytest.mark.parametrize("name", ["10 x 10", "60 x 2", "100 and 9 x 5", "40 x 1 and 5 twice"])
+def test_clusters(simulate: ModuleType, name: str) -> None:
+    data = partial(
+        simulate.in_clusters, sizes=simulate.CLUSTERS[name], kind="0.2", shared=0.3, effect=0.0
+    )
+    rejected = check(simulate, simulate.Design("", data, 0.0), 400)
+    assert rejected <= 0.05 + simulate.margin_of(0.05, 400)
 
 
-def test_a_planted_effect_is_found_as_often_as_predicted(simulate: ModuleType) -> None:
-    n = questions_needed(0.1, 0.2)
-    predicted = exact_power(n, 0.1, 0.2)
-    rate = simulate.power(REPEATS, n, 0.1, 0.2)
-    assert rate == pytest.approx(predicted, abs=simulate.margin(predicted, REPEATS))
+def test_averages_over_tasks_of_unequal_size(simulate: ModuleType) -> None:
+    for design in list(simulate.averages())[1:4]:
+        check(simulate, design, 400)
+
+
+def test_an_effect_is_found_as_often_as_foretold(simulate: ModuleType) -> None:
+    designs = dict(simulate.power_designs())
+    for name in ("n 200, 30 % changed", "n 50, metric, normal", "20 x 5, normal, 0.3 between"):
+        _, rate = simulate.power(designs[name], 500, 0.05)
+        assert rate == pytest.approx(0.8, abs=0.02 + simulate.margin_of(0.8, 500))
 
 
 def test_the_margin_itself_is_seldom_called_equivalent(simulate: ModuleType) -> None:
-    for n, discordant in ((100, 0.1), (600, 0.2)):
-        rate = simulate.false_equivalence(REPEATS, n, discordant)
-        assert rate <= 0.05 + simulate.margin(0.05, REPEATS)
+    for n, changed in ((200, 0.2), (1000, 0.06)):
+        data = partial(simulate.paired, n=n, up=(changed + 0.05) / 2, down=(changed - 0.05) / 2)
+        found = simulate.examine(simulate.Design("", data, 0.05), REPEATS, margin=0.05)
+        assert found.equivalent <= 0.05 + simulate.margin_of(0.05, REPEATS)
 
 
 def test_a_pair_that_bought_nothing_seldom_has_a_finding(simulate: ModuleType) -> None:
-    adjusted, bare = simulate.false_family(400, 140, draws=299)
-    assert adjusted <= 0.05 + simulate.margin(0.05, 400)
+    adjusted, bare = simulate.false_family(400, 140)
+    assert adjusted <= 0.05 + simulate.margin_of(0.05, 400)
     assert bare > adjusted

@@ -71,11 +71,12 @@ def by_clusters(
     if sums.size < FEWEST_CLUSTERS:
         return None
     mean = float(values.mean())
-    if np.ptp(values) < TINY:
+    residuals = sums - mean * sizes
+    if np.abs(residuals).max() < TINY:  # also where changes cancel out within every cluster
         return Alike(mean, sums.size, bounds)
     if effective(sizes) < MANY_CLUSTERS:
         return Flips(values, clusters, bounds=bounds, draw=draw, draws=draws)
-    added = mean + (sums - mean * sizes) * sums.size / values.size
+    added = mean + residuals * sums.size / values.size
     changed = np.unique(clusters[unusual(values)]).size
     return Studentised(added, bounds=bounds, changed=changed)
 
@@ -124,7 +125,8 @@ class Flips:
 
     def limits(self, alpha: float) -> tuple[float, float]:
         """Return the ends of the interval at a level."""
-        place = math.floor(alpha * self._draws + 1e-9) - self._observed
+        # The first end whose p is no longer under alpha.
+        place = math.ceil(alpha * self._draws - 1e-9) - self._observed - 1
         if place < 0:
             return self.bounds
         return inside(self._low[place], self._high[-1 - place], self.bounds)
@@ -231,7 +233,7 @@ def distances(sums: Values, sizes: Values, odd: int, alpha: float) -> Values:
     imagined = np.concatenate([imagined, [far, -far]])
     sizes = np.append(sizes, [0.0, 0.0])
     signs = draw.integers(0, 2, size=(SIGNS_IMAGINED, sizes.size)).astype(np.float64)
-    place = math.floor(alpha * (SIGNS_IMAGINED + 1) + 1e-9) - 1
+    place = math.ceil(alpha * (SIGNS_IMAGINED + 1) - 1e-9) - 2
     if place < 0:
         return np.full(IMAGINED, np.inf)
     low = np.partition(_ends(imagined, sizes, signs)[0], place, axis=0)[place]

@@ -115,7 +115,7 @@ def estimate(cells: Sequence[Cells], settings: Settings, names: Sequence[str]) -
         "hurt": hurt,
         "smallest_detectable": spread(cells).smallest(alpha),
     }
-    result = tested(cells, settings, names)
+    result = interval_and_p(cells, settings, names)
     if result is None:
         return found
     if len(cells) == 1 and cells[0].are_answers:
@@ -152,7 +152,9 @@ class Tested:
     p_equivalence: float
 
 
-def tested(cells: Sequence[Cells], settings: Settings, names: Sequence[str]) -> Tested | None:
+def interval_and_p(
+    cells: Sequence[Cells], settings: Settings, names: Sequence[str]
+) -> Tested | None:
     """Return interval and tests of an effect; None with fewer than two questions, eight clusters.
 
     Where the mid-p of two cells and Tango's interval differ, the weaker of the two holds.

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import linregress, t
+from scipy.stats import linregress
 
 from ragbench.analysis.load import Run, load_run
-from ragbench.analysis.panels.curves import curves, places, resampled_means, slope
+from ragbench.analysis.panels.curves import curves, places, slope
+from ragbench.analysis.statistics.intervals import wilson
+from ragbench.analysis.statistics.studentised import studentised
 from tests.analysis.making import edited, make_run, passage, question
 
 RIGHT = {1: "1100000000", 2: "1111000000", 4: "1111110000"}
@@ -77,59 +79,40 @@ def test_arms_of_other_tasks_are_of_the_same_curve(tmp_path: Path) -> None:
     assert curves(run).points.arm.tolist() == ["bm25-1", "bm25-2", "bm25-4"]
 
 
-def test_few_clusters_have_the_interval_by_t(tmp_path: Path) -> None:
-    """Five clusters of two questions, whose means are by hand; the slope's are by SciPy."""
-    run = curve_run(tmp_path, {1: 1.0, 2: 2.0, 4: 4.0}, clusters=[i // 2 for i in range(10)])
-    found = curves(run)
-    # Of one passage's ten the first two are right: the clusters' means are 1, 0, 0, 0, 0.
-    half = t.ppf(0.975, 4) * np.std([1, 0, 0, 0, 0], ddof=1) / np.sqrt(5)
-    first = found.points.iloc[0]
-    assert (first.ci_low, first.ci_high) == (0.0, pytest.approx(0.2 + half))
+def test_bands_are_those_of_single_means(tmp_path: Path) -> None:
+    found = curves(curve_run(tmp_path, {1: 1.0, 2: 2.0, 4: 4.0}))
+    for row, right in zip(found.points.itertuples(), (2, 4, 6), strict=True):
+        assert (row.ci_low, row.ci_high) == pytest.approx(wilson(right, 10))
     columns = [[float(c) for c in RIGHT[k]] for k in (1, 2, 4)]
     slopes = [linregress([0, 1, 2], y).slope for y in zip(*columns, strict=True)]
-    means = np.reshape(slopes, (5, 2)).mean(axis=1)
-    half = t.ppf(0.975, 4) * means.std(ddof=1) / np.sqrt(5)
     (trend,) = found.trends.to_dict(orient="records")
-    assert trend["slope"] == pytest.approx(means.mean())
-    assert (trend["ci_low"], trend["ci_high"]) == pytest.approx(
-        (means.mean() - half, means.mean() + half)
+    method = studentised(np.array(slopes), bounds=(-0.5, 0.5))
+    assert method is not None
+    assert (trend["ci_low"], trend["ci_high"]) == pytest.approx(method.limits(0.05))
+
+
+def test_few_clusters_have_no_bands(tmp_path: Path) -> None:
+    """Five clusters of two questions."""
+    found = curves(
+        curve_run(tmp_path, {1: 1.0, 2: 2.0, 4: 4.0}, clusters=[i // 2 for i in range(10)])
     )
-
-
-def test_answers_that_are_all_alike_leave_bands_open(tmp_path: Path) -> None:
-    """Ten of ten right: 1 - 0.025^(1/10) could be wrong, by Clopper and Pearson."""
-    run = curve_run(tmp_path, {1: 1.0, 2: 2.0, 4: 4.0})
-    run.scores["accuracy"] = 1.0
-    found = curves(run)
-    open_ = 1 - 0.025 ** (1 / 10)
-    assert found.points.ci_low.tolist() == pytest.approx([1 - open_] * 3)
-    assert found.points.ci_high.tolist() == [1.0] * 3
-    (trend,) = found.trends.to_dict(orient="records")
-    # The steepest question is wrong, (either) and right: a slope of 1 / 2 on 0, 1, 2.
-    assert linregress([0, 1, 2], [0, 0, 1]).slope == 0.5
-    assert (trend["ci_low"], trend["ci_high"]) == pytest.approx((-open_ / 2, open_ / 2))
-
-
-def test_one_cluster_has_no_bands(tmp_path: Path) -> None:
-    found = curves(curve_run(tmp_path, {1: 1.0, 2: 2.0, 4: 4.0}, clusters=[0] * 10))
+    assert found.points.value.tolist() == pytest.approx([0.2, 0.4, 0.6])
     assert found.points.ci_low.isna().all() and found.trends.ci_high.isna().all()
 
 
-def test_the_same_questions_are_drawn_at_every_point() -> None:
-    draw = np.random.default_rng(3)
-    values = draw.random((200, 3))
-    values[:, 1] = values[:, 0] + 0.1  # the difference never varies
-    means = resampled_means(values, None, np.random.default_rng(1), resamples=2000)
-    assert np.ptp(means[:, 1] - means[:, 0]) < 1e-12
-    error = values[:, 2].std() / np.sqrt(200)
-    assert means[:, 2].std() == pytest.approx(error, rel=0.06)
-
-
-def test_clusters_are_drawn_whole() -> None:
-    clusters = np.repeat(np.arange(40), 5).astype(np.int64)
-    values = np.repeat(np.random.default_rng(2).random(40), 5)[:, None]
-    means = resampled_means(values, clusters, np.random.default_rng(1), resamples=4000)
-    assert means.std() == pytest.approx(values.std() / np.sqrt(40), rel=0.06)
+def test_answers_that_are_all_alike_leave_bands_open(tmp_path: Path) -> None:
+    run = curve_run(tmp_path, {1: 1.0, 2: 2.0, 4: 4.0})
+    run.scores["accuracy"] = 1.0
+    found = curves(run)
+    # Ten of ten right, by Wilson: 10 / (10 + 1.96^2)
+    assert found.points.ci_low.tolist() == pytest.approx([10 / (10 + 1.959964**2)] * 3)
+    assert found.points.ci_high.tolist() == pytest.approx([1.0] * 3)
+    (trend,) = found.trends.to_dict(orient="records")
+    # A share of 1 - 0.025^(1/10) could have had another slope, by Clopper and Pearson. The steepest
+    # question is wrong, (either) and right: a slope of 1 / 2 on 0, 1, 2.
+    open_ = 1 - 0.025 ** (1 / 10)
+    assert linregress([0, 1, 2], [0, 0, 1]).slope == 0.5
+    assert (trend["ci_low"], trend["ci_high"]) == pytest.approx((-open_ / 2, open_ / 2))
 
 
 def test_slope_is_that_of_scipy() -> None:

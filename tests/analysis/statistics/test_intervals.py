@@ -1,4 +1,4 @@
-"""Intervals against hand arithmetic and independent libraries."""
+"""Intervals of one mean against hand arithmetic and independent libraries."""
 
 from __future__ import annotations
 
@@ -9,12 +9,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ragbench.analysis.statistics.clustered import variance_of_mean
 from ragbench.analysis.statistics.intervals import (
-    bootstrap_mean,
     interval_of_mean,
-    variance_of_mean,
+    seeded,
     wilson,
+    wilson_by_cluster,
 )
+from ragbench.analysis.statistics.studentised import studentised
+
+
+def interval(
+    values: list[float] | np.ndarray,
+    clusters: list[int] | None = None,
+    bounds: tuple[float, float] | None = None,
+) -> tuple[float, float]:
+    codes = None if clusters is None else np.array(clusters, dtype=np.int64)
+    return interval_of_mean(
+        np.array(values, dtype=float),
+        np.random.default_rng(1),
+        clusters=codes,
+        resamples=2000,
+        alpha=0.05,
+        bounds=bounds,
+    )
 
 
 def test_wilson_by_hand() -> None:
@@ -36,99 +54,66 @@ def test_wilson_equals_statsmodels(counts: tuple[int, int]) -> None:
     assert 0 <= low <= counts[0] / counts[1] <= high <= 1
 
 
-@pytest.mark.parametrize(
-    ("values", "clusters", "is_rate"),
-    [
-        ([1.0, 0.0, 1.0, 1.0], None, True),
-        ([1.0, 0.0, 1.0, 1.0], [0, 0, 1, 1], False),
-        ([1.0, 0.5, 1.0, 1.0], None, False),
-    ],
-)
-def test_rates_have_wilsons_interval(
-    values: list[float], clusters: list[int] | None, is_rate: bool
-) -> None:
-    units = None if clusters is None else np.array(clusters)
-    found, wanted = (
-        of(np.array(values), np.random.default_rng(2), clusters=units, resamples=500, alpha=0.1)
-        for of in (interval_of_mean, bootstrap_mean)
+def test_the_kinds_of_data() -> None:
+    assert interval([1.0, 0.0, 1.0, 1.0]) == wilson(3, 4)
+    fractions = np.array([1.0, 0.5, 1.0, 1.0])
+    method = studentised(fractions, bounds=(0.0, 1.0))
+    assert method is not None
+    assert interval(fractions) == method.limits(0.05)
+    assert all(math.isnan(end) for end in interval([]))
+    assert all(math.isnan(end) for end in interval([0.4]))
+    assert all(math.isnan(end) for end in interval([1.0] * 14, [i // 2 for i in range(14)]))
+    # A count has no upper bound, and equal ones say nothing of what they could have been.
+    low, high = interval([0.0, 3.0, 1.0, 7.0])
+    assert low == 0.0 and high > 6.5
+    assert all(math.isnan(end) for end in interval([3.0, 3.0, 3.0]))
+
+
+def test_a_rate_in_clusters_counts_as_many_answers_as_they_are_worth() -> None:
+    """Ten clusters of four, each all right or all wrong: ten answers, not forty."""
+    values = np.repeat([1.0] * 7 + [0.0] * 3, 4)
+    codes = np.repeat(np.arange(10), 4).astype(np.int64)
+    # The variance of the rate is .21 / 9 by the clusters' means: .21 over it is 9.
+    assert variance_of_mean(values, codes) == pytest.approx(0.21 / 9)
+    z, n, p = 2.2621572, 9, 0.7  # of t with 9 degrees of freedom
+    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+    found = wilson_by_cluster(values, codes)
+    assert found == pytest.approx((centre - half, centre + half), abs=1e-6)
+    assert interval(values, codes.tolist()) == found
+
+
+def test_a_rate_in_clusters_stays_possible_and_never_has_no_width() -> None:
+    codes = np.repeat(np.arange(10), 4).astype(np.int64)
+    low, high = wilson_by_cluster(np.ones(40), codes)
+    # No more is known than of ten answers that are all right, with the quantile of t.
+    assert high == 1.0
+    assert low == pytest.approx(1 / (1 + 2.2621572**2 / 10), abs=1e-6)
+    # Independent answers: the variance by cluster is that of answers, and no more than all count.
+    values = np.random.default_rng(3).integers(0, 2, size=400).astype(float)
+    lone = np.arange(400, dtype=np.int64)
+    assert wilson_by_cluster(values, lone) == pytest.approx(
+        wilson(int(values.sum()), 400), abs=2e-3
     )
-    assert found == (wilson(3, 4, alpha=0.1) if is_rate else wanted)
 
 
-def test_bootstrap_agrees_with_the_normal_interval() -> None:
-    values = np.repeat([-1.0, 0.0, 1.0], [20, 100, 80])
-    low, high = bootstrap_mean(values, np.random.default_rng(1), resamples=20_000)
-    half = 1.96 * values.std() / math.sqrt(values.size)
-    assert low == pytest.approx(values.mean() - half, abs=0.01)
-    assert high == pytest.approx(values.mean() + half, abs=0.01)
+def test_very_unequal_clusters_are_flipped() -> None:
+    values = np.random.default_rng(4).integers(0, 2, size=145).astype(float)
+    codes = [0] * 100 + [1 + i // 5 for i in range(45)]
+    low, high = interval(values, codes)
+    assert 0 <= low < values.mean() < high <= 1
+    # One cluster holds most of the questions: the interval is wider than of so many answers.
+    alone = wilson(int(values.sum()), 145)
+    assert high - low > 1.1 * (alone[1] - alone[0])
 
 
-def test_bootstrap_agrees_with_scipy_on_continuous_values() -> None:
-    from scipy.stats import bootstrap
-
-    values = np.random.default_rng(2).normal(3, 2, size=120)
-    ours = bootstrap_mean(values, np.random.default_rng(3), resamples=20_000)
-    theirs = bootstrap(
-        (values,), np.mean, n_resamples=20_000, method="percentile", rng=np.random.default_rng(4)
-    ).confidence_interval
-    assert ours == pytest.approx((theirs.low, theirs.high), abs=0.02)
+def test_slopes_have_the_bounds_that_are_given() -> None:
+    low, high = interval([0.5, 0.5, 0.5], bounds=(-0.5, 0.5))
+    # All alike at the upper bound: the share that could be at the lower one, 1 - .025^(1/3)
+    assert high == 0.5
+    assert low == pytest.approx(0.5 - (1 - 0.025 ** (1 / 3)))
 
 
-def test_bootstrap_is_seeded_and_takes_an_empty_sample() -> None:
-    values = np.array([0.0, 1.0, 1.0])
-    runs = [bootstrap_mean(values, np.random.default_rng(5)) for _ in range(2)]
-    assert runs[0] == runs[1]
-    assert all(math.isnan(end) for end in bootstrap_mean(np.array([]), np.random.default_rng(5)))
-
-
-def test_the_bootstrap_by_cluster_equals_drawing_clusters_one_by_one() -> None:
-    draw = np.random.default_rng(5)
-    clusters = np.repeat(np.arange(40), draw.integers(1, 6, size=40)).astype(np.int64)
-    values = (draw.random(40)[clusters] + draw.random(clusters.size) > 1).astype(float)
-    low, high = bootstrap_mean(values, np.random.default_rng(1), clusters=clusters)
-    means = []
-    for _ in range(4000):  # the definition, written out
-        chosen = draw.integers(0, 40, size=40)
-        held = np.concatenate([values[clusters == c] for c in chosen])
-        means.append(held.mean())
-    expected = np.quantile(means, [0.025, 0.975])
-    assert (low, high) == pytest.approx(tuple(expected), abs=0.012)
-    naive = bootstrap_mean(values, np.random.default_rng(1))
-    assert high - low > 1.2 * (naive[1] - naive[0])  # questions of a cluster are alike
-
-
-def test_few_clusters_have_the_t_interval_on_their_means() -> None:
-    from scipy.stats import ttest_1samp
-
-    values = np.array([1, 1, 0, 1, 0, 0, 0, 0, 1, 1, 1, 1], dtype=float)
-    clusters = np.repeat(np.arange(4), 3).astype(np.int64)
-    means = values.reshape(4, 3).mean(axis=1)
-    expected = ttest_1samp(means, 0).confidence_interval(0.95)
-    found = bootstrap_mean(values, np.random.default_rng(1), clusters=clusters)
-    assert found == pytest.approx((expected.low, expected.high))
-    assert variance_of_mean(values, clusters) == pytest.approx(means.var(ddof=1) / 4)
-
-
-def test_one_cluster_says_nothing() -> None:
-    clusters = np.zeros(5, dtype=np.int64)
-    found = bootstrap_mean(np.arange(5.0), np.random.default_rng(1), clusters=clusters)
-    assert all(math.isnan(end) for end in found)
-
-
-def test_the_bootstrap_is_within_five_per_cent_of_the_analytic_interval_of_a_mean() -> None:
-    from scipy.stats import t
-
-    values = np.random.default_rng(8).gamma(2.0, 1.5, size=400)
-    low, high = bootstrap_mean(values, np.random.default_rng(9), resamples=20_000)
-    half = t.ppf(0.975, 399) * values.std(ddof=1) / math.sqrt(400)
-    assert high - low == pytest.approx(2 * half, rel=0.05)
-    assert (low + high) / 2 == pytest.approx(values.mean(), abs=0.05 * half)
-
-
-def test_values_that_are_all_alike_have_the_interval_of_what_could_have_been_missed() -> None:
-    from scipy.stats import binomtest
-
-    low, high = bootstrap_mean(np.zeros(40), np.random.default_rng(1))
-    # No change in 40 questions: the upper end of the share of changes, each way.
-    theirs = binomtest(0, 40).proportion_ci(0.95, method="exact").high
-    assert (low, high) == pytest.approx((-theirs, theirs))
+def test_a_figure_has_its_own_random_numbers() -> None:
+    assert seeded(1, "a", "b").random() == seeded(1, "a", "b").random()
+    assert seeded(1, "a", "b").random() != seeded(1, "ab").random() != seeded(2, "ab").random()

@@ -1,4 +1,4 @@
-"""The power of McNemar's test against full enumeration and simulation; numbers needed."""
+"""The power of McNemar's mid-p test against full enumeration and simulation; numbers needed."""
 
 from __future__ import annotations
 
@@ -8,25 +8,31 @@ from itertools import product
 import numpy as np
 import pytest
 
-from ragbench.analysis.statistics.paired import mcnemar_exact
+from ragbench.analysis.statistics.paired import mcnemar_mid_p
 from ragbench.analysis.statistics.power import (
-    exact_power,
+    Spread,
+    mid_p_power,
     questions_needed,
     smallest_difference,
 )
 from ragbench.base.errors import UsageError
 
 
-@pytest.mark.parametrize(("n", "difference", "discordant"), [(8, 0.3, 0.5), (12, 0.0, 0.4)])
-def test_power_is_the_sum_over_all_outcomes(n: int, difference: float, discordant: float) -> None:
+@pytest.mark.parametrize(
+    ("n", "difference", "discordant", "alpha"),
+    [(8, 0.3, 0.5, 0.05), (12, 0.0, 0.4, 0.05), (14, 0.4, 0.6, 0.00625)],
+)
+def test_power_is_the_sum_over_all_outcomes(
+    n: int, difference: float, discordant: float, alpha: float
+) -> None:
     up, down = (discordant + difference) / 2, (discordant - difference) / 2
     found = 0.0
     for helped, hurt in product(range(n + 1), repeat=2):
-        if helped + hurt <= n and mcnemar_exact(helped, hurt) <= 0.05:
+        if helped + hurt <= n and mcnemar_mid_p(helped, hurt) < alpha:
             ways = math.comb(n, helped) * math.comb(n - helped, hurt)
             rest = (1 - discordant) ** (n - helped - hurt)
             found += ways * up**helped * down**hurt * rest
-    assert exact_power(n, difference, discordant) == pytest.approx(found)
+    assert mid_p_power(n, difference, discordant, alpha=alpha) == pytest.approx(found)
 
 
 def test_power_by_simulation() -> None:
@@ -36,27 +42,62 @@ def test_power_by_simulation() -> None:
     found = 0
     for helped, hurt, _ in counts.tolist():
         key = (helped, hurt)
-        p.setdefault(key, mcnemar_exact(*key))
-        found += p[key] <= 0.05
-    assert exact_power(200, 0.1, 0.2) == pytest.approx(found / 20_000, abs=0.01)
+        p.setdefault(key, mcnemar_mid_p(*key))
+        found += p[key] < 0.05
+    assert mid_p_power(200, 0.1, 0.2) == pytest.approx(found / 20_000, abs=0.01)
 
 
 def test_the_questions_that_a_difference_takes() -> None:
     n = questions_needed(0.1, 0.2)
-    assert exact_power(n, 0.1, 0.2) >= 0.8
-    assert any(exact_power(n - step, 0.1, 0.2) < 0.8 for step in range(1, 31))
+    assert mid_p_power(n, 0.1, 0.2) >= 0.8
+    assert any(mid_p_power(n - step, 0.1, 0.2) < 0.8 for step in range(1, 31))
     # The normal approximation (Miettinen 1968): (1.96 sqrt(.2) + .84 sqrt(.2 - .01))^2 / .01
     rough = (1.959964 * math.sqrt(0.2) + 0.841621 * math.sqrt(0.19)) ** 2 / 0.01
-    assert rough < n < 1.15 * rough
+    assert 0.95 * rough < n < 1.1 * rough
     assert questions_needed(0.1, 0.2, power=0.9) > n
 
 
 def test_the_difference_that_so_many_questions_see() -> None:
     found = smallest_difference(140, 0.2)
-    assert exact_power(140, found + 1e-4, 0.2) >= 0.8 > exact_power(140, found - 1e-3, 0.2)
+    assert mid_p_power(140, found + 1e-4, 0.2) >= 0.8 > mid_p_power(140, found - 1e-3, 0.2)
     # The tie of Dorfner et al. (66.4 against 65 %) was of about 140 cases.
-    assert found > 0.10
-    assert math.isnan(smallest_difference(20, 0.1))  # two questions at most can change
+    assert found > 0.09
+
+
+def test_more_must_change_where_even_one_direction_is_not_enough() -> None:
+    # Two of twenty: no difference of that size is found, but 32.3 points of one direction are.
+    found = smallest_difference(20, 0.1)
+    assert found > 0.1
+    assert mid_p_power(20, found, found) == pytest.approx(0.8, abs=0.001)
+    assert math.isnan(smallest_difference(3, 0.5))  # three of three have the mid-p 1/8
+
+
+def test_of_values_about_their_mean() -> None:
+    """The t-test of statsmodels, with its power."""
+    from statsmodels.stats.power import TTestPower
+
+    n, sd = 40, 0.2
+    spread = Spread(n, 1.0, variance=sd**2 / n, freedom=n - 1.0)
+    theirs = TTestPower()
+    for effect in (0.05, 0.1):
+        wanted = theirs.power(effect / sd, n, 0.05)
+        assert spread.power(effect, 0.05) == pytest.approx(wanted, abs=1e-3)
+    least = theirs.solve_power(nobs=n, alpha=0.05, power=0.8) * sd
+    assert spread.smallest(0.05) == pytest.approx(least, abs=1e-4)
+    needed = theirs.solve_power(effect_size=0.05 / sd, alpha=0.05, power=0.8)
+    assert spread.questions(0.05, 0.05) == pytest.approx(needed, abs=1.5)
+
+
+def test_what_is_known_of_nothing() -> None:
+    assert math.isnan(Spread(10, 1.0).smallest(0.05))
+    with pytest.raises(UsageError, match="under ten million"):
+        Spread(10, 1.0).questions(0.05, 0.05)
+    ends = np.linspace(0.0, 0.5, 11)
+    flipped = Spread(30, 1.0, variance=0.01, freedom=9.0, distances=lambda alpha: ends)
+    assert flipped.smallest(0.05) == pytest.approx(0.4)
+    assert flipped.power(0.26, 0.05) == pytest.approx(6 / 11)
+    out_of_reach = Spread(30, 0.3, variance=0.01, freedom=9.0, distances=lambda alpha: ends)
+    assert math.isnan(out_of_reach.smallest(0.05))
 
 
 @pytest.mark.parametrize(
@@ -64,12 +105,11 @@ def test_the_difference_that_so_many_questions_see() -> None:
     [
         (0.3, 0.2, "only 0.2 of the questions change"),
         (5, 20, "write 5 points as 0.05"),
-        (0.1, 0.0, "between 0 and 1"),
     ],
 )
 def test_what_cannot_be(difference: float, discordant: float, message: str) -> None:
     with pytest.raises(UsageError) as caught:
-        exact_power(100, difference, discordant)
+        mid_p_power(100, difference, discordant)
     assert message in f"{caught.value} {caught.value.fix}"
     with pytest.raises(UsageError, match="never found"):
         questions_needed(0.0, 0.2)

@@ -38,7 +38,7 @@ def test_skewed_values_by_halls_polynomial() -> None:
     a = float(skew(longer, bias=False)) / math.sqrt(n)
 
     def hall(mean: float) -> float:
-        z = (values.mean() - mean) / error
+        z = float(values.mean() - mean) / error
         return z + a * z**2 / 3 + a**2 * z**3 / 27 + a / 6
 
     quantile = t.ppf(0.975, n - 1)
