@@ -291,7 +291,7 @@ def test_a_model_writes_and_mirages_rules_read(ask: Ask, home: Path) -> None:
     keys = {"mode": "mirage", "reply_limit": 6}
     found = ask("medqa_us", {"path": "b.json"}, PASSAGES, limit=2, **keys)
     assert all(row["scoring"] == "generate" for row in found.rows)
-    assert all(row["outcome"] == "parsed" for row in found.rows)  # for the default is A
+    assert {row["outcome"] for row in found.rows} <= {"parsed", "assumed"}  # the default is A
     assert all(row["rule"].startswith(("mirage ", "default A")) for row in found.rows)
     assert all(row["accuracy"] == float(row["pick"] == 1) for row in found.rows)
     prompt = found.prompts["closed-book", "0"]

@@ -164,9 +164,14 @@ def interval_and_p(
         return None
     alpha, margin = settings.alpha, settings.margin
     low, high = method.limits(alpha)
-    p = method.tails(0.0).both
+    p = of_interval = method.tails(0.0).both
     if len(cells) == 1 and cells[0].are_answers:
-        p, low, high = _agreed(mcnemar_mid_p(*cells[0].counts), p, low, high, alpha)
+        p = mcnemar_mid_p(*cells[0].counts)
+    # The weaker holds; rounding, too, can part an interval from its own p.
+    if low > 0 or high < 0:
+        low, high = (min(low, 0.0), max(high, 0.0)) if p >= alpha else (low, high)
+    elif p < alpha:
+        p = max(alpha, of_interval)
     outside = max(method.tails(-margin).at_most, method.tails(margin).at_least)
     return Tested(low, high, p, 0 < p <= method.floor, outside)
 
@@ -192,16 +197,6 @@ def _of_task(part: Cells, draw: np.random.Generator, draws: int) -> Inference | 
     return by_clusters(part.differences, part.clusters, bounds=bounds, draw=draw, draws=draws)
 
 
-def _agreed(
-    p: float, p_of_interval: float, low: float, high: float, alpha: float
-) -> tuple[float, float, float]:
-    """Return p and interval, the weaker where one shows a difference and the other does not."""
-    outside = low > 0 or high < 0
-    if outside and p >= alpha:
-        return p, min(low, 0.0), max(high, 0.0)
-    return (max(p, p_of_interval) if p < alpha and not outside else p), low, high
-
-
 def spread(cells: Sequence[Cells]) -> Spread:
     """Return how much an effect changes from question to question; every task has a question.
 
@@ -218,15 +213,17 @@ def spread(cells: Sequence[Cells]) -> Spread:
     if len(parts) == 1:
         return parts[0]
     variance = sum(part.variance for part in parts)
+    if not variance:
+        return Spread(n, reach)
     tasks = len(parts) ** 2
     return Spread(
         n,
         reach,
         variance=variance / tasks,
         shrinks=sum(part.shrinks for part in parts) / tasks,
-        inflated=sum(part.variance * part.inflated for part in parts) / variance,
+        inflated=sum(p.variance * p.inflated for p in parts if p.variance) / variance,
         # Welch and Satterthwaite's degrees of freedom of the sum of the tasks' variances.
-        freedom=variance**2 / sum(part.variance**2 / part.freedom for part in parts),
+        freedom=variance**2 / sum(p.variance**2 / p.freedom for p in parts if p.variance),
     )
 
 
@@ -239,8 +236,10 @@ def _spread_of_task(part: Cells) -> Spread:
         sums = (sums - differences.mean() * sizes) / np.sqrt(1 - sizes / n) if n > 1 else sums * 0
     total = float((sums**2).sum())
     odd = np.unique(codes[unusual(differences)]).size
-    if total < TINY or sums.size < (2 if part.clusters is None else FEWEST_CLUSTERS):
+    if sums.size < (2 if part.clusters is None else FEWEST_CLUSTERS):
         return Spread(n, part.reach)
+    if total < TINY:
+        return Spread(n, part.reach, variance=0.0)
     units = sums.size
     if part.clusters is not None and effective(sizes) < MANY_CLUSTERS:
         inflated, freedom = 1 + 2 / odd, units - 1.0

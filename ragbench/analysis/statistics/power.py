@@ -153,7 +153,7 @@ class Spread:
             return float((self.distances(alpha) < difference).mean())
         variance = self.variance - self.shrinks * difference**2
         if not variance > 0:
-            return 0.0 if math.isnan(variance) else 1.0
+            return float(self.variance > 0)
         critical = float(t.ppf(1 - alpha / 2, self.freedom)) * math.sqrt(self.inflated)
         return float(nct.sf(critical, self.freedom, difference / math.sqrt(variance)))
 
@@ -164,7 +164,7 @@ class Spread:
         if self.distances is not None:
             found = float(np.quantile(self.distances(alpha), power, method="higher"))
             return found if found <= self.reach else math.nan
-        if math.isnan(self.variance):
+        if not self.variance > 0:
             return math.nan
         most = min(self.reach, 100 * math.sqrt(self.variance))
         if self.power(most, alpha) < power:

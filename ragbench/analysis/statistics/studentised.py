@@ -49,13 +49,13 @@ class Studentised:
     floor = 0.0
 
     def __init__(self, values: Values, *, bounds: Bounds, changed: int | None = None) -> None:
+        from scipy.stats import skew
+
         self.estimate, self.bounds = float(values.mean()), bounds
         residuals = with_two_more(values - self.estimate)
         n = residuals.size
-        variance = float((residuals**2).sum() / (n - 1))
-        self._error = math.sqrt(variance / n)
-        skewness = float((residuals**3).mean() / (residuals**2).mean() ** 1.5)
-        skewness *= math.sqrt(n * (n - 1)) / (n - 2)
+        self._error = math.sqrt(float((residuals**2).sum()) / (n - 1) / n)
+        skewness = float(skew(values, bias=False)) if values.size > 2 else 0.0
         self._skew = skewness / math.sqrt(n)
         changed = int(unusual(values).sum()) if changed is None else changed
         self._freedom = max(3, min(changed + 1, n - 1))
