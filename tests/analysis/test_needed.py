@@ -19,17 +19,16 @@ def test_what_a_run_could_see(mixed_home: Path) -> None:
     (level,) = set(known.level[known.family == "primary"])
     assert level == 0.05 / (known.family == "primary").sum()
     seen = 0
-    for row in table[~table.task.str.startswith("(")].itertuples():
-        same = known[(known.effect == row.effect) & (known.task == row.task)]
-        same = same[(same.arm == row.arm) & (same.model == row.model)].iloc[0]
-        assert row.level == same["level"]
-        assert row.sees == pytest.approx(same["smallest_detectable"], nan_ok=True)
+    for row in table[~table.task.str.startswith("(")].to_dict(orient="records"):
+        same = known[(known.effect == row["effect"]) & (known.task == row["task"])]
+        same = same[(same.arm == row["arm"]) & (same.model == row["model"])].iloc[0]
+        level, sees = float(row["level"]), float(row["sees"])
+        assert level == same["level"]
+        assert sees == pytest.approx(same["smallest_detectable"], nan_ok=True)
         # Two cells of right and wrong answers: by the share of the questions that changed.
         share = float(same["helped"] + same["hurt"]) / 6
-        assert row.sees == pytest.approx(
-            smallest_difference(6, share, alpha=row.level), nan_ok=True
-        )
-        assert row.questions == questions_needed(0.05, max(share, 0.05), alpha=row.level)
+        assert sees == pytest.approx(smallest_difference(6, share, alpha=level), nan_ok=True)
+        assert row["questions"] == questions_needed(0.05, max(share, 0.05), alpha=level)
         seen += 1
     assert seen >= 12
 

@@ -65,7 +65,7 @@ def test_the_kinds_of_data() -> None:
     assert all(math.isnan(end) for end in interval([1.0] * 14, [i // 2 for i in range(14)]))
     # A count has no upper bound, and equal ones say nothing of what they could have been.
     low, high = interval([0.0, 3.0, 1.0, 7.0])
-    assert low == 0.0 and high > 6.5
+    assert 0 <= low < 2.75 < high
     assert all(math.isnan(end) for end in interval([3.0, 3.0, 3.0]))
 
 

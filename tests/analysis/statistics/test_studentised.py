@@ -39,7 +39,7 @@ def test_skewed_values_by_halls_polynomial() -> None:
 
     def hall(mean: float) -> float:
         z = float(values.mean() - mean) / error
-        return z + a * z**2 / 3 + a**2 * z**3 / 27 + a / 6
+        return float(z + a * z**2 / 3 + a**2 * z**3 / 27 + a / 6)
 
     quantile = t.ppf(0.975, n - 1)
     found = studentised(values, bounds=BOUNDS)
