@@ -49,14 +49,12 @@ class Studentised:
     floor = 0.0
 
     def __init__(self, values: Values, *, bounds: Bounds, changed: int | None = None) -> None:
-        from scipy.stats import skew
-
         self.estimate, self.bounds = float(values.mean()), bounds
-        residuals = with_two_more(values - self.estimate)
+        away = values - self.estimate
+        residuals = with_two_more(away)
         n = residuals.size
         self._error = math.sqrt(float((residuals**2).sum()) / (n - 1) / n)
-        skewness = float(skew(values, bias=False)) if values.size > 2 else 0.0
-        self._skew = skewness / math.sqrt(n)
+        self._skew = _skewness(away) / math.sqrt(n)
         changed = int(unusual(values).sum()) if changed is None else changed
         self._freedom = max(3, min(changed + 1, n - 1))
 
@@ -84,3 +82,12 @@ class Studentised:
         if abs(a) < 1e-9:
             return corrected
         return 3 * (float(np.cbrt(1 + a * (corrected - a / 6))) - 1) / a
+
+
+def _skewness(residuals: Values) -> float:
+    """Return the unbiased skewness of residuals; 0 of fewer than three."""
+    n = residuals.size
+    if n < 3:
+        return 0.0
+    biased = float((residuals**3).mean() / (residuals**2).mean() ** 1.5)
+    return biased * math.sqrt(n * (n - 1)) / (n - 2)
