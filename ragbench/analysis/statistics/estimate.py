@@ -235,7 +235,7 @@ def _spread_of_task(part: Cells) -> Spread:
     if not counted:
         sums = (sums - differences.mean() * sizes) / np.sqrt(1 - sizes / n) if n > 1 else sums * 0
     total = float((sums**2).sum())
-    odd = np.unique(codes[unusual(differences)]).size
+    odd = np.unique(codes[unusual(differences)]).size or sums.size  # all changed alike
     if sums.size < (2 if part.clusters is None else FEWEST_CLUSTERS):
         return Spread(n, part.reach)
     if total < TINY:
