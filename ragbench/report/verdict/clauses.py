@@ -147,7 +147,7 @@ def _name(row: Row) -> str:
     if row["effect"] == GAIN:
         name += f"{general(row)} ({row['arm']})"
     if row["effect"] in HEADROOM:
-        name += f" ({row['baseline']}, n = {row['n']:,})"
+        name += f" ({row['baseline']}, n = {row['n']:,}{in_clusters(row)})"
     return name
 
 
@@ -170,9 +170,9 @@ def _finds(row: Row) -> str:
     """Return what the test of an effect finds with the changes that were observed."""
     least, share = row["smallest_detectable"], (row["helped"] + row["hurt"]) / row["n"]
     answers = row["metric"] == "accuracy" and row["effect"] != INTERACTION
-    mcnemar = answers and pd.isna(row["n_clusters"])
+    mcnemar = answers and not in_clusters(row)
     n = f"with n = {row['n']:,}"
-    if math.isnan(least) and not share and not mcnemar:
+    if not share and not mcnemar:
         return f" (no question changed, so the difference that n = {row['n']:,} finds is unknown)"
     if math.isnan(least):
         return f" ({n}, no true difference {FOUND})"
@@ -194,7 +194,7 @@ def _shown(run: Run, row: Row) -> str:
         "general": general(row),
         "side": "better" if up else "worse",
         "more": "more" if up else "less",
-        "questions": "the one question" if row["n"] == 1 else f"the {row['n']:,} questions",
+        "questions": f"the {row['n']:,} questions{in_clusters(row)}",  # one is never shown
         "gold": "gold passages",
     }
     if row["effect"] in HEADROOM:

@@ -98,13 +98,12 @@ class Unanswered:
         mine = effects[(effects.stratum == "") & ~effects.task.isin(OVER_TASKS)]
         for record in mine[mine.status == "complete"].to_dict(orient="records"):
             row = {str(name): value for name, value in record.items()}
-            key = _key(row)
-            found = self._effects.get(key, {})
+            found = self._effects.get(_key(row), {})
             both = min(found.values(), default=0.0) < 0 < max(found.values(), default=0.0)
             shown = is_shown(self._run, row) and self.leaves_in_doubt(row).sign
-            if key not in changed and self._is_said(row) and (shown or both):
+            if _key(row) not in changed and self._is_said(row) and (shown or both):
                 name = f"{row['model']} against {row['base']}" if row["base"] else row["model"]
-                by_policy = self._by_policy(key, "replies without an answer")
+                by_policy = self._by_policy(_key(row), "replies without an answer")
                 yield f"{name} on {row['task']}: {by_policy}"
 
     def _is_said(self, row: Row) -> bool:

@@ -93,9 +93,7 @@ def _of(
         primary = [row for row in rows if row["effect"] == BOTH and row["arm"] == arm]
     primary.sort(key=lambda row: list(OF_PAIR).index(row["effect"]))
     if primary:
-        whole = [row for row in primary if row["effect"] not in HEADROOM]  # which has its own n
-        counts = f", n = {whole[0]['n']:,}" + in_clusters(whole[0]) if whole else ""
-        yield f"{name} on {named(run, task)}{counts}: {clauses(primary)}."
+        yield f"{name} on {named(run, task)}{_counts(primary)}: {clauses(primary)}."
     controls = [
         row
         for row in rows
@@ -106,7 +104,13 @@ def _of(
     ]
     controls = [row for row in controls if _best_oracle(run, row, controls)]
     if controls:
-        yield f"Controls, {model} on {named(run, task)}: {clauses(controls)}."
+        yield f"Controls, {model} on {named(run, task)}{_counts(controls)}: {clauses(controls)}."
+
+
+def _counts(rows: Sequence[Row]) -> str:
+    """Return how many questions effects are of; a headroom has its own, in its clause."""
+    whole = [row for row in rows if row["effect"] not in HEADROOM]
+    return f", n = {whole[0]['n']:,}{in_clusters(whole[0])}" if whole else ""
 
 
 def _best_oracle(run: Run, row: Row, rows: Sequence[Row]) -> bool:

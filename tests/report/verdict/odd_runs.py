@@ -159,6 +159,12 @@ def oracle(delivered: str) -> Callable[[Path], Run]:
     return run
 
 
+def oracle_in_clusters(path: Path) -> Run:
+    """Ten patients with ten questions, and no gold passage for three of them."""
+    run = oracle("0" * 30 + "1" * 70)(path)
+    return clustered(run, "t", {f"q{i}": f"p{i // 10}" for i in range(100)})
+
+
 def two_pairs(path: Path) -> Run:
     cells = gain(30, 10, 40, 40, model="general")
     cells |= gain(10, 20, 70, 20, model="bio") | gain(20, 20, 20, 60, model="clinical")
@@ -245,6 +251,7 @@ RUNS: dict[str, Callable[[Path], Run]] = {
     "a cell with errors": plain(closed_book="1" * 20 + "0" * 20, bm25="1" * 30 + "0" * 8 + "xx"),
     "errors in one of two tasks": errors_in_one_of_two_tasks,
     "no reply has an answer": plain(closed_book="?" * 40, bm25="?" * 40),
+    "every reply wrong or without an answer": plain(closed_book="?0" * 20, bm25="0?" * 20),
     "nine in ten without an answer": plain(closed_book=MANY, bm25=MANY[::-1]),
     "sign depends on policy": plain(
         closed_book="1" * 50 + "0" * 50, bm25="?" * 30 + "1" * 20 + "1" * 15 + "0" * 35
@@ -291,6 +298,7 @@ RUNS: dict[str, Callable[[Path], Run]] = {
     "gold passages missing for no question": oracle("1"),
     "gold passages missing for every question": oracle("0"),
     "gold passages missing for some questions": oracle("01-11"),
+    "gold passages missing in three of ten clusters": oracle_in_clusters,
     "two models without a pair": of(gain(12, 2, 40, 46), gain(3, 2, 50, 45, model="n")),
     "two pairs": two_pairs,
     "assumed answers": assumed,
