@@ -141,8 +141,8 @@ def effects_and_spreads(run: Run) -> tuple[pd.DataFrame, list[Spread | None]]:
     for model in run.config.models:
         found: dict[Contrast, dict[str, dict[str, Cells]]] = {}
         for task in tasks:
-            for contrast in _contrasts(run, task, model):
-                if parts := _values(run, task, contrast):
+            for contrast in contrasts(run, task, model):
+                if parts := values_of(run, task, contrast):
                     found.setdefault(contrast, {})[task] = parts
                 for stratum, cells in parts.items():
                     rows.append(_row(run, contrast, task, stratum, [cells]))
@@ -160,7 +160,7 @@ def effects_and_spreads(run: Run) -> tuple[pd.DataFrame, list[Spread | None]]:
     return table[EFFECT_COLUMNS].astype(counts | {"p_is_bound": bool}), spreads
 
 
-def _contrasts(run: Run, task: str, model: ModelEntry) -> Iterator[Contrast]:
+def contrasts(run: Run, task: str, model: ModelEntry) -> Iterator[Contrast]:
     """Yield the effects of a model on a task, then those of it and its base."""
     names = [name for name in run.arms(task) if name not in run.same[task]]
     me, base = model.name, model.base
@@ -205,7 +205,7 @@ def _controls(run: Run, task: str, control: str) -> Iterator[tuple[str, str]]:
                 yield name, pair[1]
 
 
-def _values(run: Run, task: str, contrast: Contrast) -> dict[str, Cells]:
+def values_of(run: Run, task: str, contrast: Contrast) -> dict[str, Cells]:
     """Return the signed values for all questions, and for each stratum.
 
     There are none where no question counts for the headroom of an arm.

@@ -124,13 +124,16 @@ def coverage(run: Run) -> str:
 def interval(run: Run, row: Mapping[str, Any]) -> str:
     """Return the interval of an effect in points, or why it has none."""
     low, high, clusters = row["ci_low"], row["ci_high"], row["n_clusters"]
+    if row["n"] == 1:
+        return "no interval: it takes more than one question"
     if not math.isnan(low):
         return f"{coverage(run)} interval {points(low)} to {points(high)}"
     if pd.isna(clusters):
-        return "a single question has no interval"
+        return "no interval: it takes more than one question per task"
     if clusters >= FEWEST_CLUSTERS:
-        return f"no interval, because a task has fewer than {FEWEST_CLUSTERS} clusters"
-    return f"no interval, because {clusters} of the {FEWEST_CLUSTERS} clusters that it takes"
+        return f"no interval: it takes {FEWEST_CLUSTERS} clusters per task"
+    there = "is" if clusters == 1 else "are"
+    return f"no interval: it takes {FEWEST_CLUSTERS} clusters, and there {there} only {clusters}"
 
 
 def _gain_cells(gain: dict[str, Any] | None) -> list[str]:

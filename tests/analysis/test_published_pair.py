@@ -73,7 +73,7 @@ def test_two_models_alone(tmp_path: Path, small_resamples: None, model: str) -> 
     table = effects(run).set_index("task")
     macro, items = ALONE[model]
     (line,) = [x for x in verdict(run, effects(run)) if "retrieval gain (medrag) over 5 tasks" in x]
-    assert f"+{macro:.1f} (" in line and f"+{items:.1f} (" in line
+    assert f"+{macro:.1f} points (" in line and f"+{items:.1f} points (" in line
     assert 100 * table.estimate["(macro)"] == pytest.approx(macro, abs=0.011)
     assert 100 * table.estimate["(items)"] == pytest.approx(items, abs=0.011)
 

@@ -56,7 +56,7 @@ def test_methods_say_which_arm_is_primary_and_why(
     text = methods(run)
     why = "(the first retrieval arm that a control imitates)"
     assert f"interaction, with bm25-5 {why} on icd10cm: their p values" in text
-    assert "An average over tasks is one hypothesis, its row (macro)" in text
+    assert "every task equally, (macro), counts as a comparison." in text
     run = edited(run, "config.analysis.primary", {"arm": "dense-5"})
     assert "with dense-5 (declared in the config) on icd10cm: " in methods(run)
     run = edited(run, "identity.tasks.icd10cm.arms", ["closed-book"])

@@ -25,10 +25,12 @@ def test_rows_by_hand(tmp_path: Path) -> None:
     assert len(rows) == 6 and all(len(row) == len(header) for row in rows)
     last = dict(zip(header, rows[-1], strict=True))
     assert (last["if unread"], last["n"], last["accuracy"]) == ("excluded", "6", "83.3 %")
-    assert (last["n of the gain"], last["gain (points)"], last["p"]) == ("6", "+50.0", "0.25")
+    # Three of six were helped: the mid-p is half of the exact one, 2 / 2^3.
+    assert (last["n of the gain"], last["gain (points)"], last["p"]) == ("6", "+50.0", "0.12")
     assert rows[0][7:9] == ["-", "-"]  # closed-book has no gain over itself
     header, rows = unread_rows(unread_rates(run))
-    assert rows == [["m", "t", "bm25", "10", "40.0 %", "0.0 %", "4 / 0", "0.12", "0.12"]]
+    # Four of ten: 1 / 2^4.
+    assert rows == [["m", "t", "bm25", "10", "40.0 %", "0.0 %", "4 / 0", "0.062", "0.062"]]
     assert len(header) == len(rows[0])
 
 

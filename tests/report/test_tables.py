@@ -61,6 +61,7 @@ def test_strata_get_a_column_where_there_are_any(mixed: Analysed) -> None:
         "ci_high": 0.5,
         "p": 0.5,
         "p_adjusted": 0.75,
+        "p_is_bound": False,
         "n": 8,
         "helped": 3,
         "hurt": 1,

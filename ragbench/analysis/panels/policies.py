@@ -8,6 +8,7 @@ apart.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,20 @@ def tasks_of(run: Run) -> list[str]:
         and run.facts(task).scoring == "generate"
         and run.scores[run.scores.task == task].outcome.isin(UNREAD).any()
     ]
+
+
+def counted(run: Run, policy: str) -> Run:
+    """Return a run whose replies without an answer count by a policy.
+
+    Those that are left out have no accuracy.
+    """
+    scores = run.scores.copy()
+    for task in tasks_of(run):
+        mine = scores.task == task
+        cell = scores[mine].set_index("question_id")
+        sizes = {question.id: len(question.options) for question in run.questions(task)}
+        scores.loc[mine, "accuracy"] = _valued(cell, policy, sizes).to_numpy()
+    return replace(run, scores=scores)
 
 
 def policies(run: Run) -> pd.DataFrame:

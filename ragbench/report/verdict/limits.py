@@ -6,12 +6,16 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from ragbench.analysis.clusters import repeats
+from ragbench.analysis.clusters import cluster_codes, repeats
 from ragbench.analysis.family import BASELINE, retrieval_arms
 from ragbench.analysis.load import Run
+from ragbench.analysis.panels.policies import UNREAD
 from ragbench.base.pairs import Pair
 from ragbench.report.policies import assumed_answers
 from ragbench.report.tables import percent
+from ragbench.report.verdict.clauses import named
+
+MANY = 0.05  # a share of answers that is worth a sentence
 
 
 def limits(run: Run, pairs: list[Pair]) -> Iterator[str]:
@@ -21,10 +25,16 @@ def limits(run: Run, pairs: list[Pair]) -> Iterator[str]:
             "The run has no biomedical model together with its base, so it cannot show an effect "
             "of fine-tuning."
         )
+    if run.about.is_imported:
+        yield (
+            "The answers were made elsewhere and imported: the arms may differ in more than their "
+            "passages, so a difference between them may have other causes."
+        )
     for task in run.members("tasks"):
         arms = run.arms(task)
         if BASELINE not in arms:
-            yield f"{task} has no closed-book arm, so the run cannot show a gain from retrieval."
+            of_what = "retrieval or from fine-tuning alone" if pairs else "retrieval"
+            yield f"{task} has no closed-book arm, so the run cannot show a gain from {of_what}."
         yield from _merged(run, task)
         if not retrieval_arms(run, task):
             none = f"{task} has no retrieval arm"
@@ -41,9 +51,12 @@ def limits(run: Run, pairs: list[Pair]) -> Iterator[str]:
                 f"{again:,} of the {n:,} questions of {task} {verb} another one; a question and "
                 "its repeats count as one cluster."
             )
+        yield from _one_cluster(run, task)
         yield from _failed(cells)
         yield from _short(run, task, cells)
+        yield from _tied(task, cells)
         yield from _no_spread(run, task, cells)
+        yield from _alike(run, task, pairs)
     yield from assumed_answers(run)
 
 
@@ -58,12 +71,27 @@ def _merged(run: Run, task: str) -> Iterator[str]:
         )
 
 
+def _one_cluster(run: Run, task: str) -> Iterator[str]:
+    """Yield that one cluster has most of the questions."""
+    questions = run.questions(task)
+    codes = cluster_codes(run, task, pd.DataFrame({"question_id": [q.id for q in questions]}))
+    if codes is None:
+        return
+    sizes = pd.Series(codes).value_counts()
+    if len(sizes) > 1 and 2 * sizes.max() > len(codes):
+        yield (
+            f"One cluster of {task} has {sizes.max():,} of its {len(codes):,} questions, so the "
+            "figures depend mostly on this cluster."
+        )
+
+
 def _failed(cells: pd.DataFrame) -> Iterator[str]:
     for (model, task, arm), cell in cells.groupby(["model", "task", "arm"], sort=False):
         if failed := int((cell.outcome == "error").sum()):
             yield (
-                f"{model} on {task}, {arm}: {failed:,} of {len(cell):,} questions have no answer; "
-                "its figures are bounds, and nothing is tested."
+                f"{model} on {task}, {arm}: {failed:,} of {len(cell):,} questions "
+                f"{'has' if failed == 1 else 'have'} no reply because of an error, so the figures "
+                "of this arm are bounds, and its effects are not tested."
             )
 
 
@@ -83,14 +111,59 @@ def _short(run: Run, task: str, cells: pd.DataFrame) -> Iterator[str]:
             )
 
 
+def _tied(task: str, cells: pd.DataFrame) -> Iterator[str]:
+    """Yield the cells in which the order of the options decides many answers."""
+    if "tied" not in cells:
+        return
+    for model, cell in cells.groupby("model", sort=False):
+        rates = cell.groupby("arm", sort=False)["tied"].mean()
+        if shares := [f"{percent(rate)} ({arm})" for arm, rate in rates.items() if rate > MANY]:
+            yield (
+                f"{model} on {task}: {listed(shares)} of the answers are the first of several "
+                "options that were equally likely, so the order of the options decided them."
+            )
+
+
 def _no_spread(run: Run, task: str, cells: pd.DataFrame) -> Iterator[str]:
     metric = run.metrics(task)[0]
     for model, cell in cells.groupby("model", sort=False):
         values = cell[metric].dropna()
-        if len(cell) > 1 and len(values) == len(cell) and values.nunique() == 1:
-            value = float(values.iloc[0])
-            what = {1.0: "right", 0.0: "wrong"}.get(value, f"scored {value:g}")
+        if cell.arm.nunique() < 2 or len(values) < len(cell) or values.nunique() > 1:
+            continue
+        value, unread = float(values.iloc[0]), cell.outcome.isin(UNREAD)
+        if unread.all():
             yield (
-                f"{model} on {task}: every answer is {what} in every arm, so these questions "
-                "cannot separate the arms."
+                f"{model} on {task}: no reply in any arm has an answer, so the run does not show "
+                "what the model knows."
             )
+            continue
+        what = f"answer has the same {metric} ({value:g})"
+        if metric.startswith("accuracy"):
+            what = "answer is right" if value else "answer is wrong"
+            what = "reply is wrong or without an answer" if unread.any() else what
+        yield (
+            f"{model} on {task}: every {what} in every arm, so these questions cannot separate "
+            "the arms."
+        )
+
+
+def _alike(run: Run, task: str, pairs: list[Pair]) -> Iterator[str]:
+    """Yield the pairs whose members have the same score on each question in each arm."""
+    metric = run.metrics(task)[0]
+    for pair in pairs:
+        one, other = (
+            pd.concat([run.cell(model, task, arm).set_index("question_id")[metric] for arm in arms])
+            for arms in [run.arms(task)]
+            for model in (pair.biomedical, pair.general)
+        )
+        if len(one) > 1 and one.nunique() > 1 and one.equals(other):
+            yield (
+                f"{pair.biomedical} and {pair.general} have the same score on every question of "
+                f"{named(run, task)} in every arm, so these questions cannot separate the models."
+            )
+
+
+def listed(parts: list[str]) -> str:
+    """Return parts with commas and an ``and`` between them."""
+    *most, last = parts
+    return f"{', '.join(most)} and {last}" if most else last

@@ -10,6 +10,7 @@ import pandas as pd
 
 from ragbench.analysis.family import (
     BASELINE,
+    BOTH,
     GAIN,
     GOLD_MISSING,
     HEADROOM,
@@ -25,7 +26,14 @@ from ragbench.analysis.load import Run
 from ragbench.base.pairs import Pair, pairs_of
 from ragbench.report.tables import interval, p_is, points
 from ragbench.report.verdict.averages import averages, averages_alone
-from ragbench.report.verdict.clauses import in_clusters, is_shown, said, small
+from ragbench.report.verdict.clauses import (
+    DEPENDS,
+    in_clusters,
+    is_shown,
+    named,
+    small,
+    together,
+)
 from ragbench.report.verdict.limits import limits
 from ragbench.report.verdict.unanswered import Unanswered
 
@@ -53,7 +61,7 @@ def verdict(run: Run, effects: pd.DataFrame) -> list[str]:
         lines += averages(run, effects, pair)
     for model in alone:
         lines += averages_alone(run, effects, model)
-    return [*lines, *unanswered.sentences(), *_others(run, effects)]
+    return [*lines, *unanswered.sentences(effects), *_others(run, effects, unanswered)]
 
 
 def _of(
@@ -72,21 +80,20 @@ def _of(
     if pair is not None:
         both = found[(found.model == pair.biomedical) & (found.base == pair.general)]
         mine = pd.concat([mine, both])
-    rows = [{str(k): v for k, v in row.items()} for row in mine.to_dict(orient="records")]
+    rows = [
+        {str(key): value for key, value in row.items()} | {"in_pair": pair is not None}
+        for row in mine.to_dict(orient="records")
+    ]
 
     def clauses(of: Sequence[Row]) -> str:
-        doubts = (unanswered.leaves_in_doubt(row) for row in of)
-        return "; ".join(said(run, row, in_doubt=d) for row, d in zip(of, doubts, strict=True))
+        return together(run, of, [unanswered.leaves_in_doubt(row) for row in of])
 
     primary = [row for row in rows if row["family"] == PRIMARY]
+    if not primary and BASELINE not in run.arms(task):  # all that a pair can be compared by then
+        primary = [row for row in rows if row["effect"] == BOTH and row["arm"] == arm]
     primary.sort(key=lambda row: list(OF_PAIR).index(row["effect"]))
     if primary:
-        if any(row["status"] == "incomplete" for row in primary):
-            yield f"{name} on {task}: some questions have no answer yet, so nothing is tested."
-            return
-        whole = [row for row in primary if row["effect"] not in HEADROOM]  # which has its own n
-        counts = f", n = {whole[0]['n']:,}" + in_clusters(whole[0]) if whole else ""
-        yield f"{name} on {task}{counts}: {clauses(primary)}."
+        yield f"{name} on {named(run, task)}{_counts(primary)}: {clauses(primary)}."
     controls = [
         row
         for row in rows
@@ -97,7 +104,13 @@ def _of(
     ]
     controls = [row for row in controls if _best_oracle(run, row, controls)]
     if controls:
-        yield f"Controls, {model} on {task}: {clauses(controls)}."
+        yield f"Controls, {model} on {named(run, task)}{_counts(controls)}: {clauses(controls)}."
+
+
+def _counts(rows: Sequence[Row]) -> str:
+    """Return how many questions effects are of; a headroom has its own, in its clause."""
+    whole = [row for row in rows if row["effect"] not in HEADROOM]
+    return f", n = {whole[0]['n']:,}{in_clusters(whole[0])}" if whole else ""
 
 
 def _best_oracle(run: Run, row: Row, rows: Sequence[Row]) -> bool:
@@ -113,7 +126,7 @@ def _best_oracle(run: Run, row: Row, rows: Sequence[Row]) -> bool:
     return run.config.arm(row["baseline"]).fill == wanted or wanted not in fills
 
 
-def _others(run: Run, effects: pd.DataFrame) -> Iterator[str]:
+def _others(run: Run, effects: pd.DataFrame, unanswered: Unanswered) -> Iterator[str]:
     """Yield the gains of retrieval arms and models that are not primary."""
     arms = {task: retrieval_arms(run, task) for task in run.members("tasks")}
     gains = effects[(effects.stratum == "") & (effects.effect == GAIN)]
@@ -123,14 +136,19 @@ def _others(run: Run, effects: pd.DataFrame) -> Iterator[str]:
         if gain["arm"] not in arms[gain["task"]] or gain["status"] == "incomplete":
             continue
         changed, ending = f": {points(gain['estimate'])} points", ", not shown"
-        if is_shown(run, gain):
+        if is_shown(run, gain) and unanswered.leaves_in_doubt(gain).sign:
+            ending = f", {DEPENDS}"
+        elif is_shown(run, gain):
             up = gain["estimate"] > 0
             changed = f" {'gained' if up else 'lost'} {abs(100 * gain['estimate']):.1f} points"
             ending = small(run, gain, "gain" if up else "loss")
-        text = f"{gain['arm']} on {gain['task']} with {gain['model']}{changed} over {BASELINE}"
-        text += f" ({interval(run, gain)}, n = {gain['n']:,}){ending}: "
-        text += f"{gain['helped']} questions helped, {gain['hurt']} hurt"
-        if not math.isnan(gain["p_adjusted"]):
-            p = p_is(gain["p_adjusted"], is_bound=bool(gain["p_is_bound"]))
-            text += f", exploratory {p}"
-        yield text + "."
+        figures = f"{interval(run, gain)}, n = {gain['n']:,}{in_clusters(gain)}"
+        if math.isnan(gain["p_adjusted"]) or gain["n"] == 1:
+            ending = ", so it is not tested"
+        else:
+            figures += f", {p_is(gain['p_adjusted'], is_bound=bool(gain['p_is_bound']))}"
+        helped = f"{gain['helped']:,} question{'' if gain['helped'] == 1 else 's'} helped"
+        yield (
+            f"{gain['arm']} on {named(run, gain['task'])} with {gain['model']}{changed} over "
+            f"{BASELINE} ({figures}, exploratory){ending}; {helped}, {gain['hurt']:,} hurt."
+        )

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ragbench.analysis.load import Run
-from ragbench.analysis.panels.policies import policies, tasks_of, unread_rates
+from ragbench.analysis.panels.policies import counted, policies, tasks_of, unread_rates
 from ragbench.analysis.statistics.intervals import wilson
 from ragbench.analysis.statistics.paired import mcnemar_mid_p
 from tests.analysis.making import make_run
@@ -87,3 +87,13 @@ def test_where_no_reply_has_an_answer(tmp_path: Path) -> None:
     assert row(run, "chance")["value"] == pytest.approx(0.25)
     (found,) = unread_rates(run).to_dict(orient="records")
     assert (found["rate"], found["p"]) == (1.0, 1.0)
+
+
+def test_scores_by_policy(tmp_path: Path) -> None:
+    """Of four options: an answer is as it was, and one that is missing counts by the policy."""
+    run = make_run(tmp_path / "run", {("m", "t", "closed-book"): "10?!x"})
+    nan = float("nan")
+    for policy, missing in (("wrong", 0.0), ("chance", 0.25), ("excluded", nan)):
+        found = counted(run, policy).scores.accuracy.tolist()
+        assert found == pytest.approx([1.0, 0.0, missing, missing, nan], nan_ok=True)
+    assert run.scores.accuracy.tolist()[:4] == [1.0, 0.0, 0.0, 0.0]  # the run itself is as it was

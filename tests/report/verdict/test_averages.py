@@ -21,7 +21,7 @@ def test_opposite_tasks_are_not_hidden_by_their_mean(tmp_path: Path) -> None:
     }
     run = make_run(tmp_path / "run", cells)
     (line,) = averages_alone(run, effects(run), "m")
-    assert line.startswith("m, retrieval gain (bm25) over 2 tasks: +0.0 (95 % interval ")
+    assert line.startswith("m, retrieval gain (bm25) over 2 tasks: +0.0 points (95 % interval ")
     assert line.endswith(
         "; the smallest by task is -60.0 (down), the largest +60.0 (up); the tasks have opposite "
         "signs, so the averages describe none of them."
@@ -48,9 +48,7 @@ def test_each_effect_of_a_pair_has_its_own_spread(tmp_path: Path) -> None:
         # closed-book: 3 - 2, 6 - 2, 5 - 2
         "+10.0 (a), the largest +40.0 (b).",
         # general with bm25 less bio without: 4 - 3, 5 - 6, 8 - 5
-        "-10.0 (b), the largest +30.0 (c); the tasks have opposite signs, so the averages "
-        "describe none of them.",
+        "-10.0 (b), the largest +30.0 (c); the tasks have opposite signs, which may be chance.",
         # gain of bio less that of general: 6 - 2, 1 - 3, 0 - 6
-        "-60.0 (c), the largest +40.0 (a); the tasks have opposite signs, so the averages "
-        "describe none of them.",
+        "-60.0 (c), the largest +40.0 (a); the tasks have opposite signs, which may be chance.",
     ]

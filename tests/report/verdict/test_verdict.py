@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pandas as pd
-import pytest
+from scipy.stats import norm
 
 from ragbench.analysis.effects import effects
 from ragbench.analysis.load import Run
-from ragbench.report.markdown import methods
 from ragbench.report.verdict.verdict import verdict
-from tests.analysis.making import edited, make_run, question, with_arms, with_gold, write_prompts
+from tests.analysis.making import edited, make_run, with_arms, with_gold
 
 N = 200
 
@@ -39,8 +39,13 @@ def test_what_was_shown_is_said_with_its_figures(tmp_path: Path) -> None:
     run = pair_run(tmp_path, (80, 120), (82, 100))
     lines = said(run)
     (line,) = [x for x in lines if x.startswith("bio against general on a")]
-    assert "n = 200: retrieval (bm25) gained 20.0 points (95 % interval +14.5 to +25.5" in line
-    assert "p = 1.5e-11 by Holm" in line  # 2 / 2^40 = 1.8e-12, times the eight of the family
+    assert "n = 200: retrieval (bm25) gained 20.0 points in the general model (95 % " in line
+    # 40 of 200 for the better and none for the worse. Tango's lower end d solves
+    # (40 - 200 d)^2 = 1.96^2 200 d (1 - d): with no question hurt, none is at a true d > 0.
+    k = norm.ppf(0.975) ** 2 / 200
+    low = ((0.4 + k) - math.sqrt((0.4 + k) ** 2 - 4 * 0.04 * (1 + k))) / (2 * (1 + k))
+    assert f"interval +{100 * low:.1f} to +26.1" in line  # the upper end by search
+    assert "p = 7.3e-12 by Holm" in line  # 1 / 2^40 = 9.1e-13, times the eight of the family
     # 82 - 80 of 200: +1 point, two questions of which none was lost; not shown, nor excluded.
     assert "fine-tuning gain +1.0 points" in line
     assert "fine-tuning gained" not in line
@@ -54,17 +59,18 @@ def test_what_was_not_shown_is_not_called_absent(tmp_path: Path) -> None:
     tuning = table.effect == "fine-tuning gain"
     open_ = table.copy()
     open_.loc[tuning, ["ci_low", "ci_high", "p", "p_adjusted"]] = [-0.05, 0.07, 0.6, 1.0]
-    open_.loc[tuning, ["p_equivalence", "smallest_detectable"]] = [0.4, 0.06]
+    open_.loc[tuning, ["p_equivalence", "smallest_detectable"]] = [0.4, 0.08]
     run = pair_run(tmp_path / "again", (80, 120), (82, 100))
     line = next(x for x in said(run, open_) if x.startswith("bio against general on a"))
     assert (
+        # 2 of 200 changed, both for the better: 8 points need more changes than these.
         "fine-tuning gain +1.0 points (95 % interval -5.0 to +7.0, p = 1 by Holm), not shown to "
-        "differ from zero; with this n, a true difference of 6.0 points would be found four times "
-        "in five" in line
+        "differ from zero (with n = 200, a true difference of 8.0 points would be found four "
+        "times in five if every change went the same way); " in line
     )
-    close = open_.assign(p_equivalence=0.01)
+    close = open_.assign(p_equivalence_adjusted=0.01)
     line = next(x for x in said(run, close) if x.startswith("bio against general on a"))
-    assert "equivalent to zero within 3 points (p = 0.01)" in line
+    assert "equivalent to zero within 3 points (p = 0.01 by Holm)" in line
     unadjusted = open_.copy()
     unadjusted.loc[tuning, ["ci_low", "p"]] = [0.001, 0.04]
     line = next(x for x in said(run, unadjusted) if x.startswith("bio against general on a"))
@@ -79,7 +85,7 @@ def test_averages_that_disagree_are_said_to(tmp_path: Path) -> None:
         cells["bio", task, "closed-book"] = cell(closed, n)
         cells["bio", task, "bm25"] = cell(arm, n)
     run = make_run(tmp_path / "run", cells, bases={"bio": "general"})
-    (line,) = [x for x in said(run) if "retrieval gain (bm25) over 2 tasks" in x]
+    (line,) = [x for x in said(run) if "gain in the general model (bm25) over 2 tasks" in x]
     # (16/40 - 20/400) / 2 = +17.5 points by task; (16 - 20) / 440 = -0.9 by question
     assert "+17.5" in line and "-0.9" in line
     assert "the sign depends on the average" in line
@@ -102,66 +108,6 @@ def test_controls_are_set_beside(tmp_path: Path) -> None:
     assert "retrieval (bm25) gained 30.0 points" in line
 
 
-@pytest.mark.parametrize(
-    ("cells", "sentence"),
-    [
-        ({"closed-book": "1", "bm25": "0"}, "a single question"),
-        ({"bm25": "10"}, "no closed-book arm"),
-        ({"closed-book": "10"}, "no retrieval arm"),
-        ({"closed-book": "111", "bm25": "111"}, "every answer is right in every arm"),
-        ({"closed-book": "000", "bm25": "000"}, "every answer is wrong in every arm"),
-        ({"closed-book": "101", "bm25": "1xx"}, "bm25: 2 of 3 questions have no answer"),
-    ],
-)
-def test_what_cannot_be_said_is_said(tmp_path: Path, cells: dict[str, str], sentence: str) -> None:
-    run = make_run(tmp_path / "run", {("m", "t", arm): text for arm, text in cells.items()})
-    lines = said(run)
-    assert any(sentence in line for line in lines)
-    assert not any("gained" in line for line in lines)
-    assert "nan" not in " ".join(lines).split()
-
-
-def test_questions_that_repeat_another_are_counted(tmp_path: Path) -> None:
-    """Twelve questions, of which two repeat the first; a patient has the next three."""
-    texts = ["Which?"] * 3 + [f"Question {i}?" for i in range(9)]
-    patients = [None] * 3 + ["p"] * 3 + [None] * 6
-    lines = [
-        question(f"q{i}", text, cluster=patient)
-        for i, (text, patient) in enumerate(zip(texts, patients, strict=True))
-    ]
-    cells = {("m", "t", "closed-book"): cell(3, 12), ("m", "t", "bm25"): cell(9, 12)}
-    run = make_run(tmp_path / "run", cells, questions={"t": lines})
-    told = "2 of the 12 questions of t repeat another one; a question and its repeats count as one"
-    lines_said = said(run)
-    assert sum(line.startswith(told) for line in lines_said) == 1
-    assert any(line.startswith("m on t, n = 12 in 8 clusters: ") for line in lines_said)
-    text = methods(run)
-    assert "The questions of t (by cluster) come in clusters. " in text
-    assert "Questions of t with the same words, options and documents are one cluster." in text
-    assert "by patient" in methods(edited(run, "identity.tasks.t.cluster_unit", "patient"))
-
-
-def test_a_run_without_repeats_says_nothing_of_them(tmp_path: Path) -> None:
-    run = pair_run(tmp_path, (80, 120), (82, 100))
-    assert not any("repeat" in line or "cluster" in line for line in said(run))
-    assert "cluster" not in methods(run).replace("clustered tasks", "")
-
-
-def test_a_placebo_that_is_too_short_is_named(tmp_path: Path) -> None:
-    """Of four questions one got 59 of 100 tokens, another 80 of 100."""
-    arms = ("closed-book", "bm25", "random")
-    cells = {(model, "t", arm): "0101" for model in ("m", "n") for arm in arms}
-    run = make_run(tmp_path / "run", cells, controls={"random": "bm25"}, full=True)
-    random = run.scores.arm == "random"
-    assert not any("shorter" in line for line in said(run))
-    run.scores.loc[random, "passage_tokens"] = [59, 95, 80, 100] * 2
-    run.scores.loc[random, "shortfall_tokens"] = [41, 0, 20, 0] * 2
-    assert [line for line in said(run) if "shorter" in line] == [
-        "random on t is more than 10 % shorter than bm25 for 2 of 4 questions (down to 59.0 % of "
-        "its tokens)."
-    ]
-
-
 def test_other_arms_are_exploratory(tmp_path: Path) -> None:
     cells = {("m", "t", "closed-book"): cell(60), ("m", "t", "bm25"): cell(120)}
     cells["m", "t", "dense"] = cell(90)
@@ -169,20 +115,7 @@ def test_other_arms_are_exploratory(tmp_path: Path) -> None:
         x for x in said(make_run(tmp_path / "run", cells)) if x.startswith("dense on t with m")
     ]
     assert "gained 15.0 points over closed-book" in line
-    assert "30 questions helped, 0 hurt, exploratory p = 1.9e-09" in line  # 2 / 2^30
-
-
-def test_replies_without_an_answer_that_make_the_gain(tmp_path: Path) -> None:
-    # With the arm 20 questions more have no answer, all of which were right before; of the
-    # others it gains 20.
-    cells = {
-        ("m", "t", "closed-book"): "1" * 20 + "0" * 20 + "1" * 60,
-        ("m", "t", "bm25"): "?" * 20 + "1" * 20 + "1" * 60,
-    }
-    (line,) = [x for x in said(make_run(tmp_path / "run", cells)) if "without an answer" in x]
-    assert "0.0 % closed-book and 20.0 % with bm25 (p = 1.9e-06, exploratory)" in line  # 2 / 2^20
-    # (80 - 80) / 100; 20 quarters more; 80 - 60 of the 80 that have an answer in both
-    assert "+0.0 points if they count as wrong, +5.0 if as chance, and +25.0 on the" in line
+    assert "n = 200, p = 9.3e-10, exploratory); 30 questions helped, 0 hurt." in line  # 1 / 2^30
 
 
 def test_no_change_is_not_shown(tmp_path: Path) -> None:
@@ -190,7 +123,7 @@ def test_no_change_is_not_shown(tmp_path: Path) -> None:
     lines = said(make_run(tmp_path / "run", cells))
     (line,) = [x for x in lines if x.startswith("dense on t with m")]
     assert line.startswith("dense on t with m: +0.0 points over closed-book (95 % interval -")
-    assert "n = 200), not shown: 0 questions helped, 0 hurt" in line
+    assert "n = 200, p = 1, exploratory), not shown; 0 questions helped, 0 hurt." in line
 
 
 def test_headroom_is_said_with_its_own_questions(tmp_path: Path) -> None:
@@ -237,24 +170,6 @@ def test_headroom_that_is_not_shown_has_its_n(tmp_path: Path) -> None:
     assert "headroom with gold delivered (oracle, n = 3) +0.0 points (" in line
 
 
-def test_arms_with_the_same_prompts_are_named(tmp_path: Path) -> None:
-    cells = {("m", "t", arm): cell(60) for arm in ("closed-book", "k10", "k50", "k99")}
-    run = make_run(tmp_path / "run", cells)
-    for arm in ("k10", "k50", "k99"):
-        write_prompts(run, arm, [str(i) for i in range(N)])
-    lines = said(run)
-    assert (
-        "On t, the arms k10, k50 and k99 gave the same prompts; they are one arm, k10, in the "
-        "tables of effects." in lines
-    )
-    assert not [line for line in lines if line.startswith(("k50 on t", "k99 on t"))]
-    write_prompts(run, "closed-book", [str(i) for i in range(N)])
-    assert (
-        "No retrieval arm of t changes a prompt, so the run cannot show a gain from retrieval."
-        in said(make_run(tmp_path / "run", cells))
-    )
-
-
 def test_words_of_gain_only_where_it_is_shown(tmp_path: Path) -> None:
     cells = {
         ("m", "t", "closed-book"): cell(100),
@@ -268,7 +183,8 @@ def test_words_of_gain_only_where_it_is_shown(tmp_path: Path) -> None:
     lines = said(run, table)
     (line,) = [x for x in lines if x.startswith("dense on t with m")]
     assert line.startswith("dense on t with m: +1.5 points over closed-book (95 % interval -")
-    assert "n = 200), not shown: 9 questions helped, 6 hurt" in line
+    # Mid-p of 6 of 15: 2 (1 + 15 + 105 + 455 + 1365 + 3003 + 5005 / 2) / 2^15 = 0.4545.
+    assert "n = 200, p = 0.45, exploratory), not shown; 9 questions helped, 6 hurt." in line
     (line,) = [x for x in lines if x.startswith("worse on t with m")]
     assert "worse on t with m lost 20.0 points over closed-book" in line
     # An interval without zero does not carry the word after adjustment, nor does p alone.
@@ -293,6 +209,6 @@ def test_a_shown_effect_within_the_margin_is_called_small(tmp_path: Path) -> Non
         "retrieval (bm25) gained 0.9 points, a small gain within the margin of 3 points (" in line
     )
     (line,) = [x for x in lines if x.startswith("dense on t with m lost 1.0 points")]
-    assert ", a small loss within the margin of 3 points: 0 questions helped, 20 hurt" in line
+    assert ", a small loss within the margin of 3 points; 0 questions helped, 20 hurt." in line
     (line,) = [x for x in lines if x.startswith("more on t with m gained 3.0 points")]
     assert "small" not in line
