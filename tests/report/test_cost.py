@@ -7,6 +7,7 @@ from pathlib import Path
 from ragbench.analysis.effects import effects
 from ragbench.report.cost import cost_rows
 from tests.analysis.making import make_run
+from tests.report.verdict.test_odd_runs import tango
 
 
 def test_cost_by_hand(tmp_path: Path) -> None:
@@ -22,8 +23,10 @@ def test_cost_by_hand(tmp_path: Path) -> None:
     assert arm["seconds, times closed-book"] == "3.00"
     # 50 points for 500 tokens more
     assert arm["points per 1,000 more tokens"] == "+100.0"
-    # The differences are 0, 1, 1, 0: a resample of four has a mean from 0 to 1.
-    assert arm["95 % interval"] == "+0.0 to +200.0"
+    # Two of four were helped and none hurt, per 500 tokens; but p is 1 / 2^2, so zero is inside.
+    low, high = tango(2, 0, 4)
+    assert low < 0
+    assert arm["95 % interval"] == f"{200 * low:+.1f} to {200 * high:+.1f}"
     assert arm["n"] == "4"
 
 

@@ -26,6 +26,7 @@ from ragbench.report.write import write_report
 from tests.analysis.making import make_run, passage, question
 from tests.conftest import FACTS
 from tests.report.reading import read, tables
+from tests.report.verdict.test_odd_runs import tango
 
 TWO = {"options": ["low iron", "high iron"]}
 QUESTIONS = [
@@ -85,7 +86,8 @@ def test_scores_by_part(made: Run) -> None:
     }
     clean = rows[-1]
     assert clean[6] == "34.2 % to 100.0 %"  # Wilson: 2 / (2 + 1.96 ** 2) at the low end
-    assert clean[9] == "+0.0 to +100.0"
+    low, high = tango(1, 0, 2)  # c was helped, d not
+    assert clean[9] == f"{100 * low:+.1f} to {100 * high:+.1f}"
 
 
 def test_bounds_are_called_so(tmp_path: Path) -> None:

@@ -175,7 +175,7 @@ def unread_rates(run: Run) -> pd.DataFrame:
 
     Paired by question against closed-book: ``more`` counts the questions that have an answer
     closed-book and none in the arm, ``fewer`` the opposite. p as of any paired effect (McNemar's
-    exact, or a sign-flip by cluster), ``p_adjusted`` by Benjamini and Hochberg over all rows.
+    mid-p, or by clusters), ``p_adjusted`` by Benjamini and Hochberg over all rows.
     There are no rows where every reply has an answer, without closed-book, or for an arm with the
     prompts of another one.
     """

@@ -45,8 +45,9 @@ def verdict(run: Run, effects: pd.DataFrame) -> list[str]:
 
     The order is limits, primary effects, averages over tasks, replies without an answer, and the
     other retrieval arms. An effect is *shown* where its adjusted p is under alpha and its interval
-    excludes zero. One that is not shown is never called absent: either the equivalence test finds
-    it smaller than the margin, or the sentence gives the difference that this n detects.
+    excludes zero, however replies without an answer count. One that is not shown is never called
+    absent: either the equivalence test finds it smaller than the margin, or the sentence gives the
+    difference that this n detects.
     """
     pairs = pairs_of(run.config.bases())
     paired = {name for pair in pairs for name in (pair.biomedical, pair.general)}

@@ -11,7 +11,6 @@ import pytest
 from ragbench.analysis.load import Run
 from ragbench.analysis.panels.policies import counted, policies, tasks_of, unread_rates
 from ragbench.analysis.statistics.intervals import wilson
-from ragbench.analysis.statistics.paired import mcnemar_mid_p
 from tests.analysis.making import make_run
 
 #            0    5    0
@@ -47,8 +46,9 @@ def test_gains_by_hand(run: Run) -> None:
         assert (found["gain"], found["gain_n"]) == (pytest.approx(gain), n)
         assert found["gain_low"] <= gain <= found["gain_high"]
     # wrong: 3, 4, 8 helped, 2 hurt. excluded: 3, 4, 8 helped, none hurt.
-    assert row(run, "wrong")["gain_p"] == mcnemar_mid_p(3, 1)
-    assert row(run, "excluded")["gain_p"] == mcnemar_mid_p(3, 0)
+    # Mid-p: 2 (1 + 4 / 2) / 2^4, and 2 (1 / 2) / 2^3.
+    assert row(run, "wrong")["gain_p"] == pytest.approx(6 / 16)
+    assert row(run, "excluded")["gain_p"] == pytest.approx(1 / 8)
     assert math.isnan(row(run, "wrong", "closed-book")["gain"])
 
 
@@ -56,15 +56,15 @@ def test_the_rate_differs_by_arm_by_hand(run: Run) -> None:
     (found,) = unread_rates(run).to_dict(orient="records")
     assert (found["rate"], found["baseline_rate"]) == (0.4, 0.0)
     assert (found["more"], found["fewer"], found["n"]) == (4, 0, 10)
-    assert found["p"] == found["p_adjusted"] == pytest.approx(1 / 2**4)  # the mid-p
+    assert found["p"] == found["p_adjusted"] == pytest.approx(1 / 2**4)
 
 
-def test_few_clusters_are_not_tested(tmp_path: Path) -> None:
+def test_a_rate_in_four_clusters_is_not_tested(tmp_path: Path) -> None:
     cells = {("m", "t", "closed-book"): CLOSED, ("m", "t", "bm25"): ARM___}
     run = make_run(tmp_path / "run", cells, clusters=[0, 0, 1, 1, 2, 2, 2, 2, 3, 3])
     (found,) = unread_rates(run).to_dict(orient="records")
-    assert (found["more"], found["fewer"]) == (4, 0)
-    assert math.isnan(found["p"])
+    assert (found["more"], found["fewer"], found["n"]) == (4, 0, 10)
+    assert math.isnan(found["p"]) and math.isnan(found["p_adjusted"])
 
 
 def test_a_cell_that_failed_is_left_out(tmp_path: Path) -> None:
