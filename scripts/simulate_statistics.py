@@ -350,9 +350,28 @@ def power_designs() -> Iterator[tuple[str, Callable[[float], Data]]]:
         for changed in (0.1, 0.3):
             yield f"n {n}, {100 * changed:g} % changed", partial(_changed, n, changed)
     for n in (50, 200):
+        yield f"n {n}, interaction, 60 % changed", partial(_tilted, n)
         yield f"n {n}, metric, normal", partial(_metric_of, n)
     for name in ("10 x 10", "20 x 5", "60 x 2", "180 x 1 and 10 twice", "40, 20, 10, 10 and 5 x 8"):
         yield f"{name}, normal, 0.3 between", partial(_clusters_of, CLUSTERS[name])
+
+
+def tilted(draw: Draw, n: int, effect: float) -> list[Cells]:
+    """Return differences of an interaction: half change by 1, a tenth by 2, more to one side."""
+    shares = {1: 0.5, 2: 0.1}
+    tilt = effect / sum(k**2 * share for k, share in shares.items())
+    values, u, start = np.zeros(n), draw.random(n), 0.0
+    for k, share in shares.items():
+        for sign in (1, -1):
+            end = start + share / 2 * (1 + sign * k * tilt)
+            values[(u >= start) & (u < end)] = sign * k
+            start = end
+    halves = [np.clip(values, -1, 1), values - np.clip(values, -1, 1)]
+    return [Cells(np.column_stack([*halves, np.zeros(n), np.zeros(n)]), None)]
+
+
+def _tilted(n: int, effect: float) -> Data:
+    return partial(tilted, n=n, effect=effect)
 
 
 def _changed(n: int, changed: float, effect: float) -> Data:

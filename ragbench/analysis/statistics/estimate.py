@@ -253,6 +253,8 @@ def _spread_of_task(part: Cells) -> Spread:
         part.reach,
         variance=total / n**2,
         shrinks=1 / n if counted else 0.0,
+        units=units if counted and found is None else 0,
+        fourth=float((sums**4).sum()) / total * (units / n) ** 2,
         inflated=inflated,
         freedom=freedom,
         distances=found,

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from ragbench.analysis.statistics.studentised import uncorrected
 from ragbench.base.errors import UsageError
 
 MOST = 10_000_000
@@ -130,6 +131,8 @@ class Spread:
         variance: Variance of the estimate without an effect.
         shrinks: What the variance is smaller by, per squared effect.
         inflated: The variance that the test assumes, as a multiple.
+        units: Number of questions or clusters whose values are counts of answers; else 0.
+        fourth: Mean fourth power of these values over their mean square.
         freedom: Degrees of freedom of the test.
         distances: By level, the effects that flips of clusters would just find; None otherwise.
     """
@@ -140,6 +143,8 @@ class Spread:
     variance: float = math.nan
     shrinks: float = 0.0
     inflated: float = 1.0
+    units: int = 0
+    fourth: float = 1.0
     freedom: float = math.nan
     distances: Callable[[float], npt.NDArray[np.float64]] | None = None
 
@@ -154,8 +159,18 @@ class Spread:
         variance = self.variance - self.shrinks * difference**2
         if not variance > 0:
             return float(self.variance > 0)
-        critical = float(t.ppf(1 - alpha / 2, self.freedom)) * math.sqrt(self.inflated)
+        critical = float(t.ppf(1 - alpha / 2, self.freedom))
+        if self.units:
+            critical = uncorrected(critical, self._skew(difference))
+        critical *= math.sqrt(self.inflated)
         return float(nct.sf(critical, self.freedom, difference / math.sqrt(variance)))
+
+    def _skew(self, difference: float) -> float:
+        """Return the skewness over the root of n if changes by k tend k times to one side."""
+        square = self.variance * self.units
+        central = square - difference**2
+        third = difference * self.fourth - 3 * difference * square + 2 * difference**3
+        return third / central**1.5 / math.sqrt(self.units) if central > 0 else 0.0
 
     def smallest(self, alpha: float, power: float = 0.8) -> float:
         """Return the smallest true difference that is found with this power; NaN if none is."""
@@ -184,6 +199,7 @@ class Spread:
             more = replace(
                 self,
                 variance=self.variance / times,
+                units=round(self.units * times),
                 shrinks=self.shrinks / times,
                 inflated=1 + (self.inflated - 1) / times,
                 freedom=max(1.0, (self.freedom + 1) * times - 1),

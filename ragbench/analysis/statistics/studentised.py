@@ -78,10 +78,17 @@ class Studentised:
         return t + a * t**2 / 3 + a**2 * t**3 / 27 + a / 6
 
     def _back(self, corrected: float) -> float:
-        a = self._skew
-        if abs(a) < 1e-9:
-            return corrected
-        return 3 * (float(np.cbrt(1 + a * (corrected - a / 6))) - 1) / a
+        return uncorrected(corrected, self._skew)
+
+
+def uncorrected(value: float, skew: float) -> float:
+    """Return the t statistic that Hall's correction makes a value of.
+
+    ``skew`` is the skewness over the square root of the number of values.
+    """
+    if abs(skew) < 1e-9:
+        return value
+    return 3 * (float(np.cbrt(1 + skew * (value - skew / 6))) - 1) / skew
 
 
 def _skewness(residuals: Values) -> float:

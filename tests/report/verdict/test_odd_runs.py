@@ -146,9 +146,9 @@ def test_the_figures_by_other_means(tmp_path: Path, name: str) -> None:
             assert ends == pytest.approx((low, high), abs=1e-6)
             assert row.p == pytest.approx(p, rel=1e-9)
         elif "large and nine" not in name and n > 10 and values.std() > 0:
-            # Other methods, other ends; but none may be elsewhere by half of the half-width.
+            # Other methods, other ends, most of all of skewed values; but none is far away.
             low, high = robust(values, clusters)
-            assert ends == pytest.approx((low, high), abs=(high - low) / 4)
+            assert ends == pytest.approx((low, high), abs=(high - low) / 3)
         figures = f"{100 * ends[0]:+.1f} to {100 * ends[1]:+.1f}"
         if row.family == "primary" and not math.isnan(row.ci_low):
             assert figures in text
