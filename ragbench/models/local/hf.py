@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from ragbench.base.devices import (
     Device,
@@ -27,6 +27,7 @@ from ragbench.base.records import Message, OptionScores, Reply
 from ragbench.base.weights import locate, weights_digest
 from ragbench.models.endpoint import Endpoint
 from ragbench.models.local.adapter import check_adapter, with_adapter
+from ragbench.models.local.context import context_of
 from ragbench.models.local.generation import forget_sampling, greedy, turn_ends
 from ragbench.models.local.gguf import converted
 from ragbench.models.local.prefix import option_log_likelihoods, use_float32_output
@@ -47,6 +48,7 @@ class HfOptions(BackendOptions):
         dtype: ``auto`` is bfloat16 if the hardware supports it.
         device: ``auto`` is the GPU if there is one.
         trust_remote_code: Whether code in the model's repository may run.
+        context: Maximum tokens of prompt and reply, if the model states none, or to use fewer.
     """
 
     path: str | None = None
@@ -56,6 +58,7 @@ class HfOptions(BackendOptions):
     dtype: Dtype = "auto"
     device: Device = "auto"
     trust_remote_code: bool = False
+    context: int | None = Field(None, gt=0)
 
     @model_validator(mode="after")
     def _one_source(self) -> HfOptions:
@@ -69,6 +72,11 @@ class HfOptions(BackendOptions):
     def weights(self) -> Weights:
         """Location of the weights; the reference is empty if only the base has it."""
         return Weights(self.path or self.model or "", self.adapter)
+
+    @property
+    def stated_context(self) -> int | None:
+        """Context in tokens, if the config states it."""
+        return self.context
 
     def with_weights_of(self, base: BackendOptions) -> HfOptions:
         """Return an adapter's options with the weights of its base, if they name none."""
@@ -84,6 +92,7 @@ class HfModel(OneByOne):
 
     Raises:
         PrerequisiteError: The weights are missing and cannot be downloaded.
+        UsageError: Nothing states the model's context.
     """
 
     Options: ClassVar[type[BackendOptions]] = HfOptions
@@ -115,9 +124,9 @@ class HfModel(OneByOne):
             raise _unavailable(spec, error) from None
         if self._adapter is not None:
             check_adapter(self._adapter)
-        self.context_tokens: int = int(
-            getattr(self._config, "max_position_embeddings", None)
-            or self._tokenizer.model_max_length
+        where = f"models: {spec.name}"
+        self.context_tokens = context_of(
+            self._config, self._tokenizer, options.context, where=where
         )
         self.is_chat = spec.format == "chat" or (
             spec.format == "auto" and bool(self._tokenizer.chat_template)
