@@ -18,6 +18,24 @@ NO_REPLY, REPEATED = "none", "repeated"
 # Rules of assumed answers in the mode ``mirage``.
 DEFAULT_RULE, REPLY_BEFORE, ERROR_MESSAGE = "default A", "reply before", "error message"
 
+# Opening and closing markers of the reasoning traces of current models.
+TRACES = (
+    ("<think>", "</think>"),
+    ("<thinking>", "</thinking>"),
+    ("<reasoning>", "</reasoning>"),
+    ("[THINK]", "[/THINK]"),
+    ("<thought>", "</thought>"),
+    ("<|begin_of_thought|>", "<|end_of_thought|>"),
+    ("\u25c1think\u25b7", "\u25c1/think\u25b7"),
+    ("<unused94>", "<unused95>"),
+    ("<|channel|>analysis<|message|>", "<|channel|>final<|message|>"),
+)
+
+
+def open_trace(text: str) -> tuple[str, str] | None:
+    """Return the markers of a reasoning trace that a text leaves open; None if there is none."""
+    return next((pair for pair in TRACES if text.rfind(pair[0]) > text.rfind(pair[1])), None)
+
 
 @dataclass(frozen=True, slots=True)
 class Passage:
@@ -136,6 +154,7 @@ class Reply:
         finish: ``stop`` if the model ended its turn, ``length`` if it reached the limit.
         prompt_tokens: Number of tokens of the prompt.
         elapsed_s: Seconds of computation.
+        opened: Marker of a reasoning trace that the prompt opened, so that the reply continues it.
     """
 
     text: str
@@ -143,3 +162,4 @@ class Reply:
     finish: Literal["stop", "length"]
     prompt_tokens: int
     elapsed_s: float
+    opened: str = ""

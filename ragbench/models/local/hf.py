@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import math
 import re
 import time
@@ -32,7 +33,14 @@ from ragbench.models.local.generation import forget_sampling, greedy, turn_ends
 from ragbench.models.local.gguf import converted
 from ragbench.models.local.prefix import option_log_likelihoods, use_float32_output
 from ragbench.models.model import OneByOne
-from ragbench.models.rendering import chat_text, control_tokens, plain_text, turns_of
+from ragbench.models.rendering import (
+    TEMPLATE_DAY,
+    ChatTemplate,
+    control_tokens,
+    plain_text,
+    start_of_options,
+    turns_of,
+)
 from ragbench.models.spec import BackendOptions, ModelSpec, Weights
 
 
@@ -49,6 +57,7 @@ class HfOptions(BackendOptions):
         device: ``auto`` is the GPU if there is one.
         trust_remote_code: Whether code in the model's repository may run.
         context: Maximum tokens of prompt and reply, if the model states none, or to use fewer.
+        date: The date in the prompts of a chat template that writes today's.
     """
 
     path: str | None = None
@@ -59,6 +68,7 @@ class HfOptions(BackendOptions):
     device: Device = "auto"
     trust_remote_code: bool = False
     context: int | None = Field(None, gt=0)
+    date: datetime.date = TEMPLATE_DAY
 
     @model_validator(mode="after")
     def _one_source(self) -> HfOptions:
@@ -138,6 +148,8 @@ class HfModel(OneByOne):
                 fix="write format: plain",
             )
 
+        self._template = ChatTemplate(self._tokenizer, day=options.date, where=where)
+
     @classmethod
     def sends_to(cls, options: HfOptions) -> tuple[Endpoint, ...]:
         """Return no endpoint: the model runs in this process."""
@@ -145,11 +157,13 @@ class HfModel(OneByOne):
 
     def digest(self) -> str:
         """Return the identity of weights, number format and prompt format."""
+        between = self._template.between if self.is_chat else ""
         return sha256_json(
             {
                 "weights": self._weights_identity(),
                 "dtype": self.dtype,
                 "format": self.prompt_format,
+                **({"before the reply": between} if between else {}),
             }
         )
 
@@ -201,11 +215,18 @@ class HfModel(OneByOne):
         separated by blank lines, with each reply after ``Answer:``. A last assistant turn is the
         beginning of the reply. A control token that a content spells out, such as ``<|im_end|>``,
         is broken by a blank, so that no passage can end its turn or open another.
+
+        Raises:
+            PrerequisiteError: The chat template refuses a turn or leaves it out.
         """
         turns, reply_start = turns_of(messages, self._control)
         if self.is_chat:
-            return chat_text(self._tokenizer, turns, reply_start)
+            return self._template.text(turns, reply_start)
         return plain_text(turns, reply_start)
+
+    def continuation(self, option: str) -> str:
+        """Return an option as it follows the prompt: after what the chat template writes first."""
+        return self._template.between + option if self.is_chat else " " + option
 
     @cached_property
     def _control(self) -> re.Pattern[str] | None:
@@ -270,20 +291,23 @@ class HfModel(OneByOne):
     ) -> OptionScores:
         """Return the log-likelihood of each option as the reply to a rendered prompt.
 
-        Prompt and option are tokenised together. The option's tokens are those beyond the number of
-        tokens of the prompt alone, as in lm-eval. ``reuse`` computes the prompt once for all
-        options.
+        Prompt and option are tokenised together, with what a chat template writes before a reply
+        between them. The options' tokens start at the first token that the prompt alone does not
+        have in front of every option. ``reuse`` computes the prompt once for all options.
 
         Raises:
             BackendError: The model failed, or a likelihood is not finite.
         """
         started = time.perf_counter()
-        prompt_tokens = len(self._encode(prompt))
-        sequences = [self._encode(prompt + self.continuation(option)) for option in options]
-        starts = [max(1, min(prompt_tokens, len(ids) - 1)) for ids in sequences]
+        head, blank = prompt, " "
+        if self.is_chat:
+            head, blank = prompt + self._template.before_reply(prompt), ""
+        alone = self._encode(head)
+        sequences = [self._encode(head + blank + option) for option in options]
+        start = start_of_options(alone, sequences)
         model = self._model
         try:
-            sums = option_log_likelihoods(model, sequences, starts, reuse=reuse)
+            sums = option_log_likelihoods(model, sequences, [start] * len(sequences), reuse=reuse)
         except (RuntimeError, IndexError) as error:  # such as out of memory
             raise _failed(self.spec, error) from None
         if not all(math.isfinite(value) for value in sums):
@@ -293,10 +317,8 @@ class HfModel(OneByOne):
             )
         return OptionScores(
             log_likelihoods=tuple(sums),
-            option_tokens=tuple(
-                len(ids) - start for ids, start in zip(sequences, starts, strict=True)
-            ),
-            prompt_tokens=prompt_tokens,
+            option_tokens=tuple(len(ids) - start for ids in sequences),
+            prompt_tokens=len(alone),
             elapsed_s=time.perf_counter() - started,
         )
 
@@ -324,7 +346,8 @@ class HfModel(OneByOne):
             )
         except (RuntimeError, IndexError) as error:  # such as out of memory
             raise _failed(self.spec, error) from None
-        return Reply(text, tokens, finish, len(ids), time.perf_counter() - started)
+        opened = self._template.opened_in(prompt) if self.is_chat else ""
+        return Reply(text, tokens, finish, len(ids), time.perf_counter() - started, opened)
 
 
 def _failed(spec: ModelSpec, error: Exception) -> BackendError:

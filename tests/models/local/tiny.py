@@ -17,11 +17,12 @@ CHARACTERS = [*SPECIAL, *sorted({*ascii_letters, *digits, *punctuation, " ", "\n
 
 def tokenizer(template: str | None = None, merges: tuple[tuple[str, str], ...] = ()) -> Any:
     """Return a tokenizer of single characters, and of these pairs of them."""
-    from tokenizers import Tokenizer, models
+    from tokenizers import Tokenizer, decoders, models
     from transformers import PreTrainedTokenizerFast
 
     vocab = {token: place for place, token in enumerate([*CHARACTERS, *(a + b for a, b in merges)])}
     made = Tokenizer(models.BPE(vocab=vocab, merges=list(merges), unk_token="<unk>"))
+    made.decoder = decoders.Fuse()
     made.add_special_tokens(["<unk>", "<s>", "</s>"])
     made.add_tokens(["<think>", "</think>"])
     found: Any = PreTrainedTokenizerFast(
