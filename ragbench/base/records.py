@@ -18,6 +18,8 @@ NO_REPLY, REPEATED = "none", "repeated"
 # Rules of assumed answers in the mode ``mirage``.
 DEFAULT_RULE, REPLY_BEFORE, ERROR_MESSAGE = "default A", "reply before", "error message"
 
+# Probability of all letters below which the likeliest one says little about the model's answer.
+LEAST_MASS = 0.01
 # Opening and closing markers of the reasoning traces of current models.
 TRACES = (
     ("<think>", "</think>"),
@@ -35,6 +37,11 @@ TRACES = (
 def open_trace(text: str) -> tuple[str, str] | None:
     """Return the markers of a reasoning trace that a text leaves open; None if there is none."""
     return next((pair for pair in TRACES if text.rfind(pair[0]) > text.rfind(pair[1])), None)
+
+
+def small_share(share: float) -> str:
+    """Return a small share in percent, such as ``0.3 %`` or ``less than 0.01 %``."""
+    return "less than 0.01 %" if share < 1e-4 else f"{100 * share:.2g} %"
 
 
 @dataclass(frozen=True, slots=True)
