@@ -43,6 +43,9 @@ from ragbench.models.rendering import (
 )
 from ragbench.models.spec import BackendOptions, ModelSpec, Weights
 
+# Out of memory, and what the code of a rare family raises on an input.
+FAILURES = (RuntimeError, IndexError, ValueError, TypeError, AttributeError)
+
 
 class HfOptions(BackendOptions):
     """Keys of the backend ``hf``.
@@ -308,7 +311,7 @@ class HfModel(OneByOne):
         model = self._model
         try:
             sums = option_log_likelihoods(model, sequences, [start] * len(sequences), reuse=reuse)
-        except (RuntimeError, IndexError) as error:  # such as out of memory
+        except FAILURES as error:
             raise _failed(self.spec, error) from None
         if not all(math.isfinite(value) for value in sums):
             raise BackendError(
@@ -344,7 +347,7 @@ class HfModel(OneByOne):
                 ends=turn_ends(model, self._tokenizer),
                 plain=not self.is_chat,
             )
-        except (RuntimeError, IndexError) as error:  # such as out of memory
+        except FAILURES as error:
             raise _failed(self.spec, error) from None
         opened = self._template.opened_in(prompt) if self.is_chat else ""
         return Reply(text, tokens, finish, len(ids), time.perf_counter() - started, opened)
