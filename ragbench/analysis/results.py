@@ -96,8 +96,9 @@ def _cell_rows(run: Run, cell: pd.DataFrame) -> Iterator[dict[str, Any]]:
         columns.append("reply_tokens")
     else:
         shares["tied_rate"] = cell.tied
+        columns.append("option_mass")
     for column in columns:
-        if cell[column].notna().any():
+        if column in cell and cell[column].notna().any():
             yield base | {"metric": f"mean_{column}"} | _plain(cell[column].dropna())
     if cell.has_gold.any():
         shares["gold_delivered_rate"] = cell.gold_delivered[cell.has_gold] > 0

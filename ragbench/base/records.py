@@ -18,6 +18,31 @@ NO_REPLY, REPEATED = "none", "repeated"
 # Rules of assumed answers in the mode ``mirage``.
 DEFAULT_RULE, REPLY_BEFORE, ERROR_MESSAGE = "default A", "reply before", "error message"
 
+# Probability of all letters below which the likeliest one says little about the model's answer.
+LEAST_MASS = 0.01
+# Opening and closing markers of the reasoning traces of current models.
+TRACES = (
+    ("<think>", "</think>"),
+    ("<thinking>", "</thinking>"),
+    ("<reasoning>", "</reasoning>"),
+    ("[THINK]", "[/THINK]"),
+    ("<thought>", "</thought>"),
+    ("<|begin_of_thought|>", "<|end_of_thought|>"),
+    ("\u25c1think\u25b7", "\u25c1/think\u25b7"),
+    ("<unused94>", "<unused95>"),
+    ("<|channel|>analysis<|message|>", "<|channel|>final<|message|>"),
+)
+
+
+def open_trace(text: str) -> tuple[str, str] | None:
+    """Return the markers of a reasoning trace that a text leaves open; None if there is none."""
+    return next((pair for pair in TRACES if text.rfind(pair[0]) > text.rfind(pair[1])), None)
+
+
+def small_share(share: float) -> str:
+    """Return a small share in percent, such as ``0.3 %`` or ``less than 0.01 %``."""
+    return "less than 0.01 %" if share < 1e-4 else f"{100 * share:.2g} %"
+
 
 @dataclass(frozen=True, slots=True)
 class Passage:
@@ -136,6 +161,7 @@ class Reply:
         finish: ``stop`` if the model ended its turn, ``length`` if it reached the limit.
         prompt_tokens: Number of tokens of the prompt.
         elapsed_s: Seconds of computation.
+        opened: Marker of a reasoning trace that the prompt opened, so that the reply continues it.
     """
 
     text: str
@@ -143,3 +169,4 @@ class Reply:
     finish: Literal["stop", "length"]
     prompt_tokens: int
     elapsed_s: float
+    opened: str = ""

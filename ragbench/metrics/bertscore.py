@@ -12,6 +12,7 @@ from ragbench.base.errors import PrerequisiteError, UsageError, first_line
 from ragbench.base.records import Answered
 from ragbench.base.weights import locate
 
+LONGEST = 100_000  # tokens, for encoders that state no bound
 FIX = (
     "write `metrics: {bertscore_f1: {encoder: FOLDER_OR_HUB_ID, layer: N}}`; CLUE used "
     "allenai/scibert_scivocab_uncased at layer 8, and emilyalsentzer/Bio_ClinicalBERT at layer 9"
@@ -86,13 +87,15 @@ def _encode(texts: Sequence[str], spec: BertscoreOptions) -> list[Any]:
             where=f"metrics: bertscore_f1: encoder: {spec.encoder}",
             fix="give a local folder; a hub model needs the network once",
         ) from None
-    if spec.layer > model.config.num_hidden_layers:
+    config = model.config.get_text_config()
+    if spec.layer > config.num_hidden_layers:
         raise UsageError(
-            f"the encoder has {model.config.num_hidden_layers} layers, fewer than {spec.layer}",
+            f"the encoder has {config.num_hidden_layers} layers, fewer than {spec.layer}",
             where="metrics: bertscore_f1: layer",
         )
     model = model.to(pick_device(spec.device))
-    longest = min(tokenizer.model_max_length, model.config.max_position_embeddings)
+    bounds = (tokenizer.model_max_length, getattr(config, "max_position_embeddings", None))
+    longest = min(n for n in (*bounds, LONGEST) if n is not None and n > 0)
     found: list[Any] = [None] * len(texts)
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
     for start in range(0, len(order), spec.batch):

@@ -20,6 +20,18 @@ def probabilities(log_likelihoods: Sequence[float]) -> list[float]:
     return [weight / sum(weights) for weight in weights]
 
 
+def option_mass(log_likelihoods: Sequence[float]) -> float:
+    """Return the probability that a reply starts with one of the options.
+
+    Little of it means that the model would write something else, and that the likeliest option is
+    one among unlikely replies. An option that starts another one counts twice; never more than 1.
+
+    >>> option_mass([math.log(0.5), math.log(0.25)])
+    0.75
+    """
+    return min(1.0, math.fsum(map(math.exp, log_likelihoods)))
+
+
 def brier(answers: Sequence[Answered], options: Mapping[str, Any]) -> list[float]:
     """Return the squared distance of the probabilities from 1 for the right option (Brier 1950).
 

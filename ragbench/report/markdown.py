@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import pandas as pd
 
@@ -12,6 +12,7 @@ from ragbench.analysis.family import chosen_arm, primary_of
 from ragbench.analysis.load import Run
 from ragbench.analysis.statistics.estimate import Settings
 from ragbench.base.pairs import differences, pairs_of
+from ragbench.base.records import LEAST_MASS, small_share
 from ragbench.report.imported import imported_methods
 from ragbench.report.sections import Section
 from ragbench.report.tables import coverage, measured, provenance_rows
@@ -43,7 +44,7 @@ def escape(text: str) -> str:
 
 
 def notes(run: Run) -> list[str]:
-    """Return the notes of the tasks, and the differences between the members of each pair."""
+    """Return the notes of tasks, the differences within pairs, and cells with unlikely letters."""
     identity = run.about.identity
     shared: dict[str, list[str]] = {}
     for name, task in identity.tasks.items():
@@ -57,7 +58,24 @@ def notes(run: Run) -> list[str]:
             found.append(f"Note on {name}: not asked: {shown}.")
     for pair in pairs_of(run.config.bases()):
         found += [f"Note on {pair}: {x}." for x in differences(pair, identity.models)]
-    return found
+    return [*found, *_unlikely_letters(run)]
+
+
+def _unlikely_letters(run: Run) -> Iterator[str]:
+    """Yield a warning per model and task whose letters have hardly any probability."""
+    if "option_mass" not in run.scores:
+        return  # scored before there was the column
+    lettered = run.scores[run.scores.scoring == "letters"]
+    for (model, task), cells in lettered.groupby(["model", "task"], sort=False):
+        masses = cells.groupby("arm", sort=False)["option_mass"].mean()
+        low = masses[masses < LEAST_MASS]
+        if len(low):
+            yield (
+                f"Warning on {model}, {task}: all letters together have "
+                f"{small_share(float(low.min()))} of the probability of the reply's start in "
+                f"{', '.join(low.index)}. The model would write something else, so the likeliest "
+                "letter says little: check the prompt format, or use scoring: generate."
+            )
 
 
 def report(run: Run, effects: pd.DataFrame, parts: Sequence[Section], figure: str) -> str:

@@ -27,6 +27,7 @@ class Record:
         elapsed_s: Seconds that the model took.
         error: The backend's error; None if it answered.
         finish: How the answer ended: ``scored``, ``stop``, ``length``, ``error``, or as imported.
+        opened: Marker of a reasoning trace that the prompt opened, if it did.
         reply_before_filter: An imported reply before lm-eval's filter, if that changed it.
     """
 
@@ -47,6 +48,7 @@ class Record:
     elapsed_s: float | None = None
     error: str | None
     finish: str | None = None
+    opened: str | None = field(default=None, metadata=SPARSE)
     reply_before_filter: str | None = field(default=None, metadata=SPARSE)
 
 

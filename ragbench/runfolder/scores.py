@@ -24,6 +24,7 @@ TYPES: dict[str, str] = {
     **dict.fromkeys(("passage_tokens", "shortfall_tokens", "left_out"), "Int64"),
     **dict.fromkeys(("cluster", "error", "rule", "reply", "reasoning", "finish"), "string"),
     "confidence": "float64",
+    "option_mass": "float64",
 }
 
 
@@ -42,6 +43,7 @@ class ScoreRow:
         likeliest: Index of the option with the highest probability, if options were scored: the
             softmax of the raw log-likelihoods. It may not be the pick, for which length counts.
         confidence: That probability.
+        option_mass: Probability that the reply starts with any of the options, if they were scored.
         outcome: How the answer was read.
         error: The backend's error.
         answer: Index of the right option.
@@ -74,6 +76,7 @@ class ScoreRow:
     reasoning: str | None
     likeliest: int | None
     confidence: float | None
+    option_mass: float | None
     outcome: Outcome
     error: str | None
     answer: int

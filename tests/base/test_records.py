@@ -6,7 +6,15 @@ from dataclasses import asdict, fields
 
 import pytest
 
-from ragbench.base.records import Hit, Message, OptionScores, Passage, Query, Question
+from ragbench.base.records import (
+    Hit,
+    Message,
+    OptionScores,
+    Passage,
+    Query,
+    Question,
+    small_share,
+)
 
 RECORDS = [
     Passage("d1", "d1", "Fever", "Fever is a raised body temperature."),
@@ -48,3 +56,11 @@ def test_a_question_stands_alone_unless_told() -> None:
         "documents": (),
         "gold_spans": (),
     }
+
+
+@pytest.mark.parametrize(
+    ("share", "said"),
+    [(0.0034, "0.34 %"), (0.009, "0.9 %"), (1e-4, "0.01 %"), (9e-5, "less than 0.01 %")],
+)
+def test_small_shares(share: float, said: str) -> None:
+    assert small_share(share) == said

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from ragbench.base.records import Answered, Question
-from ragbench.metrics.likelihood import brier, probabilities
+from ragbench.metrics.likelihood import brier, option_mass, probabilities
 
 QUESTION = Question("q", "t", ("a", "b", "c"), 1, "t")
 
@@ -38,3 +38,15 @@ def test_the_binary_brier_is_half_of_scikit_learns_twofold() -> None:
     # over both classes the binary score counts twice
     expected = 2 * brier_score_loss(answers, second)
     assert sum(brier(cell, {})) / 3 == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("shares", "mass"),
+    [((0.2, 0.3, 0.1), 0.6), ((0.004, 0.005), 0.009), ((0.7, 0.6), 1.0), ((1e-300,), 1e-300)],
+)
+def test_the_mass_on_the_options_is_their_sum(shares: tuple[float, ...], mass: float) -> None:
+    assert option_mass([math.log(share) for share in shares]) == pytest.approx(mass)
+
+
+def test_no_mass_at_all() -> None:
+    assert option_mass([-2000.0, -3000.0]) == 0.0

@@ -98,7 +98,6 @@ def test_keys_that_a_backend_does_not_read_are_refused(keys: dict[str, Any], mes
     "keys",
     [
         {"tokenizer": "owner/m"},
-        {"context": 8},
         {"concurrency": 2},
         {"timeout_s": 3},
         {"retries": 0},

@@ -7,8 +7,8 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ragbench.base.errors import UsageError, near
-from ragbench.base.records import Passage, Question
+from ragbench.base.errors import BackendError, UsageError, near
+from ragbench.base.records import LEAST_MASS, OptionScores, Passage, Question, small_share
 from ragbench.experiment.config.spec import CLOSED_BOOK, DOCUMENTS, ArmSpec
 from ragbench.experiment.grid.grid import Grid
 from ragbench.experiment.grid.parts import TaskPart
@@ -18,10 +18,13 @@ from ragbench.experiment.stages.answer import reserve
 from ragbench.experiment.stages.arms import Context, pack
 from ragbench.experiment.stages.prompts import messages
 from ragbench.indexes import built as indexes
-from ragbench.models.model import Model
+from ragbench.metrics.likelihood import option_mass
+from ragbench.models.model import Choice, Model
 from ragbench.runfolder.settings import DECLARED, default_arm
+from ragbench.tasks.replies.answers import letters
 
 SAMPLES = 3
+QUICKLY_LOADED = 4e9  # bytes of weights that a plan loads to weigh the letters
 GEMM_SHARE = 0.4  # of a matrix product's peak speed, as measured for prefill on CPUs
 
 
@@ -92,6 +95,16 @@ class PrimaryArm:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class OptionMass:
+    """Mean probability of all letters together as the start of a reply to a few sample prompts."""
+
+    model: str
+    task: str
+    mass: float
+    prompts: int
+
+
 @dataclass
 class Plan:
     """Plan of a run."""
@@ -101,13 +114,16 @@ class Plan:
     to_build: list[str] = field(default_factory=list)
     samples: list[PromptSample] = field(default_factory=list)
     estimates: list[CostEstimate] = field(default_factory=list)
+    masses: list[OptionMass] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     lacking: list[Missing] = field(default_factory=list)
     not_built: list[str] = field(default_factory=list)
 
 
 def make_plan(grid: Grid, *, device: str = "") -> Plan:
-    """Return the plan of an experiment; no part is built and no question answered.
+    """Return the plan of an experiment; no part is built and no answer is kept.
+
+    A small local model, or one behind a server, scores the letters of a few sample prompts.
 
     Args:
         grid: The experiment; the missing parts of an ``OfflineGrid`` are listed.
@@ -138,7 +154,9 @@ def make_plan(grid: Grid, *, device: str = "") -> Plan:
                 prompts += n
                 total += n * _mean_prompt([s for s in samples if s.arm == arm.name], mean, passages)
                 replies += task.reply_limit * n if task.scoring == "generate" else 0
-        plan.estimates.append(_estimate(spec.name, model, prompts, total, replies, stated))
+        estimate = _estimate(spec.name, model, prompts, total, replies, stated)
+        plan.estimates.append(estimate)
+        _weigh_letters(plan, grid, spec.name, estimate)
     if isinstance(grid, OfflineGrid):
         plan.lacking = grid.lacking
     return plan
@@ -245,6 +263,43 @@ def _retrieved(
         question.id: list(pack(found, context, order=arm.order).passages)
         for question, found in zip(questions, passages, strict=True)
     }
+
+
+def _weigh_letters(plan: Plan, grid: Grid, name: str, estimate: CostEstimate) -> None:
+    """Add the mass on the letters of a model's sample prompts, and a warning if it is tiny."""
+    tasks = [task for task in grid.tasks if task.scoring == "letters"]
+    model = grid.models[name]
+    facts = model.facts()
+    held = estimate.weight_bytes
+    if not tasks or facts.stands_in or held == 0:  # a scripted model has no probabilities
+        return
+    if facts.served is None and (held is None or held > QUICKLY_LOADED):
+        plan.notes.append(
+            f"{name}: the plan does not load its weights, so the report alone has the probability "
+            "of the letters"
+        )
+        return
+    for task in tasks:
+        samples = [s for s in plan.samples if (s.model, s.task) == (name, task.spec.name)]
+        asked = {s.prompt: s.question_id for s in samples if s.arm == samples[0].arm}
+        options = {question.id: question.options for question in task.questions}
+        choices = [Choice(p, letters(len(options[q]))) for p, q in asked.items()]
+        found = model.score_batch(choices)
+        failed = next((x for x in found if isinstance(x, BackendError)), None)
+        if failed is not None:
+            plan.notes.append(f"{name} on {task.spec.name}: a sample prompt failed: {failed.what}")
+            continue
+        masses = [option_mass(x.log_likelihoods) for x in found if isinstance(x, OptionScores)]
+        mass = sum(masses) / len(masses)
+        plan.masses.append(OptionMass(name, task.spec.name, mass, len(masses)))
+        if mass < LEAST_MASS:
+            plan.notes.append(
+                f"warning: {name} on {task.spec.name}: all letters together have "
+                f"{small_share(mass)} of the probability of the reply's start in {len(masses)} "
+                "sample prompts. The model would write something else: check the prompt format, "
+                "or use scoring: generate"
+            )
+    model.release()
 
 
 def _mean_prompt(samples: list[PromptSample], closed_book: int, passages: int) -> int:

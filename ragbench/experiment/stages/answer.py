@@ -250,7 +250,13 @@ def _record(grid: Grid, cell: Cell, job: Job, digest: str, answer: Answer) -> Re
         record, prompt_tokens=answer.prompt_tokens, elapsed_s=round(answer.elapsed_s, 4)
     )
     if isinstance(answer, Reply):
-        return replace(record, reply=answer.text, reply_tokens=answer.tokens, finish=answer.finish)
+        return replace(
+            record,
+            reply=answer.text,
+            reply_tokens=answer.tokens,
+            finish=answer.finish,
+            opened=answer.opened or None,
+        )
     return replace(
         record,
         log_likelihoods=answer.log_likelihoods,

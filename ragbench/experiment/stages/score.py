@@ -10,16 +10,17 @@ from ragbench.base.records import NO_REPLY, REPEATED, Answered, Outcome, Questio
 from ragbench.experiment.stages.prompts import continuations
 from ragbench.metrics import metrics
 from ragbench.metrics.choice import pick_option
-from ragbench.metrics.likelihood import probabilities
+from ragbench.metrics.likelihood import option_mass, probabilities
 from ragbench.runfolder.config import RunConfig
 from ragbench.runfolder.facts import TaskFacts
 from ragbench.runfolder.packed import PackedLine, check_packed, read_packed
 from ragbench.runfolder.paths import RunPaths
 from ragbench.runfolder.questions import read_questions
-from ragbench.runfolder.records import ASK_AGAIN, Record, last_records
+from ragbench.runfolder.records import ASK_AGAIN, Record, last_records, read_records
 from ragbench.runfolder.runfile import read_run_file
 from ragbench.runfolder.scores import ScoreRow, write_scores
 from ragbench.tasks.replies import reply_readers
+from ragbench.tasks.replies.traces import opened_by_prompts, read_without_trace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,7 @@ class ReadAnswer:
     reasoning: str | None = None
     likeliest: int | None = None
     confidence: float | None = None
+    option_mass: float | None = None
 
 
 def score_run(folder: RunPaths) -> int:
@@ -55,12 +57,17 @@ def _task_rows(
     folder: RunPaths, config: RunConfig, task: str, facts: TaskFacts
 ) -> Iterator[ScoreRow]:
     questions = read_questions(folder.questions(task))
+    opened = {
+        model.name: _opened(folder, model.name, task, facts)
+        for model in config.models
+        if facts.scoring == "generate"
+    }
     for arm in facts.arms:
         packed = read_packed(folder.packed(task, arm))
         check_packed(folder.packed(task, arm), packed, (question.id for question in questions))
         for model in config.models:
             records = last_records(folder.records(model.name, task, arm))
-            found = _readings(questions, records, facts)
+            found = _readings(questions, records, facts, opened.get(model.name, ""))
             values = _metrics(questions, found, records, facts.metrics, config.metrics)
             for question, reading, value in zip(questions, found, values, strict=True):
                 record, line = records.get(question.id), packed[question.id]
@@ -68,13 +75,20 @@ def _task_rows(
                 yield _row(cell, facts, question, record, line, reading, value)
 
 
+def _opened(folder: RunPaths, model: str, task: str, facts: TaskFacts) -> str:
+    """Return the marker of a trace that a model's prompts opened, by its replies of all arms."""
+    records = (r for arm in facts.arms for r in read_records(folder.records(model, task, arm)))
+    return opened_by_prompts([r.reply for r in records if r.reply and not r.opened])
+
+
 def _readings(
-    questions: Sequence[Question], records: Mapping[str, Record], facts: TaskFacts
+    questions: Sequence[Question], records: Mapping[str, Record], facts: TaskFacts, opened: str
 ) -> list[ReadAnswer]:
+    """Return the answers of a cell; ``opened`` is a trace that its prompts opened unrecorded."""
     held = [records.get(question.id) for question in questions]
     if facts.reader == "mirage":
         held = repeat_replies(held)
-    return [_read(*pair, facts) for pair in zip(questions, held, strict=True)]
+    return [_read(*pair, facts, opened) for pair in zip(questions, held, strict=True)]
 
 
 def repeat_replies(records: Sequence[Record | None]) -> list[Record | None]:
@@ -97,7 +111,7 @@ def repeat_replies(records: Sequence[Record | None]) -> list[Record | None]:
     return found
 
 
-def _read(question: Question, record: Record | None, facts: TaskFacts) -> ReadAnswer:
+def _read(question: Question, record: Record | None, facts: TaskFacts, opened: str) -> ReadAnswer:
     """Return the answer in a record."""
     if record is None or record.error is not None:
         return ReadAnswer(outcome="error")
@@ -105,7 +119,9 @@ def _read(question: Question, record: Record | None, facts: TaskFacts) -> ReadAn
         if record.reply is None:
             raise _without(question, record, "reply")
         read = reply_readers.get(facts.reader, where=f"task {record.task}")
-        found = read(record.reply, question, record.finish or "")
+        opened = (record.opened or opened) if record.reply else ""
+        finish = record.finish or ""
+        found = read_without_trace(read, record.reply, question, finish, opened=opened)
         return ReadAnswer(
             outcome=found.outcome,
             pick=found.pick,
@@ -119,7 +135,12 @@ def _read(question: Question, record: Record | None, facts: TaskFacts) -> ReadAn
     shares = probabilities(record.log_likelihoods)
     sure = max(shares)
     return ReadAnswer(
-        outcome="parsed", pick=pick, tied=tied, likeliest=shares.index(sure), confidence=sure
+        outcome="parsed",
+        pick=pick,
+        tied=tied,
+        likeliest=shares.index(sure),
+        confidence=sure,
+        option_mass=option_mass(record.log_likelihoods),
     )
 
 
@@ -189,6 +210,7 @@ def _row(
         reasoning=reading.reasoning,
         likeliest=reading.likeliest,
         confidence=reading.confidence,
+        option_mass=reading.option_mass,
         outcome=reading.outcome,
         error=error,
         answer=question.answer,

@@ -111,7 +111,7 @@ class CrossEncoder:
 
     def _check_length(self, model: Any) -> None:
         """Refuse pairs longer than the model has positions for."""
-        positions = getattr(model.config, "max_position_embeddings", None)
+        positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
         embeddings = getattr(model.base_model, "embeddings", None)
         table = getattr(embeddings, "position_embeddings", None)
         padding = getattr(table, "padding_idx", None)  # RoBERTa counts from the one after it

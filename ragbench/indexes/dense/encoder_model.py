@@ -83,7 +83,7 @@ class EncoderModel:
         return [first, modules.Pooling(size, pooling).to(self.device_name)]
 
     def _check_positions(self, max_tokens: int) -> None:
-        config = self._whole[0].auto_model.config
+        config = self._whole[0].auto_model.config.get_text_config()
         positions = getattr(config, "max_position_embeddings", None)
         if not isinstance(positions, int) or positions < 1:
             return

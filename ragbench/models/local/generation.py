@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
+from ragbench.models.local.context import text_config
+
 # Some repositories omit these ends of a turn from their generation config.
 TURN_ENDS = ("<|im_end|>", "<|eot_id|>", "<|end|>", "<end_of_turn>", "<|end_of_turn|>")
 PLAIN_STOP = "\n\n"  # blank lines separate the parts of a plain prompt, so one ends the reply
@@ -16,6 +18,7 @@ def turn_ends(model: Any, tokenizer: Any) -> list[int]:
     for ends in (
         getattr(model.generation_config, "eos_token_id", None),
         getattr(model.config, "eos_token_id", None),
+        getattr(text_config(model.config), "eos_token_id", None),
         tokenizer.eos_token_id,
     ):
         named += ends if isinstance(ends, list) else [ends]

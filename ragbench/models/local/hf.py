@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import math
 import re
 import time
@@ -10,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from ragbench.base.devices import (
     Device,
@@ -27,12 +28,23 @@ from ragbench.base.records import Message, OptionScores, Reply
 from ragbench.base.weights import locate, weights_digest
 from ragbench.models.endpoint import Endpoint
 from ragbench.models.local.adapter import check_adapter, with_adapter
+from ragbench.models.local.context import context_of
 from ragbench.models.local.generation import forget_sampling, greedy, turn_ends
 from ragbench.models.local.gguf import converted
 from ragbench.models.local.prefix import option_log_likelihoods, use_float32_output
 from ragbench.models.model import OneByOne
-from ragbench.models.rendering import chat_text, control_tokens, plain_text, turns_of
+from ragbench.models.rendering import (
+    TEMPLATE_DAY,
+    ChatTemplate,
+    control_tokens,
+    plain_text,
+    start_of_options,
+    turns_of,
+)
 from ragbench.models.spec import BackendOptions, ModelSpec, Weights
+
+# Out of memory, and what the code of a rare family raises on an input.
+FAILURES = (RuntimeError, IndexError, ValueError, TypeError, AttributeError)
 
 
 class HfOptions(BackendOptions):
@@ -47,6 +59,8 @@ class HfOptions(BackendOptions):
         dtype: ``auto`` is bfloat16 if the hardware supports it.
         device: ``auto`` is the GPU if there is one.
         trust_remote_code: Whether code in the model's repository may run.
+        context: Maximum tokens of prompt and reply, if the model states none, or to use fewer.
+        date: The date in the prompts of a chat template that writes today's.
     """
 
     path: str | None = None
@@ -56,6 +70,8 @@ class HfOptions(BackendOptions):
     dtype: Dtype = "auto"
     device: Device = "auto"
     trust_remote_code: bool = False
+    context: int | None = Field(None, gt=0)
+    date: datetime.date = TEMPLATE_DAY
 
     @model_validator(mode="after")
     def _one_source(self) -> HfOptions:
@@ -69,6 +85,11 @@ class HfOptions(BackendOptions):
     def weights(self) -> Weights:
         """Location of the weights; the reference is empty if only the base has it."""
         return Weights(self.path or self.model or "", self.adapter)
+
+    @property
+    def stated_context(self) -> int | None:
+        """Context in tokens, if the config states it."""
+        return self.context
 
     def with_weights_of(self, base: BackendOptions) -> HfOptions:
         """Return an adapter's options with the weights of its base, if they name none."""
@@ -84,6 +105,7 @@ class HfModel(OneByOne):
 
     Raises:
         PrerequisiteError: The weights are missing and cannot be downloaded.
+        UsageError: Nothing states the model's context.
     """
 
     Options: ClassVar[type[BackendOptions]] = HfOptions
@@ -115,9 +137,9 @@ class HfModel(OneByOne):
             raise _unavailable(spec, error) from None
         if self._adapter is not None:
             check_adapter(self._adapter)
-        self.context_tokens: int = int(
-            getattr(self._config, "max_position_embeddings", None)
-            or self._tokenizer.model_max_length
+        where = f"models: {spec.name}"
+        self.context_tokens = context_of(
+            self._config, self._tokenizer, options.context, where=where
         )
         self.is_chat = spec.format == "chat" or (
             spec.format == "auto" and bool(self._tokenizer.chat_template)
@@ -129,6 +151,8 @@ class HfModel(OneByOne):
                 fix="write format: plain",
             )
 
+        self._template = ChatTemplate(self._tokenizer, day=options.date, where=where)
+
     @classmethod
     def sends_to(cls, options: HfOptions) -> tuple[Endpoint, ...]:
         """Return no endpoint: the model runs in this process."""
@@ -136,11 +160,13 @@ class HfModel(OneByOne):
 
     def digest(self) -> str:
         """Return the identity of weights, number format and prompt format."""
+        between = self._template.between if self.is_chat else ""
         return sha256_json(
             {
                 "weights": self._weights_identity(),
                 "dtype": self.dtype,
                 "format": self.prompt_format,
+                **({"before the reply": between} if between else {}),
             }
         )
 
@@ -192,11 +218,18 @@ class HfModel(OneByOne):
         separated by blank lines, with each reply after ``Answer:``. A last assistant turn is the
         beginning of the reply. A control token that a content spells out, such as ``<|im_end|>``,
         is broken by a blank, so that no passage can end its turn or open another.
+
+        Raises:
+            PrerequisiteError: The chat template refuses a turn or leaves it out.
         """
         turns, reply_start = turns_of(messages, self._control)
         if self.is_chat:
-            return chat_text(self._tokenizer, turns, reply_start)
+            return self._template.text(turns, reply_start)
         return plain_text(turns, reply_start)
+
+    def continuation(self, option: str) -> str:
+        """Return an option as it follows the prompt: after what the chat template writes first."""
+        return self._template.between + option if self.is_chat else " " + option
 
     @cached_property
     def _control(self) -> re.Pattern[str] | None:
@@ -261,21 +294,24 @@ class HfModel(OneByOne):
     ) -> OptionScores:
         """Return the log-likelihood of each option as the reply to a rendered prompt.
 
-        Prompt and option are tokenised together. The option's tokens are those beyond the number of
-        tokens of the prompt alone, as in lm-eval. ``reuse`` computes the prompt once for all
-        options.
+        Prompt and option are tokenised together, with what a chat template writes before a reply
+        between them. The options' tokens start at the first token that the prompt alone does not
+        have in front of every option. ``reuse`` computes the prompt once for all options.
 
         Raises:
             BackendError: The model failed, or a likelihood is not finite.
         """
         started = time.perf_counter()
-        prompt_tokens = len(self._encode(prompt))
-        sequences = [self._encode(prompt + self.continuation(option)) for option in options]
-        starts = [max(1, min(prompt_tokens, len(ids) - 1)) for ids in sequences]
+        head, blank = prompt, " "
+        if self.is_chat:
+            head, blank = prompt + self._template.before_reply(prompt), ""
+        alone = self._encode(head)
+        sequences = [self._encode(head + blank + option) for option in options]
+        start = start_of_options(alone, sequences)
         model = self._model
         try:
-            sums = option_log_likelihoods(model, sequences, starts, reuse=reuse)
-        except (RuntimeError, IndexError) as error:  # such as out of memory
+            sums = option_log_likelihoods(model, sequences, [start] * len(sequences), reuse=reuse)
+        except FAILURES as error:
             raise _failed(self.spec, error) from None
         if not all(math.isfinite(value) for value in sums):
             raise BackendError(
@@ -284,10 +320,8 @@ class HfModel(OneByOne):
             )
         return OptionScores(
             log_likelihoods=tuple(sums),
-            option_tokens=tuple(
-                len(ids) - start for ids, start in zip(sequences, starts, strict=True)
-            ),
-            prompt_tokens=prompt_tokens,
+            option_tokens=tuple(len(ids) - start for ids in sequences),
+            prompt_tokens=len(alone),
             elapsed_s=time.perf_counter() - started,
         )
 
@@ -313,9 +347,10 @@ class HfModel(OneByOne):
                 ends=turn_ends(model, self._tokenizer),
                 plain=not self.is_chat,
             )
-        except (RuntimeError, IndexError) as error:  # such as out of memory
+        except FAILURES as error:
             raise _failed(self.spec, error) from None
-        return Reply(text, tokens, finish, len(ids), time.perf_counter() - started)
+        opened = self._template.opened_in(prompt) if self.is_chat else ""
+        return Reply(text, tokens, finish, len(ids), time.perf_counter() - started, opened)
 
 
 def _failed(spec: ModelSpec, error: Exception) -> BackendError:

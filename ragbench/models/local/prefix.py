@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from inspect import signature
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 if TYPE_CHECKING:
     import torch
@@ -21,8 +22,9 @@ def option_log_likelihoods(
 
     The shared tokens of all sequences, up to the last before the first start, run through the model
     once. Their keys and values are then repeated for one batch of the remaining tokens, padded on
-    the right, where causal attention keeps the padding out of every score. A model without a cache
-    of keys and values gets every sequence whole.
+    the right, where causal attention keeps the padding out of every score. A model whose layers
+    keep anything else than keys and values (linear attention, state spaces, convolutions, recurrent
+    layers) gets every sequence whole and alone.
 
     Args:
         model: Gives logits for ``input_ids`` (B, T) and accepts a cache.
@@ -35,19 +37,17 @@ def option_log_likelihoods(
     with torch.inference_mode():
         shared = min(_common_length(sequences), min(starts) - 1)
         cache = _prefill(model, sequences[0][:shared]) if reuse and shared > 0 else None
+        one_each = all(len(ids) == shared + 2 for ids in sequences) and min(starts) == shared + 1
         if cache is None:
+            if reuse and one_each:
+                return _next(_forward(model, [sequences[0][:-1]], None), sequences)
             return [
                 _sums(_forward(model, [ids], None), [ids], [start])[0]
                 for ids, start in zip(sequences, starts, strict=True)
             ]
-        if all(
-            len(ids) == start + 1 == shared + 2
-            for ids, start in zip(sequences, starts, strict=True)
-        ):
+        if one_each:
             # One token each after one prompt, such as letters: the last logits score all of them.
-            logits = _forward(model, [sequences[0][shared:-1]], cache)[0, -1]
-            predicted = torch.log_softmax(logits.float(), dim=-1)
-            return [float(predicted[ids[-1]]) for ids in sequences]
+            return _next(_forward(model, [sequences[0][shared:-1]], cache), sequences)
         cache.batch_repeat_interleave(len(sequences))
         rests = [ids[shared:] for ids in sequences]
         logits = _forward(model, rests, cache)
@@ -85,8 +85,30 @@ def _common_length(sequences: Sequence[Sequence[int]]) -> int:
     return shortest
 
 
+# Layers of a cache that may be repeated and continued; by name, as versions differ.
+REPEATABLE = {"DynamicLayer", "DynamicSlidingWindowLayer"}
+_unshared: WeakSet[Any] = WeakSet()
+
+
 def _prefill(model: Any, ids: Sequence[int]) -> Any:
-    """Return the cache of a prefix; None if the model's cache cannot be repeated."""
+    """Return the cache of a prefix; None if the model's cache does not hold keys and values alone.
+
+    Other caches cannot be repeated or continued in a batch: transformers raises, or the numbers
+    change. Such a model is tried once.
+    """
+    if model in _unshared:
+        return None
+    try:
+        cache = _cached(model, ids)
+    except (AttributeError, TypeError, ValueError):  # of families that cannot start a cache so
+        cache = None
+    if not _is_repeatable(cache):
+        _unshared.add(model)
+        return None
+    return cache
+
+
+def _cached(model: Any, ids: Sequence[int]) -> Any:
     import torch
 
     tokens = torch.tensor([list(ids)], device=model.device)
@@ -94,7 +116,24 @@ def _prefill(model: Any, ids: Sequence[int]) -> Any:
     cache = getattr(output, "cache", None)
     if cache is None:  # its name before transformers 5.24
         cache = getattr(output, "past_key_values", None)
-    return cache if hasattr(cache, "batch_repeat_interleave") else None
+    return cache
+
+
+def _is_repeatable(cache: Any) -> bool:
+    layers = getattr(cache, "layers", None)
+    return (
+        type(cache).__name__ == "DynamicCache"
+        and bool(layers)
+        and {type(layer).__name__ for layer in layers} <= REPEATABLE
+    )
+
+
+def _next(logits: torch.Tensor, sequences: Sequence[Sequence[int]]) -> list[float]:
+    """Return the log-probability of each sequence's last token after the same prompt."""
+    import torch
+
+    predicted = torch.log_softmax(logits[0, -1].float(), dim=-1)
+    return [float(predicted[ids[-1]]) for ids in sequences]
 
 
 def _forward(model: Any, rows: Sequence[Sequence[int]], cache: Any) -> torch.Tensor:
@@ -106,7 +145,8 @@ def _forward(model: Any, rows: Sequence[Sequence[int]], cache: Any) -> torch.Ten
     for index, row in enumerate(rows):
         tokens[index, : len(row)] = torch.tensor(list(row))
     name = "cache" if "cache" in signature(model.forward).parameters else "past_key_values"
-    given = {name: cache, "use_cache": cache is not None}
+    # Some families without keys and values have no argument for them.
+    given = {"use_cache": False} if cache is None else {name: cache, "use_cache": True}
     logits: torch.Tensor = model(input_ids=tokens.to(model.device), **given).logits
     return logits
 

@@ -17,6 +17,7 @@ from ragbench.models.served.completions import (
     read_chat,
     read_echo,
     read_text,
+    read_tokens,
     text_request,
 )
 from ragbench.models.served.http import Client, Refused
@@ -24,6 +25,8 @@ from ragbench.models.served.http import Client, Refused
 # Texts for checks of abilities; none is from a task.
 SYSTEM: Turn = {"role": "system", "content": "You are asked whether you answer."}
 HELLO: Turn = {"role": "user", "content": "Say yes."}
+LONGER = " Words that lengthen a turn by more tokens than any rounding hides." * 2
+SAID: Turn = {"role": "assistant", "content": "Yes."}
 REPLY_START = "Yes, yes, yes"
 ECHOED, ECHOED_END = "One, two, three,", " four, five."
 
@@ -50,9 +53,16 @@ class Asker:
 
     def echo(self, text: str, endpoint: Endpoint | None = None) -> list[float | None]:
         """Return the natural log-probability of every token of a text; None for the first."""
+        return self.echo_tokens(text, endpoint)[0]
+
+    def echo_tokens(
+        self, text: str, endpoint: Endpoint | None = None
+    ) -> tuple[list[float | None], list[str] | None]:
+        """Return what ``echo`` does, and the tokens themselves if the server gives them."""
         body = echo_request(self._model, text, self._beyond)
         answer = self._client.ask(TEXT, body, endpoint=endpoint).value
-        return read_echo(answer, generated=self._beyond)
+        numbers = read_echo(answer, generated=self._beyond)
+        return numbers, read_tokens(answer, len(numbers))
 
     def one_token(self, model: str, endpoint: Endpoint, retries: int | None = None) -> Written:
         """Return one token of a named model at one server."""
@@ -63,17 +73,47 @@ class Asker:
 
     @cached_property
     def joins_system(self) -> bool:
-        """Whether the server's chat template has no system turn, so that it joins the user's.
+        """Whether a server's chat template has no system turn, so that it joins the user's.
 
-        A local model has the same rule, which Gemma's template needs.
+        A template may refuse the turn, as Gemma's does, or leave it out: a longer turn then has no
+        more tokens. A server that does not count the tokens of its prompts cannot be checked for
+        that. A local model has the same rule.
+
+        Raises:
+            PrerequisiteError: A server's chat template leaves out turns of few-shot examples.
         """
+        return any([self._joins_system(endpoint) for endpoint in self._client.endpoints])
+
+    def _joins_system(self, endpoint: Endpoint) -> bool:
+        short = self._size([HELLO], endpoint)
+        turns = _lengthened([SYSTEM, HELLO, SAID, HELLO], 3)
+        joins = False
         try:
-            self._client.ask(CHAT, chat_request(self._model, [SYSTEM, HELLO], "", 1))
+            usual = self._size(turns, endpoint)
         except Refused as error:
             if error.status >= 500:
                 raise
-            return True
-        return False
+            joins, turns = True, turns[1:]
+            usual = self._size(turns, endpoint)
+        if short is None or usual is None or usual <= short:
+            return joins  # it does not count
+        for place, turn in enumerate(turns[:-1]):
+            longer = self._size(_lengthened(turns, place), endpoint)
+            if longer is not None and longer > usual:
+                continue
+            if turn["role"] != "system":
+                raise PrerequisiteError(
+                    f"the server's chat template leaves out {turn['role']} turns before the last, "
+                    "such as those of few-shot examples",
+                    where=f"{self._where}, {endpoint.url}",
+                    fix="write `format: plain`",
+                )
+            joins = True
+        return joins
+
+    def _size(self, turns: Sequence[Turn], endpoint: Endpoint) -> int | None:
+        body = chat_request(self._model, turns, "", 1)
+        return read_chat(self._client.ask(CHAT, body, endpoint=endpoint).value).prompt_tokens
 
     @cached_property
     def _beyond(self) -> int:
@@ -88,10 +128,17 @@ class Asker:
         return 0
 
     def check_replies(self) -> None:
-        """Check that every server replies; BackendError if not."""
+        """Check that every server replies, and to every turn.
+
+        Raises:
+            BackendError: A server does not reply.
+            PrerequisiteError: A server's chat template leaves out turns of few-shot examples.
+        """
+        if self._is_chat:
+            _ = self.joins_system
+            return
         for endpoint in self._client.endpoints:
             self.one_token(self._model, endpoint)
-        _ = self._is_chat and self.joins_system
 
     def check_reply_start(self) -> None:
         """Check that every server continues a started reply instead of ending its turn.
@@ -140,3 +187,9 @@ class Asker:
                     fix="write `scoring: generate`, or use a server that supports `echo` with "
                     "`logprobs`, such as vLLM",
                 ) from None
+
+
+def _lengthened(turns: Sequence[Turn], place: int) -> list[Turn]:
+    found = list(turns)
+    found[place] = {**found[place], "content": found[place]["content"] + LONGER}
+    return found

@@ -32,12 +32,14 @@ class Written:
         finish: ``length`` if the limit ended it.
         tokens: Tokens of the reply, if the server reports them.
         prompt_tokens: Tokens of the prompt, if the server reports them.
+        has_trace: Whether the server gave a reasoning trace apart.
     """
 
     text: str
     finish: Literal["stop", "length"]
     tokens: int | None
     prompt_tokens: int | None
+    has_trace: bool = False
 
 
 def chat_request(model: str, turns: Sequence[Turn], reply_start: str, limit: int) -> dict[str, Any]:
@@ -84,7 +86,7 @@ def read_chat(answer: Mapping[str, Any]) -> Written:
     if trace:
         cut = content is None and finish == "length"
         content = f"<think>{trace}" + ("" if cut else f"</think>{content or ''}")
-    return Written(content or "", finish, *_usage(answer))
+    return Written(content or "", finish, *_usage(answer), has_trace=bool(trace))
 
 
 def read_text(answer: Mapping[str, Any]) -> Written:
@@ -126,6 +128,18 @@ def read_echo(answer: Mapping[str, Any], *, generated: int) -> list[float | None
         ):
             raise BackendError(f"the server gave the log-probability {number!r}"[:200])
     return numbers[:size]
+
+
+def read_tokens(answer: Mapping[str, Any], size: int) -> list[str] | None:
+    """Return the first ``size`` tokens of a text sent, in the server's own spelling.
+
+    None if the server does not give them; a token in two spellings is two tokens here.
+    """
+    found = _choice(answer).get("logprobs")
+    tokens = found.get("tokens") if isinstance(found, dict) else None
+    if not isinstance(tokens, list) or len(tokens) < size:
+        return None
+    return tokens[:size] if all(isinstance(token, str) for token in tokens) else None
 
 
 def _choice(answer: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -63,6 +64,12 @@ class TokenCounter:
         if self.tokenizer is None:
             return -(-len(text.encode("utf-8")) // BYTES_A_TOKEN)
         return len(self.tokenizer(text, add_special_tokens=False).input_ids)
+
+    def ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the tokens of texts, special ones included; empty without a tokenizer."""
+        if self.tokenizer is None:
+            return []
+        return [list(self.tokenizer(text).input_ids) for text in texts]
 
     @property
     def template(self) -> str | None:

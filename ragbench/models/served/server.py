@@ -16,7 +16,13 @@ from ragbench.base.modelfacts import AS_SERVED, ModelFacts, ServedFacts
 from ragbench.base.records import Message, OptionScores, Reply
 from ragbench.models.endpoint import Endpoint, parse
 from ragbench.models.model import Asked, OneByOne
-from ragbench.models.rendering import Turn, chat_text, plain_text, turns_of
+from ragbench.models.rendering import (
+    ChatTemplate,
+    Turn,
+    plain_text,
+    start_of_options,
+    turns_of,
+)
 from ragbench.models.served.asking import Asker
 from ragbench.models.served.counting import TokenCounter
 from ragbench.models.served.http import Client
@@ -221,32 +227,64 @@ class ServerModel(OneByOne):
     def score_options(self, prompt: str, options: Sequence[str]) -> OptionScores:
         """Return the log-likelihood of each option as the reply to a rendered prompt.
 
-        Prompt and option are sent as one text, which the server tokenises together. The option's
-        tokens are those beyond the number of tokens of the prompt alone, as in lm-eval; the server
-        counts these in a request of its own. Text offsets are not used, because servers count
-        special and partial characters differently. A chat's text is made with the chat template of
-        ``tokenizer``.
+        Prompt and option are sent as one text, which the server tokenises together, with what the
+        chat template of ``tokenizer`` writes before a reply between them. The options' tokens start
+        as those of a local model do, by the tokens that the server or else ``tokenizer`` gives. A
+        server without both has lm-eval's rule: the tokens beyond the number of tokens of the prompt
+        alone. Text offsets are not used, because servers count special and partial characters
+        differently.
 
         Raises:
             BackendError: A server failed, or does not report every number.
         """
         started = time.perf_counter()
-        text = prompt
-        if self.is_chat:
+        head, blank = prompt, " "
+        if self._template is not None:
             turns, reply_start = self._turns(prompt)
-            text = self._counter.without_first(
-                chat_text(self._counter.tokenizer, turns, reply_start)
-            )
-        alone = len(self._asker.echo(text))
-        sums, sizes = [], []
-        for option in options:
-            numbers = self._asker.echo(text + self.continuation(option))
-            own = numbers[max(1, min(alone, len(numbers) - 1)) :]
-            if not own:
+            whole = self._template.text(turns, reply_start)
+            whole += self._template.before_reply(whole)
+            head, blank = self._counter.without_first(whole), ""
+        texts = [head, *(head + blank + option for option in options)]
+        echoed = [self._asker.echo_tokens(text) for text in texts]
+        numbers = [found for found, _ in echoed]
+        for option, found in zip(options, numbers[1:], strict=True):
+            if len(found) < 2:
                 raise BackendError(f"the server counts no token of the option {option!r}")
-            sums.append(sum(number or 0.0 for number in own))
-            sizes.append(len(own))
-        return OptionScores(tuple(sums), tuple(sizes), alone, time.perf_counter() - started)
+        start = self._start(texts, numbers, [tokens for _, tokens in echoed])
+        own = [found[start:] for found in numbers[1:]]
+        return OptionScores(
+            tuple(sum(number or 0.0 for number in found) for found in own),
+            tuple(map(len, own)),
+            len(numbers[0]),
+            time.perf_counter() - started,
+        )
+
+    def _start(
+        self,
+        texts: Sequence[str],
+        numbers: Sequence[Sequence[float | None]],
+        spelt: Sequence[Sequence[str] | None],
+    ) -> int:
+        """Return where the options' tokens start in a prompt alone (the first) and with options."""
+        known = [tokens for tokens in spelt if tokens is not None]
+        if len(known) == len(texts):
+            return start_of_options(known[0], known[1:])
+        ids = self._counter.ids(texts)
+        if [len(found) for found in ids] == [len(found) for found in numbers]:
+            return start_of_options(ids[0], ids[1:])
+        return max(1, min(len(numbers[0]), *(len(found) - 1 for found in numbers[1:])))
+
+    @cached_property
+    def _template(self) -> ChatTemplate | None:
+        if not self.is_chat or self._counter.template is None:
+            return None
+        return ChatTemplate(self._counter.tokenizer, where=self._where)
+
+    def continuation(self, option: str) -> str:
+        """Return an option as it follows the prompt: after what the chat template writes first."""
+        if not self.is_chat:
+            return " " + option
+        return option if self._template is None else self._template.between + option
 
     def _turns(self, prompt: str) -> tuple[list[Turn], str]:
         turns: list[Turn] = json.loads(prompt)
@@ -262,9 +300,12 @@ class ServerModel(OneByOne):
             BackendError: A server failed, or answered without a reply.
         """
         started = time.perf_counter()
+        opened = ""
         if self.is_chat:
             turns, reply_start = self._turns(prompt)
             found = self._asker.chat(turns, reply_start, limit)
+            if self._template is not None and not reply_start and not found.has_trace:
+                opened = self._template.opened
         else:
             found = self._asker.text(prompt, limit)
         return Reply(
@@ -275,4 +316,5 @@ class ServerModel(OneByOne):
             if found.prompt_tokens is None
             else found.prompt_tokens,
             elapsed_s=time.perf_counter() - started,
+            opened=opened,
         )

@@ -4,6 +4,7 @@ correct    the option, label or text of a reply, in the mode ``correct``
 published  the readers of published harnesses, faults included
 reader     what a reply reader is, and what it finds
 answers    the option that a reply names
+denials    statements that name an option and are no answer
 patterns   the forms in which replies state, hedge or deny an option
 traces     reasoning traces, split off a reply
 failures   error messages of servers in place of a reply

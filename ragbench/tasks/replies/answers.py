@@ -14,6 +14,7 @@ from difflib import SequenceMatcher
 from string import ascii_uppercase
 
 from ragbench.base.records import Outcome
+from ragbench.tasks.replies.denials import is_no_answer
 from ragbench.tasks.replies.patterns import (
     AFTER,
     ANCHOR,
@@ -42,6 +43,7 @@ from ragbench.tasks.replies.reader import Reading
 from ragbench.tasks.replies.traces import split_reasoning
 
 ALIKE = 0.8
+LONGEST_ANSWER = 4_000  # characters after an anchor that are read as its option
 
 
 def letters(n: int) -> tuple[str, ...]:
@@ -120,16 +122,36 @@ def _stated(text: str, options: Sequence[str]) -> int | None:
     anchors = sorted([*ANCHOR.finditer(text), *BOXED.finditer(text)], key=lambda m: m.start())
     pick: int | None = None
     for anchor in anchors:
-        if anchor.re is BOXED:
+        boxed = anchor.re is BOXED
+        if is_no_answer(text, anchor.start(), anchor.start() if boxed else anchor.end()):
+            continue
+        if boxed:
             found = _named(FONT.sub(r"\1", anchor[1]), options)
         else:
-            found = _after(text[anchor.end() :], options)
+            found = _after(text, anchor, options)
         pick = pick if found is None else found
     return pick
 
 
-def _after(text: str, options: Sequence[str]) -> int | None:
-    """Return the option that the text after an anchor names."""
+def _after(text: str, anchor: re.Match[str], options: Sequence[str]) -> int | None:
+    """Return the option that the text after an anchor names, unless a condition follows it."""
+    said = text[anchor.end() : anchor.end() + LONGEST_ANSWER]
+    found = _after_anchor(said, options)
+    if found is None:
+        return None
+    letter = AFTER.match(said)
+    end = anchor.end() + (letter.end() if letter else 0)
+    end += _length_of(text[end : end + LONGEST_ANSWER], options[found])
+    return None if is_no_answer(text, anchor.start(), anchor.end(), end) else found
+
+
+def _length_of(rest: str, option: str) -> int:
+    """Return the characters that an option's text takes after its letter, if it follows."""
+    at = rest.casefold().find(option.strip(EDGES).casefold())
+    return at + len(option.strip(EDGES)) if at >= 0 and not rest[:at].strip(MARKS) else 0
+
+
+def _after_anchor(text: str, options: Sequence[str]) -> int | None:
     line, _, following = text.partition("\n")
     if not line.strip(EDGES):  # the answer is below its heading
         line = following.lstrip().partition("\n")[0]
@@ -208,7 +230,9 @@ def _leading(text: str, options: Sequence[str]) -> int | None:
         return None
     if _is_hedged(rest, options) or _contradicts(pick, rest, options):
         return None
-    if len({m[1] for m in MARKED.finditer(first) if _of_letter(m[1], options) is not None}) > 1:
+    own = _length_of(rest, options[pick])  # letters within the option's own text mark nothing
+    marked = [found[1], *(m[1] for m in MARKED.finditer(rest, own))]
+    if len({m for m in marked if _of_letter(m, options) is not None} - {found[1].lower()}) > 1:
         return None
     opened = [(m, line) for line in others if (m := LEADING.match(line))]
     lists = any(_of_letter(m[1], options) not in (None, pick) for m, _ in opened)
@@ -233,10 +257,14 @@ def _is_only_heading(first: str, others: Sequence[str], options: Sequence[str]) 
 def _reversed(text: str, options: Sequence[str]) -> int | None:
     """Read "B is the correct answer", and a first or last line such as "Option B is correct"."""
     lines = [line for line in text.splitlines() if line.strip()]
-    found = [m[1] for m in REVERSED.finditer(text)]
+    found = [m[1] for m in REVERSED.finditer(text) if not _is_denied(text, m)]
     found += [m[1] for m in map(IS_RIGHT.match, [*lines[:1], *lines[-1:]]) if m]
     picks = {_of_letter(letter, options) for letter in found}
     return picks.pop() if len(picks) == 1 else None
+
+
+def _is_denied(text: str, found: re.Match[str]) -> bool:
+    return is_no_answer(text, found.start(), found.end(), found.end())
 
 
 def _alone(text: str, options: Sequence[str]) -> int | None:

@@ -6,6 +6,7 @@ import re
 
 from ragbench.base.records import Question
 from ragbench.tasks.replies.answers import read_reply
+from ragbench.tasks.replies.denials import is_no_label
 from ragbench.tasks.replies.patterns import REFUSAL
 from ragbench.tasks.replies.reader import Reading
 from ragbench.tasks.replies.traces import split_reasoning
@@ -19,15 +20,20 @@ def read_option(reply: str, question: Question, finish: str) -> Reading:
 def read_label(reply: str, question: Question, finish: str) -> Reading:
     """Return the label that a reply gives, where the labels are the options' texts.
 
-    One label that is named and not negated is the answer. Of several, the answer is the one that
-    is alone on a line, or follows ``answer:`` or ``label:``; two such labels are no answer.
+    One label that is named, and neither negated nor hypothetical, is the answer. Of several, the
+    answer is the one that is alone on a line, or follows ``answer:`` or ``label:``; two such labels
+    are no answer.
     """
     reasoning, text, closed = split_reasoning(reply)
     if closed:
         labels = "|".join(re.escape(o) for o in sorted(question.options, key=len, reverse=True))
         # A label within a longer word, as in "contradictions", is that label too.
         named = re.compile(rf"(?<!\w)(?:(not|no|neither|nor)\s+(?:an?\s+)?)?({labels})", re.I)
-        found = {m[2].casefold() for m in named.finditer(text) if not m[1]}
+        found = {
+            m[2].casefold()
+            for m in named.finditer(text)
+            if not m[1] and not is_no_label(text, m.start(2), m.end(2))
+        }
         if len(found) > 1:
             alone = re.compile(
                 rf"^[\W_]*(?:(?:final |correct )?(?:answer|label|relation(?:ship)?)\b"

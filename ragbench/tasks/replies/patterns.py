@@ -81,7 +81,8 @@ HEDGE = re.compile(
 )
 DENIED = re.compile(
     r"^[\s*_\"'`).\]:-]*(?:(?:is|are|was|would be|can be|seems) )?(?:also |clearly |definitely )?"
-    r"(?:not\b|incorrect|wrong|false|unlikely|less likely|excluded|ruled out|cannot|can['\u2019]t"
+    r"(?:not\b|(?:incorrect|wrong|false)\b(?! (?:answer|option|choice))|unlikely"
+    r"|less likely|excluded|ruled out|cannot|can['\u2019]t"
     r"|isn['\u2019]t|out\b)",
     re.IGNORECASE,
 )

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-# Opening and closing markers of reasoning traces of current models.
-TRACES = (
-    ("<think>", "</think>"),
-    ("<thinking>", "</thinking>"),
-    ("<reasoning>", "</reasoning>"),
-    ("[THINK]", "[/THINK]"),
-    ("<thought>", "</thought>"),
-    ("<|begin_of_thought|>", "<|end_of_thought|>"),
-    ("\u25c1think\u25b7", "\u25c1/think\u25b7"),
-    ("<unused94>", "<unused95>"),
-    ("<|channel|>analysis<|message|>", "<|channel|>final<|message|>"),
-)
+from collections.abc import Collection
+from dataclasses import replace
+
+from ragbench.base.records import TRACES, Question
+from ragbench.tasks.replies.reader import Reading, ReplyReader
 
 
 def split_reasoning(reply: str) -> tuple[str, str, bool]:
@@ -34,3 +27,36 @@ def split_reasoning(reply: str) -> tuple[str, str, bool]:
         if opened:
             return rest.strip(), head.strip(), False
     return "", reply.strip(), True
+
+
+def read_without_trace(
+    reader: ReplyReader, reply: str, question: Question, finish: str, *, opened: str = ""
+) -> Reading:
+    """Return what a reader finds in a reply outside its reasoning trace.
+
+    A reply within a trace that is never closed has no answer, whatever the reader: it is
+    ``truncated`` if the limit ended it or the prompt opened the trace, and ``unparsed`` if the
+    model opened the trace and ended its turn in it. ``opened`` is the marker of a trace that the
+    prompt opened, which the reply continues.
+    """
+    reasoning, text, closed = split_reasoning(opened + reply)
+    if not closed:
+        cut = bool(opened) or finish == "length"
+        return Reading("truncated" if cut else "unparsed", None, "", text, reasoning)
+    if text == reply.strip():
+        return reader(reply, question, finish)
+    return replace(reader(text, question, finish), reasoning=reasoning)
+
+
+def opened_by_prompts(replies: Collection[str]) -> str:
+    """Return the marker of a trace that the prompts of a model's replies opened; else empty.
+
+    Such replies close a trace that none of them opens. This finds the templates of servers and of
+    imported runs, which nobody else knows.
+    """
+    for opening, closing in TRACES:
+        if any(opening in reply for reply in replies):
+            continue
+        if any(reply.partition(closing)[0].strip() for reply in replies if closing in reply):
+            return opening
+    return ""

@@ -182,3 +182,51 @@ def test_the_three_ways_share_all_but_the_way(mixed_home: Path) -> None:
             assert record["reply"] is None
             assert written[question]["log_likelihoods"] is None
             assert isinstance(written[question]["reply"], str)
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_a_reply_cut_within_a_trace_that_the_prompt_opened_is_truncated(
+    tmp_path: Path, recorded: bool
+) -> None:
+    """By the records, or by another reply of the same model that closes a trace unopened."""
+    shutil.copytree(LM_EVAL.path, tmp_path / "run")
+    run = RunPaths(tmp_path / "run")
+    path = run.path / "records" / "smollm2+tiny_gen+closed-book.0.jsonl"
+    cut, whole = lines(path)
+    mark = {"opened": "<think>"} if recorded else {}
+    cut |= {"reply": "The liver secretes bile. But", "finish": "length"} | mark
+    whole |= {"reply": "Hm.\n</think>\n\nThe pancreas."} | mark
+    write_jsonl(path, [cut, whole])
+    score_run(run)
+    cell = load_run(run.path).cell("smollm2", "tiny_gen", "closed-book").set_index("question_id")
+    assert list(cell.outcome[[cut["question_id"], whole["question_id"]]]) == ["truncated", "parsed"]
+    assert list(cell.reply[[cut["question_id"], whole["question_id"]]]) == ["", "The pancreas."]
+    assert list(cell.reasoning)[-1] == "Hm."
+
+
+def test_the_mass_on_the_options_is_a_column_and_a_figure(tmp_path: Path) -> None:
+    """Shares of 0.5 and 0.25 in one question, of 0.001 twice in the other: 0.376 on average."""
+    from ragbench.analysis.results import results
+
+    shutil.copytree(LM_EVAL.path, tmp_path / "run")
+    run = RunPaths(tmp_path / "run")
+    path = run.path / "records" / "smollm2+tiny_mc+closed-book.0.jsonl"
+    sums = [[-0.6931471805599453, -1.3862943611198906], [-6.907755278982137] * 2]
+    write_jsonl(
+        run.questions("tiny_mc"),
+        [line | {"options": ["a", "b"], "answer": 0} for line in lines(run.questions("tiny_mc"))],
+    )
+    write_jsonl(
+        path,
+        [
+            line | {"log_likelihoods": s, "option_tokens": [1, 1]}
+            for line, s in zip(lines(path), sums, strict=True)
+        ],
+    )
+    score_run(run)
+    scored = load_run(run.path)
+    cell = scored.cell("smollm2", "tiny_mc", "closed-book")
+    assert list(cell["option_mass"]) == pytest.approx([0.75, 0.002])
+    table = results(scored)
+    (value,) = table[(table.metric == "mean_option_mass") & (table.task == "tiny_mc")].value
+    assert value == pytest.approx(0.376)

@@ -92,15 +92,16 @@ def test_prompt_and_option_are_tokenised_together(
     """Worked by hand: SmolLM2 gives every digit, and every run of newlines, a token.
 
     ``assistant`` + newline has 3 tokens: ``ass istant \\n``. With the reply ``\\n\\nyes`` the
-    three newlines become two tokens: ``ass istant \\n\\n \\n yes``. As the prompt has 3, the
-    option's are the last 2, though on their own its tokens would be ``\\n\\n yes``.
+    three newlines become two tokens: ``ass istant \\n\\n \\n yes``. The third token spans the
+    join, so both replies start there: ``\\n\\n \\n yes`` and ``\\n yes``.
     """
     assert tokenizer.encode("assistant\n").tokens == ["ass", "istant", "Ċ"]
     assert tokenizer.encode("assistant\n\n\nyes").tokens == ["ass", "istant", "ĊĊ", "Ċ", "yes"]
-    whole = ids_of(tokenizer, "assistant\n\n\nyes")
+    whole, short = (ids_of(tokenizer, f"assistant\n{said}") for said in ("\n\nyes", "yes"))
     scores = smollm2.score_options("assistant\n", ["\n\nyes", "yes"])
-    assert (scores.prompt_tokens, scores.option_tokens) == (3, (2, 1))
-    assert scores.log_likelihoods[0] == pytest.approx(reference(smollm2._model, whole, 3), abs=1e-3)
+    assert (scores.prompt_tokens, scores.option_tokens) == (3, (3, 2))
+    expected = [reference(smollm2._model, ids, 2) for ids in (whole, short)]
+    assert scores.log_likelihoods == pytest.approx(expected, abs=1e-3)
     # A plain model's option follows after a blank: " E", "1", "1", ".", "9" and " G", "out".
     scores = plain.score_options("Answer:", ["E11.9", "Gout"])
     assert (scores.prompt_tokens, scores.option_tokens) == (2, (5, 2))

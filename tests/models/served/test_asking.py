@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -40,6 +40,54 @@ def test_a_template_without_system_role_gets_one_user_turn(server: Loopback) -> 
     assert model.generate(model.render(TURNS), limit=5).text == "B"
     joined = "Be brief.\n\nWhich code stands for gout?"
     assert server.requests[-1].body["messages"] == [{"role": "user", "content": joined}]
+
+
+def counting(*roles: str) -> Callable[[Request], Sent]:
+    """Answer as a server whose template has turns of these roles alone; it counts words."""
+
+    def answer(request: Request) -> Sent:
+        turns = request.body["messages"]
+        seen = [turn for turn in turns[:-1] if turn["role"] in roles] + turns[-1:]
+        return Sent(chat("B", size=sum(5 + len(turn["content"].split()) for turn in seen)))
+
+    return answer
+
+
+def test_a_system_turn_that_the_template_drops_joins_the_users(server: Loopback) -> None:
+    """The server raises nothing; the count of its prompts shows it."""
+    joined = [{"role": "user", "content": "Be brief.\n\nWhich code stands for gout?"}]
+    apart = [{"role": m.role, "content": m.content} for m in TURNS]
+    for roles, sent in (("user assistant", joined), ("system user assistant", apart)):
+        server.answers[CHAT] = counting(*roles.split())
+        model = ServerModel(spec(server))
+        model.check_abilities([GENERATE])
+        model.generate(model.render(TURNS), limit=5)
+        assert server.requests[-1].body["messages"] == sent
+
+
+def test_one_of_two_servers_that_drops_it_is_enough(server: Loopback) -> None:
+    with loopback() as other:
+        server.answers[CHAT] = counting("system", "user", "assistant")
+        other.answers[CHAT] = counting("user", "assistant")
+        assert ServerModel(spec(server, url=[server.url, other.url]))._asker.joins_system
+
+
+@pytest.mark.parametrize("role", ["user", "assistant"])
+def test_a_server_that_drops_shots_is_refused(server: Loopback, role: str) -> None:
+    server.answers[CHAT] = counting("system", role)
+    with pytest.raises(PrerequisiteError, match="turns before the last") as caught:
+        ServerModel(spec(server)).check_abilities([GENERATE])
+    assert "format: plain" in caught.value.fix
+
+
+@pytest.mark.parametrize("usage", [{}, {"usage": {"prompt_tokens": 9}}])
+def test_a_server_that_does_not_count_keeps_the_system_turn(
+    server: Loopback, usage: dict[str, object]
+) -> None:
+    choice = {"message": {"content": "B"}, "finish_reason": "stop"}
+    server.script(CHAT, Sent({"choices": [choice], **usage}))
+    assert not ServerModel(spec(server))._asker.joins_system
+    assert len(server.asked(CHAT)) == 2
 
 
 def test_a_server_without_log_probabilities_is_refused_before_the_first_question(
