@@ -25,6 +25,7 @@ from ragbench.corpora.reader import Located, PerFile, Reader, Skipped
 from ragbench.corpora.store import PASSAGES, SKIPPED, ContentDigest
 
 PARTS = "parts"
+COUNTS = ("skipped", "noted", "changed")
 PART_BATCHES = 16
 MAX_BATCH_BYTES = 1 << 28
 COLUMNS = ("id", "doc_id", "title", "text", "meta")
@@ -44,6 +45,7 @@ class Checkpoint:
         last_doc: The last document, which may go on.
         skipped: Counts of skipped entries, by reason.
         noted: Counts of entries that were kept with a note, by reason.
+        changed: Counts of what was left out of texts or replaced in them, by kind.
     """
 
     file: int = 0
@@ -54,6 +56,7 @@ class Checkpoint:
     last_doc: str | None = None
     skipped: Counter[str] = field(default_factory=Counter)
     noted: Counter[str] = field(default_factory=Counter)
+    changed: Counter[str] = field(default_factory=Counter)
 
 
 def ingest(reader: Reader, work: Path, progress: Progress, *, batch_rows: int) -> dict[str, Any]:
@@ -79,6 +82,7 @@ def ingest(reader: Reader, work: Path, progress: Progress, *, batch_rows: int) -
         else:
             if entry.noted:
                 parts.point.noted[entry.noted] += 1
+            parts.point.changed.update(entry.changes)
             parts.add(row_of(entry))
             progress.advance()
     parts.end()
@@ -98,6 +102,7 @@ def ingest(reader: Reader, work: Path, progress: Progress, *, batch_rows: int) -
         "n_characters": point.n_characters,
         "skipped": dict(point.skipped),
         "noted": dict(point.noted),
+        "changed": dict(point.changed),
     }
 
 
@@ -153,7 +158,7 @@ class _Parts:
                     batch.validate(full=True)
                 rows = [row for batch in batches for row in _rows(batch)]
                 self._path(self.count, "skipped").stat()
-                counters = {key: Counter(facts[key]) for key in ("skipped", "noted")}
+                counters = {key: Counter(facts[key]) for key in COUNTS}
                 point = Checkpoint(**facts | counters)
             except (DataError, pa.ArrowException, OSError, LookupError, TypeError, ValueError):
                 return

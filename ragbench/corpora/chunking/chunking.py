@@ -98,7 +98,7 @@ class Chunked:
                 text=passage.text[start:end],
                 meta=passage.meta | {"start": str(start), "end": str(end)},
             )
-            yield Located(chunk, entry.where)
+            yield replace(entry, passage=chunk, changes=entry.changes if number == 0 else {})
 
 
 def _is_unicode(text: str) -> bool:

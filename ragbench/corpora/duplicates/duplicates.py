@@ -112,7 +112,8 @@ class Deduplicated:
         passage = entry.passage
         if (self._card.exact if reason == EXACT else self._card.near) == "drop":
             return Skipped(reason, entry.where, id=passage.id, detail=kept)
-        return Located(replace(passage, meta=passage.meta | {META: kept}), entry.where, reason)
+        told = replace(passage, meta=passage.meta | {META: kept})
+        return replace(entry, passage=told, noted=reason)
 
 
 class _Seen:
