@@ -21,6 +21,7 @@ from ragbench.base.errors import DataError
 from ragbench.base.files import atomic_file, read_json, write_json
 from ragbench.base.progress import Progress, say
 from ragbench.base.records import Passage
+from ragbench.corpora.cleaned import cleaned
 from ragbench.corpora.reader import Located, PerFile, Reader, Skipped
 from ragbench.corpora.store import PASSAGES, SKIPPED, ContentDigest
 
@@ -76,10 +77,11 @@ def ingest(reader: Reader, work: Path, progress: Progress, *, batch_rows: int) -
     """
     parts = _Parts(work / PARTS, batch_rows)
     progress.advance(parts.point.n_passages)
-    for entry in _entries(reader, parts.point):
-        if isinstance(entry, Skipped):
-            parts.skip(entry)
+    for found in _entries(reader, parts.point):
+        if isinstance(found, Skipped):
+            parts.skip(found)
         else:
+            entry = cleaned(found)
             if entry.noted:
                 parts.point.noted[entry.noted] += 1
             parts.point.changed.update(entry.changes)

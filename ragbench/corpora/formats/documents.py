@@ -15,7 +15,6 @@ import os
 import sys
 import zipfile
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from xml.etree.ElementTree import ParseError
 from xml.parsers.expat import ExpatError
@@ -143,8 +142,9 @@ def answer(request: str) -> str:
     except Exception as error:  # a broken file may fail anywhere in any of the libraries
         name, detail = type(error).__name__, str(error).strip().partition("\n")[0]
         return json.dumps({"fault": "damage", "detail": f"{name}: {detail}"})
-    every = asdict(found)
-    return json.dumps({key: every[key] for key in ("title", "pages", "meta", "changes")})
+    told = {"title": found.title, "pages": found.pages}
+    more = {"meta": found.meta, "changes": found.changes}
+    return json.dumps(told | {key: value for key, value in more.items() if value})
 
 
 def main() -> None:

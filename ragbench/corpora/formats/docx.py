@@ -223,7 +223,7 @@ class _Body:
         if len(cells) == 1:
             return cells[0]
         texts = [" ".join(" ".join(cell).split()) for cell in cells]
-        return [" | ".join(texts)] if any(texts) else []
+        return [" ".join(" | ".join(texts).split())] if any(texts) else []
 
     def _inline(self, node: Element) -> None:
         for child in _present(node):
@@ -232,9 +232,9 @@ class _Body:
                 self._run(child)
             elif name in ("oMath", "oMathPara"):
                 self._formula(child)
-            elif name == "fldSimple" and CITING.match(_value(child, "instr")):
-                self._cite(child)
-            elif name == "sdt" and CITING.match(_value(_child(_child(child, "sdtPr"), "tag"))):
+            elif (name == "fldSimple" and CITING.match(_value(child, "instr"))) or (
+                name == "sdt" and CITING.match(_value(_child(_child(child, "sdtPr"), "tag")))
+            ):
                 self._cite(child)
             else:
                 self._inline(child)

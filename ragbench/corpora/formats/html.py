@@ -38,6 +38,7 @@ BLOCKS = frozenset(
 LAYOUT = frozenset("table h1 h2 h3 h4 h5 h6 article aside form header footer main nav".split())
 # Links to the list of references or the notes of the same page.
 REFERENCE = re.compile(r"#(?:cite|ref|bib|cr?\d|[br]\d|rn?\d|fn|ft|foot|note|en\d)", re.IGNORECASE)
+CONTROL = re.compile(r"&#(?:0{0,8}[1-6]|[xX]0{0,8}[1-6])(?:;|(?![0-9a-fA-F]))")
 YEAR = re.compile(r"(?:1[6-9]|20)\d\d")
 FORMULAS = {"msup": ("", UP), "msub": ("", DOWN), "msubsup": ("", DOWN, UP), "mfrac": ("", "/")}
 
@@ -49,7 +50,7 @@ def read_html(path: Path, encoding: str) -> tuple[str, str, Counter[str]]:
     """
     from bs4 import BeautifulSoup
 
-    markup = _decoded(path.read_bytes(), encoding).translate(OWN)
+    markup = CONTROL.sub("", _decoded(path.read_bytes(), encoding).translate(OWN))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of XHTML, and of a lone word
         soup = BeautifulSoup(markup, "html.parser")

@@ -14,7 +14,7 @@ FRONT = re.compile(
     r"(---|\+\+\+)[ \t]*\n(.*?)^(?:\1|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL | re.MULTILINE
 )
 MAX_FRONT = 1 << 16  # characters
-OWN_KEYS = ("start", "end", "page", "duplicate_of")  # that ragbench writes into meta itself
+OWN_KEYS = ("start", "end", "cut", "page", "duplicate_of")  # that ragbench writes into meta itself
 SCRIPT = re.compile(r"<(sup|sub)>([^<>\n]*)</\1>", re.IGNORECASE)
 
 

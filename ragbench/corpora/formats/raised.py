@@ -18,6 +18,7 @@ CITED, NAMED, NAMED_END = "\x04", "\x05", "\x06"
 CITATIONS = "references to the literature removed"  # as they are counted
 MARKS = re.compile(f"[{UP}{DOWN}{END}]")
 OWN = dict.fromkeys(range(1, 7))  # for `str.translate`: text of a file may hold none of the marks
+ROWS = frozenset("math mrow mstyle mpadded msqrt mtd semantics".split())
 MAX_LEVELS = 16
 Parts = list[tuple[str, list[str]]]
 SCRIPTS = {"sup": UP, "sub": DOWN}
@@ -184,7 +185,7 @@ def marked(element: Element) -> Iterator[str]:
             after = children[place + 1] if place + 1 < len(children) else None
             end = END if mark in (UP, DOWN) else ""
             if after is not None:
-                end += between or _gap(child, after)
+                end += between or (_gap(child, after) if name in ROWS else "")
             waiting += [mark, child, end, _told(child.tail, name)]
         stack += reversed([*waiting, closed])
 

@@ -47,7 +47,8 @@ def test_an_article_without_anything() -> None:
         ("<xref ref-type='bibr'>Ma et al. (2001)</xref> said so.", "Ma et al. (2001) said so."),
         ("Ma <xref ref-type='bibr'>(2001)</xref> said so.", "Ma said so."),
         (
-            "It was so (<xref ref-type='bibr'>Ma, 2001</xref>; <xref ref-type='bibr'>Li, 2002</xref>).",
+            "It was so (<xref ref-type='bibr'>Ma, 2001</xref>; "
+            "<xref ref-type='bibr'>Li, 2002</xref>).",
             "It was so.",
         ),
         ("So it was (see <xref ref-type='bibr'>Ma, 2001</xref>).", "So it was (see Ma, 2001)."),
