@@ -4,6 +4,7 @@ xml        XML that is not trusted
 raised     exponents, indices, formulas and citations of markup as plain text
 jats       articles and book chapters in JATS
 obo        ontologies in OBO
+delimited  rows of CSV and TSV files
 tables     rows of CSV, TSV, Parquet and Excel files
 archives   members of tar and zip archives
 documents  texts of PDF, DOCX, HTML and Markdown files, as a process
