@@ -2,7 +2,6 @@
 
 load        the tables of a run
 merged      arms that gave the same prompts, which are one arm to every effect
-words       texts as words
 clusters    which questions count as one
 family      kinds of effects, and which of them are primary
 effects     every effect of a run, as rows

@@ -13,9 +13,9 @@ from scipy.sparse.csgraph import connected_components
 
 from ragbench.analysis.load import Run
 from ragbench.analysis.statistics.inference import Clusters
-from ragbench.analysis.words import plain_or_whole
 from ragbench.base.errors import DataError
 from ragbench.base.records import Question
+from ragbench.base.words import plain_or_whole
 
 
 class Same(NamedTuple):

@@ -11,6 +11,7 @@ progress    progress bars on a terminal, plain lines elsewhere
 provenance  versions, machine and git state
 devices     devices and number formats
 weights     location and digest of model weights
-compiled    compilation by numba, with a cache
+words       texts as words
+modelfacts  what the run folder records of a model
 pairs       pairs of a biomedical model and its general base
 """

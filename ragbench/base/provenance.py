@@ -30,7 +30,6 @@ PACKAGES = (
     "langchain-text-splitters",
     "langchain-community",
     "pypdf",
-    "docx2txt",
     "beautifulsoup4",
     "datasets",
     "langchain-chroma",

@@ -151,6 +151,8 @@ def build(name: str, replace: bool) -> None:
         click.echo(f"{name}: skipped {count:,} with {reason}")
     for reason, count in facts.noted.items():
         click.echo(f"{name}: kept {count:,} with {reason}")
+    for kind, count in facts.changed.items():
+        click.echo(f"{name}: texts: {count:,} {kind}")
 
 
 @corpus.command()
@@ -183,6 +185,7 @@ def show(name: str, sample: int, as_json: bool) -> None:
     rows += [["size", size(facts["size_bytes"])]]
     rows += [[f"skipped: {reason}", count] for reason, count in facts["skipped"].items()]
     rows += [[f"kept: {reason}", count] for reason, count in facts["noted"].items()]
+    rows += [[f"texts: {kind}", count] for kind, count in facts["changed"].items()]
     emit_table(["what", "value"], rows)
     for passage in passages:
         click.echo(f"\n{passage['id']}  {passage['title']}\n{passage['text']}")

@@ -31,7 +31,7 @@ NEEDS = {
     },
     "report": {"typst": "typst"},
     "folders of documents": dict.fromkeys(
-        ("langchain_community", "pypdf", "docx2txt", "bs4"), "'ragbench[documents]'"
+        ("langchain_community", "pypdf", "bs4"), "'ragbench[documents]'"
     ),
     "data sets of the hub": {"datasets": "'ragbench[hub]'"},
     "vector stores": {

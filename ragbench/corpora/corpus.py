@@ -47,6 +47,7 @@ class CorpusManifest:
     origin: dict[str, str] | None = None
     sums: dict[str, dict[str, Any]] = field(default_factory=dict)
     noted: dict[str, int] = field(default_factory=dict)
+    changed: dict[str, int] = field(default_factory=dict)  # left out of texts or replaced in them
     format: int = FORMAT
 
 

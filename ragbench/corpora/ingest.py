@@ -21,10 +21,12 @@ from ragbench.base.errors import DataError
 from ragbench.base.files import atomic_file, read_json, write_json
 from ragbench.base.progress import Progress, say
 from ragbench.base.records import Passage
+from ragbench.corpora.cleaned import cleaned
 from ragbench.corpora.reader import Located, PerFile, Reader, Skipped
 from ragbench.corpora.store import PASSAGES, SKIPPED, ContentDigest
 
 PARTS = "parts"
+COUNTS = ("skipped", "noted", "changed")
 PART_BATCHES = 16
 MAX_BATCH_BYTES = 1 << 28
 COLUMNS = ("id", "doc_id", "title", "text", "meta")
@@ -44,6 +46,7 @@ class Checkpoint:
         last_doc: The last document, which may go on.
         skipped: Counts of skipped entries, by reason.
         noted: Counts of entries that were kept with a note, by reason.
+        changed: Counts of what was left out of texts or replaced in them, by kind.
     """
 
     file: int = 0
@@ -54,6 +57,7 @@ class Checkpoint:
     last_doc: str | None = None
     skipped: Counter[str] = field(default_factory=Counter)
     noted: Counter[str] = field(default_factory=Counter)
+    changed: Counter[str] = field(default_factory=Counter)
 
 
 def ingest(reader: Reader, work: Path, progress: Progress, *, batch_rows: int) -> dict[str, Any]:
@@ -73,12 +77,14 @@ def ingest(reader: Reader, work: Path, progress: Progress, *, batch_rows: int) -
     """
     parts = _Parts(work / PARTS, batch_rows)
     progress.advance(parts.point.n_passages)
-    for entry in _entries(reader, parts.point):
-        if isinstance(entry, Skipped):
-            parts.skip(entry)
+    for found in _entries(reader, parts.point):
+        if isinstance(found, Skipped):
+            parts.skip(found)
         else:
+            entry = cleaned(found)
             if entry.noted:
                 parts.point.noted[entry.noted] += 1
+            parts.point.changed.update(entry.changes)
             parts.add(row_of(entry))
             progress.advance()
     parts.end()
@@ -98,6 +104,7 @@ def ingest(reader: Reader, work: Path, progress: Progress, *, batch_rows: int) -
         "n_characters": point.n_characters,
         "skipped": dict(point.skipped),
         "noted": dict(point.noted),
+        "changed": dict(point.changed),
     }
 
 
@@ -153,7 +160,7 @@ class _Parts:
                     batch.validate(full=True)
                 rows = [row for batch in batches for row in _rows(batch)]
                 self._path(self.count, "skipped").stat()
-                counters = {key: Counter(facts[key]) for key in ("skipped", "noted")}
+                counters = {key: Counter(facts[key]) for key in COUNTS}
                 point = Checkpoint(**facts | counters)
             except (DataError, pa.ArrowException, OSError, LookupError, TypeError, ValueError):
                 return

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Generic, Protocol, TypeVar, cast, runtime_checkable
 
@@ -33,11 +33,14 @@ class Located:
         passage: The passage.
         where: Its place in the source.
         noted: A note that the manifest counts; empty for most.
+        changes: Counts of what was left out of the text or replaced in it, by kind; the manifest
+            has their sums. Of a document's passages, the first has them all.
     """
 
     passage: Passage
     where: str
     noted: str = ""
+    changes: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

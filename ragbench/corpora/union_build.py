@@ -74,6 +74,7 @@ def build_union(
             batch_rows=0,
             skipped=dict(sum((Counter(m.skipped) for m in counts), Counter())),
             noted=dict(sum((Counter(m.noted) for m in counts), Counter())),
+            changed=dict(sum((Counter(m.changed) for m in counts), Counter())),
             **facts,
             reader=READER,
             files=[],

@@ -88,7 +88,7 @@ class CaseTask(JsonlTask):
                 fix=f"keep the cases of one journal in one file; write source: {self.SOURCE}",
             )
         options = fields.options(row.get("options"), where)
-        answer = fields.answer(row.get("answer"), options, where)
+        answer = fields.answer(row.get("answer"), options, where, reading=self.options.answers)
         check_options(options, answer, where=where)
         case = fields.text(row, "case_text", where)
         asked = fields.text(row, "question", where)

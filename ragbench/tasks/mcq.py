@@ -73,19 +73,19 @@ class McqTask(JsonlTask):
 
     def _question(self, row: fields.Row, where: str, number: int) -> Question:
         fields.check_names(row, KNOWN, where, extra=self.options.extra_fields)
-        question = read_question(row, where)
+        question = read_question(row, where, self.options.answers)
         check_options(question.options, question.answer, where=where)
         return question
 
 
-def read_question(row: fields.Row, where: str) -> Question:
+def read_question(row: fields.Row, where: str, reading: fields.Reading = "either") -> Question:
     """Return the question of a row; two of its options may still have the same text.
 
     Raises:
         DataError: A field is missing or wrong.
     """
     texts = fields.options(row.get("options"), where)
-    answer = fields.answer(row.get("answer"), texts, where)
+    answer = fields.answer(row.get("answer"), texts, where, reading=reading)
     return replace(read_asked(row, where), options=texts, answer=answer)
 
 

@@ -171,7 +171,7 @@ class MirageTask(JsonlTask):
     def _question(self, row: fields.Row, where: str, number: int) -> Question:
         known = KNOWN | self.SET.fields | {"PMID"}
         fields.check_names(row, known, where, extra=self.options.extra_fields)
-        question = read_record(row, where)
+        question = read_record(row, where, self.options.answers)
         if self.SET.by_subject and not question.stratum:
             subject = fields.text_or_number(row, "subject", where)
             return replace(question, stratum=subject or question.id.rpartition("-")[0])

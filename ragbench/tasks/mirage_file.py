@@ -49,13 +49,13 @@ def records(path: Path, benchmark: Mapping[str, Any], name: str) -> Iterator[Loc
         yield where, {**record, "id": identifier}
 
 
-def read_record(record: fields.Row, where: str) -> Question:
+def read_record(record: fields.Row, where: str, reading: fields.Reading = "either") -> Question:
     """Return the question of a record; two of its options may have the same text, as published.
 
     Raises:
         DataError: A field is missing or wrong.
     """
-    question = read_question(record, where)
+    question = read_question(record, where, reading)
     for option in question.options:
         if not option:
             raise DataError("an option is empty", where=where, fix="give it a text")

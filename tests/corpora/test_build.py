@@ -71,6 +71,7 @@ def test_the_manifest_of_a_small_corpus(home: Path, add_corpus: AddCorpus) -> No
     assert raw.pop("members") is None  # it is no union
     assert raw.pop("origin") is None  # and comes from no hub
     assert raw.pop("noted") == {}
+    assert raw.pop("changed") == {}
     built = home / "corpora" / "notes"
     assert raw.pop("sums") == {
         name: {

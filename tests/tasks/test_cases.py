@@ -122,6 +122,7 @@ def test_a_file_that_is_not_there(
         ({"options": {"A": "scurvy"}}, "has 1 options"),
         ({"options": {"A": "scurvy", "B": None}}, "not texts under letters"),
         ({"answer": "D"}, "the answer 'D' is not among the options"),
+        ({"options": list("EDAK"), "answer": "D"}, "'D' can be read in two ways"),
         ({"answer": "a"}, "the answer 'a' is not among the options"),
         ({"image_required": "no"}, "'image_required' is 'no', neither true nor false"),
         ({"specialty": 3}, "'specialty' is empty or not text"),

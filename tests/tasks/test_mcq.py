@@ -133,3 +133,13 @@ def test_files_that_are_not_there_or_empty(home: Path) -> None:
         McqTask(McqOptions(path="nowhere.jsonl")).questions(limit=None, seed=1)
     with pytest.raises(DataError, match="no question of the split 'test'"):
         task(home, LINE, split="test").questions(limit=None, seed=1)
+
+
+def test_an_answer_with_two_readings_is_refused_unless_the_task_says_which(home: Path) -> None:
+    line = LINE | {"options": ["E", "D", "A", "K"], "answer": "D"}
+    with pytest.raises(DataError, match="the answer 'D' can be read in two ways") as caught:
+        task(home, line).questions(limit=None, seed=1)
+    assert caught.value.where.endswith("q.jsonl:1")
+    for answers, right in (("letter", 3), ("text", 1)):
+        (found,) = task(home, line, answers=answers).questions(limit=None, seed=1)
+        assert found.answer == right

@@ -67,3 +67,11 @@ def test_a_right_option_that_appears_twice(
     options: tuple[str, ...], answer: int, ambiguous: bool
 ) -> None:
     assert is_ambiguous(Question("q", "?", options, answer, "?")) is ambiguous
+
+
+def test_an_answer_with_two_readings_is_refused() -> None:
+    letters = dict(zip("ABCD", "EDAK", strict=True))
+    record = {"id": "1", "question": "Which vitamin?", "options": letters, "answer": "D"}
+    with pytest.raises(DataError, match="can be read in two ways"):
+        read_record(record, "x")
+    assert read_record(record, "x", "letter").answer == 3

@@ -12,8 +12,8 @@ import pandas as pd
 from ragbench.analysis.clusters import same
 from ragbench.analysis.load import Run
 from ragbench.analysis.panels.leakage import right_answer
-from ragbench.analysis.words import plain_or_whole
 from ragbench.base.records import Question
+from ragbench.base.words import plain_or_whole
 
 SHINGLE = 5  # words of an n-gram
 NEAR = 0.8  # Jaccard index

@@ -1,6 +1,6 @@
 """Leakage: how much of a question, its source and its answer is in its own passages.
 
-Words are those of ``analysis.words``. Title and text of a passage are searched separately.
+Words are those of ``base.words``. Title and text of a passage are searched separately.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from ragbench.analysis.load import Run
 from ragbench.analysis.statistics.estimate import Cells, Settings, estimate
 from ragbench.analysis.statistics.inference import Clusters
 from ragbench.analysis.statistics.intervals import interval_of_mean, seeded
-from ragbench.analysis.words import plain
 from ragbench.base.errors import DataError
 from ragbench.base.records import Question
+from ragbench.base.words import plain
 from ragbench.runfolder.packed import delivered_ids
 from ragbench.runfolder.passages import read_passages
 

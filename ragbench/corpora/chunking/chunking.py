@@ -7,7 +7,7 @@ where the document is a single chunk; its meta holds its place in the document's
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,6 +18,7 @@ from ragbench.base.errors import DataError
 from ragbench.corpora.chunking import chunkers
 from ragbench.corpora.chunking.chunker import Chunker
 from ragbench.corpora.chunking.measure import make_measure, tokenizer_digest
+from ragbench.corpora.cleaned import CUT, cleaned, source_offset
 from ragbench.corpora.reader import Located, Reader, ReaderOptions, Skipped, origin_of
 
 
@@ -78,7 +79,7 @@ class Chunked:
             if isinstance(entry, Skipped) or not _is_unicode(entry.passage.text):
                 yield entry  # the build names text that is none
             else:
-                yield from self._chunks(entry)
+                yield from self._chunks(cleaned(entry))
 
     def _chunks(self, entry: Located) -> Iterator[Located | Skipped]:
         passage = entry.passage
@@ -96,9 +97,18 @@ class Chunked:
                 passage,
                 id=f"{passage.id}#{number}",
                 text=passage.text[start:end],
-                meta=passage.meta | {"start": str(start), "end": str(end)},
+                meta=passage.meta | _places(passage.meta, start, end),
             )
-            yield Located(chunk, entry.where)
+            yield replace(entry, passage=chunk, changes=entry.changes if number == 0 else {})
+
+
+def _places(meta: Mapping[str, str], start: int, end: int) -> dict[str, str]:
+    """Return the place of a chunk, and of the changes to its document what that place needs."""
+    found = {"start": str(start), "end": str(end)}
+    if CUT in meta:
+        before, until = source_offset(meta, start) - start, source_offset(meta, end) - end
+        found[CUT] = f"0:{before} {end}:{until - before}"
+    return found
 
 
 def _is_unicode(text: str) -> bool:

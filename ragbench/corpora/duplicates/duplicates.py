@@ -22,6 +22,7 @@ from typing import IO, ClassVar, Literal, TypeGuard
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from ragbench.corpora.cleaned import cleaned
 from ragbench.corpora.duplicates.digests import Digests
 from ragbench.corpora.duplicates.minhash import Bands, Sketch, jaccard, shingles
 from ragbench.corpora.reader import Located, Reader, ReaderOptions, Skipped, origin_of
@@ -95,7 +96,7 @@ class Deduplicated:
 
     def read(self) -> Iterator[Located | Skipped]:
         """Yield every entry in its order, repeated passages as Skipped or with a note."""
-        entries = self._reader.read()
+        entries = (e if isinstance(e, Skipped) else cleaned(e) for e in self._reader.read())
         with tempfile.TemporaryFile() as ids, tempfile.TemporaryFile() as sets:
             seen = _Seen(self._card, _Spool(ids), _Spool(sets))
             while block := list(islice(entries, BLOCK)):
@@ -112,7 +113,8 @@ class Deduplicated:
         passage = entry.passage
         if (self._card.exact if reason == EXACT else self._card.near) == "drop":
             return Skipped(reason, entry.where, id=passage.id, detail=kept)
-        return Located(replace(passage, meta=passage.meta | {META: kept}), entry.where, reason)
+        told = replace(passage, meta=passage.meta | {META: kept})
+        return replace(entry, passage=told, noted=reason)
 
 
 class _Seen:

@@ -1,9 +1,10 @@
-"""Text and title of one document file, by LangChain's loaders; run as a process, one after another.
+"""Text, title and metadata of one document file; run as a process, one after another.
 
 As a process (``python -m ragbench.corpora.formats.documents``) it answers each line of JSON on
-standard input, ``{path, kind, encoding}``, by one on standard output: ``{title, pages}``, or
-``{fault, detail}``. A file that drives a parser astray so costs that process, not the build. What
-is read is not trusted: sizes are bounded, and the XML within DOCX may not declare anything.
+standard input, ``{path, kind, encoding}``, by one on standard output: ``{title, pages, meta,
+changes}``, or ``{fault, detail}``. A file that drives a parser astray so costs that process, not
+the build. What is read is not trusted: sizes are bounded, and the XML within DOCX may not declare
+anything.
 """
 
 from __future__ import annotations
@@ -11,18 +12,25 @@ from __future__ import annotations
 import codecs
 import json
 import os
-import re
 import sys
-import warnings
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-from xml.etree.ElementTree import Element, ParseError, XMLParser, fromstring
-from xml.parsers.expat import ExpatError, ParserCreate
+from xml.etree.ElementTree import ParseError
+from xml.parsers.expat import ExpatError
+
+from ragbench.corpora.formats.docx import read_docx
+from ragbench.corpora.formats.html import read_html
+from ragbench.corpora.formats.markdown import read_markdown
+from ragbench.corpora.formats.parsed import (
+    Fault,
+    ParsedFile,
+    encodable,
+    undecodable,
+    whole_text,
+)
 
 MAX_FILE_BYTES = 1 << 28
-MAX_XML_BYTES = 1 << 27  # of what is unpacked of a DOCX
 MEMORY_BYTES = 1 << 32
 ENDINGS = {
     ".txt": "text",
@@ -35,34 +43,15 @@ ENDINGS = {
     ".pdf": "pdf",
     ".docx": "docx",
 }
-DROPPED = ("script", "style", "template", "noscript", "head", "title", "svg")
-BLOCKS = frozenset(
-    "address article aside blockquote caption dd div dl dt fieldset figcaption figure footer form "
-    "h1 h2 h3 h4 h5 h6 header hr li main nav ol option p pre section table td th tr ul".split()
-)
-DC_TITLE = "{http://purl.org/dc/elements/1.1/}title"
-# docx2txt takes any character for the dot, and whatever comes after the name, so here too.
-READ_XML = re.compile(r"word/(document|header[0-9]*|footer[0-9]*).xml|docProps/core.xml")
 
 
-class Fault(Exception):
-    """A file that cannot be read; ``kind`` is few and short: it is what skips are counted by."""
-
-    def __init__(self, kind: str, detail: str) -> None:
-        super().__init__(detail)
-        self.kind = kind
-
-
-def read_document(path: Path, kind: str, encoding: str) -> tuple[str, list[str]]:
-    """Read one file.
+def read_document(path: Path, kind: str, encoding: str) -> ParsedFile:
+    """Return what one file holds.
 
     Args:
         path: The file.
         kind: One of the kinds of ``ENDINGS``.
         encoding: Of text and Markdown, and of HTML that declares none.
-
-    Returns:
-        Its title, empty if it has none, and the text of its pages; one, if it has no pages.
 
     Raises:
         Fault: It is damaged, encrypted, too large or not of the encoding.
@@ -70,19 +59,16 @@ def read_document(path: Path, kind: str, encoding: str) -> tuple[str, list[str]]
     size = path.stat().st_size
     if size > MAX_FILE_BYTES:
         raise Fault("too large a file", f"it has {size:,} bytes, at most {MAX_FILE_BYTES:,} go")
-    title, pages = _READ[kind](path, encoding)
-    return " ".join(_clean(title).split()), [_clean(page) for page in pages]
+    found = _READ[kind](path, encoding)
+    return ParsedFile(
+        " ".join(encodable(found.title).split()),
+        tuple(map(encodable, found.pages)),
+        {encodable(key): encodable(value) for key, value in found.meta.items()},
+        found.changes,
+    )
 
 
-def _clean(text: str) -> str:
-    """Replace halves of surrogate pairs, which some PDFs map their letters to."""
-    return re.sub("[\ud800-\udfff]", "\ufffd", text)
-
-
-# -- text and Markdown ------------------------------------------------------------------------
-
-
-def _text(path: Path, encoding: str) -> tuple[str, list[str]]:
+def _loaded(path: Path, encoding: str) -> str:
     from langchain_community.document_loaders import TextLoader
 
     codec = "utf-8-sig" if codecs.lookup(encoding).name == "utf-8" else encoding
@@ -90,106 +76,31 @@ def _text(path: Path, encoding: str) -> tuple[str, list[str]]:
         (document,) = TextLoader(path, encoding=codec).load()
     except RuntimeError as error:
         if isinstance(error.__cause__, UnicodeDecodeError):
-            raise _undecodable(encoding, error.__cause__) from None
+            raise undecodable(encoding, error.__cause__) from None
         raise error.__cause__ or error from None
-    text = str(document.page_content)
-    if "\0" in text:
-        raise Fault("no text in its encoding", "it holds NUL characters: is it UTF-16, or no text?")
-    return "", [text]
+    return whole_text(str(document.page_content))
 
 
-def _undecodable(encoding: str, error: UnicodeDecodeError) -> Fault:
-    detail = f"it is not {encoding}: {error.reason} at byte {error.start + 1:,}"
-    return Fault("no text in its encoding", detail)
+def _text(path: Path, encoding: str) -> ParsedFile:
+    return ParsedFile(pages=(_loaded(path, encoding),))
 
 
-def _markdown(path: Path, encoding: str) -> tuple[str, list[str]]:
-    _, (text,) = _text(path, encoding)
-    fenced = False
-    for line in text.splitlines():
-        if line.lstrip().startswith(("```", "~~~")):
-            fenced = not fenced
-        elif not fenced and (found := re.match(r" {0,3}#{1,6}[ \t]+([^\n]*)", line)):
-            return found[1].rstrip().rstrip("#"), [text]
-    return "", [text]
+def _markdown(path: Path, encoding: str) -> ParsedFile:
+    title, text, meta = read_markdown(_loaded(path, encoding))
+    return ParsedFile(title, (text,), meta)
 
 
-# -- HTML -------------------------------------------------------------------------------------
+def _html(path: Path, encoding: str) -> ParsedFile:
+    title, text, changes = read_html(path, encoding)
+    return ParsedFile(title, (text,), changes=changes)
 
 
-def _html(path: Path, encoding: str) -> tuple[str, list[str]]:
-    (document,) = _html_loader(path, encoding).load()
-    return document.metadata["title"], [document.page_content]
+def _docx(path: Path, encoding: str) -> ParsedFile:
+    title, text, changes = read_docx(path)
+    return ParsedFile(title, (text,), changes=changes)
 
 
-def _html_loader(path: Path, encoding: str) -> Any:
-    """Return a loader that, unlike LangChain's own, parts blocks but not words by their markup."""
-    from bs4 import BeautifulSoup
-    from langchain_core.document_loaders import BaseLoader
-    from langchain_core.documents import Document
-
-    class HtmlLoader(BaseLoader):
-        def lazy_load(self) -> Iterator[Document]:
-            markup = _decoded_html(path.read_bytes(), encoding)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", UserWarning)  # of XHTML, and of a lone word
-                soup = BeautifulSoup(markup, "html.parser")
-            heading = soup.title or soup.h1
-            title = heading.get_text() if heading else ""
-            lines = ("".join(parts).split() for parts in _blocks(soup))
-            text = "\n".join(" ".join(words) for words in lines if words)
-            yield Document(page_content=text, metadata={"title": title})
-
-    return HtmlLoader()
-
-
-def _blocks(soup: Any) -> Iterator[list[str]]:
-    """Yield the strings of each block in order, in a time that grows as the page does."""
-    from bs4 import Tag
-    from bs4.element import CData, NavigableString
-
-    block_of: dict[int, int] = {id(soup): id(soup)}  # 0 in what is dropped
-    parts: list[str] = []
-    last = id(soup)
-    for node in soup.descendants:
-        around = block_of[id(node.parent)]
-        if isinstance(node, Tag):
-            starts = node.name in BLOCKS and around
-            block_of[id(node)] = 0 if node.name in DROPPED else id(node) if starts else around
-            if node.name == "br":
-                yield parts
-                parts = []
-        elif around and type(node) in (NavigableString, CData):  # comments are of other types
-            if around != last:
-                yield parts
-                parts, last = [], around
-            parts.append(node)
-    yield parts
-
-
-def _decoded_html(data: bytes, encoding: str) -> str:
-    from bs4.dammit import EncodingDetector
-
-    data, marked = EncodingDetector.strip_byte_order_mark(data)
-    declared = EncodingDetector.find_declared_encoding(data, is_html=True)
-    codec = marked or declared or encoding
-    if codec.lower() in ("iso-8859-1", "latin-1", "ascii", "us-ascii"):
-        codec = "cp1252"  # as every browser reads what calls itself so
-    try:
-        text = data.decode(codec)
-    except UnicodeDecodeError as error:
-        raise _undecodable(codec, error) from None
-    except LookupError:
-        raise Fault("no text in its encoding", f"its encoding {codec!r} is unknown") from None
-    if "\0" in text:
-        raise Fault("no text in its encoding", "it holds NUL characters: is it UTF-16, or no text?")
-    return text
-
-
-# -- PDF --------------------------------------------------------------------------------------
-
-
-def _pdf(path: Path, encoding: str) -> tuple[str, list[str]]:
+def _pdf(path: Path, encoding: str) -> ParsedFile:
     from langchain_community.document_loaders import PyPDFLoader
     from pypdf.errors import DependencyError, FileNotDecryptedError, WrongPasswordError
 
@@ -199,50 +110,11 @@ def _pdf(path: Path, encoding: str) -> tuple[str, list[str]]:
         raise Fault("encryption", f"it is encrypted: {error}") from None
     title = str(pages[0].metadata.get("title") or "") if pages else ""
     # A NUL stands for a letter that the font does not name.
-    return title.replace("\0", ""), [str(p.page_content).replace("\0", "") for p in pages]
+    texts = tuple(str(page.page_content).replace("\0", "") for page in pages)
+    return ParsedFile(title.replace("\0", ""), texts)
 
 
-# -- DOCX -------------------------------------------------------------------------------------
-
-
-def _docx(path: Path, encoding: str) -> tuple[str, list[str]]:
-    from langchain_community.document_loaders import Docx2txtLoader
-
-    title = ""
-    with zipfile.ZipFile(path) as archive:
-        parts = [part for part in archive.infolist() if READ_XML.match(part.filename)]
-        # zipfile unpacks no more than what a part states, so that the sum is a bound.
-        if (size := sum(part.file_size for part in parts)) > MAX_XML_BYTES:
-            raise Fault("too large a file", f"it unpacks to {size:,} bytes: an archive bomb?")
-        for part in parts:
-            if part.flag_bits & 1:
-                raise Fault("encryption", "it is encrypted")
-            data = archive.read(part)
-            _check_xml(data)
-            if part.filename == "docProps/core.xml":
-                title = _dc_title(data)
-        if "word/document.xml" not in archive.namelist():
-            raise Fault("damage", "it holds no word/document.xml, so it is no DOCX")
-    (document,) = Docx2txtLoader(path).load()
-    return title, [document.page_content]
-
-
-def _check_xml(data: bytes) -> None:
-    def refuse(*_: object) -> None:
-        raise Fault("damage", "its XML declares a document type or entities, which are not read")
-
-    guard = ParserCreate()
-    guard.StartDoctypeDeclHandler = refuse
-    guard.EntityDeclHandler = refuse
-    guard.Parse(data, True)
-
-
-def _dc_title(data: bytes) -> str:
-    root: Element = fromstring(data, XMLParser())  # noqa: S314 - _check_xml has passed it
-    return root.findtext(DC_TITLE) or ""
-
-
-_READ: dict[str, Callable[[Path, str], tuple[str, list[str]]]] = {
+_READ: dict[str, Callable[[Path, str], ParsedFile]] = {
     "text": _text,
     "markdown": _markdown,
     "html": _html,
@@ -258,7 +130,7 @@ def answer(request: str) -> str:
     """Return the answer to one request, both lines of JSON."""
     asked = json.loads(request)
     try:
-        title, pages = read_document(Path(asked["path"]), asked["kind"], asked["encoding"])
+        found = read_document(Path(asked["path"]), asked["kind"], asked["encoding"])
     except Fault as fault:
         return json.dumps({"fault": fault.kind, "detail": str(fault)})
     except MemoryError:
@@ -270,7 +142,9 @@ def answer(request: str) -> str:
     except Exception as error:  # a broken file may fail anywhere in any of the libraries
         name, detail = type(error).__name__, str(error).strip().partition("\n")[0]
         return json.dumps({"fault": "damage", "detail": f"{name}: {detail}"})
-    return json.dumps({"title": title, "pages": pages})
+    told = {"title": found.title, "pages": found.pages}
+    more = {"meta": found.meta, "changes": found.changes}
+    return json.dumps(told | {key: value for key, value in more.items() if value})
 
 
 def main() -> None:

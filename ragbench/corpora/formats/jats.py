@@ -3,15 +3,19 @@
 JATS (ANSI/NISO Z39.96, articles of PubMed Central) and BITS (its form for books, as of NCBI's
 Bookshelf). What is read: titles, abstracts, the body, the sections, appendices and glossaries after
 it, and the floats that stand after them. What is not: references, acknowledgements, notes on
-funding, alternative texts of pictures.
+funding (parts after the text that are not read are counted), alternative texts of pictures. A
+figure or note within a paragraph comes after it, so that its sentences stay whole.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from xml.etree.ElementTree import Element
+
+from ragbench.corpora.formats.raised import CITATIONS, END, SCRIPTS, cited, marked, plain, uncited
 
 ROOTS = ("article", "book-part-wrapper", "book-part")
 SECTIONS = frozenset({"sec", "app", "book-part", "glossary"})
@@ -25,14 +29,12 @@ BLOCKS = frozenset(
     "table-wrap-group table-wrap-foot table thead tbody tfoot tr boxed-text code preformat fn "
     "fn-group supplementary-material chem-struct-wrap array question answer explanation".split()
 )
-CITED = "\0"
-# Blanks are tried where they begin, and LaTeX is cut by hand, so that no text takes quadratic time.
-CITATIONS = re.compile(
-    rf"(?<!\s)\s*+[\[(][\s,;\u2013\u2014-]*(?:{CITED}[\s,;\u2013\u2014-]*)+[\])]"
+FLOATS = frozenset(
+    "fig fig-group table-wrap table-wrap-group boxed-text supplementary-material fn "
+    "chem-struct-wrap".split()
 )
-# Citations without brackets around them, as raised numbers are, with what parts them.
-RUN = rf"{CITED}(?:[\s,;\u2013\u2014-]*+{CITED})*+"
-RUNS = re.compile(rf"(?<!\s)\s*+{RUN}(?=[\s.,;:]|\Z)|{RUN}")
+# Parts after the text: those that are read, and those that are counted as left out.
+BACK = ("sec", "app-group", "app", "glossary")
 HREF = "{http://www.w3.org/1999/xlink}href"
 
 
@@ -60,6 +62,7 @@ class Article:
         sections: In reading order.
         n_translations: Abstracts in other languages, which are not read.
         n_others: Articles within it (replies, translations), which are not read.
+        changes: Counts of what was left out of the text, by kind.
     """
 
     title: str
@@ -68,6 +71,7 @@ class Article:
     sections: list[Section]
     n_translations: int = 0
     n_others: int = 0
+    changes: Counter[str] = field(default_factory=Counter)
 
 
 def article(root: Element, *, tables: bool, citations: bool) -> Article | None:
@@ -99,13 +103,18 @@ def article(root: Element, *, tables: bool, citations: bool) -> Article | None:
         meta = {"book": _text(root.find("book-meta/book-title-group/book-title"), style)}
         root = root if part is None else part
     meta |= {"year": _year(head), "license": _licence(head)}
+    sections = list(_sections(root, head, style))
+    for element in root.findall("back/*"):
+        if _tag(element) not in BACK:
+            style.changes[f"parts after the text, not read: <{_tag(element)}>"] += 1
     return Article(
         title,
         _ids(head),
         {key: value for key, value in meta.items() if value},
-        list(_sections(root, head, style)),
+        sections,
         n_translations=0 if head is None else len(head.findall("trans-abstract")),
         n_others=len(root.findall("sub-article")) + len(root.findall("response")),
+        changes=style.changes,
     )
 
 
@@ -150,7 +159,7 @@ def _licence(head: Element | None) -> str:
 def _sections(root: Element, head: Element | None, style: _Style) -> Iterator[Section]:
     for abstract in [] if head is None else head.findall("abstract"):
         yield from _walk(abstract, (_heading(abstract, style) or "Abstract",), style)
-    for path in ("body", "back/sec", "back/app-group", "back/app", "back/glossary", "floats-group"):
+    for path in ("body", *(f"back/{part}" for part in BACK), "floats-group"):
         for element in root.findall(path):
             own = () if _tag(element) in ("body", "app-group", "floats-group") else None
             yield from _walk(element, own, style)
@@ -191,6 +200,7 @@ def _text(element: Element | None, style: _Style) -> str:
 class _Style:
     tables: bool
     citations: bool
+    changes: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass
@@ -203,6 +213,8 @@ class _Lines:
     _lines: list[str] = field(default_factory=list)
     _parts: list[str] = field(default_factory=list)
     _label: str = ""
+    _paragraphs: int = 0  # around what is being read
+    _floats: list[Element] = field(default_factory=list)
 
     def read(self) -> str:
         """Return the lines."""
@@ -227,7 +239,11 @@ class _Lines:
             self._parts.append(" | ".join(cells) if any(cells) else "")
             self._break()
         elif tag == "xref" and node.get("ref-type") == "bibr" and not self.style.citations:
-            self._parts.append(CITED)
+            self._parts.append(cited("".join(node.itertext())))
+        elif tag == "math":
+            self._parts += marked(node)
+        elif tag in FLOATS and self._paragraphs:
+            self._floats.append(node)
         elif tag == "tex-math":
             self._parts.append(_formula(node.text or "").strip("\n $"))
         elif tag not in DROPPED and (self.style.tables or tag != "table"):
@@ -238,15 +254,24 @@ class _Lines:
             self._break()
         elif _tag(node) == "break":
             self._parts.append(" ")
-        self._parts.append(node.text or "")
+        raised = SCRIPTS.get(_tag(node), "")
+        is_paragraph = _tag(node) == "p"
+        self._paragraphs += is_paragraph
+        self._parts.append(raised + (node.text or ""))
         for child in node:
             self._visit(child)
             self._parts.append(child.tail or "")
+        self._parts.append(END if raised else "")
+        self._paragraphs -= is_paragraph
         if is_label:  # it stands on one line with what it is the label of
             self._parts.append(" ")
             self._label = "".join(self._parts)
         elif is_block:
             self._break(anyway=True)
+        if is_paragraph and not self._paragraphs:
+            floats, self._floats = self._floats, []
+            for inner in floats:
+                self._visit(inner)
 
     def _visit_best(self, node: Element) -> None:
         """Visit one of several forms of the same thing: MathML, LaTeX, a table, or the first."""
@@ -264,6 +289,9 @@ class _Lines:
             return
         self._parts.clear()
         self._label = ""
-        line = " ".join(RUNS.sub("", CITATIONS.sub("", text)).split())
+        text, removed = uncited(text)
+        if removed:
+            self.style.changes[CITATIONS] += removed
+        line = " ".join(plain(text).split())
         if line:
             self._lines.append(line)

@@ -6,20 +6,15 @@ content are skipped like blank lines.
 
 from __future__ import annotations
 
-import codecs
-import csv
-import gzip
 import warnings
-import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ragbench.base.errors import DataError, first_line, near
+from ragbench.base.errors import DataError, first_line
+from ragbench.corpora.formats.delimited import Row, Shape, csv_rows, places_of
 
 MAX_SHEET_ROWS = 1 << 20  # Excel's own limit
-MAX_CELL = 1 << 26  # characters; the csv module's own limit of 2^17 is less than a long text
 BATCH_ROWS = 1024
 MAGIC = {
     b"PK\x03\x04": "a zip archive, as .xlsx files are",
@@ -27,16 +22,6 @@ MAGIC = {
     b"\x1f\x8b": "gzip",
     b"\xd0\xcf\x11\xe0": "an old Excel file (.xls); save it as .xlsx",
 }
-Row = tuple[str, list[object]]
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """What a file does not say of itself: CSV's delimiter and encoding, a workbook's sheet."""
-
-    delimiter: str | None = None
-    encoding: str = "utf-8"
-    sheet: str | None = None
 
 
 def ending(path: Path) -> str | None:
@@ -86,112 +71,6 @@ def _check_magic(path: Path, kind: str) -> None:
         )
 
 
-def _places(header: Sequence[str], columns: Sequence[str], where: str) -> list[int]:
-    """Return where each wanted column stands."""
-    for name in columns:
-        count = header.count(name)
-        if count == 1:
-            continue
-        if count > 1:
-            at = ", ".join(str(i) for i, known in enumerate(header, 1) if known == name)
-            raise DataError(
-                f"{count} columns have the name {name!r}: number {at}",
-                where=where,
-                fix="give each column its own name",
-            )
-        raise DataError(
-            f"there is no column {name!r}",
-            where=where,
-            fix=f"{near(name, {known for known in header if known})}; name the right one in the "
-            "card or with --id-field, --text-field, --title-field",
-        )
-    return [header.index(name) for name in columns]
-
-
-# -- CSV ------------------------------------------------------------------------------------
-
-
-def _csv_rows(path: Path, columns: Sequence[str], shape: Shape) -> Iterator[Row]:
-    delimiter = shape.delimiter or ("\t" if ".tsv" in path.name.lower() else ",")
-    is_utf8 = codecs.lookup(shape.encoding).name == "utf-8"  # by any of its names, such as UTF_8
-    encoding = "utf-8-sig" if is_utf8 else shape.encoding
-    csv.field_size_limit(MAX_CELL)
-    reader = None
-    try:
-        with (gzip.open if _is_gzip(path) else open)(
-            path, "rt", encoding=encoding, newline=""
-        ) as handle:
-            reader = csv.reader(handle, delimiter=delimiter, strict=True)
-            yield from _cells(reader, path, columns)
-    except UnicodeDecodeError as error:
-        raise _undecodable(path, encoding, error) from None
-    except csv.Error as error:
-        line = reader.line_num if reader else 1
-        raise DataError(
-            f"the row that ends here is not whole CSV: {error}",
-            where=f"{path}:{line}",
-            fix='a cell with quotes is written "like ""this"""; check `delimiter` too',
-        ) from None
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(
-            f"the file cannot be read to its end: {error}",
-            where=str(path),
-            fix="check that it is whole and that you may read it",
-        ) from None
-
-
-def _is_gzip(path: Path) -> bool:
-    return path.suffix.lower() == ".gz"
-
-
-def _cells(reader: Any, path: Path, columns: Sequence[str]) -> Iterator[Row]:
-    header: list[str] | None = None
-    places: list[int] = []
-    line = 1
-    for row in reader:
-        where, line = f"{path}:{line}", reader.line_num + 1
-        if any("\0" in cell for cell in row):
-            raise DataError(
-                "the row holds NUL characters, which no text has",
-                where=where,
-                fix="give the reader's option encoding (utf-16?), or check that it is CSV at all",
-            )
-        if not any(cell.strip() for cell in row):
-            continue
-        if header is None:
-            header = row
-            places = _places(header, columns, where)
-        elif len(row) != len(header):
-            raise DataError(
-                f"the row has {len(row)} cells, the header {len(header)}",
-                where=where,
-                fix="put cells that hold the delimiter in double quotes; check `delimiter` too",
-            )
-        else:
-            yield where, [row[place] for place in places]
-    if header is None:
-        raise DataError("the file is empty", where=str(path), fix="the first row names the columns")
-
-
-def _undecodable(path: Path, encoding: str, error: UnicodeDecodeError) -> DataError:
-    """Read the file again for the line that is not of the encoding."""
-    decoder = codecs.getincrementaldecoder(encoding)()
-    line = 1
-    with (gzip.open if _is_gzip(path) else open)(path, "rb") as handle:
-        try:
-            while block := handle.read(1 << 16):
-                line += decoder.decode(block).count("\n")
-            decoder.decode(b"", final=True)
-        except UnicodeDecodeError as found:
-            line += found.object[: found.start].count(b"\n")
-            error = found
-    return DataError(
-        f"this line is not {encoding.removesuffix('-sig')}: {error.reason}",
-        where=f"{path}:{line}",
-        fix="write the file again as UTF-8, or give the reader's option encoding, such as cp1252",
-    )
-
-
 # -- Parquet --------------------------------------------------------------------------------
 
 
@@ -202,7 +81,7 @@ def _parquet_rows(path: Path, columns: Sequence[str], shape: Shape) -> Iterator[
     number = 0
     try:
         with pq.ParquetFile(path, pre_buffer=False) as file:
-            _places(file.schema_arrow.names, columns, str(path))
+            places_of(file.schema_arrow.names, columns, str(path))
             # A column is read once, however often it is wanted.
             once = list(dict.fromkeys(columns))
             for batch in file.iter_batches(BATCH_ROWS, columns=once):
@@ -275,7 +154,7 @@ def _sheet_rows(sheet: Any, path: Path, columns: Sequence[str]) -> Iterator[Row]
             continue
         if header is None:
             header = ["" if cell is None else str(cell) for cell in row]
-            places = _places(header, columns, where)
+            places = places_of(header, columns, where)
             continue
         if any(cell is not None for cell in row[len(header) :]):
             raise DataError(
@@ -297,10 +176,10 @@ def _sheet_rows(sheet: Any, path: Path, columns: Sequence[str]) -> Iterator[Row]
 
 
 ENDINGS: dict[str, Callable[[Path, Sequence[str], Shape], Iterator[Row]]] = {
-    ".csv": _csv_rows,
-    ".tsv": _csv_rows,
-    ".csv.gz": _csv_rows,
-    ".tsv.gz": _csv_rows,
+    ".csv": csv_rows,
+    ".tsv": csv_rows,
+    ".csv.gz": csv_rows,
+    ".tsv.gz": csv_rows,
     ".parquet": _parquet_rows,
     ".xlsx": _excel_rows,
 }

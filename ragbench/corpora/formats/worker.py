@@ -12,22 +12,13 @@ import subprocess
 import sys
 import time
 import weakref
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ragbench.corpora.formats.parsed import ParsedFile
+
 MODULE = "ragbench.corpora.formats.documents"
 READ_BYTES = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class ParsedFile:
-    """The texts of a file; ``fault`` is why it cannot be read in a word, ``detail`` at length."""
-
-    title: str = ""
-    pages: tuple[str, ...] = ()
-    fault: str = ""
-    detail: str = ""
 
 
 class Worker:

@@ -118,8 +118,3 @@ def _guard(where: str, depth_limit: int | None) -> Any:
         guard.StartElementHandler = down
         guard.EndElementHandler = up
     return guard
-
-
-def words(element: Element | None) -> str:
-    """Return all text of an element on one line; empty if there is no such element."""
-    return "" if element is None else " ".join("".join(element.itertext()).split())

@@ -1,6 +1,6 @@
 """A folder of one's own documents: text, Markdown, HTML, PDF and DOCX.
 
-LangChain's loaders read each file, in a process apart. A passage's id is the file's path within
+Each file is read in a process apart. A passage's id is the file's path within
 the folder, with ``:p3`` for the third page of a PDF; characters that no id may have are written as
 ``%20`` is for a blank, so that ids stay unique. The title is that of the document (of its HTML,
 Markdown heading, PDF or DOCX properties), else the file's name. Nothing outside the folder is
@@ -22,7 +22,8 @@ from pydantic import Field, field_validator
 from ragbench.base.errors import DataError, PrerequisiteError
 from ragbench.base.records import Passage
 from ragbench.corpora.formats.documents import ENDINGS
-from ragbench.corpora.formats.worker import ParsedFile, Worker
+from ragbench.corpora.formats.parsed import ParsedFile
+from ragbench.corpora.formats.worker import Worker
 from ragbench.corpora.reader import (
     FileReader,
     Located,
@@ -38,7 +39,6 @@ NEEDS = {
     "markdown": ("langchain_community",),
     "html": ("bs4",),
     "pdf": ("langchain_community", "pypdf"),
-    "docx": ("langchain_community", "docx2txt"),
 }
 FIXES = {
     "damage": "replace the file",
@@ -103,7 +103,7 @@ class FolderReader(FileReader[FolderOptions]):
                 fix="give the folder of the documents; check the reader's options glob, recursive",
             )
         for kind in sorted({_kind(path) for path in files}):
-            for package in NEEDS[kind]:
+            for package in NEEDS.get(kind, ()):
                 if find_spec(package) is None:
                     raise PrerequisiteError(
                         f"the package {package} is not installed, which {kind} files need",
@@ -139,7 +139,8 @@ class FolderReader(FileReader[FolderOptions]):
         identifier, title = safe_id(name), document.title or _readable(path.stem)
         if kind != "pdf" or self.options.unit == "file":
             text = "\n\n".join(page.strip() for page in document.pages if page.strip())
-            yield Located(Passage(identifier, identifier, title, text), str(path))
+            passage = Passage(identifier, identifier, title, text, dict(document.meta))
+            yield Located(passage, str(path), changes=document.changes)
             return
         for number, page in enumerate(document.pages, 1):
             where = f"{path}: page {number}"

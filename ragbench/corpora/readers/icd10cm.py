@@ -16,6 +16,7 @@ from xml.etree.ElementTree import Element
 
 from ragbench.base.errors import DataError, PrerequisiteError
 from ragbench.base.records import Passage
+from ragbench.corpora.formats.raised import words
 from ragbench.corpora.formats.xml import elements
 from ragbench.corpora.reader import Located, ReaderOptions, Skipped
 
@@ -143,7 +144,7 @@ def _passage(
         title = f"{title} ({identifier})"
     lines = [opening]
     for tag, heading in NOTES.items():
-        notes = [" ".join((n.text or "").split()) for part in node.findall(tag) for n in part]
+        notes = [words(n) for part in node.findall(tag) for n in part]
         if notes := [note for note in notes if note]:
             lines.append(f"{heading}: {'; '.join(notes)}".replace(":; ", ": "))
     seventh = [

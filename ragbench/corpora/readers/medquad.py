@@ -18,7 +18,8 @@ from xml.etree.ElementTree import Element
 
 from ragbench.base.errors import DataError
 from ragbench.base.records import Passage
-from ragbench.corpora.formats.xml import elements, words
+from ragbench.corpora.formats.raised import marked, plain, words
+from ragbench.corpora.formats.xml import elements
 from ragbench.corpora.reader import FileReader, Located, ReaderOptions, Skipped, files_below
 
 LAYOUT = "a folder with 1_CancerGov_QA/*.xml, 2_GARD_QA/*.xml and so on, or one such subfolder"
@@ -81,7 +82,7 @@ def _pairs(document: Element, path: Path) -> Iterator[Located | Skipped]:
     for position, pair in enumerate(pairs, 1):
         where = f"{path}: pair {position}"
         answer = pair.find("Answer")
-        text = _lines("" if answer is None else "".join(answer.itertext()))
+        text = _lines("" if answer is None else plain("".join(marked(answer))))
         if not text:
             yield Skipped("no answer", where)
             continue

@@ -102,7 +102,8 @@ class NxmlReader(FileReader[NxmlOptions]):
         for number, section in enumerate(found.sections, 1):
             title = BETWEEN.join(part for part in (found.title, *section.titles) if part)
             passage = Passage(f"{name}.s{number}", name, title, section.text, meta)
-            yield Located(passage, f"{where}: section {number}")
+            changes = found.changes if number == 1 else {}
+            yield Located(passage, f"{where}: section {number}", changes=changes)
 
     def _parsed(self, data: bytes, where: str) -> Article:
         root = root_of(data, where, depth=DEPTH)

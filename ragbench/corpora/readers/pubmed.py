@@ -25,7 +25,8 @@ from ragbench.base.errors import DataError
 from ragbench.base.progress import Progress
 from ragbench.base.records import Passage
 from ragbench.corpora.formats.archives import unpacked
-from ragbench.corpora.formats.xml import elements, words
+from ragbench.corpora.formats.raised import words
+from ragbench.corpora.formats.xml import elements
 from ragbench.corpora.reader import (
     FileReader,
     Located,

@@ -15,11 +15,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import ClassVar
 
-from pydantic import field_validator
+from pydantic import ValidationInfo, field_validator
 
 from ragbench.base.errors import DataError
 from ragbench.base.records import Passage
-from ragbench.corpora.formats.tables import ENDINGS, Shape, ending, table_rows
+from ragbench.corpora.formats.delimited import Quoting, Shape
+from ragbench.corpora.formats.tables import ENDINGS, ending, table_rows
 from ragbench.corpora.reader import (
     FileReader,
     Located,
@@ -40,17 +41,22 @@ class TabularOptions(JsonlOptions):
         sheet: The sheet of an Excel workbook that has several.
         delimiter: What parts the cells of a CSV file; by default ``,``, of a TSV file the tab.
         encoding: Of CSV and TSV files.
+        quoting: Whether the quotes of CSV and TSV files bound cells (``quotes``) or are text
+            (``none``); ``auto`` finds out, and refuses a file in which that is open.
+        escape: What makes the next character of a CSV or TSV file one of the text.
     """
 
     sheet: str | None = None
     delimiter: str | None = None
     encoding: str = "utf-8"
+    quoting: Quoting = "auto"
+    escape: str | None = None
 
-    @field_validator("delimiter")
+    @field_validator("delimiter", "escape")
     @classmethod
-    def _one_character(cls, value: str | None) -> str | None:
+    def _one_character(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is not None and (len(value) != 1 or value in '\r\n"'):
-            raise ValueError("delimiter is one character, and no quote or line end")
+            raise ValueError(f"{info.field_name} is one character, and no quote or line end")
         return value
 
     _known = field_validator("encoding")(known_encoding)
@@ -77,7 +83,9 @@ class TabularReader(FileReader[TabularOptions]):
         options = self.options
         titles = [options.title_field] if options.title_field else []
         columns = [options.id_field, options.text_field, *titles, *options.meta_fields]
-        shape = Shape(options.delimiter, options.encoding, options.sheet)
+        shape = Shape(
+            options.delimiter, options.encoding, options.sheet, options.quoting, options.escape
+        )
         for where, values in table_rows(path, columns, shape):
             yield self._entry(values, where)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ragbench.base.errors import DataError
 from ragbench.base.records import Passage, Question
+from ragbench.corpora.cleaned import source_offset
 from ragbench.corpora.corpus import Corpus
 
 
@@ -125,8 +126,8 @@ def _by_place(
 
 
 def _place(passage: Passage) -> tuple[int, int]:
-    """Return the offsets of a chunk in its document, in characters; the whole range if unknown."""
+    """Return the offsets of a chunk in its document's source; the whole range if unknown."""
     start, end = passage.meta.get("start", ""), passage.meta.get("end", "")
     if start.isdigit() and end.isdigit():
-        return int(start), int(end)
+        return source_offset(passage.meta, int(start)), source_offset(passage.meta, int(end))
     return 0, 2**62

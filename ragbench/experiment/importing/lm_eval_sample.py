@@ -171,7 +171,14 @@ def _answer(
                 fix="tasks with their own way of scoring cannot be imported",
             )
         found = agree
-    if len(set(found)) != 1:
+    if len(set(found)) > 1:
+        shown = " or ".join(repr(options[i][:60]) for i in dict.fromkeys(found))
+        raise DataError(
+            f"the target {target!r} can be read as the text or the number of an option: {shown}",
+            where=where,
+            fix="tasks with several right answers cannot be imported",
+        )
+    if not found:
         raise DataError(
             f"the target {target!r} is not one of the {len(options)} options",
             where=where,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from ragbench.base.errors import DataError
 from ragbench.base.records import Passage, Question
+from ragbench.corpora.cleaned import source_offset
 from ragbench.corpora.corpus import Corpus
 from ragbench.experiment.config.spec import ArmSpec
 from ragbench.experiment.stages.arms import Context, Delivery
@@ -109,7 +110,7 @@ def _beginning(document: Passage, end: int) -> Passage:
 
 def _loses(question: Question, identifier: str, part: Passage | None) -> bool:
     """Say whether a cut removes part of the answer."""
-    kept = 0 if part is None else len(part.text)
+    kept = 0 if part is None else source_offset(part.meta, len(part.text))
     spans = [end for doc, _, end in question.gold_spans if doc == identifier]
     if spans:
         return max(spans) > kept

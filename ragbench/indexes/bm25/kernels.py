@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ragbench.base.compiled import compiled
+from ragbench.corpora.compiled import compiled
 
 DOT = 0x2E
 GROUP = 64  # scores compared together

@@ -32,6 +32,8 @@ class Bm25Recipe(Recipe):
             slower and keeps the corpus in memory.
         words: Definition of a word; ``unicode`` is for scripts other than Latin, Greek and
             Cyrillic.
+        fold: Form that words are read in; ``nfkc`` joins separate accents and parts ligatures, and
+            leaves invisible characters out.
         stopwords: Words dropped before stemming: the name of a set, or a list.
         stemmer: ``none`` or a Snowball language.
         template: Text of a passage that is indexed.
@@ -43,6 +45,7 @@ class Bm25Recipe(Recipe):
     epsilon: float = Field(EPSILON, ge=0, allow_inf_nan=False)
     engine: Literal["fast", "rank-bm25"] = "fast"
     words: Literal["letters", "unicode"] = "letters"
+    fold: Literal["nfkc", "none"] = "nfkc"
     stopwords: Literal["none", "lucene-english"] | tuple[str, ...] = "lucene-english"
     stemmer: str = "english"
     template: str = "{title}\n{text}"
@@ -79,7 +82,9 @@ class Bm25Recipe(Recipe):
 
     def analyser(self) -> Analyser:
         """Return the function from texts to terms."""
-        return Analyser(stopwords=self.stopwords, stemmer=self.stemmer, words=self.words)
+        return Analyser(
+            stopwords=self.stopwords, stemmer=self.stemmer, words=self.words, fold=self.fold
+        )
 
     def estimate(
         self, name: str, corpus: Corpus, *, measure: bool, device: Device

@@ -6,6 +6,10 @@ also keeps combining marks inside words, as Devanagari, Thai or pointed Hebrew n
 without dots (``e119``), so that either spelling finds the other. With ``unicode``, words of scripts
 without spaces (Chinese, Japanese, Thai, Lao, Khmer, Burmese) become their pairs of neighbouring
 characters. Stop words are dropped, then words of letters are stemmed.
+
+With the fold ``nfkc`` a word is read in Unicode's compatibility form, so that ligatures, full-width
+letters and separate accents find the usual spelling, and characters that nobody sees (soft hyphens,
+zero-width spaces) are not there. A raised number is a term of its own, as in ``10^9``.
 """
 
 from __future__ import annotations
@@ -22,7 +26,17 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 Words = Literal["letters", "unicode"]
+Fold = Literal["nfkc", "none"]
 WORD = re.compile(r"[^\W_]+(?:\.[^\W_]+)*")
+UNSEEN = "Cf"  # the category of soft hyphens, zero-width characters, byte order marks
+RAISED_SIGNS = "\u207a\u207b"
+RAISED = "\u2070\u00b9\u00b2\u00b3\u2074-\u2079\u2071\u207f"
+# The charge of an ion is part of its word, as in Ca2+; any other raised number is not.
+CHARGE = re.compile(rf"(?<=[^\W\d_])(?<![\u2080-\u2089])([{RAISED}]*)[{RAISED_SIGNS}]+")
+EXPONENT = re.compile(rf"(?<=[^\W_])(?<![{RAISED}])[{RAISED_SIGNS}]*(?=[{RAISED}])")
+SQUARED = "\u3371-\u33df"  # units in one character, which are no letters before normalisation
+FRACTIONS = "\u00bc-\u00be\u2150-\u215e\u2189\u2460-\u249b"
+PARTED = re.compile(rf"(?<=\d)(?=[{FRACTIONS}{SQUARED}])")
 CODE_POINTS = 0x110000
 # Blocks of scripts without spaces between words.
 UNPARTED = (
@@ -62,6 +76,7 @@ class Analyser:
         stopwords: A key of ``STOPWORDS``, or words in lower case; dropped before stemming.
         stemmer: ``none`` or a Snowball language; only words of letters are stemmed.
         words: ``letters`` or ``unicode``.
+        fold: ``nfkc`` or ``none``.
 
     Attributes:
         words: The function from a text to its words, in order.
@@ -73,15 +88,17 @@ class Analyser:
         stopwords: str | Sequence[str] = "none",
         stemmer: str = "none",
         words: Words = "letters",
+        fold: Fold = "nfkc",
     ) -> None:
         self._words = words
+        self._fold = fold
         self._stop = STOPWORDS[stopwords] if isinstance(stopwords, str) else frozenset(stopwords)
         self._stem: Callable[[str], str] | None = None
         if stemmer != "none":
             import Stemmer
 
             self._stem = Stemmer.Stemmer(stemmer).stemWord
-        self.words = _finder(words)
+        self.words = _finder(words, fold)
         self._known = lru_cache(maxsize=1 << 16)(self.terms)
 
     def __call__(self, text: str) -> list[str]:
@@ -90,7 +107,9 @@ class Analyser:
 
     def terms(self, word: str) -> tuple[str, ...]:
         """Return the terms of one word."""
-        if self._words == "letters":
+        if self._fold == "nfkc" and not word.isascii():
+            spellings = self._folded(word)
+        elif self._words == "letters":
             spellings = _spellings(word)
         else:
             # Letters of formulas (a bold A) have no lower case before normalisation.
@@ -101,10 +120,29 @@ class Analyser:
             return tuple(kept)
         return tuple(self._stem(term) if term.isalpha() else term for term in kept)
 
+    def _folded(self, word: str) -> list[str]:
+        """Return the spellings of a word in its compatibility form."""
+        seen = "".join(c for c in word if unicodedata.category(c) != UNSEEN)
+        apart = CHARGE.sub(_charged, unicodedata.normalize("NFC", seen))
+        apart = PARTED.sub(" ", EXPONENT.sub(" ", apart))
+        # Letters of formulas (a bold A) have no lower case before normalisation.
+        text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", apart).lower())
+        if self._words == "letters":
+            return [each for token in WORD.findall(text) for each in _spelt(token)]
+        found: list[str] = []
+        for token in _finder("unicode", "none")(text):
+            if any(map(str.isalnum, token)):
+                found += _pairs(token) if any(map(_is_unparted, token)) else _spelt(token)
+        return found
+
     @property
     def is_word(self) -> npt.NDArray[np.bool_]:
         """Code points of words (0x110000)."""
-        return word_characters(self._words)
+        return word_characters(self._words, self._fold)
+
+
+def _charged(found: re.Match[str]) -> str:
+    return unicodedata.normalize("NFKC", found[1]) + " "
 
 
 def _spelt(word: str) -> list[str]:
@@ -142,39 +180,41 @@ def _characters(word: str) -> list[str]:
 
 
 @cache
-def word_characters(words: Words) -> npt.NDArray[np.bool_]:
+def word_characters(words: Words, fold: Fold = "nfkc") -> npt.NDArray[np.bool_]:
     """Return the code points (0x110000) of words, by this Python's Unicode tables.
 
-    ``letters`` are letters and digits; ``unicode`` adds combining marks.
+    ``letters`` are letters and digits; ``unicode`` and every fold add combining marks, and a fold
+    adds what it leaves out of a word.
     """
     import numpy as np
 
     found = np.fromiter((chr(c).isalnum() for c in range(CODE_POINTS)), np.bool_, CODE_POINTS)
-    if words == "unicode":
-        category = unicodedata.category
-        found |= np.fromiter(
-            (category(chr(c))[0] == "M" for c in range(CODE_POINTS)), np.bool_, CODE_POINTS
-        )
+    for low, high in _added(words, fold):
+        found[low : high + 1] = True
     return found
 
 
 @cache
-def _finder(words: Words) -> Callable[[str], list[str]]:
+def _finder(words: Words, fold: Fold) -> Callable[[str], list[str]]:
     """Return the function from a text to its words."""
-    if words == "letters":
+    added = "".join(f"\\U{low:08x}-\\U{high:08x}" for low, high in _added(words, fold))
+    if not added:
         return WORD.findall
-    marks = "".join(
-        f"{chr(low)}-{chr(high)}" for low, high in _ranges() if low > 0x2FF
-    )  # the first mark is above
-    letter = rf"(?:[^\W_]|[{marks}])"
-    return re.compile(rf"{letter}+(?:\.{letter}+)*").findall
+    letter = rf"(?:[^\W_]|[{added}])"
+    wide = re.compile(rf"{letter}+(?:\.{letter}+)*")
+    return lambda text: (WORD if text.isascii() else wide).findall(text)
 
 
-def _ranges() -> list[tuple[int, int]]:
-    """Return the ranges of code points that are combining marks."""
+@cache
+def _added(words: Words, fold: Fold) -> list[tuple[int, int]]:
+    """Return the ranges of code points of words that are neither letters nor digits."""
+    if words == "letters" and fold == "none":
+        return []
     found: list[tuple[int, int]] = []
     for code in range(CODE_POINTS):
-        if unicodedata.category(chr(code))[0] != "M":
+        category = unicodedata.category(chr(code))
+        is_folded = category == UNSEEN or chr(code) in RAISED_SIGNS or 0x3371 <= code <= 0x33DF
+        if category[0] != "M" and not (fold == "nfkc" and is_folded):
             continue
         if found and found[-1][1] == code - 1:
             found[-1] = (found[-1][0], code)

@@ -15,6 +15,7 @@ from typing import ClassVar
 
 from ragbench.base.errors import DataError
 from ragbench.base.records import Mode, Question
+from ragbench.base.words import plain_or_whole
 from ragbench.tasks.files.filetask import FileTask, Keys, Selection, cluster_keys
 
 MODES: tuple[Mode, ...] = ("correct", "clue-2024", "clue-2025")
@@ -81,11 +82,11 @@ class ClueTask(FileTask):
         return Selection(tuple(asked), tuple(named))
 
     def _keys(self, question: Question) -> Keys:
-        return [("text", question.text), *cluster_keys(question)]
+        return [("text", plain_or_whole(question.text)), *cluster_keys(question)]
 
 
 def draw_examples(rows: Sequence[Question], shots: int) -> Selection:
-    """Draw examples by the hash of their ids, and exclude all questions of their clusters.
+    """Draw examples by the hash of their ids, and exclude the questions of their clusters or words.
 
     The examples are of different clusters, where there are any; the rest keeps its order.
     """
@@ -101,9 +102,13 @@ def draw_examples(rows: Sequence[Question], shots: int) -> Selection:
                 used.add(question.cluster)
     ids = {example.id for example in examples}
     excluded = [(example.id, EXAMPLE) for example in examples]
+    shown = {plain_or_whole(example.text) for example in examples}
     kept = []
     for question in rows:
         if question.id in ids:
+            continue
+        if plain_or_whole(question.text) in shown:
+            excluded.append((question.id, "has the words of a few-shot example"))
             continue
         if question.cluster is not None and question.cluster in used:
             excluded.append((question.id, "shares its cluster with a few-shot example"))

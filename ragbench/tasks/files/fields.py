@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from string import ascii_uppercase
-from typing import Any
+from typing import Any, Literal
 
 from ragbench.base.errors import DataError
 
 Row = Mapping[str, Any]
+Reading = Literal["either", "letter", "text"]
 
 
 def check_names(row: Row, known: Collection[str], where: str, *, extra: bool) -> None:
@@ -153,17 +154,23 @@ def options(value: object, where: str) -> tuple[str, ...]:
     return tuple(encodable(option, "options", where).strip() for option in value)
 
 
-def answer(value: object, texts: tuple[str, ...], where: str) -> int:
+def answer(
+    value: object, texts: tuple[str, ...], where: str, *, reading: Reading = "either"
+) -> int:
     """Return the index of the right option, given as its letter or its text.
 
     Raises:
-        DataError: It names none of the options, or the text of several.
+        DataError: It names none of the options, the text of several, or one option by its letter
+            and another by its text.
     """
     if isinstance(value, str):
-        letter = ascii_uppercase.find(value.strip()) if len(value.strip()) == 1 else -1
+        given = value.strip()
+        letter = ascii_uppercase.find(given) if len(given) == 1 and reading != "text" else -1
+        same = [i for i, option in enumerate(texts) if option == given and reading != "letter"]
         if 0 <= letter < len(texts):
+            if other := [i for i in same if i != letter]:
+                raise _ambiguous(given, texts, letter, other[0], where)
             return letter
-        same = [i for i, option in enumerate(texts) if option == value.strip()]
         if len(same) == 1:
             return same[0]
     shown = ", ".join(f"{ascii_uppercase[i]} ({o[:30]})" for i, o in enumerate(texts))
@@ -171,6 +178,18 @@ def answer(value: object, texts: tuple[str, ...], where: str) -> int:
         f"the answer {value!r} is not among the options",
         where=where,
         fix=f"give a letter, or the text of an option: {shown}",
+    )
+
+
+def _ambiguous(
+    given: str, texts: tuple[str, ...], letter: int, other: int, where: str
+) -> DataError:
+    return DataError(
+        f"the answer {given!r} can be read in two ways: as the letter of the option "
+        f"{ascii_uppercase[letter]} ({texts[letter]}), or as the text of the option "
+        f"{ascii_uppercase[other]} ({texts[other]})",
+        where=where,
+        fix="set the task's option answers to letter or to text, as it is meant in this file",
     )
 
 

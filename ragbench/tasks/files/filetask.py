@@ -15,6 +15,7 @@ from ragbench.base import home
 from ragbench.base.errors import AbsentError, DataError
 from ragbench.base.files import sha256_file
 from ragbench.base.records import Mode, Question
+from ragbench.base.words import plain_or_whole
 from ragbench.tasks.files import fields
 from ragbench.tasks.files.rows import Located, file_rows
 from ragbench.tasks.task import TaskInfo, TaskOptions
@@ -219,9 +220,9 @@ class FileTask(ABC):
         return tuple(candidates[:shots])
 
     def _keys(self, question: Question) -> Keys:
-        """Return what no example may share with a scored question."""
+        """Return what no example may share with a scored question; a text counts by its words."""
         return [
-            ("text", " ".join(question.text.split()).casefold()),
+            ("text", plain_or_whole(question.text)),
             ("id", question.id),
             *cluster_keys(question),
         ]

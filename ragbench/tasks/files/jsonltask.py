@@ -11,6 +11,7 @@ from pydantic import Field
 
 from ragbench.base.errors import DataError
 from ragbench.base.records import Question
+from ragbench.tasks.files.fields import Reading
 from ragbench.tasks.files.filetask import FileOptions, FileTask, Selection
 from ragbench.tasks.task import TaskInfo, TaskOptions
 
@@ -26,6 +27,8 @@ class JsonlOptions(FileOptions):
             empty, the place that ``ragbench list tasks`` names.
         split: Only lines whose ``split`` is this; all lines if None.
         instruction: System turn of every prompt; the task's own where it is empty.
+        answers: Whether the answers of multiple-choice lines are letters or texts of options;
+            ``either`` refuses one that is both.
         extra_fields: Whether lines may have further fields, which are not read.
         examples_split: Only examples whose ``split`` is this.
         shots: Number of examples: the first, or all if None.
@@ -34,6 +37,7 @@ class JsonlOptions(FileOptions):
 
     split: str | None = None
     instruction: str = ""
+    answers: Reading = "either"
     extra_fields: bool = False
     examples_split: str | None = None
     shots: int | None = Field(None, gt=0)

@@ -11,7 +11,8 @@ from typing import Any
 
 from ragbench.base.errors import DataError
 from ragbench.base.files import read_jsonl, strict_json
-from ragbench.corpora.formats.tables import Shape, ending, table_rows
+from ragbench.corpora.formats.delimited import Shape
+from ragbench.corpora.formats.tables import ending, table_rows
 
 Located = tuple[str, dict[str, Any]]
 CLUSTER = "cluster"  # a column that every table may have

@@ -19,8 +19,8 @@ from ragbench.analysis.effects import effects
 from ragbench.analysis.load import load_run
 from ragbench.analysis.panels.leakage import common_runs, leakage, parts, splits
 from ragbench.analysis.statistics.paired import Tango
-from ragbench.analysis.words import plain
 from ragbench.base.errors import DataError
+from ragbench.base.words import plain
 from tests.analysis.making import clustered, make_run, passage, question
 
 # Ten words, so three n-grams of eight.

@@ -39,14 +39,28 @@ def test_an_article_without_anything() -> None:
         ("word<sup><xref ref-type='bibr'>1</xref></sup>.", "word."),
         (f"one<sup>{A},{A}</sup>, two<sup>{A}\u2013{A}</sup>.", "one, two."),
         (f"one {A}, {A}; two {A}-{A}: {A}three {A}", "one; two: three"),
-        ("<xref ref-type='bibr'>Ma 2001</xref> said f() and [] and (a, b).", None),
+        (
+            "<xref ref-type='bibr'>1</xref> said f() and [] and (a, b).",
+            "said f() and [] and (a, b).",
+        ),
+        # Names are words of the sentence, unless they are alone in their brackets.
+        ("<xref ref-type='bibr'>Ma et al. (2001)</xref> said so.", "Ma et al. (2001) said so."),
+        ("Ma <xref ref-type='bibr'>(2001)</xref> said so.", "Ma said so."),
+        (
+            "It was so (<xref ref-type='bibr'>Ma, 2001</xref>; "
+            "<xref ref-type='bibr'>Li, 2002</xref>).",
+            "It was so.",
+        ),
+        ("So it was (see <xref ref-type='bibr'>Ma, 2001</xref>).", "So it was (see Ma, 2001)."),
+        ("(Ma, <xref ref-type='bibr'>2001</xref>)", "(Ma, 2001)"),
+        ("in 10<sup>9</sup> cells<sup>a,<xref ref-type='bibr'>3</xref></sup>", "in 10^9 cells^a"),
         ("see (<xref ref-type='fig'>Figure 1</xref>)", "see (Figure 1)"),
         ("(see <xref ref-type='bibr'>3</xref>)", "(see )"),
     ],
 )
-def test_brackets_go_with_the_citations_in_them(given: str, text: str | None) -> None:
+def test_brackets_go_with_the_citations_in_them(given: str, text: str) -> None:
     ((_, found),) = texts(f"<p>{given}</p>")
-    assert found == (text if text is not None else "said f() and [] and (a, b).")
+    assert found == text
 
 
 @pytest.mark.parametrize(
@@ -135,3 +149,30 @@ def test_years_and_licences() -> None:
     )
     found = read(f"<article><front><article-meta>{head}</article-meta></front></article>")
     assert found.meta == {"year": "2019", "license": "open-access"}
+
+
+def test_what_is_in_a_paragraph_and_after_the_text() -> None:
+    note = "<fn><p>Drug X.</p></fn>"
+    figure = "<fig><label>Figure 1</label><caption><p>Flow.</p></caption></fig>"
+    found = read(
+        f"<article><body><p>We gave it{note} {figure}twice {A}.</p></body>"
+        "<back><ack><p>Thanks.</p></ack><ref-list/><fn-group><fn><p>None.</p></fn></fn-group>"
+        "<app><title>More</title><p>Data.</p></app></back></article>"
+    )
+    assert [section.text for section in found.sections] == [
+        "We gave it twice.\nDrug X.\nFigure 1 Flow.",
+        "Data.",
+    ]
+    assert found.changes == {
+        "references to the literature removed": 1,
+        "parts after the text, not read: <ack>": 1,
+        "parts after the text, not read: <ref-list>": 1,
+        "parts after the text, not read: <fn-group>": 1,
+    }
+
+
+def test_formulas_keep_their_exponents_and_fractions() -> None:
+    power = "<math><msup><mn>10</mn><mrow><mo>\u2212</mo><mn>4</mn></mrow></msup></math>"
+    half = "<math>\n<mfrac>\n<mn>1</mn>\n<mn>2</mn>\n</mfrac></math>"
+    ((_, found),) = texts(f"<p>{power}, <inline-formula>{half}</inline-formula></p>")
+    assert found == "10^-4, 1/2"

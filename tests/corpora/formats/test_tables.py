@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from openpyxl import Workbook
 
 from ragbench.base.errors import DataError
-from ragbench.corpora.formats.tables import Shape, ending, table_rows
+from ragbench.corpora.formats.delimited import Shape
+from ragbench.corpora.formats.tables import ending, table_rows
 
 Cells = list[list[object]]
 PLAIN = Shape()

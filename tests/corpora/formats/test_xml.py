@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from xml.etree import ElementTree
 
 import pytest
 
 from ragbench.base.errors import DataError
-from ragbench.corpora.formats.xml import MAX_DEPTH, elements, words
+from ragbench.corpora.formats.xml import MAX_DEPTH, elements
 
 
 def write(path: Path, content: str | bytes) -> Path:
@@ -19,12 +18,6 @@ def write(path: Path, content: str | bytes) -> Path:
 def test_elements_of_any_of_the_tags_come_in_document_order(tmp_path: Path) -> None:
     path = write(tmp_path / "a.xml", "<r><a>1</a><b>2</b><c>3</c><a>4<b>5</b></a></r>")
     assert [e.text for e in elements(path, "a", "b")] == ["1", "2", "5", "4"]
-
-
-def test_words_are_all_text_on_one_line() -> None:
-    root = ElementTree.fromstring("<r> Fever\n <i>and</i>\tchills </r>")
-    assert words(root) == "Fever and chills"
-    assert words(None) == ""
 
 
 def test_a_document_may_be_as_deep_as_the_limit(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def documents(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_kind_is_read_with_its_title_in_the_order_people_count(documents: Path) -> None:
     at = str(documents)
-    letter = "She has gout.\n\nTroponin\n\nraised"
+    letter = "She has gout.\n\nTroponin | raised"
     assert read(documents) == [
         Located(Passage("a.html", "a.html", "Rickets", "Soft bones."), f"{at}/a.html"),
         Located(Passage("b9.md", "b9.md", "Scurvy", "# Scurvy\n\nBleeding gums."), f"{at}/b9.md"),
@@ -294,7 +294,6 @@ def test_an_unknown_encoding_is_a_mistake_of_the_card_and_not_of_the_files(encod
     ("file", "package"),
     [
         ("a.pdf", "pypdf"),
-        ("a.docx", "docx2txt"),
         ("a.html", "bs4"),
         ("a.txt", "langchain_community"),
     ],

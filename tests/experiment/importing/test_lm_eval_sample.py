@@ -48,6 +48,14 @@ def pairs(prompts: list[str], texts: list[str]) -> list[list[str]]:
     return [list(pair) for pair in zip(prompts, texts, strict=True)]
 
 
+def test_a_target_that_is_the_text_and_the_number_of_options_is_named_with_both() -> None:
+    line = scored(arguments=pairs(["Q"] * 3, [" 2", " 0", " 1"]))
+    assert read_sample(line, "t", "f:1").question.answer == 1  # the logged acc decides
+    del line["acc"]
+    with pytest.raises(DataError, match="the text or the number of an option: '1' or '0'"):
+        read_sample(line, "t", "f:1")
+
+
 def test_multiple_choice() -> None:
     found = read_sample(scored(), "t", "f:1")
     assert found.kind == "scored"

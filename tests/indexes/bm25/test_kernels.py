@@ -25,7 +25,7 @@ def test_words_are_those_of_the_regular_expression(texts: list[str]) -> None:
     out = np.empty(flat.size, np.uint8)
     ends = np.empty(flat.size + len(texts) + 2, np.int32)
     counts = np.empty(len(texts), np.int64)
-    n = split_words(flat, bounds, word_characters("letters"), out, ends, counts)
+    n = split_words(flat, bounds, word_characters("letters", "none"), out, ends, counts)
     found = [out[ends[i] : ends[i + 1]].tobytes().decode() for i in range(n)]
     assert found == [word for text in texts for word in WORD.findall(text)]
     assert counts.tolist() == [len(WORD.findall(text)) for text in texts]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 import pytest
 from hypothesis import example, given
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from ragbench.indexes.bm25.tokenise import (
     STOPWORDS,
     Analyser,
+    Words,
     _finder,
     word_characters,
 )
@@ -56,7 +58,7 @@ def test_a_code_meets_its_other_spelling(other: str) -> None:
 @given(st.text())
 @example("E11.9x, 0.5 U.S. İ ß Σ")
 def test_a_token_is_in_the_text_or_is_the_code_before_it_without_dots(text: str) -> None:
-    found = Analyser()(text)
+    found = Analyser(fold="none")(text)
     for place, token in enumerate(found):
         assert token
         assert token == token.lower()
@@ -117,10 +119,10 @@ def test_repeats_and_order_are_kept(stemmer: str) -> None:
 @given(st.text(st.characters(codec="utf-8")))
 @example("डायबिटीज़ E11.9 糖尿病 ๑ไทย")
 def test_words_are_what_the_table_of_code_points_says(text: str) -> None:
-    is_word = word_characters("unicode")
+    is_word = word_characters("unicode", "none")
     runs = "".join(c if is_word[ord(c)] or c == "." else " " for c in text).split()
     wanted = [word for run in runs for word in re.split(r"\.{2,}|^\.|\.$", run) if word]
-    assert [w.strip(".") for w in wanted if w.strip(".")] == _finder("unicode")(text)
+    assert [w.strip(".") for w in wanted if w.strip(".")] == _finder("unicode", "none")(text)
 
 
 @pytest.mark.parametrize(
@@ -153,3 +155,39 @@ def test_letters_of_formulas_and_full_width_ones_are_lower_case_too() -> None:
     """U+1D400 is a bold A, which has no lower case of its own; U+FF21 is a full-width A."""
     analyse = Analyser(stopwords="none", stemmer="none", words="unicode")
     assert analyse("\U0001d400 \uff21 A \u2168") == ["a", "a", "a", "ix"]
+
+
+@pytest.mark.parametrize("words", ["letters", "unicode"])
+@pytest.mark.parametrize(
+    ("text", "usual"),
+    [
+        ("Me\u0301nie\u0300re", "M\u00e9ni\u00e8re"),  # accents apart (NFD)
+        ("Hyper\u00adten\u00adsion", "hypertension"),  # soft hyphens
+        ("Ery\u200bthro\ufeffpoi\u2060etin", "erythropoietin"),
+        ("de\ufb01ciency of \ufb02uids", "deficiency of fluids"),  # ligatures
+        ("\uff21\uff11\uff12", "a12"),  # full width
+        ("\u00b5g", "\u03bcg"),  # the sign micro and the letter mu
+        ("E11.\u00ad9", "E11.9"),
+        ("10\u2079/L and 10\u207b\u2074", "10^9/L and 10^-4"),
+        ("1.73 m\u00b2", "1.73 m^2"),
+        ("H\u2082O, Ca\u00b2\u207a, SO\u2084\u00b2\u207b", "H2O, Ca2+, SO4^2-"),
+        ("5\u00bd mg, 5\u338e", "5 1/2 mg, 5 mg"),
+        ("Beta\u2011blockers Humira\u2122", "beta-blockers humira"),
+        ("\u200b \u0301 \u2060", ""),
+    ],
+)
+def test_a_word_has_the_terms_of_its_usual_form(words: Words, text: str, usual: str) -> None:
+    assert Analyser(words=words)(text) == Analyser(words=words, fold="none")(usual)
+
+
+@pytest.mark.parametrize("words", ["letters", "unicode"])
+@given(text=st.text(st.characters(codec="utf-8")))
+@example(text="Me\u0301\u00ad\u00ad x\u0304\u00b2.\u2079")
+def test_a_folded_term_is_in_lower_case_and_has_a_letter_or_digit(words: Words, text: str) -> None:
+    analyse = Analyser(words=words)
+    for term in analyse(text):
+        assert any(c.isalnum() for c in term)
+        assert "\u00ad" not in term
+        assert term == unicodedata.normalize("NFKC", term)
+    composed = unicodedata.normalize("NFC", text)
+    assert analyse(composed) == analyse(unicodedata.normalize("NFD", composed))

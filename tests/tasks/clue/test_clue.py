@@ -185,3 +185,15 @@ def test_questions_without_a_cluster_are_drawn_one_by_one() -> None:
     assert sorted(str(e.cluster) for e in drawn.examples) == ["None", "None", "None", "a"]
     assert drawn.questions == ()
     assert ("shares its cluster with a few-shot example") in dict(drawn.excluded).values()
+
+
+def test_a_question_with_the_words_of_an_example_is_not_scored() -> None:
+    texts = ["Is it gout?", "is it GOUT", "Is it gout \u2014 now?"]
+    rows = [Question(f"q{i}", text, (), -1, "") for i, text in enumerate(texts)]
+    drawn = draw_examples(rows, 1)
+    (example,) = drawn.examples
+    rest = {q.id for q in rows} - {example.id}
+    twins = rest & {"q0", "q1"} if example.id != "q2" else set()
+    assert {q.id for q in drawn.questions} == rest - twins
+    told = dict(drawn.excluded)
+    assert {i for i in told if told[i] == "has the words of a few-shot example"} == twins

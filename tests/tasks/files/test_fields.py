@@ -32,6 +32,25 @@ def test_an_answer_by_text_needs_that_text_once() -> None:
         fields.answer("iron", ("iron", "iron"), HERE)
 
 
+VITAMINS = ("E", "D", "A", "K")
+
+
+def test_an_answer_that_is_a_letter_and_the_text_of_another_option_is_refused() -> None:
+    with pytest.raises(DataError, match="can be read in two ways") as caught:
+        fields.answer("D", VITAMINS, HERE)
+    assert "as the letter of the option D (K)" in caught.value.what
+    assert "as the text of the option B (D)" in caught.value.what
+    assert caught.value.where == HERE
+    assert fields.answer("D", VITAMINS, HERE, reading="letter") == 3
+    assert fields.answer("D", VITAMINS, HERE, reading="text") == 1
+    assert fields.answer("K", VITAMINS, HERE) == 3  # no letter of an option
+    assert fields.answer("C", VITAMINS, HERE) == 2  # no text of one
+    assert fields.answer("A", ("A", "B"), HERE) == 0  # both readings are the same option
+    for wrong in ("B", "vitamin D"):
+        with pytest.raises(DataError, match="not among the options"):
+            fields.answer(wrong, VITAMINS, HERE, reading="text")
+
+
 def test_a_letter_outside_the_options_is_told_with_them() -> None:
     with pytest.raises(DataError, match="'C' is not among the options") as caught:
         fields.answer("C", ("zinc", "iron"), HERE)

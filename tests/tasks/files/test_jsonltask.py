@@ -80,6 +80,14 @@ def test_examples_of_another_split_of_the_same_file(home: Path) -> None:
             {"question": " which lack IS  number 2? "},
             "the example 'e0' is the scored question 'q2'",
         ),
+        (
+            {"question": "Which lack is \u2014 number 2"},  # but for punctuation
+            "the example 'e0' is the scored question 'q2'",
+        ),
+        (
+            {"question": "Which \u201clack\u201d is num\u00adber\u00a02?!"},
+            "the example 'e0' is the scored question 'q2'",
+        ),
         ({"answer": "C"}, "the answer 'C' is not among the options"),
     ],
 )

@@ -2,7 +2,7 @@
 
 A *word* is a run of letters and digits, with the dots inside it that a digit follows (``e11.9``),
 or one of the signs of SIGNS, in lower case and in Unicode's form NFKC; other punctuation and blanks
-only separate words.
+only separate words. Characters that nobody sees, such as soft hyphens, are not there.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 import unicodedata
 
 SIGNS = "+<=>±≤≥≈←↑→↓"  # options may differ in these only
+UNSEEN = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 WORD = re.compile(rf"[^\W_]+(?:\.\d[^\W_]*)*|[{SIGNS}]")
 
 
@@ -20,7 +21,8 @@ def plain(text: str) -> str:
     >>> plain("Is TSH > 4.5 mU/L  'high'?")
     'is tsh > 4.5 mu l high'
     """
-    return " ".join(WORD.findall(unicodedata.normalize("NFKC", text).lower()))
+    seen = text if text.isascii() else UNSEEN.sub("", text)
+    return " ".join(WORD.findall(unicodedata.normalize("NFKC", seen).lower()))
 
 
 def plain_or_whole(text: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 SUM = """
-from ragbench.base.compiled import compiled
+from ragbench.corpora.compiled import compiled
 
 @compiled
 def total(values):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ragbench.analysis.words import plain, plain_or_whole
+from ragbench.base.words import plain, plain_or_whole
 
 
 @pytest.mark.parametrize(
@@ -15,6 +15,7 @@ from ragbench.analysis.words import plain, plain_or_whole
         ("p<.001; 4.5 % of E11.9.", "p < 001 4.5 of e11.9"),
         ("The end.Next \ufb01nding_x", "the end next finding x"),
         ("?!", ""),
+        ("hyper\u00adten\u200bsion, Me\u0301nie\u0300re", "hypertension m\u00e9ni\u00e8re"),
     ],
 )
 def test_words(text: str, words: str) -> None:
