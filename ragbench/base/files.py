@@ -19,6 +19,8 @@ from ragbench.base.errors import DataError
 
 CHUNK_BYTES = 1 << 20
 HALF = re.compile(r"\..+\.\d+\.tmp")
+SURROGATE = re.compile("[\ud800-\udfff]")
+ESCAPED_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
 MAX_LINE_BYTES = 1 << 28  # a longer JSON line is damage or an attack, and would fill memory
 
 
@@ -179,6 +181,19 @@ def sha256_file(path: Path) -> str:
     return digest.hexdigest()
 
 
+def replace_surrogates(text: str) -> tuple[str, int]:
+    """Return text with U+FFFD for every lone surrogate, which no file can hold; and their number.
+
+    JSON writes characters beyond U+FFFF as two escapes; a text that was cut between the two has
+    half a character.
+    """
+    return SURROGATE.subn("\ufffd", text)
+
+
+def _has_surrogate(value: object) -> bool:
+    return SURROGATE.search(json.dumps(value, ensure_ascii=False)) is not None
+
+
 class RepeatedKey(ValueError):
     """A JSON object has a repeated key; most decoders silently drop its first value."""
 
@@ -186,8 +201,8 @@ class RepeatedKey(ValueError):
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))
         raise RepeatedKey(f"the key {twice!r} is repeated in one object")
     return found
 
@@ -216,7 +231,8 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield (line number from 1, object) of a UTF-8 JSON-lines file, skipping blank lines.
 
     Raises:
-        DataError: The file cannot be read, or a line is too long or is not a JSON object.
+        DataError: The file cannot be read, or a line is too long, is not a JSON object or has
+            half a character.
     """
     number = 0
     try:
@@ -245,6 +261,14 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                         f"this line is a JSON {type(value).__name__}, not an object",
                         where=f"{path}:{number}",
                         fix='write one object per line, such as {"id": "1", "text": "..."}',
+                    )
+                if ESCAPED_HALF.search(line) and SURROGATE.search(
+                    json.dumps(value, ensure_ascii=False)
+                ):
+                    raise DataError(
+                        "this line has half a character (a lone surrogate)",
+                        where=f"{path}:{number}",
+                        fix="write the character whole, or U+FFFD in its place",
                     )
                 yield number, value
     except FileNotFoundError:

@@ -136,6 +136,7 @@ class Reply:
         finish: ``stop`` if the model ended its turn, ``length`` if it reached the limit.
         prompt_tokens: Number of tokens of the prompt.
         elapsed_s: Seconds of computation.
+        replaced: Halves of characters (lone surrogates) in the reply, which are U+FFFD now.
     """
 
     text: str
@@ -143,3 +144,4 @@ class Reply:
     finish: Literal["stop", "length"]
     prompt_tokens: int
     elapsed_s: float
+    replaced: int = 0

@@ -28,6 +28,7 @@ class Record:
         error: The backend's error; None if it answered.
         finish: How the answer ended: ``scored``, ``stop``, ``length``, ``error``, or as imported.
         reply_before_filter: An imported reply before lm-eval's filter, if that changed it.
+        replaced: Halves of characters (lone surrogates) that are U+FFFD in the reply.
     """
 
     key: str
@@ -48,6 +49,7 @@ class Record:
     error: str | None
     finish: str | None = None
     reply_before_filter: str | None = field(default=None, metadata=SPARSE)
+    replaced: int | None = field(default=None, metadata=SPARSE)
 
 
 def read_records(path: Path) -> Iterator[Record]:

@@ -24,6 +24,7 @@ from ragbench.models.served.served import Served, ask_served, unusable
 from ragbench.models.spec import BackendOptions, ModelSpec, Weights
 
 CONCURRENCY, TIMEOUT_S, RETRIES = 4, 600.0, 4
+JOINED = 4  # characters
 
 
 class ServerOptions(BackendOptions):
@@ -35,7 +36,7 @@ class ServerOptions(BackendOptions):
         tokenizer: Location of the tokenizer: a folder, ``package:NAME/FILE`` or a hub id.
         context: Maximum tokens of prompt and reply, if the server does not report them.
         concurrency: Number of requests in flight; 4 by default.
-        timeout_s: Seconds for a whole answer; 600 by default.
+        timeout_s: Seconds for a whole exchange, connecting included; 600 by default.
         retries: Number of retries of a failed request; 4 by default.
         api_key_env: Name of the environment variable with the key.
     """
@@ -100,7 +101,6 @@ class ServerModel(OneByOne):
             options.endpoints,
             timeout_s=options.timeout_s or TIMEOUT_S,
             retries=RETRIES if options.retries is None else options.retries,
-            connections=self.concurrency,
             key_env=options.api_key_env,
         )
         self._asker = Asker(self._client, self._model, is_chat=self.is_chat, where=self._where)
@@ -186,8 +186,7 @@ class ServerModel(OneByOne):
         return self._counter.count(text)
 
     def release(self) -> None:
-        """Close the connections."""
-        self._client.close()
+        """Nothing is held: each request has a connection of its own."""
 
     def check_abilities(self, asked: Collection[Asked]) -> None:
         """Refuse, before the first question, abilities that a server does not have.
@@ -240,10 +239,18 @@ class ServerModel(OneByOne):
         alone = len(self._asker.echo(text))
         sums, sizes = [], []
         for option in options:
-            numbers = self._asker.echo(text + self.continuation(option))
+            added = self.continuation(option)
+            numbers = self._asker.echo(text + added)
             own = numbers[max(1, min(alone, len(numbers) - 1)) :]
             if not own:
                 raise BackendError(f"the server counts no token of the option {option!r}")
+            # An option that adds no token was cut off with the list, or is so short that it is one
+            # token with the end of the prompt.
+            if len(numbers) < alone or (len(numbers) == alone and not _may_join(added)):
+                raise BackendError(
+                    f"the server counts {len(numbers)} tokens of the prompt with the option "
+                    f"{option!r}, and {alone} of the prompt alone"
+                )
             sums.append(sum(number or 0.0 for number in own))
             sizes.append(len(own))
         return OptionScores(tuple(sums), tuple(sizes), alone, time.perf_counter() - started)
@@ -275,4 +282,10 @@ class ServerModel(OneByOne):
             if found.prompt_tokens is None
             else found.prompt_tokens,
             elapsed_s=time.perf_counter() - started,
+            replaced=found.replaced,
         )
+
+
+def _may_join(added: str) -> bool:
+    """Say whether a text may be part of the last token before it."""
+    return len(added) <= JOINED and not added[:1].isspace()
