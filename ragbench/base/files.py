@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -49,6 +50,27 @@ def write_jsonl(path: Path, lines: Iterable[Mapping[str, object]]) -> None:
 
 def _json_line(value: Mapping[str, object]) -> bytes:
     return (json.dumps(value, ensure_ascii=False, separators=(",", ":")) + "\n").encode("utf-8")
+
+
+@contextmanager
+def private(is_private: bool, *folders: Path) -> Iterator[None]:
+    """Make files of the block 0600 and folders 0700, and close the given folders to others.
+
+    Nothing changes if ``is_private`` is false. The mask is the process's own, so that files of
+    libraries and of other threads have these modes too.
+    """
+    if not is_private:
+        yield
+        return
+    before = os.umask(0o077)
+    try:
+        for folder in folders:
+            for path in (folder, *folder.rglob("*")):
+                if path.exists() and not path.is_symlink():
+                    path.chmod(path.stat().st_mode & 0o700)
+        yield
+    finally:
+        os.umask(before)
 
 
 @contextmanager
@@ -201,8 +223,7 @@ class RepeatedKey(ValueError):
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        seen: set[str] = set()
-        twice = next(key for key, _ in pairs if key in seen or seen.add(key))
+        twice, _ = Counter(key for key, _ in pairs).most_common(1)[0]
         raise RepeatedKey(f"the key {twice!r} is repeated in one object")
     return found
 

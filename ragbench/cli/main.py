@@ -11,6 +11,19 @@ import click
 from ragbench import __version__
 from ragbench.base.errors import RagbenchError
 
+# Dependencies report to no one: LangChain's tracing would send questions and passages.
+QUIET = {
+    "LANGSMITH_TRACING": "false",
+    "LANGSMITH_TRACING_V2": "false",
+    "LANGCHAIN_TRACING_V2": "false",
+    "LANGCHAIN_TRACING": "",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "DO_NOT_TRACK": "1",
+    "DISABLE_SAFETENSORS_CONVERSION": "1",  # transformers asks the hub to convert weights
+    "ANONYMIZED_TELEMETRY": "false",
+    "OTEL_SDK_DISABLED": "true",
+    "SCARF_NO_ANALYTICS": "true",
+}
 # Name -> (module:object, help line); the module is imported when the command is called.
 COMMANDS = {
     "corpus": ("ragbench.cli.corpus:corpus", "Add, build, show and check corpora."),
@@ -79,6 +92,7 @@ def main(arguments: list[str] | None = None) -> None:
     # times; a short spin costs an idle machine nothing (docs/performance.md).
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    os.environ.update(QUIET)
     debug = "--debug" in arguments
     try:
         code = cli.main(arguments, standalone_mode=False)

@@ -10,6 +10,7 @@ corpus      the protocol of open corpora, and the manifest of a built one
 store       memory-mapped passages
 union       several corpora as one; ``union_reader`` reads their sources
 open        opens a built corpus of either kind by name
+terms       whether a corpus is restricted
 ingest      reader -> Arrow file, in parts that survive a kill
 build       card -> reader -> store; ``union_build`` for unions
 check       whether a built corpus is whole and its source unchanged

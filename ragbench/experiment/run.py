@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from ragbench.base import home
 from ragbench.base.errors import DataError
-from ragbench.base.files import locked, sha256_file, write_text
+from ragbench.base.files import locked, private, sha256_file, write_text
 from ragbench.base.yamlfile import Document
 from ragbench.corpora.open import open_corpus
 from ragbench.experiment.config.config import Config
@@ -54,7 +54,11 @@ def run_experiment(config: Config, document: Document, *, extend: bool = False) 
     grid = Grid(config, document)
     folder = RunPaths(home.home() / "runs" / config.name)
     resolved = parse(RunConfig, config.model_dump(mode="json"), str(document.path), what="config")
-    with locked(folder.path, what=f"the run {config.name!r}"):
+    grid.check_trust()  # before a corpus is read
+    with (
+        private(grid.is_restricted, folder.path),
+        locked(folder.path, what=f"the run {config.name!r}"),
+    ):
         known = Identity(
             tasks={task.spec.name: task_facts(grid, task) for task in grid.tasks},
             models={name: model.facts() for name, model in grid.models.items()},

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from ragbench.cli.main import main
+import ragbench as ragbench_package
+from ragbench.cli.main import QUIET, main
 from tests.conftest import ragbench
 
 
@@ -121,3 +125,25 @@ def test_a_place_that_cannot_be_written_to_is_told_with_a_way_out(
     error = capsys.readouterr().err
     assert "error: " in error and str(home / "corpora") in error
     assert "fix:   " in error and "RAGBENCH_HOME" in error
+
+
+def test_dependencies_report_to_no_one(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As their own functions understand the environment of a command."""
+    for name in QUIET:
+        monkeypatch.setenv(name, "true" if "TRACING" in name else "0")
+    with pytest.raises(SystemExit):
+        main(["list", "backends"])
+    quiet = (
+        "from langsmith.utils import tracing_is_enabled; from huggingface_hub import constants; "
+        "print(tracing_is_enabled(), constants.HF_HUB_DISABLE_TELEMETRY)"
+    )
+    done = subprocess.run([sys.executable, "-c", quiet], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]
+
+
+def test_nothing_is_uploaded_to_a_hub() -> None:
+    calls = re.compile(r"push_to_hub|upload_(?:file|folder|large)|create_(?:repo|commit)|HfApi")
+    package = Path(ragbench_package.__file__).parent
+    files = list(package.rglob("*.py"))
+    assert len(files) > 100
+    assert not [path for path in files if calls.search(path.read_text(encoding="utf-8"))]

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import Field, field_validator, model_validator
 
 from ragbench.base import home
+from ragbench.base.endpoint import parse_origin
 from ragbench.base.errors import UsageError, near
 from ragbench.base.records import Mode, Scoring
 from ragbench.base.yamlfile import Document, Keys, check, from_mapping, load, parse_value
@@ -23,7 +24,6 @@ from ragbench.experiment.config.spec import (
     TaskSpec,
 )
 from ragbench.models.cards import join_cards
-from ragbench.models.endpoint import parse_origin
 from ragbench.models.spec import ModelSpec
 
 ENVIRONMENT = "RAGBENCH_SET_"

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ragbench.base.errors import DataError
+from ragbench.base.files import private
 from ragbench.base.records import NO_REPLY, REPEATED, Answered, Outcome, Question
 from ragbench.experiment.stages.prompts import continuations
 from ragbench.metrics import metrics
@@ -47,7 +48,8 @@ def score_run(folder: RunPaths) -> int:
         for task in run.config.tasks
         for row in _task_rows(folder, run.config, task.name, run.identity.tasks[task.name])
     ]
-    write_scores(folder.scores(run.config.mode), rows)
+    with private(run.identity.is_restricted):
+        write_scores(folder.scores(run.config.mode), rows)
     return sum(row.outcome == "error" for row in rows)
 
 

@@ -25,9 +25,9 @@ from urllib.parse import urljoin, urlsplit
 
 import httpcore
 
+from ragbench.base.endpoint import Endpoint
 from ragbench.base.errors import BackendError, PrerequisiteError, UsageError, first_line
 from ragbench.base.files import RepeatedKey, replace_surrogates, strict_json
-from ragbench.models.endpoint import Endpoint
 from ragbench.models.served.wire import Encoded, Received, TooLarge, exchange
 
 FIRST_WAIT_S = 0.5

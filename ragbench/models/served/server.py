@@ -10,11 +10,11 @@ from typing import ClassVar
 
 from pydantic import Field, field_validator
 
+from ragbench.base.endpoint import Endpoint, parse
 from ragbench.base.errors import BackendError, PrerequisiteError, UsageError
 from ragbench.base.files import sha256_json, sha256_text
 from ragbench.base.modelfacts import AS_SERVED, ModelFacts, ServedFacts
 from ragbench.base.records import Message, OptionScores, Reply
-from ragbench.models.endpoint import Endpoint, parse
 from ragbench.models.model import Asked, OneByOne
 from ragbench.models.rendering import Turn, chat_text, plain_text, turns_of
 from ragbench.models.served.asking import Asker

@@ -86,7 +86,7 @@ def exchange(
         connection.stream(
             "GET" if body is None else "POST",
             target,
-            headers=dict(headers),
+            headers=[(name, value) for name, value in headers.items()],
             content=body,
             extensions={"timeout": dict.fromkeys(("connect", "read", "write", "pool"), seconds)},
         ) as response,

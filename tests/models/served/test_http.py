@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from ragbench.base.endpoint import parse
 from ragbench.base.errors import BackendError, PrerequisiteError, UsageError
-from ragbench.models.endpoint import parse
 from ragbench.models.served import http
 from ragbench.models.served.http import Client, Refused, excerpt, retry_after
 from tests.models.loopback import Loopback, Sent, loopback

@@ -11,8 +11,8 @@ from time import monotonic
 
 import pytest
 
+from ragbench.base.endpoint import parse
 from ragbench.base.errors import BackendError
-from ragbench.models.endpoint import parse
 from ragbench.models.served import http
 from ragbench.models.served.http import Client
 from tests.models.loopback import Sent, loopback
