@@ -21,7 +21,6 @@ from ragbench.base.errors import DataError
 CHUNK_BYTES = 1 << 20
 HALF = re.compile(r"\..+\.\d+\.tmp")
 SURROGATE = re.compile("[\ud800-\udfff]")
-ESCAPED_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
 MAX_LINE_BYTES = 1 << 28  # a longer JSON line is damage or an attack, and would fill memory
 
 
@@ -212,10 +211,6 @@ def replace_surrogates(text: str) -> tuple[str, int]:
     return SURROGATE.subn("\ufffd", text)
 
 
-def _has_surrogate(value: object) -> bool:
-    return SURROGATE.search(json.dumps(value, ensure_ascii=False)) is not None
-
-
 class RepeatedKey(ValueError):
     """A JSON object has a repeated key; most decoders silently drop its first value."""
 
@@ -252,8 +247,7 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield (line number from 1, object) of a UTF-8 JSON-lines file, skipping blank lines.
 
     Raises:
-        DataError: The file cannot be read, or a line is too long, is not a JSON object or has
-            half a character.
+        DataError: The file cannot be read, or a line is too long or is not a JSON object.
     """
     number = 0
     try:
@@ -282,14 +276,6 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                         f"this line is a JSON {type(value).__name__}, not an object",
                         where=f"{path}:{number}",
                         fix='write one object per line, such as {"id": "1", "text": "..."}',
-                    )
-                if ESCAPED_HALF.search(line) and SURROGATE.search(
-                    json.dumps(value, ensure_ascii=False)
-                ):
-                    raise DataError(
-                        "this line has half a character (a lone surrogate)",
-                        where=f"{path}:{number}",
-                        fix="write the character whole, or U+FFFD in its place",
                     )
                 yield number, value
     except FileNotFoundError:

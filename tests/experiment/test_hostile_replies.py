@@ -14,9 +14,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from ragbench.api import check_complete
+from ragbench.base.errors import BackendError
 from ragbench.experiment.config.config import load_config
 from ragbench.experiment.run import Finished, run_experiment
 from ragbench.models.served import http
+from ragbench.report.write import write_report
 from tests.models.loopback import MODEL, Loopback, Request, Sent, chat, loopback, text
 
 CHAT, TEXT = "/v1/chat/completions", "/v1/completions"
@@ -210,3 +213,60 @@ def test_broken_log_probabilities_are_an_error_of_their_question(
     faults.clear()
     assert run(path).errors == 0
     assert scores(home).accuracy.tolist() == [1.0] * 6
+
+
+def test_a_cell_whose_replies_are_all_empty_is_an_error(home: Path, server: Loopback) -> None:
+    """Its accuracy would be that of no answer, at the end of a table of others."""
+    path = config(home, server, scoring="generate", prompts="chat")
+    server.answers[CHAT] = answering({n: Sent(chat(" \n")) for n in range(6)})
+    finished = run(path)
+    reason = "m, asked, closed-book: every reply is empty"
+    assert (finished.errors, finished.unmeasured) == (6, (reason,))
+    with pytest.raises(BackendError, match=f"a cell has measured nothing: {reason}"):
+        check_complete(finished)
+    assert scores(home).accuracy.isna().all()
+    folder = home / "runs" / "hostile"
+    report = write_report(folder).path.read_text()
+    assert "m on asked, closed-book: every reply is empty, so the cell has measured" in report
+    results = pd.read_csv(folder / "results.csv").set_index("metric")
+    assert results.status["accuracy"] == "incomplete"
+    server.answers[CHAT] = answering({})
+    (folder / "records" / "m+asked+closed-book.0.jsonl").unlink()
+    again = run(path)
+    check_complete(again)
+    assert scores(home).accuracy.tolist() == [1.0] * 6
+
+
+def test_one_reply_that_is_not_empty_is_a_measurement(home: Path, server: Loopback) -> None:
+    path = config(home, server, scoring="generate", prompts="chat")
+    server.answers[CHAT] = answering({n: Sent(chat("")) for n in range(1, 6)})
+    finished = run(path)
+    assert (finished.errors, finished.unmeasured) == (0, ())
+    assert scores(home).accuracy.sum() == 1.0
+
+
+@pytest.mark.parametrize("measured", [False, True])
+def test_a_cell_in_which_every_question_ties_is_an_error(
+    home: Path, server: Loopback, measured: bool
+) -> None:
+    """One number for every letter: the first option would be right for 2 of 6 by chance."""
+    path = config(home, server, scoring="letters", prompts="plain")
+
+    def answer(request: Request) -> Sent:
+        prompt = request.body["prompt"]
+        numbers: list[Any] = [None, *[-1.0 - n % 3 for n in range(len(prompt) - 1)]]
+        numbers[-1] = -0.1 if measured and prompt.endswith(" A") else -2.0
+        choice = {"text": prompt, "logprobs": {"token_logprobs": numbers}}
+        told = {"usage": {"prompt_tokens": len(prompt)}}
+        return Sent({"choices": [choice], **told}) if "echo" in request.body else Sent(text("yes"))
+
+    server.answers[TEXT] = answer
+    finished = run(path)
+    if measured:
+        assert (finished.errors, finished.unmeasured) == (0, ())
+        assert scores(home).accuracy.mean() == pytest.approx(2 / 6)
+        return
+    reason = "m, asked, closed-book: every question ties between options"
+    assert (finished.errors, finished.unmeasured) == (6, (reason,))
+    assert scores(home).accuracy.isna().all()
+    assert scores(home).tied.all()

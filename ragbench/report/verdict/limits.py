@@ -12,6 +12,7 @@ from ragbench.analysis.load import Run
 from ragbench.base.pairs import Pair
 from ragbench.report.policies import assumed_answers
 from ragbench.report.tables import percent
+from ragbench.runfolder.scores import EVERY_EMPTY, EVERY_TIE
 
 
 def limits(run: Run, pairs: list[Pair]) -> Iterator[str]:
@@ -60,7 +61,13 @@ def _merged(run: Run, task: str) -> Iterator[str]:
 
 def _failed(cells: pd.DataFrame) -> Iterator[str]:
     for (model, task, arm), cell in cells.groupby(["model", "task", "arm"], sort=False):
-        if failed := int((cell.outcome == "error").sum()):
+        reasons = set(cell.error[cell.outcome == "error"]) if "error" in cell else set()
+        if nothing := reasons & {EVERY_TIE, EVERY_EMPTY}:
+            yield (
+                f"{model} on {task}, {arm}: {' and '.join(nothing)}, so the cell has measured "
+                "nothing; its figures are bounds, and nothing is tested."
+            )
+        elif failed := int((cell.outcome == "error").sum()):
             yield (
                 f"{model} on {task}, {arm}: {failed:,} of {len(cell):,} questions have no answer; "
                 "its figures are bounds, and nothing is tested."
