@@ -222,7 +222,14 @@ def run_to_report(
 
 
 def check_complete(finished: Finished) -> None:
-    """Raise BackendError if questions of a run have no answer."""
+    """Raise BackendError if questions of a run have no answer, or a cell measured nothing."""
+    if finished.unmeasured:
+        raise BackendError(
+            f"a cell has measured nothing: {'; '.join(finished.unmeasured)}",
+            where=str(finished.folder.path / "records"),
+            fix="check the model or its server; then remove the records of the cell and run the "
+            "same command again, which asks them again",
+        )
     if finished.errors:
         raise BackendError(
             f"{finished.errors:,} questions have no answer, so some cells are incomplete",

@@ -19,7 +19,7 @@ from ragbench.analysis.panels.curves import curves, places
 from ragbench.analysis.panels.policies import policies
 from ragbench.analysis.statistics.inference import Clusters
 from ragbench.analysis.statistics.intervals import interval_of_mean, seeded, wilson
-from ragbench.base.files import atomic_file, write_json
+from ragbench.base.files import atomic_file, private, write_json
 from ragbench.base.records import OUTCOMES
 from ragbench.runfolder.scores import CELL
 
@@ -298,10 +298,11 @@ def write_tables(run: Run) -> tuple[pd.DataFrame, pd.DataFrame]:
         "curves.csv": curves(run).points,
         "places.csv": places(run),
     }
-    for name, table in tables.items():
-        with atomic_file(run.path / name) as handle:
-            table.to_csv(handle, index=False, float_format="%.10g")
-    write_json(run.path / "analysis.json", as_objects(run, found, gains))
+    with private(run.about.identity.is_restricted):
+        for name, table in tables.items():
+            with atomic_file(run.path / name) as handle:
+                table.to_csv(handle, index=False, float_format="%.10g")
+        write_json(run.path / "analysis.json", as_objects(run, found, gains))
     return found, gains
 
 

@@ -9,9 +9,10 @@ registry    names of ``module:object`` targets
 records     questions, passages, hits, replies
 progress    progress bars on a terminal, plain lines elsewhere
 provenance  versions, machine and git state
-devices     devices and number formats
+devices     devices and number formats, and compilation of loops
+endpoint    addresses of servers, and the guard of restricted data
+modelfacts  what a run records of a model
 weights     location and digest of model weights
 words       texts as words
-modelfacts  what the run folder records of a model
 pairs       pairs of a biomedical model and its general base
 """

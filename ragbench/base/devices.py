@@ -1,8 +1,10 @@
-"""The device and the number format that torch uses on this machine."""
+"""The device and the number format that torch uses, and compilation of loops by numba."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal
 
 from ragbench.base.errors import PrerequisiteError
 
@@ -66,3 +68,19 @@ def hide_loading_bars() -> None:
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+
+
+@cache
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function, compiled at its first call; compiled code releases the GIL.
+
+    The machine code is cached next to the source file, in the user's cache, or in
+    ``NUMBA_CACHE_DIR``. If none of these is writable, each process compiles the function again.
+    """
+    from numba import njit
+
+    try:
+        found: Callable[..., Any] = njit(function, cache=True, nogil=True)
+    except RuntimeError:  # no writable cache
+        found = njit(function, nogil=True)
+    return found

@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+
+# A path that was made from an address has one slash after the scheme.
+USER = re.compile(r"\b([a-z][a-z0-9+.-]+:/{1,2})[^\s\"'<>]*@", re.IGNORECASE)
+QUERY = re.compile(
+    r"([?&;][\w.-]*(?:key|token|secret|passw|pwd|sig|auth)[\w.-]*=)[^&;\s\"'#]+", re.IGNORECASE
+)
+SECRET = re.compile(r"url|uri|endpoint|servers?$|key|token$|secret|passw", re.IGNORECASE)
+
+
+def masked(text: str) -> str:
+    """Return text with ``***`` for the users, passwords and keys in its addresses."""
+    return QUERY.sub(r"\1***", USER.sub(r"\1***@", text))
+
+
+def may_be_secret(key: str) -> bool:
+    """Say whether the value of a config key may hold a password, so that no message repeats it."""
+    return SECRET.search(key) is not None
 
 
 class RagbenchError(Exception):
     """An expected failure; the command line prints it without a traceback.
+
+    Users, passwords and keys in addresses are never repeated.
 
     Args:
         what: What is wrong, with the actual value.
@@ -17,10 +37,8 @@ class RagbenchError(Exception):
     exit_code = 1
 
     def __init__(self, what: str, *, where: str = "", fix: str = "") -> None:
-        super().__init__(what)
-        self.what = what
-        self.where = where
-        self.fix = fix
+        self.what, self.where, self.fix = masked(what), masked(where), masked(fix)
+        super().__init__(self.what)
 
     def __str__(self) -> str:
         lines = [f"error: {self.what}"]

@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -19,6 +20,7 @@ from ragbench.base.errors import DataError
 
 CHUNK_BYTES = 1 << 20
 HALF = re.compile(r"\..+\.\d+\.tmp")
+SURROGATE = re.compile("[\ud800-\udfff]")
 MAX_LINE_BYTES = 1 << 28  # a longer JSON line is damage or an attack, and would fill memory
 
 
@@ -47,6 +49,27 @@ def write_jsonl(path: Path, lines: Iterable[Mapping[str, object]]) -> None:
 
 def _json_line(value: Mapping[str, object]) -> bytes:
     return (json.dumps(value, ensure_ascii=False, separators=(",", ":")) + "\n").encode("utf-8")
+
+
+@contextmanager
+def private(is_private: bool, *folders: Path) -> Iterator[None]:
+    """Make files of the block 0600 and folders 0700, and close the given folders to others.
+
+    Nothing changes if ``is_private`` is false. The mask is the process's own, so that files of
+    libraries and of other threads have these modes too.
+    """
+    if not is_private:
+        yield
+        return
+    before = os.umask(0o077)
+    try:
+        for folder in folders:
+            for path in (folder, *folder.rglob("*")):
+                if path.exists() and not path.is_symlink():
+                    path.chmod(path.stat().st_mode & 0o700)
+        yield
+    finally:
+        os.umask(before)
 
 
 @contextmanager
@@ -179,6 +202,15 @@ def sha256_file(path: Path) -> str:
     return digest.hexdigest()
 
 
+def replace_surrogates(text: str) -> tuple[str, int]:
+    """Return text with U+FFFD for every lone surrogate, which no file can hold; and their number.
+
+    JSON writes characters beyond U+FFFF as two escapes; a text that was cut between the two has
+    half a character.
+    """
+    return SURROGATE.subn("\ufffd", text)
+
+
 class RepeatedKey(ValueError):
     """A JSON object has a repeated key; most decoders silently drop its first value."""
 
@@ -186,8 +218,7 @@ class RepeatedKey(ValueError):
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
+        twice, _ = Counter(key for key, _ in pairs).most_common(1)[0]
         raise RepeatedKey(f"the key {twice!r} is repeated in one object")
     return found
 

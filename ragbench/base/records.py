@@ -162,6 +162,7 @@ class Reply:
         prompt_tokens: Number of tokens of the prompt.
         elapsed_s: Seconds of computation.
         opened: Marker of a reasoning trace that the prompt opened, so that the reply continues it.
+        replaced: Halves of characters (lone surrogates) in the reply, which are U+FFFD now.
     """
 
     text: str
@@ -170,3 +171,4 @@ class Reply:
     prompt_tokens: int
     elapsed_s: float
     opened: str = ""
+    replaced: int = 0

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from ragbench.base.errors import UsageError, first_line, near
+from ragbench.base.errors import UsageError, first_line, masked, may_be_secret, near
 
 MAX_BYTES = 1 << 20
 MAX_NODES = 100_000
@@ -223,7 +223,9 @@ def _explain(
             fix=f"add `{name}: ...` there",
         )
     message = detail["msg"].removeprefix("Value error, ")
-    value = json.dumps(detail.get("input"), ensure_ascii=False, default=str)
+    if any(isinstance(key, str) and may_be_secret(key) for key in keys):
+        return UsageError(f"{message}{more}", where=document.where(keys))
+    value = masked(json.dumps(detail.get("input"), ensure_ascii=False, default=str))
     shown = value if len(value) <= 80 else value[:77] + "..."
     return UsageError(f"{message}; it is {shown}{more}", where=document.where(keys))
 

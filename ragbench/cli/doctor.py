@@ -13,7 +13,7 @@ from ragbench.cli.output import emit_json, emit_table, size
 NEEDS = {
     "core": {
         "ir_measures": "ir-measures",
-        "httpx": "httpx",
+        "httpcore": "httpcore",
         "numba": "numba",
         "pyarrow": "pyarrow",
         "sentence_transformers": "sentence-transformers",

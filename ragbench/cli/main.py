@@ -5,12 +5,26 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
+from io import StringIO
 
 import click
 
 from ragbench import __version__
-from ragbench.base.errors import RagbenchError
+from ragbench.base.errors import RagbenchError, masked
 
+# Dependencies report to no one: LangChain's tracing would send questions and passages.
+QUIET = {
+    "LANGSMITH_TRACING": "false",
+    "LANGSMITH_TRACING_V2": "false",
+    "LANGCHAIN_TRACING_V2": "false",
+    "LANGCHAIN_TRACING": "",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "DO_NOT_TRACK": "1",
+    "DISABLE_SAFETENSORS_CONVERSION": "1",  # transformers asks the hub to convert weights
+    "ANONYMIZED_TELEMETRY": "false",
+    "OTEL_SDK_DISABLED": "true",
+    "SCARF_NO_ANALYTICS": "true",
+}
 # Name -> (module:object, help line); the module is imported when the command is called.
 COMMANDS = {
     "corpus": ("ragbench.cli.corpus:corpus", "Add, build, show and check corpora."),
@@ -79,12 +93,15 @@ def main(arguments: list[str] | None = None) -> None:
     # times; a short spin costs an idle machine nothing (docs/performance.md).
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    os.environ.update(QUIET)
     debug = "--debug" in arguments
     try:
         code = cli.main(arguments, standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except click.ClickException as error:
-        error.show()
+        shown = StringIO()
+        error.show(shown)
+        click.echo(masked(shown.getvalue()), err=True, nl=False)
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted; finished work is kept", err=True)
@@ -101,7 +118,7 @@ def main(arguments: list[str] | None = None) -> None:
         if debug:
             raise
         click.echo(
-            f"error: {error.strerror or error}\nwhere: {error.filename or ''}\n"
+            f"error: {error.strerror or error}\nwhere: {masked(str(error.filename or ''))}\n"
             "fix:   check that the folder exists, is writable and has free space; RAGBENCH_HOME "
             "sets another folder",
             err=True,

@@ -37,14 +37,16 @@ def run(config: str, overrides: tuple[str, ...], extend: bool) -> None:
 @click.argument("run_folder", metavar="RUN")
 def score(run_folder: str) -> None:
     """Score the records of RUN (a folder or a name) again."""
-    from ragbench.experiment.stages.score import score_run
+    from ragbench.experiment.stages.score import score_cells
     from ragbench.runfolder.paths import find_run
     from ragbench.runfolder.runfile import read_run_file
 
     folder = find_run(run_folder)
-    errors = score_run(folder)
+    scored = score_cells(folder)
     mode = read_run_file(folder.run).config.mode
-    click.echo(f"wrote {folder.scores(mode)}; {errors} without answer")
+    click.echo(f"wrote {folder.scores(mode)}; {scored.errors} without answer")
+    for cell in scored.unmeasured:
+        click.echo(f"measured nothing: {cell}", err=True)
 
 
 def print_summary(path: Path) -> None:

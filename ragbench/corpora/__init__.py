@@ -11,8 +11,8 @@ store       memory-mapped passages
 union       several corpora as one; ``union_reader`` reads their sources
 open        opens a built corpus of either kind by name
 cleaned     texts without invisible characters, with letters and accents joined
+terms       whether a corpus is restricted
 ingest      reader -> Arrow file, in parts that survive a kill
 build       card -> reader -> store; ``union_build`` for unions
-compiled    compilation by numba, with a cache
 check       whether a built corpus is whole and its source unchanged
 """

@@ -14,11 +14,13 @@ import numpy as np
 
 from ragbench.base import home
 from ragbench.base.checksums import sums_of, write_manifest
+from ragbench.base.endpoint import RESTRICTED
 from ragbench.base.errors import DataError, RagbenchError
 from ragbench.base.files import (
     atomic_folder,
     check_replaceable,
     locked,
+    private,
     sha256_file,
     sha256_json,
 )
@@ -39,8 +41,10 @@ from ragbench.corpora.corpus import (
 from ragbench.corpora.ingest import ingest
 from ragbench.corpora.reader import Located, Reader, origin_of
 from ragbench.corpora.store import ID_ORDER, ID_RANK, PASSAGES, StoredCorpus
+from ragbench.corpora.terms import is_restricted_name
 from ragbench.corpora.union import READER
 from ragbench.corpora.union_build import build_union
+from ragbench.corpora.union_reader import members_of
 
 BATCH_ROWS = 4096
 
@@ -61,6 +65,12 @@ def build_corpus(name: str, *, replace: bool = False) -> Corpus:
     """
     home.check_name(name, what="a corpus")
     card, card_path = load_card(name)
+    is_private = card.data_use == RESTRICTED or any(map(is_restricted_name, members_of(card)))
+    with private(is_private, folder_of(name)):
+        return _build(name, card, card_path, replace=replace)
+
+
+def _build(name: str, card: Card, card_path: Path, *, replace: bool) -> Corpus:
     reader = make_reader(card, card_path)
     if card.reader == READER:
         return build_union(name, card, build_corpus, replace=replace)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from ragbench.base import home
 from ragbench.base.errors import DataError
-from ragbench.base.files import locked, sha256_file, write_text
+from ragbench.base.files import locked, private, sha256_file, write_text
 from ragbench.base.yamlfile import Document
 from ragbench.corpora.open import open_corpus
 from ragbench.experiment.config.config import Config
@@ -18,7 +18,7 @@ from ragbench.experiment.resume import check_same, start
 from ragbench.experiment.stages.answer import answer_all, check_lengths
 from ragbench.experiment.stages.deliver import pack_all
 from ragbench.experiment.stages.retrieve import retrieve_all
-from ragbench.experiment.stages.score import score_run
+from ragbench.experiment.stages.score import score_cells
 from ragbench.indexes.built import IndexManifest
 from ragbench.runfolder.config import RunConfig
 from ragbench.runfolder.facts import (
@@ -37,10 +37,17 @@ PROMPT_TEMPLATE = 2  # raised when stages/prompts.py changes prompts
 
 @dataclass(frozen=True)
 class Finished:
-    """A finished run: its folder and the number of missing answers."""
+    """A finished run.
+
+    Attributes:
+        folder: Its folder.
+        errors: Number of questions without an answer.
+        unmeasured: Cells that have measured nothing, each with the reason.
+    """
 
     folder: RunPaths
     errors: int
+    unmeasured: tuple[str, ...] = ()
 
 
 def run_experiment(config: Config, document: Document, *, extend: bool = False) -> Finished:
@@ -54,7 +61,11 @@ def run_experiment(config: Config, document: Document, *, extend: bool = False) 
     grid = Grid(config, document)
     folder = RunPaths(home.home() / "runs" / config.name)
     resolved = parse(RunConfig, config.model_dump(mode="json"), str(document.path), what="config")
-    with locked(folder.path, what=f"the run {config.name!r}"):
+    grid.check_trust()  # before a corpus is read
+    with (
+        private(grid.is_restricted, folder.path),
+        locked(folder.path, what=f"the run {config.name!r}"),
+    ):
         known = Identity(
             tasks={task.spec.name: task_facts(grid, task) for task in grid.tasks},
             models={name: model.facts() for name, model in grid.models.items()},
@@ -76,8 +87,8 @@ def run_experiment(config: Config, document: Document, *, extend: bool = False) 
         packed = pack_all(grid, folder)
         check_lengths(grid, packed)
         answer_all(grid, folder, packed)
-        errors = score_run(folder)
-    return Finished(folder, errors)
+        scored = score_cells(folder)
+    return Finished(folder, scored.errors, scored.unmeasured)
 
 
 def task_facts(grid: Grid, task: TaskPart) -> TaskFacts:

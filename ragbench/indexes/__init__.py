@@ -3,6 +3,7 @@
 recipe      the base of recipes: identity, parts, size, models of the hub
 retriever   the protocols of a retriever and a kind of index, and hits with ties in order of ids
 loading     recipes from ``indexes/NAME.yaml`` or from inside another recipe
+reach       where indexes send text, and the guard of restricted corpora
 built       built indexes: their manifests, and opening them with their parts
 build       recipe + corpus -> index folder, the parts first
 estimate    what an index takes before it is built, and whether it fits

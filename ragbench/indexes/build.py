@@ -13,12 +13,13 @@ from ragbench.base import home
 from ragbench.base.checksums import sums_of, verify, write_manifest
 from ragbench.base.devices import Device
 from ragbench.base.errors import DataError, UsageError
-from ragbench.base.files import atomic_folder, check_replaceable, locked
+from ragbench.base.files import atomic_folder, check_replaceable, locked, private
 from ragbench.base.progress import say
 from ragbench.base.provenance import now, versions
 from ragbench.corpora.check import check_card
 from ragbench.corpora.corpus import Corpus
 from ragbench.corpora.open import open_corpus
+from ragbench.corpora.terms import is_restricted
 from ragbench.indexes import retrievers
 from ragbench.indexes.built import (
     COMMITS,
@@ -34,6 +35,7 @@ from ragbench.indexes.built import (
 )
 from ragbench.indexes.estimate import check_fits, estimate
 from ragbench.indexes.loading import load_recipe
+from ragbench.indexes.reach import check_corpus
 from ragbench.indexes.recipe import Part, Recipe, index_name
 
 
@@ -63,7 +65,8 @@ def build_index(
     Raises:
         DataError: An index of this name and another digest exists and ``replace`` is false, or
             the folder is not an index, or the corpus's card has changed since its build.
-        UsageError: Two indexes of different options would have one name.
+        UsageError: Two indexes of different options would have one name, or a restricted corpus
+            would go where it may not.
     """
     recipe = load_recipe(recipe_name)
     name = home.check_name(name or index_name(recipe_name, corpus_name), what="an index")
@@ -75,7 +78,8 @@ def build_index(
     check_replaceable(folder_of(name), MANIFEST, what="index")
     if not anyway:
         check_fits(recipe_name, corpus, estimate(recipe_name, recipe, corpus, measure=False))
-    return _build(name, recipe, corpus, replace, device)
+    with private(is_restricted(corpus), folder_of(name)):
+        return _build(name, recipe, corpus, replace, device)
 
 
 def _kept(name: str, recipe: Recipe, corpus: Corpus, *, replace: bool) -> IndexManifest | None:
@@ -112,6 +116,7 @@ def _build(
     name: str, recipe: Recipe, corpus: Corpus, replace: bool, device: Device
 ) -> IndexManifest:
     """Build an index in a staging folder, which a build that was killed resumes from."""
+    check_corpus(recipe, corpus, name)
     folder, digest = folder_of(name), index_digest(recipe, corpus)
     check_replaceable(folder, MANIFEST, what="index")
     staging = folder.parent / f".{name}.{digest[:12]}.building"

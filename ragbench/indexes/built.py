@@ -17,6 +17,7 @@ from ragbench.base.yamlfile import Document, check
 from ragbench.corpora.corpus import Corpus
 from ragbench.corpora.open import open_corpus
 from ragbench.indexes import retrievers
+from ragbench.indexes.reach import check_corpus
 from ragbench.indexes.recipe import Recipe, index_name
 from ragbench.indexes.retriever import IndexKind
 
@@ -110,6 +111,7 @@ def open_index(name: str, *, device: Device = "auto", corpus: Corpus | None = No
 
     Raises:
         DataError: The corpus, the encoder or a part is not the one that the index was built from.
+        UsageError: The corpus is restricted, and the index may send it elsewhere.
     """
     manifest = read_manifest(name)
     recipe = recipe_of(manifest)
@@ -133,6 +135,7 @@ def open_index(name: str, *, device: Device = "auto", corpus: Corpus | None = No
         what=f"the index {name!r}",
         fix="build it again with `ragbench index build ... --replace`",
     )
+    check_corpus(recipe, corpus, name)
     index = retrievers.get(manifest.kind).open(
         folder_of(name), recipe, manifest.facts, corpus, device
     )

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from ragbench.base.devices import Device
+from ragbench.base.endpoint import Reach
 from ragbench.corpora.corpus import Corpus
 
 BASE_MEMORY = 600e6  # bytes of the process itself: Python, torch, FAISS
@@ -44,6 +45,14 @@ class Recipe(BaseModel):
         return {
             name: rev for part in self.inner() for name, rev in part.recipe.hub_models().items()
         }
+
+    def sends_to(self) -> Reach:
+        """Return the servers that passages or queries are sent to; None if that is unknown.
+
+        No endpoint means that no data leaves this process. What the inner recipes send does not
+        count. Unknown means that restricted data is refused.
+        """
+        return None
 
     def max_hits(self) -> int | None:
         """Return the most hits that a query can ask for; None without a limit."""

@@ -2,7 +2,6 @@
 
 model      the protocol of a model, and its batches
 spec       an entry of a config's ``models``: common keys, and those of its backend
-endpoint   addresses of servers, and whether data may be sent there
 cards      known facts of models
 rendering  prompts as texts, for all backends
 scripted   a model without weights, for tests and dry runs

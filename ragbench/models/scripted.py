@@ -20,11 +20,11 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ragbench.base import home
+from ragbench.base.endpoint import Endpoint
 from ragbench.base.errors import BackendError, DataError, PrerequisiteError
 from ragbench.base.files import read_jsonl, sha256_json, sha256_text
 from ragbench.base.modelfacts import ModelFacts
 from ragbench.base.records import Message, OptionScores, Reply
-from ragbench.models.endpoint import Endpoint
 from ragbench.models.model import OneByOne
 from ragbench.models.rendering import USUAL_CONTROL, plain_text, turns_of
 from ragbench.models.spec import BackendOptions, ModelSpec

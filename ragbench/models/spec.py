@@ -18,9 +18,9 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from ragbench.base import home
+from ragbench.base.endpoint import Endpoint, declares_reach
 from ragbench.base.errors import UsageError, near
 from ragbench.models import models
-from ragbench.models.endpoint import Endpoint
 from ragbench.models.model import Model
 
 
@@ -134,8 +134,8 @@ class ModelSpec(BaseModel):
 
     def sends_to(self) -> tuple[Endpoint, ...] | None:
         """Return the servers that the backend sends prompts to; None if it does not say."""
-        declared = getattr(models.get(self.backend), "sends_to", None)  # a class from outside
-        return None if declared is None else declared(self.options)
+        backend = cast("type[Backend]", models.get(self.backend))
+        return backend.sends_to(self.options) if declares_reach(backend, backend) else None
 
     def with_weights_of(self, base: ModelSpec) -> ModelSpec:
         """Return an adapter's spec with the weights of its base, if it names none."""
@@ -177,7 +177,8 @@ class Backend(Model, Protocol):
         """Return the servers that prompts are sent to, known before any prompt is sent.
 
         ``options`` has the type ``Options``. No endpoint means that no data leaves this process.
-        None means unknown; restricted data is then refused.
+        None means unknown; restricted data is then refused. A subclass of one of ragbench's
+        backends must declare it itself.
         """
 
 

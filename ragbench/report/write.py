@@ -10,7 +10,7 @@ import pandas as pd
 
 from ragbench.analysis.load import Run, load_run
 from ragbench.analysis.results import write_tables
-from ragbench.base.files import write_bytes
+from ragbench.base.files import private, write_bytes
 from ragbench.report.charts.drawing import save
 from ragbench.report.charts.figure import accuracy
 from ragbench.report.export import export
@@ -51,6 +51,11 @@ def write_report(path: Path, *, beside: bool = False, formats: Collection[str] =
         PrerequisiteError: A format needs Typst, which is not installed.
     """
     run = load_run(path)
+    with private(run.about.identity.is_restricted, path):
+        return _write(run, path, beside=beside, formats=formats)
+
+
+def _write(run: Run, path: Path, *, beside: bool, formats: Collection[str]) -> Written:
     results, effects = write_tables(run)
     leaks = find_leaks(run)
     write_leaks(run, leaks)

@@ -29,6 +29,7 @@ class Record:
         finish: How the answer ended: ``scored``, ``stop``, ``length``, ``error``, or as imported.
         opened: Marker of a reasoning trace that the prompt opened, if it did.
         reply_before_filter: An imported reply before lm-eval's filter, if that changed it.
+        replaced: Halves of characters (lone surrogates) that are U+FFFD in the reply.
     """
 
     key: str
@@ -50,6 +51,7 @@ class Record:
     finish: str | None = None
     opened: str | None = field(default=None, metadata=SPARSE)
     reply_before_filter: str | None = field(default=None, metadata=SPARSE)
+    replaced: int | None = field(default=None, metadata=SPARSE)
 
 
 def read_records(path: Path) -> Iterator[Record]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ragbench.base.endpoint import RESTRICTED
 from ragbench.base.errors import DataError
 from ragbench.base.files import read_json, write_json
 from ragbench.base.modelfacts import ModelFacts
@@ -61,6 +62,13 @@ class Identity:
     indexes: Mapping[str, IndexFacts] | None = field(default=None, metadata=SPARSE)
     corpora: Mapping[str, CorpusFacts] | None = field(default=None, metadata=SPARSE)
     prompts: Mapping[str, int] | None = field(default=None, metadata=SPARSE)
+
+    @property
+    def is_restricted(self) -> bool:
+        """Whether a task or a corpus is restricted."""
+        tasks = (task.data_use for task in self.tasks.values())
+        corpora = (corpus.data_use for corpus in (self.corpora or {}).values())
+        return RESTRICTED in (*tasks, *corpora)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

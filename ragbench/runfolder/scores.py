@@ -28,6 +28,11 @@ TYPES: dict[str, str] = {
 }
 
 
+# A cell that has measured nothing: all of its questions are errors with one of these.
+EVERY_TIE = "every question ties between options"
+EVERY_EMPTY = "every reply is empty"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreRow:
     """One question in one cell; the fields are the columns, and each metric adds one.

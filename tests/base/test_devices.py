@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,6 +19,18 @@ from ragbench.base.devices import (
     torch_dtype,
 )
 from ragbench.base.errors import PrerequisiteError
+
+SUM = """
+from ragbench.base.devices import compiled
+
+@compiled
+def total(values):
+    found = 0
+    for value in values:
+        found += value
+    return found
+"""
+CALL = "import numpy, loops; print(loops.total(numpy.arange(5)), loops.total.stats.cache_misses)"
 
 
 def test_cpu_is_always_to_be_had() -> None:
@@ -70,3 +85,24 @@ def test_loading_bars_are_hidden() -> None:
     finally:
         if was:
             logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+
+
+@pytest.mark.parametrize("is_writable", [True, False])
+def test_a_loop_runs_also_where_its_code_cannot_be_kept(tmp_path: Path, is_writable: bool) -> None:
+    (tmp_path / "loops.py").write_text(SUM, encoding="utf-8")
+    if not is_writable:
+        (tmp_path / "__pycache__").touch()  # no folder: also the superuser cannot write into it
+    nowhere = {"HOME": "/dev/null/none", "XDG_CACHE_HOME": "/dev/null/none"}
+    environment = {key: text for key, text in os.environ.items() if key != "NUMBA_CACHE_DIR"}
+    done = subprocess.run(
+        [sys.executable, "-c", CALL],
+        env={**environment, **nowhere, "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split()[0] == "10"
+    kept = list(tmp_path.glob("__pycache__/loops.total*.nbc"))
+    assert len(kept) == is_writable

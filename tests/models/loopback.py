@@ -152,14 +152,16 @@ def loopback() -> Iterator[Loopback]:
         yield server
 
 
-def chat(content: object, *, finish: str = "stop", size: int = 9, **message: Any) -> object:
+def chat(
+    content: object, *, finish: object = "stop", size: int = 9, **message: Any
+) -> dict[str, Any]:
     """Return an answer of ``/chat/completions``."""
     said = {"role": "assistant", "content": content, **message}
     choice = {"index": 0, "message": said, "finish_reason": finish}
     return {"choices": [choice], "usage": {"completion_tokens": 3, "prompt_tokens": size}}
 
 
-def text(written: object, *, finish: str = "stop", **choice: object) -> object:
+def text(written: object, *, finish: object = "stop", **choice: object) -> dict[str, Any]:
     """Return an answer of ``/completions``."""
     return {
         "choices": [{"index": 0, "text": written, "finish_reason": finish, **choice}],

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from ragbench.base.endpoint import Endpoint
 from ragbench.base.errors import UsageError
 from ragbench.models import models
-from ragbench.models.endpoint import Endpoint
 from ragbench.models.local.hf import HfModel, HfOptions
 from ragbench.models.model import Model
 from ragbench.models.scripted import ScriptedOptions

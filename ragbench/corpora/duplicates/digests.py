@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ragbench.corpora.compiled import compiled
+from ragbench.base.devices import compiled
 
 SIZE = 16
 MAX_LOAD = 0.6

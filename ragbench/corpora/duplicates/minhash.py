@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ragbench.corpora.compiled import compiled
+from ragbench.base.devices import compiled
 
 HASHES = 128
 MIN_RECALL = 0.999

@@ -9,7 +9,8 @@ from typing import Any
 from pydantic import Field, field_validator, model_validator
 
 from ragbench.base import home
-from ragbench.base.errors import UsageError, near
+from ragbench.base.endpoint import parse_origin
+from ragbench.base.errors import UsageError, may_be_secret, near
 from ragbench.base.records import Mode, Scoring
 from ragbench.base.yamlfile import Document, Keys, check, from_mapping, load, parse_value
 from ragbench.experiment.config.prompt_format import PromptFormat, in_formats
@@ -23,7 +24,6 @@ from ragbench.experiment.config.spec import (
     TaskSpec,
 )
 from ragbench.models.cards import join_cards
-from ragbench.models.endpoint import parse_origin
 from ragbench.models.spec import ModelSpec
 
 ENVIRONMENT = "RAGBENCH_SET_"
@@ -116,7 +116,7 @@ def load_config(
     """
     document = _document(reference)
     join_cards(document)  # so that an override can reach into a card
-    for text, origin in [*_from_environment(os.environ), *((o, f"--set {o}") for o in overrides)]:
+    for text, origin in [*_from_environment(os.environ), *((o, _origin(o)) for o in overrides)]:
         _override(document, text, origin)
     join_cards(document)  # cards that overrides name
     config = check(Config, document)
@@ -141,6 +141,12 @@ def _from_environment(environment: Mapping[str, str]) -> Iterable[tuple[str, str
         if name.startswith(ENVIRONMENT):
             key = name.removeprefix(ENVIRONMENT).replace("__", ".")
             yield f"{key}={environment[name]}", f"the environment variable {name}"
+
+
+def _origin(override: str) -> str:
+    """Return how a message names an override; the value of an address or a key is left out."""
+    key, _, _ = override.partition("=")
+    return f"--set {key}=..." if may_be_secret(key.split(".")[-1]) else f"--set {override}"
 
 
 def _override(document: Document, text: str, origin: str) -> None:

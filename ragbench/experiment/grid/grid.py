@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from functools import cached_property
+from itertools import chain
 
+from ragbench.base.endpoint import RESTRICTED, is_local, refuse_restricted
+from ragbench.base.errors import RagbenchError
 from ragbench.base.pairs import Pair, check_alike, differences, pairs_of
 from ragbench.base.yamlfile import Document
 from ragbench.corpora.card import load_card
+from ragbench.corpora.terms import is_restricted_name
 from ragbench.experiment.config.config import Config
-from ragbench.experiment.config.trust import first_untrusted, refuse_restricted
+from ragbench.experiment.config.trust import model_ways, untrusted
 from ragbench.experiment.grid.building import check_depths, commands
-from ragbench.experiment.grid.parts import TaskPart
+from ragbench.experiment.grid.parts import IndexPart, TaskPart
 from ragbench.experiment.grid.questions import task_part
-from ragbench.experiment.grid.sources import corpora, corpora_of
+from ragbench.experiment.grid.sources import WITHIN, corpora, corpora_of, searched
+from ragbench.indexes.loading import load_recipe
+from ragbench.indexes.reach import ways_out
 from ragbench.models.model import Asked, Checked, Model
 from ragbench.models.spec import make_model
 
@@ -46,18 +52,45 @@ class Grid:
         return self.models[self.config.reference_model().name]
 
     def check_trust(self) -> None:
-        """Refuse restricted data for models that would send it to an untrusted server.
+        """Refuse restricted data for models and indexes that would send it where it may not go.
 
         Raises:
-            UsageError: A task or a corpus is restricted and a model is not trusted with it.
+            UsageError: A task or a corpus is restricted and a model or an index is not trusted
+                with it.
         """
-        untrusted = first_untrusted(self.config.models, self.config.trusted_endpoints)
-        if untrusted is not None:
-            refuse_restricted(
-                untrusted,
-                tasks={task.spec.name: task.info.data_use for task in self.tasks},
-                corpora=corpora_of(self.config, self.tasks),
+        trusted = self.config.trusted_endpoints
+        closed = [f"the task {task.spec.name!r}" for task in self.tasks if _is_closed(task)]
+        if ways := untrusted(model_ways(self.config.models), trusted):
+            arms = corpora_of(self.config, self.tasks).items()
+            behind = (
+                f"the corpus {corpus!r} behind the arm {arm!r}"
+                for corpus, arm in arms
+                if is_restricted_name(corpus)
             )
+            for what in chain(closed, behind):
+                refuse_restricted(what, ways, trusted)
+        for task in self.tasks:
+            for part in searched(self.config, task):
+                self._check_index(task, part)
+
+    def _check_index(self, task: TaskPart, part: IndexPart) -> None:
+        try:
+            recipe = load_recipe(part.recipe)
+        except RagbenchError:  # it cannot be searched either
+            return
+        key = part.key.removesuffix(WITHIN)
+        ways = list(ways_out(recipe, part.recipe, f"indexes: {key}"))
+        if _is_closed(task):
+            refuse_restricted(f"the task {task.spec.name!r}", ways, self.config.trusted_endpoints)
+        if not all(is_local(way.reach) for way in ways) and is_restricted_name(part.corpus):
+            refuse_restricted(f"the corpus {part.corpus!r}", ways)
+
+    @cached_property
+    def is_restricted(self) -> bool:
+        """Whether a task or a corpus of the config is restricted."""
+        return any(map(_is_closed, self.tasks)) or any(
+            is_restricted_name(corpus) for corpus in corpora(self.config, self.tasks)
+        )
 
     def unlike(self) -> list[str]:
         """Return how the models of a pair are asked differently, one sentence per difference."""
@@ -83,3 +116,7 @@ class Grid:
         for corpus in corpora(self.config, self.tasks):
             load_card(corpus)
         return commands(self.config, self.tasks)
+
+
+def _is_closed(task: TaskPart) -> bool:
+    return task.info.data_use == RESTRICTED

@@ -116,6 +116,12 @@ def searches(config: Config, task: TaskPart) -> dict[IndexPart, int]:
     return deepest
 
 
+def searched(config: Config, task: TaskPart) -> list[IndexPart]:
+    """Return every index of a task's arms, each once; no corpus is opened."""
+    found = (source_of(config, arm, task) for arm in arms_of(config, task))
+    return list(dict.fromkeys(part for source in found if source for part in source.parts))
+
+
 def index_parts(config: Config, tasks: Sequence[TaskPart]) -> list[IndexPart]:
     """Return the indexes that the run searches, each once."""
     return list(dict.fromkeys(part for task in tasks for part in searches(config, task)))

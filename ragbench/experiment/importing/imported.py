@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from ragbench.base import home
+from ragbench.base.endpoint import RESTRICTED
 from ragbench.base.errors import UsageError
 from ragbench.base.files import (
     atomic_folder,
     check_replaceable,
     locked,
+    private,
     sha256_json,
     write_jsonl,
 )
@@ -134,7 +136,8 @@ def write_run(run: ImportedRun, *, replace: bool = False) -> Path:
     """
     home.check_name(run.name, what="a run")
     path = home.home() / "runs" / run.name
-    with locked(path, what=f"the run {run.name!r}"):
+    is_private = run.data_use == RESTRICTED
+    with private(is_private, path), locked(path, what=f"the run {run.name!r}"):
         _check_place(path, replace=replace)
         with atomic_folder(path) as work:
             folder = RunPaths(work)

@@ -15,8 +15,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from ragbench.base.errors import BackendError, DataError, UsageError
-from ragbench.base.files import JsonlAppender, drop_torn_line, sha256_json, sha256_text
-from ragbench.base.progress import Progress, stage
+from ragbench.base.files import (
+    JsonlAppender,
+    drop_torn_line,
+    replace_surrogates,
+    sha256_json,
+    sha256_text,
+)
+from ragbench.base.progress import Progress, say, stage
 from ragbench.base.records import OptionScores, Question, Reply
 from ragbench.experiment.grid.grid import Grid
 from ragbench.experiment.grid.parts import TaskPart
@@ -185,7 +191,7 @@ def _answer_cell(
     progress: Progress,
 ) -> int:
     model = grid.models[cell.model_name]
-    errors = in_a_row = 0
+    errors = in_a_row = replaced = 0
     path = folder.records(cell.model_name, cell.task.spec.name, cell.arm)
     with JsonlAppender(path) as records, closing(_answers(model, cell.task, todo)) as answers:
         for job, answer in answers:
@@ -198,6 +204,7 @@ def _answer_cell(
             progress.advance()
             failed = record.error is not None
             errors += failed
+            replaced += record.replaced or 0
             in_a_row = in_a_row + 1 if failed else 0
             if in_a_row == MAX_ERRORS_IN_A_ROW:
                 raise BackendError(
@@ -205,6 +212,11 @@ def _answer_cell(
                     where=f"{cell.model_name}, {cell.task.spec.name}, {cell.arm}",
                     fix="fix the cause and run the same command again; answers so far are kept",
                 )
+    if replaced:
+        say(
+            f"{cell.model_name}, {cell.task.spec.name}, {cell.arm}: the replies had {replaced:,} "
+            "halves of characters (lone surrogates), which are stored as U+FFFD"
+        )
     return errors
 
 
@@ -245,16 +257,18 @@ def _record(grid: Grid, cell: Cell, job: Job, digest: str, answer: Answer) -> Re
         error=None,
     )
     if isinstance(answer, BackendError):
-        return replace(record, error=answer.what, finish="error")
+        return replace(record, error=replace_surrogates(answer.what)[0], finish="error")
     record = replace(
         record, prompt_tokens=answer.prompt_tokens, elapsed_s=round(answer.elapsed_s, 4)
     )
     if isinstance(answer, Reply):
+        text, halves = replace_surrogates(answer.text)
         return replace(
             record,
-            reply=answer.text,
+            reply=text,
             reply_tokens=answer.tokens,
             finish=answer.finish,
+            replaced=(answer.replaced + halves) or None,
             opened=answer.opened or None,
         )
     return replace(

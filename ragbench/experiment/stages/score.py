@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ragbench.base.errors import DataError
+from ragbench.base.files import private
 from ragbench.base.records import NO_REPLY, REPEATED, Answered, Outcome, Question
 from ragbench.experiment.stages.prompts import continuations
 from ragbench.metrics import metrics
@@ -18,7 +19,7 @@ from ragbench.runfolder.paths import RunPaths
 from ragbench.runfolder.questions import read_questions
 from ragbench.runfolder.records import ASK_AGAIN, Record, last_records, read_records
 from ragbench.runfolder.runfile import read_run_file
-from ragbench.runfolder.scores import ScoreRow, write_scores
+from ragbench.runfolder.scores import EVERY_EMPTY, EVERY_TIE, ScoreRow, write_scores
 from ragbench.tasks.replies import reply_readers
 from ragbench.tasks.replies.traces import opened_by_prompts, read_without_trace
 
@@ -38,10 +39,29 @@ class ReadAnswer:
     option_mass: float | None = None
 
 
-def score_run(folder: RunPaths) -> int:
-    """Score every question of every cell, and return the number of questions without an answer.
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Counts of a scoring.
 
-    A question without an answer is an error, not a wrong answer.
+    Attributes:
+        errors: Number of questions without an answer.
+        unmeasured: Cells that have measured nothing, each with the reason.
+    """
+
+    errors: int
+    unmeasured: tuple[str, ...]
+
+
+def score_run(folder: RunPaths) -> int:
+    """Score every question of every cell, and return the number of those without an answer."""
+    return score_cells(folder).errors
+
+
+def score_cells(folder: RunPaths) -> Scored:
+    """Score every question of every cell, and return what has no answer or measured nothing.
+
+    A question without an answer is an error, not a wrong answer. So is every question of a cell in
+    which all answers are ties or empty: the first of tied options would be right by chance.
     """
     run = read_run_file(folder.run)
     rows = [
@@ -49,8 +69,14 @@ def score_run(folder: RunPaths) -> int:
         for task in run.config.tasks
         for row in _task_rows(folder, run.config, task.name, run.identity.tasks[task.name])
     ]
-    write_scores(folder.scores(run.config.mode), rows)
-    return sum(row.outcome == "error" for row in rows)
+    with private(run.identity.is_restricted):
+        write_scores(folder.scores(run.config.mode), rows)
+    cells = {
+        f"{row.model}, {row.task}, {row.arm}: {row.error}"
+        for row in rows
+        if row.error in (EVERY_TIE, EVERY_EMPTY)
+    }
+    return Scored(sum(row.outcome == "error" for row in rows), tuple(sorted(cells)))
 
 
 def _task_rows(
@@ -68,11 +94,26 @@ def _task_rows(
         for model in config.models:
             records = last_records(folder.records(model.name, task, arm))
             found = _readings(questions, records, facts, opened.get(model.name, ""))
+            nothing = _nothing(found, records)
+            if nothing is not None:
+                found = [ReadAnswer(outcome="error", tied=reading.tied) for reading in found]
             values = _metrics(questions, found, records, facts.metrics, config.metrics)
             for question, reading, value in zip(questions, found, values, strict=True):
                 record, line = records.get(question.id), packed[question.id]
                 cell = (config, model.name, task, arm)
-                yield _row(cell, facts, question, record, line, reading, value)
+                yield _row(cell, facts, question, record, line, reading, value, nothing)
+
+
+def _nothing(found: Sequence[ReadAnswer], records: Mapping[str, Record]) -> str | None:
+    """Return why the answers of a cell measure nothing; None if they do, or if there is none."""
+    answered = [record for record in records.values() if record.error is None]
+    if not answered:
+        return None
+    if all(r.tied for r in found if r.outcome != "error") and any(r.tied for r in found):
+        return EVERY_TIE
+    if all(record.reply is not None and not record.reply.strip() for record in answered):
+        return EVERY_EMPTY
+    return None
 
 
 def _opened(folder: RunPaths, model: str, task: str, facts: TaskFacts) -> str:
@@ -187,11 +228,12 @@ def _row(
     packed: PackedLine,
     reading: ReadAnswer,
     values: Mapping[str, float],
+    nothing: str | None,
 ) -> ScoreRow:
     config, model, task, arm = cell
     error = None
     if reading.outcome == "error":
-        error = "not answered" if record is None else record.error
+        error = "not answered" if record is None else record.error or nothing
     return ScoreRow(
         model=model,
         task=task,

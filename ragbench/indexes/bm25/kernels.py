@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ragbench.corpora.compiled import compiled
+from ragbench.base.devices import compiled
 
 DOT = 0x2E
 GROUP = 64  # scores compared together

@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from ragbench.base.devices import Device
+from ragbench.base.endpoint import Reach
 from ragbench.corpora.corpus import Corpus
 from ragbench.indexes.bm25.tokenise import Analyser
 from ragbench.indexes.recipe import BASE_MEMORY, Footprint, Recipe
@@ -49,6 +50,10 @@ class Bm25Recipe(Recipe):
     stopwords: Literal["none", "lucene-english"] | tuple[str, ...] = "lucene-english"
     stemmer: str = "english"
     template: str = "{title}\n{text}"
+
+    def sends_to(self) -> Reach:
+        """Return no endpoint: the index is searched in this process."""
+        return ()
 
     @field_validator("stemmer")
     @classmethod

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from pydantic import Field, model_validator
 
 from ragbench.base.devices import Device
+from ragbench.base.endpoint import Reach
 from ragbench.base.errors import UsageError
 from ragbench.base.files import sha256_json
 from ragbench.base.records import Hit
@@ -62,6 +63,10 @@ class HybridRecipe(Recipe):
     def identity(self) -> dict[str, Any]:
         """Return the options that can change a hit, those of the parts among them."""
         return {**super().identity(), "parts": [part.recipe.identity() for part in self.inner()]}
+
+    def sends_to(self) -> Reach:
+        """Return no endpoint: rankings are fused in this process."""
+        return ()
 
     def encoder_digest(self) -> str | None:
         """Return the digest of the parts' own digests."""

@@ -16,6 +16,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from ragbench.base.devices import Device
+from ragbench.base.endpoint import Reach
 from ragbench.base.errors import DataError, UsageError
 from ragbench.base.records import Hit
 from ragbench.corpora.corpus import Corpus
@@ -61,6 +62,10 @@ class QuotaRecipe(Recipe):
     def identity(self) -> dict[str, Any]:
         """Return the options that can change a hit, those of the other recipe among them."""
         return {**super().identity(), OF: self.inner()[0].recipe.identity()}
+
+    def sends_to(self) -> Reach:
+        """Return no endpoint: quotas are filled in this process."""
+        return ()
 
     def encoder_digest(self) -> str | None:
         """Return the other recipe's digest."""

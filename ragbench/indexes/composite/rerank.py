@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from ragbench.base.devices import Device
+from ragbench.base.endpoint import Reach
 from ragbench.base.errors import UsageError
 from ragbench.base.files import sha256_json
 from ragbench.base.records import Hit
@@ -59,6 +60,10 @@ class RerankRecipe(Recipe):
         """Return the options that can change a hit, those of the first stage among them."""
         first = self.inner()[0].recipe.identity()
         return {**super().identity(), FIRST: first, "reranker": self.reranker.identity()}
+
+    def sends_to(self) -> Reach:
+        """Return no endpoint: the reranker runs in this process."""
+        return ()
 
     def encoder_digest(self) -> str | None:
         """Return the digest of the first stage's encoder and of the reranker."""

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from ragbench.base.devices import Device
+from ragbench.base.endpoint import Reach
 from ragbench.base.errors import UsageError
 from ragbench.corpora.corpus import Corpus
 from ragbench.indexes.dense import flatcodes, gpu
@@ -99,6 +100,10 @@ class DenseRecipe(Recipe):
             keys = ("kind", "factory", "metric", "encoder", "gpu_float16")
             return {key: every[key] for key in keys}
         return every
+
+    def sends_to(self) -> Reach:
+        """Return no endpoint: vectors are made and searched in this process."""
+        return ()
 
     def encoder_digest(self) -> str | None:
         """Return the digest of the encoder's weights."""

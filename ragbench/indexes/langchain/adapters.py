@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, SupportsFloat
 
+from ragbench.base.endpoint import Reach, WayOut, is_local, refuse_restricted
 from ragbench.base.errors import BackendError, DataError, first_line
 from ragbench.base.records import Hit
 from ragbench.corpora.corpus import Corpus
+from ragbench.corpora.terms import is_restricted
 from ragbench.indexes.retriever import Retriever
 
 if TYPE_CHECKING:
@@ -22,12 +25,22 @@ RECIPROCAL_RANK = "reciprocal rank"
 METADATA = "score of the LangChain document"
 
 
-def as_langchain(index: Retriever, k: int) -> BaseRetriever:
+def as_langchain(index: Retriever, k: int, *, sends_to: Reach = None) -> BaseRetriever:
     """Return an index as a LangChain retriever of k Documents, best first.
 
     A Document has the passage's text as page_content, its id as id, and in metadata id, doc_id,
     title, corpus, rank (from 1), score, metric, and the passage's own metadata under ``meta``.
+
+    Args:
+        index: The index.
+        k: Number of Documents per query.
+        sends_to: Servers that what is built with it sends passages to: ``()`` for none, None for
+            unknown, which a restricted corpus refuses.
+
+    Raises:
+        UsageError: The corpus is restricted, and passages may leave this machine.
     """
+    _check_reach(index.corpus, sends_to)
     from langchain_core.documents import Document
     from langchain_core.retrievers import BaseRetriever
 
@@ -71,14 +84,25 @@ class FromLangchain:
     Args:
         retriever: The LangChain retriever, which gives the best document first.
         corpus: Where its documents come from.
+        sends_to: Servers that it sends queries or passages to: ``()`` for none, None for unknown,
+            which a restricted corpus refuses.
         scores: ``metadata`` takes ``metadata["score"]``, which must fall from document to
             document; ``reciprocal-rank`` takes 1 / rank; ``auto`` decides so with the first
             answers, and stays with it.
+
+    Raises:
+        UsageError: The corpus is restricted, and the retriever may send text elsewhere.
     """
 
     def __init__(
-        self, retriever: BaseRetriever, corpus: Corpus, *, scores: ScoreSource = "auto"
+        self,
+        retriever: BaseRetriever,
+        corpus: Corpus,
+        *,
+        scores: ScoreSource = "auto",
+        sends_to: Reach = None,
     ) -> None:
+        _check_reach(corpus, sends_to)
         self.corpus = corpus
         self._retriever = retriever
         self._scores = scores
@@ -110,7 +134,8 @@ class FromLangchain:
 
     def _ask(self, query: str) -> list[Document]:
         try:
-            return self._retriever.invoke(query)
+            with _untraced():
+                return self._retriever.invoke(query)
         except Exception as error:
             raise BackendError(
                 f"the LangChain retriever failed: {type(error).__name__}: {first_line(error)}",
@@ -158,6 +183,21 @@ class FromLangchain:
     @cached_property
     def _row_of_text(self) -> dict[str, int]:
         return {self.corpus[row].text: row for row in map(int, self.corpus.id_order[::-1])}
+
+
+def _check_reach(corpus: Corpus, reach: Reach) -> None:
+    """Refuse a restricted corpus to a LangChain retriever of unknown reach."""
+    if not is_local(reach) and is_restricted(corpus):
+        declare = "give `sends_to=()` if nothing leaves this machine"
+        way = WayOut("the LangChain retriever", reach, "sends_to", declare)
+        refuse_restricted(f"the corpus {corpus.name!r}", [way])
+
+
+def _untraced() -> AbstractContextManager[object]:
+    """Return a block without LangSmith's tracing, whatever the environment says."""
+    from langsmith import tracing_context
+
+    return tracing_context(enabled=False)
 
 
 def _has_falling_scores(documents: Sequence[Document]) -> bool:

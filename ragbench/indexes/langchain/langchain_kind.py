@@ -12,10 +12,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from ragbench.base import home
 from ragbench.base.devices import Device
+from ragbench.base.endpoint import Reach, parse
 from ragbench.base.errors import RagbenchError, UsageError, first_line
 from ragbench.base.files import sha256_file
 from ragbench.corpora.corpus import Corpus
@@ -31,12 +32,20 @@ class LangchainRecipe(Recipe):
         options: Given to the function, after the corpus.
         scores: Where scores come from, as in ``FromLangchain``.
         trust_code: That the function may be imported and run.
+        servers: Addresses that the retriever sends passages or queries to; none if the list is
+            empty. Without it, restricted data is refused.
     """
 
     factory: str = Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")
     options: dict[str, Any] = Field(default_factory=dict)
     scores: ScoreSource = "auto"
     trust_code: bool = False
+    servers: tuple[str, ...] | None = None
+
+    @field_validator("servers")
+    @classmethod
+    def _are_addresses(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        return None if value is None else tuple(parse(address).url for address in value)
 
     @model_validator(mode="after")
     def _check_trust(self) -> LangchainRecipe:
@@ -46,6 +55,15 @@ class LangchainRecipe(Recipe):
                 "and say so with `trust_code: true` if it may run"
             )
         return self
+
+    def identity(self) -> dict[str, Any]:
+        """Return the options that can change a hit, and the servers if they are declared."""
+        excluded = {"description"} | ({"servers"} if self.servers is None else set())
+        return self.model_dump(exclude=excluded)
+
+    def sends_to(self) -> Reach:
+        """Return the declared servers; None if the recipe declares none."""
+        return None if self.servers is None else tuple(map(parse, self.servers))
 
     def encoder_digest(self) -> str | None:
         """Return the SHA-256 of the function's source file."""
@@ -125,4 +143,5 @@ class LangchainIndex(FromLangchain):
     ) -> LangchainIndex:
         """Return the index of the retriever that the function returns."""
         options = LangchainRecipe.model_validate(recipe.model_dump())
-        return cls(options.retriever(corpus), corpus, scores=options.scores)
+        reach = options.sends_to()
+        return cls(options.retriever(corpus), corpus, scores=options.scores, sends_to=reach)

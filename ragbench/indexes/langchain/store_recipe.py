@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from importlib import import_module
-from ipaddress import ip_address
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
 from ragbench.base.devices import Device
+from ragbench.base.endpoint import Endpoint, Reach, parse
 from ragbench.base.errors import UsageError
-from ragbench.corpora.card import load_card
 from ragbench.corpora.corpus import Corpus
-from ragbench.corpora.union import RESTRICTED, Union
 from ragbench.indexes.dense.embeddings import Embeddings
 from ragbench.indexes.dense.encoders import EncoderCard
 from ragbench.indexes.langchain.stores import STORES, store_errors
 from ragbench.indexes.recipe import BASE_MEMORY, Footprint, HubModels, Recipe
 
 PYTHON_FLOAT = 32.0  # bytes of a number in a list, as LangChain's store in memory has them
-URL = re.compile(r"https?://[A-Za-z0-9.:\[\]_-]+(?:/[A-Za-z0-9._~/-]*)?")
 
 
 class VectorstoreRecipe(Recipe):
@@ -55,13 +50,14 @@ class VectorstoreRecipe(Recipe):
     @field_validator("url")
     @classmethod
     def _check_url(cls, url: str | None) -> str | None:
-        if url is not None and not URL.fullmatch(url):
+        try:
+            if url is not None:
+                parse(url)
+        except ValueError as error:
             # A ValueError's message would repeat the address, which may hold a password.
             raise UsageError(
-                "the `url` of the recipe is not an address",
-                where="recipe: url",
-                fix="write http://HOST:PORT or https://..., without user name, password or query",
-            )
+                "the `url` of the recipe is not an address", where="recipe: url", fix=str(error)
+            ) from None
         return url
 
     @model_validator(mode="after")
@@ -82,13 +78,21 @@ class VectorstoreRecipe(Recipe):
         return self
 
     @property
+    def endpoint(self) -> Endpoint | None:
+        """The server that keeps the store; None if the store is in this process."""
+        if self.url is None:
+            return None
+        is_plain = parse(self.url).scheme == "http"
+        return parse(self.url, port=STORES[self.store].port if is_plain else None)
+
+    @property
     def is_loopback(self) -> bool:
         """Whether the address as written is this machine, or there is none."""
-        host = urlsplit(self.url).hostname if self.url else "localhost"
-        try:
-            return host == "localhost" or ip_address(host or "").is_loopback
-        except ValueError:
-            return False
+        return self.endpoint is None or self.endpoint.is_loopback
+
+    def sends_to(self) -> Reach:
+        """Return the server that keeps the store; it receives passages and vectors of queries."""
+        return () if self.endpoint is None else (self.endpoint,)
 
     def encoder_digest(self) -> str | None:
         """Return the digest of the encoder's weights."""
@@ -118,22 +122,3 @@ class VectorstoreRecipe(Recipe):
             for package in ("langchain-core", *STORES[self.store].packages):
                 import_module(package.replace("-", "_"))
         super().require()
-
-
-def check_terms(recipe: VectorstoreRecipe, corpus: Corpus) -> None:
-    """Refuse to send a restricted corpus to another machine, trusted or not.
-
-    Raises:
-        UsageError: The corpus is restricted, by its card now or at its build.
-    """
-    if recipe.is_loopback:
-        return
-    members = corpus.members if isinstance(corpus, Union) else ()
-    cards = [load_card(one.name)[0].data_use for one in (corpus, *members)]
-    if RESTRICTED in (corpus.manifest.data_use, *cards):
-        raise UsageError(
-            f"the corpus {corpus.name!r} is restricted, and the server is not on this machine; "
-            "nothing was sent",
-            where="recipe: url",
-            fix="serve the store on this machine, or leave `url` away",
-        )

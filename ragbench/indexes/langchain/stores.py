@@ -135,6 +135,7 @@ class StoreKind:
         serving: Whether it is a server's.
         row_ids: Whether its ids must be numbers, so that rows are used instead of passage ids.
         max_k: The most hits that it gives.
+        port: Of its server, where an ``http`` address has none.
     """
 
     open: Callable[[StoreLocation, Embeddings], Opened]
@@ -144,6 +145,7 @@ class StoreKind:
     serving: Literal["never", "maybe", "always"] = "never"
     row_ids: bool = False
     max_k: int = 10_000
+    port: int | None = None
 
     def install_line(self) -> str:
         """Return what to type where its packages are missing."""
@@ -294,7 +296,9 @@ def _milvus(location: StoreLocation, embedding: Embeddings) -> Opened:
 
 STORES = {
     "in-memory": StoreKind(_in_memory, (), frozenset({"cosine"}), keeps=False),
-    "qdrant": StoreKind(_qdrant, ("langchain-qdrant",), keeps=False, serving="maybe", row_ids=True),
+    "qdrant": StoreKind(
+        _qdrant, ("langchain-qdrant",), keeps=False, serving="maybe", row_ids=True, port=6333
+    ),
     "chroma": StoreKind(_chroma, ("langchain-chroma",)),
-    "milvus": StoreKind(_milvus, ("langchain-milvus",), serving="always"),
+    "milvus": StoreKind(_milvus, ("langchain-milvus",), serving="always", port=19530),
 }

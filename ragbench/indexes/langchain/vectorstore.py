@@ -28,7 +28,7 @@ from ragbench.indexes.dense.embeddings import Embeddings
 from ragbench.indexes.dense.encoders import Encoder, Vectors
 from ragbench.indexes.langchain import store_checks
 from ragbench.indexes.langchain.raw_scores import FORMULAS
-from ragbench.indexes.langchain.store_recipe import VectorstoreRecipe, check_terms
+from ragbench.indexes.langchain.store_recipe import VectorstoreRecipe
 from ragbench.indexes.langchain.stores import (
     STORES,
     Opened,
@@ -86,12 +86,10 @@ class VectorstoreIndex:
         """Embed the corpus if need be, fill the store and check its scores; return facts.
 
         Raises:
-            UsageError: A restricted corpus would go to another machine.
             DataError: The store's scores are not of the recipe's metric, or it finds too little of
                 what exact search finds.
         """
         options = VectorstoreRecipe.model_validate(recipe.model_dump())
-        check_terms(options, corpus)
         _remove_left_over(work)
         stored = Embeddings(corpus, options.encoder, device)
         # Queries are encoded in float32 when they are searched, so here too.
@@ -133,7 +131,6 @@ class VectorstoreIndex:
             DataError: The store does not hold the corpus.
         """
         options = VectorstoreRecipe.model_validate(recipe.model_dump())
-        check_terms(options, corpus)
         encoder = Encoder(options.encoder, device, "float32")
         ours = OurEmbeddings(lambda: encoder)
         refill = not STORES[options.store].keeps and not options.url
@@ -233,7 +230,7 @@ def _location(
     identity = sha256_json([corpus.digest, recipe.identity(), recipe.encoder_digest()])
     return StoreLocation(
         folder=folder / STORE,
-        url=recipe.url,
+        url=recipe.endpoint.address if recipe.endpoint else None,
         collection=f"ragbench_{identity[:24]}",
         dimension=dimension,
         metric=recipe.metric,

@@ -21,12 +21,12 @@ from ragbench.base.devices import (
     pick_dtype,
     torch_dtype,
 )
+from ragbench.base.endpoint import Endpoint
 from ragbench.base.errors import BackendError, PrerequisiteError, first_line
 from ragbench.base.files import sha256_json, sha256_text
 from ragbench.base.modelfacts import ModelFacts
 from ragbench.base.records import Message, OptionScores, Reply
 from ragbench.base.weights import locate, weights_digest
-from ragbench.models.endpoint import Endpoint
 from ragbench.models.local.adapter import check_adapter, with_adapter
 from ragbench.models.local.context import context_of
 from ragbench.models.local.generation import forget_sampling, greedy, turn_ends

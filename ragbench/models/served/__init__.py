@@ -4,6 +4,7 @@ server       the backend ``server``
 asking       requests to a model's servers, and checks of their abilities
 served       facts that a server reports about its model
 completions  requests and answers
-http         bounded requests, retried, never sent elsewhere
+http         requests that are retried and never sent elsewhere
+wire         one exchange, bounded in seconds and bytes
 counting     tokens of a model whose weights are elsewhere
 """

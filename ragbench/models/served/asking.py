@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 
+from ragbench.base.endpoint import Endpoint
 from ragbench.base.errors import BackendError, PrerequisiteError
-from ragbench.models.endpoint import Endpoint
 from ragbench.models.rendering import Turn, without_system
 from ragbench.models.served.completions import (
     CHAT,
@@ -44,12 +44,12 @@ class Asker:
         """Return the reply to turns; the system turn is joined if the server supports none."""
         given = without_system(turns) if self.joins_system else turns
         body = chat_request(self._model, given, reply_start, limit)
-        return read_chat(self._client.ask(CHAT, body).value)
+        return read_chat(self._client.ask(CHAT, body), limit=limit)
 
     def text(self, prompt: str, limit: int) -> Written:
         """Return the continuation of a plain prompt."""
         body = text_request(self._model, prompt, limit)
-        return read_text(self._client.ask(TEXT, body).value)
+        return read_text(self._client.ask(TEXT, body), limit=limit)
 
     def echo(self, text: str, endpoint: Endpoint | None = None) -> list[float | None]:
         """Return the natural log-probability of every token of a text; None for the first."""
@@ -60,16 +60,17 @@ class Asker:
     ) -> tuple[list[float | None], list[str] | None]:
         """Return what ``echo`` does, and the tokens themselves if the server gives them."""
         body = echo_request(self._model, text, self._beyond)
-        answer = self._client.ask(TEXT, body, endpoint=endpoint).value
+        answer = self._client.ask(TEXT, body, endpoint=endpoint)
         numbers = read_echo(answer, generated=self._beyond)
-        return numbers, read_tokens(answer, len(numbers))
+        return numbers, read_tokens(answer.value, len(numbers))
 
     def one_token(self, model: str, endpoint: Endpoint, retries: int | None = None) -> Written:
         """Return one token of a named model at one server."""
         path, body, read = TEXT, text_request(model, HELLO["content"], 1), read_text
         if self._is_chat:
             path, body, read = CHAT, chat_request(model, [HELLO], "", 1), read_chat
-        return read(self._client.ask(path, body, endpoint=endpoint, retries=retries).value)
+        answer = self._client.ask(path, body, endpoint=endpoint, retries=retries)
+        return read(answer, limit=1)
 
     @cached_property
     def joins_system(self) -> bool:
@@ -113,7 +114,8 @@ class Asker:
 
     def _size(self, turns: Sequence[Turn], endpoint: Endpoint) -> int | None:
         body = chat_request(self._model, turns, "", 1)
-        return read_chat(self._client.ask(CHAT, body, endpoint=endpoint).value).prompt_tokens
+        answer = self._client.ask(CHAT, body, endpoint=endpoint)
+        return read_chat(answer, limit=1).prompt_tokens
 
     @cached_property
     def _beyond(self) -> int:
@@ -122,7 +124,7 @@ class Asker:
         try:
             for endpoint in self._client.endpoints:
                 answer = self._client.ask(TEXT, body, endpoint=endpoint, retries=0)
-                read_echo(answer.value, generated=0)
+                read_echo(answer, generated=0)
         except BackendError:
             return 1
         return 0
@@ -157,7 +159,7 @@ class Asker:
             try:
                 for body in (started, ended):
                     answer = self._client.ask(CHAT, body, endpoint=endpoint)
-                    sizes.append(read_chat(answer.value).prompt_tokens)
+                    sizes.append(read_chat(answer, limit=1).prompt_tokens)
             except Refused as error:
                 sizes, why = [None], error.what
             if None in sizes or not (sizes[0] or 0) < (sizes[-1] or 0):

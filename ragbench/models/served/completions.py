@@ -1,12 +1,12 @@
 """Requests to ``/chat/completions`` and ``/completions``, and their answers.
 
-An incomplete answer is an error, never an empty reply: a server's fault must not count as a model's
-mistake.
+An incomplete or impossible answer is an error, never an empty reply: a server's fault must not
+count as a model's mistake.
 """
 
 from __future__ import annotations
 
-import math
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -14,13 +14,18 @@ from typing import Any, Literal
 from ragbench.base.errors import BackendError
 from ragbench.models.local.generation import PLAIN_STOP
 from ragbench.models.rendering import Turn
+from ragbench.models.served.http import Answer, excerpt, shown
 
 CHAT, TEXT = "/chat/completions", "/completions"
 SEED = 0  # for servers that sample even at temperature 0
 GREEDY = {"temperature": 0, "seed": SEED, "frequency_penalty": 0, "stream": False}
 CONTINUED = {"add_generation_prompt": False, "continue_final_message": True}
 ROUNDING = 1e-3  # error of a log-probability of zero
-UNFINISHED = ("abort", "error", "content_filter")  # the text then is not the model's reply
+LOWEST = -1e5  # a log-probability below it is none: single precision ends near -100 per token
+ENDED = ("", "stop", "eos", "eos_token", "end_turn", "stop_sequence")
+LIMITED = ("length", "max_tokens", "model_length")
+MOST_TOKENS = 1 << 24  # more than any model's context
+TOKEN_CHARACTERS = 256  # the longest tokens are runs of blanks of half this length
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,7 @@ class Written:
         tokens: Tokens of the reply, if the server reports them.
         prompt_tokens: Tokens of the prompt, if the server reports them.
         has_trace: Whether the server gave a reasoning trace apart.
+        replaced: Halves of characters in the answer, which are U+FFFD now.
     """
 
     text: str
@@ -40,6 +46,7 @@ class Written:
     tokens: int | None
     prompt_tokens: int | None
     has_trace: bool = False
+    replaced: int = 0
 
 
 def chat_request(model: str, turns: Sequence[Turn], reply_start: str, limit: int) -> dict[str, Any]:
@@ -63,16 +70,17 @@ def echo_request(model: str, text: str, limit: int) -> dict[str, Any]:
     return {**body, "temperature": 0}
 
 
-def read_chat(answer: Mapping[str, Any]) -> Written:
-    """Return the reply in an answer of ``/chat/completions``.
+def read_chat(answer: Answer, *, limit: int) -> Written:
+    """Return the reply of at most ``limit`` tokens in an answer of ``/chat/completions``.
 
     vLLM's ``reasoning_content`` (later ``reasoning``) precedes it between ``<think>`` and
     ``</think>``; the latter is missing if the limit cut the trace.
 
     Raises:
-        BackendError: There is no choice, or it has no content.
+        BackendError: There is no choice, it has no content, or the answer reports an error beside
+            it, impossible numbers of tokens or a reply that was not finished.
     """
-    choice = _choice(answer)
+    choice = _choice(answer.value)
     message = choice.get("message")
     if not isinstance(message, dict):
         raise BackendError("the server's answer has a choice without a message")
@@ -86,24 +94,40 @@ def read_chat(answer: Mapping[str, Any]) -> Written:
     if trace:
         cut = content is None and finish == "length"
         content = f"<think>{trace}" + ("" if cut else f"</think>{content or ''}")
-    return Written(content or "", finish, *_usage(answer), has_trace=bool(trace))
+    _check_length(content or "", limit)
+    counts = _usage(answer.value)
+    return Written(content or "", finish, *counts, bool(trace), answer.replaced)
 
 
-def read_text(answer: Mapping[str, Any]) -> Written:
-    """Return the reply in an answer of ``/completions``; a blank line ends it.
+def read_text(answer: Answer, *, limit: int) -> Written:
+    """Return the reply of at most ``limit`` tokens in an answer of ``/completions``.
+
+    A blank line ends it.
 
     Raises:
-        BackendError: There is no choice, or it has no text.
+        BackendError: There is no choice, it has no text, or the answer is broken as in
+            ``read_chat``.
     """
-    choice = _choice(answer)
+    choice = _choice(answer.value)
     text = choice.get("text")
     if not isinstance(text, str):
         raise BackendError("the server's answer has a choice without a text")
+    finish = _finish(choice)
+    _check_length(text, limit)
     before, stopped, _ = text.partition(PLAIN_STOP)
-    return Written(before, "stop" if stopped else _finish(choice), *_usage(answer))
+    usage = _usage(answer.value)
+    ending: Literal["stop", "length"] = "stop" if stopped else finish
+    return Written(before, ending, *usage, replaced=answer.replaced)
 
 
-def read_echo(answer: Mapping[str, Any], *, generated: int) -> list[float | None]:
+def _check_length(text: str, limit: int) -> None:
+    if len(text) > limit * TOKEN_CHARACTERS:
+        raise BackendError(
+            f"the server's reply has {len(text):,} characters, more than {limit:,} tokens can hold"
+        )
+
+
+def read_echo(answer: Answer, *, generated: int) -> list[float | None]:
     """Return the natural log-probability of every token sent; None for the first.
 
     ``generated`` is the number of tokens requested after the text.
@@ -111,11 +135,16 @@ def read_echo(answer: Mapping[str, Any], *, generated: int) -> list[float | None
     Raises:
         BackendError: There is not one number per token.
     """
-    found = _choice(answer).get("logprobs")
+    found = _choice(answer.value).get("logprobs")
     numbers = found.get("token_logprobs") if isinstance(found, dict) else None
     if not isinstance(numbers, list) or len(numbers) <= generated:
         raise BackendError("the server's answer has no log-probabilities of the prompt")
-    reported = _usage(answer)[1]
+    tokens = found.get("tokens") if isinstance(found, dict) else None
+    if isinstance(tokens, list) and len(tokens) != len(numbers):
+        raise BackendError(
+            f"the server's answer has {len(numbers)} log-probabilities for {len(tokens)} tokens"
+        )
+    reported = _usage(answer.value)[1]
     size = reported if reported is not None else len(numbers) - generated
     if not 0 < size <= len(numbers) <= size + generated:
         raise BackendError(
@@ -123,10 +152,8 @@ def read_echo(answer: Mapping[str, Any], *, generated: int) -> list[float | None
         )
     for place, number in enumerate(numbers[:size]):
         whole = isinstance(number, int | float) and not isinstance(number, bool)
-        if not (whole and math.isfinite(number) and number <= ROUNDING) and (
-            place or number is not None
-        ):
-            raise BackendError(f"the server gave the log-probability {number!r}"[:200])
+        if not (whole and LOWEST <= number <= ROUNDING) and (place or number is not None):
+            raise BackendError(f"the server gave the log-probability {shown(repr(number)[:99])}")
     return numbers[:size]
 
 
@@ -144,18 +171,32 @@ def read_tokens(answer: Mapping[str, Any], size: int) -> list[str] | None:
 
 def _choice(answer: Mapping[str, Any]) -> dict[str, Any]:
     choices = answer.get("choices")
+    _check_error(answer)
     if not isinstance(choices, list) or len(choices) != 1 or not isinstance(choices[0], dict):
         count = len(choices) if isinstance(choices, list) else "no list of"
         raise BackendError(f"the server's answer has {count} choices, not one")
     found: dict[str, Any] = choices[0]
+    _check_error(found)
     return found
 
 
+def _check_error(part: Mapping[str, Any]) -> None:
+    """Refuse an answer or a choice with an error in it: its text is not the model's reply."""
+    if part.get("error"):
+        raise BackendError(
+            f"the server reports an error: {excerpt(json.dumps(part['error']).encode())}"
+        )
+
+
 def _finish(choice: Mapping[str, Any]) -> Literal["stop", "length"]:
+    """Return how the reply ended; a reason that is not known may mean that it did not."""
     why = choice.get("finish_reason")
-    if why in UNFINISHED:
-        raise BackendError(f"the server did not finish the reply: {why}")
-    return "length" if why == "length" else "stop"
+    known = (why or "").lower() if isinstance(why, str | None) else None
+    if known in LIMITED:
+        return "length"
+    if known not in ENDED:
+        raise BackendError(f"the server did not finish the reply: {shown(str(why)[:99])}")
+    return "stop"
 
 
 def _usage(answer: Mapping[str, Any]) -> tuple[int | None, int | None]:
@@ -163,6 +204,12 @@ def _usage(answer: Mapping[str, Any]) -> tuple[int | None, int | None]:
     usage = answer.get("usage")
     if not isinstance(usage, dict):
         return None, None
-    counts = (usage.get(name) for name in ("completion_tokens", "prompt_tokens"))
-    reply, prompt = (n if type(n) is int and n >= 0 else None for n in counts)
-    return reply, prompt
+    return _tokens(usage, "completion_tokens"), _tokens(usage, "prompt_tokens")
+
+
+def _tokens(usage: Mapping[str, Any], name: str) -> int | None:
+    """Return a number of tokens; None if there is none, BackendError if it is impossible."""
+    count = usage.get(name)
+    if isinstance(count, int | float) and not count <= MOST_TOKENS:
+        raise BackendError(f"the server reports {shown(str(count)[:40])} as `{name}`")
+    return count if type(count) is int and count >= 0 else None

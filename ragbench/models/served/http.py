@@ -2,7 +2,8 @@
 
 Redirects are not followed, and neither proxies nor ``.netrc`` are read from the environment:
 requests go to the addresses in the config and to no other host. Certificates are checked against
-those of the system, or of ``SSL_CERT_FILE``.
+those of the system, or of ``SSL_CERT_FILE``. An answer is a JSON object by the letter: a key that
+is repeated in one object is refused, because two readers could see two values.
 """
 
 from __future__ import annotations
@@ -17,17 +18,18 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from functools import cached_property
 from itertools import cycle
-from threading import Lock
 from typing import Any
-from weakref import finalize
+from urllib.parse import urljoin, urlsplit
 
-import httpx
+import httpcore
 
+from ragbench.base.endpoint import Endpoint
 from ragbench.base.errors import BackendError, PrerequisiteError, UsageError, first_line
-from ragbench.models.endpoint import Endpoint
+from ragbench.base.files import RepeatedKey, replace_surrogates, strict_json
+from ragbench.models.served.wire import Encoded, Received, TooLarge, exchange
 
-CONNECT_S = 10.0
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 60.0
 MAX_RESPONSE_BYTES = 64 << 20
@@ -37,9 +39,11 @@ HEADERS = {
     "user-agent": "ragbench",
     "accept": "application/json",
     "accept-encoding": "identity",  # so that a small answer cannot decompress into a large one
+    "connection": "close",
 }
 VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 KEY = re.compile(r"[\x21-\x7e]+")
+HALF = re.compile(r"[\ud800-\udfff]|\\u[dD][89a-fA-F]")  # may be half a character
 TOO_MANY = 429
 UNAUTHORISED = (401, 403)
 
@@ -65,10 +69,17 @@ class _Fleeting(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A server's JSON object, and its header ``server``."""
+    """A server's JSON object.
+
+    Attributes:
+        value: The object; halves of characters (lone surrogates) in it are U+FFFD.
+        server: Its header ``server``.
+        replaced: Number of halves that were replaced.
+    """
 
     value: dict[str, Any]
     server: str
+    replaced: int = 0
 
 
 class Client:
@@ -77,10 +88,9 @@ class Client:
     Args:
         name: The model's name, for messages.
         endpoints: The servers.
-        timeout_s: Seconds for a whole answer.
+        timeout_s: Seconds for a whole exchange, from connecting to the last byte of the answer.
         retries: Number of retries after a connection error, a timeout, 429 (after ``Retry-After``,
             at most 60 seconds) or a status from 500 on; at the next address if there are several.
-        connections: Maximum number of connections.
         key_env: Environment variable of the key.
 
     Raises:
@@ -94,7 +104,6 @@ class Client:
         *,
         timeout_s: float,
         retries: int,
-        connections: int,
         key_env: str | None,
     ) -> None:
         if key_env is not None and VARIABLE.fullmatch(key_env) is None:
@@ -108,31 +117,11 @@ class Client:
         self._turns = cycle(self.endpoints)
         self._timeout_s = timeout_s
         self._retries = retries
-        self._connections = connections
         self._key_env = key_env
-        self._opened: httpx.Client | None = None
-        self._opening = Lock()
 
-    def _open(self) -> httpx.Client:
-        """Return the client, made on first use; it connects with the first request."""
-        with self._opening:
-            if self._opened is None:
-                self._opened = httpx.Client(
-                    follow_redirects=False,
-                    trust_env=False,
-                    verify=ssl.create_default_context(),
-                    timeout=httpx.Timeout(self._timeout_s, connect=min(CONNECT_S, self._timeout_s)),
-                    limits=httpx.Limits(max_connections=self._connections),
-                    headers=HEADERS,
-                )
-                finalize(self, self._opened.close)
-            return self._opened
-
-    def close(self) -> None:
-        """Close the connections; the next request opens them again."""
-        if self._opened is not None:
-            self._opened.close()
-            self._opened = None
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        return ssl.create_default_context()
 
     def ask(
         self,
@@ -168,59 +157,74 @@ class Client:
 
     def _once(self, url: str, body: Mapping[str, Any] | None) -> Answer:
         key = self._key()
-        headers = {"authorization": f"Bearer {key}"} if key else {}
-        until = time.monotonic() + self._timeout_s
+        headers = HEADERS | ({"authorization": f"Bearer {key}"} if key else {})
+        headers |= {"content-type": "application/json"} if body is not None else {}
+        headers |= {"host": urlsplit(url).netloc}
         try:
-            with self._open().stream(
-                "GET" if body is None else "POST", url, json=body, headers=headers
-            ) as response:
-                content = self._read(response, url, until)
-        except httpx.TransportError as error:
-            took_long = isinstance(error, httpx.TimeoutException)
-            why = f"no answer in {self._timeout_s:g} s" if took_long else first_line(error)
+            received = exchange(
+                url,
+                headers=headers,
+                body=None if body is None else json.dumps(body).encode("ascii"),
+                seconds=self._timeout_s,
+                most_bytes=MAX_RESPONSE_BYTES,
+                tls=self._tls,
+            )
+        except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError) as error:
+            took_long = isinstance(error, httpcore.TimeoutException)
+            why = f"no answer in {self._timeout_s:g} s" if took_long else shown(first_line(error))
             raise _Fleeting(self._failed(f"cannot be asked: {why}", url)) from None
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except TooLarge:
             raise self._failed(
-                f"sent an answer that is not HTTP: {first_line(error)}", url
+                f"answered with more than {MAX_RESPONSE_BYTES:,} bytes", url
             ) from None
-        self._check_status(response, content, url, key)
+        except Encoded as error:
+            encoding = excerpt(str(error).encode(), key)
+            raise self._failed(
+                f"sent an answer with the content-encoding {encoding!r}, which was not asked for",
+                url,
+            ) from None
+        except UnicodeError as error:  # a host name that cannot be looked up
+            raise self._failed(f"cannot be asked: {first_line(error)}", url) from None
+        self._check_status(received, url, key)
+        value, replaced = self._object(received.content, url, key)
+        if len(key) >= SECRET_CHARACTERS and key.encode() in received.content:
+            raise self._failed("sent the key back, so its answer is not kept", url)
+        server = excerpt(received.headers.get("server", "").encode(), key)
+        return Answer(value, server, replaced)
+
+    def _object(self, content: bytes, url: str, key: str) -> tuple[dict[str, Any], int]:
+        """Return the JSON object in a body, and the number of replaced halves of characters."""
         try:
-            value = json.loads(content)
+            text = content.decode("utf-8-sig", errors="surrogatepass")
+            value = strict_json.decode(text)
+            replaced = 0
+            if isinstance(value, dict) and HALF.search(text):
+                value, replaced = whole_characters(value)
+        except RepeatedKey as error:
+            name = excerpt(str(error).encode(errors="replace"), key)
+            raise self._failed(f"sent an answer that cannot be trusted: {name}", url) from None
         except (ValueError, RecursionError):
             value = None
         if not isinstance(value, dict):
-            shown = excerpt(content, key)
-            raise self._failed(f"sent an answer that is not a JSON object: {shown}", url)
-        if len(key) >= SECRET_CHARACTERS and key.encode() in content:
-            raise self._failed("sent the key back, so its answer is not kept", url)
-        return Answer(value, excerpt(response.headers.get("server", "").encode(), key))
+            raise self._failed(
+                f"sent an answer that is not a JSON object: {excerpt(content, key)}", url
+            )
+        return value, replaced
 
-    def _read(self, response: httpx.Response, url: str, until: float) -> bytes:
-        parts, size = [], 0
-        for part in response.iter_bytes():
-            size += len(part)
-            if size > MAX_RESPONSE_BYTES:
-                raise self._failed(f"answered with more than {MAX_RESPONSE_BYTES:,} bytes", url)
-            if time.monotonic() > until:
-                raise httpx.ReadTimeout("the answer is too slow")
-            parts.append(part)
-        return b"".join(parts)
-
-    def _check_status(self, response: httpx.Response, content: bytes, url: str, key: str) -> None:
-        status = response.status_code
-        if response.is_success:
+    def _check_status(self, received: Received, url: str, key: str) -> None:
+        status = received.status
+        if received.is_success:
             return
-        if response.has_redirect_location:
-            target = excerpt(str(response.headers["location"]).encode(), key)
-            host = httpx.URL(url).join(target).host if _is_url(target) else target
+        if received.location is not None:
+            host = excerpt(_host(url, received.location).encode(), key)
             raise self._failed(f"redirects to {host!r} (HTTP {status}), which is not followed", url)
         error = Refused(
-            f"{self._name} answered HTTP {status}: {excerpt(content, key)}",
+            f"{self._name} answered HTTP {status}: {excerpt(received.content, key)}",
             status=status,
             where=url,
         )
         if status == TOO_MANY or status >= 500:
-            raise _Fleeting(error, retry_after(response.headers.get("retry-after")))
+            raise _Fleeting(error, retry_after(received.headers.get("retry-after")))
         raise error
 
     def _failed(self, what: str, url: str) -> BackendError:
@@ -276,6 +280,11 @@ def excerpt(content: bytes, key: str = "") -> str:
         text = _message(json.loads(text)) or text
     if key:
         text = text.replace(key, "***")
+    return shown(text)
+
+
+def shown(text: str) -> str:
+    """Return text as one printable line of at most 200 characters."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return line if len(line) <= EXCERPT_CHARACTERS else line[: EXCERPT_CHARACTERS - 3] + "..."
 
@@ -291,9 +300,23 @@ def _message(value: Any) -> str:
     return ""
 
 
-def _is_url(text: str) -> bool:
+def _host(url: str, target: str) -> str:
+    """Return the host of a redirect, or the whole target if it is not an address."""
     try:
-        httpx.URL(text)
-    except httpx.InvalidURL:
-        return False
-    return True
+        return urlsplit(urljoin(url, target)).hostname or target
+    except ValueError:
+        return target
+
+
+def whole_characters(value: Any) -> tuple[Any, int]:
+    """Return decoded JSON with U+FFFD for every lone surrogate, and their number."""
+    if isinstance(value, str):
+        return replace_surrogates(value)
+    if isinstance(value, list):
+        pairs = [whole_characters(item) for item in value]
+        return [item for item, _ in pairs], sum(count for _, count in pairs)
+    if isinstance(value, dict):
+        inner, count = whole_characters(list(value.values()))
+        names, others = whole_characters(list(value))
+        return dict(zip(names, inner, strict=True)), count + others
+    return value, 0

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ragbench.base.endpoint import Endpoint
 from ragbench.base.errors import BackendError, PrerequisiteError, near
-from ragbench.models.endpoint import Endpoint
 from ragbench.models.served.http import UNAUTHORISED, Client, Refused, excerpt
 
 Probe = Callable[[str, Endpoint, int | None], object]

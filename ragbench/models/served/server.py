@@ -10,11 +10,11 @@ from typing import ClassVar
 
 from pydantic import Field, field_validator
 
+from ragbench.base.endpoint import Endpoint, parse
 from ragbench.base.errors import BackendError, PrerequisiteError, UsageError
 from ragbench.base.files import sha256_json, sha256_text
 from ragbench.base.modelfacts import AS_SERVED, ModelFacts, ServedFacts
 from ragbench.base.records import Message, OptionScores, Reply
-from ragbench.models.endpoint import Endpoint, parse
 from ragbench.models.model import Asked, OneByOne
 from ragbench.models.rendering import (
     ChatTemplate,
@@ -30,6 +30,7 @@ from ragbench.models.served.served import Served, ask_served, unusable
 from ragbench.models.spec import BackendOptions, ModelSpec, Weights
 
 CONCURRENCY, TIMEOUT_S, RETRIES = 4, 600.0, 4
+JOINED = 4  # characters
 
 
 class ServerOptions(BackendOptions):
@@ -41,7 +42,7 @@ class ServerOptions(BackendOptions):
         tokenizer: Location of the tokenizer: a folder, ``package:NAME/FILE`` or a hub id.
         context: Maximum tokens of prompt and reply, if the server does not report them.
         concurrency: Number of requests in flight; 4 by default.
-        timeout_s: Seconds for a whole answer; 600 by default.
+        timeout_s: Seconds for a whole exchange, connecting included; 600 by default.
         retries: Number of retries of a failed request; 4 by default.
         api_key_env: Name of the environment variable with the key.
     """
@@ -106,7 +107,6 @@ class ServerModel(OneByOne):
             options.endpoints,
             timeout_s=options.timeout_s or TIMEOUT_S,
             retries=RETRIES if options.retries is None else options.retries,
-            connections=self.concurrency,
             key_env=options.api_key_env,
         )
         self._asker = Asker(self._client, self._model, is_chat=self.is_chat, where=self._where)
@@ -192,8 +192,7 @@ class ServerModel(OneByOne):
         return self._counter.count(text)
 
     def release(self) -> None:
-        """Close the connections."""
-        self._client.close()
+        """Nothing is held: each request has a connection of its own."""
 
     def check_abilities(self, asked: Collection[Asked]) -> None:
         """Refuse, before the first question, abilities that a server does not have.
@@ -250,6 +249,14 @@ class ServerModel(OneByOne):
         for option, found in zip(options, numbers[1:], strict=True):
             if len(found) < 2:
                 raise BackendError(f"the server counts no token of the option {option!r}")
+            # An option that adds no token was cut off with the list, or is so short that it is one
+            # token with the end of the prompt.
+            alone = len(numbers[0])
+            if len(found) < alone or (len(found) == alone and not _may_join(blank + option)):
+                raise BackendError(
+                    f"the server counts {len(found)} tokens of the prompt with the option "
+                    f"{option!r}, and {alone} of the prompt alone"
+                )
         start = self._start(texts, numbers, [tokens for _, tokens in echoed])
         own = [found[start:] for found in numbers[1:]]
         return OptionScores(
@@ -317,4 +324,10 @@ class ServerModel(OneByOne):
             else found.prompt_tokens,
             elapsed_s=time.perf_counter() - started,
             opened=opened,
+            replaced=found.replaced,
         )
+
+
+def _may_join(added: str) -> bool:
+    """Say whether a text may be part of the last token before it."""
+    return len(added) <= JOINED and not added[:1].isspace()

@@ -14,6 +14,7 @@ from ragbench.base.pairs import Pair
 from ragbench.report.policies import assumed_answers
 from ragbench.report.tables import percent
 from ragbench.report.verdict.clauses import named
+from ragbench.runfolder.scores import EVERY_EMPTY, EVERY_TIE
 
 MANY = 0.05  # a share of answers that is worth a sentence
 
@@ -87,7 +88,13 @@ def _one_cluster(run: Run, task: str) -> Iterator[str]:
 
 def _failed(cells: pd.DataFrame) -> Iterator[str]:
     for (model, task, arm), cell in cells.groupby(["model", "task", "arm"], sort=False):
-        if failed := int((cell.outcome == "error").sum()):
+        reasons = set(cell.error[cell.outcome == "error"]) if "error" in cell else set()
+        if nothing := reasons & {EVERY_TIE, EVERY_EMPTY}:
+            yield (
+                f"{model} on {task}, {arm}: {' and '.join(nothing)}, so the cell has measured "
+                "nothing; its figures are bounds, and nothing is tested."
+            )
+        elif failed := int((cell.outcome == "error").sum()):
             yield (
                 f"{model} on {task}, {arm}: {failed:,} of {len(cell):,} questions "
                 f"{'has' if failed == 1 else 'have'} no reply because of an error, so the figures "

@@ -15,8 +15,9 @@ from ragbench.corpora.store import StoredCorpus
 from ragbench.indexes.build import build_index
 from ragbench.indexes.built import read_manifest
 from ragbench.indexes.estimate import estimate
-from ragbench.indexes.langchain.store_recipe import VectorstoreRecipe, check_terms
+from ragbench.indexes.langchain.store_recipe import VectorstoreRecipe
 from ragbench.indexes.loading import load_recipe
+from ragbench.indexes.reach import check_corpus
 from ragbench.indexes.recipe import BASE_MEMORY
 from tests.manifests import edit
 from tests.unions import write_corpus
@@ -51,10 +52,10 @@ def test_what_was_restricted_at_its_build_stays_here_too(home: Path, corpus_of: 
         {"kind": "vectorstore", "store": "qdrant", "encoder": ENCODER}
         | {"url": "http://qdrant.invalid", "trust_url": True}
     )
-    check_terms(recipe, corpus)  # it is open
+    check_corpus(recipe, corpus, "stored")  # it is open
     edit(corpus.folder / "manifest.json", data_use="restricted")
     with pytest.raises(UsageError, match="nothing was sent"):
-        check_terms(recipe, StoredCorpus(corpus.folder))
+        check_corpus(recipe, StoredCorpus(corpus.folder), "stored")
 
 
 def test_restricted_passages_stay_on_this_machine(home: Path, corpus_of: CorpusOf) -> None:
@@ -65,7 +66,7 @@ def test_restricted_passages_stay_on_this_machine(home: Path, corpus_of: CorpusO
     recipe = {"kind": "vectorstore", "store": "qdrant", "encoder": ENCODER, "trust_url": True}
     text = json.dumps(recipe | {"url": "http://qdrant.invalid:6333"})
     (home / "indexes" / "stored.yaml").write_text(text, encoding="utf-8")
-    with pytest.raises(UsageError, match="is restricted, and the server is not on this machine"):
+    with pytest.raises(UsageError, match=r"'some' is restricted, and .* is served by qdrant"):
         build_index("stored", "some", device="cpu")
 
 
@@ -77,10 +78,10 @@ def test_a_member_that_is_restricted_by_now_keeps_its_union_here(home: Path) -> 
         {"kind": "vectorstore", "store": "qdrant", "encoder": ENCODER}
         | {"url": "http://qdrant.invalid", "trust_url": True}
     )
-    check_terms(recipe, union)  # both are open
+    check_corpus(recipe, union, "stored")  # both are open
     write_corpus(home, "b", ["d1"], data_use="restricted")
     with pytest.raises(UsageError, match="nothing was sent"):
-        check_terms(recipe, union)
+        check_corpus(recipe, union, "stored")
 
 
 @pytest.mark.parametrize(

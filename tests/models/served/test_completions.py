@@ -8,18 +8,28 @@ from typing import Any
 import pytest
 
 from ragbench.base.errors import BackendError
+from ragbench.models.served import completions
 from ragbench.models.served.completions import (
+    Written,
     chat_request,
     echo_request,
-    read_chat,
     read_echo,
-    read_text,
     text_request,
 )
+from ragbench.models.served.http import Answer
 from ragbench.tasks.replies.answers import read_reply
 from tests.models.loopback import chat, text
 
+LIMIT = 64
 TURNS = [{"role": "user", "content": "What is E66?"}]
+
+
+def read_chat(answer: Any) -> Written:
+    return completions.read_chat(Answer(answer, ""), limit=LIMIT)
+
+
+def read_text(answer: Any) -> Written:
+    return completions.read_text(Answer(answer, ""), limit=LIMIT)
 
 
 def test_requests_are_greedy_and_bounded() -> None:
@@ -40,16 +50,16 @@ def test_a_begun_reply_is_a_last_turn_to_go_on_with() -> None:
 
 
 def test_a_reply_is_read() -> None:
-    found = read_chat(chat("B", finish="length"))  # type: ignore[arg-type]
+    found = read_chat(chat("B", finish="length"))
     assert (found.text, found.finish, found.tokens, found.prompt_tokens) == ("B", "length", 3, 9)
-    assert read_chat(chat("")).text == ""  # type: ignore[arg-type]
-    assert read_text(text(" B")).text == " B"  # type: ignore[arg-type]
+    assert read_chat(chat("")).text == ""
+    assert read_text(text(" B")).text == " B"
 
 
 @pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
 def test_a_trace_that_came_apart_stands_before_the_reply(name: str) -> None:
     trace: dict[str, Any] = {name: "Not A."}
-    answer: Any = chat("The answer is B.", **trace)
+    answer = chat("The answer is B.", **trace)
     found = read_chat(answer)
     assert found.text == "<think>Not A.</think>The answer is B."
     read = read_reply(found.text, ("x", "y"), finish=found.finish)
@@ -57,10 +67,10 @@ def test_a_trace_that_came_apart_stands_before_the_reply(name: str) -> None:
 
 
 def test_a_trace_that_the_limit_cut_is_truncated() -> None:
-    answer: Any = chat(None, finish="length", reasoning_content="The answer is A")
+    answer = chat(None, finish="length", reasoning_content="The answer is A")
     found = read_chat(answer)
     assert read_reply(found.text, ("x", "y"), finish=found.finish).outcome == "truncated"
-    ended: Any = chat(None, reasoning_content="The answer is A")
+    ended = chat(None, reasoning_content="The answer is A")
     assert read_chat(ended).text == "<think>The answer is A</think>"
 
 
@@ -87,7 +97,7 @@ def test_a_plain_reply_ends_at_a_blank_line() -> None:
         ({"choices": [{"text": None, "message": None}]}, "without a"),
         (chat("B", finish="abort"), "did not finish the reply: abort|without a text"),
         (text("B", finish="content_filter"), "did not finish|without a message"),
-        ({"error": {"message": "no"}}, "no list of choices"),
+        ({"error": {"message": "no"}}, "reports an error: no"),
     ],
 )
 def test_what_lacks_a_reply_is_an_error(answer: Any, message: str) -> None:
@@ -119,7 +129,7 @@ def echo(numbers: object, told: int | None = None) -> Any:
     ],
 )
 def test_the_tokens_of_the_text_alone_are_read(answer: Any, generated: int) -> None:
-    assert read_echo(answer, generated=generated) == [None, -1.5, -0.25]
+    assert read_echo(Answer(answer, ""), generated=generated) == [None, -1.5, -0.25]
 
 
 @pytest.mark.parametrize(
@@ -141,4 +151,67 @@ def test_the_tokens_of_the_text_alone_are_read(answer: Any, generated: int) -> N
 )
 def test_log_probabilities_that_lack_are_an_error(answer: Any, message: str) -> None:
     with pytest.raises(BackendError, match=message):
-        read_echo(answer, generated=1)
+        read_echo(Answer(answer, ""), generated=1)
+
+
+def usage(**counts: object) -> Any:
+    return {"choices": [{"text": "B"}], "usage": counts}
+
+
+@pytest.mark.parametrize("name", ["completion_tokens", "prompt_tokens"])
+@pytest.mark.parametrize("count", [10**30, 1 << 40, 2**63, 1e30, math.inf, math.nan])
+def test_an_impossible_number_of_tokens_is_an_error(name: str, count: object) -> None:
+    with pytest.raises(BackendError, match=f"the server reports .* as `{name}`"):
+        read_text(usage(**{name: count}))
+
+
+@pytest.mark.parametrize("error", ["overloaded", {"message": "overloaded"}, {"code": 500}])
+def test_an_error_beside_a_reply_is_an_error(error: object) -> None:
+    for answer in (chat("B") | {"error": error}, chat("B")):
+        if "error" not in answer:
+            answer["choices"][0]["error"] = error
+        with pytest.raises(BackendError, match=r"the server reports an error: .*(overloaded|500)"):
+            read_chat(answer)
+    assert read_chat(chat("B") | {"error": None}).text == "B"
+
+
+@pytest.mark.parametrize(
+    ("why", "finish"),
+    [
+        (None, "stop"),
+        ("stop", "stop"),
+        ("EOS", "stop"),
+        ("length", "length"),
+        ("MAX_TOKENS", "length"),
+        ("timeout", None),
+        ("tool_calls", None),
+        (["stop"], None),
+        (5, None),
+    ],
+)
+def test_a_reply_that_may_not_be_finished_is_an_error(why: Any, finish: str | None) -> None:
+    for read, answer in ((read_chat, chat("B", finish=why)), (read_text, text("B", finish=why))):
+        if finish is not None:
+            assert read(answer).finish == finish
+            continue
+        with pytest.raises(BackendError, match="did not finish the reply"):
+            read(answer)
+
+
+def test_a_reply_beyond_its_limit_is_an_error() -> None:
+    assert read_chat(chat("x" * 64 * 256)).text
+    for read, answer in ((read_chat, chat("x" * 16385)), (read_text, text("x" * 16385))):
+        with pytest.raises(BackendError, match="16,385 characters, more than 64 tokens can hold"):
+            read(answer)
+
+
+def test_log_probabilities_are_as_many_as_their_tokens() -> None:
+    answer = echo([None, -1.0, -1.0])
+    answer["choices"][0]["logprobs"]["tokens"] = ["One", ",", " two", ","]
+    with pytest.raises(BackendError, match="3 log-probabilities for 4 tokens"):
+        read_echo(Answer(answer, ""), generated=0)
+
+
+def test_a_sum_of_log_probabilities_stays_finite() -> None:
+    with pytest.raises(BackendError, match=r"log-probability -1e\+308"):
+        read_echo(Answer(echo([None, -1e308, -1e308]), ""), generated=0)

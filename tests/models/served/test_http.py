@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from ragbench.base.endpoint import parse
 from ragbench.base.errors import BackendError, PrerequisiteError, UsageError
-from ragbench.models.endpoint import parse
 from ragbench.models.served import http
 from ragbench.models.served.http import Client, Refused, excerpt, retry_after
 from tests.models.loopback import Loopback, Sent, loopback
@@ -37,7 +37,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def client(*servers: Loopback | str, **keys: Any) -> Client:
     urls = [parse(s if isinstance(s, str) else s.url) for s in servers]
-    keys = {"timeout_s": 10.0, "retries": 3, "connections": 4, "key_env": None, **keys}
+    keys = {"timeout_s": 10.0, "retries": 3, "key_env": None, **keys}
     return Client("m", urls, **keys)
 
 
@@ -144,7 +144,8 @@ def test_nobody_listens(waits: list[float]) -> None:
         (Sent([1, 2]), "not a JSON object"),
         (Sent(b"[" * 100_000), "not a JSON object"),
         (Sent(b"\xff\xfe\x00"), "not a JSON object"),
-        (Sent(b"{}", headers={"content-encoding": "gzip"}), "not HTTP"),
+        (Sent(b'{"a": 1, "a": 2}'), "cannot be trusted: the key 'a' is repeated"),
+        (Sent(b'{"a": {"b": [{"c": 1, "c": 1}]}}'), "the key 'c' is repeated"),
     ],
 )
 def test_what_is_no_json_object_is_an_error(server: Loopback, sent: Sent, message: str) -> None:
@@ -261,13 +262,6 @@ def test_proxies_of_the_environment_are_not_used(
             monkeypatch.setenv(name, proxy.url.removesuffix("/v1"))
         client(server).ask("/models")
         assert (len(server.requests), proxy.requests) == (1, [])
-
-
-def test_a_closed_client_opens_again(server: Loopback) -> None:
-    asking = client(server)
-    asking.ask("/models")
-    asking.close()
-    assert asking.ask("/models").server == "loopback/1"
 
 
 def test_an_excerpt_is_one_short_printable_line() -> None:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from ragbench.base.devices import Device
+from ragbench.base.endpoint import Reach
 from ragbench.base.records import Hit
 from ragbench.corpora.corpus import Corpus
 from ragbench.indexes.recipe import Footprint, Recipe
@@ -21,6 +22,9 @@ class SharedRecipe(Recipe):
 
     def words(self, text: str) -> set[str]:
         return {word for word in text.lower().split() if len(word) >= self.min_length}
+
+    def sends_to(self) -> Reach:
+        return ()
 
     def estimate(self, name: str, corpus: Corpus, *, measure: bool, device: Device) -> Footprint:
         return Footprint(name, "shared words", float(corpus.manifest.n_characters))

