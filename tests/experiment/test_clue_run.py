@@ -373,7 +373,7 @@ def test_the_report_of_tasks_of_all_kinds(finished: RunPaths) -> None:
     assert "nan" not in re.split(r"[^a-z]+", text.lower())
     assert "| one cluster" not in text
     # Two questions of one premise, or of one patient, have no interval.
-    assert "(no interval, because 1 of the 8 clusters that it takes, n = 2)" in text
+    assert "(no interval: it takes 8 clusters, and there is only 1, n = 2 in 1 cluster" in text
     rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| scripted | ")]
     micro = {row[1] for row in rows if row[3] == "code_micro_f1"}
     assert micro == {"medisumcode"}

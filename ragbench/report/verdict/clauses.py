@@ -82,7 +82,8 @@ def named(run: Run, task: str) -> str:
 
 def in_clusters(row: Row) -> str:
     """Return the number of clusters, as a text after the number of questions."""
-    return "" if pd.isna(row["n_clusters"]) else f" in {row['n_clusters']:,} clusters"
+    number = row["n_clusters"]
+    return "" if pd.isna(number) else f" in {number:,} cluster{'s' if number != 1 else ''}"
 
 
 def is_shown(run: Run, row: Row) -> bool:
