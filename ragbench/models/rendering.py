@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, time
 from functools import cached_property
 from typing import Any, TypeVar
@@ -15,6 +15,7 @@ from ragbench.base.records import Message, open_trace
 
 T = TypeVar("T")
 PLAIN_CUE = "Answer:"
+PROBES = ("A", "7")  # beginnings of replies, no two alike
 # Some chat templates write today's date, which would change every prompt from day to day.
 TEMPLATE_DAY = date(2024, 7, 26)
 # Control tokens of the usual model families, for prompts without a tokenizer.
@@ -215,15 +216,35 @@ def chat_text(tokenizer: Any, turns: Sequence[Turn], reply_start: str) -> str:
     return ChatTemplate(tokenizer).text(turns, reply_start)
 
 
-def start_of_options(prompt: Sequence[T], sequences: Sequence[Sequence[T]]) -> int:
+def start_of_options(
+    prompt: Sequence[T],
+    sequences: Sequence[Sequence[T]],
+    options: Sequence[str],
+    probes: Mapping[str, Sequence[T]] | None = None,
+) -> int:
     """Return where the options' own tokens start in tokenised prompts with options.
 
-    That is the first token of any sequence that the tokenised prompt alone does not have: a token
-    may span the join, and no token in which two options differ may be left out. It is the same
-    place for all, at least 1, and leaves each option a token.
+    A token may span the join of prompt and option, and the prompt's last tokens may depend on what
+    follows. Those that an option shares with the prompt alone, or with an option that begins with
+    another character, are the prompt's. The place is the same for all options, so that no token in
+    which two differ is left out; it is at least 1, and leaves each option a token.
+
+    Args:
+        prompt: The prompt alone, with what is written between prompt and reply.
+        sequences: The same with each option.
+        options: The options.
+        probes: The prompt with other texts, by text, for options that all begin alike.
     """
-    start = min(_shared(prompt, ids) for ids in sequences)
-    return max(1, min(start, *(len(ids) - 1 for ids in sequences)))
+    written = [*zip(options, sequences, strict=True), *(probes or {}).items()]
+    ends = []
+    for option, ids in zip(options, sequences, strict=True):
+        unlike = (other for text, other in written if _first(text) != _first(option))
+        ends.append(max(_shared(ids, other) for other in (prompt, *unlike)))
+    return max(1, min(*ends, *(len(ids) - 1 for ids in sequences)))
+
+
+def _first(text: str) -> str:
+    return text[:1].casefold()
 
 
 def _shared(one: Sequence[T], other: Sequence[T]) -> int:

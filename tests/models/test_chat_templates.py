@@ -137,22 +137,41 @@ def test_the_day_of_a_template_is_pinned() -> None:
 
 
 @pytest.mark.parametrize(
-    ("prompt", "sequences", "start"),
+    ("prompt", "written", "start"),
     [
-        ("abc", ["abcX", "abcY"], 3),
-        ("abc", ["abcXX", "abcXY"], 3),  # what options share is theirs
-        ("abc", ["abQ", "abcY"], 2),  # a token of one option spans the join
-        ("abc", ["abQ", "abR"], 2),
-        ("abc", ["abc", "abcY"], 2),  # an option without a token of its own
-        ("", ["X", "YZ"], 1),  # the first token has no prediction
+        ("abc", {"X": "abcX", "Y": "abcY"}, 3),
+        ("abc", {"XX": "abcXX", "XY": "abcXY"}, 3),  # what options share is theirs
+        ("abc", {"X": "abQ", "Y": "abcY"}, 2),  # a token of one option spans the join
+        ("abc", {"X": "abQ", "Y": "abR"}, 2),
+        ("abN", {"X": "abcdX", "Y": "abcdY"}, 4),  # the prompt's end depends on what follows
+        ("abN", {"XX": "abcdXX", "XY": "abcdXY"}, 2),
+        ("abc", {"X": "abc", "Y": "abcY"}, 2),  # an option without a token of its own
+        ("", {"X": "XX", "Y": "YZ"}, 1),  # the first token has no prediction
     ],
 )
 def test_options_start_where_the_prompt_ends_for_all(
-    prompt: str, sequences: list[str], start: int
+    prompt: str, written: dict[str, str], start: int
 ) -> None:
-    if sequences == ["X", "YZ"]:
-        sequences = ["XX", "YZ"]
-    assert start_of_options(list(prompt), [list(ids) for ids in sequences]) == start
+    assert start_of_options(prompt, list(written.values()), list(written)) == start
+
+
+def test_options_that_begin_alike_are_told_from_others() -> None:
+    alike = {"XX": "abcdXX", "XY": "abcdXY"}
+    found = start_of_options("abN", list(alike.values()), list(alike), {"A": "abcdA"})
+    assert found == 4
+
+
+@pytest.mark.parametrize("options", [["A", "B", "C"], ["Iron", "Iodine"], ["iron", "zinc", "7"]])
+def test_newlines_before_a_reply_are_the_prompts(smollm2_folder: Path, options: list[str]) -> None:
+    """SmolLM2 has one token for two newlines, but two before a letter: they are in no option."""
+    model = tiny.load(smollm2_folder)
+    model._tokenizer.chat_template = THINKS
+    prompt = model.render([Message("user", "Which?")])
+    whole = [model._tokenizer(f"{prompt}\n</think>\n\n{option}").input_ids for option in options]
+    own = [model._tokenizer(option).input_ids for option in options]
+    assert [ids[-len(mine) :] for ids, mine in zip(whole, own, strict=True)] == own
+    found = model.score_options(prompt, options)
+    assert found.option_tokens == tuple(map(len, own))
 
 
 def log_probabilities(model: Any, text: str, n: int) -> float:

@@ -34,6 +34,7 @@ from ragbench.models.local.gguf import converted
 from ragbench.models.local.prefix import option_log_likelihoods, use_float32_output
 from ragbench.models.model import OneByOne
 from ragbench.models.rendering import (
+    PROBES,
     TEMPLATE_DAY,
     ChatTemplate,
     control_tokens,
@@ -295,8 +296,8 @@ class HfModel(OneByOne):
         """Return the log-likelihood of each option as the reply to a rendered prompt.
 
         Prompt and option are tokenised together, with what a chat template writes before a reply
-        between them. The options' tokens start at the first token that the prompt alone does not
-        have in front of every option. ``reuse`` computes the prompt once for all options.
+        between them. The options' tokens start where the prompt's end for every option.
+        ``reuse`` computes the prompt once for all options.
 
         Raises:
             BackendError: The model failed, or a likelihood is not finite.
@@ -307,7 +308,9 @@ class HfModel(OneByOne):
             head, blank = prompt + self._template.before_reply(prompt), ""
         alone = self._encode(head)
         sequences = [self._encode(head + blank + option) for option in options]
-        start = start_of_options(alone, sequences)
+        alike = len({option[:1].casefold() for option in options}) == 1
+        probes = {text: self._encode(head + blank + text) for text in PROBES if alike}
+        start = start_of_options(alone, sequences, options, probes)
         model = self._model
         try:
             sums = option_log_likelihoods(model, sequences, [start] * len(sequences), reuse=reuse)

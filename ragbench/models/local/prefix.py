@@ -120,12 +120,10 @@ def _cached(model: Any, ids: Sequence[int]) -> Any:
 
 
 def _is_repeatable(cache: Any) -> bool:
-    layers = getattr(cache, "layers", None)
-    return (
-        type(cache).__name__ == "DynamicCache"
-        and bool(layers)
-        and {type(layer).__name__ for layer in layers} <= REPEATABLE
-    )
+    if type(cache).__name__ != "DynamicCache":
+        return False
+    kinds = {type(layer).__name__ for layer in cache.layers}
+    return bool(kinds) and kinds <= REPEATABLE
 
 
 def _next(logits: torch.Tensor, sequences: Sequence[Sequence[int]]) -> list[float]:

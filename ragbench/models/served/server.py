@@ -257,7 +257,7 @@ class ServerModel(OneByOne):
                     f"the server counts {len(found)} tokens of the prompt with the option "
                     f"{option!r}, and {alone} of the prompt alone"
                 )
-        start = self._start(texts, numbers, [tokens for _, tokens in echoed])
+        start = self._start(texts, options, numbers, [tokens for _, tokens in echoed])
         own = [found[start:] for found in numbers[1:]]
         return OptionScores(
             tuple(sum(number or 0.0 for number in found) for found in own),
@@ -269,16 +269,17 @@ class ServerModel(OneByOne):
     def _start(
         self,
         texts: Sequence[str],
+        options: Sequence[str],
         numbers: Sequence[Sequence[float | None]],
         spelt: Sequence[Sequence[str] | None],
     ) -> int:
         """Return where the options' tokens start in a prompt alone (the first) and with options."""
         known = [tokens for tokens in spelt if tokens is not None]
         if len(known) == len(texts):
-            return start_of_options(known[0], known[1:])
+            return start_of_options(known[0], known[1:], options)
         ids = self._counter.ids(texts)
         if [len(found) for found in ids] == [len(found) for found in numbers]:
-            return start_of_options(ids[0], ids[1:])
+            return start_of_options(ids[0], ids[1:], options)
         return max(1, min(len(numbers[0]), *(len(found) - 1 for found in numbers[1:])))
 
     @cached_property

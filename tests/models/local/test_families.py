@@ -74,7 +74,8 @@ def model_of(kind: str, config: dict[str, Any]) -> Any:
     if kind not in CONFIG_MAPPING:
         pytest.skip(f"this transformers has no {kind}")
     torch.manual_seed(0)
-    return AutoModelForCausalLM.from_config(CONFIG_MAPPING[kind](**COMMON | config)).eval()
+    makes: Any = AutoModelForCausalLM
+    return makes.from_config(CONFIG_MAPPING[kind](**COMMON | config)).eval()
 
 
 def whole(model: Any, ids: Sequence[int], start: int) -> float:

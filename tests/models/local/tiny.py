@@ -25,9 +25,8 @@ def tokenizer(template: str | None = None, merges: tuple[tuple[str, str], ...] =
     made.decoder = decoders.Fuse()
     made.add_special_tokens(["<unk>", "<s>", "</s>"])
     made.add_tokens(["<think>", "</think>"])
-    found: Any = PreTrainedTokenizerFast(
-        tokenizer_object=made, bos_token="<s>", eos_token="</s>", unk_token="<unk>"
-    )
+    makes: Any = PreTrainedTokenizerFast
+    found = makes(tokenizer_object=made, bos_token="<s>", eos_token="</s>", unk_token="<unk>")
     found.chat_template = template
     return found
 
