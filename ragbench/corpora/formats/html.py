@@ -92,7 +92,10 @@ def _is_reference(tag: Any) -> bool:
         text = tag.get_text()
         return not any(map(str.isalpha, text)) or bool(YEAR.search(text))
     links = [] if tag.name == "sub" else tag.find_all("a", href=True, limit=8)
-    return any(str(link["href"]).startswith("#") for link in links)
+    if any(str(link["href"]).startswith("#") for link in links):
+        return True
+    is_power = str(tag.previous_sibling or "")[-1:].isdigit()
+    return bool(links) and not is_power and not any(map(str.isalpha, tag.get_text()))
 
 
 def _layouts(soup: Any) -> set[int]:

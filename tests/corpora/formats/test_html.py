@@ -38,6 +38,8 @@ def test_exponents_and_formulas(tmp_path: Path, body: str, text: str) -> None:
         ('It fell [<a href="#ref-3">3</a>, <a href="#ref-4">4</a>].', "It fell.", 2),
         ('It fell (<a href="#bib1">Mill, 2020</a>).', "It fell.", 1),
         ('<a href="#bib1">Mill et al. (2020)</a> saw it.', "Mill et al. (2020) saw it.", 0),
+        ('It fell<sup><a href="https://doi.org/10.1/x">3</a></sup>.', "It fell.", 1),
+        ('10<sup><a href="/wiki/Exponent">9</a></sup>/L', "10^9/L", 0),
         ("It fell.<sup>3,4</sup> Then", "It fell. Then", 1),
         ('See <a href="#dose">dose</a> and <a href="b.html">3</a>.', "See dose and 3.", 0),
     ],
