@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ragbench.base.devices import Device
     from ragbench.base.records import Query
     from ragbench.corpora.corpus import Corpus
+    from ragbench.indexes.evaluation.qrels import Missing
 
 DEVICE = click.option(
     "--device",
@@ -41,6 +42,13 @@ OUT = click.Path(path_type=Path, dir_okay=False)  # a folder is refused before t
     help=f"Measure of ir-measures; repeatable (default: {', '.join(MEASURES)}).",
 )
 @click.option("-k", default=100, show_default=True, type=click.IntRange(1), help="Hits per query.")
+@click.option(
+    "--missing",
+    type=click.Choice(["error", "count"]),
+    default="error",
+    show_default=True,
+    help="Relevant ids that are not in the corpus: stop, or count them as never found.",
+)
 @click.option("--run", "out", type=OUT, help="TREC run file to write.")
 @click.option("--run-file", type=FILE, help="Evaluate this TREC run; do not search.")
 @DEVICE
@@ -51,6 +59,7 @@ def evaluate(
     queries: Path | None,
     measures: tuple[str, ...],
     k: int,
+    missing: Missing,
     out: Path | None,
     run_file: Path | None,
     device: Device,
@@ -65,7 +74,7 @@ def evaluate(
             fix=f"ragbench index eval {name} --queries q.jsonl --qrels qrels.tsv",
         )
     source = Source(name, queries, run_file, out, k, device)
-    means, counts = _evaluate(source, qrels, measures or MEASURES)
+    means, counts = _evaluate(source, qrels, measures or MEASURES, missing)
     if as_json:
         emit_json({**means, **counts})
         return
@@ -75,6 +84,10 @@ def evaluate(
         f"{counts['n_missing']:,} without qrels and {counts['n_not_asked']:,} judged but not asked "
         f"are excluded; qrels match {counts['qrels_match']} ids"
     )
+    if counts["n_absent"]:
+        click.echo(
+            f"{counts['n_absent']:,} relevant ids are not in the corpus and count as never found"
+        )
 
 
 @dataclass(frozen=True)
@@ -90,17 +103,24 @@ class Source:
 
 
 def _evaluate(
-    source: Source, qrels: Path, measures: Sequence[str]
+    source: Source, qrels: Path, measures: Sequence[str], missing: Missing
 ) -> tuple[dict[str, float], dict[str, int | str]]:
     """Return the mean of each measure, and the counts of queries."""
-    from ragbench.indexes.evaluation.qrels import best_first, in_corpus, level_of, read_qrels
+    from ragbench.indexes.evaluation.qrels import (
+        absent,
+        best_first,
+        in_corpus,
+        level_of,
+        read_qrels,
+    )
     from ragbench.indexes.evaluation.runfile import read_queries
     from ragbench.metrics.retrieval import depth_of, parse, per_query
 
     names = [str(parse(measure)) for measure in measures]
     grades = read_qrels(qrels)
     corpus = _corpus_of(source.name)
-    level = level_of(grades, corpus)
+    level = level_of(grades, corpus, missing=missing)
+    outside = absent(grades, corpus, level)
     grades = in_corpus(grades, corpus, level)
     asked = read_queries(source.queries) if source.queries is not None else None
     if source.run_file is not None:
@@ -122,6 +142,7 @@ def _evaluate(
         "n_missing": len(set(every) - set(grades)),
         "n_without_hits": sum(not found for found in ranked.values()),
         "n_not_asked": len(set(grades) - set(judged)),
+        "n_absent": len(outside),
         "qrels_match": level,
     }
 

@@ -142,6 +142,19 @@ def test_qrels_of_something_else_are_an_error(small: Path, qrels: str, what: str
         raise done.exception
 
 
+def test_relevant_ids_outside_the_corpus_can_count_as_never_found(small: Path) -> None:
+    """Recall counts them among what there is to find, as trec_eval does: 1 of 2 for q1."""
+    (small / "qrels").write_text("q1 0 d0 1\n", encoding="utf-8")
+    whole = evaluate("--queries", "q.jsonl", "-m", "R@10")
+    assert (whole["R@10"], whole["n_absent"]) == (1, 0)
+    (small / "qrels").write_text("q1 0 d0 1\nq1 0 zz 1\n", encoding="utf-8")
+    asked = ("--queries", "q.jsonl", "-m", "R@10", "--missing", "count")
+    half = evaluate(*asked)
+    assert (half["R@10"], half["n_absent"]) == (0.5, 1)
+    done = run("eval", "bm25-small", "--qrels", "qrels", *asked)
+    assert "1 relevant ids are not in the corpus and count as never found" in done.stdout
+
+
 def test_a_run_over_something_else_is_an_error(small: Path) -> None:
     (small / "run").write_text("q1 Q0 zz 1 1 t\n", encoding="utf-8")
     done = run("eval", "bm25-small", "--run-file", "run", "--qrels", "qrels")

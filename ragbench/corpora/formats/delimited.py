@@ -119,8 +119,13 @@ def _opened(path: Path, encoding: str) -> IO[str]:
 
 
 def _reader(lines: Iterable[str], delimiter: str, escape: str | None, *, plainly: bool) -> Any:
-    quoting = csv.QUOTE_NONE if plainly else csv.QUOTE_MINIMAL
-    return csv.reader(lines, delimiter=delimiter, escapechar=escape, quoting=quoting, strict=True)
+    return csv.reader(
+        lines,
+        delimiter=delimiter,
+        escapechar=escape,
+        quoting=csv.QUOTE_NONE if plainly else csv.QUOTE_MINIMAL,
+        strict=True,
+    )
 
 
 class _Dialect:

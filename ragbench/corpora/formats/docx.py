@@ -44,7 +44,7 @@ PICTURES = frozenset("drawing pict object".split())
 NOTES = {"footnoteReference": "footnotes", "endnoteReference": "endnotes"}
 SIGNS = {"tab": "\t", "ptab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-"}
 # The font Symbol, which older files write Greek and comparisons in, by the codes of its letters.
-SYMBOL = dict(
+SYMBOL: dict[int, str] = dict(
     zip(
         [*range(0x41, 0x5B), *range(0x61, 0x7B)],
         "\u0391\u0392\u03a7\u0394\u0395\u03a6\u0393\u0397\u0399\u03d1\u039a\u039b\u039c\u039d\u039f"

@@ -39,6 +39,8 @@ LAYOUT = frozenset("table h1 h2 h3 h4 h5 h6 article aside form header footer mai
 # Links to the list of references or the notes of the same page.
 REFERENCE = re.compile(r"#(?:cite|ref|bib|cr?\d|[br]\d|rn?\d|fn|ft|foot|note|en\d)", re.IGNORECASE)
 CONTROL = re.compile(r"&#(?:0{0,8}[1-6]|[xX]0{0,8}[1-6])(?:;|(?![0-9a-fA-F]))")
+MOST_INNER = 64  # tags and texts in what is raised, or refers to something
+MOST_OF_FORMULA = 1024
 YEAR = re.compile(r"(?:1[6-9]|20)\d\d")
 FORMULAS = {"msup": ("", UP), "msub": ("", DOWN), "msubsup": ("", DOWN, UP), "mfrac": ("", "/")}
 
@@ -71,28 +73,55 @@ def _line(parts: list[str], changes: Counter[str]) -> str:
 
 def _mark(soup: Any) -> None:
     """Put marks around raised and lowered text, references and the parts of formulas."""
+    gone: set[int] = set()
     for tag in soup.find_all(["sup", "sub", "a", *FORMULAS]):
-        if tag.name in FORMULAS:
+        if id(tag) in gone:
+            continue
+        if tag.name in FORMULAS and len(_inner(tag, MOST_OF_FORMULA)) < MOST_OF_FORMULA:
             for mark, child in zip(FORMULAS[tag.name], tag.find_all(recursive=False), strict=False):
                 child.insert(0, mark)
                 child.append(END if mark in (UP, DOWN) else "")
-        elif _is_reference(tag):
-            text = tag.get_text()
+        elif (text := _reference(tag)) is not None:
+            gone.update(map(id, _inner(tag, MOST_INNER)))
             tag.clear()
             tag.append(cited(text))
-        elif tag.name in SCRIPTS:
+        elif tag.name in SCRIPTS and len(_inner(tag, MOST_INNER)) < MOST_INNER:
             tag.insert(0, SCRIPTS[tag.name])
             tag.append(END)
 
 
-def _is_reference(tag: Any) -> bool:
+def _inner(tag: Any, most: int) -> list[Any]:
+    """Return the tags and texts in a tag in their order; no more than the most that matter.
+
+    The library's own ``descendants`` looks for the last of them first, however many there are.
+    """
+    from bs4 import Tag
+
+    found: list[Any] = []
+    stack = tag.contents[::-1]
+    while stack and len(found) < most:
+        node = stack.pop()
+        found.append(node)
+        stack += node.contents[::-1] if isinstance(node, Tag) else []
+    return found
+
+
+def _reference(tag: Any) -> str | None:
+    """Return the text of a tag that refers to a note or the literature; None if it does not."""
+    inner = _inner(tag, MOST_INNER)
+    if len(inner) == MOST_INNER:
+        return None
+    text = "".join(each for each in inner if isinstance(each, str))
+    is_number = not any(map(str.isalpha, text))
     if tag.name == "a":
-        if not REFERENCE.match(str(tag.get("href") or "")):
-            return False
-        text = tag.get_text()
-        return not any(map(str.isalpha, text)) or bool(YEAR.search(text))
-    links = [] if tag.name == "sub" else tag.find_all("a", href=True, limit=8)
-    return any(str(link["href"]).startswith("#") for link in links)
+        is_here = REFERENCE.match(str(tag.get("href") or ""))
+        return text if is_here and (is_number or YEAR.search(text)) else None
+    links = [str(each.get("href") or "") for each in inner if each.name == "a"]
+    if tag.name == "sub" or not links:
+        return None
+    is_power = str(tag.previous_sibling or "")[-1:].isdigit()
+    is_here = any(link.startswith("#") for link in links)
+    return text if is_here or (is_number and not is_power) else None
 
 
 def _layouts(soup: Any) -> set[int]:

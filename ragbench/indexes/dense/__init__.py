@@ -5,6 +5,7 @@ recipe         its recipe
 footprint      sizes of FAISS indexes, and the time of building them
 encoders       what makes vectors of texts
 encoder_model  one transformer with its pooling and normalisation
+prompts        what a model states to be read before a text
 embeddings     vectors on disk, in shards that survive a kill
 precomputed    vectors that were made elsewhere
 batches        batches of texts by a budget of tokens

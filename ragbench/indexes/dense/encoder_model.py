@@ -101,17 +101,20 @@ class EncoderModel:
         """The length of a vector."""
         return int(self.encode([""], max_tokens=8, budget=8).shape[1])
 
-    def encode(self, texts: Sequence[Text], *, max_tokens: int, budget: int) -> Vectors:
+    def encode(
+        self, texts: Sequence[Text], *, max_tokens: int, budget: int, prompt: str = ""
+    ) -> Vectors:
         """Return the vectors of texts, or of pairs of texts, in their order: float32 (N, D).
 
-        Texts longer than ``max_tokens`` are cut, of a pair the longer part. ``budget`` is the
-        tokens of one forward pass, with padding. The vectors are not scaled unless the model does
-        so.
+        The prompt is put before each; a model that leaves it out of its mean does so. Texts longer
+        than ``max_tokens`` are cut, of a pair the longer part. ``budget`` is the tokens of one
+        forward pass, with padding. The vectors are not scaled unless the model does so.
         """
         if not texts:
             return np.empty((0, self.dimension), dtype=np.float32)
-        if self._kind == "other":
-            return self._by_its_own(texts, max_tokens, budget)
+        if self._kind == "other" or (prompt and self._leaves_prompts_out()):
+            return self._by_its_own(texts, max_tokens, budget, prompt)
+        texts = _prompted(texts, prompt)
         tokens = self._tokens(texts, max_tokens)
         lengths = [len(ids) for ids in tokens["input_ids"]]
         order: list[int] = []
@@ -122,14 +125,24 @@ class EncoderModel:
             parts.append(self._forward(some))
         return np.concatenate(parts)[np.argsort(order)]
 
-    def lengths(self, texts: Sequence[Text], max_tokens: int) -> list[int]:
+    def lengths(self, texts: Sequence[Text], max_tokens: int, *, prompt: str = "") -> list[int]:
         """Return how many tokens of each text a transformer or static embedding reads."""
-        return [len(ids) for ids in self._tokens(texts, max_tokens)["input_ids"]]
+        read = self._tokens(_prompted(texts, prompt), max_tokens)["input_ids"]
+        return [len(ids) for ids in read]
 
-    def _by_its_own(self, texts: Sequence[Text], max_tokens: int, budget: int) -> Vectors:
+    def _leaves_prompts_out(self) -> bool:
+        """Return whether the mean over tokens is to be without those of the prompt."""
+        from sentence_transformers.sentence_transformer.modules import Pooling
+
+        return any(isinstance(m, Pooling) and not m.include_prompt for m in self._modules)
+
+    def _by_its_own(
+        self, texts: Sequence[Text], max_tokens: int, budget: int, prompt: str
+    ) -> Vectors:
         self._whole.max_seq_length = max_tokens
         found: Any = self._whole.encode(
             [_joined(text) for text in texts],
+            prompt=prompt,  # an empty one, too, so that no default takes its place
             batch_size=max(1, budget // max_tokens),
             show_progress_bar=False,
             convert_to_numpy=True,
@@ -180,6 +193,13 @@ class EncoderModel:
         return {key: value.to(self.device_name) for key, value in tensors.items()}
 
 
+def _prompted(texts: Sequence[Text], prompt: str) -> Sequence[Text]:
+    """Return texts with a prompt before each; before the first of a pair."""
+    if not prompt:
+        return texts
+    return [prompt + t if isinstance(t, str) else (prompt + t[0], t[1]) for t in texts]
+
+
 def _joined(text: Text) -> str:
     return text if isinstance(text, str) else " ".join(text).strip()
 
@@ -215,19 +235,18 @@ def _load(model: str, revision: str | None, device_name: str, dtype: str) -> Any
 
 
 def _kind(model: Any) -> Literal["transformer", "static", "other"]:
-    """Say how a model is run; one with prompts, images or chats is left to its own ``encode``."""
+    """Say how a model is run; one with images or chats is left to its own ``encode``."""
     from sentence_transformers.sentence_transformer.modules import StaticEmbedding, Transformer
     from transformers import PreTrainedTokenizerFast
 
     first = model[0]
     if isinstance(first, StaticEmbedding):
-        return "static" if model.default_prompt_name is None else "other"
+        return "static"
     is_plain = (
         isinstance(first, Transformer)
         and isinstance(first.tokenizer, PreTrainedTokenizerFast)
         and first.transformer_task == "feature-extraction"
         and list(first.modality_config) == ["text"]
-        and model.default_prompt_name is None
         and not first.processing_kwargs
     )
     return "transformer" if is_plain else "other"

@@ -19,10 +19,12 @@ from pydantic import (
 from ragbench.base.devices import Device, Dtype, pick_device, pick_dtype
 from ragbench.base.errors import BackendError, UsageError
 from ragbench.base.files import sha256_json
+from ragbench.base.progress import say
 from ragbench.base.weights import locate, weights_digest
 from ragbench.indexes.dense.encoder_model import CPU_TOKENS, EncoderModel, Pooling, Text
 from ragbench.indexes.dense.encoder_model import Vectors as Vectors  # what every index calls them
 from ragbench.indexes.dense.precomputed import vectors_digest
+from ragbench.indexes.dense.prompts import Prompts, own_prompts
 from ragbench.indexes.recipe import HubModels
 
 SEPARATOR = "[SEP]"
@@ -66,8 +68,9 @@ class EncoderCard(BaseModel):
         template: What the encoder sees of a passage.
         pairs: Whether a passage is given as two texts, those before and after ``[SEP]`` in the
             template. A passage without a title is the pair of an empty text and its own.
-        passage_prefix: Put before every passage.
-        query_prefix: Put before every query.
+        passage_prefix: Put before every passage, in place of the prompt that the model states for
+            passages; an empty text leaves that out.
+        query_prefix: The same for queries.
         dtype: ``auto`` is bfloat16 where the hardware has it.
         batch_size: How many texts of ``max_tokens`` are one forward pass, at most; of shorter
             ones there are more.
@@ -89,8 +92,8 @@ class EncoderCard(BaseModel):
     query_max_tokens: int | None = Field(None, gt=0)
     template: str = "{title}\n{text}"
     pairs: bool = False
-    passage_prefix: str = ""
-    query_prefix: str = ""
+    passage_prefix: str | None = None
+    query_prefix: str | None = None
     dtype: Dtype = "auto"
     batch_size: int = Field(64, gt=0)
     batch_tokens: int | None = Field(None, gt=0)
@@ -111,24 +114,45 @@ class EncoderCard(BaseModel):
     def _written(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         found: dict[str, Any] = handler(self)
         fields = type(self).model_fields
-        return {
+        written = {
             key: value
             for key, value in found.items()
             if key not in LATER or value != fields[key].default
         }
+        # Where the model states no prompt, digests are those of a card with an empty prefix.
+        if "query_prefix" in written and self.query_prefix is None:
+            if self._prompts(queries=True).query:
+                del written["query_prefix"]
+            else:
+                written["query_prefix"] = ""
+        if written.get("passage_prefix") == "" and not self._prompts(queries=False).document:
+            del written["passage_prefix"]
+        return written
+
+    def _prompts(self, *, queries: bool) -> Prompts:
+        return own_prompts(*(self.query_side() if queries else (self.model, self.revision)))
+
+    def query_prompt(self) -> str:
+        """Return the model's own prompt for queries; empty where the card has a prefix."""
+        return self._prompts(queries=True).query if self.query_prefix is None else ""
+
+    def passage_prompt(self) -> str:
+        """Return the model's own prompt for passages; empty where the card has a prefix."""
+        return self._prompts(queries=False).document if self.passage_prefix is None else ""
 
     def passage_digest(self) -> str:
-        """Return the digest of what makes a passage's vector: its weights, or the vectors."""
+        """Return the digest of what makes a passage's vector: the model, or given vectors."""
         if self.vectors is not None:
             return vectors_digest(self.vectors)
-        return _weights(self.model, self.revision)
+        return _prompted(_weights(self.model, self.revision), self.passage_prompt())
 
     def digest(self) -> str:
         """Return the digest of the weights, or the id and revision of a hub model.
 
-        Where queries are encoded otherwise than passages, it is that of both digests.
+        Prompts of the model's own are part of it. Where queries are encoded otherwise than
+        passages, it is that of both digests.
         """
-        queries = _weights(*self.query_side())
+        queries = _prompted(_weights(*self.query_side()), self.query_prompt())
         passages = self.passage_digest()
         return passages if queries == passages else sha256_json([passages, queries])
 
@@ -149,6 +173,10 @@ class EncoderCard(BaseModel):
 def _weights(model: str, revision: str | None) -> str:
     path = locate(model)
     return f"{model}@{revision}" if path is None else weights_digest(path)
+
+
+def _prompted(weights: str, prompt: str) -> str:
+    return sha256_json([weights, prompt]) if prompt else weights
 
 
 class Encoder:
@@ -178,6 +206,11 @@ class Encoder:
         if card.query_model is None and card.vectors is None:
             most = max(most, card.max_tokens)
         self._queries = self._loaded(*card.query_side(), most)
+        self._prompts = card.passage_prompt(), card.query_prompt()
+        for prompts in {own_prompts(card.model, card.revision), own_prompts(*card.query_side())}:
+            if prompts.unused:
+                names = ", ".join(prompts.unused)
+                say(f"{card.model}: prompts that are not used: {names} (query_prefix gives one)")
 
     def _loaded(self, model: str, revision: str | None, max_tokens: int) -> EncoderModel:
         return EncoderModel(
@@ -209,23 +242,27 @@ class Encoder:
 
     def passages(self, texts: Sequence[str]) -> Vectors:
         """Encode passages that the template has been applied to, as float32 (N, D)."""
-        return self._finished(self._passages, self._given(texts), self.card.max_tokens)
+        given = self._given(texts)
+        return self._finished(self._passages, given, self.card.max_tokens, self._prompts[0])
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
         """Return how many tokens are read of each passage, those of the model's own included."""
-        return self._passages.lengths(self._given(texts), self.card.max_tokens)
+        given = self._given(texts)
+        return self._passages.lengths(given, self.card.max_tokens, prompt=self._prompts[0])
 
     def queries(self, texts: Sequence[str]) -> Vectors:
         """Encode queries, as float32 (Q, D)."""
-        prefixed = [self.card.query_prefix + text for text in texts]
-        return self._finished(self._queries, prefixed, self._query_tokens)
+        prefixed = [(self.card.query_prefix or "") + text for text in texts]
+        return self._finished(self._queries, prefixed, self._query_tokens, self._prompts[1])
 
     def _given(self, texts: Sequence[str]) -> Sequence[Text]:
-        prefixed = [self.card.passage_prefix + text for text in texts]
+        prefixed = [(self.card.passage_prefix or "") + text for text in texts]
         return [_pair(text) for text in prefixed] if self.card.pairs else prefixed
 
-    def _finished(self, side: EncoderModel, texts: Sequence[Text], max_tokens: int) -> Vectors:
-        vectors = side.encode(texts, max_tokens=max_tokens, budget=self.budget)
+    def _finished(
+        self, side: EncoderModel, texts: Sequence[Text], max_tokens: int, prompt: str
+    ) -> Vectors:
+        vectors = side.encode(texts, max_tokens=max_tokens, budget=self.budget, prompt=prompt)
         if not np.isfinite(vectors).all():
             bad = texts[int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])]
             text = bad if isinstance(bad, str) else " ".join(bad)

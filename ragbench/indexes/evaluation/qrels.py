@@ -17,6 +17,7 @@ from ragbench.indexes.evaluation.runfile import text_lines
 BEIR_HEADER = ("query-id", "corpus-id", "score")
 MOST = 1_000_000  # trec_eval counts relevant ids by grade, in as many places
 Level = Literal["passage", "document"]
+Missing = Literal["error", "count"]
 Qrels = dict[str, dict[str, int]]
 
 
@@ -74,31 +75,48 @@ def _columns(line: str, *, is_beir: bool, where: str) -> tuple[str, str, str]:
     return parts[0], parts[-2], parts[-1]
 
 
-def level_of(qrels: Mapping[str, Mapping[str, int]], corpus: Corpus) -> Level:
+def level_of(
+    qrels: Mapping[str, Mapping[str, int]], corpus: Corpus, *, missing: Missing = "error"
+) -> Level:
     """Return what the judged ids are: passage ids if any of them is one, else document ids.
 
+    Args:
+        qrels: Grades by id, by query id.
+        corpus: The corpus that was searched.
+        missing: Whether a relevant id outside the corpus is an error.
+
     Raises:
-        DataError: No relevant id is in the corpus as either, or no id is relevant.
+        DataError: A relevant id is not in the corpus and may not be, none of them is, or no id is
+            relevant.
     """
     judged = {i for grades in qrels.values() for i in grades}
-    relevant = {i for grades in qrels.values() for i, grade in grades.items() if grade > 0}
+    relevant = _relevant(qrels)
     if not relevant:
         raise DataError("no judgement has a grade above 0", where="the qrels")
-    if any(corpus.match(identifier) is not None for identifier in judged):
-        level: Level = "passage"
-        missing = sorted(i for i in relevant if corpus.match(i) is None)
-    else:
-        level = "document"
-        missing = sorted(i for i in relevant if not corpus.match_doc(i))
-    if missing:
+    is_passage = any(corpus.match(identifier) is not None for identifier in judged)
+    level: Level = "passage" if is_passage else "document"
+    outside = absent(qrels, corpus, level)
+    if outside and (missing == "error" or len(outside) == len(relevant)):
         have = ", ".join(corpus[row].id for row in range(min(3, len(corpus))))
+        count = "" if len(outside) == len(relevant) else "; or count them with --missing count"
         raise DataError(
-            f"{len(missing):,} of {len(relevant):,} relevant ids are not a {level} of the corpus "
-            f"{corpus.name!r}: {', '.join(missing[:5])}",
+            f"{len(outside):,} of {len(relevant):,} relevant ids are not a {level} of the corpus "
+            f"{corpus.name!r}: {', '.join(outside[:5])}",
             where=str(corpus.folder),
-            fix=f"give the qrels of this corpus and edition; ids there look like: {have}",
+            fix=f"give the qrels of this corpus and edition; ids there look like: {have}{count}",
         )
     return level
+
+
+def absent(qrels: Mapping[str, Mapping[str, int]], corpus: Corpus, level: Level) -> list[str]:
+    """Return the relevant ids that are not in the corpus, sorted; a search never finds them."""
+    if level == "passage":
+        return sorted(i for i in _relevant(qrels) if corpus.match(i) is None)
+    return sorted(i for i in _relevant(qrels) if not corpus.match_doc(i))
+
+
+def _relevant(qrels: Mapping[str, Mapping[str, int]]) -> set[str]:
+    return {i for grades in qrels.values() for i, grade in grades.items() if grade > 0}
 
 
 def in_corpus(qrels: Qrels, corpus: Corpus, level: Level) -> Qrels:

@@ -38,6 +38,8 @@ def test_exponents_and_formulas(tmp_path: Path, body: str, text: str) -> None:
         ('It fell [<a href="#ref-3">3</a>, <a href="#ref-4">4</a>].', "It fell.", 2),
         ('It fell (<a href="#bib1">Mill, 2020</a>).', "It fell.", 1),
         ('<a href="#bib1">Mill et al. (2020)</a> saw it.', "Mill et al. (2020) saw it.", 0),
+        ('It fell<sup><a href="https://doi.org/10.1/x">3</a></sup>.', "It fell.", 1),
+        ('10<sup><a href="/wiki/Exponent">9</a></sup>/L', "10^9/L", 0),
         ("It fell.<sup>3,4</sup> Then", "It fell. Then", 1),
         ('See <a href="#dose">dose</a> and <a href="b.html">3</a>.', "See dose and 3.", 0),
     ],
@@ -70,5 +72,6 @@ def test_a_table_that_lays_out_a_page_is_no_row(tmp_path: Path) -> None:
 def test_no_page_takes_quadratic_time(tmp_path: Path) -> None:
     start = time.process_time()
     read(tmp_path, "<table><tr><td>" * 5_000)
-    read(tmp_path, "<sup><a href='#1'>1</a>" * 5_000)
+    for tags in ("<sup><a href='#1'>1</a>", "<sup>", "<sup><a href='b'>", "<msup><a href='#r1'>"):
+        read(tmp_path, tags * 5_000)
     assert time.process_time() - start < 20

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ragbench.corpora.formats.worker import ParsedFile, Worker
+from ragbench.corpora.formats.parsed import ParsedFile
+from ragbench.corpora.formats.worker import Worker
 
 SCRIPT = """
 import json, os, sys, time

@@ -175,7 +175,7 @@ def test_fields_that_say_nothing_are_not_written_so_that_old_digests_hold() -> N
     }
     fuller = card(pooling="cls", query_max_tokens=64, passage_prefix="passage: ")
     assert {"pooling", "query_max_tokens", "passage_prefix"} <= set(fuller.model_dump())
-    assert EncoderCard.model_validate(fuller.model_dump()) == fuller
+    assert EncoderCard.model_validate(fuller.model_dump()).model_dump() == fuller.model_dump()
 
 
 @pytest.fixture(scope="module")

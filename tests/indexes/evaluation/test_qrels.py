@@ -14,7 +14,7 @@ from ragbench.corpora import card
 from ragbench.corpora.build import build_corpus
 from ragbench.corpora.corpus import Corpus
 from ragbench.corpora.open import open_corpus
-from ragbench.indexes.evaluation.qrels import best_first, in_corpus, level_of, read_qrels
+from ragbench.indexes.evaluation.qrels import absent, best_first, in_corpus, level_of, read_qrels
 from tests.unions import write_corpus
 
 CorpusOf = Callable[[str, Mapping[str, str]], Corpus]
@@ -131,6 +131,12 @@ def test_ids_are_passages_if_any_is_one_else_documents(home: Path, corpus_of: Co
     assert level_of({"q": {"d1": 1, "zz": 0}}, corpus) == "passage"  # zz cannot change a value
     with pytest.raises(DataError, match="2 of 2 relevant ids are not a document"):
         level_of({"q": {"xx": 1, "yy": 2}}, corpus)
+    half = {"q": {"d1": 1, "zz": 1}, "r": {"d2": 0, "zz": 2}}
+    assert "--missing count" in caught.value.fix
+    assert level_of(half, corpus, missing="count") == "passage"
+    assert absent(half, corpus, "passage") == ["zz"]
+    with pytest.raises(DataError, match="2 of 2 relevant ids are not a document"):
+        level_of({"q": {"xx": 1, "yy": 2}}, corpus, missing="count")
     with pytest.raises(DataError, match="no judgement has a grade above 0"):
         level_of({"q": {"d1": 0}}, corpus)
 
