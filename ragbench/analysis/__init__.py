@@ -6,6 +6,7 @@ clusters    which questions count as one
 family      kinds of effects, and which of them are primary
 effects     every effect of a run, as rows
 results     every figure of a run, as rows
+csvfile     tables as CSV without formulas
 needed      how many questions its effects need
 compare     cells of two runs against each other
 notebook    a run for notebooks

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ragbench.analysis.clusters import cluster_codes
+from ragbench.analysis.csvfile import write_csv
 from ragbench.analysis.effects import EFFECT_COLUMNS, effects
 from ragbench.analysis.load import Run
 from ragbench.analysis.panels.aggregates import aggregates, majority
@@ -19,7 +20,7 @@ from ragbench.analysis.panels.curves import curves, places
 from ragbench.analysis.panels.policies import policies
 from ragbench.analysis.statistics.inference import Clusters
 from ragbench.analysis.statistics.intervals import interval_of_mean, seeded, wilson
-from ragbench.base.files import atomic_file, private, write_json
+from ragbench.base.files import private, write_json
 from ragbench.base.records import OUTCOMES
 from ragbench.runfolder.scores import CELL
 
@@ -300,8 +301,7 @@ def write_tables(run: Run) -> tuple[pd.DataFrame, pd.DataFrame]:
     }
     with private(run.about.identity.is_restricted):
         for name, table in tables.items():
-            with atomic_file(run.path / name) as handle:
-                table.to_csv(handle, index=False, float_format="%.10g")
+            write_csv(table, run.path / name)
         write_json(run.path / "analysis.json", as_objects(run, found, gains))
     return found, gains
 

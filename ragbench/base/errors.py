@@ -10,12 +10,28 @@ USER = re.compile(r"\b([a-z][a-z0-9+.-]+:/{1,2})[^\s\"'<>]*@", re.IGNORECASE)
 QUERY = re.compile(
     r"([?&;][\w.-]*(?:key|token|secret|passw|pwd|sig|auth)[\w.-]*=)[^&;\s\"'#]+", re.IGNORECASE
 )
+CONTROL = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 SECRET = re.compile(r"url|uri|endpoint|servers?$|key|token$|secret|passw", re.IGNORECASE)
 
 
 def masked(text: str) -> str:
     """Return text with ``***`` for the users, passwords and keys in its addresses."""
     return QUERY.sub(r"\1***", USER.sub(r"\1***@", text))
+
+
+def printable(text: str) -> str:
+    r"""Return text whose control characters are visible, such as ``\x1b``; lines and tabs stay.
+
+    A terminal obeys some of them: a reply or a title could overwrite what stands above it.
+    """
+    return CONTROL.sub(lambda found: _escaped(found[0]), text)
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
 def may_be_secret(key: str) -> bool:

@@ -7,14 +7,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ragbench.base.errors import masked
+from ragbench.base.errors import masked, printable
 
 PLAIN_INTERVAL_S = 15.0
 
 
 def say(text: str) -> None:
     """Print one line of progress to standard error."""
-    print(masked(text), file=sys.stderr, flush=True)  # noqa: T201 - the only module that prints
+    print(printable(masked(text)), file=sys.stderr, flush=True)  # noqa: T201 - the only module that prints
 
 
 class Progress:

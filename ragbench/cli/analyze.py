@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ragbench.cli.output import emit_json, emit_table
+from ragbench.cli.output import echo, emit_json, emit_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,11 +41,11 @@ def emit_results(run: Run, found: pd.DataFrame, gains: pd.DataFrame) -> None:
 
     emit_table(*accuracy_rows(run, found, gains))
     for line in assumed_answers(run):
-        click.echo(f"\n{line}")
+        echo(f"\n{line}")
     pairs = pair_rows(run, gains, primary_only=True)
     for header, rows in (effect_rows(run, gains), retrieval_rows(run, found), pairs):
         if rows:
-            click.echo()
+            echo()
             emit_table(header, rows)
 
 
@@ -75,7 +75,7 @@ def report(run_folder: str, open_it: bool, formats: tuple[str, ...], beside: str
     chosen = FORMATS if "all" in wanted else [name for name in FORMATS if name in wanted]
     written = write_report(find_run(run_folder).path, beside=beside is not None, formats=chosen)
     for path in (written.path, written.page, *written.exported):
-        click.echo(f"wrote {path}")
+        echo(f"wrote {path}")
     if open_it:
         click.launch(str(written.page))
 
@@ -114,16 +114,16 @@ def show(run_folder: str, question_id: str, as_json: bool) -> None:
         ]
         emit_json({"question": to_json(question), "records": records})
         return
-    click.echo(f"{question.id}\n{question.text}\n")
+    echo(f"{question.id}\n{question.text}\n")
     for index, option in enumerate(question.options):
-        click.echo(f"  {'*' if index == question.answer else ' '} {option}")
+        echo(f"  {'*' if index == question.answer else ' '} {option}")
     if question.reference:
-        click.echo(f"  reference: {question.reference}")
+        echo(f"  reference: {question.reference}")
     for record in found:
-        click.echo(f"\n== {record.model}, {record.arm} ==\n{prompts.get(record.prompt, '')}\n")
+        echo(f"\n== {record.model}, {record.arm} ==\n{prompts.get(record.prompt, '')}\n")
         for option, value in zip(question.options, record.log_likelihoods or (), strict=False):
-            click.echo(f"  {value:10.3f}  {option}")
+            echo(f"  {value:10.3f}  {option}")
         if record.reply is not None:
-            click.echo(f"reply: {record.reply}")
+            echo(f"reply: {record.reply}")
         if record.error:
-            click.echo(f"  error: {record.error}")
+            echo(f"  error: {record.error}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ragbench.cli.output import emit_json, emit_table, size
+from ragbench.cli.output import echo, emit_json, emit_table, size
 
 if TYPE_CHECKING:
     from ragbench.corpora.chunking.chunking import Chunking
@@ -78,7 +78,7 @@ def add(
         data_use="restricted" if restricted else "open",
     )
     written = add_card(name, card, replace=replace)
-    click.echo(f"wrote {written}; next: ragbench corpus build {name}")
+    echo(f"wrote {written}; next: ragbench corpus build {name}")
 
 
 def _reader_options(
@@ -146,13 +146,13 @@ def build(name: str, replace: bool) -> None:
 
     built = build_corpus(name, replace=replace)
     facts = built.manifest
-    click.echo(f"{name}: {facts.n_passages:,} passages, digest {facts.digest[:16]}")
+    echo(f"{name}: {facts.n_passages:,} passages, digest {facts.digest[:16]}")
     for reason, count in facts.skipped.items():
-        click.echo(f"{name}: skipped {count:,} with {reason}")
+        echo(f"{name}: skipped {count:,} with {reason}")
     for reason, count in facts.noted.items():
-        click.echo(f"{name}: kept {count:,} with {reason}")
+        echo(f"{name}: kept {count:,} with {reason}")
     for kind, count in facts.changed.items():
-        click.echo(f"{name}: texts: {count:,} {kind}")
+        echo(f"{name}: texts: {count:,} {kind}")
 
 
 @corpus.command()
@@ -188,7 +188,7 @@ def show(name: str, sample: int, as_json: bool) -> None:
     rows += [[f"texts: {kind}", count] for kind, count in facts["changed"].items()]
     emit_table(["what", "value"], rows)
     for passage in passages:
-        click.echo(f"\n{passage['id']}  {passage['title']}\n{passage['text']}")
+        echo(f"\n{passage['id']}  {passage['title']}\n{passage['text']}")
 
 
 @corpus.command()

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 import click
 
-from ragbench.cli.output import emit_json, emit_table, size
+from ragbench.cli.output import echo, emit_json, emit_table, size
 
 # Per part: module -> arguments of `pip install`.
 NEEDS = {
@@ -73,11 +73,11 @@ def doctor(as_json: bool) -> None:
     rows = [["home", str(home.home())], ["cache", str(home.cache())], ["free disk", size(free)]]
     rows += [["faiss", faiss], *(["device", line] for line in devices)]
     emit_table(["what", "value"], [*rows, *versions().items()])
-    click.echo()
+    echo()
     for line in missing:
-        click.echo(f"missing for {line['part']}: {line['module']}  ->  {line['install']}")
+        echo(f"missing for {line['part']}: {line['module']}  ->  {line['install']}")
     if not missing:
-        click.echo("nothing is missing")
+        echo("nothing is missing")
 
 
 def _faiss() -> str:

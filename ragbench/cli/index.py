@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ragbench.cli.index_quality import DEVICE, OUT, check, clean, evaluate
-from ragbench.cli.output import emit_json, emit_table, size
+from ragbench.cli.output import echo, emit_json, emit_table, size
 
 if TYPE_CHECKING:
     from ragbench.base.devices import Device
@@ -40,7 +40,7 @@ def build(
 
     made = build_index(recipe, corpus, name=name, replace=replace, device=device, anyway=anyway)
     parts = f", searches {', '.join(part.name for part in made.parts)}" if made.parts else ""
-    click.echo(
+    echo(
         f"{made.name}: {made.corpus['n']:,} passages, {size(made.size_bytes)}, "
         f"digest {made.digest[:16]}, built {made.built_at}{parts}"
     )
@@ -90,7 +90,7 @@ def estimate(recipes: tuple[str, ...], corpus: str, device: Device, as_json: boo
     ]
     emit_table(header, rows)
     for line in unknown:
-        click.echo(line)
+        echo(line)
 
 
 @index.command()
@@ -129,10 +129,10 @@ def search(
         emit_json(rows)
         return
     if not rows:
-        click.echo("no hits")
+        echo("no hits")
     for row in rows:
-        click.echo(f"{row['rank']:>3}  {row['score']:.4f}  {row['id']}  {row['title']}")
-        click.echo(click.style(f"     {' '.join(str(row['text']).split())[:160]}", dim=True))
+        echo(f"{row['rank']:>3}  {row['score']:.4f}  {row['id']}  {row['title']}")
+        echo(f"     {' '.join(str(row['text']).split())[:160]}", dim=True)
 
 
 def _hits(opened: IndexKind, query: str, k: int) -> list[dict[str, object]]:
@@ -163,7 +163,7 @@ def _search_file(name: str, queries: Path, k: int, out: Path, device: Device) ->
     write_run(out, asked, hits, tag=name)
     empty = sum(not found for found in hits)
     note = f"; {empty:,} queries have no hit" if empty else ""
-    click.echo(f"wrote {out}: {len(asked):,} queries, {sum(map(len, hits)):,} hits{note}")
+    echo(f"wrote {out}: {len(asked):,} queries, {sum(map(len, hits)):,} hits{note}")
 
 
 @index.command()

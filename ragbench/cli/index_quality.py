@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ragbench.cli.output import emit_json, emit_table, size
+from ragbench.cli.output import echo, emit_json, emit_table, size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -79,7 +79,7 @@ def evaluate(
         emit_json({**means, **counts})
         return
     emit_table(["measure", "value"], [[m, f"{value:.4f}"] for m, value in means.items()])
-    click.echo(
+    echo(
         f"{counts['n_queries']:,} queries, {counts['n_without_hits']:,} of them without hits; "
         f"{counts['n_missing']:,} without qrels and {counts['n_not_asked']:,} judged but not asked "
         f"are excluded; qrels match {counts['qrels_match']} ids"
@@ -237,7 +237,7 @@ def clean(dry_run: bool) -> None:
         if not dry_run:
             remove(found)
         verb = "would remove" if dry_run else "removed"
-        click.echo(
+        echo(
             f"{verb} the embeddings of {found.corpus} by {found.encoder}: {size(found.size_bytes)}"
         )
-    click.echo(f"{size(total)} in total")
+    echo(f"{size(total)} in total")

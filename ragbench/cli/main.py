@@ -10,7 +10,7 @@ from io import StringIO
 import click
 
 from ragbench import __version__
-from ragbench.base.errors import RagbenchError, masked
+from ragbench.base.errors import RagbenchError, masked, printable
 
 # Dependencies report to no one: LangChain's tracing would send questions and passages.
 QUIET = {
@@ -101,7 +101,7 @@ def main(arguments: list[str] | None = None) -> None:
     except click.ClickException as error:
         shown = StringIO()
         error.show(shown)
-        click.echo(masked(shown.getvalue()), err=True, nl=False)
+        click.echo(printable(masked(shown.getvalue())), err=True, nl=False)
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted; finished work is kept", err=True)
@@ -109,7 +109,7 @@ def main(arguments: list[str] | None = None) -> None:
     except RagbenchError as error:
         if debug:
             raise
-        click.echo(str(error), err=True)
+        click.echo(printable(str(error)), err=True)
         sys.exit(error.exit_code)
     except BrokenPipeError:
         sys.stderr.close()
@@ -117,8 +117,9 @@ def main(arguments: list[str] | None = None) -> None:
     except OSError as error:
         if debug:
             raise
+        place = printable(masked(str(error.filename or "")))
         click.echo(
-            f"error: {error.strerror or error}\nwhere: {masked(str(error.filename or ''))}\n"
+            f"error: {error.strerror or error}\nwhere: {place}\n"
             "fix:   check that the folder exists, is writable and has free space; RAGBENCH_HOME "
             "sets another folder",
             err=True,

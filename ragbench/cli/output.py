@@ -7,15 +7,25 @@ from collections.abc import Sequence
 
 import click
 
+from ragbench.base.errors import CONTROL, printable
+
+
+def echo(text: str = "", *, err: bool = False, dim: bool = False) -> None:
+    """Print a line; control characters in it are visible, and a terminal obeys none."""
+    shown = printable(text)
+    click.echo(click.style(shown, dim=True) if dim else shown, err=err)
+
 
 def emit_json(value: object) -> None:
-    """Print a value as indented JSON."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    """Print a value as indented JSON, in which control characters are escapes."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    click.echo(CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def emit_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Print a header and rows with aligned columns, numbers to the right."""
-    cells = [[str(value) for value in row] for row in rows]
+    header = [_cell(name) for name in header]
+    cells = [[_cell(value) for value in row] for row in rows]
     widths = [max(len(row[i]) for row in [list(header), *cells]) for i in range(len(header))]
     right = [bool(cells) and all(_is_number(row[i]) for row in cells) for i in range(len(header))]
     for row in [list(header), *cells]:
@@ -24,6 +34,11 @@ def emit_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
             for value, width, to_right in zip(row, widths, right, strict=True)
         )
         click.echo("  ".join(parts).rstrip())
+
+
+def _cell(value: object) -> str:
+    """Return a cell in one line."""
+    return printable(str(value)).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def mapping(given: Sequence[str], option: str) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from ragbench.cli.output import emit_json, emit_table, size
+from ragbench.cli.output import echo, emit_json, emit_table, size
 
 
 @click.command()
@@ -42,27 +42,27 @@ def plan(
         return
     emit_table(["model", "task", "arm", "questions"], made.cells)
     for chosen in made.primary:
-        click.echo(f"primary arm of {chosen.task}: {chosen.arm} ({chosen.why})")
+        echo(f"primary arm of {chosen.task}: {chosen.arm} ({chosen.why})")
     if made.lacking:
-        click.echo("\nmissing:")
+        echo("\nmissing:")
         for lack in made.lacking:
-            click.echo(f"  {lack.what}: {lack.reason}\n    {lack.fix}")
+            echo(f"  {lack.what}: {lack.reason}\n    {lack.fix}")
     if made.not_built:
-        click.echo("\nnot available in ragbench yet:")
+        echo("\nnot available in ragbench yet:")
         for line in made.not_built:
-            click.echo(f"  {line}")
-    click.echo("\nto be built first:" if made.to_build else "\neverything is built")
+            echo(f"  {line}")
+    echo("\nto be built first:" if made.to_build else "\neverything is built")
     for line in made.to_build:
-        click.echo(f"  {line}")
+        echo(f"  {line}")
     for line in made.notes:
-        click.echo(f"note: {line}")
+        echo(f"note: {line}")
     for sample in made.samples:
         note = f" ({sample.note})" if sample.note else ""
-        click.echo(
+        echo(
             f"\n== {sample.model}, {sample.task}, {sample.arm}, {sample.question_id}: "
             f"{sample.prompt_tokens} tokens{note} ==\n{sample.prompt}"
         )
-    click.echo()
+    echo()
     emit_table(
         [
             *("model", "prompts", "prompt tokens, about", "reply tokens, at most"),

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ragbench.cli.output import echo
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -44,9 +46,9 @@ def score(run_folder: str) -> None:
     folder = find_run(run_folder)
     scored = score_cells(folder)
     mode = read_run_file(folder.run).config.mode
-    click.echo(f"wrote {folder.scores(mode)}; {scored.errors} without answer")
+    echo(f"wrote {folder.scores(mode)}; {scored.errors} without answer")
     for cell in scored.unmeasured:
-        click.echo(f"measured nothing: {cell}", err=True)
+        echo(f"measured nothing: {cell}", err=True)
 
 
 def print_summary(path: Path) -> None:
@@ -62,4 +64,4 @@ def print_report(written: Written) -> None:
 
     emit_results(written.run, written.results, written.effects)
     table = written.path.with_name("results.csv")
-    click.echo(f"\nreport:  {written.page}\n         {written.path}\ntable:   {table}")
+    echo(f"\nreport:  {written.page}\n         {written.path}\ntable:   {table}")

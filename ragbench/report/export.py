@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from ragbench.analysis.csvfile import write_csv
 from ragbench.analysis.load import Run
 from ragbench.base.errors import PrerequisiteError
-from ragbench.base.files import atomic_file, write_bytes
+from ragbench.base.files import write_bytes
 from ragbench.report.charts.drawing import can_convert, save
 from ragbench.report.charts.figure import figures
 from ragbench.report.sections import Section, Table
@@ -105,9 +106,7 @@ def slug(title: str) -> str:
 
 def _csv(table: Table, path: Path) -> Path:
     frame = pd.DataFrame(table.rows, columns=table.header)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_file(path) as handle:
-        frame.to_csv(handle, index=False, lineterminator="\n")
+    write_csv(frame, path, float_format=None)
     return path
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from ragbench.analysis.csvfile import write_csv
 from ragbench.analysis.load import Run
 from ragbench.analysis.panels.duplicates import (
     ALIKE,
@@ -17,7 +18,6 @@ from ragbench.analysis.panels.duplicates import (
     duplicates,
 )
 from ragbench.analysis.panels.leakage import CLEAN, MATCHED, NGRAM, leakage, parts, splits
-from ragbench.base.files import atomic_file
 from ragbench.report.tables import NONE, Rows, between, coverage, measured, percent, points, scored
 
 LISTED = 20  # contradictory groups shown in the table; duplicates.csv has all
@@ -65,8 +65,7 @@ def write_leaks(run: Run, leaks: Leaks) -> None:
         ("leakage_splits.csv", leaks.splits),
         ("duplicates.csv", leaks.duplicates),
     ):
-        with atomic_file(run.path / name) as handle:
-            table.to_csv(handle, index=False, float_format="%.10g")
+        write_csv(table, run.path / name)
 
 
 def panels(run: Run, leaks: Leaks) -> list[tuple[str, Rows, str]]:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from ragbench.analysis.load import Run, load_run
 from ragbench.analysis.results import write_tables
+from ragbench.base.errors import printable
 from ragbench.base.files import private, write_bytes
 from ragbench.report.charts.drawing import save
 from ragbench.report.charts.figure import accuracy
@@ -64,6 +65,7 @@ def _write(run: Run, path: Path, *, beside: bool, formats: Collection[str]) -> W
     html, markdown = page(run, effects, parts), report(run, effects, parts, FIGURE)
     for name, text in ((REPORT, markdown), (PAGE, html)):
         # Texts of a run may hold half of a surrogate pair, which UTF-8 cannot.
-        write_bytes(path / name, text.encode("utf-8", "replace"))
+        shown = printable(text) if name == REPORT else text  # a terminal shows it
+        write_bytes(path / name, shown.encode("utf-8", "replace"))
     exported = tuple(export(run, results, effects, parts, formats))
     return Written(path / REPORT, path / PAGE, run, results, effects, exported)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
-from ragbench.cli.output import emit_json, emit_table, size
+from ragbench.cli import output
+from ragbench.cli.output import echo, emit_json, emit_table, size
 
 
 def test_numbers_stand_to_the_right(capsys: pytest.CaptureFixture[str]) -> None:
@@ -22,3 +26,39 @@ def test_json_keeps_letters(capsys: pytest.CaptureFixture[str]) -> None:
 )
 def test_sizes(n_bytes: float, text: str) -> None:
     assert size(n_bytes) == text
+
+
+ESCAPES = {
+    "\x1b[2J\x1b[31mred": "\\x1b[2J\\x1b[31mred",
+    "a\rb": "a\\x0db",
+    "\x9b31m": "\\x9b31m",  # the escape of one byte
+    "\x1b]0;title\x07": "\\x1b]0;title\\x07",
+    "ab\u202edc": "ab\\u202edc",  # turns what follows around
+    "a\x08\x7fb": "a\\x08\\x7fb",
+    "half \ud800": "half \\ud800",
+    "\u2028": "\\u2028",
+    "na\u00efve \u2265 2": "na\u00efve \u2265 2",
+}
+
+
+@pytest.mark.parametrize(("text", "shown"), ESCAPES.items())
+def test_a_terminal_obeys_no_text(
+    text: str, shown: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    echo(f"{text}\n\tnext")
+    assert capsys.readouterr().out == f"{shown}\n\tnext\n"
+    emit_table([text, "b"], [[f"{text}\nx\ty", 1]])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2
+    assert lines[0].startswith(shown) and lines[1].startswith(f"{shown}\\nx\\ty")
+    emit_json({text: text})
+    printed = capsys.readouterr().out
+    assert json.loads(printed) == {text: text}
+    assert printed.isascii() or shown == text
+
+
+def test_every_command_prints_through_it() -> None:
+    folder = Path(output.__file__).parent
+    others = [path for path in folder.glob("*.py") if path.name not in ("output.py", "main.py")]
+    assert len(others) > 8
+    assert not [path.name for path in others if "click.echo" in path.read_text(encoding="utf-8")]
