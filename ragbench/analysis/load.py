@@ -20,6 +20,7 @@ from ragbench.runfolder.retrieval import RetrievalNote, read_note, read_quality
 from ragbench.runfolder.runfile import RunFile, read_run_file
 from ragbench.runfolder.schema import to_json
 from ragbench.runfolder.scores import read_scores
+from ragbench.runfolder.sums import verify
 
 OPEN = ("open", "bring-your-own")
 
@@ -138,10 +139,13 @@ def load_run(path: Path) -> Run:
         Its tables.
 
     Raises:
-        DataError: The run has not been scored, or not since it was extended.
+        DataError: The run has not been scored, or not since it was extended, or a file of it has
+            changed since.
     """
     files = RunPaths(path)
     about = read_run_file(files.run)
+    if files.scores(about.config.mode).is_file():
+        verify(files, about.format)
     scores = read_scores(files.scores(about.config.mode))
     _check_whole(path, about, scores)
     quality, retrievals = _retrieval(files, about)

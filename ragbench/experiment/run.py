@@ -31,6 +31,7 @@ from ragbench.runfolder.facts import (
 from ragbench.runfolder.paths import RunPaths
 from ragbench.runfolder.runfile import Identity
 from ragbench.runfolder.schema import parse
+from ragbench.runfolder.sums import INPUTS, measure, write_sums
 
 PROMPT_TEMPLATE = 2  # raised when stages/prompts.py changes prompts
 
@@ -74,6 +75,7 @@ def run_experiment(config: Config, document: Document, *, extend: bool = False) 
         write_text(folder.path / "config.yaml", document.text)
         retrieve_all(grid, folder, manifests)
         packed = pack_all(grid, folder)
+        write_sums(folder, measure(folder, INPUTS))
         check_lengths(grid, packed)
         answer_all(grid, folder, packed)
         errors = score_run(folder)

@@ -37,6 +37,11 @@ class RunPaths:
         return self.path / "sessions.jsonl"
 
     @property
+    def sums(self) -> Path:
+        """Size and digest of every file that a figure depends on."""
+        return self.path / "sums.json"
+
+    @property
     def passages(self) -> Path:
         """Texts of all delivered passages, each once."""
         return self.path / "passages.jsonl"

@@ -19,6 +19,7 @@ from ragbench.experiment.config.config import load_config
 from ragbench.experiment.grid.grid import Grid
 from ragbench.experiment.run import run_experiment
 from tests.conftest import make_mixed_home, make_small_home, ragbench
+from tests.runfolder.sealing import reseal
 
 
 def records(home: Path) -> dict[str, list[str]]:
@@ -165,6 +166,7 @@ def test_resume_equals_uninterrupted_at_fifty_random_kill_points(
     whole, run = home / "runs" / "whole", home / "runs" / "cut"
     text = (whole / "run.json").read_text().replace('"whole"', '"cut"')
     (whole / "run.json").write_text(text)
+    reseal(whole)
     expected = pd.read_parquet(whole / "scores" / "correct.parquet").drop(columns="elapsed_s")
     steps = written_in_order(whole)
     total = sum(len(data) for _, data in steps)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from ragbench.base.errors import DataError
 from ragbench.base.records import NO_REPLY, REPEATED, Answered, Outcome, Question
@@ -16,10 +17,12 @@ from ragbench.runfolder.facts import TaskFacts
 from ragbench.runfolder.packed import PackedLine, check_packed, read_packed
 from ragbench.runfolder.paths import RunPaths
 from ragbench.runfolder.questions import read_questions
-from ragbench.runfolder.records import ASK_AGAIN, Record, last_records
+from ragbench.runfolder.records import ASK_AGAIN, Record, last_records, place_of
 from ragbench.runfolder.runfile import read_run_file
 from ragbench.runfolder.scores import ScoreRow, write_scores
+from ragbench.runfolder.sums import check_inputs, measure, write_sums
 from ragbench.tasks.replies import reply_readers
+from ragbench.tasks.task import question_digest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,15 +42,21 @@ class ReadAnswer:
 def score_run(folder: RunPaths) -> int:
     """Score every question of every cell, and return the number of questions without an answer.
 
-    A question without an answer is an error, not a wrong answer.
+    A question without an answer is an error, not a wrong answer. Nothing is scored that is not as
+    the run has written it.
+
+    Raises:
+        DataError: A file of the run has changed since it was written.
     """
     run = read_run_file(folder.run)
+    sums = check_inputs(folder, run.format)
     rows = [
         row
         for task in run.config.tasks
         for row in _task_rows(folder, run.config, task.name, run.identity.tasks[task.name])
     ]
     write_scores(folder.scores(run.config.mode), rows)
+    write_sums(folder, sums | measure(folder, [f"scores/{run.config.mode}.parquet"]))
     return sum(row.outcome == "error" for row in rows)
 
 
@@ -55,17 +64,32 @@ def _task_rows(
     folder: RunPaths, config: RunConfig, task: str, facts: TaskFacts
 ) -> Iterator[ScoreRow]:
     questions = read_questions(folder.questions(task))
+    digests = {question.id: question_digest(question) for question in questions}
     for arm in facts.arms:
         packed = read_packed(folder.packed(task, arm))
         check_packed(folder.packed(task, arm), packed, (question.id for question in questions))
         for model in config.models:
-            records = last_records(folder.records(model.name, task, arm))
+            path = folder.records(model.name, task, arm)
+            records = last_records(path)
+            for record in records.values():
+                _check_record(path, record, digests)
             found = _readings(questions, records, facts)
             values = _metrics(questions, found, records, facts.metrics, config.metrics)
             for question, reading, value in zip(questions, found, values, strict=True):
                 record, line = records.get(question.id), packed[question.id]
                 cell = (config, model.name, task, arm)
                 yield _row(cell, facts, question, record, line, reading, value)
+
+
+def _check_record(path: Path, record: Record, digests: Mapping[str, str]) -> None:
+    """Refuse a record of another question than the run asks under its id."""
+    if record.question is not None and record.question != digests.get(record.question_id):
+        raise DataError(
+            f"the record of question {record.question_id!r} answers another question",
+            where=place_of(path, record.question_id),
+            fix="the questions or the record were changed: restore them, or run the config again "
+            "under another `name:`",
+        )
 
 
 def _readings(

@@ -19,6 +19,7 @@ from ragbench.base.files import write_jsonl
 from ragbench.experiment.stages.score import score_run
 from ragbench.runfolder.paths import RunPaths
 from tests.runfolder.golden import LM_EVAL, RUNS, lines
+from tests.runfolder.sealing import sealed_line
 
 
 @pytest.mark.parametrize("golden", RUNS, ids=lambda run: run.name)
@@ -108,7 +109,7 @@ def records(folder: Path, cell: str) -> list[dict[str, Any]]:
 
 def rewrite(folder: Path, cell: str, lines: list[dict[str, Any]]) -> None:
     path = folder / "records" / f"scripted+{cell}.0.jsonl"
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    write_jsonl(path, [sealed_line(line) for line in lines])
 
 
 def test_every_outcome_of_a_written_reply(mixed_copy: Path) -> None:
