@@ -146,7 +146,8 @@ def load_run(path: Path) -> Run:
     about = read_run_file(files.run)
     if files.scores(about.config.mode).is_file():
         verify(files, about.format)
-    scores = read_scores(files.scores(about.config.mode))
+    metrics = [metric for facts in about.identity.tasks.values() for metric in facts.metrics]
+    scores = read_scores(files.scores(about.config.mode), metrics=metrics)
     _check_whole(path, about, scores)
     quality, retrievals = _retrieval(files, about)
     return Run(path, about, scores, quality, retrievals)
@@ -166,6 +167,14 @@ def _check_whole(path: Path, about: RunFile, scores: pd.DataFrame) -> None:
             where=str(path),
             fix="an extension was interrupted: give the same `ragbench run` again",
         )
+    for name, facts in about.identity.tasks.items():
+        options = scores.loc[scores.task == name, ["answer", "pick"]].max().max()
+        if facts.classes is not None and options >= len(facts.classes):
+            raise DataError(
+                f"the scores of {name!r} have an option beyond the task's {len(facts.classes)}",
+                where=str(path),
+                fix=f"ragbench score {path.name}",
+            )
 
 
 def _retrieval(

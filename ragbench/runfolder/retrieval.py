@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from ragbench.base.errors import DataError
 from ragbench.base.files import read_json, sha256_file, sha256_json, write_json, write_jsonl
 from ragbench.runfolder.schema import SPARSE, parse, parse_lines, to_json
 
+MEASURE = re.compile(r"[A-Za-z]+@[1-9][0-9]{0,8}", re.ASCII)
 SEARCH_AGAIN = "remove the folder `retrieval` of the run and give the same `ragbench run` again"
 
 
@@ -124,7 +126,12 @@ def write_note(path: Path, note: RetrievalNote) -> None:
 
 def read_quality(path: Path) -> list[QualityLine]:
     """Return the measures of a ranking, question by question."""
-    return [line for _, line in parse_lines(QualityLine, path)]
+    found = []
+    for where, line in parse_lines(QualityLine, path):
+        if not MEASURE.fullmatch(line.measure):
+            raise DataError(f"{line.measure!r} is no measure", where=where, fix=SEARCH_AGAIN)
+        found.append(line)
+    return found
 
 
 def write_quality(path: Path, lines: Iterable[QualityLine]) -> None:

@@ -156,6 +156,11 @@ def _check_names(run: RunFile, where: str) -> None:
     for arm in config.arms:
         unknown = arm.like if arm.like not in arms else None
         _refuse(unknown is not None, f"no arm {unknown!r}, which {arm.name!r} imitates", where)
+    settings = config.analysis
+    _refuse(not 0 < settings.alpha < 1, f"the alpha {settings.alpha}", where)
+    _refuse(settings.resamples < 1, f"{settings.resamples} resamples", where)
+    margin = settings.equivalence_margin
+    _refuse(not 0 <= margin <= 1, f"the equivalence margin {margin}", where)
 
 
 def _refuse(wrong: bool, what: str, where: str) -> None:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ragbench.base.files import sha256_json, write_json, write_jsonl
+from ragbench.base.files import sha256_json, sha256_text, write_jsonl
 from ragbench.runfolder.paths import RunPaths
 from ragbench.runfolder.runfile import SEAL
 from ragbench.runfolder.sums import GROWING, INPUTS, SCORES, measure, write_sums
@@ -22,9 +22,21 @@ def reseal(run: Path) -> None:
     """Write the sums of a run's present files, as if ragbench had written them."""
     about = json.loads((run / "run.json").read_text(encoding="utf-8"))
     about.pop(SEAL, None)
-    write_json(run / "run.json", about | {SEAL: sha256_json(about)})
+    text = json.dumps(about | {SEAL: sha256_json(about)})  # escapes half of a surrogate pair
+    (run / "run.json").write_text(text, encoding="utf-8")
+    digests: dict[str, str] = {}
+    for path in (run / "prompts").glob("*.jsonl"):
+        prompts = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        digests |= {prompt["digest"]: sha256_text(prompt["text"]) for prompt in prompts}
+        changed = [prompt | {"digest": digests[prompt["digest"]]} for prompt in prompts]
+        text = "".join(json.dumps(prompt) + "\n" for prompt in changed)
+        path.write_text(text, encoding="utf-8")
     for path in sorted((run / "records").glob("*.jsonl")):
-        lines = path.read_text(encoding="utf-8").splitlines()
-        write_jsonl(path, [sealed_line(json.loads(line)) for line in lines])
+        records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        for record in records:
+            record["prompt"] = digests.get(record["prompt"], record["prompt"])
+            if record["model"] not in path.name:
+                record["model"] = path.name.partition("+")[0]
+        write_jsonl(path, map(sealed_line, records))
     folder = RunPaths(run)
     write_sums(folder, measure(folder, (*INPUTS, *GROWING, *SCORES)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -139,6 +140,11 @@ def _read(question: Question, record: Record | None, facts: TaskFacts) -> ReadAn
         )
     if record.log_likelihoods is None:
         raise _without(question, record, "log-likelihoods")
+    if len(record.log_likelihoods) != len(question.options):
+        what = f"log-likelihood for each of its {len(question.options)} options"
+        raise _without(question, record, what)
+    if any(math.isnan(value) for value in record.log_likelihoods):
+        raise _without(question, record, "number as one of its log-likelihoods")
     pick, tied = pick_option(record.log_likelihoods, continuations(question, facts.scoring))
     shares = probabilities(record.log_likelihoods)
     sure = max(shares)
