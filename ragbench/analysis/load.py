@@ -143,6 +143,7 @@ def load_run(path: Path) -> Run:
             changed since.
     """
     files = RunPaths(path)
+    files.check_inside()
     about = read_run_file(files.run)
     if files.scores(about.config.mode).is_file():
         verify(files, about.format)

@@ -56,6 +56,7 @@ def run_experiment(config: Config, document: Document, *, extend: bool = False) 
     folder = RunPaths(home.home() / "runs" / config.name)
     resolved = parse(RunConfig, config.model_dump(mode="json"), str(document.path), what="config")
     with locked(folder.path, what=f"the run {config.name!r}"):
+        folder.check_inside()
         known = Identity(
             tasks={task.spec.name: task_facts(grid, task) for task in grid.tasks},
             models={name: model.facts() for name, model in grid.models.items()},

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 CELL = ["model", "task", "arm", "mode", "scoring", "seed", "k"]  # columns that identify a cell
 NEEDED = {"model", "task", "arm", "question_id", "outcome"}
+NEWER = {"likeliest"}  # runs scored by earlier versions do not have it
 # A column that is missing in every row has no type of its own.
 TYPES: dict[str, str] = {
     **dict.fromkeys(
@@ -136,7 +137,8 @@ def read_scores(path: Path, *, metrics: Iterable[str] = ()) -> pd.DataFrame:
     except Exception as error:
         what = f"the scores cannot be read: {first_line(error)}"
         raise DataError(what, where=str(path), fix=again) from None
-    if missing := sorted({*NEEDED, *COLUMNS, *metrics} - set(table.columns), key=_rank):
+    needed = {*COLUMNS, *metrics} - NEWER
+    if missing := sorted(needed - set(table.columns), key=_rank):
         what = f"the scores are missing the column {missing[0]!r}"
         raise DataError(what, where=str(path), fix=again)
     for name in table.columns:

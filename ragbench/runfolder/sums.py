@@ -60,7 +60,7 @@ def _names(folder: RunPaths, patterns: Collection[str]) -> list[str]:
         path.relative_to(folder.path).as_posix()
         for pattern in patterns
         for path in folder.path.glob(pattern)
-        if path.is_file() and not path.name.startswith(".")
+        if path.is_file()
     }
     return sorted(found)
 

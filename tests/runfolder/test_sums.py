@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -283,6 +283,82 @@ def test_a_folder_of_format_4_is_read_scored_and_continued(run: Path) -> None:
     assert continued(run) == expected
     assert read_run_file(run / "run.json").format == 5
     assert all("sum" in json.loads(line) for line in (run / CELL).read_text().splitlines())
+
+
+VALUES = (
+    *(..., None, 0, -1, True, "", "x", "../x", [], {}, [None], {"a": 1}, 1.5, 10**30, -(10**30)),
+    *(float("nan"), float("inf"), "\0", "\ud800"),
+)
+
+
+def places(value: Any, *above: str | int) -> Iterator[tuple[str | int, ...]]:
+    """Yield the keys and indexes that lead to each part of a JSON value."""
+    if above:
+        yield above
+    if isinstance(value, dict | list):
+        for key in value if isinstance(value, dict) else range(len(value)):
+            yield from places(value[key], *above, key)
+
+
+def test_no_value_of_run_json_ends_in_another_kind_of_error(run: Path) -> None:
+    """One part of run.json is missing or has another value, and the seal is that of the change."""
+    draw = random.Random(21)
+    text = (run / "run.json").read_text(encoding="utf-8")
+    every = [place for place in places(json.loads(text)) if place[0] in ("config", "identity")]
+    outcomes = []
+    for number in range(60):
+        about = json.loads(text)
+        *above, last = draw.choice(every)
+        inner = about
+        for key in above:
+            inner = inner[key]
+        value = draw.choice(VALUES)
+        if value is ...:
+            del inner[last]
+        else:
+            inner[last] = value
+        (run / "run.json").write_text(json.dumps(about), encoding="utf-8")
+        reseal(run)
+        try:
+            COMMANDS[number % 2](run)
+            outcomes.append("read")
+        except RagbenchError as error:
+            assert str(run) in error.where or error.fix, error
+            outcomes.append("refused")
+    assert outcomes.count("refused") > 10
+    assert outcomes.count("read") > 10
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "problem"),
+    [
+        ("identity.tasks.facts", ..., "no facts of the task 'facts'"),
+        ("identity.models.scripted", ..., "no facts of the model 'scripted'"),
+        ("identity.tasks.facts.arms.1", "gone", "no arm 'gone' of the task 'facts'"),
+        ("identity.tasks.facts.metrics", [], "no metrics of the task 'facts'"),
+        ("config.arms.3.like", "gone", "no arm 'gone', which 'random-bm25-2' imitates"),
+        ("config.models", [], "no models"),
+        ("config.arms.1.k", 10**30, "unreadable 'config.arms.k'"),
+        ("config.analysis.alpha", 0, "the alpha 0"),
+        ("identity.tasks.facts.metrics.0", "grade", "missing the column 'grade'"),
+    ],
+)
+def test_a_run_json_that_names_what_is_not_there_is_refused(
+    run: Path, place: str, value: object, problem: str
+) -> None:
+    about: Any = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    *above, last = (int(key) if key.isdigit() else key for key in place.split("."))
+    inner = about
+    for key in above:
+        inner = inner[key]
+    if value is ...:
+        del inner[last]
+    else:
+        inner[last] = value
+    (run / "run.json").write_text(json.dumps(about), encoding="utf-8")
+    reseal(run)
+    with pytest.raises(DataError, match=problem):
+        load_run(run)
 
 
 def test_sums_name_every_file_once(run: Path) -> None:

@@ -49,6 +49,7 @@ def score_run(folder: RunPaths) -> int:
     Raises:
         DataError: A file of the run has changed since it was written.
     """
+    folder.check_inside()
     run = read_run_file(folder.run)
     sums = check_inputs(folder, run.format)
     rows = [
