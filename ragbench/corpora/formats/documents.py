@@ -130,7 +130,7 @@ def _html_loader(path: Path, encoding: str) -> Any:
 
     class HtmlLoader(BaseLoader):
         def lazy_load(self) -> Iterator[Document]:
-            markup = _decoded_html(path.read_bytes(), encoding)
+            markup = _without_open_ends(_decoded_html(path.read_bytes(), encoding))
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)  # of XHTML, and of a lone word
                 soup = BeautifulSoup(markup, "html.parser")
@@ -141,6 +141,17 @@ def _html_loader(path: Path, encoding: str) -> Any:
             yield Document(page_content=text, metadata={"title": title})
 
     return HtmlLoader()
+
+
+def _without_open_ends(markup: str) -> str:
+    """Return markup in which every opening sign that nothing closes is text.
+
+    The parser looks for each of their ends up to the end of the page, which takes quadratic time.
+    """
+    for opening, closing in (("<!--", "-->"), ("<![", "]>"), ("<", ">")):
+        end = markup.rfind(closing) + 1
+        markup = markup[:end] + markup[end:].replace(opening, f"&lt;{opening[1:]}")
+    return markup
 
 
 def _blocks(soup: Any) -> Iterator[list[str]]:

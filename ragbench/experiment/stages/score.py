@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ragbench.base.errors import DataError
+from ragbench.base.progress import say
 from ragbench.base.records import NO_REPLY, REPEATED, Answered, Outcome, Question
 from ragbench.experiment.stages.prompts import continuations
 from ragbench.metrics import metrics
@@ -23,6 +24,7 @@ from ragbench.runfolder.runfile import read_run_file
 from ragbench.runfolder.scores import ScoreRow, write_scores
 from ragbench.runfolder.sums import check_inputs, measure, write_sums
 from ragbench.tasks.replies import reply_readers
+from ragbench.tasks.replies.patterns import MAX_PARSED
 from ragbench.tasks.task import question_digest
 
 
@@ -75,6 +77,7 @@ def _task_rows(
             records = last_records(path)
             for record in records.values():
                 _check_record(path, record, digests)
+            _report_long(facts, path, records)
             found = _readings(questions, records, facts)
             values = _metrics(questions, found, records, facts.metrics, config.metrics)
             for question, reading, value in zip(questions, found, values, strict=True):
@@ -91,6 +94,16 @@ def _check_record(path: Path, record: Record, digests: Mapping[str, str]) -> Non
             where=place_of(path, record.question_id),
             fix="the questions or the record were changed: restore them, or run the config again "
             "under another `name:`",
+        )
+
+
+def _report_long(facts: TaskFacts, path: Path, records: Mapping[str, Record]) -> None:
+    """Report the replies of which only the beginning and the end are searched for an answer."""
+    long = [r for r in records.values() if r.reply and len(r.reply) > MAX_PARSED]
+    if long and facts.reader == "option":
+        say(
+            f"note: {path.name}: {len(long):,} of {len(records):,} replies have more than "
+            f"{MAX_PARSED:,} characters; their first and last {MAX_PARSED // 2:,} are read"
         )
 
 

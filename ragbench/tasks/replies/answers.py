@@ -36,12 +36,14 @@ from ragbench.tasks.replies.patterns import (
     SENTENCE_END,
     SPECIES,
     WITH_LETTER,
+    bounded,
     plain,
 )
 from ragbench.tasks.replies.reader import Reading
 from ragbench.tasks.replies.traces import split_reasoning
 
 ALIKE = 0.8
+REACH = 500  # characters after an anchor, besides an option's text, that may name the answer
 
 
 def letters(n: int) -> tuple[str, ...]:
@@ -52,11 +54,12 @@ def letters(n: int) -> tuple[str, ...]:
 def read_reply(reply: str, options: Sequence[str], *, finish: str) -> Reading:
     """Return which option a reply names.
 
-    A reply that met its limit (``finish`` is ``length``) before an answer is ``truncated``.
+    A reply that met its limit (``finish`` is ``length``) before an answer is ``truncated``. Of a
+    very long reply the beginning and the end are read; see ``patterns.bounded``.
     """
     reasoning, text, closed = split_reasoning(reply)
     if closed:
-        said = _first_answer(plain(text))
+        said = _first_answer(bounded(plain(text)))
         field = _field(said)
         rules = EXTRACTORS.items() if field is None else [("field", _named)]
         for rule, extract in rules:
@@ -118,12 +121,13 @@ def _field(text: str) -> str | None:
 def _stated(text: str, options: Sequence[str]) -> int | None:
     """Read the last "the answer is ..." that goes on with a letter or with an option's text."""
     anchors = sorted([*ANCHOR.finditer(text), *BOXED.finditer(text)], key=lambda m: m.start())
+    reach = REACH + max(map(len, options), default=0)
     pick: int | None = None
     for anchor in anchors:
         if anchor.re is BOXED:
             found = _named(FONT.sub(r"\1", anchor[1]), options)
         else:
-            found = _after(text[anchor.end() :], options)
+            found = _after(text[anchor.end() : anchor.end() + reach], options)
         pick = pick if found is None else found
     return pick
 

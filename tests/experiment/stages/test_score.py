@@ -142,6 +142,21 @@ def test_every_outcome_of_a_written_reply(mixed_copy: Path) -> None:
     assert found.pick.isna().tolist() == [False] + [True] * 5
 
 
+def test_a_reply_of_a_million_characters_is_scored_and_reported(
+    mixed_copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cell = "facts-written+closed-book"
+    lines = records(mixed_copy, cell)
+    lines[0]["reply"] = "The answer is " * 70_000 + "B."
+    rewrite(mixed_copy, cell, lines)
+    score_run(RunPaths(mixed_copy))
+    found = pd.read_parquet(mixed_copy / "scores" / "correct.parquet").set_index(
+        ["task", "arm", "question_id"]
+    )
+    assert found.pick["facts-written", "closed-book", lines[0]["question_id"]] == 1
+    assert "1 of 6 replies have more than 100,000 characters" in capsys.readouterr().err
+
+
 def test_a_written_record_without_its_reply_is_named(mixed_copy: Path) -> None:
     cell = "facts-written+closed-book"
     lines = records(mixed_copy, cell)
