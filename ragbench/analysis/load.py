@@ -20,6 +20,7 @@ from ragbench.runfolder.retrieval import RetrievalNote, read_note, read_quality
 from ragbench.runfolder.runfile import RunFile, read_run_file
 from ragbench.runfolder.schema import to_json
 from ragbench.runfolder.scores import read_scores
+from ragbench.runfolder.sums import verify
 
 OPEN = ("open", "bring-your-own")
 
@@ -138,11 +139,16 @@ def load_run(path: Path) -> Run:
         Its tables.
 
     Raises:
-        DataError: The run has not been scored, or not since it was extended.
+        DataError: The run has not been scored, or not since it was extended, or a file of it has
+            changed since.
     """
     files = RunPaths(path)
+    files.check_inside()
     about = read_run_file(files.run)
-    scores = read_scores(files.scores(about.config.mode))
+    if files.scores(about.config.mode).is_file():
+        verify(files, about.format)
+    metrics = [metric for facts in about.identity.tasks.values() for metric in facts.metrics]
+    scores = read_scores(files.scores(about.config.mode), metrics=metrics)
     _check_whole(path, about, scores)
     quality, retrievals = _retrieval(files, about)
     return Run(path, about, scores, quality, retrievals)
@@ -162,6 +168,14 @@ def _check_whole(path: Path, about: RunFile, scores: pd.DataFrame) -> None:
             where=str(path),
             fix="an extension was interrupted: give the same `ragbench run` again",
         )
+    for name, facts in about.identity.tasks.items():
+        options = scores.loc[scores.task == name, ["answer", "pick"]].max().max()
+        if facts.classes is not None and options >= len(facts.classes):
+            raise DataError(
+                f"the scores of {name!r} have an option beyond the task's {len(facts.classes)}",
+                where=str(path),
+                fix=f"ragbench score {path.name}",
+            )
 
 
 def _retrieval(

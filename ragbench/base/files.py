@@ -185,7 +185,11 @@ def locked(path: Path, *, what: str) -> Iterator[None]:
 
 def sha256_text(text: str) -> str:
     """Return the SHA-256 of text in UTF-8 as hex; undecodable bytes of file names count."""
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+    try:
+        data = text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # half of a pair that stands for no byte, as in "\\ud800"
+        data = text.encode("utf-8", "surrogatepass")
+    return hashlib.sha256(data).hexdigest()
 
 
 def sha256_json(value: object) -> str:

@@ -85,7 +85,7 @@ def _build(name: str, card: Card, card_path: Path, *, replace: bool) -> Corpus:
         raise other_content(name)
     folder = folder_of(name)
     check_replaceable(folder, MANIFEST, what="corpus")
-    facts = [_file_facts(path, base, digest=False) for path in sources]
+    facts = [_file_facts(path, base, digest=True) for path in sources]
     identity = sha256_json([card.digest(), BATCH_ROWS, facts])[:12]
     staging = folder.parent / f".{name}.{identity}.building"
     with locked(folder, what=f"the corpus {name!r}"), _unless_refused(staging):
@@ -95,13 +95,14 @@ def _build(name: str, card: Card, card_path: Path, *, replace: bool) -> Corpus:
             with stage(f"corpus {name}: reading") as progress:
                 counts = ingest(reader, work, progress, batch_rows=BATCH_ROWS)
             _write_id_order(reader, work)
+            _check_unchanged(facts, make_reader(card, card_path).sources(), base)
             manifest = CorpusManifest(
                 name=name,
                 card_digest=card.digest(),
                 batch_rows=BATCH_ROWS,
                 **_card_facts(name, card),
                 reader=card.reader,
-                files=[_file_facts(path, base, digest=True) for path in sources],
+                files=facts,
                 built_at=now(),
                 versions=versions(),
                 chunking=card.chunking.facts() if card.chunking else None,
@@ -115,6 +116,33 @@ def _build(name: str, card: Card, card_path: Path, *, replace: bool) -> Corpus:
         for stale in folder.parent.glob(f".{name}.{'[0-9a-f]' * 12}.building"):
             shutil.rmtree(stale, ignore_errors=True)
     return StoredCorpus(folder)
+
+
+def _check_unchanged(before: list[dict[str, Any]], sources: list[Path], base: Path | None) -> None:
+    """Refuse sources that changed while they were read, as under a copy that is still running.
+
+    Raises:
+        DataError: A file has another size, time or digest than before, is new, or is gone.
+    """
+    try:
+        after = [_file_facts(path, base, digest=True) for path in sources]
+    except FileNotFoundError as error:
+        raise _changing(str(error.filename), "is gone") from None
+    known = {facts["name"]: facts for facts in before}
+    for facts, path in zip(after, sources, strict=True):
+        was = known.pop(facts["name"], None)
+        if was != facts:
+            raise _changing(str(path), "is new" if was is None else "has changed")
+    if known:
+        raise _changing(next(iter(known)), "is gone")
+
+
+def _changing(name: str, what: str) -> DataError:
+    return DataError(
+        f"a source file {what} since the build began to read",
+        where=name,
+        fix="wait until nothing writes to the sources any more, then build again",
+    )
 
 
 @contextmanager

@@ -6,10 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ragbench.base.errors import UsageError
-from ragbench.base.files import JsonlAppender
+from ragbench.base.files import JsonlAppender, drop_torn_line
 from ragbench.runfolder.config import RunConfig
 from ragbench.runfolder.paths import RunPaths
+from ragbench.runfolder.records import seal_records
 from ragbench.runfolder.runfile import (
+    SEALED,
     Identity,
     RunFile,
     Session,
@@ -60,7 +62,15 @@ def start(folder: RunPaths, config: RunConfig, identity: Identity, *, extend: bo
     """Write ``run.json`` and log the session, after ``check_same`` with the whole identity."""
     check_same(folder, config, identity, extend=extend)
     session = Session.begin()
-    started = read_run_file(folder.run).started if _has_records(folder) else session
+    started = session
+    if _has_records(folder):
+        old = read_run_file(folder.run)
+        started = old.started
+        if old.format < SEALED:
+            for path in folder.all_records():
+                drop_torn_line(path)
+                seal_records(path)
+    folder.sums.unlink(missing_ok=True)  # the files that it describes are about to be replaced
     run = RunFile(started=started, name=folder.name, config=config, identity=identity)
     write_run_file(folder.run, run)
     with JsonlAppender(folder.sessions) as log:

@@ -19,7 +19,7 @@ from ragbench.experiment.stages.answer import answer_all, check_lengths
 from ragbench.experiment.stages.deliver import pack_all
 from ragbench.experiment.stages.retrieve import retrieve_all
 from ragbench.experiment.stages.score import score_cells
-from ragbench.indexes.built import IndexManifest
+from ragbench.indexes.built import IndexManifest, read_manifest
 from ragbench.runfolder.config import RunConfig
 from ragbench.runfolder.facts import (
     CorpusFacts,
@@ -31,6 +31,7 @@ from ragbench.runfolder.facts import (
 from ragbench.runfolder.paths import RunPaths
 from ragbench.runfolder.runfile import Identity
 from ragbench.runfolder.schema import parse
+from ragbench.runfolder.sums import INPUTS, measure, write_sums
 
 PROMPT_TEMPLATE = 2  # raised when stages/prompts.py changes prompts
 
@@ -66,6 +67,7 @@ def run_experiment(config: Config, document: Document, *, extend: bool = False) 
         private(grid.is_restricted, folder.path),
         locked(folder.path, what=f"the run {config.name!r}"),
     ):
+        folder.check_inside()
         known = Identity(
             tasks={task.spec.name: task_facts(grid, task) for task in grid.tasks},
             models={name: model.facts() for name, model in grid.models.items()},
@@ -83,12 +85,42 @@ def run_experiment(config: Config, document: Document, *, extend: bool = False) 
         )
         start(folder, resolved, identity, extend=extend)
         write_text(folder.path / "config.yaml", document.text)
+        check_corpora(identity)
         retrieve_all(grid, folder, manifests)
+        check_corpora(identity)
         packed = pack_all(grid, folder)
+        check_corpora(identity)
+        write_sums(folder, measure(folder, INPUTS))
         check_lengths(grid, packed)
         answer_all(grid, folder, packed)
         scored = score_cells(folder)
     return Finished(folder, scored.errors, scored.unmeasured)
+
+
+def check_corpora(identity: Identity) -> None:
+    """Refuse corpora and indexes that were built again since the run began.
+
+    Raises:
+        DataError: A digest is not that of the run, or an index is over another build of its corpus.
+    """
+    corpora = identity.corpora or {}
+    for name, facts in corpora.items():
+        if open_corpus(name).digest != facts.digest:
+            raise _built_again(f"the corpus {name!r}", name)
+    for name, index in (identity.indexes or {}).items():
+        corpus = corpora.get(index.corpus.name)
+        if corpus is not None and corpus.digest != index.corpus.digest:
+            raise _built_again(f"the corpus {index.corpus.name!r} of the index {name!r}", name)
+        if read_manifest(name).digest != index.digest:
+            raise _built_again(f"the index {name!r}", name)
+
+
+def _built_again(what: str, name: str) -> DataError:
+    return DataError(
+        f"{what} was built again while the run used it",
+        where=name,
+        fix="let nothing build it meanwhile, and give the same `ragbench run` again",
+    )
 
 
 def task_facts(grid: Grid, task: TaskPart) -> TaskFacts:

@@ -15,4 +15,5 @@ packed      ``packed/TASK+ARM.jsonl``: passages of each question
 passages    ``passages.jsonl`` and the prompts: texts, each once
 records     ``records/MODEL+TASK+ARM.0.jsonl``: raw answers
 scores      ``scores/MODE.parquet``: columns and their types
+sums        ``sums.json``: size and digest of every file, compared before a figure is printed
 """

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ragbench.base.files import write_jsonl
+from ragbench.base.errors import DataError
+from ragbench.base.files import sha256_text, write_jsonl
 from ragbench.base.records import Passage
-from ragbench.runfolder.schema import parse_lines, to_json
+from ragbench.runfolder.schema import AGAIN, parse_lines, to_json
 
 Passages = Mapping[tuple[str, str], Passage]  # by corpus and id
 
@@ -50,10 +51,17 @@ def write_passages(path: Path, passages: Passages) -> None:
 
 
 def read_prompts(path: Path) -> dict[str, str]:
-    """Return every rendered prompt by its digest; empty if there is no file."""
-    if not path.exists():
-        return {}
-    return {line.digest: line.text for _, line in parse_lines(PromptLine, path)}
+    """Return every rendered prompt by its digest; empty if there is no file.
+
+    Raises:
+        DataError: A text is not that of its digest.
+    """
+    found: dict[str, str] = {}
+    for where, line in parse_lines(PromptLine, path) if path.exists() else ():
+        if sha256_text(line.text) != line.digest:
+            raise DataError("the prompt is not that of its digest", where=where, fix=AGAIN)
+        found[line.digest] = line.text
+    return found
 
 
 def write_prompts(path: Path, prompts: Mapping[str, str]) -> None:

@@ -9,6 +9,8 @@ from ragbench.base import home
 from ragbench.base.errors import DataError
 
 RUN = "run.json"
+LONGEST = 255  # bytes of a file's name on common file systems
+OUT = "a run folder holds only its own files: put a copy there, or remove the entry"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,11 @@ class RunPaths:
     def sessions(self) -> Path:
         """Time, versions and machine of each session."""
         return self.path / "sessions.jsonl"
+
+    @property
+    def sums(self) -> Path:
+        """Size and digest of every file that a figure depends on."""
+        return self.path / "sums.json"
 
     @property
     def passages(self) -> Path:
@@ -70,22 +77,55 @@ class RunPaths:
         """Return the table of scores of a mode."""
         return self._file("scores", mode, suffix=".parquet")
 
+    def check_inside(self) -> None:
+        """Refuse a run folder that leads out of itself, before anything in it is read or written.
+
+        Raises:
+            DataError: A link in it leads outside, or something in it is neither file nor folder.
+        """
+        root = self.path.resolve()
+        for path in sorted(root.rglob("*")):
+            what = ""
+            if path.is_symlink():
+                what = "" if _leads_into(path, root) else "a link that leads out of it"
+            elif not path.is_dir() and not path.is_file():
+                what = "a pipe or a device in it"
+            if what:
+                raise DataError(f"the run has {what}", where=str(path), fix=OUT)
+
     def _file(self, folder: str, *names: str, suffix: str) -> Path:
         for name in names:
-            if any(character in name for character in "/\\\0"):
+            if name in ("", ".", "..") or any(character in name for character in "/\\\0"):
                 raise DataError(f"{name!r} cannot be a name", where=str(self.run))
-        return self.path / folder / f"{'+'.join(names)}{suffix}"
+        file = f"{'+'.join(names)}{suffix}"
+        if len(file.encode("utf-8", "replace")) > LONGEST or not _is_text(file):
+            raise DataError(f"{file!r} cannot be the name of a file", where=str(self.run))
+        return self.path / folder / file
+
+
+def _leads_into(link: Path, root: Path) -> bool:
+    try:
+        return link.resolve().is_relative_to(root)
+    except (OSError, RuntimeError):  # links that lead to each other
+        return False
+
+
+def _is_text(name: str) -> bool:
+    """Say whether a name has no half of a surrogate pair, which no file system can store."""
+    return not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def find_run(reference: str) -> RunPaths:
     """Return the run at a path, or with a name under ``runs/`` of the home folder.
 
     Raises:
-        DataError: There is no such run.
+        DataError: There is no such run, or something in it leads outside.
     """
     for path in (home.expand(reference), home.home() / "runs" / reference):
         if (path / RUN).is_file():
-            return RunPaths(path.resolve())
+            found = RunPaths(path.resolve())
+            found.check_inside()
+            return found
     known = sorted(p.parent.name for p in (home.home() / "runs").glob(f"*/{RUN}"))
     raise DataError(
         f"there is no run {reference!r}",

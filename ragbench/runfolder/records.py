@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ragbench.base.files import write_jsonl
-from ragbench.runfolder.schema import SPARSE, parse_lines, to_json
+from ragbench.base.errors import DataError
+from ragbench.base.files import read_jsonl, sha256_json, write_jsonl
+from ragbench.runfolder.schema import SPARSE, parse, to_json
 
+SUM = "sum"
+SUFFIX = ".0.jsonl"
 ASK_AGAIN = "remove the line; the question is then asked again"
 
 
@@ -30,6 +33,8 @@ class Record:
         opened: Marker of a reasoning trace that the prompt opened, if it did.
         reply_before_filter: An imported reply before lm-eval's filter, if that changed it.
         replaced: Halves of characters (lone surrogates) that are U+FFFD in the reply.
+        question: Digest of the question as asked; empty in a record of format 4 or older.
+        sum: Digest of all other fields; None in a record of format 4 or older.
     """
 
     key: str
@@ -52,17 +57,58 @@ class Record:
     opened: str | None = field(default=None, metadata=SPARSE)
     reply_before_filter: str | None = field(default=None, metadata=SPARSE)
     replaced: int | None = field(default=None, metadata=SPARSE)
+    question: str | None = field(default=None, metadata=SPARSE)
+    sum: str | None = field(default=None, metadata=SPARSE)
+
+    def file_name(self) -> str:
+        """Return the name of the file that the record belongs to."""
+        return f"{self.model}+{self.task}+{self.arm}{SUFFIX}"
+
+
+def sealed(record: Record) -> Record:
+    """Return the record with the digest of its fields, which its reader compares."""
+    return replace(record, sum=_digest(to_json(replace(record, sum=None))))
+
+
+def _digest(value: Mapping[str, object]) -> str:
+    return sha256_json({key: value[key] for key in value if key != SUM})
 
 
 def read_records(path: Path) -> Iterator[Record]:
     """Yield one cell's records in the order written; none if there is no file.
 
     Raises:
-        DataError: A field of a record is missing or unreadable.
+        DataError: A field of a record is missing or unreadable, the record has changed since it was
+            written, it belongs to another cell, or it answers a question a second time.
     """
-    if path.exists():
-        for _, record in parse_lines(Record, path, what="record", fix=ASK_AGAIN):
-            yield record
+    for _, record in records_with_places(path):
+        yield record
+
+
+def records_with_places(path: Path) -> Iterator[tuple[str, Record]]:
+    """Yield each record of ``read_records`` with its place ``FILE:LINE``."""
+    if not path.exists():
+        return
+    answered: set[str] = set()
+    for number, line in read_jsonl(path):
+        where = f"{path}:{number}"
+        record = parse(Record, line, where, what="record", fix=ASK_AGAIN)
+        if record.sum is not None and record.sum != _digest(line):
+            what = f"the record of question {record.question_id!r} has changed since it was written"
+            raise DataError(what, where=where, fix=ASK_AGAIN)
+        if record.model and path.name.endswith(SUFFIX) and path.name != record.file_name():
+            raise DataError(
+                f"the record is of {record.model}, {record.task}, {record.arm}, not of this file's "
+                "cell",
+                where=where,
+                fix="restore the file, or remove it; its questions are then asked again",
+            )
+        if record.sum is not None and record.question_id in answered:
+            what = f"question {record.question_id!r} is answered a second time"
+            raise DataError(what, where=where, fix="remove the line")
+        if record.error is None:
+            answered.add(record.question_id)
+        yield where, record
 
 
 def last_records(path: Path) -> dict[str, Record]:
@@ -70,11 +116,24 @@ def last_records(path: Path) -> dict[str, Record]:
     return {record.question_id: record for record in read_records(path)}
 
 
+def place_of(path: Path, question_id: str) -> str:
+    """Return the place ``FILE:LINE`` of the last record of a question."""
+    places = {record.question_id: where for where, record in records_with_places(path)}
+    return places.get(question_id, str(path))
+
+
+def seal_records(path: Path) -> None:
+    """Give every record of an older format its digest, so that the run can be continued."""
+    records = list(read_records(path))
+    if any(record.sum is None for record in records):
+        write_jsonl(path, (to_json(r if r.sum else sealed(r)) for r in records))
+
+
 def record_to_json(record: Record, *, imported: bool = False) -> dict[str, Any]:
     """Return the object of a record; an imported one has its error after its finish."""
     value = to_json(record)
     if imported:
-        for key in ("error", "reply_before_filter"):
+        for key in ("error", "reply_before_filter", "question", SUM):
             if key in value:
                 value[key] = value.pop(key)
     return value

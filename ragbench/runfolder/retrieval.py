@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field, fields
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from ragbench.base.files import read_json, write_json, write_jsonl
+from ragbench.base.errors import DataError
+from ragbench.base.files import read_json, sha256_file, sha256_json, write_json, write_jsonl
 from ragbench.runfolder.schema import SPARSE, parse, parse_lines, to_json
+
+MEASURE = re.compile(r"[A-Za-z]+@[1-9][0-9]{0,8}", re.ASCII)
+SEARCH_AGAIN = "remove the folder `retrieval` of the run and give the same `ragbench run` again"
 
 
 def _sparse() -> Any:
@@ -34,6 +39,9 @@ class RetrievalNote:
         gold: Digest of the gold passages that the ranking was compared with.
         measures: Computed measures.
         gold_matches: What the gold ids match: passages, documents, or nothing.
+        ranking_sum: Digest of the ranking's file; None in a run of format 4 or older.
+        quality_sum: Digest of the file of measures.
+        sum: Digest of all other fields.
     """
 
     index: str | None = _sparse()
@@ -49,6 +57,9 @@ class RetrievalNote:
     gold: str | None = _sparse()
     measures: tuple[str, ...] | None = _sparse()
     gold_matches: str | None = _sparse()
+    ranking_sum: str | None = _sparse()
+    quality_sum: str | None = _sparse()
+    sum: str | None = _sparse()
 
     def says(self, asked: RetrievalNote) -> bool:
         """Say whether this note has every value that another note states."""
@@ -66,11 +77,46 @@ class QualityLine:
     value: float
 
 
+def sealed(note: RetrievalNote) -> RetrievalNote:
+    """Return the note with the digest of its fields, which its reader compares."""
+    return replace(note, sum=_digest(to_json(note)))
+
+
+def _digest(value: Mapping[str, object]) -> str:
+    return sha256_json({key: value[key] for key in value if key != "sum"})
+
+
 def read_note(path: Path) -> RetrievalNote:
-    """Return the note of a ranking; an empty one if there is no file."""
+    """Return the note of a ranking; an empty one if there is no file.
+
+    Raises:
+        DataError: The note cannot be read, or has changed since it was written.
+    """
     if not path.is_file():
         return RetrievalNote()
-    return parse(RetrievalNote, read_json(path, what="the note of a retrieval"), str(path))
+    value = read_json(path, what="the note of a retrieval")
+    note = parse(RetrievalNote, value, str(path), what="note of a retrieval")
+    if note.sum is not None and note.sum != _digest(value):
+        what = "the note of a retrieval has changed since it was written"
+        raise DataError(what, where=str(path), fix=SEARCH_AGAIN)
+    return note
+
+
+def check_saved(path: Path, digest: str | None) -> None:
+    """Refuse a saved ranking or its measures if they are not those of the note.
+
+    Args:
+        path: The file.
+        digest: Its digest by the note; None in a run of format 4 or older.
+
+    Raises:
+        DataError: The file is missing or has changed.
+    """
+    if digest is None:
+        return
+    if not path.is_file() or sha256_file(path) != digest:
+        state = "has changed since it was written" if path.is_file() else "is missing"
+        raise DataError(f"the file {path.name} {state}", where=str(path), fix=SEARCH_AGAIN)
 
 
 def write_note(path: Path, note: RetrievalNote) -> None:
@@ -80,7 +126,12 @@ def write_note(path: Path, note: RetrievalNote) -> None:
 
 def read_quality(path: Path) -> list[QualityLine]:
     """Return the measures of a ranking, question by question."""
-    return [line for _, line in parse_lines(QualityLine, path)]
+    found = []
+    for where, line in parse_lines(QualityLine, path):
+        if not MEASURE.fullmatch(line.measure):
+            raise DataError(f"{line.measure!r} is no measure", where=where, fix=SEARCH_AGAIN)
+        found.append(line)
+    return found
 
 
 def write_quality(path: Path, lines: Iterable[QualityLine]) -> None:

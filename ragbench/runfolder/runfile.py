@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ragbench.base.endpoint import RESTRICTED
 from ragbench.base.errors import DataError
-from ragbench.base.files import read_json, write_json
+from ragbench.base.files import read_json, sha256_json, write_json
 from ragbench.base.modelfacts import ModelFacts
 from ragbench.base.provenance import git_state, machine, now, versions
 from ragbench.runfolder.config import RunConfig
 from ragbench.runfolder.facts import CorpusFacts, IndexFacts, TaskFacts
-from ragbench.runfolder.schema import SPARSE, parse, to_json
+from ragbench.runfolder.schema import AGAIN, SPARSE, parse, to_json
 
-FORMAT = 4  # of the run folders that this version writes
-READABLE = (3, FORMAT)  # in format 3 an entry of `config.models` had the keys of all backends
+FORMAT = 5  # of the run folders that this version writes
+SEALED = 5  # from this format on, run.json has a seal, records have sums and the run has sums.json
+READABLE = (3, 4, FORMAT)  # in format 3 an entry of `config.models` had the keys of all backends
+SEAL = "seal"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,17 +111,76 @@ def parse_run_file(value: Mapping[str, object], where: str) -> RunFile:
         DataError: It has another format, or a field is missing or unreadable.
     """
     if value.get("format") not in READABLE:
-        known = " or ".join(map(str, READABLE))
+        *others, last = map(str, READABLE)
+        known = f"{', '.join(others)} or {last}"
         raise DataError(f"the run has format {value.get('format')!r}, not {known}", where=where)
     return parse(RunFile, value, where, what="file run.json of the run")
 
 
 def read_run_file(path: Path) -> RunFile:
-    """Return the contents of a run.json; DataError if it is missing or has another format."""
+    """Return the contents of a run.json.
+
+    Raises:
+        DataError: It is missing, has another format, has changed since it was written, or names
+            something that it does not describe.
+    """
     value = read_json(path, what="the file run.json of the run")
-    return parse_run_file(value, str(path.parent))
+    where = str(path.parent)
+    run = parse_run_file(value, where)
+    seal = value.pop(SEAL, None)
+    if seal != sha256_json(value) and (run.format >= SEALED or seal is not None):
+        what = "the file run.json of the run has changed since it was written"
+        raise DataError(what, where=str(path), fix=AGAIN)
+    _check_names(run, str(path))
+    return run
+
+
+def _check_names(run: RunFile, where: str) -> None:
+    """Refuse a run.json that names what it does not describe, or describes nothing."""
+    config, identity = run.config, run.identity
+    arms = {arm.name: arm for arm in config.arms}
+    for kind, named in (
+        ("models", [model.name for model in config.models]),
+        ("tasks", [task.name for task in config.tasks]),
+        ("arms", [arm.name for arm in config.arms]),
+    ):
+        _refuse(not named, f"no {kind}", where)
+        _refuse(len(set(named)) < len(named), f"two {kind} of one name", where)
+    for model in config.models:
+        _refuse(model.name not in identity.models, f"no facts of the model {model.name!r}", where)
+        _refuse(
+            model.base is not None and model.base not in identity.models,
+            f"no base {model.base!r} of the model {model.name!r}",
+            where,
+        )
+    for task in config.tasks:
+        facts = identity.tasks.get(task.name)
+        if facts is None:
+            raise _wrong(f"no facts of the task {task.name!r}", where)
+        _refuse(not facts.arms, f"no arms of the task {task.name!r}", where)
+        _refuse(not facts.metrics, f"no metrics of the task {task.name!r}", where)
+        unknown = next((arm for arm in facts.arms if arm not in arms), None)
+        _refuse(unknown is not None, f"no arm {unknown!r} of the task {task.name!r}", where)
+    for arm in config.arms:
+        unknown = arm.like if arm.like not in arms else None
+        _refuse(unknown is not None, f"no arm {unknown!r}, which {arm.name!r} imitates", where)
+    settings = config.analysis
+    _refuse(not 0 < settings.alpha < 1, f"the alpha {settings.alpha}", where)
+    _refuse(settings.resamples < 1, f"{settings.resamples} resamples", where)
+    margin = settings.equivalence_margin
+    _refuse(not 0 <= margin <= 1, f"the equivalence margin {margin}", where)
+
+
+def _refuse(wrong: bool, what: str, where: str) -> None:
+    if wrong:
+        raise _wrong(what, where)
+
+
+def _wrong(what: str, where: str) -> DataError:
+    return DataError(f"the file run.json of the run has {what}", where=where, fix=AGAIN)
 
 
 def write_run_file(path: Path, run: RunFile) -> None:
-    """Write a run.json."""
-    write_json(path, run_file_to_json(run))
+    """Write a run.json; from format 5 on with the digest of its content."""
+    value = json.loads(json.dumps(run_file_to_json(run)))
+    write_json(path, value | {SEAL: sha256_json(value)} if run.format >= SEALED else value)

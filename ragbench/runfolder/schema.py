@@ -32,6 +32,7 @@ from ragbench.base.files import read_jsonl
 AGAIN = "the file was changed by hand: restore it, or run the config again under another `name:`"
 SPARSE = {"sparse": True}  # metadata of a field that is not written if it is None
 RAW = "raw"
+LARGEST = 2**63 - 1  # a larger number fits no table
 T = TypeVar("T")
 Check = Callable[[Any], Any]
 
@@ -173,6 +174,8 @@ def _own(kind: type[OwnJson], value: Any) -> OwnJson:
 
 def _scalar(kind: type | tuple[type, ...], value: Any) -> Any:
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise _WrongError
+    if isinstance(value, int) and abs(value) > LARGEST:
         raise _WrongError
     return value
 

@@ -7,15 +7,16 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ragbench.base.errors import DataError
+from ragbench.base.errors import DataError, first_line
 from ragbench.base.files import atomic_file
-from ragbench.base.records import Outcome
+from ragbench.base.records import OUTCOMES, Outcome
 
 if TYPE_CHECKING:
     import pandas as pd
 
 CELL = ["model", "task", "arm", "mode", "scoring", "seed", "k"]  # columns that identify a cell
 NEEDED = {"model", "task", "arm", "question_id", "outcome"}
+NEWER = {"likeliest"}  # runs scored by earlier versions do not have it
 # A column that is missing in every row has no type of its own.
 TYPES: dict[str, str] = {
     **dict.fromkeys(
@@ -99,6 +100,14 @@ class ScoreRow:
     metrics: Mapping[str, float] = field(default_factory=dict)
 
 
+# Columns of text; all others are numbers.
+KINDS: dict[str, type] = dict.fromkeys(
+    (
+        *("model", "task", "arm", "mode", "scoring", "question_id", "stratum", "cluster", "rule"),
+        *("reply", "reasoning", "outcome", "error", "finish"),
+    ),
+    str,
+)
 COLUMNS = [column.name for column in fields(ScoreRow) if column.name != "metrics"]
 
 
@@ -115,11 +124,16 @@ def _columns(row: ScoreRow) -> dict[str, Any]:
     return {name: getattr(row, name) for name in COLUMNS} | dict(row.metrics)
 
 
-def read_scores(path: Path) -> pd.DataFrame:
+def read_scores(path: Path, *, metrics: Iterable[str] = ()) -> pd.DataFrame:
     """Return the table of scores, one row per question and cell.
 
+    Args:
+        path: The file.
+        metrics: Metrics that must have a column.
+
     Raises:
-        DataError: The file is missing or unreadable, or is missing a column.
+        DataError: The file is missing or unreadable, is missing a column, or has values that scores
+            cannot have.
     """
     import pandas as pd
 
@@ -128,9 +142,34 @@ def read_scores(path: Path) -> pd.DataFrame:
         raise DataError("the run has no scores", where=str(path.parent.parent), fix=again)
     try:
         table = pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise DataError(f"the scores cannot be read: {error}", where=str(path)) from None
-    if missing := NEEDED - set(table.columns):
-        what = f"the scores are missing the column {min(missing)!r}"
+    except Exception as error:
+        what = f"the scores cannot be read: {first_line(error)}"
+        raise DataError(what, where=str(path), fix=again) from None
+    needed = {*COLUMNS, *metrics} - NEWER
+    if missing := sorted(needed - set(table.columns), key=_rank):
+        what = f"the scores are missing the column {missing[0]!r}"
+        raise DataError(what, where=str(path), fix=again)
+    for name in table.columns:
+        if not _is_typed(table[name], KINDS.get(str(name), float)):
+            what = f"the scores have an unreadable column {name!r}"
+            raise DataError(what, where=str(path), fix=again)
+    if unknown := set(table.outcome) - set(OUTCOMES):
+        what = f"the scores have the outcome {unknown.pop()!r}"
+        raise DataError(what, where=str(path), fix=again)
+    if table.duplicated(["model", "task", "arm", "question_id"]).any():
+        what = "the scores have two rows of one question in one cell"
         raise DataError(what, where=str(path), fix=again)
     return table
+
+
+def _rank(name: str) -> tuple[bool, str]:
+    return name not in NEEDED, name
+
+
+def _is_typed(column: pd.Series[Any], kind: type) -> bool:
+    """Say whether a column has the type of its values; one without any value has every type."""
+    from pandas.api import types
+
+    if kind is str:
+        return types.is_string_dtype(column) or bool(column.isna().all())
+    return types.is_numeric_dtype(column) or bool(column.isna().all())

@@ -15,6 +15,7 @@ from ragbench.runfolder.retrieval import RetrievalNote, read_note
 from ragbench.runfolder.runfile import read_run_file
 from tests.analysis.making import about_of, edited
 from tests.runfolder.golden import OWN
+from tests.runfolder.sealing import reseal
 
 
 def test_tables_of_a_finished_run(finished_home: Path) -> None:
@@ -37,7 +38,9 @@ def test_a_run_without_scores_says_how_to_make_them(run_copy: Path) -> None:
 def test_scores_behind_an_interrupted_extension_are_refused(run_copy: Path) -> None:
     about = json.loads((run_copy / "run.json").read_text())
     about["identity"]["tasks"]["icd10cm"]["arms"].append("bm25-1")
+    about["config"]["arms"].append({"name": "bm25-1"})
     (run_copy / "run.json").write_text(json.dumps(about))
+    reseal(run_copy)
     with pytest.raises(DataError, match="not those of the run's models") as caught:
         load_run(run_copy)
     assert "ragbench run" in caught.value.fix

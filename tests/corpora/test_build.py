@@ -523,3 +523,50 @@ def test_a_killed_build_goes_on_and_ends_the_same(home: Path, add_corpus: AddCor
         assert again.manifest.sums[name] == sums[name]
     assert list(again) == list(build_corpus("notes", replace=True))
     assert not [p for p in (home / "corpora").iterdir() if p.name.endswith(".building")]
+
+
+# -- sources that change -----------------------------------------------------------------------
+
+
+def rewritten(path: Path) -> None:
+    """Change one letter and put the old time back, as a copy that keeps times does."""
+    stat = path.stat()
+    path.write_bytes(path.read_bytes().replace(b"text 1", b"text 7"))
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+CHANGES: dict[str, Callable[[Path], object]] = {
+    "has changed": lambda path: path.write_text(path.read_text() + '{"id": "n", "text": "n"}\n'),
+    "has changed ": rewritten,
+    "has changed  ": lambda path: os.utime(path, ns=(1, 1)),
+    "is gone": lambda path: path.unlink(),
+    "is new": lambda path: shutil.copyfile(path, path.with_name("b.txt")),
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_a_source_that_changes_while_it_is_read_is_noticed(
+    home: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """A copy that is still running: the corpus would be of a state that no disk ever had."""
+    source = home / "notes"
+    source.mkdir()
+    (source / "a.txt").write_text("text 1")
+    (source / "z.txt").write_text("stays")
+    (home / "corpora").mkdir()
+    card = "reader: folder\npath: ../notes\nlicence: none\n"
+    (home / "corpora" / "notes.yaml").write_text(card)
+    ingest = build.ingest
+
+    def disturbed(*arguments: object, **options: object) -> dict[str, object]:
+        counts = ingest(*arguments, **options)  # type: ignore[arg-type]
+        CHANGES[what](source / "a.txt")
+        return counts
+
+    with monkeypatch.context() as patch:
+        patch.setattr(build, "ingest", disturbed)
+        with pytest.raises(DataError, match=f"a source file {what.strip()} since the build"):
+            build_corpus("notes")
+    assert left_over(home) == []
+    if what != "is gone":
+        assert len(build_corpus("notes")) >= 1

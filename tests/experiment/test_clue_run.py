@@ -33,6 +33,7 @@ from ragbench.runfolder.records import last_records, read_records
 from ragbench.runfolder.runfile import read_run_file
 from tests.conftest import ragbench
 from tests.report.reading import data, read
+from tests.runfolder.sealing import reseal
 from tests.tasks.clue_files import DATA, FILES
 
 PLACES = {
@@ -418,6 +419,7 @@ def test_an_open_run_shows_references_and_grades(finished: RunPaths, home: Path)
     for corpus in about["identity"]["corpora"].values():
         corpus["data_use"] = "open"
     (copy / "run.json").write_text(json.dumps(about), encoding="utf-8")
+    reseal(copy)
     write_report(copy)
     blocks = data(read((copy / "report.html").read_text(encoding="utf-8")))
     core, texts = (json.loads(blocks[f"data-{part}"]) for part in ("core", "texts"))

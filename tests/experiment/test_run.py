@@ -15,10 +15,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from ragbench.base.errors import DataError
+from ragbench.corpora.build import build_corpus
+from ragbench.experiment import run as run_module
 from ragbench.experiment.config.config import load_config
 from ragbench.experiment.grid.grid import Grid
 from ragbench.experiment.run import run_experiment
 from tests.conftest import make_mixed_home, make_small_home, ragbench
+from tests.runfolder.sealing import reseal
 
 
 def records(home: Path) -> dict[str, list[str]]:
@@ -90,6 +94,29 @@ def test_an_index_of_another_corpus_stops_a_resumed_run(run_copy: Path, home: Pa
     assert refused.returncode == 3
     assert "another corpus" in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.parametrize("stage", ["retrieve_all", "pack_all"])
+def test_a_corpus_that_is_built_again_during_a_run_is_noticed(
+    mixed_copy: Path, home: Path, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    """Rankings of one build and passages of another would be of no corpus at all."""
+    passages = home / "passages.jsonl"
+    changed = passages.read_text().replace("bleeding gums", "loose teeth")
+    whole = getattr(run_module, stage)
+
+    def disturbed(*arguments: object) -> object:
+        found = whole(*arguments)
+        passages.write_text(changed)
+        build_corpus("facts", replace=True)
+        return found
+
+    monkeypatch.setattr(run_module, stage, disturbed)
+    overrides = [*ONE_TASK, "name=disturbed"]
+    with pytest.raises(DataError, match="the corpus 'facts' was built again") as caught:
+        run_experiment(*load_config(str(home / "mixed.yaml"), overrides))
+    assert "same `ragbench run` again" in caught.value.fix
+    assert not list((home / "runs" / "disturbed").glob("records/*"))
 
 
 def test_another_tokenizer_for_packing_is_refused(run_copy: Path, home: Path) -> None:
@@ -165,6 +192,7 @@ def test_resume_equals_uninterrupted_at_fifty_random_kill_points(
     whole, run = home / "runs" / "whole", home / "runs" / "cut"
     text = (whole / "run.json").read_text().replace('"whole"', '"cut"')
     (whole / "run.json").write_text(text)
+    reseal(whole)
     expected = pd.read_parquet(whole / "scores" / "correct.parquet").drop(columns="elapsed_s")
     steps = written_in_order(whole)
     total = sum(len(data) for _, data in steps)

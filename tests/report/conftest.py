@@ -15,6 +15,7 @@ from ragbench.analysis.effects import effects
 from ragbench.analysis.load import Run, load_run
 from ragbench.analysis.results import results
 from ragbench.report.sections import Section, sections
+from tests.runfolder.sealing import reseal
 
 ATTACK = "</script><img src=x onerror=\"hacked('x')\"><!--<script>{{ 7 * 7 }}\u2028&lt;b&gt;\ud800'"
 MODEL = "<img src=x onerror=hacked(1)>"
@@ -78,4 +79,5 @@ def hostile(mixed_copy: Path) -> Path:
     scores["reasoning"] = ATTACK.replace("\ud800", "")  # Arrow refuses half a pair by itself
     scores["error"] = scores["reasoning"]
     scores.to_parquet(table)
+    reseal(mixed_copy)
     return mixed_copy

@@ -17,6 +17,7 @@ from ragbench.report.write import write_report
 from tests.report.conftest import change_lines
 from tests.report.reading import Element, read
 from tests.report.test_export import check_latex
+from tests.runfolder.sealing import reseal
 
 Scores = pd.DataFrame
 
@@ -135,6 +136,7 @@ def check_drawings(page: Element) -> int:
 def test_every_part_of_a_report_is_written(mixed_copy: Path, case: str) -> None:
     for step in CASES[case]:
         step(mixed_copy)
+    reseal(mixed_copy)
     written = write_report(mixed_copy, formats=("csv", "latex", "svg"))
     text = written.page.read_text(encoding="utf-8")
     page = read(text)
@@ -153,6 +155,7 @@ def test_every_part_of_a_report_is_written(mixed_copy: Path, case: str) -> None:
 def test_rates_of_a_pair_stay_between_none_and_all(mixed_copy: Path) -> None:
     answered(mixed_copy, 1.0)
     pair(mixed_copy)
+    reseal(mixed_copy)
     write_report(mixed_copy)
     found = pd.read_csv(mixed_copy / "results.csv")
     rates = found[(found.metric == "accuracy") & (found.model != "-")]

@@ -27,6 +27,7 @@ from tests.analysis.making import make_run, passage, question
 from tests.conftest import FACTS
 from tests.report.reading import read, tables
 from tests.report.verdict.test_odd_runs import tango
+from tests.runfolder.sealing import reseal
 
 TWO = {"options": ["low iron", "high iron"]}
 QUESTIONS = [
@@ -176,6 +177,7 @@ def test_a_restricted_run_shows_ids_and_numbers(mixed_copy: Path) -> None:
     about = json.loads((mixed_copy / "run.json").read_text(encoding="utf-8"))
     about["identity"]["tasks"]["facts"]["data_use"] = "restricted"
     (mixed_copy / "run.json").write_text(json.dumps(about), encoding="utf-8")
+    reseal(mixed_copy)
     run = load_run(mixed_copy)
     found = effects(run)
     made = page(run, found, list(sections(run, results(run), found)))

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from ragbench.report.write import write_report
+from tests.runfolder.sealing import reseal
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 DRIVER = shutil.which("chromedriver")
@@ -236,3 +237,4 @@ def many(run: Path, task: str, copies: int) -> None:
     about = json.loads((run / "run.json").read_text(encoding="utf-8"))
     about["identity"]["tasks"][task]["n"] *= copies
     (run / "run.json").write_text(json.dumps(about), encoding="utf-8")
+    reseal(run)

@@ -24,6 +24,7 @@ def differing(made: Path, golden: RunPaths) -> list[str]:
 
     Of run.json everything counts but when and where the run started, the format, and those keys
     of a model's entry that format 4 leaves out: the keys of backends that are not the model's.
+    Records have no digests there.
     """
     found = []
     for path in golden.path.rglob("*.json*"):
@@ -33,6 +34,8 @@ def differing(made: Path, golden: RunPaths) -> list[str]:
         one, other = path.read_text(encoding="utf-8"), (made / name).read_text(encoding="utf-8")
         if path == golden.run:
             one, other = (_compared(text) for text in (one, other))
+        if name.parts[0] == "records":
+            other = "".join(_unsealed(line) for line in other.splitlines())
         if one != other:
             found.append(str(name))
     return found
@@ -42,10 +45,18 @@ def _compared(text: str) -> str:
     """Return the text of a run.json less what may differ, its keys in their order."""
     value = json.loads(text)
     del value["started"], value["format"]
+    value.pop("seal", None)
     value["identity"].pop("imported_format", None)  # newer than the golden runs
     models = value["config"]["models"]
     value["config"]["models"] = [{key: model[key] for key in COMMON} for model in models]
     return json.dumps(value)
+
+
+def _unsealed(line: str) -> str:
+    """Return a record less the digests that format 5 added."""
+    value = json.loads(line)
+    assert value.pop("sum") and value.pop("question")
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")) + "\n"
 
 
 def lines(path: Path) -> list[dict[str, Any]]:

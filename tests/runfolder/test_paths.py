@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from ragbench.analysis.load import load_run
 from ragbench.base.errors import DataError
+from ragbench.experiment.config.config import load_config
+from ragbench.experiment.run import run_experiment
+from ragbench.experiment.stages.score import score_run
+from ragbench.report.write import write_report
 from ragbench.runfolder.paths import RunPaths, find_run
 from tests.runfolder.golden import OWN
+from tests.runfolder.sealing import reseal
 
 PATHS = RunPaths(Path("runs/r"))
 
@@ -32,7 +41,9 @@ def test_files_are_where_a_run_has_them() -> None:
     assert OWN.scores("correct") == OWN.path / "scores" / "correct.parquet"
 
 
-@pytest.mark.parametrize("name", ["../../secret", "/etc/passwd", "a\0b", "..\\..\\secret"])
+@pytest.mark.parametrize(
+    "name", ["../../secret", "/etc/passwd", "a\0b", "..\\..\\secret", "..", "", "a" * 300, "\ud800"]
+)
 def test_a_name_cannot_leave_the_folder(name: str) -> None:
     paths: list[Callable[[], Path]] = [
         lambda: PATHS.questions(name),
@@ -42,7 +53,7 @@ def test_a_name_cannot_leave_the_folder(name: str) -> None:
         lambda: PATHS.scores(name),
     ]
     for path in paths:
-        with pytest.raises(DataError, match="cannot be a name") as caught:
+        with pytest.raises(DataError, match=r"cannot be (a|the) name") as caught:
             path()
         assert caught.value.where == str(Path("runs/r/run.json"))
 
@@ -55,3 +66,60 @@ def test_a_run_is_found_by_name_and_path(home: Path) -> None:
     with pytest.raises(DataError, match="no run 'q'") as caught:
         find_run("q")
     assert "runs here: r" in caught.value.fix
+
+
+@pytest.mark.parametrize("entry", ["results.csv", "scores", "records/.x.lock", "prompts/0.jsonl"])
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_link_out_of_a_run_is_neither_read_nor_written(
+    run_copy: Path, tmp_path: Path, entry: str, exists: bool
+) -> None:
+    """A folder from elsewhere may hold links; nothing is read or written through them."""
+    outside = tmp_path / "outside"
+    entry_path = run_copy / entry
+    if entry_path.is_dir():
+        shutil.rmtree(entry_path)
+    entry_path.unlink(missing_ok=True)
+    if exists:
+        outside.write_text("mine")
+    entry_path.symlink_to(outside)
+    config = load_config(str(run_copy.parents[1] / "small.yaml"))
+    commands: list[Callable[[], object]] = [
+        lambda: load_run(run_copy),
+        lambda: score_run(RunPaths(run_copy)),
+        lambda: write_report(run_copy),
+        lambda: find_run("small"),
+        lambda: run_experiment(*config),
+    ]
+    for command in commands:
+        with pytest.raises(DataError, match="a link that leads out") as caught:
+            command()
+        assert caught.value.where == str(entry_path)
+    assert outside.exists() == exists
+    assert not exists or outside.read_text() == "mine"
+
+
+def test_links_within_a_run_are_followed_and_pipes_are_not(run_copy: Path) -> None:
+    (run_copy / "again.csv").symlink_to("results.csv")
+    moved = run_copy.with_name("elsewhere")
+    moved.symlink_to(run_copy)  # the run itself may be a link
+    assert find_run("elsewhere").path == run_copy
+    (run_copy / "loop").symlink_to("loop")
+    with pytest.raises(DataError, match="a link that leads out"):
+        find_run("small")
+    (run_copy / "loop").unlink()
+    os.mkfifo(run_copy / "pipe")
+    with pytest.raises(DataError, match="pipe or a device"):
+        find_run("small")
+
+
+@pytest.mark.parametrize("mode", ["../../escaped", "correct/x", "/tmp/x", "", None, 1])
+def test_the_mode_of_a_run_json_is_no_path(run_copy: Path, mode: object) -> None:
+    about = json.loads((run_copy / "run.json").read_text())
+    about["config"]["mode"] = mode
+    (run_copy / "run.json").write_text(json.dumps(about))
+    reseal(run_copy)
+    before = sorted(run_copy.parents[1].rglob("*"))
+    for command in (load_run, write_report, lambda path: score_run(RunPaths(path))):
+        with pytest.raises(DataError, match=r"unreadable 'config\.mode'"):
+            command(run_copy)
+    assert sorted(run_copy.parents[1].rglob("*")) == before

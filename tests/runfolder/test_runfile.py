@@ -31,7 +31,7 @@ def raw() -> dict[str, Any]:
 
 def test_another_format_is_refused() -> None:
     for value in ({}, raw() | {"format": 99}):
-        with pytest.raises(DataError, match=f"the run has format (None|99), not 3 or {FORMAT}"):
+        with pytest.raises(DataError, match=f"the run has format (None|99), not 3, 4 or {FORMAT}"):
             parse_run_file(value, "runs/r")
 
 

@@ -52,7 +52,8 @@ def read_html(path: Path, encoding: str) -> tuple[str, str, Counter[str]]:
     """
     from bs4 import BeautifulSoup
 
-    markup = CONTROL.sub("", _decoded(path.read_bytes(), encoding).translate(OWN))
+    markup = _without_open_ends(_decoded(path.read_bytes(), encoding).translate(OWN))
+    markup = CONTROL.sub("", markup)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of XHTML, and of a lone word
         soup = BeautifulSoup(markup, "html.parser")
@@ -62,6 +63,17 @@ def read_html(path: Path, encoding: str) -> tuple[str, str, Counter[str]]:
     title = _line([heading.get_text()], Counter()) if heading else ""
     lines = (_line(parts, changes) for parts in _blocks(soup))
     return title, "\n".join(line for line in lines if line.strip(" |")), changes
+
+
+def _without_open_ends(markup: str) -> str:
+    """Return markup in which every opening sign that nothing closes is text.
+
+    The parser looks for each of their ends up to the end of the page, which takes quadratic time.
+    """
+    for opening, closing in (("<!--", "-->"), ("<![", "]>"), ("<", ">")):
+        end = markup.rfind(closing) + 1
+        markup = markup[:end] + markup[end:].replace(opening, f"&lt;{opening[1:]}")
+    return markup
 
 
 def _line(parts: list[str], changes: Counter[str]) -> str:

@@ -33,7 +33,7 @@ from ragbench.runfolder.packed import PackedLine, write_packed
 from ragbench.runfolder.passages import write_passages, write_prompts
 from ragbench.runfolder.paths import RUN, RunPaths
 from ragbench.runfolder.questions import write_questions
-from ragbench.runfolder.records import Record, record_to_json, write_imported_records
+from ragbench.runfolder.records import Record, record_to_json, sealed, write_imported_records
 from ragbench.runfolder.runfile import (
     Identity,
     RunFile,
@@ -42,6 +42,7 @@ from ragbench.runfolder.runfile import (
     write_run_file,
 )
 from ragbench.runfolder.schema import parse, to_json
+from ragbench.runfolder.sums import INPUTS, measure, write_sums
 from ragbench.tasks.replies.failures import is_failure
 from ragbench.tasks.task import Answers, question_digest
 
@@ -142,6 +143,7 @@ def write_run(run: ImportedRun, *, replace: bool = False) -> Path:
         with atomic_folder(path) as work:
             folder = RunPaths(work)
             _write(run, folder)
+            write_sums(folder, measure(folder, INPUTS))
             score_run(folder)
     return path
 
@@ -259,7 +261,8 @@ def _record(
     )
     facts = record_to_json(record)
     del facts["key"]
-    return replace(record, key=sha256_json([facts, question_digest(question)]))
+    digest = question_digest(question)
+    return sealed(replace(record, key=sha256_json([facts, digest]), question=digest))
 
 
 def _config(run: ImportedRun) -> dict[str, Any]:

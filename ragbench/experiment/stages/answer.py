@@ -33,7 +33,7 @@ from ragbench.experiment.stages.prompts import continuations, messages
 from ragbench.models.model import Choice, Model
 from ragbench.runfolder.passages import PromptLine, read_prompts
 from ragbench.runfolder.paths import RunPaths
-from ragbench.runfolder.records import Record, read_records, record_to_json
+from ragbench.runfolder.records import Record, read_records, record_to_json, sealed
 from ragbench.runfolder.schema import to_json
 from ragbench.tasks.task import question_digest
 
@@ -200,7 +200,7 @@ def _answer_cell(
                 prompts.append(to_json(PromptLine(digest=digest, text=job.prompt)))
                 stored.add(digest)
             record = _record(grid, cell, job, digest, answer)
-            records.append(record_to_json(record))
+            records.append(record_to_json(sealed(record)))
             progress.advance()
             failed = record.error is not None
             errors += failed
@@ -253,6 +253,7 @@ def _record(grid: Grid, cell: Cell, job: Job, digest: str, answer: Answer) -> Re
         question_id=job.question.id,
         passages=tuple(job.passages),
         prompt=digest,
+        question=question_digest(job.question),
         log_likelihoods=None,
         error=None,
     )

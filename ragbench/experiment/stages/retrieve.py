@@ -30,7 +30,9 @@ from ragbench.runfolder.questions import write_questions
 from ragbench.runfolder.retrieval import (
     QualityLine,
     RetrievalNote,
+    check_saved,
     read_note,
+    sealed,
     write_note,
     write_quality,
 )
@@ -81,6 +83,23 @@ def _note(folder: RunPaths, task: TaskPart, key: str) -> RetrievalNote:
     return read_note(folder.retrieval(task.spec.name, key, "json"))
 
 
+def _is_saved(folder: RunPaths, task: TaskPart, key: str, asked: RetrievalNote) -> bool:
+    """Say whether a ranking was saved before; DataError if its file has changed since."""
+    note = _note(folder, task, key)
+    if not note.says(asked):
+        return False
+    check_saved(folder.retrieval(task.spec.name, key, "trec"), note.ranking_sum)
+    return True
+
+
+def _save_note(folder: RunPaths, task: TaskPart, key: str, note: RetrievalNote) -> None:
+    """Write the note of a ranking that has just been saved."""
+    name = task.spec.name
+    digest = sha256_file(folder.retrieval(name, key, "trec"))
+    note = replace(note, ranking_sum=digest)
+    write_note(folder.retrieval(name, key, "json"), sealed(note))
+
+
 def _queries(task: TaskPart, *, within: bool = False) -> str:
     """Return the digest of the queries; within documents, of the documents as well."""
     if within:
@@ -93,7 +112,7 @@ def _search(
 ) -> None:
     queries_asked = _queries(task, within=part.within)
     asked = RetrievalNote(index=manifest.digest, queries=queries_asked, depth=k)
-    if _note(folder, task, part.key).says(asked):
+    if _is_saved(folder, task, part.key, asked):
         return
     index = open_index(part.name)
     queries = [Query(q.id, q.query) for q in task.questions]
@@ -115,10 +134,8 @@ def _search(
             hits += found
             progress.advance(len(batch))
     write_run(folder.retrieval(task.spec.name, part.key, "trec"), queries, hits, tag=part.name)
-    write_note(
-        folder.retrieval(task.spec.name, part.key, "json"),
-        replace(asked, kind="index", index_name=part.name, corpus=part.corpus),
-    )
+    note = replace(asked, kind="index", index_name=part.name, corpus=part.corpus)
+    _save_note(folder, task, part.key, note)
 
 
 def _own(question: Question, corpus: Corpus, prefer: str) -> set[str]:
@@ -136,7 +153,7 @@ def _fuse(task: TaskPart, source: Source, folder: RunPaths) -> None:
         depth=source.depth,
         k0=source.k0,
     )
-    if _note(folder, task, source.key).says(asked):
+    if _is_saved(folder, task, source.key, asked):
         return
     runs = [read_run(folder.retrieval(task.spec.name, part.key, "trec")) for part in source.parts]
     path = folder.retrieval(task.spec.name, source.key, "trec")
@@ -145,10 +162,8 @@ def _fuse(task: TaskPart, source: Source, folder: RunPaths) -> None:
             ranked = [[i for i, _ in run.get(question.id, [])[: source.depth]] for run in runs]
             lines = ranking_lines(question.id, rrf(ranked, k0=source.k0), tag="rrf")
             handle.write(lines.encode("utf-8"))
-    write_note(
-        folder.retrieval(task.spec.name, source.key, "json"),
-        replace(asked, kind="fusion", index_name=source.key, corpus=source.corpus),
-    )
+    note = replace(asked, kind="fusion", index_name=source.key, corpus=source.corpus)
+    _save_note(folder, task, source.key, note)
 
 
 def _copy_run_file(task: TaskPart, source: Source, folder: RunPaths) -> None:
@@ -160,7 +175,7 @@ def _copy_run_file(task: TaskPart, source: Source, folder: RunPaths) -> None:
     asked = RetrievalNote(
         run_file=sha256_file(path), queries=_queries(task), corpus_digest=corpus.digest
     )
-    if _note(folder, task, source.key).says(asked):
+    if _is_saved(folder, task, source.key, asked):
         return
     run = read_run(path)
     check_run_ids(run, corpus)
@@ -177,10 +192,8 @@ def _copy_run_file(task: TaskPart, source: Source, folder: RunPaths) -> None:
     plain = gzip.open if path.suffix == ".gz" else open
     with atomic_file(copy) as handle, plain(path, "rb") as original:
         shutil.copyfileobj(original, handle)
-    write_note(
-        folder.retrieval(task.spec.name, source.key, "json"),
-        replace(asked, kind="run file", index_name=path.name, corpus=source.corpus),
-    )
+    note = replace(asked, kind="run file", index_name=path.name, corpus=source.corpus)
+    _save_note(folder, task, source.key, note)
 
 
 def _judge(grid: Grid, task: TaskPart, source: Source, folder: RunPaths) -> None:
@@ -192,7 +205,9 @@ def _judge(grid: Grid, task: TaskPart, source: Source, folder: RunPaths) -> None
         measures=tuple(wanted),
     )
     note = _note(folder, task, source.key)
+    path = folder.retrieval(name, source.key, "quality.jsonl")
     if note.says(asked):
+        check_saved(path, note.quality_sum)
         return
     corpus = open_corpus(source.corpus)
     gold = gold_of(task, corpus)
@@ -206,7 +221,7 @@ def _judge(grid: Grid, task: TaskPart, source: Source, folder: RunPaths) -> None
             found = {query: _documents(corpus, ids) for query, ids in found.items()}
         values |= per_query([measure], gold.ids, found)
     write_quality(
-        folder.retrieval(name, source.key, "quality.jsonl"),
+        path,
         [
             QualityLine(question_id=query, measure=measure, value=value)
             for measure, per in values.items()
@@ -214,7 +229,8 @@ def _judge(grid: Grid, task: TaskPart, source: Source, folder: RunPaths) -> None
         ],
     )
     note = replace(note, gold=asked.gold, measures=asked.measures, gold_matches=gold.level)
-    write_note(folder.retrieval(name, source.key, "json"), note)
+    note = replace(note, quality_sum=sha256_file(path))
+    write_note(folder.retrieval(name, source.key, "json"), sealed(note))
 
 
 def gold_of(task: TaskPart, corpus: Corpus) -> Gold:

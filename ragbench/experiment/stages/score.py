@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from ragbench.base.errors import DataError
 from ragbench.base.files import private
+from ragbench.base.progress import say
 from ragbench.base.records import NO_REPLY, REPEATED, Answered, Outcome, Question
 from ragbench.experiment.stages.prompts import continuations
 from ragbench.metrics import metrics
@@ -17,11 +20,20 @@ from ragbench.runfolder.facts import TaskFacts
 from ragbench.runfolder.packed import PackedLine, check_packed, read_packed
 from ragbench.runfolder.paths import RunPaths
 from ragbench.runfolder.questions import read_questions
-from ragbench.runfolder.records import ASK_AGAIN, Record, last_records, read_records
+from ragbench.runfolder.records import (
+    ASK_AGAIN,
+    Record,
+    last_records,
+    place_of,
+    read_records,
+)
 from ragbench.runfolder.runfile import read_run_file
 from ragbench.runfolder.scores import EVERY_EMPTY, EVERY_TIE, ScoreRow, write_scores
+from ragbench.runfolder.sums import check_inputs, measure, write_sums
 from ragbench.tasks.replies import reply_readers
+from ragbench.tasks.replies.patterns import MAX_PARSED
 from ragbench.tasks.replies.traces import opened_by_prompts, read_without_trace
+from ragbench.tasks.task import question_digest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +74,14 @@ def score_cells(folder: RunPaths) -> Scored:
 
     A question without an answer is an error, not a wrong answer. So is every question of a cell in
     which all answers are ties or empty: the first of tied options would be right by chance.
+    Nothing is scored that is not as the run has written it.
+
+    Raises:
+        DataError: A file of the run has changed since it was written.
     """
+    folder.check_inside()
     run = read_run_file(folder.run)
+    sums = check_inputs(folder, run.format)
     rows = [
         row
         for task in run.config.tasks
@@ -71,6 +89,7 @@ def score_cells(folder: RunPaths) -> Scored:
     ]
     with private(run.identity.is_restricted):
         write_scores(folder.scores(run.config.mode), rows)
+        write_sums(folder, sums | measure(folder, [f"scores/{run.config.mode}.parquet"]))
     cells = {
         f"{row.model}, {row.task}, {row.arm}: {row.error}"
         for row in rows
@@ -88,11 +107,16 @@ def _task_rows(
         for model in config.models
         if facts.scoring == "generate"
     }
+    digests = {question.id: question_digest(question) for question in questions}
     for arm in facts.arms:
         packed = read_packed(folder.packed(task, arm))
         check_packed(folder.packed(task, arm), packed, (question.id for question in questions))
         for model in config.models:
-            records = last_records(folder.records(model.name, task, arm))
+            path = folder.records(model.name, task, arm)
+            records = last_records(path)
+            for held in records.values():
+                _check_record(path, held, digests)
+            _report_long(facts, path, records)
             found = _readings(questions, records, facts, opened.get(model.name, ""))
             nothing = _nothing(found, records)
             if nothing is not None:
@@ -120,6 +144,27 @@ def _opened(folder: RunPaths, model: str, task: str, facts: TaskFacts) -> str:
     """Return the marker of a trace that a model's prompts opened, by its replies of all arms."""
     records = (r for arm in facts.arms for r in read_records(folder.records(model, task, arm)))
     return opened_by_prompts([r.reply for r in records if r.reply and not r.opened])
+
+
+def _check_record(path: Path, record: Record, digests: Mapping[str, str]) -> None:
+    """Refuse a record of another question than the run asks under its id."""
+    if record.question is not None and record.question != digests.get(record.question_id):
+        raise DataError(
+            f"the record of question {record.question_id!r} answers another question",
+            where=place_of(path, record.question_id),
+            fix="the questions or the record were changed: restore them, or run the config again "
+            "under another `name:`",
+        )
+
+
+def _report_long(facts: TaskFacts, path: Path, records: Mapping[str, Record]) -> None:
+    """Report the replies of which only the beginning and the end are searched for an answer."""
+    long = [r for r in records.values() if r.reply and len(r.reply) > MAX_PARSED]
+    if long and facts.reader == "option":
+        say(
+            f"note: {path.name}: {len(long):,} of {len(records):,} replies have more than "
+            f"{MAX_PARSED:,} characters; their first and last {MAX_PARSED // 2:,} are read"
+        )
 
 
 def _readings(
@@ -172,6 +217,11 @@ def _read(question: Question, record: Record | None, facts: TaskFacts, opened: s
         )
     if record.log_likelihoods is None:
         raise _without(question, record, "log-likelihoods")
+    if len(record.log_likelihoods) != len(question.options):
+        what = f"log-likelihood for each of its {len(question.options)} options"
+        raise _without(question, record, what)
+    if any(math.isnan(value) for value in record.log_likelihoods):
+        raise _without(question, record, "number as one of its log-likelihoods")
     pick, tied = pick_option(record.log_likelihoods, continuations(question, facts.scoring))
     shares = probabilities(record.log_likelihoods)
     sure = max(shares)

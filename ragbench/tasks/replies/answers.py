@@ -37,6 +37,7 @@ from ragbench.tasks.replies.patterns import (
     SENTENCE_END,
     SPECIES,
     WITH_LETTER,
+    bounded,
     plain,
 )
 from ragbench.tasks.replies.reader import Reading
@@ -54,11 +55,12 @@ def letters(n: int) -> tuple[str, ...]:
 def read_reply(reply: str, options: Sequence[str], *, finish: str) -> Reading:
     """Return which option a reply names.
 
-    A reply that met its limit (``finish`` is ``length``) before an answer is ``truncated``.
+    A reply that met its limit (``finish`` is ``length``) before an answer is ``truncated``. Of a
+    very long reply the beginning and the end are read; see ``patterns.bounded``.
     """
     reasoning, text, closed = split_reasoning(reply)
     if closed:
-        said = _first_answer(plain(text))
+        said = _first_answer(bounded(plain(text)))
         field = _field(said)
         rules = EXTRACTORS.items() if field is None else [("field", _named)]
         for rule, extract in rules:

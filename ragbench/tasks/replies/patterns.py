@@ -10,7 +10,7 @@ import re
 FIELD = re.compile(
     r"""["'](?:(?:final|correct|best|right|selected|chosen)[ _]?)?(?:answer|choice|option)"""
     r"""(?:[ _]?(?:choice|letter|option))?["']\s*:\s*"""
-    r"""(?:"([^"\n]*)"|'([^'\n]*)'|\[([^\]\n]*)\]|([A-Z])(?=\s*[,}\n]|\s*$))""",
+    r"""(?:"([^"\n]{0,2000})"|'([^'\n]{0,2000})'|\[([^\]\n]{0,2000})\]|([A-Z])(?=\s*[,}\n]|\s*$))""",
     re.IGNORECASE,
 )
 REFUSAL = re.compile(
@@ -108,6 +108,23 @@ IS_RIGHT = re.compile(
 NEXT_QUESTION = re.compile(r"\n\s*(?:\*\*)?(?:Question|Q)\s*\d*\s*[:.]")
 EDGES = " \t\r\n.,;:!*_\"'`$\u3002"
 MARKS = EDGES + "()[]{}<>-\u2013\u2014\u2192="
+
+
+MAX_PARSED = 100_000  # characters of a reply that are read: the first half and the last half
+MAX_MARKS = 64  # signs in a row that are read; the time of most patterns grows with their square
+_MARKS = re.compile(rf"[\W_]{{{MAX_MARKS + 1},}}")
+
+
+def bounded(text: str) -> str:
+    """Return a reply of a length that the patterns can search.
+
+    Of a longer reply the first and the last half of ``MAX_PARSED`` characters are kept, and of
+    more than ``MAX_MARKS`` signs in a row the first and the last half of that number.
+    """
+    if len(text) > MAX_PARSED:
+        text = f"{text[: MAX_PARSED // 2]}\n{text[-MAX_PARSED // 2 :]}"
+    half = MAX_MARKS // 2
+    return _MARKS.sub(lambda found: found[0][:half] + found[0][-half:], text)
 
 
 def plain(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 import zipfile
 import zlib
 from pathlib import Path
@@ -161,6 +162,37 @@ def test_html_of_many_blocks_takes_a_time_that_grows_with_it(tmp_path: Path) -> 
 
 
 # -- PDF --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "<p " + " ".join(f"a{i}='1'" for i in range(300_000)) + ">Gout</p>",
+        "<p>Gout</p><p " + "a='1' " * 300_000,
+        "<p>Gout</p>" + "<a b='" * 100_000,
+        "<p>Gout</p>" + "<a" * 300_000,
+        "<p>Gout</p>" + "<!--" * 100_000,
+        "<p>Gout</p>" + "<!--" * 100_000 + ">",
+        "<p>Gout</p>" + "<![CDATA[" * 100_000,
+        "<p>Gout</p>" + "</a" * 200_000,
+    ],
+    ids=["attributes", "open", "quotes", "tags", "comments", "closed", "sections", "ends"],
+)
+def test_html_that_closes_nothing_is_read_in_linear_time(tmp_path: Path, content: str) -> None:
+    """Each takes from 90 seconds to half an hour where the parser looks for every end."""
+    (tmp_path / "a.html").write_text(content, encoding="utf-8")
+    begun = time.perf_counter()
+    _, (text,) = read_document(tmp_path / "a.html", "html", "utf-8")
+    assert time.perf_counter() - begun < 30
+    assert text.startswith("Gout")
+
+
+def test_html_keeps_signs_that_are_no_markup(tmp_path: Path) -> None:
+    page = "<p>p <0.05</p><!-- a > b --><p>n < 3</p><![CDATA[x]]> and 1 < 2"
+    (tmp_path / "a.html").write_text(page, encoding="utf-8")
+    _, (text,) = read_document(tmp_path / "a.html", "html", "utf-8")
+    assert text.splitlines()[:2] == ["p <0.05", "n < 3"]
+    assert text.endswith("and 1 < 2")
 
 
 def test_a_pdf_gives_its_pages_and_its_title(tmp_path: Path) -> None:

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from ragbench.base.errors import BackendError, DataError, UsageError
-from ragbench.base.files import sha256_text
+from ragbench.base.files import sha256_text, write_jsonl
 from ragbench.experiment.config.config import load_config
 from ragbench.experiment.grid.grid import Grid
 from ragbench.experiment.stages.answer import answer_all, check_lengths
 from ragbench.experiment.stages.deliver import Packed, pack_all
 from ragbench.runfolder.paths import RunPaths
+from tests.runfolder.sealing import sealed_line
 
 CELL = "scripted+icd10cm+bm25-2.0.jsonl"
 
@@ -83,7 +84,7 @@ def test_a_record_under_another_key_is_refused(
     path = run_copy / "records" / CELL
     records = lines(path)
     records[0]["key"] = "0" * 64
-    path.write_text("".join(json.dumps(r) + "\n" for r in records), encoding="utf-8")
+    write_jsonl(path, [sealed_line(record) for record in records])
     with pytest.raises(DataError, match="another prompt"):
         answer_all(*parts)
 
@@ -138,7 +139,7 @@ def test_answers_to_questions_no_longer_asked_are_refused(
     path = run_copy / "records" / CELL
     records = lines(path)
     with path.open("a", encoding="utf-8") as handle:
-        handle.write(json.dumps(records[0] | {"question_id": "gone"}) + "\n")
+        handle.write(json.dumps(sealed_line(records[0] | {"question_id": "gone"})) + "\n")
     with pytest.raises(DataError, match="1 questions that are no longer asked, such as 'gone'"):
         answer_all(*parts)
 

@@ -19,6 +19,7 @@ from ragbench.base.files import write_jsonl
 from ragbench.experiment.stages.score import score_run
 from ragbench.runfolder.paths import RunPaths
 from tests.runfolder.golden import LM_EVAL, RUNS, lines
+from tests.runfolder.sealing import sealed_line
 
 
 @pytest.mark.parametrize("golden", RUNS, ids=lambda run: run.name)
@@ -108,7 +109,7 @@ def records(folder: Path, cell: str) -> list[dict[str, Any]]:
 
 def rewrite(folder: Path, cell: str, lines: list[dict[str, Any]]) -> None:
     path = folder / "records" / f"scripted+{cell}.0.jsonl"
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    write_jsonl(path, [sealed_line(line) for line in lines])
 
 
 def test_every_outcome_of_a_written_reply(mixed_copy: Path) -> None:
@@ -139,6 +140,21 @@ def test_every_outcome_of_a_written_reply(mixed_copy: Path) -> None:
     assert found.reasoning.iloc[0] == "hm"
     assert found.reply.iloc[0] == key
     assert found.pick.isna().tolist() == [False] + [True] * 5
+
+
+def test_a_reply_of_a_million_characters_is_scored_and_reported(
+    mixed_copy: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cell = "facts-written+closed-book"
+    lines = records(mixed_copy, cell)
+    lines[0]["reply"] = "The answer is " * 70_000 + "B."
+    rewrite(mixed_copy, cell, lines)
+    score_run(RunPaths(mixed_copy))
+    found = pd.read_parquet(mixed_copy / "scores" / "correct.parquet").set_index(
+        ["task", "arm", "question_id"]
+    )
+    assert found.pick["facts-written", "closed-book", lines[0]["question_id"]] == 1
+    assert "1 of 6 replies have more than 100,000 characters" in capsys.readouterr().err
 
 
 def test_a_written_record_without_its_reply_is_named(mixed_copy: Path) -> None:

@@ -15,6 +15,7 @@ from ragbench.base.files import read_jsonl
 from ragbench.report.page.browse import browser, embed
 from tests.analysis.making import edited
 from tests.conftest import FACTS
+from tests.runfolder.sealing import reseal
 
 
 @pytest.fixture
@@ -94,5 +95,6 @@ def test_restricted_data_gives_numbers_and_ids_alone(run: Run) -> None:
 def test_a_question_without_a_packing_is_told(mixed_copy: Path) -> None:
     path = mixed_copy / "packed" / "facts+bm25-2.jsonl"
     path.write_text("".join(path.read_text().splitlines(keepends=True)[1:]))
+    reseal(mixed_copy)
     with pytest.raises(DataError, match="no packing of question 'q-scurvy'"):
         browser(load_run(mixed_copy))

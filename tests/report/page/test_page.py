@@ -17,6 +17,7 @@ from ragbench.report.write import write_report
 from tests.conftest import FACTS
 from tests.report.conftest import ATTACK, MODEL, Analysed, analysed
 from tests.report.reading import Element, data, read, tables
+from tests.runfolder.sealing import reseal
 
 
 def page_of(path: Path) -> str:
@@ -151,6 +152,7 @@ def test_a_restricted_run_shows_no_text(mixed_copy: Path, what: str) -> None:
     else:
         about["identity"]["corpora"]["facts"]["data_use"] = "restricted"
     (mixed_copy / "run.json").write_text(json.dumps(about), encoding="utf-8")
+    reseal(mixed_copy)
     made = page_of(mixed_copy)
     for name, text in FACTS.items():
         assert text not in made

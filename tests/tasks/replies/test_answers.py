@@ -6,6 +6,7 @@ import csv
 import gzip
 import json
 import re
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -229,3 +230,41 @@ def test_real_replies_of_gpt35(shared_data: Path) -> None:
     # MIRAGE publishes 36.00 % and 67.40 %, counting what it cannot read as the answer A.
     assert right["pubmedqa closed-book"] / 500 == pytest.approx(0.36, abs=0.005)
     assert right["pubmedqa medrag-32"] / 500 == pytest.approx(0.674, abs=0.005)
+
+
+MANY = 1_000_000  # characters
+UNITS = [
+    *("*", "_", " ", "\n", "\t", '"', "(", "[", "{", "\\", "* ", "*_", "\r\n", "\uff08"),
+    *("A", "1", "A. ", "A or ", "\nA\n", "B is correct ", "not ", "</", "<think>", "\\boxed{"),
+    *("The answer is ", "the answer is: ", "answer: ", "\u6b63\u89e3\u306f", "I'm sorry "),
+    *("'answer': [", '"answer": "', "\nQuestion: ", "Asthma ", "C. d", "option "),
+]
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=repr)
+@pytest.mark.parametrize("before", ["", "The answer is ", "A"])
+def test_a_long_reply_is_read_in_linear_time(unit: str, before: str) -> None:
+    """A million characters of one unit; 20,000 asterisks took 27 seconds, and thus these 19 hours.
+
+    The answer at the end counts, whatever fills the reply.
+    """
+    options = ("Asthma", "Gout", "Croup")
+    filled = before + unit * (MANY // len(unit))
+    begun = time.perf_counter()
+    read_reply(filled, options, finish="stop")
+    if unit.strip() and "think" not in unit and unit[-1] not in "</'\"[{(":
+        found = read_reply(f"{filled}.\n\nSo the final answer is Gout.", options, finish="stop")
+        assert found.text.endswith("Gout.")
+    assert time.perf_counter() - begun < 20
+
+
+def test_the_end_of_a_long_reply_counts() -> None:
+    options = ("Asthma", "Gout", "Croup")
+    long = "We consider each finding in turn. " * 10_000
+    assert read_reply(f"{long}\nThe answer is B.", options, finish="stop").pick == 1
+    assert read_reply(f"B. Gout\n{long}", options, finish="stop").pick == 1
+    assert read_reply(f"{long}The answer is B.{long}", options, finish="stop").pick is None
+    rule = "-" * 500
+    assert (
+        read_reply(f"{rule}\nThe answer is{'*' * 80} C\n{rule}", options, finish="stop").pick == 2
+    )

@@ -55,3 +55,13 @@ def test_a_form(pattern: re.Pattern[str], text: str, found: str | None) -> None:
 )
 def test_denials(rest: str, denied: bool) -> None:
     assert bool(patterns.DENIED.match(rest)) == denied
+
+
+def test_a_reply_is_bounded_in_length_and_in_signs_in_a_row() -> None:
+    """The first and last 50,000 characters, with a line break between, and 32 signs of each end."""
+    text = "a" * 60_000 + "b" * 60_000
+    assert patterns.bounded(text) == "a" * 50_000 + "\n" + "b" * 50_000
+    assert patterns.bounded("x" + "*" * 65 + "y") == "x" + "*" * 64 + "y"
+    assert patterns.bounded("x" + "*" * 64 + "y") == "x" + "*" * 64 + "y"
+    assert patterns.bounded(" " * 40 + "*" * 99) == " " * 32 + "*" * 32
+    assert patterns.bounded("The answer is B.") == "The answer is B."

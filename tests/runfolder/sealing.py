@@ -1,0 +1,42 @@
+"""Gives a run folder that a test has changed the sums of a folder that was written so."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ragbench.base.files import sha256_json, sha256_text, write_jsonl
+from ragbench.runfolder.paths import RunPaths
+from ragbench.runfolder.runfile import SEAL
+from ragbench.runfolder.sums import GROWING, INPUTS, SCORES, measure, write_sums
+
+
+def sealed_line(record: dict[str, Any]) -> dict[str, Any]:
+    """Return the line of a record with the sum of its present fields."""
+    rest = {key: value for key, value in record.items() if key != "sum"}
+    return rest | {"sum": sha256_json(rest)}
+
+
+def reseal(run: Path) -> None:
+    """Write the sums of a run's present files, as if ragbench had written them."""
+    about = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    about.pop(SEAL, None)
+    text = json.dumps(about | {SEAL: sha256_json(about)})  # escapes half of a surrogate pair
+    (run / "run.json").write_text(text, encoding="utf-8")
+    digests: dict[str, str] = {}
+    for path in (run / "prompts").glob("*.jsonl"):
+        prompts = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        digests |= {prompt["digest"]: sha256_text(prompt["text"]) for prompt in prompts}
+        changed = [prompt | {"digest": digests[prompt["digest"]]} for prompt in prompts]
+        text = "".join(json.dumps(prompt) + "\n" for prompt in changed)
+        path.write_text(text, encoding="utf-8")
+    for path in sorted((run / "records").glob("*.jsonl")):
+        records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        for record in records:
+            record["prompt"] = digests.get(record["prompt"], record["prompt"])
+            if record["model"] not in path.name:
+                record["model"] = path.name.partition("+")[0]
+        write_jsonl(path, map(sealed_line, records))
+    folder = RunPaths(run)
+    write_sums(folder, measure(folder, (*INPUTS, *GROWING, *SCORES)))
