@@ -57,3 +57,20 @@ def test_letters_without_mass_are_a_warning(
     told = [note for note in notes(run) if note.startswith("Warning on tiny, q: all letters")]
     assert len(told) == len(warned)
     assert all("0.1" in line or "0.09" in line for line in told)
+
+
+def test_weights_that_cannot_be_loaded_are_a_note_of_the_plan(home: Path) -> None:
+    """The headers are whole and a tensor is missing, which only loading shows."""
+    from safetensors.torch import load_file, save_file
+
+    tokens = tiny.tokenizer(INST, BLANKS)
+    path = tiny.llama(home / "model", tokens) / "model.safetensors"
+    tensors = load_file(path)
+    del tensors["model.norm.weight"]
+    save_file(tensors, path, metadata={"format": "pt"})
+    row = {"id": "q", "question": "Which?", "options": list("wxyz"), "answer": "x"}
+    (home / "q.jsonl").write_text(json.dumps(row), encoding="utf-8")
+    (home / "c.yaml").write_text(CONFIG, encoding="utf-8")
+    plan = make_plan(Grid(*load_config(str(home / "c.yaml"), ())))
+    assert plan.masses == []
+    assert any("could not be scored" in note and "missing 1 tensors" in note for note in plan.notes)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ragbench.base.errors import BackendError, UsageError, near
+from ragbench.base.errors import BackendError, PrerequisiteError, UsageError, near
 from ragbench.base.records import LEAST_MASS, OptionScores, Passage, Question, small_share
 from ragbench.experiment.config.spec import CLOSED_BOOK, DOCUMENTS, ArmSpec
 from ragbench.experiment.grid.grid import Grid
@@ -284,7 +284,11 @@ def _weigh_letters(plan: Plan, grid: Grid, name: str, estimate: CostEstimate) ->
         asked = {s.prompt: s.question_id for s in samples if s.arm == samples[0].arm}
         options = {question.id: question.options for question in task.questions}
         choices = [Choice(p, letters(len(options[q]))) for p, q in asked.items()]
-        found = model.score_batch(choices)
+        try:
+            found = model.score_batch(choices)
+        except PrerequisiteError as error:  # weights that cannot be loaded; the run refuses them
+            plan.notes.append(f"{name}: the letters could not be scored: {error.what}")
+            return
         failed = next((x for x in found if isinstance(x, BackendError)), None)
         if failed is not None:
             plan.notes.append(f"{name} on {task.spec.name}: a sample prompt failed: {failed.what}")
