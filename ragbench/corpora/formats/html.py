@@ -132,8 +132,8 @@ def _reference(tag: Any) -> str | None:
     if tag.name == "sub" or not links:
         return None
     is_power = str(tag.previous_sibling or "")[-1:].isdigit()
-    is_here = any(link.startswith("#") for link in links)
-    return text if is_here or (is_number and not is_power) else None
+    is_note = any(link.startswith("#") for link in links)
+    return text if is_note or (is_number and not is_power) else None
 
 
 def _layouts(soup: Any) -> set[int]:
