@@ -54,14 +54,14 @@ def test_every_dependency_has_a_lower_bound() -> None:
 def test_the_lowest_versions_are_installed_together_and_work(tmp_path: Path) -> None:
     lowest = [f"{n}=={v}" for n, v in dependencies().items() if n not in LEFT_TO_PIP]
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "env"], check=True)
-    python = tmp_path / "env" / "bin" / "python"
+    python = str(tmp_path / "env" / "bin" / "python")
     pip = [python, "-m", "pip", "install", "-q", "--prefer-binary", "--retries", "1"]
     reached = subprocess.run(
         [*pip, "--dry-run", "--no-deps", "click"], capture_output=True, check=False
     )
     if reached.returncode:
         pytest.skip("nothing can be downloaded here")
-    constraints = ROOT / "scripts" / "constraints-cpu.txt"
+    constraints = str(ROOT / "scripts" / "constraints-cpu.txt")
     extra = [*LEFT_TO_PIP, "faiss-cpu", "pytest", "hypothesis", "gguf"]
     done = subprocess.run(
         [*pip, "-c", constraints, *lowest, *extra], capture_output=True, text=True, check=False
