@@ -75,8 +75,8 @@ def _task_rows(
         for model in config.models:
             path = folder.records(model.name, task, arm)
             records = last_records(path)
-            for record in records.values():
-                _check_record(path, record, digests)
+            for held in records.values():
+                _check_record(path, held, digests)
             _report_long(facts, path, records)
             found = _readings(questions, records, facts)
             values = _metrics(questions, found, records, facts.metrics, config.metrics)
