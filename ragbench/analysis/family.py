@@ -12,8 +12,8 @@ import pandas as pd
 from ragbench.analysis.load import Run
 from ragbench.analysis.statistics.multiplicity import benjamini_hochberg, holm
 from ragbench.base.errors import DataError
-from ragbench.base.pairs import pairs_of
 from ragbench.runfolder.config import CLOSED_BOOK
+from ragbench.runfolder.pairs import pairs_of
 from ragbench.runfolder.settings import DECLARED, PRIMARY_EFFECTS, PrimarySettings, default_arm
 
 BASELINE = CLOSED_BOOK

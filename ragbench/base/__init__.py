@@ -14,5 +14,4 @@ endpoint    addresses of servers, and the guard of restricted data
 modelfacts  what a run records of a model
 weights     location and digest of model weights
 words       texts as words
-pairs       pairs of a biomedical model and its general base
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import json
@@ -16,9 +17,10 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-from ragbench.base.errors import DataError
+from ragbench.base.errors import DataError, first_line
 
 CHUNK_BYTES = 1 << 20
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 HALF = re.compile(r"\..+\.\d+\.tmp")
 SURROGATE = re.compile("[\ud800-\udfff]")
 MAX_LINE_BYTES = 1 << 28  # a longer JSON line is damage or an attack, and would fill memory
@@ -87,13 +89,35 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.parent / f".{path.name}.{os.getpid()}.tmp"
     try:
-        with temporary.open("wb") as handle:
+        with space_for(path), temporary.open("wb") as handle:
             yield handle
             handle.flush()
             os.fsync(handle.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def space_for(path: Path) -> Iterator[None]:
+    """Name the file and its folder if the disk, a quota or a limit ends a write in the block.
+
+    Raises:
+        DataError: There is no space left.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        free = shutil.disk_usage(path.parent).free
+        limit = " (a quota or `ulimit -f` may allow less)" if free > CHUNK_BYTES else ""
+        raise DataError(
+            f"there is no space left to write {path.name}: {first_line(error)}",
+            where=str(path),
+            fix=f"free space on the disk of {path.parent}, where {free:,} bytes are left{limit}, "
+            "then run the same command again",
+        ) from None
 
 
 @contextmanager
@@ -332,16 +356,21 @@ class JsonlAppender:
         self._lock = locked(path, what=f"the file {path.name}")
         self._lock.__enter__()
         drop_torn_line(path)
-        self._handle = path.open("ab")
+        self._handle = path.open("ab", buffering=0)
 
     def append(self, value: Mapping[str, object]) -> None:
-        """Write and flush one object as one line."""
-        self._handle.write(_json_line(value))
-        self._handle.flush()
+        """Write one object as one line, which is then with the system.
+
+        Raises:
+            DataError: There is no space left; the incomplete line is removed at the next opening.
+        """
+        rest = memoryview(_json_line(value))
+        with space_for(self.path):
+            while rest:
+                rest = rest[self._handle.write(rest) :]
 
     def close(self) -> None:
         """Sync to disk, close and unlock."""
-        self._handle.flush()
         os.fsync(self._handle.fileno())
         self._handle.close()
         self._lock.__exit__(None, None, None)

@@ -25,7 +25,9 @@ def expand(path: str) -> Path:
     try:
         return Path(path).expanduser()
     except RuntimeError as error:
-        raise UsageError(f"{path!r}: {error}", fix="write the full path") from None
+        raise UsageError(
+            f"{path!r}: {error}", fix="write the full path, or set HOME or RAGBENCH_CACHE"
+        ) from None
 
 
 def home() -> Path:
@@ -39,7 +41,7 @@ def cache() -> Path:
     if explicit:
         return expand(explicit).resolve()
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "ragbench"
+    return (Path(base) if base else expand("~") / ".cache") / "ragbench"
 
 
 def bundled() -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import TYPE_CHECKING
 
 import click
@@ -19,14 +20,21 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print the effects as a JSON list.")
 def analyze(run_folder: str, as_json: bool) -> None:
     """Print the results of RUN (a folder or a name) and write its tables."""
+    from ragbench.analysis import effects as gains
+    from ragbench.analysis import results as found
     from ragbench.analysis.load import load_run
-    from ragbench.analysis.results import as_objects, write_tables
     from ragbench.runfolder.paths import find_run
 
     run = load_run(find_run(run_folder).path)
-    results, effects = write_tables(run)
+    try:
+        results, effects = found.write_tables(run)
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        click.echo(f"note: {run.path} is read-only, so its tables are not written", err=True)
+        results, effects = found.results(run), gains.effects(run)
     if as_json:
-        emit_json(as_objects(run, results, effects))
+        emit_json(found.as_objects(run, results, effects))
     else:
         emit_results(run, results, effects)
 

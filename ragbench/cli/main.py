@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import os
 import sys
 from importlib import import_module
 from io import StringIO
+from pathlib import Path
 
 import click
 
@@ -86,6 +89,33 @@ def cli(debug: bool) -> None:
     """
 
 
+def open_streams() -> None:
+    """Let every message be written: where a stream is closed or its encoding knows ASCII alone.
+
+    A file that is opened next would take the number of a closed stream, and messages would be
+    written into it.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+            mode = "r" if name == "stdin" else "w"
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
+        stream = getattr(sys, name)
+        if name != "stdin" and isinstance(stream, io.TextIOWrapper):
+            known = codecs.lookup(stream.encoding).name
+            encoding = "utf-8" if known == "ascii" else known
+            stream.reconfigure(encoding=encoding, errors="backslashreplace")
+
+
+def variable_of(path: str) -> str:
+    """Return the variable that sets the folder which a file is in."""
+    from ragbench.base.home import cache
+
+    return "RAGBENCH_CACHE" if path and Path(path).is_relative_to(cache()) else "RAGBENCH_HOME"
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; exit codes: 0 success, 2 usage, 3 data, 4 prerequisite, 5 backend."""
     arguments = sys.argv[1:] if arguments is None else arguments
@@ -95,6 +125,7 @@ def main(arguments: list[str] | None = None) -> None:
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     os.environ.update(QUIET)
     debug = "--debug" in arguments
+    open_streams()
     try:
         code = cli.main(arguments, standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
@@ -120,8 +151,17 @@ def main(arguments: list[str] | None = None) -> None:
         place = printable(masked(str(error.filename or "")))
         click.echo(
             f"error: {error.strerror or error}\nwhere: {place}\n"
-            "fix:   check that the folder exists, is writable and has free space; RAGBENCH_HOME "
-            "sets another folder",
+            "fix:   check that the folder exists, is writable and has free space; "
+            f"{variable_of(str(error.filename or ''))} sets another folder",
+            err=True,
+        )
+        sys.exit(3)
+    except UnicodeEncodeError as error:
+        if debug or error.encoding == "utf-8":
+            raise
+        click.echo(
+            f"error: the locale's encoding ({error.encoding}) does not have {error.object!r}\n"
+            "fix:   set LC_ALL=C.UTF-8 or PYTHONUTF8=1",
             err=True,
         )
         sys.exit(3)

@@ -62,7 +62,7 @@ def start(folder: RunPaths, config: RunConfig, identity: Identity, *, extend: bo
     """Write ``run.json`` and log the session, after ``check_same`` with the whole identity."""
     check_same(folder, config, identity, extend=extend)
     session = Session.begin()
-    started = session
+    started: Session | None = session
     if _has_records(folder):
         old = read_run_file(folder.run)
         started = old.started

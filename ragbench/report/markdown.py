@@ -11,12 +11,12 @@ from ragbench.analysis.clusters import cluster_name, has_clusters, repeats
 from ragbench.analysis.family import chosen_arm, primary_of
 from ragbench.analysis.load import Run
 from ragbench.analysis.statistics.estimate import Settings
-from ragbench.base.pairs import differences, pairs_of
 from ragbench.base.records import LEAST_MASS, small_share
 from ragbench.report.imported import imported_methods
 from ragbench.report.sections import Section
 from ragbench.report.tables import coverage, measured, provenance_rows
 from ragbench.report.verdict.verdict import verdict
+from ragbench.runfolder.pairs import differences, pairs_of
 
 ESCAPES = str.maketrans({"<": "&lt;", ">": "&gt;", **{c: f"\\{c}" for c in "\\|*_`[]"}})
 ANSWERS = {

@@ -21,8 +21,8 @@ from ragbench.analysis.load import Run
 from ragbench.analysis.panels.aggregates import CODE_COUNTS
 from ragbench.analysis.results import NO_MODEL
 from ragbench.analysis.statistics.clustered import FEWEST_CLUSTERS
-from ragbench.base.pairs import pairs_of
 from ragbench.base.records import OUTCOMES
+from ragbench.runfolder.pairs import pairs_of
 from ragbench.runfolder.runfile import Session
 
 NONE = "-"

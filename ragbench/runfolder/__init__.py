@@ -15,5 +15,6 @@ packed      ``packed/TASK+ARM.jsonl``: passages of each question
 passages    ``passages.jsonl`` and the prompts: texts, each once
 records     ``records/MODEL+TASK+ARM.0.jsonl``: raw answers
 scores      ``scores/MODE.parquet``: columns and their types
+pairs       pairs of a biomedical model and its general base
 sums        ``sums.json``: size and digest of every file, compared before a figure is printed
 """

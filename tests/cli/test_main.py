@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 import ragbench as ragbench_package
-from ragbench.cli.main import QUIET, main
+from ragbench.analysis import csvfile
+from ragbench.cli.main import QUIET, cli, main, variable_of
 from tests.conftest import ragbench
 
 
@@ -220,3 +224,74 @@ def test_no_message_repeats_the_password_of_an_address(
         assert caught.value.code != 0
         assert printed.err, command
         assert "hunter2" not in printed.out + printed.err, command
+
+
+def through_shell(home: Path, script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line as "$@" of a shell script that closes streams or sets limits."""
+    return subprocess.run(
+        ["sh", "-c", script, "sh", sys.executable, "-m", "ragbench", *arguments],
+        env={**os.environ, "RAGBENCH_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        cwd=home,
+        check=False,
+    )
+
+
+def test_a_closed_standard_error_neither_fails_nor_writes_elsewhere(run_copy: Path) -> None:
+    home = run_copy.parents[1]
+    whole = ragbench(home, "score", "small")
+    before = (run_copy / "questions" / "icd10cm.jsonl").read_bytes()
+    done = through_shell(home, 'exec "$@" 2>&-', "score", "small")
+    assert (done.returncode, done.stdout) == (0, whole.stdout)
+    done = through_shell(home, 'exec "$@" 2>&-', "score", "nosuch")
+    assert (done.returncode, done.stdout) == (3, "")  # the message is in no other stream
+    assert through_shell(home, 'exec "$@" <&- >&- 2>&-', "report", "small").returncode == 0
+    assert (run_copy / "questions" / "icd10cm.jsonl").read_bytes() == before
+
+
+def test_an_ascii_locale_prints_every_letter(home: Path) -> None:
+    (home / "configs").mkdir()
+    text = "description: M\u00e9ni\u00e8re\n"
+    (home / "configs" / "own.yaml").write_text(text, encoding="utf-8")
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = ragbench(home, "list", "configs", **plain)
+    assert done.returncode == 0, done.stderr
+    assert "M\u00e9ni\u00e8re" in done.stdout
+
+
+def test_a_full_disk_is_named_with_its_folder(run_copy: Path) -> None:
+    """A limit on the size of files ends a write as a full disk does."""
+    home = run_copy.parents[1]
+    table = (run_copy / "scores" / "correct.parquet").read_bytes()
+    done = through_shell(home, 'ulimit -f 2; exec "$@"', "score", "small")
+    assert done.returncode == 3
+    assert "there is no space left to write" in done.stderr
+    assert f"on the disk of {run_copy}" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (run_copy / "scores" / "correct.parquet").read_bytes() == table
+    assert ragbench(home, "analyze", "small").returncode == 0
+
+
+def test_a_folder_that_is_not_writable_is_named_with_its_variable(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAGBENCH_CACHE", str(home / "cache"))
+    assert variable_of(str(home / "cache" / "model")) == "RAGBENCH_CACHE"
+    assert variable_of(str(home / "runs" / "r")) == variable_of("") == "RAGBENCH_HOME"
+
+
+def test_a_read_only_run_is_analysed_without_its_tables(
+    run_copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tests may run as root, to whom every folder is writable, so the write itself is refused."""
+
+    def refuse(path: Path) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    whole = CliRunner().invoke(cli, ["analyze", str(run_copy)])
+    monkeypatch.setattr(csvfile, "atomic_file", refuse)
+    done = CliRunner().invoke(cli, ["analyze", str(run_copy)])
+    assert done.exit_code == 0, done.output
+    assert "is read-only, so its tables are not written" in done.stderr
+    assert done.stdout == whole.stdout

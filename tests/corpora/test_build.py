@@ -24,6 +24,7 @@ from ragbench.base.files import locked
 from ragbench.corpora import build
 from ragbench.corpora.build import build_corpus
 from ragbench.corpora.card import load_card
+from ragbench.corpora.ingest import ingest
 from ragbench.corpora.open import open_corpus
 from ragbench.corpora.store import StoredCorpus
 
@@ -556,7 +557,6 @@ def test_a_source_that_changes_while_it_is_read_is_noticed(
     (home / "corpora").mkdir()
     card = "reader: folder\npath: ../notes\nlicence: none\n"
     (home / "corpora" / "notes.yaml").write_text(card)
-    ingest = build.ingest
 
     def disturbed(*arguments: object, **options: object) -> dict[str, object]:
         counts = ingest(*arguments, **options)  # type: ignore[arg-type]

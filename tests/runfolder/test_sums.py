@@ -285,7 +285,7 @@ def test_a_folder_of_format_4_is_read_scored_and_continued(run: Path) -> None:
     assert all("sum" in json.loads(line) for line in (run / CELL).read_text().splitlines())
 
 
-VALUES = (
+VALUES: tuple[Any, ...] = (
     *(..., None, 0, -1, True, "", "x", "../x", [], {}, [None], {"a": 1}, 1.5, 10**30, -(10**30)),
     *(float("nan"), float("inf"), "\0", "\ud800"),
 )

@@ -7,7 +7,6 @@ from itertools import chain
 
 from ragbench.base.endpoint import RESTRICTED, is_local, refuse_restricted
 from ragbench.base.errors import RagbenchError
-from ragbench.base.pairs import Pair, check_alike, differences, pairs_of
 from ragbench.base.yamlfile import Document
 from ragbench.corpora.card import load_card
 from ragbench.corpora.terms import is_restricted_name
@@ -21,6 +20,7 @@ from ragbench.indexes.loading import load_recipe
 from ragbench.indexes.reach import ways_out
 from ragbench.models.model import Asked, Checked, Model
 from ragbench.models.spec import make_model
+from ragbench.runfolder.pairs import Pair, check_alike, differences, pairs_of
 
 
 class Grid:

@@ -14,9 +14,9 @@ import pandas as pd
 
 from ragbench.analysis.family import BASELINE, GAIN, HEADROOM, OF_PAIR, retrieval_arms
 from ragbench.analysis.load import Run
-from ragbench.base.pairs import pairs_of
 from ragbench.report.charts.drawing import Drawing
 from ragbench.report.tables import NONE, between, coverage, points
+from ragbench.runfolder.pairs import pairs_of
 
 LEFT, RIGHT = 6.0, 94.0  # per cent of the width; tick labels need room at the ends
 TOP_PX, HEADING_PX, ROW_PX, FOOT_PX = 8, 26, 38, 30

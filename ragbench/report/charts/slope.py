@@ -6,9 +6,9 @@ import pandas as pd
 
 from ragbench.analysis.family import BASELINE, primary_arm, retrieval_arms
 from ragbench.analysis.load import Run
-from ragbench.base.pairs import pairs_of
 from ragbench.report.charts.chart import Chart, Value, chart
 from ragbench.report.tables import coverage
+from ragbench.runfolder.pairs import pairs_of
 
 MOST_ARMS = 4  # retrieval arms with a chart, per pair and task
 

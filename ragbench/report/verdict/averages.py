@@ -18,9 +18,9 @@ from ragbench.analysis.family import (
     primary_arm,
 )
 from ragbench.analysis.load import Run
-from ragbench.base.pairs import Pair
 from ragbench.report.tables import interval, points
 from ragbench.report.verdict.clauses import named
+from ragbench.runfolder.pairs import Pair
 
 
 def averages(run: Run, effects: pd.DataFrame, pair: Pair) -> Iterator[str]:

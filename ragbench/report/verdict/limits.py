@@ -10,10 +10,10 @@ from ragbench.analysis.clusters import cluster_codes, repeats
 from ragbench.analysis.family import BASELINE, retrieval_arms
 from ragbench.analysis.load import Run
 from ragbench.analysis.panels.policies import UNREAD
-from ragbench.base.pairs import Pair
 from ragbench.report.policies import assumed_answers
 from ragbench.report.tables import percent
 from ragbench.report.verdict.clauses import named
+from ragbench.runfolder.pairs import Pair
 from ragbench.runfolder.scores import EVERY_EMPTY, EVERY_TIE
 
 MANY = 0.05  # a share of answers that is worth a sentence

@@ -23,7 +23,6 @@ from ragbench.analysis.family import (
     retrieval_arms,
 )
 from ragbench.analysis.load import Run
-from ragbench.base.pairs import Pair, pairs_of
 from ragbench.report.tables import interval, p_is, points
 from ragbench.report.verdict.averages import averages, averages_alone
 from ragbench.report.verdict.clauses import (
@@ -36,6 +35,7 @@ from ragbench.report.verdict.clauses import (
 )
 from ragbench.report.verdict.limits import limits
 from ragbench.report.verdict.unanswered import Unanswered
+from ragbench.runfolder.pairs import Pair, pairs_of
 
 Row = Mapping[str, Any]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ragbench.base.pairs import Pair
 from ragbench.experiment.config.config import load_config
 from ragbench.experiment.grid.grid import Grid
+from ragbench.runfolder.pairs import Pair
 
 
 def test_parts_are_made_once(mixed_grid: Grid) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from ragbench.analysis.effects import effects
-from ragbench.base.pairs import Pair
 from ragbench.report.verdict.averages import averages, averages_alone
+from ragbench.runfolder.pairs import Pair
 from tests.analysis.making import make_run
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ragbench.base.pairs import pairs_of
 from ragbench.report.markdown import methods
 from ragbench.report.verdict.limits import limits, listed
+from ragbench.runfolder.pairs import pairs_of
 from tests.analysis.making import edited, make_run, question, write_prompts
 from tests.report.verdict.test_verdict import N, cell, pair_run, said
 

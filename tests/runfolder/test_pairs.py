@@ -9,7 +9,7 @@ import pytest
 
 from ragbench.base.errors import UsageError
 from ragbench.base.modelfacts import ModelFacts
-from ragbench.base.pairs import Pair, check_alike, differences, pairs_of
+from ragbench.runfolder.pairs import Pair, check_alike, differences, pairs_of
 
 FACTS = ModelFacts(
     "d",
