@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-# A path that was made from an address has one slash after the scheme.
-USER = re.compile(r"\b([a-z][a-z0-9+.-]+:/{1,2})[^\s\"'<>]*@", re.IGNORECASE)
+# A path that was made from an address has one slash after the scheme; a hub has @ in its names.
+USER = re.compile(r"\b((?!hf:)[a-z][a-z0-9+.-]+:/{1,2})[^\s\"'<>]*@", re.IGNORECASE)
 QUERY = re.compile(
     r"([?&;][\w.-]*(?:key|token|secret|passw|pwd|sig|auth)[\w.-]*=)[^&;\s\"'#]+", re.IGNORECASE
 )

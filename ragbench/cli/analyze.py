@@ -31,7 +31,7 @@ def analyze(run_folder: str, as_json: bool) -> None:
     except OSError as error:
         if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise
-        click.echo(f"note: {run.path} is read-only, so its tables are not written", err=True)
+        echo(f"note: {run.path} is read-only, so its tables are not written", err=True)
         results, effects = found.results(run), gains.effects(run)
     if as_json:
         emit_json(found.as_objects(run, results, effects))

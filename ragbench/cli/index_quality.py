@@ -85,9 +85,7 @@ def evaluate(
         f"are excluded; qrels match {counts['qrels_match']} ids"
     )
     if counts["n_absent"]:
-        click.echo(
-            f"{counts['n_absent']:,} relevant ids are not in the corpus and count as never found"
-        )
+        echo(f"{counts['n_absent']:,} relevant ids are not in the corpus and count as never found")
 
 
 @dataclass(frozen=True)

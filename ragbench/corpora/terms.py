@@ -19,8 +19,10 @@ def is_restricted(corpus: Corpus) -> bool:
     return _card_says(corpus.name) or any(map(is_restricted, members))
 
 
-def is_restricted_name(name: str) -> bool:
+def is_restricted_name(name: str, above: frozenset[str] = frozenset()) -> bool:
     """Say whether a corpus, built or not, or a member of a union is restricted.
+
+    ``above`` are the unions that it is a member of; one of them is not looked at again.
 
     Raises:
         UsageError: It is not built and has no card.
@@ -28,7 +30,9 @@ def is_restricted_name(name: str) -> bool:
     if is_built(name):
         return is_restricted(open_corpus(name))
     card, _ = load_card(name)
-    return card.data_use == RESTRICTED or any(map(is_restricted_name, members_of(card)))
+    inner = above | {name}
+    members = [member for member in members_of(card) if member not in inner]
+    return card.data_use == RESTRICTED or any(is_restricted_name(m, inner) for m in members)
 
 
 def _card_says(name: str) -> bool:

@@ -13,6 +13,7 @@ from statsmodels.stats.contingency_tables import mcnemar
 from ragbench.analysis.effects import EFFECT_COLUMNS, effects
 from ragbench.analysis.load import Run, load_run
 from ragbench.analysis.statistics.paired import mcnemar_mid_p
+from tests.runfolder.sealing import reseal
 
 CONTROLS = {
     "random-bm25-2": ("placebo-corrected gain", 1),
@@ -80,5 +81,6 @@ def test_without_closed_book_the_controls_still_count(mixed_copy: Path) -> None:
     for task in about["identity"]["tasks"].values():
         task["arms"] = [arm for arm in task["arms"] if arm != "closed-book"]
     (mixed_copy / "run.json").write_text(json.dumps(about))
+    reseal(mixed_copy)
     found = effects(load_run(mixed_copy))
     assert set(found.effect) == {name for name, _ in CONTROLS.values()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from ragbench.experiment.importing.imported import (
 from ragbench.report.write import write_report
 from tests.report.test_degenerate import change
 from tests.report.test_page_in_chromium import Driver, chromium, requests, show
+from tests.runfolder.sealing import reseal
 
 __all__ = ["chromium"]
 RATES = {("general", "closed-book"): 0.4, ("general", "bm25"): 0.7}
@@ -87,7 +89,12 @@ def curved(mixed_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         path.rename(path.with_name(path.name.replace("hybrid", LONG_ARM)))
     for path in (folder / "records").glob("*.jsonl"):
         path = path.rename(path.with_name(path.name.replace("hybrid", LONG_ARM)))
+        records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        for record in records:
+            record["arm"] = record["arm"].replace("hybrid", LONG_ARM)
+        path.write_text("".join(json.dumps(r) + "\n" for r in records), encoding="utf-8")
         shutil.copy(path, path.with_name(path.name.replace("scripted", LONG)))
+    reseal(folder)
     return write_report(folder).page
 
 

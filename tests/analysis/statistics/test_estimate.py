@@ -102,8 +102,10 @@ def test_interval_and_test_never_contradict_each_other(
     cells = changed(helped, hurt, n, codes)
     if kind in ("four cells", "metric"):
         draw = np.random.default_rng(n)
-        more = draw.integers(-1, 2, size=(n, 2)) if kind == "four cells" else draw.random((n, 1))
-        cells = Cells(np.column_stack([cells.values, more * 1.0]), None)
+        more = draw.random((n, 1))
+        if kind == "four cells":
+            more = draw.integers(0, 2, size=(n, 2)) * np.array([1.0, -1.0])
+        cells = Cells(np.column_stack([cells.values, more]), None)
     found = interval_and_p([cells], SETTINGS, ["x"])
     if found is None:
         return
