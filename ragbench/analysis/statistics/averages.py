@@ -15,8 +15,8 @@ class Average:
 
     The distances from the estimate to the ends of the tasks' intervals are added as squares (MOVER:
     Zou and Donner 2008, Statistics in Medicine 27:1693). Each task keeps the method and the degrees
-    of freedom of its own, so that a task of ten questions may stand beside one of a thousand. The
-    p is the level at which the interval ends at the value.
+    of freedom of its own, so that a task of ten questions may be averaged with one of a thousand.
+    The p is the level at which the interval ends at the value.
     """
 
     def __init__(self, parts: Sequence[Inference]) -> None:

@@ -162,7 +162,7 @@ def _blocks(soup: Any) -> Iterator[list[str]]:
     block_of: dict[int, int] = {id(soup): id(soup)}  # 0 in what is dropped
     table_of: dict[int, int] = {id(soup): 0}  # 0 outside tables of data
     cells: set[int] = set()  # what is in a cell of one
-    begun: set[int] = set()  # rows that have a cell
+    started: set[int] = set()  # rows that have a cell
     parts: list[str] = []
     last = id(soup)
     for node in soup.descendants:
@@ -182,8 +182,8 @@ def _blocks(soup: Any) -> Iterator[list[str]]:
                 if around != last:
                     yield parts
                     parts, last = [], around
-                parts.append(" | " if around in begun else "")
-                begun.add(around)
+                parts.append(" | " if around in started else "")
+                started.add(around)
             elif in_cell and (node.name in BLOCKS or node.name == "br"):
                 parts.append(" ")
             elif node.name == "br":

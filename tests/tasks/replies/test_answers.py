@@ -250,12 +250,12 @@ def test_a_long_reply_is_read_in_linear_time(unit: str, before: str) -> None:
     """
     options = ("Asthma", "Gout", "Croup")
     filled = before + unit * (MANY // len(unit))
-    begun = time.perf_counter()
+    started = time.perf_counter()
     read_reply(filled, options, finish="stop")
     if unit.strip() and "think" not in unit and unit[-1] not in "</'\"[{(":
         found = read_reply(f"{filled}.\n\nSo the final answer is Gout.", options, finish="stop")
         assert found.text.endswith("Gout.")
-    assert time.perf_counter() - begun < 20
+    assert time.perf_counter() - started < 20
 
 
 def test_the_end_of_a_long_reply_counts() -> None:
