@@ -44,7 +44,7 @@ from ragbench.tasks.replies.reader import Reading
 from ragbench.tasks.replies.traces import split_reasoning
 
 ALIKE = 0.8
-LONGEST_ANSWER = 4_000  # characters after an anchor that are read as its option
+REACH = 500  # characters after an anchor, besides an option's text, that may name the answer
 
 
 def letters(n: int) -> tuple[str, ...]:
@@ -137,13 +137,14 @@ def _stated(text: str, options: Sequence[str]) -> int | None:
 
 def _after(text: str, anchor: re.Match[str], options: Sequence[str]) -> int | None:
     """Return the option that the text after an anchor names, unless a condition follows it."""
-    said = text[anchor.end() : anchor.end() + LONGEST_ANSWER]
+    reach = REACH + max(map(len, options), default=0)
+    said = text[anchor.end() : anchor.end() + reach]
     found = _after_anchor(said, options)
     if found is None:
         return None
     letter = AFTER.match(said)
     end = anchor.end() + (letter.end() if letter else 0)
-    end += _length_of(text[end : end + LONGEST_ANSWER], options[found])
+    end += _length_of(text[end : end + reach], options[found])
     return None if is_no_answer(text, anchor.start(), anchor.end(), end) else found
 
 

@@ -102,10 +102,10 @@ def test_interval_and_test_never_contradict_each_other(
     cells = changed(helped, hurt, n, codes)
     if kind in ("four cells", "metric"):
         draw = np.random.default_rng(n)
-        more = draw.random((n, 1))
-        if kind == "four cells":
-            more = draw.integers(0, 2, size=(n, 2)) * np.array([1.0, -1.0])
-        cells = Cells(np.column_stack([cells.values, more]), None)
+        more = draw.integers(0, 2, size=(n, 2)) * np.array([1.0, -1.0])
+        four = np.column_stack([cells.values, more])
+        scores = cells.values * draw.random((n, 1))  # ties stay
+        cells = Cells(four if kind == "four cells" else scores, None)
     found = interval_and_p([cells], SETTINGS, ["x"])
     if found is None:
         return
