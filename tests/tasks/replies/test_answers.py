@@ -242,7 +242,10 @@ UNITS = [
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=repr)
-@pytest.mark.parametrize("before", ["", "The answer is ", "A"])
+@pytest.mark.parametrize(
+    "before",
+    ["", *(pytest.param(text, marks=pytest.mark.slow) for text in ("The answer is ", "A"))],
+)
 def test_a_long_reply_is_read_in_linear_time(unit: str, before: str) -> None:
     """A million characters of one unit; 20,000 asterisks took 27 seconds, and thus these 19 hours.
 
