@@ -66,11 +66,13 @@ def test_clusters(simulate: ModuleType, name: str) -> None:
     assert rejected <= 0.05 + simulate.margin_of(0.05, 400)
 
 
+@pytest.mark.slow
 def test_averages_over_tasks_of_unequal_size(simulate: ModuleType) -> None:
     for design in list(simulate.averages())[1:4]:
         check(simulate, design, 400)
 
 
+@pytest.mark.slow
 def test_an_effect_is_found_as_often_as_foretold(simulate: ModuleType) -> None:
     designs = dict(simulate.power_designs())
     for name in ("n 200, 30 % changed", "n 50, metric, normal", "20 x 5, normal, 0.3 between"):

@@ -26,7 +26,7 @@ N, DIMENSION = 5000, 48
         "IVF50,Flat",
         "IVF50,SQ8",
         "IVF50,PQ8x4",
-        "OPQ8_32,IVF50,PQ8x4",
+        pytest.param("OPQ8_32,IVF50,PQ8x4", marks=pytest.mark.slow),
         "IVF50,PQ8x4,RFlat",
         "IVF50,SQ8,Refine(SQfp16)",
         "PQ8x4",

@@ -149,7 +149,7 @@ def test_a_second_recipe_over_the_same_vectors_does_not_embed_again(
     ("factory", "stage"),
     [
         pytest.param("IVF8,SQ8", "train", marks=pytest.mark.slow),
-        ("IVF8,SQ8", "add"),
+        pytest.param("IVF8,SQ8", "add", marks=pytest.mark.slow),
         *(
             pytest.param(factory, "add", marks=pytest.mark.slow)
             for factory in ("HNSW8", "L2norm,HNSW8", "HNSW8,RFlat")
