@@ -48,7 +48,10 @@ def pack(text: str, pieces: Sequence[Span], *, size: int, overlap: int, by: Meas
         if max(counts) <= size:
             return chunks
         if target == 1:
-            return [part for chunk in chunks for part in _halved(text, chunk, size, by)]
+            halves = [half for chunk in chunks for half in _halved(text, chunk, size, by)]
+            pairs = zip(halves, [*halves[1:], (len(text), len(text))], strict=True)
+            # The next chunk may begin with what this one ends with, and hold all of a half.
+            return [half for half, after in pairs if half[0] < after[0] or after[1] < half[1]]
         target = target * 9 // 10
 
 
@@ -58,7 +61,14 @@ def _halved(text: str, chunk: Span, size: int, by: Measure) -> list[Span]:
     if end - start == 1 or by.counts([text[start:end]])[0] <= size:
         return [chunk]
     middle = (start + end) // 2
-    return [*_halved(text, (start, middle), size, by), *_halved(text, (middle, end), size, by)]
+    halves = [half for half in ((start, middle), (middle, end)) if text[slice(*half)].strip()]
+    return [part for half in halves for part in _halved(text, _trimmed(text, half), size, by)]
+
+
+def _trimmed(text: str, span: Span) -> Span:
+    """Return a span without the white space at its ends; it has other characters too."""
+    part = text[slice(*span)]
+    return span[1] - len(part.lstrip()), span[0] + len(part.rstrip())
 
 
 class _Ruler:

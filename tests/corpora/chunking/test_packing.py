@@ -81,6 +81,7 @@ def chunker(kind: type[Chunker], size: int, overlap: int, measure: Measure) -> C
 
 @settings(max_examples=150)
 @given(TEXTS, st.integers(1, 12), st.integers(0, 11))
+@example("0\n0\x1f0", 1, 0)
 @example("🫀" * 30, 3, 0)
 @example("x" * 5000, 4, 1)
 @example("fever " * 200, 5, 4)
