@@ -11,7 +11,7 @@ import pandas as pd
 
 from ragbench.analysis.clusters import cluster_codes
 from ragbench.analysis.load import Run
-from ragbench.analysis.statistics.estimate import NO_FIGURES, Cells, Settings, estimate
+from ragbench.analysis.statistics.estimate import NO_FIGURES, Cells, Settings, estimate, spread
 from ragbench.analysis.statistics.multiplicity import benjamini_hochberg
 from ragbench.base.errors import DataError, UsageError
 from ragbench.base.records import Question
@@ -175,7 +175,10 @@ def _difference(
         return {"n": len(mine), "status": "incomplete"} | NO_FIGURES
     table = pd.concat([theirs[metric], -mine[metric]], axis=1, join="inner").dropna()
     clusters = cluster_codes(run, task, mine.loc[table.index])
-    found = estimate([Cells(table.to_numpy(dtype=float), clusters)], Settings.of(run.config), names)
+    settings, compared = Settings.of(run.config), [Cells(table.to_numpy(dtype=float), clusters)]
+    found = estimate(compared, settings, names)
+    if len(table):
+        found["smallest_detectable"] = spread(compared).smallest(settings.alpha)
     return {
         "n": len(table),
         "value": float(-table.iloc[:, 1].mean()),

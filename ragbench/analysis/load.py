@@ -82,8 +82,15 @@ class Run:
 
     def cell(self, model: str, task: str, arm: str) -> pd.DataFrame:
         """Return the scores of one cell, one row per question."""
-        scores = self.scores
-        return scores[(scores.model == model) & (scores.task == task) & (scores.arm == arm)]
+        found = self._cells.get((model, task, arm))
+        return self.scores.iloc[:0] if found is None else found
+
+    @cached_property
+    def _cells(self) -> dict[tuple[str, ...], pd.DataFrame]:
+        return {
+            tuple(str(name) for name in names): cell
+            for names, cell in self.scores.groupby(["model", "task", "arm"], sort=False)
+        }
 
     def ids_in(self, corpus: str, gold: Sequence[str]) -> set[str]:
         """Return gold ids as a corpus has them: over a union also after each member's name."""

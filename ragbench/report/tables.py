@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ragbench.analysis.family import (
@@ -147,9 +148,10 @@ def _gain_cells(gain: dict[str, Any] | None) -> list[str]:
 
 
 def _only(frame: pd.DataFrame, **wanted: str) -> Any:
-    for key, value in wanted.items():
-        frame = frame[frame[key] == value]
-    return None if frame.empty else frame.iloc[0].to_dict()
+    found = np.logical_and.reduce(
+        [(frame[key] == value).to_numpy() for key, value in wanted.items()]
+    )
+    return frame.iloc[int(found.argmax())].to_dict() if found.any() else None
 
 
 def stratum_rows(run: Run, results: pd.DataFrame) -> Rows:

@@ -17,7 +17,7 @@ import pandas as pd
 from ragbench.analysis.clusters import cluster_codes
 from ragbench.analysis.family import BASELINE, GAIN
 from ragbench.analysis.load import Run
-from ragbench.analysis.statistics.estimate import Cells, Settings, estimate
+from ragbench.analysis.statistics.estimate import Cells, Settings, interval_and_p
 from ragbench.analysis.statistics.inference import Clusters
 from ragbench.analysis.statistics.intervals import interval_of_mean, seeded
 from ragbench.base.errors import DataError
@@ -346,8 +346,10 @@ def _mean(
         return math.nan, low, high
     settings = Settings.of(run.config)
     if len(signs) == 2:
-        found = estimate([Cells(scores * signs, clusters)], settings, names)
-        return found["estimate"], found["ci_low"], found["ci_high"]
+        cells = Cells(scores * signs, clusters)
+        found = interval_and_p([cells], settings, names)
+        low, high = (found.low, found.high) if found is not None else (math.nan, math.nan)
+        return float(cells.differences.mean()), low, high
     low, high = interval_of_mean(
         scores[:, 0],
         seeded(settings.seed, *names),

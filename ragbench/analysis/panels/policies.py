@@ -7,6 +7,7 @@ apart.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -17,7 +18,7 @@ import pandas as pd
 from ragbench.analysis.clusters import cluster_codes
 from ragbench.analysis.family import BASELINE
 from ragbench.analysis.load import Run
-from ragbench.analysis.statistics.estimate import Cells, Settings, estimate
+from ragbench.analysis.statistics.estimate import Cells, Settings, interval_and_p
 from ragbench.analysis.statistics.intervals import interval_of_mean, seeded
 from ragbench.analysis.statistics.multiplicity import benjamini_hochberg
 
@@ -159,14 +160,15 @@ def _gain(
         return {"gain_n": 0}
     clusters = cluster_codes(run, task, cell.loc[both.index])
     cells = Cells(both.to_numpy(dtype=float), clusters)
-    found = estimate([cells], Settings.of(run.config), [*names, "gain"])
-    return {
-        "gain": found["estimate"],
-        "gain_low": found["ci_low"],
-        "gain_high": found["ci_high"],
-        "gain_n": len(both),
-        "gain_p": found["p"],
-        "gain_p_is_bound": found["p_is_bound"],
+    found = interval_and_p([cells], Settings.of(run.config), [*names, "gain"])
+    gain = {"gain": float(cells.differences.mean()), "gain_n": len(both)}
+    if found is None:
+        return gain | {"gain_p_is_bound": False}
+    return gain | {
+        "gain_low": found.low,
+        "gain_high": found.high,
+        "gain_p": found.p,
+        "gain_p_is_bound": found.is_bound,
     }
 
 
@@ -196,15 +198,19 @@ def unread_rates(run: Run) -> pd.DataFrame:
                     join="inner",
                 )
                 clusters = cluster_codes(run, task, cell.loc[both.index])
-                parts = [Cells(both.to_numpy(dtype=float), clusters)]
-                found = estimate(parts, settings, [model, task, arm, "unread"])
+                cells = Cells(both.to_numpy(dtype=float), clusters)
+                found = None
+                if len(both):
+                    found = interval_and_p([cells], settings, [model, task, arm, "unread"])
+                more, fewer = cells.counts
                 rows.append(
                     {
                         **{"model": model, "task": task, "arm": arm, "n": len(both)},
                         "rate": float(cell.outcome.isin(UNREAD).mean()),
                         "baseline_rate": float(base.outcome.isin(UNREAD).mean()),
-                        **{"more": found["helped"], "fewer": found["hurt"]},
-                        **{"p": found["p"], "p_is_bound": found["p_is_bound"]},
+                        **{"more": more, "fewer": fewer},
+                        "p": math.nan if found is None else found.p,
+                        "p_is_bound": found is not None and found.is_bound,
                     }
                 )
     table = pd.DataFrame(rows, columns=RATE_COLUMNS)

@@ -99,12 +99,12 @@ def estimate(cells: Sequence[Cells], settings: Settings, names: Sequence[str]) -
     ``cells`` has one member per task, and every task has the same weight; all values are NaN where
     a task has no question. Interval and p are of one method (``docs/statistics.md``), so that one
     never contradicts the other; they are NaN with fewer than two questions or eight clusters.
-    ``smallest_detectable`` is at the unadjusted level. ``names`` identify the effect; with the seed
-    they give the random signs.
+    ``smallest_detectable``, which depends on the level (``spread``), is left to the caller.
+    ``names`` identify the effect; with the seed they give the random signs.
     """
     if not all(len(part.values) for part in cells):
         return dict(NO_FIGURES)
-    alpha, differences = settings.alpha, [part.differences for part in cells]
+    differences = [part.differences for part in cells]
     clusters = [part.clusters for part in cells]
     helped, hurt = (sum(count) for count in zip(*(part.counts for part in cells), strict=True))
     variances = [variance_of_mean(d, c) for d, c in zip(differences, clusters, strict=True)]
@@ -113,7 +113,6 @@ def estimate(cells: Sequence[Cells], settings: Settings, names: Sequence[str]) -
         "se": math.sqrt(sum(variances)) / len(cells),
         "helped": helped,
         "hurt": hurt,
-        "smallest_detectable": spread(cells).smallest(alpha),
     }
     result = interval_and_p(cells, settings, names)
     if result is None:

@@ -60,18 +60,18 @@ class Studentised:
 
     def limits(self, alpha: float) -> tuple[float, float]:
         """Return the ends of the interval at a level."""
-        from scipy.stats import t
+        from scipy.special import stdtrit
 
-        quantile = float(t.ppf(1 - alpha / 2, self._freedom))
+        quantile = float(stdtrit(self._freedom, 1 - alpha / 2))
         low, high = (self.estimate - self._error * self._back(q) for q in (quantile, -quantile))
         return inside(low, high, self.bounds)
 
     def tails(self, value: float) -> Tails:
         """Return the p of a true mean of at most, and of at least, a value."""
-        from scipy.stats import t
+        from scipy.special import stdtr
 
         found = self._corrected((self.estimate - value) / self._error)
-        return Tails(float(t.sf(found, self._freedom)), float(t.cdf(found, self._freedom)))
+        return Tails(float(stdtr(self._freedom, -found)), float(stdtr(self._freedom, found)))
 
     def _corrected(self, t: float) -> float:
         a = self._skew

@@ -42,7 +42,7 @@ def test_an_effect_by_hand() -> None:
     # variance of the differences: (15 - 9^2 / 100) / 99
     assert found["se"] == pytest.approx(math.sqrt((15 - 0.81) / 99 / 100))
     assert (found["ci_low"], found["ci_high"]) == Tango(12, 3, 100).limits(0.05)
-    assert found["smallest_detectable"] == smallest_difference(100, 0.15)
+    assert spread([changed(12, 3, 100)]).smallest(0.05) == smallest_difference(100, 0.15)
 
 
 def test_equivalence_by_hand() -> None:
@@ -81,7 +81,7 @@ def test_where_interval_and_test_differ_the_weaker_holds() -> None:
 def test_a_single_question_has_an_interval_that_is_possible() -> None:
     found = estimate([changed(1, 0, 1)], SETTINGS, ["x"])
     assert -1 < found["ci_low"] < 0 and found["ci_high"] == 1.0
-    assert math.isnan(found["smallest_detectable"]) and math.isnan(found["se"])
+    assert math.isnan(spread([changed(1, 0, 1)]).smallest(0.05)) and math.isnan(found["se"])
 
 
 counts = st.tuples(st.integers(0, 12), st.integers(0, 12), st.integers(0, 40)).filter(any)
