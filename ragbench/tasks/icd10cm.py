@@ -17,15 +17,16 @@ states no edition: it has the codes of October 2018 (K35.20) and not those of Oc
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar, Literal
 
 import numpy as np
 
 from ragbench.base.errors import DataError
 from ragbench.base.progress import say
-from ragbench.base.records import Passage, Question
+from ragbench.base.records import Question
 from ragbench.corpora.reader import Located
 from ragbench.corpora.readers.icd10cm import Icd10cmOptions, Icd10cmReader
 from ragbench.tasks.codelist import read_codes, undotted
@@ -86,8 +87,7 @@ class Icd10cmTask:
         Raises:
             DataError: There are fewer billable codes than ``limit``, or none is new.
         """
-        reader = Icd10cmReader(None, Icd10cmOptions(chapters=self.options.chapters))
-        codes = _billable(e.passage for e in reader.read() if isinstance(e, Located))
+        codes = _billable(self.options.chapters)
         asked = _added(codes, self.options.added_since) if self.options.added_since else codes
         if limit is not None and limit > len(asked):
             raise DataError(
@@ -164,21 +164,23 @@ class Icd10cmTask:
         )
 
 
-def _billable(passages: Iterable[Passage]) -> list[_Code]:
+@lru_cache(maxsize=2)  # reading the whole list takes a second
+def _billable(chapters: tuple[str, ...]) -> tuple[_Code, ...]:
     """Return the codes that a bill may carry, with their ancestors up to the whole list."""
     parents: dict[str, str] = {}
     codes: list[_Code] = []
-    for passage in passages:
+    reader = Icd10cmReader(None, Icd10cmOptions(chapters=chapters))
+    for passage in (e.passage for e in reader.read() if isinstance(e, Located)):
         parent = passage.meta.get("parent")
         if parent is not None:
             parents[passage.id] = parent
         if passage.meta.get("billable") == "yes":
             description = passage.title.removesuffix(f" ({passage.id})")
             codes.append(_Code(passage.id, description, _ancestors(passage.id, parents)))
-    return codes
+    return tuple(codes)
 
 
-def _added(codes: list[_Code], since: str) -> list[_Code]:
+def _added(codes: Sequence[_Code], since: str) -> Sequence[_Code]:
     """Return the codes that are missing from an older list, and report how many they are."""
     old = read_codes(since)
     new = [code for code in codes if undotted(code.name) not in old]
