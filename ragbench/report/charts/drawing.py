@@ -2,6 +2,21 @@
 
 Every chart is drawn once, as SVG, by the template of its kind. The page includes it; a figure is
 one or more of them in a file of their own, which is converted for PNG and PDF.
+
+No chart library draws them. Compared on one forest plot of twelve rows on two cores:
+
+                            here           matplotlib 3.11   altair and vl-convert
+further size on disk        0 MB           96 MB             103 MB
+first chart                 0.03 s         1.5 s             2.0 s
+next chart                  0.03 s         0.18 s            0.22 s
+SVG                         7 kB           17 kB             15 kB
+names for screen readers    chart, rows    chart             marks
+text at 360 pixels          as large       half as large     half as large
+dark page                   by variables   colours fixed     colours fixed
+
+Both libraries fix the ratio of text to chart, so that text shrinks on a phone, and write colours
+out; a page that follows the reader's colours would have to rewrite their SVG. PNG and PDF need
+Typst here (81 MB, only in the extra ``report``); SVG needs nothing.
 """
 
 from __future__ import annotations

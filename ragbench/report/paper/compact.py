@@ -151,7 +151,7 @@ class _Maker:
             shown = models[start : start + SIDE_BY_SIDE]
             groups = tuple(
                 Group(
-                    f"{task_label(self.run, task)}, n = {len(self.run.questions(task)):,}",
+                    self._heading(task),
                     tuple(
                         (arm, tuple(self._score(model, task, arm) for model in shown))
                         for arm in self.run.arms(task)
@@ -228,9 +228,14 @@ class _Maker:
             if arm is not None and BASELINE in self.run.arms(task)
         ]
 
-    def _heading(self, task: str, arm: str) -> str:
-        n = len(self.run.questions(task))
-        return f"{task_label(self.run, task)}, {arm}, n = {n:,}"
+    def _heading(self, task: str, *arms: str) -> str:
+        """Return a task with its number of scored questions, of some arms or of all."""
+        found = self.of_cells
+        found = found[(found.task == task) & (found.metric == self.run.metrics(task)[0])]
+        found = found[found.arm.isin([BASELINE, *arms] if arms else self.run.arms(task))]
+        n = sorted(set(found.n))
+        count = f"{n[0]:,}" if len(n) == 1 else f"{n[0]:,} to {n[-1]:,}"
+        return ", ".join([task_label(self.run, task), *arms, f"n = {count}"])
 
     def _scores(self, model: str, task: str, arm: str) -> tuple[Cell, ...]:
         gain = self._row(GAIN, model, task, arm)
