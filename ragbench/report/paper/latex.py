@@ -7,6 +7,7 @@ estimate. Columns of figures are as wide as their figures; the first column take
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -72,10 +73,10 @@ def split(table: Small) -> Iterator[Small]:
 
 def latex(table: Small) -> str:
     r"""Return a ``table`` environment that fits ``\columnwidth``, with every text escaped."""
-    widths = [_width(table, place) for place in range(len(table.columns))]
-    taken = sum(widths) + 2 * SEP_PT * len(widths)
-    columns = "".join(f"p{{{width:.0f}pt}}" for width in widths)
-    first = rf"p{{\dimexpr\columnwidth-{taken:.0f}pt\relax}}"
+    widths = [math.ceil(_width(table, place)) for place in range(len(table.columns))]
+    taken = math.ceil(sum(widths) + 2 * SEP_PT * len(widths))
+    columns = "".join(f"p{{{width}pt}}" for width in widths)
+    first = rf"p{{\dimexpr\columnwidth-{taken}pt\relax}}"
     lines = [
         r"% needs \usepackage{booktabs}",
         r"\begin{table}[htbp]",

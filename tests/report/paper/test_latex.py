@@ -56,6 +56,18 @@ def test_a_table_by_hand() -> None:
     ]
 
 
+@pytest.mark.parametrize("n", range(1, 7))
+def test_columns_leave_the_first_no_more_than_there_is(n: int) -> None:
+    """Widths and twice 2.5 pt beside each column of figures; the table ends without a margin."""
+    cells = tuple(Cell("1" * (place + 4), "2" * place) for place in range(n))
+    groups = (Group("t", (("row", cells),)),)
+    text = latex(Small("k", "C.", tuple(f"c{place}" for place in range(n)), groups))
+    taken = re.findall(r"\\columnwidth-(\d+)pt", text)
+    widths = re.findall(r"p\{(\d+)pt\}", text)
+    assert len(taken) == 1 and len(widths) == n
+    assert 0 <= int(taken[0]) - (sum(map(int, widths)) + 5 * n) < 1
+
+
 def test_hostile_texts_are_escaped() -> None:
     text = latex(hostile())
     check_latex(text, 3, 10)
