@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from ragbench.base.devices import Device
 from ragbench.base.errors import BackendError, UsageError
@@ -72,26 +72,44 @@ class Index:
         """The index's name."""
         return self.manifest.name
 
-    def search(self, texts: Sequence[str], k: int = 10) -> list[list[SearchHit]]:
-        """Return the best hits of each text: score descending, ties by passage id ascending.
+    @overload
+    def search(  # type: ignore[overload-overlap]  # a str is a Sequence[str] too
+        self, texts: str, k: int = 10
+    ) -> list[SearchHit]: ...
+
+    @overload
+    def search(self, texts: Sequence[str], k: int = 10) -> list[list[SearchHit]]: ...
+
+    def search(
+        self, texts: str | Sequence[str], k: int = 10
+    ) -> list[SearchHit] | list[list[SearchHit]]:
+        """Return the best hits of a text: score descending, ties by passage id ascending.
 
         Args:
-            texts: The queries.
+            texts: One query, or several.
             k: The largest number of hits per query.
 
         Returns:
-            One list per query.
+            The hits of a text; of a list of texts, one list of hits per text.
 
         Raises:
-            UsageError: ``texts`` is one string, or ``k`` is below 1.
+            UsageError: ``texts`` is neither a text nor texts, or ``k`` is below 1.
         """
-        if isinstance(texts, str):
-            raise UsageError("search takes a list of texts", fix=f"write search([{texts!r}])")
         if k < 1:
             raise UsageError(f"k is {k}", fix="ask for at least one hit")
+        if isinstance(texts, str):
+            return self._search([texts], k)[0]
+        asked = list(texts)
+        if other := next((text for text in asked if not isinstance(text, str)), None):
+            raise UsageError(
+                f"a query is a text, not {type(other).__name__}",
+                fix='write search("one text") or search(["one text", "another"])',
+            )
+        return self._search(asked, k)
+
+    def _search(self, texts: list[str], k: int) -> list[list[SearchHit]]:
         from ragbench.indexes.retriever import search_all
 
-        texts = list(texts)
         if len(texts) <= QUIETLY:
             found = self._retriever.search(texts, k)
         else:

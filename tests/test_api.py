@@ -87,13 +87,16 @@ def test_an_index_is_built_once_and_opened_by_its_name(home: Path, notes: Corpus
     assert replaced.manifest.digest != made.manifest.digest
 
 
-def test_one_text_is_not_searched_letter_by_letter(notes: Corpus) -> None:
+def test_one_text_is_one_query(notes: Corpus) -> None:
     index = ragbench.build_index("bm25", "notes")
-    with pytest.raises(ragbench.RagbenchError, match="takes a list of texts") as error:
-        index.search("fever")
-    assert error.value.fix == "write search(['fever'])"
+    hits = index.search("fever in winter", k=2)
+    assert [hit.id for hit in hits] == ["a", "b"]
+    assert [hits] == index.search(["fever in winter"], k=2)
+    assert index.search([]) == [] == index.search("zebra")
+    with pytest.raises(ragbench.RagbenchError, match="a query is a text, not list"):
+        index.search([["fever"]])  # type: ignore[list-item]
     with pytest.raises(ragbench.RagbenchError, match="k is 0"):
-        index.search(["fever"], k=0)
+        index.search("fever", k=0)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ results     every figure of a run, as rows
 csvfile     tables as CSV without formulas
 needed      how many questions its effects need
 compare     cells of two runs against each other
+quality     retrieval quality over queries, and what parts two retrievers
 notebook    a run for notebooks
 statistics  estimates, intervals and tests
 panels      analyses beside the effects

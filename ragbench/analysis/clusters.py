@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -44,16 +44,24 @@ def clusters_of(questions: Sequence[Question]) -> list[int]:
     Questions belong together that name the same ``cluster`` or are the same question, directly or
     through others. A question that does neither is a cluster of its own.
     """
-    marks: dict[object, int] = {}
+    return joined([(same(question), question.cluster) for question in questions])
+
+
+def joined(marks: Sequence[Sequence[Hashable]]) -> list[int]:
+    """Return the number of each item's cluster, from 0, from the marks that items share.
+
+    A mark that is None joins nothing.
+    """
+    numbers: dict[Hashable, int] = {}
     edges = [
-        (place, marks.setdefault(mark, len(marks)))
-        for place, question in enumerate(questions)
-        for mark in (same(question), question.cluster)
+        (place, numbers.setdefault(mark, len(numbers)))
+        for place, mine in enumerate(marks)
+        for mark in mine
         if mark is not None
     ]
-    n = len(questions)
+    n = len(marks)
     rows, columns = np.array(edges, dtype=np.int64).reshape(-1, 2).T
-    size = n + len(marks)  # a graph of questions, and of what they share
+    size = n + len(numbers)  # a graph of items, and of what they share
     graph = coo_matrix((np.ones(len(edges)), (rows, n + columns)), shape=(size, size))
     found = connected_components(graph, directed=False)[1][:n]
     return [int(code) for code in pd.factorize(found)[0]]

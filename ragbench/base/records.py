@@ -69,10 +69,17 @@ class Hit(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A query of a retriever; ``id`` is the query id in TREC run files."""
+    """A query of a retriever.
+
+    Attributes:
+        id: The query id in TREC run files.
+        text: What the retriever sees.
+        cluster: The sampling unit, such as a patient; None if the query is one of its own.
+    """
 
     id: str
     text: str
+    cluster: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ragbench.cli.index_quality import DEVICE, OUT, check, clean, evaluate
+from ragbench.cli.index_quality import check, clean
 from ragbench.cli.output import echo, emit_json, emit_table, size
+from ragbench.cli.retrieval.evaluate import evaluate
+from ragbench.cli.retrieval.options import DEVICE, FILE, ID_FIELD, OUT, QUERY_FIELD
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ragbench.base.devices import Device
+    from ragbench.base.records import Query
     from ragbench.indexes.retriever import IndexKind
 
 
@@ -97,7 +102,9 @@ def estimate(recipes: tuple[str, ...], corpus: str, device: Device, as_json: boo
 @click.argument("name")
 @click.argument("query", required=False)
 @click.option("-k", default=10, show_default=True, type=click.IntRange(1), help="Hits per query.")
-@click.option("--queries", type=click.Path(path_type=Path), help="JSON lines file of queries.")
+@click.option("--queries", type=FILE, help="JSON lines file of queries.")
+@ID_FIELD
+@QUERY_FIELD
 @click.option("--run", "out", type=OUT, help="TREC run file to write.")
 @DEVICE
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -106,6 +113,8 @@ def search(
     query: str | None,
     k: int,
     queries: Path | None,
+    id_field: str | None,
+    query_field: str | None,
     out: Path | None,
     device: Device,
     as_json: bool,
@@ -118,10 +127,18 @@ def search(
             "give either a query, or both --queries FILE and --run FILE",
             fix=f'ragbench index search {name} "your words" -k 5',
         )
-    if queries is not None and out is not None:
-        _search_file(name, queries, k, out, device)
-        return
+    if queries is None and (id_field or query_field):
+        raise UsageError(
+            "--id-field and --query-field name fields of a file of queries",
+            fix="give --queries FILE and --run FILE",
+        )
     from ragbench.indexes.built import open_index
+    from ragbench.indexes.evaluation.runfile import read_queries
+
+    if queries is not None and out is not None:
+        asked = read_queries(queries, id_field=id_field, text_field=query_field)
+        _search_all(name, asked, k, out, device)
+        return
 
     opened = open_index(name, device=device)
     rows = _hits(opened, query or "", k)
@@ -152,12 +169,11 @@ def _hits(opened: IndexKind, query: str, k: int) -> list[dict[str, object]]:
     return rows
 
 
-def _search_file(name: str, queries: Path, k: int, out: Path, device: Device) -> None:
+def _search_all(name: str, asked: Sequence[Query], k: int, out: Path, device: Device) -> None:
     from ragbench.indexes.built import open_index
-    from ragbench.indexes.evaluation.runfile import read_queries, write_run
+    from ragbench.indexes.evaluation.runfile import write_run
     from ragbench.indexes.retriever import search_all
 
-    asked = read_queries(queries)
     opened = open_index(name, device=device)
     hits = search_all(opened, [query.text for query in asked], k, label=f"search {name}")
     write_run(out, asked, hits, tag=name)

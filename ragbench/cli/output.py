@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import click
 
@@ -20,6 +20,13 @@ def emit_json(value: object) -> None:
     """Print a value as indented JSON, in which control characters are escapes."""
     text = json.dumps(value, indent=2, ensure_ascii=False)
     click.echo(CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
+
+
+def emit_json_lines(values: Iterable[object]) -> None:
+    """Print each value as JSON in a line of its own."""
+    for value in values:
+        text = json.dumps(value, ensure_ascii=False)
+        click.echo(CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def emit_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

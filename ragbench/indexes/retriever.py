@@ -96,9 +96,13 @@ class IndexKind(Retriever, Protocol):
 
 
 def search_all(
-    retriever: Retriever, queries: Sequence[str], k: int, *, label: str
+    retriever: Retriever, queries: str | Sequence[str], k: int, *, label: str
 ) -> list[list[Hit]]:
-    """Return the hits of each query, searched for in batches, with progress under ``label``."""
+    """Return the hits of each query, searched for in batches, with progress under ``label``.
+
+    One text is one query, not one per character.
+    """
+    queries = [queries] if isinstance(queries, str) else queries
     hits: list[list[Hit]] = []
     with stage(label, len(queries)) as progress:
         size = max(1, min(BATCH_QUERIES, BATCH_HITS // max(k, 1)))

@@ -11,7 +11,8 @@ sections   the parts of a report: tables, charts and notes
 charts     every chart as SVG
 page       the report as one HTML file
 markdown   the report in Markdown
+paper      small tables for a paper, in LaTeX
 imported   the methods of imported runs
-export     tables as CSV and LaTeX, figures as PNG, SVG and PDF
+export     tables as CSV, a paper's as LaTeX, figures as PNG, SVG and PDF
 write      all files of a report
 """

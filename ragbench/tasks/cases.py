@@ -2,8 +2,9 @@
 
 The cases are copyrighted by the journals: no file is carried, and whoever asks them brings their
 own, within the journals' terms. JSON lines ``{id, source, published, case_text, question, options,
-answer, image_required?, specialty?, human_distribution?}``: ``published`` is a date or null,
-``options`` may be any number, ``human_distribution`` says how the journal's readers voted.
+answer, image_required?, specialty?, human_distribution?, query?, cluster?}``: ``published`` is a
+date or null, ``options`` may be any number, ``human_distribution`` says how the journal's readers
+voted, ``query`` is the text to search with instead of case and question.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ from ragbench.tasks.task import TaskInfo, TaskOptions, check_options
 
 KNOWN = {
     *("id", "source", "published", "case_text", "question", "options", "answer"),
-    *("image_required", "specialty", "human_distribution", "split", "cluster"),
+    *("image_required", "specialty", "human_distribution", "query", "split", "cluster"),
 }
 LAYOUT = (
     "JSON lines: id, source (nejm or jama), published (YYYY-MM-DD or null), case_text, question, "
     "options {A: ..., B: ...}, answer (a letter), image_required?, specialty?, "
-    "human_distribution?, cluster?"
+    "human_distribution?, query?, cluster?"
 )
 NO_IMAGE = (
     "(This case was published with an image that belongs to the question. The image is missing "
@@ -103,7 +104,7 @@ class CaseTask(JsonlTask):
             text="\n\n".join(parts),
             options=options,
             answer=answer,
-            query=f"{case}\n\n{asked}",
+            query=fields.optional_text(row, "query", where) or f"{case}\n\n{asked}",
             stratum=stratum(row.get("published"), self.options.cutoff, where),
         )
 
@@ -181,7 +182,7 @@ def _about(path: str, licence: str, access: str) -> TaskInfo:
         data_use="bring-your-own",
         scoring="letters",
         shots=SHOTS,
-        query="case and question, without the options",
+        query="the field query, else case and question without the options",
         file=f"{path} ({LAYOUT})",
         access=access,
     )

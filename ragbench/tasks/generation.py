@@ -1,8 +1,9 @@
 """Questions of the user's own whose answers are texts: JSON lines.
 
-One line is ``{id, question, reference, context?, gold_doc_ids?, stratum?, cluster?, split?}``.
-``reference`` is the right answer, which the metrics compare the reply with. ``context`` is part of
-the question in every arm's prompt; the retriever sees the question alone.
+One line is ``{id, question, reference, context?, query?, gold_doc_ids?, stratum?, cluster?,
+split?}``. ``reference`` is the right answer, which the metrics compare the reply with. ``context``
+is part of the question in every arm's prompt. The retriever sees ``query``, or the question alone
+where there is none.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from ragbench.tasks.task import TEXT_METRICS, TaskInfo, TaskOptions
 
 KNOWN = {
     *("id", "question", "reference", "context", "gold_doc_ids"),
-    *("stratum", "cluster", "split"),
+    *("query", "stratum", "cluster", "split"),
 }
 
 
@@ -49,9 +50,9 @@ class GenerationTask(McqTask):
         metrics=TEXT_METRICS,
         answers="text",
         shots=SHOTS,
-        query="the question, without its context",
+        query="the field query, else the question without its context",
         file="PATH (the option path; JSON lines: id, question, reference, context?, "
-        "gold_doc_ids?, stratum?, cluster?, split?)",
+        "query?, gold_doc_ids?, stratum?, cluster?, split?)",
         access=McqTask.about.access,
     )
 

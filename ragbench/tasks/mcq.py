@@ -1,9 +1,9 @@
 """Multiple-choice questions of the user's own: JSON lines.
 
-One line is ``{id, question, options, answer, context?, gold_doc_ids?, stratum?, cluster?,
+One line is ``{id, question, options, answer, context?, query?, gold_doc_ids?, stratum?, cluster?,
 split?}``. ``options`` is an object from letter to text, or a list of texts. ``answer`` is a
-letter, or the text of an option. ``context`` is part of the question in every arm's prompt; the
-retriever sees the question alone.
+letter, or the text of an option. ``context`` is part of the question in every arm's prompt. The
+retriever sees ``query``, or the question alone where there is none.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from ragbench.tasks.task import TaskInfo, TaskOptions, check_options
 
 KNOWN = {
     *("id", "question", "options", "answer", "context", "gold_doc_ids"),
-    *("stratum", "cluster", "split"),
+    *("query", "stratum", "cluster", "split"),
 }
 INSTRUCTION = (
     "You are an experienced physician. Answer the multiple-choice question. "
@@ -55,9 +55,9 @@ class McqTask(JsonlTask):
         data_use="bring-your-own",
         scoring="letters",
         shots=SHOTS,
-        query="the question, without its context and options",
+        query="the field query, else the question without its context and options",
         file="PATH (the option path; JSON lines: id, question, options, answer, context?, "
-        "gold_doc_ids?, stratum?, cluster?, split?)",
+        "query?, gold_doc_ids?, stratum?, cluster?, split?)",
         access="questions of your own",
     )
 
@@ -98,7 +98,7 @@ def read_asked(row: fields.Row, where: str) -> Question:
         text=f"{context}\n\n{question}" if context else question,
         options=(),
         answer=-1,
-        query=question,
+        query=fields.optional_text(row, "query", where) or question,
         gold_doc_ids=fields.ids(row, "gold_doc_ids", where),
         stratum=fields.text_or_number(row, "stratum", where),
         cluster=fields.cluster(row, where),

@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ragbench.report.paper.compact import small_tables
 from ragbench.report.write import write_report
 from tests.report.conftest import change_lines
+from tests.report.paper.reading import check_latex
 from tests.report.reading import Element, read
-from tests.report.test_export import check_latex
 from tests.runfolder.sealing import reseal
 
 Scores = pd.DataFrame
@@ -143,12 +144,15 @@ def test_every_part_of_a_report_is_written(mixed_copy: Path, case: str) -> None:
     assert check_drawings(page) > 0
     shown = text.partition('<script type="application/json"')[0] + written.path.read_text()
     assert not re.search(r"(?i)(?<![\w-])(nan|<NA>|inf)(?![\w-])", shown)
+    small = {t.key: t for t in small_tables(written.run, written.results, written.effects)}
     for path in written.exported:
         data = path.read_text(encoding="utf-8")
         assert data.strip()
         if path.suffix == ".tex":
-            rows = pd.read_csv(path.with_suffix(".csv"), dtype=str, keep_default_na=False)
-            check_latex(data, rows.shape[1], rows.shape[0])
+            table = small[path.stem]
+            rows = sum(len(group.rows) for group in table.groups)
+            check_latex(data, len(table.columns) + 1, rows)
+            assert not re.search(r"(?i)(?<![\w-])(nan|<NA>|inf)(?![\w-])", data)
     assert {path.suffix for path in written.exported} == {".csv", ".tex", ".svg"}
 
 

@@ -37,6 +37,14 @@ def nejm(home: Path, *cases: dict[str, Any], **options: Any) -> NejmTask:
     return NejmTask(CaseOptions(path="n.jsonl", **options))
 
 
+def test_a_text_to_search_with_of_its_own(home: Path) -> None:
+    plain, own = nejm(home, CASE, CASE | {"id": "2", "query": "bleeding gums"}).questions(
+        limit=None, seed=1
+    )
+    assert plain.query == f"{CASE['case_text']}\n\n{CASE['question']}"
+    assert own.query == "bleeding gums"
+
+
 @pytest.mark.parametrize(("kind", "name", "n_options"), JOURNALS)
 def test_the_layout(kind: type[CaseTask], name: str, n_options: int) -> None:
     found = kind(CaseOptions(path=str(DATA / f"{name}.jsonl"))).questions(limit=None, seed=1)

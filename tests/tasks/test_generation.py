@@ -47,6 +47,15 @@ def test_a_whole_line(home: Path) -> None:
     assert info.metrics == TEXT_METRICS == ("rougeL", "rouge1", "rouge2")
 
 
+def test_a_text_to_search_with_of_its_own(home: Path) -> None:
+    line = LINE | {"context": "A sailor's gums bleed.", "query": " scurvy cause "}
+    (found,) = task(home, line).questions(limit=None, seed=1)
+    assert found.query == "scurvy cause"
+    assert found.text.endswith(LINE["question"])  # the prompt shows the question
+    with pytest.raises(DataError, match="the field 'query' is empty or not text"):
+        task(home, LINE | {"query": " "}).questions(limit=None, seed=1)
+
+
 def test_the_prompt_lists_nothing_and_examples_reply_in_full(home: Path) -> None:
     write(home / "e.jsonl", LINE | {"id": "e1", "question": "What causes rickets?"})
     made = task(home, LINE, examples="e.jsonl")

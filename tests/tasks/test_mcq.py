@@ -34,6 +34,15 @@ def test_a_whole_line(home: Path) -> None:
     assert found.gold_doc_ids == ("7", "d8")
 
 
+def test_a_text_to_search_with_of_its_own(home: Path) -> None:
+    line = LINE | {"context": "A sailor's gums bleed.", "query": " scurvy cause "}
+    (found,) = task(home, line).questions(limit=None, seed=1)
+    assert found.query == "scurvy cause"
+    assert found.text.endswith(LINE["question"])  # the prompt shows the question
+    with pytest.raises(DataError, match="the field 'query' is empty or not text"):
+        task(home, LINE | {"query": " "}).questions(limit=None, seed=1)
+
+
 @pytest.mark.parametrize("answer", ["B", "iron"])
 def test_answer_by_letter_or_text(home: Path, answer: str) -> None:
     line = LINE | {"answer": answer, "options": ["vitamin C", "iron"]}

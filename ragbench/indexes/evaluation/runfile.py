@@ -12,31 +12,41 @@ import gzip
 import math
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from ragbench.base.errors import DataError
+from ragbench.base.errors import DataError, near
 from ragbench.base.files import atomic_file, read_jsonl
 from ragbench.base.records import Hit, Query
 from ragbench.corpora.corpus import Corpus
 
 ID_KEYS = ("id", "_id", "qid")
-TEXT_KEYS = ("question", "query", "text")
+TEXT_KEYS = ("query", "question", "text")
 
 
-def read_queries(path: Path) -> list[Query]:
+def read_queries(
+    path: Path, *, id_field: str | None = None, text_field: str | None = None
+) -> list[Query]:
     """Return the queries of JSON lines in file order.
 
-    A line has an id (``id``, ``_id`` or ``qid``) and a text (``question``, ``query`` or ``text``);
-    the first of each that is there counts.
+    A line has an id (``id``, ``_id`` or ``qid``), a text (``query``, ``question`` or ``text``) and
+    perhaps a ``cluster``; of each, the first field that is there counts. A file of questions whose
+    text to search with differs from the question has both: ``query`` and ``question``.
+
+    Args:
+        path: The file, plain or gzip.
+        id_field: The field of the id, where it has another name.
+        text_field: The field of the text, where it has another name.
 
     Raises:
         DataError: A line has no id or text, an id is repeated, or there is no query.
     """
     queries: list[Query] = []
     places: dict[str, int] = {}
+    id_keys, text_keys = _Keys("id", ID_KEYS, id_field), _Keys("query", TEXT_KEYS, text_field)
     for number, line in read_jsonl(path):
         where = f"{path}:{number}"
-        identifier = _first(line, ID_KEYS, where)
+        identifier = id_keys.first(line, where)
         if not identifier.isprintable() or not identifier or any(map(str.isspace, identifier)):
             raise DataError(
                 f"the query id {identifier!r} is empty or has white space or control characters",
@@ -49,26 +59,70 @@ def read_queries(path: Path) -> list[Query]:
                 where=f"{path}:{places[identifier]} and {where}",
             )
         places[identifier] = number
-        queries.append(Query(identifier, _first(line, TEXT_KEYS, where)))
+        query = Query(identifier, text_keys.first(line, where), _cluster(line, where))
+        queries.append(query)
     if not queries:
         raise DataError("the file holds no query", where=str(path))
     return queries
 
 
-def _first(line: Mapping[str, object], keys: Sequence[str], where: str) -> str:
-    for key in keys:
-        value = line.get(key)
-        if isinstance(value, str):
-            if not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value):
-                raise DataError(f"the field {key!r} holds half of a surrogate pair", where=where)
-            return value
-        if isinstance(value, int) and not isinstance(value, bool):
-            return str(value)
-    raise DataError(
-        f"the line has none of the fields {', '.join(keys)} as text",
-        where=where,
-        fix=f"it has: {', '.join(sorted(line)) or '(none)'}",
-    )
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    """The fields of a line that may hold its id or its text.
+
+    Attributes:
+        option: Beginning of the option that names the field: ``--OPTION-field``.
+        usual: Usual names; the first that is there counts.
+        chosen: The name that the user chose instead.
+    """
+
+    option: str
+    usual: Sequence[str]
+    chosen: str | None
+
+    def first(self, line: Mapping[str, object], where: str) -> str:
+        """Return the text of the first field that holds text or a whole number.
+
+        Raises:
+            DataError: There is none, or UTF-8 cannot hold it.
+        """
+        for key in self.usual if self.chosen is None else (self.chosen,):
+            if (value := _text(line, key, where)) is not None:
+                return value
+        if self.chosen is None:
+            raise DataError(
+                f"the line has none of the fields {', '.join(self.usual)} as text",
+                where=where,
+                fix=f"it has: {', '.join(sorted(line)) or '(none)'}; --{self.option}-field NAME "
+                "chooses one",
+            )
+        known = near(self.chosen, line)
+        raise DataError(
+            f"the line has no field {self.chosen!r}"
+            if self.chosen not in line
+            else f"the field {self.chosen!r} holds no text",
+            where=where,
+            fix=known if self.chosen not in line else "choose a field with a text in every line",
+        )
+
+
+def _text(line: Mapping[str, object], key: str, where: str) -> str | None:
+    value = line.get(key)
+    if isinstance(value, str):
+        if not value.isascii() and any("\ud800" <= c <= "\udfff" for c in value):
+            raise DataError(f"the field {key!r} holds half of a surrogate pair", where=where)
+        return value
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    return str(value) if is_whole else None
+
+
+def _cluster(line: Mapping[str, object], where: str) -> str | None:
+    if line.get("cluster") is None:
+        return None
+    found = _text(line, "cluster", where)
+    if found is None:
+        raise DataError("the field 'cluster' is neither text nor a whole number", where=where)
+    return found.strip() or None
 
 
 def write_run(

@@ -2,36 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import pandas as pd
 
 from ragbench.analysis.family import OVER_TASKS
 from ragbench.analysis.load import Run
-from ragbench.report.charts.drawing import Drawing, figure
+from ragbench.report.charts.drawing import COLUMN, Drawing, figure, height_in
 from ragbench.report.charts.forest import Plot, Scale, pair_plots, plots, row_of, shortened, stacked
 from ragbench.report.tables import coverage, percent
 
 ALL = Scale(0, 100, 20)
+COLUMN_IN = 8.0  # height of a column, less a caption of some lines
 
 
 def figures(
     run: Run, results: pd.DataFrame, effects: pd.DataFrame, drawings: Iterable[Drawing]
 ) -> Iterator[tuple[str, str]]:
-    """Yield the name and the SVG of each figure.
+    """Yield the name and the SVG of each figure, as wide as a column of a journal.
 
     They are accuracy by arm, each effect of single models with its averages over tasks, the
-    effects of pairs, and one figure per further drawing of the page.
+    effects of pairs, and one figure per further drawing of the page. Panels that are together
+    taller than a column go on in a figure ``NAME 2``.
     """
-    yield "accuracy", accuracy(run, results)
+    yield from _columns("accuracy", [_panel(run, results, task) for task in run.members("tasks")])
     for kind in effects.effect[effects.base == ""].unique():
         if drawn := plots(run, effects, str(kind), over_tasks=list(OVER_TASKS)):
-            yield f"effect {kind}", figure(drawn)
+            yield from _columns(f"effect {kind}", drawn)
     if drawn := pair_plots(run, effects):
-        yield "effects of pairs", figure(drawn)
+        yield from _columns("effects of pairs", drawn)
     for drawing in drawings:
         if not isinstance(drawing, Plot):
-            yield drawing.key, figure([drawing])
+            yield drawing.key, figure([drawing], COLUMN)
+
+
+def _columns(name: str, drawings: Sequence[Drawing]) -> Iterator[tuple[str, str]]:
+    """Yield figures of as many drawings as a column holds, at least one each."""
+    parts: list[list[Drawing]] = [[]]
+    for drawing in drawings:
+        if parts[-1] and height_in([*parts[-1], drawing], COLUMN) > COLUMN_IN:
+            parts.append([])
+        parts[-1].append(drawing)
+    for number, part in enumerate(parts, 1):
+        yield name if number == 1 else f"{name} {number}", figure(part, COLUMN)
 
 
 def accuracy(run: Run, results: pd.DataFrame) -> str:

@@ -149,7 +149,8 @@ def _effects(
         "marker shows bounds, where answers are missing. The table below holds the same figures."
     )
     ticks = [(f"{tick:+g}" if tick else "0", scale.at(tick)) for tick in scale.ticks()]
-    title = title[:1].upper() + title[1:]
+    if not names:  # a pair's title starts with the name of a model
+        title = title[:1].upper() + title[1:]
     return stacked(key, title, description, "points", groups, ticks, scale.at(0.0))
 
 

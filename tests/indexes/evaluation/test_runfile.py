@@ -196,12 +196,29 @@ def test_the_first_spelling_that_is_there_counts(tmp_path: Path) -> None:
     assert read_queries(write(tmp_path / "queries.jsonl", line)) == [Query("2", "q")]
 
 
+def test_a_question_with_a_text_to_search_with_is_searched_by_it(tmp_path: Path) -> None:
+    line = '{"id": "1", "question": "Which?", "query": "gout", "cluster": 7, "answer": "A"}'
+    assert read_queries(write(tmp_path / "q.jsonl", line)) == [Query("1", "gout", "7")]
+
+
+def test_chosen_fields_are_read_and_no_others(tmp_path: Path) -> None:
+    path = write(tmp_path / "q.jsonl", '{"id": "1", "nr": 7, "text": "t", "Frage": "Gicht?"}')
+    assert read_queries(path, id_field="nr", text_field="Frage") == [Query("7", "Gicht?")]
+    with pytest.raises(DataError, match="the line has no field 'frage'") as caught:
+        read_queries(path, text_field="frage")
+    assert caught.value.fix == "did you mean 'Frage'? known: Frage, id, nr, text"
+    path = write(tmp_path / "q.jsonl", '{"id": "1", "text": ["t"]}')
+    with pytest.raises(DataError, match="the field 'text' holds no text"):
+        read_queries(path, text_field="text")
+
+
 @pytest.mark.parametrize(
     ("line", "what"),
     [
+        ('{"id": "2", "text": "x", "cluster": [1]}', "'cluster' is neither text nor a whole"),
         ('{"text": "x"}', "none of the fields id, _id, qid"),
-        ('{"id": "2"}', "none of the fields question, query, text"),
-        ('{"id": "2", "text": ["x"]}', "none of the fields question, query, text"),
+        ('{"id": "2"}', "none of the fields query, question, text"),
+        ('{"id": "2", "text": ["x"]}', "none of the fields query, question, text"),
         ('{"id": true, "text": "x"}', "none of the fields id, _id, qid"),
         ('{"id": "", "text": "x"}', "'' is empty or has white space"),
         ('{"id": "a b", "text": "x"}', "'a b' is empty or has white space"),

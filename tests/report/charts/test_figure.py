@@ -117,3 +117,19 @@ def test_long_names_stay_on_the_paper(tmp_path: Path) -> None:
     for _, svg in figures(run, results(run), found, slope_charts(run, results(run))):
         for text in ElementTree.fromstring(svg).iter(f"{SVG}text"):
             assert len(str(text.text)) <= 80
+
+
+def test_figures_are_no_taller_than_a_column(tmp_path: Path) -> None:
+    """Six tasks of four rows: each panel has some 3 inches, so that two are in a figure."""
+    cells = {(m, f"t{n}", arm): text for (m, _, arm), text in CELLS.items() for n in range(6)}
+    run = make_run(tmp_path / "run", cells, bases={"bio": "general"}, full=True)
+    named = dict(figures(run, results(run), effects(run), []))
+    parts = [name for name in named if name.startswith("accuracy")]
+    assert len(parts) > 1 and parts[:2] == ["accuracy", "accuracy 2"]
+    panels = 0
+    for name in parts:
+        root = ElementTree.fromstring(named[name])
+        assert root.attrib["width"] == "3.3in"
+        assert float(root.attrib["height"].removesuffix("in")) <= 8
+        panels += len([svg for svg in root.iter(f"{SVG}svg") if svg.get("class")])
+    assert panels >= 6

@@ -1,0 +1,6 @@
+"""The command ``ragbench index eval``.
+
+options   options that the commands over indexes share
+judged    rankings against judgements: each query's measures, and what was counted how
+evaluate  the command and what it prints
+"""
