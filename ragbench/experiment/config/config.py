@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from ragbench.base import home
 from ragbench.base.endpoint import parse_origin
@@ -14,6 +14,7 @@ from ragbench.base.errors import UsageError, may_be_secret, near
 from ragbench.base.records import Mode, Scoring
 from ragbench.base.yamlfile import Document, Keys, check, from_mapping, load, parse_value
 from ragbench.experiment.config.prompt_format import PromptFormat, in_formats
+from ragbench.experiment.config.samples import listed, model_entry, sample_of
 from ragbench.experiment.config.spec import (
     CLOSED_BOOK,
     AnalysisSpec,
@@ -27,6 +28,10 @@ from ragbench.models.cards import join_cards
 from ragbench.models.spec import ModelSpec
 
 ENVIRONMENT = "RAGBENCH_SET_"
+
+
+def _model(value: Any) -> Any:
+    return model_entry(value, {*ModelSpec.model_fields, "card"})
 
 
 class Config(Part):
@@ -56,7 +61,7 @@ class Config(Part):
     seed: int = Field(17, ge=0, lt=2**63)
     corpora: tuple[str, ...] = ()
     indexes: dict[str, IndexSpec] = Field(default_factory=dict)
-    models: tuple[ModelSpec, ...] = Field(min_length=1)
+    models: tuple[Annotated[ModelSpec, BeforeValidator(_model)], ...] = Field(min_length=1)
     prompt_format: PromptFormat = "auto"
     tasks: tuple[TaskSpec, ...] = Field(min_length=1)
     arms: tuple[ArmSpec, ...] = Field(min_length=1)
@@ -70,6 +75,11 @@ class Config(Part):
     trusted_endpoints: tuple[str, ...] = ()
 
     _name = field_validator("name")(home.legal_name)
+
+    @field_validator("models", "tasks", "arms", mode="before")
+    @classmethod
+    def _is_list(cls, value: Any, info: ValidationInfo) -> Any:
+        return listed(value, info.field_name or "")
 
     @field_validator("trusted_endpoints")
     @classmethod
@@ -119,7 +129,7 @@ def load_config(
     for text, origin in [*_from_environment(os.environ), *((o, _origin(o)) for o in overrides)]:
         _override(document, text, origin)
     join_cards(document)  # cards that overrides name
-    config = check(Config, document)
+    config = check(Config, document, sample=sample_of)
     _check_references(config, document)
     spread = config.in_formats()
     _check_unique("models", spread, document)
