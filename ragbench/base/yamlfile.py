@@ -278,9 +278,9 @@ def _takes(detail: Any) -> str:
     kind, context = detail["type"], detail.get("ctx", {})
     if kind in BOUNDS:
         key, text = BOUNDS[kind]
-        return text.format(f"{context[key]:,}")
+        return text.format(f"{context[key]:,}".removesuffix(".0"))
     if kind == "literal_error":
-        return "one of " + context["expected"].replace(" or ", ", ")
+        return f"one of {context['expected'].replace(' or ', ', ')}"
     if kind == "too_short":
         least = context["min_length"]
         return "at least one entry" if least == 1 else f"at least {least} entries"

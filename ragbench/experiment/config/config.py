@@ -13,10 +13,12 @@ from ragbench.base.endpoint import parse_origin
 from ragbench.base.errors import UsageError, may_be_secret, near
 from ragbench.base.records import Mode, Scoring
 from ragbench.base.yamlfile import Document, Keys, check, from_mapping, load, parse_value
+from ragbench.experiment.config.prices import PriceSpec
 from ragbench.experiment.config.prompt_format import PromptFormat, in_formats
 from ragbench.experiment.config.samples import listed, model_entry, sample_of
 from ragbench.experiment.config.spec import (
     CLOSED_BOOK,
+    LEAST_BUDGET,
     AnalysisSpec,
     ArmSpec,
     IndexSpec,
@@ -54,6 +56,10 @@ class Config(Part):
         not_built: Parts of the experiment that ragbench does not support yet; shown by the plan.
         trusted_endpoints: Servers, as ``https://HOST:PORT``, that may receive restricted data in
             addition to servers on this machine.
+        prices: Prices by the name of a model, of a million tokens or of an hour.
+        currency: Label of prices and costs.
+        max_cost: Cost at which the run stops asking, with exit code 6; the same command with a
+            higher one resumes it.
     """
 
     name: str
@@ -73,6 +79,9 @@ class Config(Part):
     packing: PackingSpec = PackingSpec()
     analysis: AnalysisSpec = AnalysisSpec()
     trusted_endpoints: tuple[str, ...] = ()
+    prices: dict[str, PriceSpec] = Field(default_factory=dict)
+    currency: str = Field("USD", min_length=1, max_length=12)
+    max_cost: float | None = Field(None, gt=0, allow_inf_nan=False)
 
     _name = field_validator("name")(home.legal_name)
 
@@ -105,7 +114,23 @@ class Config(Part):
         if reference is not None and reference not in names:
             reference = f"{reference}-chat"
         packing = self.packing.model_copy(update={"tokenizer": reference})
-        return self.model_copy(update={"models": models, "packing": packing})
+        priced = {model.name: self._price(model.name) for model in models}
+        prices = {name: price for name, price in priced.items() if price is not None}
+        return self.model_copy(update={"models": models, "packing": packing, "prices": prices})
+
+    def _price(self, name: str) -> PriceSpec | None:
+        """Return the price of a model by its name with or without its format."""
+        stems = (name, name.removesuffix("-chat"), name.removesuffix("-plain"))
+        return next((self.prices[stem] for stem in stems if stem in self.prices), None)
+
+    def with_budget(self, tokens: int) -> Config:
+        """Return the config with a budget of passages."""
+        packing = self.packing.model_copy(update={"budget_tokens": tokens})
+        return self.model_copy(update={"packing": packing})
+
+    def budget(self, arm: ArmSpec) -> int:
+        """Return the maximum tokens of passages in the prompts of an arm."""
+        return arm.budget_tokens or self.packing.budget_tokens or LEAST_BUDGET
 
     def reference_model(self) -> ModelSpec:
         """Return the model whose tokenizer counts passages."""
@@ -222,10 +247,25 @@ def _check_references(config: Config, document: Document) -> None:
         _must_be_among(
             config.packing.tokenizer, models, "model", document, ("packing", "tokenizer")
         )
+    _check_prices(config, document)
     for name in config.indexes:
         home.check_name(name, what="an index")
     _check_arms(config, document)
     _check_primary(config, document)
+
+
+def _check_prices(config: Config, document: Document) -> None:
+    for name in config.prices:
+        names = (model.name for model in config.models)
+        _must_be_among(name, names, "model", document, ("prices", name))
+    for model in config.models if config.max_cost is not None else ():
+        if model.name not in config.prices and model.sends_to() != ():
+            raise UsageError(
+                f"`max_cost` needs the price of every model behind a server, and {model.name!r} "
+                "has none",
+                where=document.where(("max_cost",)),
+                fix=f"add `prices: {{{model.name}: {{input: ..., output: ...}}}}`",
+            )
 
 
 def _check_primary(config: Config, document: Document) -> None:

@@ -24,6 +24,7 @@ TASK_CORPUS = "task"
 CLOSED_BOOK = "closed-book"
 DOCUMENTS = "documents"
 MAX_K = 1000
+LEAST_BUDGET = 2048  # tokens of passages, where the config names no budget
 DEFAULTS = AnalysisSettings()
 REARRANGE = ("shuffled", "moved")  # controls that reorder another arm's passages
 Control = Literal["random", "oracle", "oracle-removed", "shuffled", "moved"]
@@ -268,11 +269,12 @@ class PackingSpec(Part):
     """How passages get into prompts.
 
     Attributes:
-        budget_tokens: Maximum tokens of passages in a prompt.
+        budget_tokens: Maximum tokens of passages in a prompt; by default chosen from the arms' k,
+            the lengths of passages and the smallest context.
         tokenizer: Model whose tokenizer counts them; by default the first general model.
     """
 
-    budget_tokens: int = Field(2048, gt=0)
+    budget_tokens: int | None = Field(None, gt=0)
     tokenizer: str | None = None
 
 

@@ -147,7 +147,7 @@ def make_plan(grid: Grid, *, device: str = "") -> Plan:
             plan.samples += samples
             n = len(task.questions)
             for arm in arms_of(grid.config, task):
-                budget = arm.budget_tokens or grid.config.packing.budget_tokens
+                budget = grid.config.budget(arm)
                 passages = 0 if arm.kind == CLOSED_BOOK else budget
                 _check_fit(spec.name, model, task, arm.name, longest, passages)
                 plan.cells.append((spec.name, task.spec.name, arm.name, n))
@@ -254,7 +254,7 @@ def _retrieved(
         like={},
         like_spec=None,
         count_tokens=grid.reference_model.count_tokens,
-        budget_tokens=arm.budget_tokens or grid.config.packing.budget_tokens,
+        budget_tokens=grid.config.budget(arm),
         seed=grid.config.seed,
     )
     hits = index.search([question.query for question in questions], arm.asked)

@@ -33,7 +33,7 @@ def test_short_forms_and_defaults(tmp_path: Path) -> None:
     config, _ = load_config(write(tmp_path, GOOD))
     assert config.tasks[0].task == "icd10cm"
     assert [arm.kind for arm in config.arms] == ["closed-book", "retriever", "random"]
-    assert config.packing.budget_tokens == 2048
+    assert config.packing.budget_tokens is None
     assert config.reference_model().name == "m"
 
 
