@@ -51,7 +51,7 @@ def choose_budget(grid: Grid) -> Budget:
     needs = list(_needs(grid))
     most, arm = max(needs, default=(0, ""))
     tokens = max(LEAST_BUDGET, math.ceil(most / STEP) * STEP)
-    why = f"{arm} requests about {most:,} tokens" if most > LEAST_BUDGET else "the least budget"
+    why = f"{arm} requests about {most:,} tokens" if most > LEAST_BUDGET else "the default"
     room, model = min(_rooms(grid), default=(tokens, ""))
     if room >= tokens:
         return Budget(tokens, why)
