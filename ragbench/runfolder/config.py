@@ -130,6 +130,12 @@ class RunConfig:
         """Return the arm with a name."""
         return next(arm for arm in self.arms if arm.name == name)
 
+    def budget(self, arm: str) -> int | None:
+        """Return the maximum tokens of passages in the prompts of an arm; None if unknown."""
+        packing = self.raw.get("packing")
+        common = packing.get("budget_tokens") if isinstance(packing, Mapping) else None
+        return self.arm(arm).budget_tokens or (common if isinstance(common, int) else None)
+
     def bases(self) -> list[tuple[str, str | None]]:
         """Return (name, name of the base or None) of each model."""
         return [(model.name, model.base) for model in self.models]
