@@ -255,8 +255,8 @@ def _check_references(config: Config, document: Document) -> None:
 
 
 def _check_prices(config: Config, document: Document) -> None:
+    names = [model.name for model in config.models]
     for name in config.prices:
-        names = (model.name for model in config.models)
         _must_be_among(name, names, "model", document, ("prices", name))
     for model in config.models if config.max_cost is not None else ():
         if model.name not in config.prices and model.sends_to() != ():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from queue import Empty, SimpleQueue
-from threading import Event, Thread
+from threading import Event, Semaphore, Thread
 from typing import TypeVar
 
 J = TypeVar("J")
@@ -36,11 +36,12 @@ def in_flight(
     waiting: SimpleQueue[J] = SimpleQueue()
     done: SimpleQueue[tuple[J, R] | BaseException | None] = SimpleQueue()  # None: a thread ends
     stopped = Event()
+    slots = Semaphore(at_once)  # jobs that were started and whose results the caller has not done
     for job in jobs:
         waiting.put(job)
 
     def work() -> None:
-        while not stopped.is_set() and may_start():
+        while slots.acquire() and not stopped.is_set() and may_start():
             try:
                 job = waiting.get_nowait()
             except Empty:
@@ -49,6 +50,7 @@ def in_flight(
                 done.put((job, ask(job)))
             except BaseException as error:  # raised again in the reading thread
                 done.put(error)
+        slots.release()  # another thread that waits ends as well
         done.put(None)
 
     working = min(at_once, len(jobs))
@@ -63,5 +65,7 @@ def in_flight(
                 raise found
             else:
                 yield found
+                slots.release()
     finally:
         stopped.set()
+        slots.release(at_once)
