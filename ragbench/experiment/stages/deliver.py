@@ -138,9 +138,17 @@ def shortfalls(grid: Grid, task: TaskPart, packed: Packed) -> Iterator[str]:
         ]
         less = fewer(counts) if reports_fewer(arm.control) else None
         if less is not None:
-            yield less.sentence(name, arm.name, config.budget(arm), same)
+            said = less.sentence(name, arm.name, config.budget(arm), same)
+            yield f"{said}; {_advice(arm)}" if less.by_budget or less.truncated else said
         elif same:
             yield f"{arm.name} on {name} delivers the same passages as {same}"
+
+
+def _advice(arm: ArmSpec) -> str:
+    """Return what makes room for an arm's passages."""
+    if arm.kind == DOCUMENTS or arm.budget_tokens is not None:
+        return "raise the arm's budget_tokens"
+    return "chunk the corpus or raise packing.budget_tokens"
 
 
 def _line(question: Question, delivery: Delivery, context: Context) -> PackedLine:
