@@ -10,11 +10,15 @@ from click.testing import CliRunner
 
 from ragbench.base.errors import RagbenchError, UsageError
 from ragbench.cli.main import cli
+from ragbench.cli.plan import print_plan
+from ragbench.experiment.config.config import load_config
+from ragbench.experiment.planning.offline import OfflineGrid
+from ragbench.experiment.planning.plan import make_plan
 from tests.unions import write_corpus
 
 
 def test_plan_prints_grid_prompts_and_costs(
-    finished_home: Path, monkeypatch: pytest.MonkeyPatch
+    finished_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("RAGBENCH_HOME", str(finished_home))
     config = str(finished_home / "small.yaml")
@@ -31,10 +35,14 @@ def test_plan_prints_grid_prompts_and_costs(
     assert max(map(len, lines)) <= 80
     assert len(lines) < 20
     assert "Reference passages:" not in done.stdout
-    shown = run(cli, ["plan", config, "--prompts", "1"]).stdout
+    made = make_plan(OfflineGrid(*load_config(config)))
+    capsys.readouterr()
+    print_plan(made, prompts=1, whole=False)
+    shown = capsys.readouterr().out
     assert shown.count("\n== scripted, icd10cm, bm25-2, ") == shown.count("\n== ") == 1
     assert shown.count("Reference passages:") == 1
-    whole = run(cli, ["plan", config, "--all"]).stdout
+    print_plan(made, prompts=0, whole=True)
+    whole = capsys.readouterr().out
     assert whole.count("\n== ") == 15
     assert "prompt tokens, about" in whole
     # bm25-2 comes first, and random-5 imitates bm25-5.

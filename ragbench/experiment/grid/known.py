@@ -1,4 +1,4 @@
-"""What a config names must exist: tasks, index recipes and corpora.
+"""What a config names must exist: tasks with their options, index recipes and corpora.
 
 Checked before questions are read, models are loaded or anything is built.
 """
@@ -15,6 +15,7 @@ from ragbench.corpora.corpus import is_built
 from ragbench.corpora.union import split_name
 from ragbench.experiment.config.config import Config
 from ragbench.experiment.config.spec import TASK_CORPUS
+from ragbench.experiment.grid.questions import checked_options
 from ragbench.indexes.loading import load_recipe
 from ragbench.tasks import tasks
 
@@ -33,6 +34,7 @@ def check_known(config: Config, document: Document) -> None:
                 fix=f"{near(task.task, tasks.names())}; `mcq` and `generation` ask questions of "
                 "your own: {name: mine, task: mcq, options: {path: questions.jsonl}}",
             )
+        checked_options(config, document, place)
     for name, index in config.indexes.items():
         with _named(document, ("indexes", name, "recipe")):
             load_recipe(index.recipe)
