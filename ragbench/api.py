@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, overload
 
 from ragbench.base.devices import Device
-from ragbench.base.errors import BackendError, UsageError
+from ragbench.base.errors import BackendError, SpentError, UsageError
 
 if TYPE_CHECKING:
     from ragbench.analysis.notebook import RunTables
@@ -240,7 +240,21 @@ def run_to_report(
 
 
 def check_complete(finished: Finished) -> None:
-    """Raise BackendError if questions of a run have no answer, or a cell measured nothing."""
+    """Raise an error if questions of a run have no answer, or a cell measured nothing.
+
+    Raises:
+        SpentError: The run stopped at its ``max_cost``.
+        BackendError: A model failed.
+    """
+    spending = finished.spending
+    if spending.left:
+        raise SpentError(
+            f"the run stopped at its max_cost of {spending.limit:,.4g} {spending.currency}: "
+            f"{spending.sentence()}, and {spending.left:,} questions are not asked yet",
+            where=str(finished.folder.path),
+            fix="raise `max_cost` and run the same command again, such as with "
+            f"--set max_cost={2 * (spending.limit or 0):g}; answers so far are kept",
+        )
     if finished.unmeasured:
         raise BackendError(
             f"a cell has measured nothing: {'; '.join(finished.unmeasured)}",

@@ -309,8 +309,13 @@ def test_the_backend_has_a_key_of_its_own(ward: Path) -> None:
         ("backend: lab, unshure: 1", "unshure", "`lab` has no key 'unshure'", "mean 'unsure'"),
         ("backend: lab, url: x", "url", "`lab` has no key 'url'", "known: backend, base, format"),
         ("backend: lav", "backend", "there is no 'lav' among the backends", "mean 'lab'"),
-        ("backend: lab, unsure: 4", "unsure", "less than 4", ""),
-        ("backend: lab, unsure: many", "unsure", r'valid integer.*it is "many"', ""),
+        ("backend: lab, unsure: 4", "unsure", "takes a number below 4", ""),
+        (
+            "backend: lab, unsure: many",
+            "unsure",
+            r'`unsure` takes a whole number; it is "many"',
+            "",
+        ),
     ],
 )
 def test_a_wrong_key_or_value_is_refused_with_its_line(

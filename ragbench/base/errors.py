@@ -93,6 +93,12 @@ class BackendError(RagbenchError):
     exit_code = 5
 
 
+class SpentError(RagbenchError):
+    """A run stopped at its ``max_cost`` (exit code 6)."""
+
+    exit_code = 6
+
+
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's message, or its type if the message is empty."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)

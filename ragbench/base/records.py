@@ -170,6 +170,7 @@ class Reply:
         elapsed_s: Seconds of computation.
         opened: Marker of a reasoning trace that the prompt opened, so that the reply continues it.
         replaced: Halves of characters (lone surrogates) in the reply, which are U+FFFD now.
+        cached_tokens: Tokens of the prompt that a server had cached; None if it does not report it.
     """
 
     text: str
@@ -179,3 +180,4 @@ class Reply:
     elapsed_s: float
     opened: str = ""
     replaced: int = 0
+    cached_tokens: int | None = None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -183,8 +184,12 @@ def parse_value(text: str) -> Any:
         return text
 
 
-def check(model: type[M], document: Document) -> M:
+def check(
+    model: type[M], document: Document, *, sample: Callable[[Keys], str] = lambda keys: ""
+) -> M:
     """Return the document as a validated pydantic model.
+
+    ``sample`` returns how a key is written, for messages.
 
     Raises:
         UsageError: A key is unknown, missing or of the wrong type. The message has the line of
@@ -193,20 +198,22 @@ def check(model: type[M], document: Document) -> M:
     try:
         return model.model_validate(document.value)
     except ValidationError as error:
-        found = error.errors(include_url=False)
-        # A misspelt key is also a missing key; reporting the misspelling helps more.
-        first = next((e for e in found if e["type"] == "extra_forbidden"), found[0])
-        raise _explain(model, document, first, error.error_count()) from None
+        raise _explain(model, document, error.errors(include_url=False), sample) from None
 
 
 def _explain(
     model: type[BaseModel],
     document: Document,
-    detail: Any,
-    count: int,
+    found: Sequence[Any],
+    sample: Callable[[Keys], str],
 ) -> UsageError:
-    keys = _real_keys(document.value, detail["loc"])
-    more = f" (and {count - 1} more error{'s' * (count > 2)})" if count > 1 else ""
+    places = [_real_keys(document.value, detail["loc"]) for detail in found]
+    # A misspelt key is also a missing key; reporting the misspelling helps more.
+    first = next((i for i, e in enumerate(found) if e["type"] == "extra_forbidden"), 0)
+    detail, keys = found[first], places[first]
+    own = [e for e, place in zip(found, places, strict=True) if place == keys]
+    others = len(set(places)) - 1
+    more = f" (and {others} more error{'s' * (others > 1)})" if others else ""
     name = str(detail["loc"][-1]) if detail["loc"] else ""
     if "fix" in detail.get("ctx", {}):  # a validator said what to do
         what = f"{detail['msg']}{more}"
@@ -220,14 +227,66 @@ def _explain(
         return UsageError(
             f"the key {name!r} is missing{more}",
             where=document.where(keys),
-            fix=f"add `{name}: ...` there",
+            fix=f"add `{sample((*keys, name)) or f'{name}: ...'}` there",
         )
-    message = detail["msg"].removeprefix("Value error, ")
+    right = sample(keys)
+    fix = f"write `{right}`" if right else ""
+    if detail["type"] == "literal_error":
+        fix = near(str(detail.get("input")), re.findall("'([^']*)'", detail["ctx"]["expected"]))
+    message = _plainly(keys, own)
     if any(isinstance(key, str) and may_be_secret(key) for key in keys):
-        return UsageError(f"{message}{more}", where=document.where(keys))
+        return UsageError(f"{message}{more}", where=document.where(keys), fix=fix)
     value = masked(json.dumps(detail.get("input"), ensure_ascii=False, default=str))
     shown = value if len(value) <= 80 else value[:77] + "..."
-    return UsageError(f"{message}; it is {shown}{more}", where=document.where(keys))
+    return UsageError(f"{message}; it is {shown}{more}", where=document.where(keys), fix=fix)
+
+
+# What a key takes, by the beginning of the type of pydantic's error.
+TAKES = {
+    "model": "a mapping of keys",
+    "dataclass": "a mapping of keys",
+    "dict": "a mapping of keys",
+    "mapping": "a mapping of keys",
+    "tuple": "a list",
+    "list": "a list",
+    "int": "a whole number",
+    "float": "a number",
+    "finite": "a number",
+    "bool": "true or false",
+    "string_type": "a text",
+    "none": "nothing",
+}
+BOUNDS = {
+    "greater_than": ("gt", "a number above {}"),
+    "greater_than_equal": ("ge", "a number of at least {}"),
+    "less_than": ("lt", "a number below {}"),
+    "less_than_equal": ("le", "a number of at most {}"),
+}
+
+
+def _plainly(keys: Keys, details: Sequence[Any]) -> str:
+    """Return what is wrong with a value, by the errors of all types that it may have."""
+    name = f"`{keys[-1]}`" if keys and isinstance(keys[-1], str) else "this entry"
+    taken = dict.fromkeys(filter(None, map(_takes, details)))
+    if taken:
+        return f"{name} takes {' or '.join(taken)}"
+    return str(details[0]["msg"].removeprefix("Value error, "))
+
+
+def _takes(detail: Any) -> str:
+    """Return what a key takes by one error; empty for an error of a validator of ours."""
+    kind, context = detail["type"], detail.get("ctx", {})
+    if kind in BOUNDS:
+        key, text = BOUNDS[kind]
+        return text.format(f"{context[key]:,}".removesuffix(".0"))
+    if kind == "literal_error":
+        return f"one of {context['expected'].replace(' or ', ', ')}"
+    if kind == "too_short":
+        least = context["min_length"]
+        return "at least one entry" if least == 1 else f"at least {least} entries"
+    if kind == "string_pattern_mismatch":
+        return f"a text of the form {context['pattern']}"
+    return next((text for start, text in TAKES.items() if kind.startswith(start)), "")
 
 
 def _real_keys(value: Any, location: tuple[str | int, ...]) -> Keys:

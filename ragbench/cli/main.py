@@ -117,7 +117,10 @@ def variable_of(path: str) -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line; exit codes: 0 success, 2 usage, 3 data, 4 prerequisite, 5 backend."""
+    """Run the command line.
+
+    Exit codes: 0 success, 2 usage, 3 data, 4 prerequisite, 5 backend, 6 stopped at ``max_cost``.
+    """
     arguments = sys.argv[1:] if arguments is None else arguments
     # Idle threads of GNU OpenMP spin long by default, which slows a busy machine down several
     # times; a short spin costs an idle machine nothing (docs/performance.md).

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from ragbench.base import home
 from ragbench.base.errors import UsageError
@@ -17,6 +17,20 @@ from ragbench.corpora.duplicates.duplicates import Deduplicated, Duplicates
 from ragbench.corpora.reader import Reader
 from ragbench.corpora.readers import readers
 from ragbench.corpora.union import READER, split_name
+
+
+class Published(BaseModel):
+    """The size that the source of a corpus states, for plans before it is built.
+
+    Attributes:
+        passages: Number of passages.
+        tokens: Mean tokens of a passage.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    passages: int = Field(gt=0)
+    tokens: int = Field(gt=0)
 
 
 class Card(BaseModel):
@@ -32,6 +46,7 @@ class Card(BaseModel):
         chunking: How documents are cut; each is one passage without it.
         duplicates: What happens to repeated passages; all are kept without it.
         source: Where the texts come from, edition included.
+        published: The size that the source states.
         licence: Terms of use.
         data_use: ``restricted`` for anything under a data-use agreement.
     """
@@ -46,6 +61,7 @@ class Card(BaseModel):
     chunking: Chunking | None = None
     duplicates: Duplicates | None = None
     source: str = ""
+    published: Published | None = None
     licence: str = "not stated"
     data_use: Literal["open", "restricted"] = "open"
 

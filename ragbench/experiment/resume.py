@@ -21,7 +21,10 @@ from ragbench.runfolder.runfile import (
 from ragbench.runfolder.schema import to_json
 
 # Keys that change no record.
-FREE = ("config.description", "config.analysis", "config.trusted_endpoints")
+FREE = (
+    *("config.description", "config.analysis", "config.trusted_endpoints"),
+    *("config.prices", "config.currency", "config.max_cost", "config.billing"),
+)
 # How a server is reached; the model's digest says what it serves.
 SERVING = (".url", ".concurrency", ".timeout_s", ".retries", ".api_key_env")
 
@@ -52,6 +55,15 @@ def check_same(folder: RunPaths, config: RunConfig, identity: Identity, *, exten
             fix="give the config another `name:`, remove the folder, or, if you only "
             "add models, tasks, arms or questions, run with --extend",
         )
+
+
+def kept_budget(folder: RunPaths) -> int | None:
+    """Return the budget of passages of a run that has answers; None if there is none yet."""
+    if not folder.run.exists() or not _has_records(folder):
+        return None
+    packing = read_run_file(folder.run).config.raw.get("packing")
+    tokens = packing.get("budget_tokens") if isinstance(packing, Mapping) else None
+    return tokens if isinstance(tokens, int) else None
 
 
 def _has_records(folder: RunPaths) -> bool:

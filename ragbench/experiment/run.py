@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ragbench.base import home
 from ragbench.base.errors import DataError
 from ragbench.base.files import locked, private, sha256_file, write_text
+from ragbench.base.progress import say
 from ragbench.base.yamlfile import Document
 from ragbench.corpora.open import open_corpus
 from ragbench.experiment.config.config import Config
+from ragbench.experiment.config.prices import billing_of
 from ragbench.experiment.grid.building import build_missing
 from ragbench.experiment.grid.grid import Grid
+from ragbench.experiment.grid.known import check_known
 from ragbench.experiment.grid.parts import TaskPart
 from ragbench.experiment.grid.sources import arms_of, corpora, source_keys, sources
-from ragbench.experiment.resume import check_same, start
+from ragbench.experiment.resume import check_same, kept_budget, start
 from ragbench.experiment.stages.answer import answer_all, check_lengths
+from ragbench.experiment.stages.budget import choose_budget
 from ragbench.experiment.stages.deliver import pack_all
 from ragbench.experiment.stages.retrieve import retrieve_all
 from ragbench.experiment.stages.score import score_cells
+from ragbench.experiment.stages.spending import Spending
 from ragbench.indexes.built import IndexManifest, read_manifest
-from ragbench.runfolder.config import RunConfig
+from ragbench.runfolder.config import Billing, RunConfig
 from ragbench.runfolder.facts import (
     CorpusFacts,
     IndexedCorpus,
@@ -30,7 +35,7 @@ from ragbench.runfolder.facts import (
 )
 from ragbench.runfolder.paths import RunPaths
 from ragbench.runfolder.runfile import Identity
-from ragbench.runfolder.schema import parse
+from ragbench.runfolder.schema import parse, to_json
 from ragbench.runfolder.sums import INPUTS, measure, write_sums
 
 PROMPT_TEMPLATE = 2  # raised when stages/prompts.py changes prompts
@@ -44,11 +49,13 @@ class Finished:
         folder: Its folder.
         errors: Number of questions without an answer.
         unmeasured: Cells that have measured nothing, each with the reason.
+        spending: What the answers cost, and how many questions were not asked because of it.
     """
 
     folder: RunPaths
     errors: int
     unmeasured: tuple[str, ...] = ()
+    spending: Spending = field(default_factory=Spending)
 
 
 def run_experiment(config: Config, document: Document, *, extend: bool = False) -> Finished:
@@ -59,15 +66,16 @@ def run_experiment(config: Config, document: Document, *, extend: bool = False) 
         document: The document it was read from.
         extend: Whether models, tasks, arms or questions may be added to the run folder.
     """
+    check_known(config, document)
     grid = Grid(config, document)
     folder = RunPaths(home.home() / "runs" / config.name)
-    resolved = parse(RunConfig, config.model_dump(mode="json"), str(document.path), what="config")
     grid.check_trust()  # before a corpus is read
     with (
         private(grid.is_restricted, folder.path),
         locked(folder.path, what=f"the run {config.name!r}"),
     ):
         folder.check_inside()
+        _keep_budget(grid, folder)
         known = Identity(
             tasks={task.spec.name: task_facts(grid, task) for task in grid.tasks},
             models={name: model.facts() for name, model in grid.models.items()},
@@ -75,15 +83,19 @@ def run_experiment(config: Config, document: Document, *, extend: bool = False) 
             run_files=run_file_digests(grid),
         )
         grid.check_supported()
-        check_same(folder, resolved, known, extend=extend)  # before anything is built
+        check_same(folder, resolved(grid), known, extend=extend)  # before anything is built
         manifests = build_missing(grid.config, grid.tasks)
+        if grid.config.packing.budget_tokens is None:
+            budget = choose_budget(grid)
+            say(f"packing: {budget.tokens:,} tokens of passages per prompt ({budget.why})")
+            grid.config = grid.config.with_budget(budget.tokens)
         identity = replace(
             known,
             indexes={name: index_facts(manifest) for name, manifest in manifests.items()},
             corpora={name: corpus_facts(name) for name in corpora(grid.config, grid.tasks)},
             prompts={"template": PROMPT_TEMPLATE},
         )
-        start(folder, resolved, identity, extend=extend)
+        start(folder, resolved(grid), identity, extend=extend)
         write_text(folder.path / "config.yaml", document.text)
         check_corpora(identity)
         retrieve_all(grid, folder, manifests)
@@ -92,9 +104,38 @@ def run_experiment(config: Config, document: Document, *, extend: bool = False) 
         check_corpora(identity)
         write_sums(folder, measure(folder, INPUTS))
         check_lengths(grid, packed)
-        answer_all(grid, folder, packed)
+        spending = Spending(billing(grid), config.max_cost, config.currency)
+        answer_all(grid, folder, packed, spending)
+        if said := spending.sentence():
+            say(said)
         scored = score_cells(folder)
-    return Finished(folder, scored.errors, scored.unmeasured)
+    return Finished(folder, scored.errors, scored.unmeasured, spending)
+
+
+def resolved(grid: Grid) -> RunConfig:
+    """Return the config as run.json has it, with what each model costs."""
+    value = grid.config.model_dump(mode="json")
+    value["billing"] = {name: to_json(costs) for name, costs in billing(grid).items()}
+    return parse(RunConfig, value, str(grid.document.path), what="config")
+
+
+def billing(grid: Grid) -> dict[str, Billing]:
+    """Return what each model costs, by its name."""
+    return {
+        spec.name: billing_of(
+            spec,
+            grid.config.prices.get(spec.name),
+            in_flight=grid.models[spec.name].concurrency,
+        )
+        for spec in grid.config.models
+    }
+
+
+def _keep_budget(grid: Grid, folder: RunPaths) -> None:
+    """Give a config without a budget the one that its run has chosen before."""
+    kept = kept_budget(folder) if grid.config.packing.budget_tokens is None else None
+    if kept is not None:
+        grid.config = grid.config.with_budget(kept)
 
 
 def check_corpora(identity: Identity) -> None:

@@ -10,12 +10,16 @@ import pandas as pd
 from ragbench.analysis.family import BASELINE, GAIN
 from ragbench.analysis.load import Run
 from ragbench.report.tables import NONE, Rows, between, coverage
+from ragbench.runfolder.config import Billing
+
+OWN = "0 (own machine)"
 
 
 def cost_rows(run: Run, effects: pd.DataFrame) -> Rows:
     """Return tokens and seconds per question, one row per model, task and arm.
 
-    Imported answers have no row, because their cost is not known. The interval of the points is
+    Runs whose config has prices, or says that nothing is sent to a server, have money too. Imported
+    answers have no row, because their cost is not known. The interval of the points is
     that of the gain, divided by the same tokens.
     """
     gains = effects[(effects.effect == GAIN) & (effects.stratum == "")]
@@ -33,11 +37,16 @@ def cost_rows(run: Run, effects: pd.DataFrame) -> Rows:
             for arm, cost in cells.items():
                 if not math.isnan(cost["prompt"]):
                     gain = known.get((model, task, arm), [math.nan] * 3)
-                    rows.append([model, task, arm, *_cells(cost, cells.get(BASELINE), gain)])
+                    row = [model, task, arm, *_cells(cost, cells.get(BASELINE), gain)]
+                    rows.append([*row, *_money(run, model, cost)] if run.config.billing else row)
     header = ["model", "task", "arm", "n", "prompt tokens", "of them passages", "reply tokens"]
     header += ["seconds a question", "seconds in all", "prompt, times closed-book"]
     header += ["seconds, times closed-book", "points per 1,000 more tokens"]
-    return [*header, f"{coverage(run)} interval"], rows
+    header.append(f"{coverage(run)} interval")
+    if not run.config.billing:
+        return header, rows
+    money = run.config.currency
+    return [*header, f"{money} per 1,000 questions", f"{money} in all"], rows
 
 
 def _cost(cell: pd.DataFrame) -> dict[str, float]:
@@ -51,7 +60,27 @@ def _cost(cell: pd.DataFrame) -> dict[str, float]:
     }
     found = {name: float(values.astype(float).mean()) for name, values in means.items()}
     total = float(answered.elapsed_s.astype(float).sum(min_count=1))
-    return found | {"all": total, "n": float(len(answered))}
+    sums = {
+        name: float(answered[name].astype(float).sum()) if name in answered else math.nan
+        for name in ("sent_tokens", "cached_tokens", "reply_tokens")
+    }
+    return found | sums | {"all": total, "n": float(len(answered))}
+
+
+def _money(run: Run, model: str, cost: dict[str, float]) -> list[str]:
+    """Return the cost of a cell per 1,000 questions and in all, by what the answers took."""
+    billing = run.config.billing.get(model, Billing())
+    if billing.own_machine and billing.input is None and billing.per_hour is None:
+        return [OWN, OWN]
+    total = billing.cost(
+        sent=cost["sent_tokens"],
+        cached=cost["cached_tokens"],
+        written=cost["reply_tokens"],
+        seconds=cost["all"],
+    )
+    if total is None or math.isnan(total):
+        return ["unknown", "unknown"]
+    return [f"{1000 * total / cost['n']:,.2f}", f"{total:,.4f}"]
 
 
 def _cells(

@@ -51,7 +51,9 @@ COST_NOTE = (
     "answer, including the wait for other prompts in flight, and depend on the machine. The "
     "reference tokenizer counts passages, the model's own counts prompts. Points per 1,000 more "
     "tokens are the gain over closed-book, and its interval, divided by the additional length of "
-    "the prompts."
+    "the prompts. Money follows from the prices of the config and the tokens that servers report, "
+    "or from its price of an hour and the seconds; without a price it is unknown, unless nothing "
+    "leaves the own machine."
 )
 # Columns that name a row when they lead; all others hold figures.
 NAMING = {"model", "task", "arm", "control", "stratum", "what", "pair", "effect", "part"}

@@ -64,10 +64,50 @@ class ArmEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Billing:
+    """What a model costs, in the run's currency; unknown without a price on another machine.
+
+    Attributes:
+        input: Price of a million tokens sent.
+        cached_input: Price of a million of them that the server had cached; None for ``input``.
+        output: Price of a million tokens of replies.
+        per_hour: Price of an hour of answering, on a rented machine.
+        own_machine: Whether prompts stay in this process.
+        in_flight: Number of requests that are answered at the same time.
+    """
+
+    input: float | None = None
+    cached_input: float | None = None
+    output: float | None = None
+    per_hour: float | None = None
+    own_machine: bool = False
+    in_flight: int = 1
+
+    def cost(self, *, sent: float, cached: float, written: float, seconds: float) -> float | None:
+        """Return the cost of requests; None if it is unknown.
+
+        Args:
+            sent: Tokens of all requests, cached ones included.
+            cached: Those of them that the server had cached.
+            written: Tokens of all replies.
+            seconds: Sum of the seconds of all requests.
+        """
+        if self.per_hour is not None:
+            return self.per_hour * seconds / self.in_flight / 3600
+        if self.input is not None and self.output is not None:
+            again = self.input if self.cached_input is None else self.cached_input
+            return ((sent - cached) * self.input + cached * again + written * self.output) / 1e6
+        return 0.0 if self.own_machine else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunConfig:
     """The resolved config of a run; ``raw`` is the whole object in run.json.
 
     Attributes:
+        currency: Label of every price and cost.
+        max_cost: Cost at which the run stops asking; None without a limit.
+        billing: What each model costs; empty in runs of earlier versions and in imported ones.
         seed: Seed for every random draw.
         mode: How questions are asked and scored.
         metrics: Options by the name of a metric.
@@ -81,11 +121,20 @@ class RunConfig:
     description: str = ""
     metrics: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     analysis: AnalysisSettings = field(default_factory=AnalysisSettings)
+    currency: str = "USD"
+    max_cost: float | None = None
+    billing: Mapping[str, Billing] = field(default_factory=dict)
     raw: Mapping[str, object] = field(default_factory=dict)
 
     def arm(self, name: str) -> ArmEntry:
         """Return the arm with a name."""
         return next(arm for arm in self.arms if arm.name == name)
+
+    def budget(self, arm: str) -> int | None:
+        """Return the maximum tokens of passages in the prompts of an arm; None if unknown."""
+        packing = self.raw.get("packing")
+        common = packing.get("budget_tokens") if isinstance(packing, Mapping) else None
+        return self.arm(arm).budget_tokens or (common if isinstance(common, int) else None)
 
     def bases(self) -> list[tuple[str, str | None]]:
         """Return (name, name of the base or None) of each model."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -37,6 +37,80 @@ class PackedLine:
     gold: int = 0
     gold_known: int = 0
     answer_truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Numbers of passages of one question in an arm."""
+
+    requested: int
+    delivered: int
+    left_out: int
+    answer_truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fewer:
+    """What an arm delivers that delivers fewer passages than it requests.
+
+    Attributes:
+        n: Number of questions.
+        requested: Mean number of passages requested.
+        delivered: Mean number of passages delivered.
+        by_budget: Number of questions for which the budget left passages out.
+        by_ranking: Number of questions whose ranking has fewer passages than requested.
+        truncated: Number of questions of which the budget cut or excluded the answer.
+    """
+
+    n: int
+    requested: float
+    delivered: float
+    by_budget: int
+    by_ranking: int
+    truncated: int
+
+    def sentence(self, task: str, arm: str, budget: int | None, same: str) -> str:
+        """Return the sentence on the arm, without a full stop.
+
+        Args:
+            task: The task.
+            arm: The arm.
+            budget: Its maximum tokens of passages; None if unknown.
+            same: Another arm that delivers the same passages; empty if none does.
+        """
+        why = []
+        if self.by_budget:
+            tokens = "the budget" if budget is None else f"the budget of {budget:,} tokens"
+            why.append(f"{tokens} left passages out for {self.by_budget:,} of {self.n:,} questions")
+        if self.by_ranking:
+            why.append(f"the ranking has fewer for {self.by_ranking:,} of {self.n:,} questions")
+        if self.truncated:
+            why.append(f"the answer of {self.truncated:,} was cut or excluded")
+        ending = f": the same as {same}" if same else ""
+        return (
+            f"{arm} on {task} delivered {self.delivered:.1f} passages on average, not "
+            f"{self.requested:.4g} ({'; '.join(why)}){ending}"
+        )
+
+
+def fewer(counts: Sequence[Counts]) -> Fewer | None:
+    """Return what an arm delivers if it delivers fewer passages than it requests; else None."""
+    if not any(c.delivered < c.requested or c.answer_truncated for c in counts):
+        return None
+    n = len(counts)
+    return Fewer(
+        n,
+        sum(c.requested for c in counts) / n,
+        sum(c.delivered for c in counts) / n,
+        sum(c.left_out > 0 for c in counts),
+        sum(c.delivered + c.left_out < c.requested for c in counts),
+        sum(c.answer_truncated for c in counts),
+    )
+
+
+def reports_fewer(control: str | None) -> bool:
+    """Say whether an arm is asked for a number of passages, and not for another arm's."""
+    return control in (None, "oracle", "oracle-removed")
 
 
 def read_packed(path: Path) -> dict[str, PackedLine]:

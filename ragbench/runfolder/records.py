@@ -34,6 +34,7 @@ class Record:
         reply_before_filter: An imported reply before lm-eval's filter, if that changed it.
         replaced: Halves of characters (lone surrogates) that are U+FFFD in the reply.
         question: Digest of the question as asked; empty in a record of format 4 or older.
+        cached_tokens: Tokens of the prompt that a server had cached, if it reports them.
         sum: Digest of all other fields; None in a record of format 4 or older.
     """
 
@@ -58,7 +59,19 @@ class Record:
     reply_before_filter: str | None = field(default=None, metadata=SPARSE)
     replaced: int | None = field(default=None, metadata=SPARSE)
     question: str | None = field(default=None, metadata=SPARSE)
+    cached_tokens: int | None = field(default=None, metadata=SPARSE)
     sum: str | None = field(default=None, metadata=SPARSE)
+
+    @property
+    def sent_tokens(self) -> int:
+        """Tokens of all requests of the question; 0 if unknown, and where it has an error.
+
+        A server scores options by one request for the prompt alone and one per option.
+        """
+        prompt, options = self.prompt_tokens or 0, self.option_tokens or ()
+        if self.reply is not None or not options:
+            return prompt
+        return (len(options) + 1) * prompt + sum(options)
 
     def file_name(self) -> str:
         """Return the name of the file that the record belongs to."""

@@ -16,13 +16,18 @@ if TYPE_CHECKING:
 
 CELL = ["model", "task", "arm", "mode", "scoring", "seed", "k"]  # columns that identify a cell
 NEEDED = {"model", "task", "arm", "question_id", "outcome"}
-NEWER = {"likeliest"}  # runs scored by earlier versions do not have it
+NEWER = {
+    "likeliest",
+    "sent_tokens",
+    "cached_tokens",
+}  # runs scored by earlier versions do not have it
 # A column that is missing in every row has no type of its own.
 TYPES: dict[str, str] = {
     **dict.fromkeys(
         ("k", "pick", "likeliest", "reply_tokens", "prompt_tokens", "delivered_k"), "Int64"
     ),
     **dict.fromkeys(("passage_tokens", "shortfall_tokens", "left_out"), "Int64"),
+    **dict.fromkeys(("sent_tokens", "cached_tokens"), "Int64"),
     **dict.fromkeys(("cluster", "error", "rule", "reply", "reasoning", "finish"), "string"),
     "confidence": "float64",
     "option_mass": "float64",
@@ -60,6 +65,8 @@ class ScoreRow:
         passage_tokens: Their length by the reference tokenizer.
         shortfall_tokens: Tokens by which a control falls short of the arm that it imitates.
         left_out: Number of passages that did not fit the budget.
+        sent_tokens: Tokens of all requests of the question.
+        cached_tokens: Tokens of the prompt that a server had cached, if it reports them.
         finish: How the answer ended.
         elapsed_s: Seconds that the model took.
         metrics: Value by metric; NaN without an answer.
@@ -95,6 +102,8 @@ class ScoreRow:
     left_out: int | None
     prompt_tokens: int | None
     reply_tokens: int | None
+    sent_tokens: int | None
+    cached_tokens: int | None
     finish: str | None
     elapsed_s: float | None
     metrics: Mapping[str, float] = field(default_factory=dict)

@@ -61,6 +61,7 @@ def about_of(
     instruction: str = INSTRUCTION,
     corpus: str = "",
     file: str = "",
+    size: int | None = None,
 ) -> TaskInfo:
     """Return what all sets have in common, with what is particular to one."""
     return TaskInfo(
@@ -74,6 +75,7 @@ def about_of(
         file=file
         or f"{BENCHMARK} (MIRAGE's benchmark.json; or JSON lines: id, question, options, answer)",
         access=access,
+        size=size,
     )
 
 
@@ -81,18 +83,18 @@ REPOSITORY = "benchmark.json is in the repository https://github.com/Teddy-Xiong
 DATASETS = {
     "mmlu_med": Dataset(
         key="mmlu",
-        about=about_of("MIT (hendrycks/test)", REPOSITORY),
+        about=about_of("MIT (hendrycks/test)", REPOSITORY, size=1089),
         fields=frozenset({"subject"}),
         by_subject=True,
     ),
     "medqa_us": Dataset(
         key="medqa",
-        about=about_of("MIT (jind11/MedQA)", REPOSITORY),
+        about=about_of("MIT (jind11/MedQA)", REPOSITORY, size=1273),
         fields=frozenset({"meta"}),
     ),
     "medmcqa": Dataset(
         key="medmcqa",
-        about=about_of("MIT (medmcqa/medmcqa)", REPOSITORY),
+        about=about_of("MIT (medmcqa/medmcqa)", REPOSITORY, size=4183),
         fields=frozenset({"subject", "choice_type"}),
     ),
     "bioasq_yn": Dataset(
@@ -106,6 +108,7 @@ DATASETS = {
                 "question with yes or no. Reply with the answer alone."
             ),
             corpus="pubmed",
+            size=618,
         ),
     ),
 }

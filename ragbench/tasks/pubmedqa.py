@@ -58,6 +58,7 @@ class PubmedqaTask(MirageTask):
                 "research question with yes, no or maybe. Reply with the answer alone."
             ),
             corpus="pubmedqa",
+            size=500,
             file=f"{PATH} (JSON lines: id, question, options, answer, gold_doc_ids, split; or "
             "ori_pqal.json with test_ground_truth.json beside it; or MIRAGE's benchmark.json)",
         ),

@@ -53,6 +53,7 @@ class TaskInfo:
         query: What the retriever sees.
         file: Where the file is expected, and its layout in brackets.
         access: How to get the file.
+        size: Number of questions of the published file; None if there is none, or it is unknown.
     """
 
     instruction: str
@@ -77,6 +78,7 @@ class TaskInfo:
     query: str = "the question, without its options"
     file: str = ""
     access: str = ""
+    size: int | None = None
 
     @property
     def reads(self) -> str:

@@ -311,15 +311,11 @@ def test_a_missing_key_names_the_place_where_it_belongs(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "what", "line"),
     [
-        (
-            "name: x\nseed: many\n",
-            'valid integer, unable to parse string as an integer; it is "many"',
-            2,
-        ),
-        ("name: [a]\n", 'Input should be a valid string; it is ["a"]', 1),
+        ("name: x\nseed: many\n", '`seed` takes a whole number; it is "many"', 2),
+        ("name: [a]\n", '`name` takes a text; it is ["a"]', 1),
         ("name: x\nscoring: guess\n", 'it is "guess"', 2),
-        ("name: x\narms:\n- {name: a, k: 0}\n", "Input should be greater than 0; it is 0", 3),
-        ("name: x\nseed:\n", "Input should be a valid integer; it is null", 2),
+        ("name: x\narms:\n- {name: a, k: 0}\n", "`k` takes a number above 0; it is 0", 3),
+        ("name: x\nseed:\n", "`seed` takes a whole number; it is null", 2),
     ],
 )
 def test_a_wrong_value_is_shown(tmp_path: Path, text: str, what: str, line: int) -> None:

@@ -53,9 +53,9 @@ def test_the_digest_covers_reader_path_and_options_only() -> None:
     [
         ("reader: jsonl\nlicense: CC0\n", "there is no key 'license'", 2),
         ("path: x.jsonl\n", "the key 'reader' is missing", 1),
-        ("reader: jsonl\ndata_use: secret\n", "Input should be 'open' or 'restricted'", 2),
-        ("reader: jsonl\n\npath: [a]\n", "Input should be a valid string", 3),
-        ("reader: jsonl\noptions: [a]\n", "Input should be a valid dictionary", 2),
+        ("reader: jsonl\ndata_use: secret\n", "`data_use` takes one of 'open', 'restricted'", 2),
+        ("reader: jsonl\n\npath: [a]\n", "`path` takes a text", 3),
+        ("reader: jsonl\noptions: [a]\n", "`options` takes a mapping of keys", 2),
     ],
 )
 def test_a_mistake_in_a_card_is_named_by_its_line(
@@ -79,8 +79,8 @@ def test_near_keys_are_offered(home: Path) -> None:
     ("options", "what", "line"),
     [
         ("  id_field: _id\n  txt_field: body\n", "there is no key 'txt_field'", 4),
-        ("  skip_empty: perhaps\n", "Input should be a valid boolean", 3),
-        ("  meta_fields: year\n", "Input should be a valid tuple", 3),
+        ("  skip_empty: perhaps\n", "`skip_empty` takes true or false", 3),
+        ("  meta_fields: year\n", "`meta_fields` takes a list", 3),
     ],
 )
 def test_a_mistake_in_the_options_is_named_by_its_line(

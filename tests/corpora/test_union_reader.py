@@ -66,5 +66,5 @@ def test_members_of_a_card(wards: Path) -> None:
     assert members_of(load_card("a")[0]) == ()
     with pytest.raises(UsageError, match="a union has no path"):
         make_reader(Card(reader="union", path="x", options={"corpora": ["a", "b"]}), wards / "x")
-    with pytest.raises(UsageError, match="should have at least 2 items"):
+    with pytest.raises(UsageError, match="`corpora` takes at least 2 entries"):
         members_of(Card(reader="union", options={"corpora": ["a"]}))

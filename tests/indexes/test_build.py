@@ -244,7 +244,7 @@ def test_a_flipped_bit_in_the_manifest_is_an_error(small: Corpus) -> None:
         ("k1: 1\n", "does not say its kind", "odd.yaml:1", "bm25 | faiss"),
         ("kind: [bm25]\n", "does not say its kind", "odd.yaml:1", "bm25 | faiss"),
         ("kind: bm52\n", "there is no 'bm52'", "", "'bm25'"),
-        ("kind: bm25\nb: 2\n", "less than or equal to 1; it is 2", "odd.yaml:2", ""),
+        ("kind: bm25\nb: 2\n", "`b` takes a number of at most 1; it is 2", "odd.yaml:2", ""),
         (
             "kind: bm25\nstopwords: [of, The]\n",
             "'The' has no effect: terms are in lower case",

@@ -261,7 +261,7 @@ def test_a_plan_shows_it(pair: Path) -> None:
 def test_a_run_goes_on_where_it_failed(pair: Path) -> None:
     """17 cells of six questions and two models; each answer is asked for once."""
     plan = make_plan(OfflineGrid(*load_config(str(pair / "mixed.yaml"))))
-    asked = sum(n for model, *_, n in plan.cells if model == "general")
+    asked = sum(n or 0 for model, *_, n in plan.cells if model == "general")
     first = run(pair, "models.general.fail_every=5")
     assert first.errors == asked // 5 > 0
     calls = pair / "calls.jsonl"

@@ -29,7 +29,8 @@ def test_columns_are_those_of_the_golden_runs() -> None:
     for run in RUNS:
         (path,) = (run.path / "scores").glob("*.jsonl")
         for line in lines(path):
-            assert list(line)[: len(COLUMNS)] == COLUMNS
+            known = [name for name in COLUMNS if name not in ("sent_tokens", "cached_tokens")]
+            assert list(line)[: len(known)] == known
 
 
 def test_what_is_missing_in_every_row_has_a_type(tmp_path: Path) -> None:

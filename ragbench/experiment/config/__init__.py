@@ -3,5 +3,7 @@
 config         one YAML file, overrides, references checked
 spec           its parts and every default
 prompt_format  chat and plain prompts
+prices         prices of models
+samples        right samples of keys, for messages
 trust          restricted data goes only to servers that are trusted
 """

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from ragbench.base import home
 from ragbench.base.endpoint import parse_origin
 from ragbench.base.errors import UsageError, may_be_secret, near
 from ragbench.base.records import Mode, Scoring
 from ragbench.base.yamlfile import Document, Keys, check, from_mapping, load, parse_value
+from ragbench.experiment.config.prices import PriceSpec
 from ragbench.experiment.config.prompt_format import PromptFormat, in_formats
+from ragbench.experiment.config.samples import listed, model_entry, sample_of
 from ragbench.experiment.config.spec import (
     CLOSED_BOOK,
+    LEAST_BUDGET,
     AnalysisSpec,
     ArmSpec,
     IndexSpec,
@@ -27,6 +30,10 @@ from ragbench.models.cards import join_cards
 from ragbench.models.spec import ModelSpec
 
 ENVIRONMENT = "RAGBENCH_SET_"
+
+
+def _model(value: Any) -> Any:
+    return model_entry(value, {*ModelSpec.model_fields, "card"})
 
 
 class Config(Part):
@@ -49,6 +56,10 @@ class Config(Part):
         not_built: Parts of the experiment that ragbench does not support yet; shown by the plan.
         trusted_endpoints: Servers, as ``https://HOST:PORT``, that may receive restricted data in
             addition to servers on this machine.
+        prices: Prices by the name of a model, of a million tokens or of an hour.
+        currency: Label of prices and costs.
+        max_cost: Cost at which the run stops asking, with exit code 6; the same command with a
+            higher one resumes it.
     """
 
     name: str
@@ -56,7 +67,7 @@ class Config(Part):
     seed: int = Field(17, ge=0, lt=2**63)
     corpora: tuple[str, ...] = ()
     indexes: dict[str, IndexSpec] = Field(default_factory=dict)
-    models: tuple[ModelSpec, ...] = Field(min_length=1)
+    models: tuple[Annotated[ModelSpec, BeforeValidator(_model)], ...] = Field(min_length=1)
     prompt_format: PromptFormat = "auto"
     tasks: tuple[TaskSpec, ...] = Field(min_length=1)
     arms: tuple[ArmSpec, ...] = Field(min_length=1)
@@ -68,8 +79,16 @@ class Config(Part):
     packing: PackingSpec = PackingSpec()
     analysis: AnalysisSpec = AnalysisSpec()
     trusted_endpoints: tuple[str, ...] = ()
+    prices: dict[str, PriceSpec] = Field(default_factory=dict)
+    currency: str = Field("USD", min_length=1, max_length=12)
+    max_cost: float | None = Field(None, gt=0, allow_inf_nan=False)
 
     _name = field_validator("name")(home.legal_name)
+
+    @field_validator("models", "tasks", "arms", mode="before")
+    @classmethod
+    def _is_list(cls, value: Any, info: ValidationInfo) -> Any:
+        return listed(value, info.field_name or "")
 
     @field_validator("trusted_endpoints")
     @classmethod
@@ -95,7 +114,23 @@ class Config(Part):
         if reference is not None and reference not in names:
             reference = f"{reference}-chat"
         packing = self.packing.model_copy(update={"tokenizer": reference})
-        return self.model_copy(update={"models": models, "packing": packing})
+        priced = {model.name: self._price(model.name) for model in models}
+        prices = {name: price for name, price in priced.items() if price is not None}
+        return self.model_copy(update={"models": models, "packing": packing, "prices": prices})
+
+    def _price(self, name: str) -> PriceSpec | None:
+        """Return the price of a model by its name with or without its format."""
+        stems = (name, name.removesuffix("-chat"), name.removesuffix("-plain"))
+        return next((self.prices[stem] for stem in stems if stem in self.prices), None)
+
+    def with_budget(self, tokens: int) -> Config:
+        """Return the config with a budget of passages."""
+        packing = self.packing.model_copy(update={"budget_tokens": tokens})
+        return self.model_copy(update={"packing": packing})
+
+    def budget(self, arm: ArmSpec) -> int:
+        """Return the maximum tokens of passages in the prompts of an arm."""
+        return arm.budget_tokens or self.packing.budget_tokens or LEAST_BUDGET
 
     def reference_model(self) -> ModelSpec:
         """Return the model whose tokenizer counts passages."""
@@ -119,7 +154,7 @@ def load_config(
     for text, origin in [*_from_environment(os.environ), *((o, _origin(o)) for o in overrides)]:
         _override(document, text, origin)
     join_cards(document)  # cards that overrides name
-    config = check(Config, document)
+    config = check(Config, document, sample=sample_of)
     _check_references(config, document)
     spread = config.in_formats()
     _check_unique("models", spread, document)
@@ -212,10 +247,25 @@ def _check_references(config: Config, document: Document) -> None:
         _must_be_among(
             config.packing.tokenizer, models, "model", document, ("packing", "tokenizer")
         )
+    _check_prices(config, document)
     for name in config.indexes:
         home.check_name(name, what="an index")
     _check_arms(config, document)
     _check_primary(config, document)
+
+
+def _check_prices(config: Config, document: Document) -> None:
+    names = [model.name for model in config.models]
+    for name in config.prices:
+        _must_be_among(name, names, "model", document, ("prices", name))
+    for model in config.models if config.max_cost is not None else ():
+        if model.name not in config.prices and model.sends_to() != ():
+            raise UsageError(
+                f"`max_cost` needs the price of every model behind a server, and {model.name!r} "
+                "has none",
+                where=document.where(("max_cost",)),
+                fix=f"add `prices: {{{model.name}: {{input: ..., output: ...}}}}`",
+            )
 
 
 def _check_primary(config: Config, document: Document) -> None:

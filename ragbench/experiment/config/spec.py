@@ -17,12 +17,14 @@ from pydantic_core import PydanticCustomError
 from ragbench.base import home
 from ragbench.base.records import Scoring
 from ragbench.corpora.union import joined_name
+from ragbench.experiment.config.samples import named_entry, refusal
 from ragbench.runfolder.settings import PRIMARY_EFFECTS, AnalysisSettings, PrimaryEffect
 
 TASK_CORPUS = "task"
 CLOSED_BOOK = "closed-book"
 DOCUMENTS = "documents"
 MAX_K = 1000
+LEAST_BUDGET = 2048  # tokens of passages, where the config names no budget
 DEFAULTS = AnalysisSettings()
 REARRANGE = ("shuffled", "moved")  # controls that reorder another arm's passages
 Control = Literal["random", "oracle", "oracle-removed", "shuffled", "moved"]
@@ -55,6 +57,16 @@ class IndexSpec(Part):
     recipe: str
     corpus: str = TASK_CORPUS
 
+    @model_validator(mode="before")
+    @classmethod
+    def _is_mapping(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            raise refusal(
+                "an index is a recipe over a corpus",
+                f"write `{{recipe: {value}, corpus: NAME}}`; the default is each task's own corpus",
+            )
+        return value
+
     _corpus = field_validator("corpus", mode="before")(corpus_name)
 
 
@@ -85,6 +97,7 @@ class TaskSpec(Part):
     @model_validator(mode="before")
     @classmethod
     def _short(cls, value: Any) -> Any:
+        value = named_entry(value, "task", cls.model_fields)
         return {"name": value} if isinstance(value, str) else value
 
     @model_validator(mode="after")
@@ -137,6 +150,13 @@ class ArmSpec(Part):
     @model_validator(mode="before")
     @classmethod
     def _short(cls, value: Any) -> Any:
+        value = named_entry(value, "arm", cls.model_fields)
+        if isinstance(value, str) and value != CLOSED_BOOK:
+            raise refusal(
+                f"there is no arm {value!r} that a name alone describes",
+                f"write `closed-book`, or `{{name: {value}, retriever: NAME, k: 5}}` with a NAME "
+                "of `indexes`",
+            )
         return {"name": value} if isinstance(value, str) else value
 
     _corpus = field_validator("corpus", mode="before")(corpus_name)
@@ -249,11 +269,12 @@ class PackingSpec(Part):
     """How passages get into prompts.
 
     Attributes:
-        budget_tokens: Maximum tokens of passages in a prompt.
+        budget_tokens: Maximum tokens of passages in a prompt; by default chosen from the arms' k,
+            the lengths of passages and the smallest context.
         tokenizer: Model whose tokenizer counts them; by default the first general model.
     """
 
-    budget_tokens: int = Field(2048, gt=0)
+    budget_tokens: int | None = Field(None, gt=0)
     tokenizer: str | None = None
 
 

@@ -5,5 +5,6 @@ parts      a task with its questions, an index, the source of an arm's ranking
 questions  an entry of ``tasks`` -> a task with its questions
 sources    which arms a task has, and which source ranks their passages
 gold       passages that contain a question's answer
+known      what a config names must exist
 building   corpora and indexes that must be built first
 """

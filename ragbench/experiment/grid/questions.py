@@ -25,10 +25,8 @@ def task_part(config: Config, document: Document, index: int) -> TaskPart:
             or a metric is not registered.
     """
     spec = config.tasks[index]
-    kind = tasks.get(spec.task)
-    lines = _lines(document, ("tasks", index, "options"))
-    options = Document(spec.options, document.path, lines)
-    task = _make(kind, check(kind.Options, options), config, document, spec)
+    kind, options = checked_options(config, document, index)
+    task = kind(options) if about(kind).modes == ("correct",) else kind(options, mode=config.mode)  # type: ignore[call-arg]
     questions = task.questions(limit=spec.limit, seed=config.seed)
     ids = [question.id for question in questions]
     if len(set(ids)) < len(ids) or not ids:
@@ -42,9 +40,18 @@ def task_part(config: Config, document: Document, index: int) -> TaskPart:
     return TaskPart(spec, info, questions, _scoring(config, spec, info), limit)
 
 
-def _make(
-    kind: type[Task], options: TaskOptions, config: Config, document: Document, spec: TaskSpec
-) -> Task:
+def checked_options(
+    config: Config, document: Document, index: int
+) -> tuple[type[Task], TaskOptions]:
+    """Return the class of a task of the config and its options, before any file is read.
+
+    Raises:
+        UsageError: An option is wrong, or the mode or an added metric is unknown.
+    """
+    spec = config.tasks[index]
+    kind = tasks.get(spec.task, where=document.where(("tasks", index)))
+    lines = _lines(document, ("tasks", index, "options"))
+    options = check(kind.Options, Document(spec.options, document.path, lines))
     mode, known = config.mode, about(kind).modes
     if mode not in known:
         raise UsageError(
@@ -52,7 +59,14 @@ def _make(
             where=document.where(("mode",)),
             fix=near(mode, known),
         )
-    return kind(options) if known == ("correct",) else kind(options, mode=mode)  # type: ignore[call-arg]
+    for name in spec.metrics:
+        if name not in metrics:
+            raise UsageError(
+                f"there is no {name!r} among the metrics",
+                where=document.where(("tasks", index, "metrics")),
+                fix=near(name, metrics.names()),
+            )
+    return kind, options
 
 
 def _check_known(
@@ -73,8 +87,6 @@ def _check_known(
     reply_readers.get(info.reads, where=where)
     for name in info.metrics:
         metrics.get(name, where=where)
-    for name in spec.metrics:
-        metrics.get(name, where=document.where(("tasks", index, "metrics")))
 
 
 def _scoring(config: Config, spec: TaskSpec, info: TaskInfo) -> Scoring:

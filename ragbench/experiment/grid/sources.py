@@ -91,7 +91,7 @@ def sources(config: Config, task: TaskPart) -> dict[Source, int]:
 
 def _most_gold(task: TaskPart, corpus: str) -> int:
     """Return the maximum gold passages per question; documents before the corpus is built."""
-    documents = max(len(question.gold_doc_ids) for question in task.questions)
+    documents = max((len(question.gold_doc_ids) for question in task.questions), default=0)
     if not documents or not is_built(corpus):
         return documents
     if corpus not in task.most_gold:

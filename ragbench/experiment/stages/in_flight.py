@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from queue import Empty, SimpleQueue
-from threading import Event, Thread
+from threading import Event, Semaphore, Thread
 from typing import TypeVar
 
 J = TypeVar("J")
@@ -12,7 +12,11 @@ R = TypeVar("R")
 
 
 def in_flight(
-    ask: Callable[[J], R], jobs: Sequence[J], *, at_once: int
+    ask: Callable[[J], R],
+    jobs: Sequence[J],
+    *,
+    at_once: int,
+    may_start: Callable[[], bool] = lambda: True,
 ) -> Generator[tuple[J, R], None, None]:
     """Yield each job with its result, in the order of completion.
 
@@ -23,34 +27,45 @@ def in_flight(
         ask: Function that runs in a thread of its own per job.
         jobs: All jobs.
         at_once: Number of jobs in flight.
+        may_start: Asked before each job; once it is false, jobs in flight are yielded and no other
+            is started.
 
     Raises:
         Exception: Whatever ``ask`` raised.
     """
     waiting: SimpleQueue[J] = SimpleQueue()
-    done: SimpleQueue[tuple[J, R] | BaseException] = SimpleQueue()
+    done: SimpleQueue[tuple[J, R] | BaseException | None] = SimpleQueue()  # None: a thread ends
     stopped = Event()
+    slots = Semaphore(at_once)  # jobs that were started and whose results the caller has not done
     for job in jobs:
         waiting.put(job)
 
     def work() -> None:
-        while not stopped.is_set():
+        while slots.acquire() and not stopped.is_set() and may_start():
             try:
                 job = waiting.get_nowait()
             except Empty:
-                return
+                break
             try:
                 done.put((job, ask(job)))
             except BaseException as error:  # raised again in the reading thread
                 done.put(error)
+        slots.release()  # another thread that waits ends as well
+        done.put(None)
 
-    for _ in range(min(at_once, len(jobs))):
+    working = min(at_once, len(jobs))
+    for _ in range(working):
         Thread(target=work, name="in flight", daemon=True).start()
     try:
-        for _ in jobs:
+        while working:
             found = done.get()
-            if isinstance(found, BaseException):
+            if found is None:
+                working -= 1
+            elif isinstance(found, BaseException):
                 raise found
-            yield found
+            else:
+                yield found
+                slots.release()
     finally:
         stopped.set()
+        slots.release(at_once)

@@ -315,6 +315,8 @@ def _row(
         left_out=packed.left_out,
         prompt_tokens=record.prompt_tokens if record else None,
         reply_tokens=record.reply_tokens if record else None,
+        sent_tokens=record.sent_tokens if record and record.prompt_tokens is not None else None,
+        cached_tokens=record.cached_tokens if record else None,
         finish=record.finish if record else None,
         elapsed_s=record.elapsed_s if record else None,
         metrics=values,

@@ -37,6 +37,7 @@ class Written:
         finish: ``length`` if the limit ended it.
         tokens: Tokens of the reply, if the server reports them.
         prompt_tokens: Tokens of the prompt, if the server reports them.
+        cached_tokens: Those of them that the server had cached, if it reports them.
         has_trace: Whether the server gave a reasoning trace apart.
         replaced: Halves of characters in the answer, which are U+FFFD now.
     """
@@ -45,6 +46,7 @@ class Written:
     finish: Literal["stop", "length"]
     tokens: int | None
     prompt_tokens: int | None
+    cached_tokens: int | None
     has_trace: bool = False
     replaced: int = 0
 
@@ -199,12 +201,16 @@ def _finish(choice: Mapping[str, Any]) -> Literal["stop", "length"]:
     return "stop"
 
 
-def _usage(answer: Mapping[str, Any]) -> tuple[int | None, int | None]:
-    """Return the reported tokens of reply and prompt."""
+def _usage(answer: Mapping[str, Any]) -> tuple[int | None, int | None, int | None]:
+    """Return the reported tokens of reply and prompt, and the cached ones of the prompt."""
     usage = answer.get("usage")
     if not isinstance(usage, dict):
-        return None, None
-    return _tokens(usage, "completion_tokens"), _tokens(usage, "prompt_tokens")
+        return None, None, None
+    prompt, details = _tokens(usage, "prompt_tokens"), usage.get("prompt_tokens_details")
+    cached = _tokens(details, "cached_tokens") if isinstance(details, dict) else None
+    if cached is not None and cached > (prompt or 0):
+        cached = None
+    return _tokens(usage, "completion_tokens"), prompt, cached
 
 
 def _tokens(usage: Mapping[str, Any], name: str) -> int | None:

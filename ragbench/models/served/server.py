@@ -326,6 +326,7 @@ class ServerModel(OneByOne):
             elapsed_s=time.perf_counter() - started,
             opened=opened,
             replaced=found.replaced,
+            cached_tokens=found.cached_tokens,
         )
 
 

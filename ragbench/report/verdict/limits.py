@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from string import ascii_uppercase
 
 import pandas as pd
 
@@ -13,10 +14,14 @@ from ragbench.analysis.panels.policies import UNREAD
 from ragbench.report.policies import assumed_answers
 from ragbench.report.tables import percent
 from ragbench.report.verdict.clauses import named
+from ragbench.runfolder.packed import Counts, fewer, read_packed, reports_fewer
 from ragbench.runfolder.pairs import Pair
 from ragbench.runfolder.scores import EVERY_EMPTY, EVERY_TIE
 
 MANY = 0.05  # a share of answers that is worth a sentence
+FEWEST = 10  # questions, of which fewer may have one answer by chance
+ALMOST = 0.95  # share of one answer that is called the only one
+SOME = 0.75  # share of one right answer, above which a model may well give it alone
 
 
 def limits(run: Run, pairs: list[Pair]) -> Iterator[str]:
@@ -36,6 +41,7 @@ def limits(run: Run, pairs: list[Pair]) -> Iterator[str]:
         if BASELINE not in arms:
             of_what = "retrieval or from fine-tuning alone" if pairs else "retrieval"
             yield f"{task} has no closed-book arm, so the run cannot show a gain from {of_what}."
+        yield from _fewer(run, task)
         yield from _merged(run, task)
         if not retrieval_arms(run, task):
             none = f"{task} has no retrieval arm"
@@ -56,6 +62,7 @@ def limits(run: Run, pairs: list[Pair]) -> Iterator[str]:
         yield from _failed(cells)
         yield from _short(run, task, cells)
         yield from _tied(task, cells)
+        yield from _one_answer(run, task, cells)
         yield from _no_spread(run, task, cells)
         yield from _alike(run, task, pairs)
     yield from assumed_answers(run)
@@ -70,6 +77,60 @@ def _merged(run: Run, task: str) -> Iterator[str]:
             f"On {task}, the arms {', '.join(names)} and {last} gave the same prompts; they are "
             f"one arm, {kept}, in the tables of effects."
         )
+
+
+def _fewer(run: Run, task: str) -> Iterator[str]:
+    """Yield the arms that delivered fewer passages than they request."""
+    if run.about.is_imported:
+        return
+    same = run.same[task]
+    for arm in run.arms(task):
+        spec, path = run.config.arm(arm), run.files.packed(task, arm)
+        if not reports_fewer(spec.control) or not path.is_file():
+            continue
+        lines = read_packed(path).values()
+        counts = [
+            Counts(n.requested or 0, len(n.passages), n.left_out or 0, n.answer_truncated)
+            for n in lines
+        ]
+        found = fewer(counts)
+        if found is not None:
+            alike = next((kept for other, kept in same.items() if other == arm), "")
+            yield f"{found.sentence(task, arm, run.config.budget(arm), alike)}."
+
+
+def _one_answer(run: Run, task: str, cells: pd.DataFrame) -> Iterator[str]:
+    """Yield the cells with one answer to (almost) every question, whatever the right one is."""
+    for model, cell in cells.groupby("model", sort=False):
+        found: dict[str, list[str]] = {}
+        for arm, answers in cell.groupby("arm", sort=False):
+            said = _only_answer(run, task, answers)
+            if said:
+                found.setdefault(said, []).append(str(arm))
+        for said, arms in found.items():
+            yield (
+                f"{model} on {task} gave {said} in {listed(arms)}, so these answers do not depend "
+                "on the questions."
+            )
+
+
+def _only_answer(run: Run, task: str, answers: pd.DataFrame) -> str:
+    """Return the answer that most questions of a cell have; empty if they differ as they should."""
+    if not {"pick", "answer", "tied", "reply"} <= set(answers) or answers.tied.all():
+        return ""
+    picks, right = answers.pick.dropna(), answers.answer
+    if len(picks) >= FEWEST:
+        share = float(picks.value_counts(normalize=True).iloc[0])
+        if share < ALMOST or float(right.value_counts(normalize=True).iloc[0]) > SOME:
+            return ""
+        classes = run.facts(task).classes
+        pick = int(picks.mode().iloc[0])
+        name = repr(classes[pick]) if classes else f"the answer {ascii_uppercase[pick % 26]}"
+        return f"{name} to {percent(share)} of the questions"
+    replies = answers.reply.dropna()
+    if len(replies) >= FEWEST and replies.nunique() == 1 and str(replies.iloc[0]).strip():
+        return "the same text to every question"
+    return ""
 
 
 def _one_cluster(run: Run, task: str) -> Iterator[str]:

@@ -269,6 +269,7 @@ def _about(what: str, *metrics: str) -> TaskInfo:
         reply_limit=64,
         note="Each question is asked in several draws; intervals go by patient.",
         modes=MODES,
+        size=2000,
         file=f"data/longhealth/benchmark_v5.json ({what})",
         access="benchmark_v5.json is in the repository https://github.com/kbressem/LongHealth, "
         "folder data",

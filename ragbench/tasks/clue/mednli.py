@@ -41,6 +41,7 @@ class MednliTask(ClueTask):
         modes=MODES,
         shots="3, drawn from the file with all of their premises (or from the option examples)",
         query="premise and hypothesis",
+        size=1419,
         file="data/mednli/mli_test_v1.jsonl (JSON lines: sentence1, sentence2, gold_label, pairID)",
         access="MedNLI 1.0.0 is on PhysioNet for credentialed users: "
         "https://physionet.org/content/mednli/1.0.0/",

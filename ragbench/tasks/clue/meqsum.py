@@ -36,6 +36,7 @@ class MeqsumTask(ClueTask):
         modes=MODES,
         shots="3, drawn from the file (or from the option examples)",
         query="the inquiry",
+        size=997,
         file="data/MeQSum_ACL2019_BenAbacha_Demner-Fushman.xlsx (columns File, CHQ, Summary; or "
         "JSON lines: id, question, summary)",
         access="the workbook is in the repository https://github.com/abachaa/MeQSum",

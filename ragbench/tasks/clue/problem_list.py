@@ -40,6 +40,7 @@ class ProblemListTask(ClueTask):
         modes=MODES,
         shots="3, drawn from the file (or from the option examples, such as the training notes)",
         query="the assessment",
+        size=234,
         file="data/probsum/BioNLP2023-1A-Test.csv (columns Subjectives, Assessment, Summary)",
         access="BioNLP workshop 2023 task 1A is on PhysioNet, on review by the contributors: "
         "https://physionet.org/content/bionlp-workshop-2023-task-1a/2.0.0/",

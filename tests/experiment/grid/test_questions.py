@@ -54,7 +54,7 @@ class Doses:
         ({"scoring": "leters"}, "", "unknown scoring 'leters'", "mean 'letters'?"),
         ({"answers": "labels"}, "", "unknown kind of answers 'labels'", "mean 'label'?"),
         ({}, "tasks.0.metrics=[rouge9]", "no 'rouge9' among the metrics", "mean 'rouge"),
-        ({}, "tasks.0.scoring=leters", "'letters' or 'generate'; it is \"leters\"", ""),
+        ({}, "tasks.0.scoring=leters", "'letters', 'generate'; it is \"leters\"", ""),
         ({}, "mode=mirage", "the task 'doses' has no mode 'mirage'", "known: correct"),
     ],
 )

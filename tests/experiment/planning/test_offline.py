@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from ragbench.base.errors import PrerequisiteError, UsageError
+from ragbench.cli.plan import print_plan
 from ragbench.experiment.config.config import load_config
+from ragbench.experiment.planning.devices import DEVICES
 from ragbench.experiment.planning.offline import OfflineGrid, StandIn, card_of
-from ragbench.experiment.planning.plan import DEVICES, Plan, make_plan
+from ragbench.experiment.planning.plan import Plan, make_plan
 from ragbench.models.cards import cards
 from ragbench.models.spec import ModelSpec
 from tests.unions import write_corpus
@@ -26,9 +28,14 @@ def plan_of(name: str, *overrides: str, device: str = "") -> Plan:
 
 @pytest.mark.parametrize("name", PAPER)
 def test_without_its_files_a_config_of_the_paper_lists_what_is_lacking(
-    name: str, home: Path
+    name: str, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     plan = plan_of(name, device="h100")
+    print_plan(plan, prompts=0, whole=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) < 40
+    assert max(map(len, lines)) <= 80
+    assert "everything is built" not in lines
     lacking = {lack.what: lack for lack in plan.lacking}
     config, _ = load_config(name)
     assert {f"task {task.name}" for task in config.tasks} <= set(lacking)
@@ -36,7 +43,6 @@ def test_without_its_files_a_config_of_the_paper_lists_what_is_lacking(
     assert all(lack.reason and lack.fix for lack in plan.lacking)
     gated = [m.name for m in config.models if (card := card_of(m)) and card.gated]
     assert all("accept its terms" in lacking[f"model {name}"].fix for name in gated)
-    assert plan.not_built
     assert list(home.iterdir()) == []
 
 

@@ -10,7 +10,7 @@ import pytest
 from ragbench.base.errors import UsageError
 from ragbench.experiment.config.config import load_config
 from ragbench.experiment.grid.grid import Grid
-from ragbench.experiment.planning import plan as plan_module
+from ragbench.experiment.planning import cost, devices
 from ragbench.experiment.planning.plan import make_plan
 from ragbench.models.scripted import ScriptedModel
 
@@ -59,8 +59,8 @@ def test_time_on_this_machine(finished_home: Path, monkeypatch: pytest.MonkeyPat
         "facts",
         lambda self: replace(facts(self), parameters=10**9, dtype="bfloat16", device="cpu"),
     )
-    assert plan_module._products_per_s("cpu", "float32") > 1e7
-    monkeypatch.setattr(plan_module, "_products_per_s", lambda device, dtype: 2.5e12)
+    assert devices.products_per_s("cpu", "float32") > 1e7
+    monkeypatch.setattr(cost, "products_per_s", lambda device, dtype: 2.5e12)
     (estimate,) = make_plan(grid_of(finished_home, monkeypatch)).estimates
     assert estimate.weight_bytes == 2 * 10**9
     assert estimate.seconds == 2 * 10**9 * estimate.prompt_tokens / 1e12  # 40 % of 2.5 TFLOP/s

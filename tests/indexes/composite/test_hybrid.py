@@ -110,7 +110,7 @@ def test_the_digest_follows_the_parts(home: Path, corpus: Corpus) -> None:
         ({"parts": ["bm25", {"kind": "hybrid", "parts": ["bm25", "bm25"]}]}, "cannot be a part"),
         ({"weights": [1]}, "not 2 positive numbers"),
         ({"weights": [1, -1]}, "not 2 positive numbers"),
-        ({"k0": -1}, "greater than or equal to 0"),
+        ({"k0": -1}, "a number of at least 0"),
     ],
 )
 def test_a_wrong_recipe_is_refused(home: Path, keys: dict[str, object], what: str) -> None:

@@ -175,8 +175,8 @@ def test_the_digest_follows_every_option(home: Path) -> None:
 @pytest.mark.parametrize(
     ("keys", "what"),
     [
-        ({"quotas": {}}, "at least 1"),
-        ({"quotas": {"large": 0}}, "greater than 0"),
+        ({"quotas": {}}, "at least one entry"),
+        ({"quotas": {"large": 0}}, "a number above 0"),
         ({"of": "bm52"}, "no index recipe 'bm52'"),
         ({"of": {"k1": 1}}, "does not say its kind"),
         ({"of": {"kind": "bm25", "k2": 1}}, "no key 'k2'"),

@@ -150,7 +150,7 @@ def test_more_than_the_depth_is_refused(home: Path, corpus: Corpus, reranker: Pa
         ({"first": {"kind": "bm25", "k2": 3}}, "no key 'k2'"),
         ({"first": {"kind": "hybrid", "parts": ["bm25", "bm25"], "depth": 9}}, "that ranks 9"),
         ({"reranker": {}}, "model"),
-        ({"depth": 0}, "greater than 0"),
+        ({"depth": 0}, "a number above 0"),
     ],
 )
 def test_a_wrong_recipe_is_refused(home: Path, keys: dict[str, object], what: str) -> None:

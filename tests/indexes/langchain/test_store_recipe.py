@@ -94,7 +94,7 @@ def test_a_member_that_is_restricted_by_now_keeps_its_union_here(home: Path) -> 
         ({"store": "qdrant", "url": "http://127.0.0.1.evil.example"}, "`trust_url: true`"),
         ({"store": "qdrant", "url": "http://me:secret@localhost"}, "is not an address"),
         ({"store": "qdrant", "url": "file:///etc"}, "is not an address"),
-        ({"store": "faiss"}, "Input should be 'in-memory', 'qdrant', 'chroma' or 'milvus'"),
+        ({"store": "faiss"}, "`store` takes one of 'in-memory', 'qdrant', 'chroma', 'milvus'"),
         ({"store": "qdrant", "metrik": "l2"}, "there is no key 'metrik'"),
     ],
 )

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ragbench.analysis.load import Run
+from ragbench.runfolder.packed import PackedLine, write_packed
 from tests.analysis.making import (
     clustered,
     edited,
@@ -235,6 +236,29 @@ def form_of_replies(path: Path) -> Run:
     )
 
 
+def one_letter(path: Path) -> Run:
+    """Forty questions with ten right answers of each of four letters, all answered with B."""
+    cells = {("m", "t", arm): "0100" * 10 for arm in (CLOSED, BM25)}
+    run = make_run(path, cells, full=True)
+    return replace(run, scores=run.scores.assign(pick=1, reply="B"))
+
+
+def fewer_passages(path: Path) -> Run:
+    """A budget of 2,048 tokens holds 3 of 20 passages for 30 questions, and 4 for 10 questions."""
+    run = make_run(path, gain(12, 2, 16, 10), full=True)
+    lines = [
+        PackedLine(
+            question_id=f"q{i}",
+            passages=tuple("abcd"[: 3 + (i < 10)]),
+            requested=20,
+            left_out=17 - (i < 10),
+        )
+        for i in range(40)
+    ]
+    write_packed(run.files.packed("t", BM25), lines)
+    return edited(run, "config.packing", {"budget_tokens": 2048})
+
+
 MANY = "?" * 36 + "1100"
 RUNS: dict[str, Callable[[Path], Run]] = {
     "one question": plain(closed_book="0", bm25="1"),
@@ -303,4 +327,6 @@ RUNS: dict[str, Callable[[Path], Run]] = {
     "two pairs": two_pairs,
     "assumed answers": assumed,
     "an imported run": imported,
+    "one letter to every question": one_letter,
+    "fewer passages than requested": fewer_passages,
 }

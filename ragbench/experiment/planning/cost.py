@@ -1,0 +1,93 @@
+"""What each model of a run costs: prompts, tokens, memory, time and money."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from ragbench.experiment.planning.devices import GEMM_SHARE, StatedDevice, products_per_s
+from ragbench.models.model import Model
+from ragbench.runfolder.config import Billing
+
+
+@dataclass(frozen=True)
+class CostEstimate:
+    """Cost of a model in this run; None where it is unknown.
+
+    Attributes:
+        prompts: Number of prompts; of tasks of unknown size, none.
+        prompt_tokens: Approximate tokens of all prompts; a full budget where passages are unknown.
+        reply_tokens: Maximum tokens generated.
+        weight_bytes: Bytes of the weights in their number format.
+        seconds: Time on the device: prompts at 40 % of the peak speed of a matrix product; replies,
+            one at a time, at half the memory bandwidth of a stated device.
+        device: Device of the time estimate.
+        devices: Number of devices that hold 1.2 times the weights.
+        money: Cost at most, in the config's currency; 0 on the own machine.
+        own_machine: Whether the cost is 0 because prompts stay in this process.
+    """
+
+    model: str
+    prompts: int
+    prompt_tokens: int
+    reply_tokens: int
+    weight_bytes: int | None
+    seconds: float | None
+    device: str = ""
+    devices: int | None = None
+    money: float | None = None
+    own_machine: bool = False
+
+
+@dataclass(slots=True)
+class Load:
+    """Sums over the prompts of a model.
+
+    Attributes:
+        prompts: Number of prompts.
+        tokens: Their tokens.
+        sent: Tokens of all requests to a server, which scores each option by a request.
+        written: Maximum tokens of replies.
+    """
+
+    prompts: int = 0
+    tokens: int = 0
+    sent: int = 0
+    written: int = 0
+
+
+def estimate(
+    name: str, model: Model, load: Load, stated: StatedDevice | None, billing: Billing
+) -> CostEstimate:
+    """Return the cost of a model; ``stated`` is the device of times, None for this machine."""
+    found = _time(name, model, load, stated)
+    if billing.per_hour is not None and found.seconds is None:
+        return found
+    sent = load.tokens if billing.own_machine else load.sent
+    money = replace(billing, in_flight=1).cost(
+        sent=sent, cached=0, written=load.written, seconds=found.seconds or 0.0
+    )
+    priced = billing.input is not None or billing.per_hour is not None
+    return replace(found, money=money, own_machine=billing.own_machine and not priced)
+
+
+def _time(name: str, model: Model, load: Load, stated: StatedDevice | None) -> CostEstimate:
+    facts = model.facts()
+    parameters, dtype = facts.parameters, str(facts.dtype)
+    found = CostEstimate(name, load.prompts, load.tokens, load.written, None, None)
+    if parameters is None:
+        return found
+    if parameters == 0:
+        return replace(found, weight_bytes=0, seconds=0.0, device="no weights")
+    held = parameters * (4 if dtype == "float32" else 2)
+    found = replace(found, weight_bytes=held)
+    if stated is not None:
+        count = math.ceil(held * 1.2 / stated.memory)
+        reading = 2.0 * parameters * load.tokens / (stated.products_per_s * GEMM_SHARE * count)
+        writing = load.written * held / (stated.bytes_per_s * 0.5 * count)
+        return replace(found, seconds=reading + writing, device=stated.title, devices=count)
+    if facts.stands_in:
+        return found
+    speed = products_per_s(str(facts.device), dtype) * GEMM_SHARE
+    seconds = 2.0 * parameters * (load.tokens + load.written) / speed
+    return replace(found, seconds=seconds, device="this machine")

@@ -1,0 +1,60 @@
+"""What the answers of a run have cost, and whether more may be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ragbench.runfolder.config import Billing
+from ragbench.runfolder.records import Record
+
+UNKNOWN = Billing()
+
+
+@dataclass(slots=True)
+class Spending:
+    """Cost of the answers so far; those of models without a price are not in it.
+
+    Attributes:
+        billing: What each model costs.
+        limit: Cost at which no further question is asked; None without a limit.
+        currency: Label of every cost.
+        by_model: Cost by model; None where it is unknown.
+        left: Number of questions that were not asked because of the limit.
+    """
+
+    billing: Mapping[str, Billing] = field(default_factory=dict)
+    limit: float | None = None
+    currency: str = "USD"
+    by_model: dict[str, float | None] = field(default_factory=dict)
+    left: int = 0
+
+    def add(self, record: Record) -> None:
+        """Add the cost of an answer; an error reports no tokens."""
+        if record.error is not None:
+            return
+        cost = self.billing.get(record.model, UNKNOWN).cost(
+            sent=record.sent_tokens,
+            cached=record.cached_tokens or 0,
+            written=record.reply_tokens or 0,
+            seconds=record.elapsed_s or 0.0,
+        )
+        before = self.by_model.get(record.model, 0.0)
+        self.by_model[record.model] = None if cost is None or before is None else before + cost
+
+    @property
+    def total(self) -> float:
+        """Cost of all answers of models with a price."""
+        return sum(cost for cost in self.by_model.values() if cost is not None)
+
+    def may_go_on(self) -> bool:
+        """Say whether another question may be asked."""
+        return self.limit is None or self.total < self.limit
+
+    def sentence(self) -> str:
+        """Return what the answers cost, in words; empty if nothing has a price."""
+        unknown = [name for name, cost in self.by_model.items() if cost is None]
+        if not self.total:
+            return ""
+        text = f"the answers cost {self.total:,.4g} {self.currency}"
+        return text + (f", without {', '.join(unknown)} (no price)" if unknown else "")

@@ -1,0 +1,107 @@
+"""The cost of a run: measured by its tokens, and stopped at its limit without a lost answer."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from ragbench.api import check_complete
+from ragbench.base.errors import SpentError
+from ragbench.cli.main import cli
+from ragbench.experiment.config.config import load_config
+from ragbench.experiment.planning.offline import OfflineGrid
+from ragbench.experiment.planning.plan import make_plan
+from ragbench.experiment.run import run_experiment
+from ragbench.experiment.stages.spending import Spending
+from ragbench.runfolder.config import Billing
+from ragbench.runfolder.records import Record, read_records
+
+CONFIG = """\
+name: paid
+models: [{name: m, backend: scripted, concurrency: CONCURRENCY}]
+tasks: [{name: mcq, scoring: generate, reply_limit: 9, options: {path: q.jsonl}}]
+arms: [closed-book]
+prices: {m: {input: 1000, output: 5000}}
+"""
+
+
+def record(**fields: object) -> Record:
+    known = {"key": "", "question_id": "q", "prompt": "", "log_likelihoods": None, "error": None}
+    return Record(**{"model": "m", **known, **fields})  # type: ignore[arg-type]
+
+
+def test_tokens_of_all_requests_are_counted() -> None:
+    """Three options are one request for the prompt alone and three with an option each."""
+    scored = record(prompt_tokens=100, option_tokens=(2, 3, 4), log_likelihoods=(-1.0, -2.0, -3.0))
+    assert scored.sent_tokens == 4 * 100 + 9
+    assert record(prompt_tokens=100, reply="x", reply_tokens=7).sent_tokens == 100
+    assert record(error="broken").sent_tokens == 0
+
+
+def test_answers_are_summed_and_errors_are_free() -> None:
+    billing = {"m": Billing(input=2.0, output=10.0), "own": Billing(own_machine=True)}
+    spending = Spending(billing, limit=0.003)
+    spending.add(record(prompt_tokens=1000, reply="x", reply_tokens=100))
+    assert spending.total == pytest.approx(0.002 + 0.001)
+    assert not spending.may_go_on()
+    spending.add(record(error="broken", prompt_tokens=1000))
+    spending.add(record(model="own", prompt_tokens=1000, reply="x"))
+    assert spending.by_model == {"m": pytest.approx(0.003), "own": 0.0}
+    spending.add(record(model="far", prompt_tokens=1000, reply="x"))
+    assert spending.sentence() == "the answers cost 0.003 USD, without far (no price)"
+    assert Spending().may_go_on()
+
+
+@pytest.mark.parametrize("concurrency", [1, 3])
+def test_a_run_stops_at_its_limit_and_goes_on_with_a_higher_one(
+    home: Path, concurrency: int
+) -> None:
+    lines = [
+        {"id": f"q{i}", "question": f"Case {i}?", "options": ["c", "d"], "answer": "c"}
+        for i in range(12)
+    ]
+    (home / "q.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    path = home / "paid.yaml"
+    path.write_text(CONFIG.replace("CONCURRENCY", str(concurrency)))
+    grid = OfflineGrid(*load_config(str(path)))
+    (planned,) = make_plan(grid).estimates
+    each = (planned.money or 0) / 12
+    limit = f"max_cost={5 * each}"
+    stopped = run_experiment(*load_config(str(path), [limit]))
+    with pytest.raises(SpentError, match="stopped at its max_cost") as caught:
+        check_complete(stopped)
+    assert caught.value.exit_code == 6
+    assert "--set max_cost=" in caught.value.fix
+    folder = home / "runs" / "paid"
+    asked = list(read_records(folder / "records" / "m+mcq+closed-book.0.jsonl"))
+    assert 5 <= len(asked) < 12
+    assert stopped.spending.left == 12 - len(asked)
+    more = run_experiment(*load_config(str(path), ["max_cost=1000000"]))
+    check_complete(more)
+    every = list(read_records(folder / "records" / "m+mcq+closed-book.0.jsonl"))
+    assert every[: len(asked)] == asked
+    assert len(every) == 12
+    # Tokens by the records, at 1,000 and 5,000 USD per million.
+    sent = sum(r.prompt_tokens or 0 for r in every)
+    written = sum(r.reply_tokens or 0 for r in every)
+    assert more.spending.total == pytest.approx((sent * 1000 + written * 5000) / 1e6)
+    assert more.spending.total <= (planned.money or 0)
+
+
+def test_the_command_ends_with_its_own_exit_code(home: Path) -> None:
+    (home / "q.jsonl").write_text(
+        "\n".join(
+            json.dumps({"id": f"q{i}", "question": "?", "options": ["c", "d"], "answer": "c"})
+            for i in range(3)
+        )
+    )
+    path = home / "paid.yaml"
+    path.write_text(CONFIG.replace("CONCURRENCY", "1"))
+    done: Result = CliRunner().invoke(cli, ["run", str(path), "--set", "max_cost=0.001"])
+    assert isinstance(done.exception, SpentError)
+    assert (home / "runs" / "paid" / "report.html").is_file()
+    report = (home / "runs" / "paid" / "report.md").read_text()
+    assert "USD in all" in report
