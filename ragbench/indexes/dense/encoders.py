@@ -21,6 +21,7 @@ from ragbench.base.errors import BackendError, UsageError
 from ragbench.base.files import sha256_json
 from ragbench.base.progress import say
 from ragbench.base.weights import locate, weights_digest
+from ragbench.corpora.cleaned import clean_query
 from ragbench.indexes.dense.encoder_model import CPU_TOKENS, EncoderModel, Pooling, Text
 from ragbench.indexes.dense.encoder_model import Vectors as Vectors  # what every index calls them
 from ragbench.indexes.dense.precomputed import vectors_digest
@@ -251,8 +252,8 @@ class Encoder:
         return self._passages.lengths(given, self.card.max_tokens, prompt=self._prompts[0])
 
     def queries(self, texts: Sequence[str]) -> Vectors:
-        """Encode queries, as float32 (Q, D)."""
-        prefixed = [(self.card.query_prefix or "") + text for text in texts]
+        """Encode queries without invisible characters, as float32 (Q, D)."""
+        prefixed = [(self.card.query_prefix or "") + clean_query(text) for text in texts]
         return self._finished(self._queries, prefixed, self._query_tokens, self._prompts[1])
 
     def _given(self, texts: Sequence[str]) -> Sequence[Text]:
