@@ -20,8 +20,7 @@ from ragbench.corpora.reader import Located
 CUT = "cut"
 COMPOSED = "with letters and accents joined (NFC)"
 REMOVED = re.compile(
-    "[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff"
-    "\U000e0000-\U000e007f]"
+    "[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\U000e0000-\U000e007f]"
 )
 # Scripts without spaces between words, in which a zero-width space parts them.
 UNPARTED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff"

@@ -24,7 +24,9 @@ from tests.indexes import encoder_models
 from tests.indexes.cross_encoders import save_word_reranker
 
 PLAIN = "treatment of acute gout in the foot"
-UNSEEN = "\u00ad\u034f\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202e\u2060\u2066\u2069\ufeff"
+UNSEEN = (
+    "\u00ad\u034f\u061c\u180e\u200b\u200c\u200d\u200e\u200f\u202a\u202e\u2060\u2066\u2069\ufeff"
+)
 TEXTS = {
     "a": ["gout of the foot and hand", "treatment of fever", "acute rash", "aspirin code"],
     "b": ["chronic pain of the hand", "acute gout : treatment", "treatment of rash and fever"],
