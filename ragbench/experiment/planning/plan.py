@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ragbench.base.errors import BackendError, PrerequisiteError, UsageError, near
+from ragbench.base.modelfacts import UNPINNED
 from ragbench.base.records import LEAST_MASS, OptionScores, Passage, Question, small_share
 from ragbench.experiment.config.spec import CLOSED_BOOK, DOCUMENTS, ArmSpec
 from ragbench.experiment.grid.grid import Grid
@@ -157,6 +158,13 @@ def make_plan(grid: Grid, *, device: str = "") -> Plan:
         estimate = _estimate(spec.name, model, prompts, total, replies, stated)
         plan.estimates.append(estimate)
         _weigh_letters(plan, grid, spec.name, estimate)
+        generates = any(task.scoring == "generate" for task in grid.tasks)
+        if generates and model.facts().template_day == UNPINNED:
+            plan.notes.append(
+                f"warning: {spec.name}: the server's chat template writes the day into each "
+                "prompt, which no request changes; a run that is resumed on another day mixes "
+                "prompts of both"
+            )
     if isinstance(grid, OfflineGrid):
         plan.lacking = grid.lacking
     return plan
