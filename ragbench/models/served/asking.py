@@ -195,6 +195,8 @@ class Asker:
                 whole = self.echo(ECHOED + ECHOED_END, endpoint)
                 if len(whole) <= len(short):
                     raise BackendError("a longer text has no more tokens")
+                if len(set(whole[1:])) == 1:
+                    raise BackendError("every token of a text has the same one")
             except BackendError as error:
                 raise PrerequisiteError(
                     f"the server does not report the log-probabilities of a prompt: {error.what}",

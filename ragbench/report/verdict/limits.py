@@ -15,7 +15,7 @@ from ragbench.report.policies import assumed_answers
 from ragbench.report.tables import percent
 from ragbench.report.verdict.clauses import named
 from ragbench.runfolder.pairs import Pair
-from ragbench.runfolder.scores import EVERY_EMPTY, EVERY_TIE
+from ragbench.runfolder.scores import UNMEASURED
 
 MANY = 0.05  # a share of answers that is worth a sentence
 
@@ -104,7 +104,7 @@ def _one_cluster(run: Run, task: str) -> Iterator[str]:
 def _failed(cells: pd.DataFrame) -> Iterator[str]:
     for (model, task, arm), cell in cells.groupby(["model", "task", "arm"], sort=False):
         reasons = set(cell.error[cell.outcome == "error"]) if "error" in cell else set()
-        if nothing := reasons & {EVERY_TIE, EVERY_EMPTY}:
+        if nothing := reasons & set(UNMEASURED):
             yield (
                 f"{model} on {task}, {arm}: {' and '.join(nothing)}, so the cell has measured "
                 "nothing; its figures are bounds, and nothing is tested."
