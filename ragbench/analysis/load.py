@@ -16,6 +16,7 @@ from ragbench.runfolder.config import RunConfig
 from ragbench.runfolder.facts import CorpusFacts, TaskFacts
 from ragbench.runfolder.paths import RunPaths
 from ragbench.runfolder.questions import read_questions
+from ragbench.runfolder.records import check_records
 from ragbench.runfolder.retrieval import RetrievalNote, read_note, read_quality
 from ragbench.runfolder.runfile import RunFile, read_run_file
 from ragbench.runfolder.schema import to_json
@@ -154,6 +155,7 @@ def load_run(path: Path) -> Run:
     about = read_run_file(files.run)
     if files.scores(about.config.mode).is_file():
         verify(files, about.format)
+        check_records(files, about)
     metrics = [metric for facts in about.identity.tasks.values() for metric in facts.metrics]
     scores = read_scores(files.scores(about.config.mode), metrics=metrics)
     _check_whole(path, about, scores)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ragbench.base.errors import UsageError
 
@@ -58,6 +58,11 @@ class Endpoint:
         """The base address with its port, for clients that have a default port of their own."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}:{self.port}{self.path}"
+
+    @property
+    def above(self) -> Endpoint:
+        """The address above ``/v1``, where servers answer what OpenAI's API does not have."""
+        return replace(self, path=self.path.removesuffix("/v1"))
 
     @property
     def is_loopback(self) -> bool:

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+SHORT = re.compile(r"\d+ requested and \d+ written|write error in .*: \d+ != \d+")
+ONE_MIB = 1 << 20
+_NEED: ContextVar[float] = ContextVar("need", default=0)  # bytes of the work that is being done
 # A path that was made from an address has one slash after the scheme; a hub has @ in its names.
 USER = re.compile(r"\b((?!hf:)[a-z][a-z0-9+.-]+:/{1,2})[^\s\"'<>]*@", re.IGNORECASE)
 QUERY = re.compile(
@@ -112,3 +120,42 @@ def near(name: str, known: Iterable[str]) -> str:
     close = get_close_matches(name, names, n=3, cutoff=0.6)
     hint = f"did you mean {' or '.join(repr(c) for c in close)}? " if close else ""
     return f"{hint}known: {', '.join(names) if names else '(none)'}"
+
+
+@contextmanager
+def needing(size: float) -> Iterator[None]:
+    """Let a message of a full disk say how many bytes the work in the block needs in all."""
+    token = _NEED.set(size)
+    try:
+        yield
+    finally:
+        _NEED.reset(token)
+
+
+@contextmanager
+def space_for(path: Path, wanted: Callable[[], int] = int) -> Iterator[None]:
+    """Name the folder and the need if the disk, a quota or a limit ends a write in the block.
+
+    ``wanted`` returns the bytes that the last write did not get; 0 if that is unknown.
+
+    Raises:
+        DataError: There is no space left.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError) as error:  # NumPy's has no number, and FAISS's is of its own
+        if getattr(error, "errno", None) not in FULL and not SHORT.search(str(error)):
+            raise
+        from shutil import disk_usage
+
+        folder = next(folder for folder in path.parents if folder.is_dir())
+        free, more = disk_usage(folder).free, wanted()
+        limit = " (a quota or `ulimit -f` may allow less)" if free > ONE_MIB else ""
+        need = f"; this write needs {more:,} more" if more else ""
+        need += f"; in all about {_NEED.get():,.0f} are needed" if _NEED.get() else ""
+        raise DataError(
+            f"there is no space left to write {path.name}: {first_line(error)}",
+            where=str(path),
+            fix=f"free space on the disk of {folder}, where {free:,} bytes are free{limit}{need}; "
+            "then run the same command again",
+        ) from None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import gzip
 import hashlib
+import io
 import json
 import os
 import re
@@ -17,12 +17,10 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-from ragbench.base.errors import DataError, first_line
+from ragbench.base.errors import DataError, space_for
 
 CHUNK_BYTES = 1 << 20
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 HALF = re.compile(r"\..+\.\d+\.tmp")
-SURROGATE = re.compile("[\ud800-\udfff]")
 MAX_LINE_BYTES = 1 << 28  # a longer JSON line is damage or an attack, and would fill memory
 
 
@@ -89,7 +87,8 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.parent / f".{path.name}.{os.getpid()}.tmp"
     try:
-        with space_for(path), temporary.open("wb") as handle:
+        with _Raw(temporary, "w") as raw, space_for(path, lambda: raw.wanted):
+            handle = io.BufferedWriter(raw)
             yield handle
             handle.flush()
             os.fsync(handle.fileno())
@@ -98,26 +97,14 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
         temporary.unlink(missing_ok=True)
 
 
-@contextmanager
-def space_for(path: Path) -> Iterator[None]:
-    """Name the file and its folder if the disk, a quota or a limit ends a write in the block.
+class _Raw(io.FileIO):
+    """A file that knows how many bytes its last write wanted."""
 
-    Raises:
-        DataError: There is no space left.
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in FULL:
-            raise
-        free = shutil.disk_usage(path.parent).free
-        limit = " (a quota or `ulimit -f` may allow less)" if free > CHUNK_BYTES else ""
-        raise DataError(
-            f"there is no space left to write {path.name}: {first_line(error)}",
-            where=str(path),
-            fix=f"free space on the disk of {path.parent}, where {free:,} bytes are left{limit}, "
-            "then run the same command again",
-        ) from None
+    wanted = 0
+
+    def write(self, data: Any) -> int:
+        self.wanted = len(data)
+        return super().write(data)
 
 
 @contextmanager
@@ -228,15 +215,6 @@ def sha256_file(path: Path) -> str:
         while block := handle.read(CHUNK_BYTES):
             digest.update(block)
     return digest.hexdigest()
-
-
-def replace_surrogates(text: str) -> tuple[str, int]:
-    """Return text with U+FFFD for every lone surrogate, which no file can hold; and their number.
-
-    JSON writes characters beyond U+FFFF as two escapes; a text that was cut between the two has
-    half a character.
-    """
-    return SURROGATE.subn("\ufffd", text)
 
 
 class RepeatedKey(ValueError):
@@ -365,7 +343,7 @@ class JsonlAppender:
             DataError: There is no space left; the incomplete line is removed at the next opening.
         """
         rest = memoryview(_json_line(value))
-        with space_for(self.path):
+        with space_for(self.path, lambda: len(rest)):
             while rest:
                 rest = rest[self._handle.write(rest) :]
 

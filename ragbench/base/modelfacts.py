@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+UNPINNED = "the server's own, every day"  # the date in prompts of a server's chat template
 AS_SERVED = "as served"  # the number format of a model whose weights a server holds
 
 
@@ -40,6 +41,8 @@ class ModelFacts:
         chat_template_digest: Digest of the chat template.
         parameters: Number of parameters.
         architecture: Class of the weights, as their config names it.
+        template_day: Date that the chat template writes, in ISO's form; ``UNPINNED`` if a server
+            writes the day; None if it writes none, as far as is known.
         served: Facts of a model behind a server.
         stands_in: Whether the model is missing and a plan alone is made.
         own: Further facts of a backend.
@@ -54,6 +57,7 @@ class ModelFacts:
     chat_template_digest: str | None = None
     parameters: int | None = None
     architecture: str | None = None
+    template_day: str | None = None
     served: ServedFacts | None = None
     stands_in: bool = False
     own: Mapping[str, object] = field(default_factory=dict)
@@ -72,6 +76,7 @@ class ModelFacts:
             "chat_template_digest": self.chat_template_digest,
             "context_tokens": self.context_tokens,
             **({} if self.architecture is None else {"architecture": self.architecture}),
+            **({} if self.template_day is None else {"template_day": self.template_day}),
             **({} if self.served is None else asdict(self.served)),
             "parameters": self.parameters,
             **self.own,
@@ -92,10 +97,13 @@ class ModelFacts:
             if not isinstance(rest.get(name, ""), str | None):
                 raise ValueError(name)
         served = {f.name: rest.pop(f.name) for f in fields(ServedFacts) if f.name in value}
-        typed = {f.name: rest.pop(f.name) for f in fields(cls)[:9] if f.name in value}
+        typed = {f.name: rest.pop(f.name) for f in fields(cls)[:10] if f.name in value}
         whole = ServedFacts(**served) if len(served) == len(fields(ServedFacts)) else None
         return cls(**typed, served=whole, own=rest if whole or not served else rest | served)
 
 
 WHOLE = ("context_tokens", "parameters")
-TEXTS = ("digest", "dtype", "format", "weights", "device", "chat_template_digest", "architecture")
+TEXTS = (
+    *("digest", "dtype", "format", "weights", "device"),
+    *("chat_template_digest", "architecture", "template_day"),
+)

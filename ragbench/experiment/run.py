@@ -78,7 +78,10 @@ def run_experiment(config: Config, document: Document, *, extend: bool = False) 
         _keep_budget(grid, folder)
         known = Identity(
             tasks={task.spec.name: task_facts(grid, task) for task in grid.tasks},
-            models={name: model.facts() for name, model in grid.models.items()},
+            models={
+                name: replace(model.facts(), digest=model.digest())
+                for name, model in grid.models.items()
+            },
             packing={"tokenizer": config.reference_model().name},
             run_files=run_file_digests(grid),
         )

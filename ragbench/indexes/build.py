@@ -12,7 +12,7 @@ from pathlib import Path
 from ragbench.base import home
 from ragbench.base.checksums import sums_of, verify, write_manifest
 from ragbench.base.devices import Device
-from ragbench.base.errors import DataError, UsageError
+from ragbench.base.errors import DataError, UsageError, needing
 from ragbench.base.files import atomic_folder, check_replaceable, locked, private
 from ragbench.base.progress import say
 from ragbench.base.provenance import now, versions
@@ -76,9 +76,11 @@ def build_index(
     if not replace and (manifest := _kept(name, recipe, corpus, replace=False)):
         return manifest
     check_replaceable(folder_of(name), MANIFEST, what="index")
+    parts = estimate(recipe_name, recipe, corpus, measure=False)
     if not anyway:
-        check_fits(recipe_name, corpus, estimate(recipe_name, recipe, corpus, measure=False))
-    with private(is_restricted(corpus), folder_of(name)):
+        check_fits(recipe_name, corpus, parts)
+    need = needing(sum(part.build_disk for part in parts))
+    with need, private(is_restricted(corpus), folder_of(name)):
         return _build(name, recipe, corpus, replace, device)
 
 

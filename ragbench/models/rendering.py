@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -16,7 +16,8 @@ from ragbench.base.records import Message, open_trace
 T = TypeVar("T")
 PLAIN_CUE = "Answer:"
 PROBES = ("A", "7")  # beginnings of replies, no two alike
-# Some chat templates write today's date, which would change every prompt from day to day.
+# Some chat templates write today's date, which would change every prompt from day to day. A fixed
+# day also gives two runs of one config the same prompts. This is the one of Llama's templates.
 TEMPLATE_DAY = date(2024, 7, 26)
 # Control tokens of the usual model families, for prompts without a tokenizer.
 USUAL_CONTROL = re.compile(
@@ -74,6 +75,11 @@ def plain_text(turns: Sequence[Turn], reply_start: str) -> str:
     return "\n\n".join([*parts, reply_start.rstrip() or PLAIN_CUE])
 
 
+def date_string(day: date) -> str:
+    """Return a day as Llama's chat templates write it, such as ``26 Jul 2024``."""
+    return day.strftime("%d %b %Y")
+
+
 class ChatTemplate:
     """A tokenizer's chat template, asked so that nothing of a prompt is lost.
 
@@ -88,6 +94,12 @@ class ChatTemplate:
         self._day = day
         self._where = where
         self._joins: dict[tuple[str, ...], bool] = {}
+
+    @cached_property
+    def is_dated(self) -> bool:
+        """Whether the template writes the day, so that another day makes another prompt."""
+        other = ChatTemplate(self._tokenizer, day=self._day + timedelta(days=400))
+        return other._head != self._head
 
     def text(self, turns: Sequence[Turn], reply_start: str = "") -> str:
         """Return the turns with the assistant's turn opened, and the beginning of the reply.
@@ -158,7 +170,7 @@ class ChatTemplate:
                 tokenize=False,
                 chat_template=self._pinned,
                 add_generation_prompt=opens_reply,
-                date_string=self._day.strftime("%d %b %Y"),
+                date_string=date_string(self._day),
             )
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,12 +56,19 @@ def read_prompts(path: Path) -> dict[str, str]:
     Raises:
         DataError: A text is not that of its digest.
     """
-    found: dict[str, str] = {}
+    return {line.digest: line.text for line in prompt_lines(path)}
+
+
+def prompt_lines(path: Path) -> Iterator[PromptLine]:
+    """Yield every rendered prompt; none if there is no file.
+
+    Raises:
+        DataError: A text is not that of its digest.
+    """
     for where, line in parse_lines(PromptLine, path) if path.exists() else ():
         if sha256_text(line.text) != line.digest:
             raise DataError("the prompt is not that of its digest", where=where, fix=AGAIN)
-        found[line.digest] = line.text
-    return found
+        yield line
 
 
 def write_prompts(path: Path, prompts: Mapping[str, str]) -> None:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 
 from ragbench.base.errors import DataError
-from ragbench.base.files import write_jsonl
+from ragbench.base.files import sha256_json, write_jsonl
 from ragbench.base.records import Question
 from ragbench.runfolder.schema import AGAIN, parse_lines, to_json
+
+
+def question_digest(question: Question) -> str:
+    """Return the digest of everything in a question."""
+    return sha256_json(asdict(question))
 
 
 def read_questions(path: Path) -> list[Question]:

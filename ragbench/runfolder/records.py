@@ -9,6 +9,12 @@ from typing import Any
 
 from ragbench.base.errors import DataError
 from ragbench.base.files import read_jsonl, sha256_json, write_jsonl
+from ragbench.runfolder.facts import TaskFacts
+from ragbench.runfolder.packed import read_packed
+from ragbench.runfolder.passages import prompt_lines
+from ragbench.runfolder.paths import RunPaths
+from ragbench.runfolder.questions import question_digest, read_questions
+from ragbench.runfolder.runfile import RunFile
 from ragbench.runfolder.schema import SPARSE, parse, to_json
 
 SUM = "sum"
@@ -85,6 +91,99 @@ def sealed(record: Record) -> Record:
 
 def _digest(value: Mapping[str, object]) -> str:
     return sha256_json({key: value[key] for key in value if key != SUM})
+
+
+def record_key(
+    *, task: str, question: str, model: str, prompt: str, scoring: str, reply_limit: int, seed: int
+) -> str:
+    """Return the key of a record.
+
+    Args:
+        task: The registered task.
+        question: Digest of the question.
+        model: Digest of the model.
+        prompt: Text of the rendered prompt.
+        scoring: How the answer is taken.
+        reply_limit: Maximum tokens of a reply; it counts where one is generated.
+        seed: Seed of the run.
+    """
+    decoding = {"greedy": True, "reply_limit": reply_limit} if scoring == "generate" else None
+    return sha256_json(
+        {
+            "task": task,
+            "question": question,
+            "model": model,
+            "prompt": prompt,
+            "scoring": scoring,
+            "decoding": decoding,
+            "seed": seed,
+        }
+    )
+
+
+def imported_key(record: Record) -> str:
+    """Return the key of an imported record: the digest of its other facts and its question."""
+    facts = to_json(replace(record, question=None, sum=None))
+    del facts["key"]
+    return sha256_json([facts, record.question])
+
+
+def check_records(files: RunPaths, run: RunFile) -> None:
+    """Refuse records of another question, prompt, model or packing, by computing their keys again.
+
+    So a record is found that was copied to another place with a sum that fits it there. A record
+    that a run of format 4 or older began with has no digest of its question, and is not checked.
+
+    Raises:
+        DataError: A record is not of this run; the message names its line.
+    """
+    expected: dict[str, list[tuple[str, Record, TaskFacts, str]]] = {}
+    for task in run.config.tasks:
+        facts = run.identity.tasks[task.name]
+        questions = {q.id: question_digest(q) for q in read_questions(files.questions(task.name))}
+        for arm in facts.arms:
+            path = files.packed(task.name, arm)
+            packed = read_packed(path) if path.exists() else {}
+            for model in run.config.models:
+                path = files.records(model.name, task.name, arm)
+                for where, record in records_with_places(path):
+                    if record.question is None:
+                        continue
+                    if record.question != questions.get(record.question_id):
+                        raise _not_of_run(record, where, "answers another question")
+                    line = packed.get(record.question_id)
+                    if line is not None and record.passages != line.passages:
+                        raise _not_of_run(record, where, "has other passages than its arm")
+                    if not run.is_imported:
+                        one = (where, replace(record, reply=None), facts, task.task)
+                        expected.setdefault(record.prompt, []).append(one)
+                    elif record.key != imported_key(record):
+                        raise _not_of_run(record, where, "is not that of its key")
+    for prompt in prompt_lines(files.prompts) if expected else ():
+        for where, record, facts, task_name in expected.pop(prompt.digest, ()):
+            key = record_key(
+                task=task_name,
+                question=record.question or "",
+                model=run.identity.models[record.model].digest,
+                prompt=prompt.text,
+                scoring=facts.scoring,
+                reply_limit=facts.reply_limit or 0,
+                seed=run.config.seed,
+            )
+            if key != record.key:
+                raise _not_of_run(record, where, "answers another prompt, or another model's")
+    for records in expected.values():
+        where, record, *_ = records[0]
+        raise _not_of_run(record, where, "answers a prompt that the run does not have")
+
+
+def _not_of_run(record: Record, where: str, what: str) -> DataError:
+    return DataError(
+        f"the record of question {record.question_id!r} {what}",
+        where=where,
+        fix="the run or the record was changed: restore it, or run the config again under another "
+        "`name:`",
+    )
 
 
 def read_records(path: Path) -> Iterator[Record]:

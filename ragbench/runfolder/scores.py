@@ -37,6 +37,8 @@ TYPES: dict[str, str] = {
 # A cell that has measured nothing: all of its questions are errors with one of these.
 EVERY_TIE = "every question ties between options"
 EVERY_EMPTY = "every reply is empty"
+EVERY_LENGTH = "every likelihood follows from the number of tokens alone"
+UNMEASURED = (EVERY_TIE, EVERY_EMPTY, EVERY_LENGTH)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

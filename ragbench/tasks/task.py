@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
 from ragbench.base.errors import DataError, UsageError
-from ragbench.base.files import sha256_json
 from ragbench.base.records import DataUse, Mode, Question, Scoring
 
 Answers = Literal["option", "label", "text"]
@@ -116,11 +115,6 @@ def about(kind: type[Task]) -> TaskInfo:
             fix="give it the class attribute about = TaskInfo(...), as docs/add-a-task.md does",
         )
     return found
-
-
-def question_digest(question: Question) -> str:
-    """Return the digest of everything in a question."""
-    return sha256_json(asdict(question))
 
 
 def check_options(options: tuple[str, ...], answer: int, *, where: str) -> None:

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import resource
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
 import pytest
 
+from ragbench.base import files
 from ragbench.base.errors import (
     BackendError,
     DataError,
@@ -12,7 +19,10 @@ from ragbench.base.errors import (
     UsageError,
     masked,
     near,
+    needing,
+    space_for,
 )
+from ragbench.indexes.dense.ann import import_faiss, write_index
 
 
 def test_message_has_what_where_and_fix_on_lines_of_their_own() -> None:
@@ -79,3 +89,64 @@ def test_no_message_repeats_a_password_of_an_address(text: str, shown: str) -> N
     error = RagbenchError(text, where=text, fix=text)
     assert "secret" not in str(error) + repr(error) + str(error.args)
     assert (error.what, error.where, error.fix) == (shown, shown, shown)
+
+
+@pytest.fixture
+def small_disk() -> Iterator[None]:
+    """No file may have more than 20,000 bytes, as on a disk that is nearly full."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    signal.signal(signal.SIGXFSZ, handler)
+
+
+def write_array(path: Path) -> None:
+    with files.atomic_file(path) as handle:
+        np.save(handle, np.zeros(5_000))
+
+
+def write_faiss(path: Path) -> None:
+    faiss = import_faiss()
+    index = faiss.IndexFlatL2(8)
+    index.add(np.zeros((1_000, 8), dtype=np.float32))
+    write_index(faiss, index, path)
+
+
+def append(path: Path) -> None:
+    with files.JsonlAppender(path) as log:
+        log.append({"a": "x" * 10_000})
+        log.append({"a": "x" * 30_000})
+
+
+@pytest.mark.usefixtures("small_disk")
+@pytest.mark.parametrize(
+    ("write", "need"),
+    [
+        (lambda path: files.write_bytes(path, b"x" * 50_000), "this write needs 30,000 more"),
+        # Lines have 9 further bytes: 10,009 bytes are there, and 9,991 of 30,009 more fit.
+        (append, "this write needs 20,018 more"),
+        (write_array, None),
+        (write_faiss, None),
+    ],
+)
+def test_a_full_disk_is_named_with_the_need(
+    tmp_path: Path, write: Callable[[Path], None], need: str | None
+) -> None:
+    path = tmp_path / "made"
+    with needing(123_456_789.4), pytest.raises(DataError, match="no space left to write") as caught:
+        write(path)
+    free = f"free space on the disk of {tmp_path}, where "
+    assert caught.value.fix.startswith(free) and " bytes are free" in caught.value.fix
+    assert "in all about 123,456,789 are needed" in caught.value.fix
+    assert need is None or need in caught.value.fix
+    with pytest.raises(DataError) as caught:
+        write(path.with_name("other"))
+    assert "in all" not in caught.value.fix
+
+
+def test_another_error_of_a_write_is_left_alone(tmp_path: Path) -> None:
+    for error in (OSError(13, "Permission denied"), RuntimeError("out of memory")):
+        with pytest.raises(type(error)), space_for(tmp_path / "made"):
+            raise error

@@ -30,7 +30,6 @@ from ragbench.base.files import (
     locked,
     read_json,
     read_jsonl,
-    replace_surrogates,
     sha256_file,
     sha256_json,
     sha256_text,
@@ -509,10 +508,6 @@ def test_json_digest_does_not_depend_on_the_order_of_keys() -> None:
     assert sha256_json({"b": None, "a": [1, "é"]}) == expected
     assert sha256_json({"a": [1, "é"], "b": None}) == expected
     assert sha256_json({"a": ["é", 1], "b": None}) != expected
-
-
-def test_halves_of_characters_are_replaced_and_counted() -> None:
-    assert replace_surrogates("a\ud83d b\udc00\U0001f600") == ("a\ufffd b\ufffd\U0001f600", 2)
 
 
 def test_a_repeated_key_of_a_large_object_is_found_fast() -> None:

@@ -25,10 +25,11 @@ SERVED = COMMON | {
     "tokenizer_digest": None,
     "parameters": None,
 }
+DATED = COMMON | {"template_day": "2024-07-26", "parameters": None}
 IMPORTED = {"digest": "imported", "dtype": None, "format": None, "context_tokens": None}
 
 
-@pytest.mark.parametrize("value", [LOCAL, SERVED, IMPORTED, LOCAL | {"prompt": "terse 1"}])
+@pytest.mark.parametrize("value", [LOCAL, SERVED, IMPORTED, LOCAL | {"prompt": "terse 1"}, DATED])
 def test_facts_are_read_and_written_alike(value: dict[str, Any]) -> None:
     facts = ModelFacts.from_json(value)
     assert list(facts.to_json().items()) == list(value.items())

@@ -268,6 +268,7 @@ def test_a_full_disk_is_named_with_its_folder(run_copy: Path) -> None:
     assert done.returncode == 3
     assert "there is no space left to write" in done.stderr
     assert f"on the disk of {run_copy}" in done.stderr
+    assert re.search(r"where [\d,]+ bytes are free .*; this write needs [\d,]+ more;", done.stderr)
     assert "Traceback" not in done.stderr
     assert (run_copy / "scores" / "correct.parquet").read_bytes() == table
     assert ragbench(home, "analyze", "small").returncode == 0

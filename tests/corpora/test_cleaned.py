@@ -12,10 +12,20 @@ from hypothesis import strategies as st
 
 from ragbench.base.records import Passage
 from ragbench.corpora.build import build_corpus
-from ragbench.corpora.cleaned import CUT, cleaned, source_offset
+from ragbench.corpora.cleaned import CUT, clean_query, cleaned, source_offset
 from ragbench.corpora.reader import Located
 
 NFC = "with letters and accents joined (NFC)"
+JOINERS = {
+    "U+200D zero width joiner, removed": 1,
+    "U+200C zero width non-joiner, removed": 1,
+}
+DIRECTIONS = {
+    "U+200E left-to-right mark, removed": 1,
+    "U+202C pop directional formatting, removed": 1,
+    "U+2066 left-to-right isolate, removed": 1,
+    "U+2069 pop directional isolate, removed": 1,
+}
 
 
 def clean(text: str) -> Located:
@@ -33,6 +43,10 @@ def clean(text: str) -> Located:
         ("M\u00e9ni\u00e8re \u2013 10\u2079 de\ufb01cit", None, {}),
         ("\u0e44\u0e17\u0e22\u200b\u0e44\u0e17\u0e22", None, {}),  # parts words of Thai
         ("\u0645\u06cc\u200c\u0634\u0648\u062f", None, {}),  # Persian needs it
+        ("\u0915\u094d\u200d\u0937", None, {}),  # so does Hindi
+        ("\U0001f468\u200d\u2695\ufe0f", None, {}),  # a health worker, of two emoji
+        ("cata\u200dra\u200cct", "cataract", JOINERS),
+        ("\u200efever\u202c \u2066high\u2069", "fever high", DIRECTIONS),
         ("plain", None, {}),
     ],
 )
@@ -42,9 +56,13 @@ def test_what_nobody_sees_is_removed_and_counted(
     found = clean(text)
     assert found.passage.text == (text if right is None else right)
     assert dict(found.changes) == changes
+    assert clean_query(text) == found.passage.text
 
 
-@given(st.text(st.sampled_from("ae \u0301\u0300\u00ad\u200b\ufeff\u0e44\u1100\u1161\u11a8")))
+SIGNS = "ae \u0301\u0300\u00ad\u200b\u200d\ufe0f\ufeff\u0e44\u0645\u1100\u1161\u11a8"
+
+
+@given(st.text(st.sampled_from(SIGNS)))
 def test_cleaning_twice_changes_nothing_and_places_map_back(text: str) -> None:
     once = clean(text)
     assert cleaned(once).passage == once.passage

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from ragbench.api import check_complete
-from ragbench.base.errors import BackendError
+from ragbench.base.errors import BackendError, PrerequisiteError
 from ragbench.experiment.config.config import load_config
 from ragbench.experiment.run import Finished, run_experiment
 from ragbench.models.served import http
@@ -197,8 +197,9 @@ def test_broken_log_probabilities_are_an_error_of_their_question(
         right = ["one", "two", "three"]["ABC".index(RIGHT[number or 0])]
         added = prompt.split("Answer:")[-1]
         likely = -0.5 if added.strip() == right else -3.0
-        numbers: list[Any] = [None, *[-1.0] * (len(prompt) - 1)]
-        numbers[len(prompt) - len(added) :] = [likely] * len(added)
+        numbers: list[Any] = [None, *[-1.0 - n % 2 for n in range(len(prompt) - 1)]]
+        if "Answer:" in prompt:
+            numbers[len(prompt) - len(added) :] = [likely] * len(added)
         told: dict[str, Any] = {"usage": {"prompt_tokens": len(prompt)}}
         if number in faults and added:
             numbers, told = cut(numbers), {"usage": usage}
@@ -243,6 +244,41 @@ def test_one_reply_that_is_not_empty_is_a_measurement(home: Path, server: Loopba
     finished = run(path)
     assert (finished.errors, finished.unmeasured) == (0, ())
     assert scores(home).accuracy.sum() == 1.0
+
+
+def test_a_cell_whose_answers_follow_the_length_of_the_options_is_an_error(
+    home: Path, server: Loopback
+) -> None:
+    """Each place in a text has its own number, whatever is written there."""
+    path = config(home, server, scoring="options", prompts="plain")
+
+    def answer(request: Request) -> Sent:
+        prompt = request.body["prompt"]
+        numbers = [None, *[-1.0 - 1 / (n + 1) for n in range(len(prompt) - 1)]]
+        choice = {"text": prompt, "logprobs": {"token_logprobs": numbers}}
+        told = {"usage": {"prompt_tokens": len(prompt)}}
+        return Sent({"choices": [choice], **told}) if "echo" in request.body else Sent(text("yes"))
+
+    server.answers[TEXT] = answer
+    finished = run(path)
+    reason = "m, asked, closed-book: every likelihood follows from the number of tokens alone"
+    assert (finished.errors, finished.unmeasured) == (6, (reason,))
+    assert scores(home).accuracy.isna().all()
+
+
+def test_a_server_with_one_number_for_every_token_is_refused_before_the_first_question(
+    home: Path, server: Loopback
+) -> None:
+    path = config(home, server, scoring="options", prompts="plain")
+
+    def answer(request: Request) -> Sent:
+        size = len(request.body["prompt"])
+        choice = {"logprobs": {"token_logprobs": [None, *[-2.0] * (size - 1)]}}
+        return Sent({"choices": [choice], "usage": {"prompt_tokens": size}})
+
+    server.answers[TEXT] = answer
+    with pytest.raises(PrerequisiteError, match="every token of a text has the same one"):
+        run(path)
 
 
 @pytest.mark.parametrize("measured", [False, True])

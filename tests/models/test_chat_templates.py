@@ -134,6 +134,8 @@ def test_the_day_of_a_template_is_pinned() -> None:
     assert template(mistral).text([USER]).startswith("2024<|im_start|>user")
     guarded = "  {% if strftime_now is defined %}{{ strftime_now('%A %-d %b') }}{% endif %}"
     assert template(guarded + CHATML).text([USER]).startswith("Friday 26 Jul<|im_start|>")
+    weekday = "{{ strftime_now('%A') }}" + CHATML
+    assert [template(t).is_dated for t in (DATED, mistral, weekday, CHATML)] == [True] * 3 + [False]
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from ragbench.base.files import sha256_json, sha256_text, write_jsonl
 from ragbench.runfolder.paths import RunPaths
+from ragbench.runfolder.records import record_key
 from ragbench.runfolder.runfile import SEAL
 from ragbench.runfolder.sums import GROWING, INPUTS, SCORES, measure, write_sums
 
@@ -18,6 +20,20 @@ def sealed_line(record: dict[str, Any]) -> dict[str, Any]:
     return rest | {"sum": sha256_json(rest)}
 
 
+def _key(about: dict[str, Any], record: dict[str, Any], prompt: str) -> str:
+    """Return the key of a changed record of a run that was not imported."""
+    (task,) = (one["task"] for one in about["config"]["tasks"] if one["name"] == record["task"])
+    return record_key(
+        task=task,
+        question=record["question"],
+        model=about["identity"]["models"][record["model"]]["digest"],
+        prompt=prompt,
+        scoring=record["scoring"],
+        reply_limit=about["identity"]["tasks"][record["task"]]["reply_limit"] or 0,
+        seed=record["seed"],
+    )
+
+
 def reseal(run: Path) -> None:
     """Write the sums of a run's present files, as if ragbench had written them."""
     about = json.loads((run / "run.json").read_text(encoding="utf-8"))
@@ -25,18 +41,22 @@ def reseal(run: Path) -> None:
     text = json.dumps(about | {SEAL: sha256_json(about)})  # escapes half of a surrogate pair
     (run / "run.json").write_text(text, encoding="utf-8")
     digests: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for path in (run / "prompts").glob("*.jsonl"):
         prompts = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
         digests |= {prompt["digest"]: sha256_text(prompt["text"]) for prompt in prompts}
         changed = [prompt | {"digest": digests[prompt["digest"]]} for prompt in prompts]
         text = "".join(json.dumps(prompt) + "\n" for prompt in changed)
         path.write_text(text, encoding="utf-8")
+        texts |= {prompt["digest"]: prompt["text"] for prompt in changed}
     for path in sorted((run / "records").glob("*.jsonl")):
         records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
         for record in records:
             record["prompt"] = digests.get(record["prompt"], record["prompt"])
             if record["model"] not in path.name:
                 record["model"] = path.name.partition("+")[0]
+            with suppress(KeyError, TypeError):  # a run.json that a test has broken
+                record["key"] = _key(about, record, texts[record["prompt"]])
         write_jsonl(path, map(sealed_line, records))
     folder = RunPaths(run)
     write_sums(folder, measure(folder, (*INPUTS, *GROWING, *SCORES)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from ragbench.base.errors import DataError
 from ragbench.base.records import Question
-from ragbench.runfolder.questions import read_questions, write_questions
+from ragbench.runfolder.questions import question_digest, read_questions, write_questions
 from tests.runfolder.golden import OWN, lines
 
 WHOLE = Question(
@@ -59,3 +60,37 @@ def test_a_broken_line_is_named(tmp_path: Path, changes: dict[str, Any], message
         read_questions(path)
     assert caught.value.where == f"{path}:2"
     assert caught.value.fix
+
+
+QUESTION = Question(
+    id="t-1",
+    text="Which code stands for gout?",
+    options=("M10.9", "M11.9"),
+    answer=0,
+    query="gout",
+    gold_doc_ids=("M10.9",),
+    stratum="one",
+    cluster="c1",
+)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"id": "t-2"},
+        {"text": "Which code stands for Gout?"},
+        {"options": ("M11.9", "M10.9")},
+        {"answer": 1},
+        {"query": "gout "},
+        {"gold_doc_ids": ()},
+        {"stratum": ""},
+        {"cluster": None},
+    ],
+)
+def test_everything_in_a_question_is_in_its_digest(change: dict[str, Any]) -> None:
+    assert question_digest(replace(QUESTION, **change)) != question_digest(QUESTION)
+
+
+def test_equal_questions_have_equal_digests() -> None:
+    assert question_digest(replace(QUESTION)) == question_digest(QUESTION)
+    assert len(question_digest(QUESTION)) == 64

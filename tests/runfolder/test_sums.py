@@ -24,9 +24,17 @@ from ragbench.experiment.stages.score import score_run
 from ragbench.report.write import write_report
 from ragbench.runfolder.paths import RunPaths
 from ragbench.runfolder.runfile import read_run_file
-from ragbench.runfolder.sums import FileSum, read_sums
+from ragbench.runfolder.sums import (
+    GROWING,
+    INPUTS,
+    SCORES,
+    FileSum,
+    measure,
+    read_sums,
+    write_sums,
+)
 from tests.conftest import made_once, make_mixed_home
-from tests.runfolder.sealing import reseal
+from tests.runfolder.sealing import reseal, sealed_line
 
 CONFIG = """\
 name: small
@@ -219,6 +227,45 @@ def test_a_record_that_answers_other_questions_is_refused(run: Path) -> None:
     with pytest.raises(DataError, match="answers another question") as caught:
         score_run(RunPaths(run))
     assert caught.value.where.startswith(f"{run}/records/") and caught.value.where.endswith(":2")
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.__name__)
+@pytest.mark.parametrize(
+    ("source", "names", "what"),
+    [
+        ("facts+bm25-2", "", "answers another question"),
+        ("facts+bm25-2", "question", "has other passages than its arm"),
+        ("facts+bm25-2", "question passages", "answers another prompt"),
+        ("facts+bm25-2", "question passages prompt", "answers another prompt"),
+        ("facts+bm25-2", "question passages key", "answers a prompt that the run does not have"),
+        ("facts+bm25-1", "question arm", "has other passages than its arm"),
+        ("written+bm25-2", "question passages task", "answers another prompt"),
+    ],
+)
+def test_a_record_from_elsewhere_under_right_sums_is_named(
+    run: Path,
+    source: str,
+    names: str,
+    what: str,
+    command: Callable[[Path], bytes],
+) -> None:
+    """The second record of a cell in the place of the first, with some fields of the first.
+
+    All sums are made again, as a script would that knows the format.
+    """
+    path = run / CELL
+    own, *others = path.read_text().splitlines()
+    first = json.loads(own)
+    pasted = json.loads((run / f"records/scripted+{source}.0.jsonl").read_text().splitlines()[1])
+    pasted |= {name: first[name] for name in ("question_id", *names.split())}
+    if "key" in names:
+        pasted["prompt"] = "0" * 64
+    path.write_text("\n".join([json.dumps(sealed_line(pasted)), *others]) + "\n")
+    folder = RunPaths(run)
+    write_sums(folder, measure(folder, (*INPUTS, *GROWING, *SCORES)))
+    with pytest.raises(DataError, match=None if command is continued else what) as caught:
+        command(run)
+    assert caught.value.where == f"{path}:1"
 
 
 def test_a_second_answer_to_a_question_is_refused(run: Path) -> None:

@@ -1,31 +1,17 @@
-"""What every registered task keeps to, and the digest of a question."""
+"""What every registered task keeps to."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from ragbench.base.errors import DataError, UsageError
-from ragbench.base.records import Question
 from ragbench.metrics import metrics
 from ragbench.tasks import tasks
-from ragbench.tasks.task import about, check_options, question_digest
+from ragbench.tasks.task import about, check_options
 from tests.tasks.clue_files import FILES, every, make
-
-QUESTION = Question(
-    id="t-1",
-    text="Which code stands for gout?",
-    options=("M10.9", "M11.9"),
-    answer=0,
-    query="gout",
-    gold_doc_ids=("M10.9",),
-    stratum="one",
-    cluster="c1",
-)
-
 
 OF_FILES = [name for name in tasks.names() if name in FILES]
 GENERATED = ["hpo", "icd10cm"]
@@ -102,28 +88,6 @@ def test_a_class_that_states_nothing_is_named() -> None:
 def test_an_option_that_a_task_does_not_have_is_refused(name: str) -> None:
     with pytest.raises(ValidationError, match="no_such_option"):
         tasks.get(name).Options.model_validate({"path": "q.jsonl", "no_such_option": 1})
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"id": "t-2"},
-        {"text": "Which code stands for Gout?"},
-        {"options": ("M11.9", "M10.9")},
-        {"answer": 1},
-        {"query": "gout "},
-        {"gold_doc_ids": ()},
-        {"stratum": ""},
-        {"cluster": None},
-    ],
-)
-def test_everything_in_a_question_is_in_its_digest(change: dict[str, Any]) -> None:
-    assert question_digest(replace(QUESTION, **change)) != question_digest(QUESTION)
-
-
-def test_equal_questions_have_equal_digests() -> None:
-    assert question_digest(replace(QUESTION)) == question_digest(QUESTION)
-    assert len(question_digest(QUESTION)) == 64
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ tables     rows of CSV, TSV, Parquet and Excel files
 archives   members of tar and zip archives
 documents  texts of PDF, DOCX, HTML and Markdown files, as a process
 docx       text of a DOCX file
+drawn      words of the diagrams and charts in it
 html       text of an HTML page
 markdown   text and metadata of a Markdown file
 parsed     what reading a file gives, or why it cannot be read

@@ -1,8 +1,9 @@
-"""Text of a DOCX file (ECMA-376): paragraphs, rows of tables, text boxes and notes, each once.
+"""Text of a DOCX file (ECMA-376): paragraphs, rows of tables, boxes, diagrams and notes, each once.
 
 What is read: the text as it is after all tracked changes, headers before it, and footnotes,
-endnotes and footers after it. A row of a table is a line, its cells parted by `` | ``. What is not:
-deleted and moved-away text, hidden text, comments (which are counted), the text of charts.
+endnotes and footers after it. A row of a table is a line, its cells parted by `` | ``. The words of
+a text box, diagram or chart follow its paragraph. What is not read: deleted and moved-away text,
+hidden text, and, counted, comments and embedded documents.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree.ElementTree import Element, XMLParser, fromstring
 
+from ragbench.corpora.formats.drawn import FILES, child_of, drawn, name_of, related, value_of
 from ragbench.corpora.formats.parsed import Fault, check_xml
 from ragbench.corpora.formats.raised import (
     CITATIONS,
@@ -31,6 +33,7 @@ from ragbench.corpora.formats.raised import (
 MAX_XML_BYTES = 1 << 27  # of what is unpacked
 READ = re.compile(
     r"word/(document|header[0-9]*|footer[0-9]*|footnotes|endnotes|styles)\.xml|docProps/core\.xml"
+    rf"|word/({FILES})\.xml|word/(charts/)?_rels/[^/]*\.xml\.rels"
 )
 DOCUMENT = "word/document.xml"
 DC_TITLE = "{http://purl.org/dc/elements/1.1/}title"
@@ -41,6 +44,9 @@ CITING = re.compile(
 )
 GONE = frozenset("del moveFrom pPr rPr sectPr tblPr tblGrid trPr tcPr sdtPr sdtEndPr rt".split())
 PICTURES = frozenset("drawing pict object".split())
+DRAWN = {"relIds": "dm", "chart": "id"}  # a diagram or chart, by the attribute that names its file
+WORD_ART = "textpath"
+EMBEDDED = ("altChunk", "subDoc")
 NOTES = {"footnoteReference": "footnotes", "endnoteReference": "endnotes"}
 SIGNS = {"tab": "\t", "ptab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-"}
 # The font Symbol, which older files write Greek and comparisons in, by the codes of its letters.
@@ -69,14 +75,14 @@ def read_docx(path: Path) -> tuple[str, str, Counter[str]]:
         Fault: It is no DOCX, encrypted, too large, or declares entities.
     """
     parts = _parts(path)
-    body = _Body(_raising(parts.get("word/styles.xml")))
+    body = _Body(parts, _raising(parts.get("word/styles.xml")))
     texts: list[str] = []
     for name in sorted(name for name in parts if name.startswith("word/header")):
-        texts.append(body.read(parts[name]))
-    texts.append(body.read(parts[DOCUMENT]))
-    texts += body.notes({kind: parts.get(f"word/{kind}.xml") for kind in NOTES.values()})
+        texts.append(body.read(name))
+    texts.append(body.read(DOCUMENT))
+    texts += body.notes()
     for name in sorted(name for name in parts if name.startswith("word/footer")):
-        texts.append(body.read(parts[name]))
+        texts.append(body.read(name))
     core = parts.get("docProps/core.xml")
     title = "" if core is None else core.findtext(DC_TITLE) or ""
     return title, "\n\n".join(dict.fromkeys(text for text in texts if text)), body.changes
@@ -100,28 +106,14 @@ def _parts(path: Path) -> dict[str, Element]:
     return found
 
 
-def _name(node: Element) -> str:
-    return str(node.tag).rpartition("}")[2]
-
-
-def _value(node: Element | None, name: str = "val") -> str:
-    """Return an attribute, whichever edition's namespace it is written in."""
-    found = {} if node is None else node.attrib
-    return next((value for key, value in found.items() if key.rpartition("}")[2] == name), "")
-
-
-def _child(node: Element | None, name: str) -> Element | None:
-    return next((child for child in node or () if _name(child) == name), None)
-
-
 def _raising(styles: Element | None) -> dict[str, str]:
     """Return the mark of each style of characters that raises or lowers text."""
     found: dict[str, str] = {}
     bases: dict[str, str] = {}
     for style in styles if styles is not None else ():
-        identifier = _value(style, "styleId")
-        found[identifier] = _mark(_child(style, "rPr"), {})
-        bases[identifier] = _value(_child(style, "basedOn"))
+        identifier = value_of(style, "styleId")
+        found[identifier] = _mark(child_of(style, "rPr"), {})
+        bases[identifier] = value_of(child_of(style, "basedOn"))
     for identifier in found:
         base, steps = bases[identifier], 0
         while not found[identifier] and base in found and steps < 16:
@@ -131,13 +123,17 @@ def _raising(styles: Element | None) -> dict[str, str]:
 
 def _mark(properties: Element | None, styles: dict[str, str]) -> str:
     """Return the mark of a run: what it says itself, else what its style says."""
-    aligned = _value(_child(properties, "vertAlign"))
+    aligned = value_of(child_of(properties, "vertAlign"))
     if aligned:
         return {"superscript": UP, "subscript": DOWN}.get(aligned, "")
-    moved = _value(_child(properties, "position"))  # in half points
+    moved = value_of(child_of(properties, "position"))  # in half points
     if re.fullmatch(r"-?[1-9]\d*", moved):
         return DOWN if moved[0] == "-" else UP
-    return styles.get(_value(_child(properties, "rStyle")), "")
+    return styles.get(value_of(child_of(properties, "rStyle")), "")
+
+
+def _part_of(kind: str) -> str:
+    return f"word/{kind}.xml"
 
 
 @dataclass
@@ -152,40 +148,45 @@ class _Field:
 class _Body:
     """The text of one part after another."""
 
+    files: dict[str, Element]
     styles: dict[str, str]
     changes: Counter[str] = field(default_factory=Counter)
     _blocks: list[str] = field(default_factory=list)
     _parts: list[str] = field(default_factory=list)
     _boxes: list[Element] = field(default_factory=list)
+    _related: dict[str, str] = field(default_factory=dict)
     _fields: list[_Field] = field(default_factory=list)
     _notes: dict[tuple[str, str], None] = field(default_factory=dict)
 
-    def read(self, root: Element) -> str:
-        """Return the text of a part, with a blank line between paragraphs."""
+    def read(self, part: str, note: Element | None = None) -> str:
+        """Return the text of a part, or of a note in it, with a blank line between paragraphs."""
         self._blocks, self._fields = [], []
-        self._visit(root)
+        self._related = related(self.files, part)
+        self._visit(self.files[part] if note is None else note)
         return "\n\n".join(self._blocks)
 
-    def notes(self, parts: dict[str, Element | None]) -> Iterator[str]:
+    def notes(self) -> Iterator[str]:
         """Yield the text of each note in the order in which the text refers to them."""
         known = {
-            (kind, _value(note, "id")): note
-            for kind, root in parts.items()
-            for note in (root if root is not None else ())
+            (kind, value_of(note, "id")): note
+            for kind in NOTES.values()
+            for note in self.files.get(_part_of(kind), ())
         }
         for reference in list(self._notes):
             if reference in known:
-                yield self.read(known[reference])
+                yield self.read(_part_of(reference[0]), known[reference])
             else:
                 self.changes["notes that the file does not hold"] += 1
 
     def _visit(self, node: Element) -> None:
         for child in _present(node):
-            name = _name(child)
+            name = name_of(child)
             if name in ("p", "oMathPara"):
                 self._paragraph(child)
             elif name == "tbl":
                 self._table(child)
+            elif name in EMBEDDED:
+                self.changes["embedded documents, not read"] += 1
             else:
                 self._visit(child)
 
@@ -203,7 +204,20 @@ class _Body:
         boxes = self._boxes
         self._parts, self._boxes = outer, outer_boxes
         for box in boxes:
-            self._visit(box)
+            if name_of(box) == "txbxContent":
+                self._visit(box)
+            else:
+                self._draw(box)
+
+    def _draw(self, node: Element) -> None:
+        """Take the words of a diagram, a chart or an older WordArt."""
+        name = name_of(node)
+        file = self._related.get(value_of(node, DRAWN.get(name, "")), "")
+        text = value_of(node, "string") if name == WORD_ART else drawn(self.files, file)
+        if text is None:
+            self.changes["diagrams or charts that the file does not hold"] += 1
+        elif text := plain(text).strip():
+            self._blocks.append(text)
 
     def _table(self, node: Element) -> None:
         rows = [line for row in _all(node, "tr") for line in self._row(row)]
@@ -212,7 +226,7 @@ class _Body:
 
     def _row(self, row: Element) -> list[str]:
         """Return the lines of a row: one, unless it has a single cell, as boxes of text have."""
-        if _child(_child(row, "trPr"), "del") is not None:
+        if child_of(child_of(row, "trPr"), "del") is not None:
             return []
         outer, cells = self._blocks, list[list[str]]()
         for cell in _all(row, "tc"):
@@ -227,13 +241,13 @@ class _Body:
 
     def _inline(self, node: Element) -> None:
         for child in _present(node):
-            name = _name(child)
+            name = name_of(child)
             if name == "r":
                 self._run(child)
             elif name in ("oMath", "oMathPara"):
                 self._formula(child)
-            elif (name == "fldSimple" and CITING.match(_value(child, "instr"))) or (
-                name == "sdt" and CITING.match(_value(_child(_child(child, "sdtPr"), "tag")))
+            elif (name == "fldSimple" and CITING.match(value_of(child, "instr"))) or (
+                name == "sdt" and CITING.match(value_of(child_of(child_of(child, "sdtPr"), "tag")))
             ):
                 self._cite(child)
             else:
@@ -252,9 +266,9 @@ class _Body:
             self._parts.append(cited(inner))
 
     def _run(self, node: Element) -> None:
-        properties = _child(node, "rPr")
-        vanish = _child(properties, "vanish")
-        if vanish is not None and _value(vanish) not in ("0", "false", "off"):
+        properties = child_of(node, "rPr")
+        vanish = child_of(properties, "vanish")
+        if vanish is not None and value_of(vanish) not in ("0", "false", "off"):
             return
         texts: list[str] = []
         for child in _present(node):
@@ -270,16 +284,16 @@ class _Body:
             self._parts += [mark, text, END]
 
     def _of_run(self, node: Element, texts: list[str]) -> None:
-        name = _name(node)
+        name = name_of(node)
         is_code = any(each.start is None for each in self._fields)
         if name == "fldChar":
-            self._turn(_value(node, "fldCharType"))
+            self._turn(value_of(node, "fldCharType"))
         elif name == "instrText" and self._fields:
             self._fields[-1].code += node.text or ""
         elif name in PICTURES or name == "AlternateContent":
             self._boxes += _boxes(node)
         elif name in NOTES:
-            self._notes.setdefault((NOTES[name], _value(node, "id")))
+            self._notes.setdefault((NOTES[name], value_of(node, "id")))
         elif name == "commentReference":
             self.changes["comments, not read"] += 1
         elif is_code:
@@ -306,24 +320,24 @@ class _Body:
                 self._close(ended)
 
     def _symbol(self, node: Element) -> str:
-        code = _value(node, "char")
+        code = value_of(node, "char")
         number = int(code, 16) if re.fullmatch(r"[0-9A-Fa-f]{2,4}", code) else 0
         low = number & 0xFF if number >= 0xF000 else number
-        if _value(node, "font").lower() == "symbol" and low in SYMBOL:
+        if value_of(node, "font").lower() == "symbol" and low in SYMBOL:
             return SYMBOL[low]
         self.changes["signs of a font that have no letter"] += 1
         return UNKNOWN_SIGN
 
     def _formula(self, node: Element) -> None:
         """Take a formula of Office's own markup: exponents, indices, fractions and roots."""
-        name = _name(node)
+        name = name_of(node)
         if name == "t":
             self._parts.append((node.text or "").translate(OWN))
         elif name == "f":
             self._sides(node, ("num", "den"), "", "/", "")
         elif name == "rad":
             degree = (
-                "".join(degree.itertext()) if (degree := _child(node, "deg")) is not None else ""
+                "".join(degree.itertext()) if (degree := child_of(node, "deg")) is not None else ""
             )
             self._sides(node, ("e",), f"root({degree}, " if degree.strip() else "sqrt(", "", ")")
         else:
@@ -337,7 +351,7 @@ class _Body:
         self, node: Element, names: tuple[str, ...], before: str, between: str, after: str
     ) -> None:
         """Take some children of a formula; those of a fraction in brackets where they are long."""
-        sides = [side for side in _present(node) if _name(side) in names]
+        sides = [side for side in _present(node) if name_of(side) in names]
         is_long = bool(between) and not all(WORD.fullmatch("".join(s.itertext())) for s in sides)
         self._parts.append(before)
         for place, side in enumerate(sides):
@@ -349,26 +363,27 @@ class _Body:
 
 def _present(node: Element) -> Iterable[Element]:
     """Yield the children that are text of the document now; of alternatives, the first."""
-    if _name(node) == "AlternateContent":
-        choice = _child(node, "Choice")
-        chosen = choice if choice is not None else _child(node, "Fallback")
+    if name_of(node) == "AlternateContent":
+        choice = child_of(node, "Choice")
+        chosen = choice if choice is not None else child_of(node, "Fallback")
         return [] if chosen is None else [chosen]
-    return [child for child in node if _name(child) not in GONE]
+    return [child for child in node if name_of(child) not in GONE]
 
 
 def _all(node: Element, name: str) -> Iterator[Element]:
     """Yield the rows of a table or the cells of a row, those in content controls too."""
     for child in _present(node):
-        if _name(child) == name:
+        if name_of(child) == name:
             yield child
-        elif _name(child) not in ("p", "tbl"):
+        elif name_of(child) not in ("p", "tbl"):
             yield from _all(child, name)
 
 
 def _boxes(node: Element) -> Iterator[Element]:
-    """Yield the text boxes in a drawing, each once."""
+    """Yield the text boxes, diagrams, charts and words in a drawing, each once."""
     for child in _present(node):
-        if _name(child) == "txbxContent":
+        name = name_of(child)
+        if name in ("txbxContent", WORD_ART) or name in DRAWN:
             yield child
         else:
             yield from _boxes(child)

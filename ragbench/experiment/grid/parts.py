@@ -10,7 +10,8 @@ from ragbench.base.files import sha256_json
 from ragbench.base.records import Question, Scoring
 from ragbench.experiment.config.spec import TaskSpec
 from ragbench.indexes.recipe import index_name
-from ragbench.tasks.task import TaskInfo, question_digest
+from ragbench.runfolder.questions import question_digest
+from ragbench.tasks.task import TaskInfo
 
 
 @dataclass(frozen=True)

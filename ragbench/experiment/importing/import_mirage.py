@@ -131,7 +131,10 @@ def _questions(path: Path, mode: str) -> dict[str, tuple[list[Question], list[st
                 where=str(path),
                 fix=near(dataset, TASKS),
             )
-        every = [read_record(row, where) for where, row in records(path, benchmark, dataset)]
+        every = [
+            read_record(row, where, "letter" if _is_letter(row) else "either")
+            for where, row in records(path, benchmark, dataset)
+        ]
         # Gold documents are dropped: the passages that were retrieved are not known.
         rows = [
             Question(q.id, q.text, q.options, q.answer, q.query, cluster=q.cluster) for q in every
@@ -139,6 +142,12 @@ def _questions(path: Path, mode: str) -> dict[str, tuple[list[Question], list[st
         bad = [q.id for q in rows if mode == "correct" and is_ambiguous(q)]
         found[dataset] = ([q for q in rows if q.id not in bad], bad)
     return found
+
+
+def _is_letter(row: Mapping[str, Any]) -> bool:
+    """Say whether an answer is a letter of the options, as in MIRAGE's file, whatever they say."""
+    options, answer = row.get("options"), row.get("answer")
+    return isinstance(options, dict) and isinstance(answer, str) and answer.strip() in options
 
 
 def _replies(path: Path, questions: Mapping[str, tuple[list[Question], list[str]]]) -> Replies:

@@ -32,8 +32,8 @@ from ragbench.runfolder.facts import TaskFacts, shared_options
 from ragbench.runfolder.packed import PackedLine, write_packed
 from ragbench.runfolder.passages import write_passages, write_prompts
 from ragbench.runfolder.paths import RUN, RunPaths
-from ragbench.runfolder.questions import write_questions
-from ragbench.runfolder.records import Record, record_to_json, sealed, write_imported_records
+from ragbench.runfolder.questions import question_digest, write_questions
+from ragbench.runfolder.records import Record, imported_key, sealed, write_imported_records
 from ragbench.runfolder.runfile import (
     Identity,
     RunFile,
@@ -44,7 +44,7 @@ from ragbench.runfolder.runfile import (
 from ragbench.runfolder.schema import parse, to_json
 from ragbench.runfolder.sums import INPUTS, measure, write_sums
 from ragbench.tasks.replies.failures import is_failure
-from ragbench.tasks.task import Answers, question_digest
+from ragbench.tasks.task import Answers
 
 BACKEND = "imported"
 
@@ -259,10 +259,8 @@ def _record(
         question_id=question.id,
         **to_json(NO_ANSWER if answer is None else answer),
     )
-    facts = record_to_json(record)
-    del facts["key"]
-    digest = question_digest(question)
-    return sealed(replace(record, key=sha256_json([facts, digest]), question=digest))
+    record = replace(record, question=question_digest(question))
+    return sealed(replace(record, key=imported_key(record)))
 
 
 def _config(run: ImportedRun) -> dict[str, Any]:

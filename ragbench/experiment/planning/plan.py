@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from ragbench.base import home
 from ragbench.base.errors import BackendError, DataError, PrerequisiteError, UsageError
+from ragbench.base.modelfacts import UNPINNED
 from ragbench.base.records import LEAST_MASS, OptionScores, Passage, Question, small_share
 from ragbench.experiment.config.prices import billing_of
 from ragbench.experiment.config.spec import CLOSED_BOOK, DOCUMENTS, ArmSpec
@@ -166,6 +167,13 @@ def make_plan(grid: Grid, *, device: str = "") -> Plan:
         found = estimate(spec.name, model, load, stated, billing)
         plan.estimates.append(found)
         _weigh_letters(plan, grid, spec.name, found)
+        generates = any(task.scoring == "generate" for task in grid.tasks)
+        if generates and model.facts().template_day == UNPINNED:
+            plan.notes.append(
+                f"warning: {spec.name}: the server's chat template writes the day into each "
+                "prompt, which no request changes; a run that is resumed on another day mixes "
+                "prompts of both"
+            )
     bad = set()
     if isinstance(grid, OfflineGrid):
         plan.lacking = grid.lacking

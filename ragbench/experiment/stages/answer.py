@@ -19,12 +19,11 @@ from ragbench.base.errors import BackendError, DataError, UsageError
 from ragbench.base.files import (
     JsonlAppender,
     drop_torn_line,
-    replace_surrogates,
-    sha256_json,
     sha256_text,
 )
 from ragbench.base.progress import Progress, say, stage
 from ragbench.base.records import OptionScores, Question, Reply
+from ragbench.base.words import replace_surrogates
 from ragbench.experiment.grid.grid import Grid
 from ragbench.experiment.grid.parts import TaskPart
 from ragbench.experiment.grid.sources import arms_of
@@ -35,9 +34,16 @@ from ragbench.experiment.stages.spending import Spending
 from ragbench.models.model import Choice, Model
 from ragbench.runfolder.passages import PromptLine, read_prompts
 from ragbench.runfolder.paths import RunPaths
-from ragbench.runfolder.records import Record, read_records, record_to_json, sealed
+from ragbench.runfolder.questions import question_digest
+from ragbench.runfolder.records import (
+    Record,
+    place_of,
+    read_records,
+    record_key,
+    record_to_json,
+    sealed,
+)
 from ragbench.runfolder.schema import to_json
-from ragbench.tasks.task import question_digest
 
 MAX_ERRORS_IN_A_ROW = 5
 SPECIAL_TOKENS = 2  # a tokenizer may add these to a plain prompt
@@ -85,22 +91,17 @@ def jobs(grid: Grid, cell: Cell, packed: Packed) -> Iterator[Job]:
     model_digest = model.digest()
     task = cell.task
     delivered = packed[task.spec.name, cell.arm]
-    decoding = None
-    if task.scoring == "generate":
-        decoding = {"greedy": True, "reply_limit": task.reply_limit}
     for question in task.questions:
         passages = delivered[question.id].passages
         prompt = model.render(messages(task.info, question, passages, task.scoring))
-        key = sha256_json(
-            {
-                "task": task.spec.task,
-                "question": question_digest(question),
-                "model": model_digest,
-                "prompt": prompt,
-                "scoring": task.scoring,
-                "decoding": decoding,
-                "seed": grid.config.seed,
-            }
+        key = record_key(
+            task=task.spec.task,
+            question=question_digest(question),
+            model=model_digest,
+            prompt=prompt,
+            scoring=task.scoring,
+            reply_limit=task.reply_limit,
+            seed=grid.config.seed,
         )
         yield Job(question, prompt, [p.id for p in passages], key)
 
@@ -190,14 +191,14 @@ def _unanswered(
         elif key != job.key:
             raise DataError(
                 f"the run has an answer to another prompt for question {job.question.id!r}",
-                where=str(path),
+                where=place_of(path, job.question.id),
                 fix="give the config another `name:`, or remove the run folder",
             )
     if done:
         raise DataError(
             f"the run has answers to {len(done):,} questions that are no longer asked, such as "
             f"{next(iter(done))!r}",
-            where=str(path),
+            where=place_of(path, next(iter(done))),
             fix="give the config another `name:`, or remove the run folder",
         )
     return found

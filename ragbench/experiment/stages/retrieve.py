@@ -15,6 +15,7 @@ from ragbench.base.errors import DataError
 from ragbench.base.files import atomic_file, sha256_file, sha256_json
 from ragbench.base.progress import say, stage
 from ragbench.base.records import Hit, Query, Question
+from ragbench.corpora.cleaned import clean_query
 from ragbench.corpora.corpus import Corpus
 from ragbench.corpora.open import open_corpus
 from ragbench.experiment.grid.gold import Gold, find_gold
@@ -115,7 +116,7 @@ def _search(
     if _is_saved(folder, task, part.key, asked):
         return
     index = open_index(part.name)
-    queries = [Query(q.id, q.query) for q in task.questions]
+    queries = [Query(q.id, clean_query(q.query)) for q in task.questions]
     hits: list[list[Hit]] = []
     # The question's own documents may have any rank in the corpus.
     depth = len(index.corpus) if part.within else k

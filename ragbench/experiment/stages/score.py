@@ -14,7 +14,7 @@ from ragbench.base.records import NO_REPLY, REPEATED, Answered, Outcome, Questio
 from ragbench.experiment.stages.prompts import continuations
 from ragbench.metrics import metrics
 from ragbench.metrics.choice import pick_option
-from ragbench.metrics.likelihood import option_mass, probabilities
+from ragbench.metrics.likelihood import follows_length, option_mass, probabilities
 from ragbench.runfolder.config import RunConfig
 from ragbench.runfolder.facts import TaskFacts
 from ragbench.runfolder.packed import PackedLine, check_packed, read_packed
@@ -23,17 +23,23 @@ from ragbench.runfolder.questions import read_questions
 from ragbench.runfolder.records import (
     ASK_AGAIN,
     Record,
+    check_records,
     last_records,
-    place_of,
     read_records,
 )
 from ragbench.runfolder.runfile import read_run_file
-from ragbench.runfolder.scores import EVERY_EMPTY, EVERY_TIE, ScoreRow, write_scores
+from ragbench.runfolder.scores import (
+    EVERY_EMPTY,
+    EVERY_LENGTH,
+    EVERY_TIE,
+    UNMEASURED,
+    ScoreRow,
+    write_scores,
+)
 from ragbench.runfolder.sums import check_inputs, measure, write_sums
 from ragbench.tasks.replies import reply_readers
 from ragbench.tasks.replies.patterns import MAX_PARSED
 from ragbench.tasks.replies.traces import opened_by_prompts, read_without_trace
-from ragbench.tasks.task import question_digest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +79,8 @@ def score_cells(folder: RunPaths) -> Scored:
     """Score every question of every cell, and return what has no answer or measured nothing.
 
     A question without an answer is an error, not a wrong answer. So is every question of a cell in
-    which all answers are ties or empty: the first of tied options would be right by chance.
+    which all answers are ties or empty, or follow from the number of tokens alone: the first of
+    tied options, or the shortest, would be right by chance.
     Nothing is scored that is not as the run has written it.
 
     Raises:
@@ -82,6 +89,7 @@ def score_cells(folder: RunPaths) -> Scored:
     folder.check_inside()
     run = read_run_file(folder.run)
     sums = check_inputs(folder, run.format)
+    check_records(folder, run)
     rows = [
         row
         for task in run.config.tasks
@@ -93,7 +101,7 @@ def score_cells(folder: RunPaths) -> Scored:
     cells = {
         f"{row.model}, {row.task}, {row.arm}: {row.error}"
         for row in rows
-        if row.error in (EVERY_TIE, EVERY_EMPTY)
+        if row.error in UNMEASURED
     }
     return Scored(sum(row.outcome == "error" for row in rows), tuple(sorted(cells)))
 
@@ -107,15 +115,12 @@ def _task_rows(
         for model in config.models
         if facts.scoring == "generate"
     }
-    digests = {question.id: question_digest(question) for question in questions}
     for arm in facts.arms:
         packed = read_packed(folder.packed(task, arm))
         check_packed(folder.packed(task, arm), packed, (question.id for question in questions))
         for model in config.models:
             path = folder.records(model.name, task, arm)
             records = last_records(path)
-            for held in records.values():
-                _check_record(path, held, digests)
             _report_long(facts, path, records)
             found = _readings(questions, records, facts, opened.get(model.name, ""))
             nothing = _nothing(found, records)
@@ -137,6 +142,9 @@ def _nothing(found: Sequence[ReadAnswer], records: Mapping[str, Record]) -> str 
         return EVERY_TIE
     if all(record.reply is not None and not record.reply.strip() for record in answered):
         return EVERY_EMPTY
+    likelihoods = [r.log_likelihoods or () for r in answered]
+    if follows_length(likelihoods, [r.option_tokens or () for r in answered]):
+        return EVERY_LENGTH
     return None
 
 
@@ -144,17 +152,6 @@ def _opened(folder: RunPaths, model: str, task: str, facts: TaskFacts) -> str:
     """Return the marker of a trace that a model's prompts opened, by its replies of all arms."""
     records = (r for arm in facts.arms for r in read_records(folder.records(model, task, arm)))
     return opened_by_prompts([r.reply for r in records if r.reply and not r.opened])
-
-
-def _check_record(path: Path, record: Record, digests: Mapping[str, str]) -> None:
-    """Refuse a record of another question than the run asks under its id."""
-    if record.question is not None and record.question != digests.get(record.question_id):
-        raise DataError(
-            f"the record of question {record.question_id!r} answers another question",
-            where=place_of(path, record.question_id),
-            fix="the questions or the record were changed: restore them, or run the config again "
-            "under another `name:`",
-        )
 
 
 def _report_long(facts: TaskFacts, path: Path, records: Mapping[str, Record]) -> None:

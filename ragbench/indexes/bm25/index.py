@@ -32,6 +32,7 @@ from ragbench.base.errors import DataError
 from ragbench.base.files import atomic_file
 from ragbench.base.progress import stage
 from ragbench.base.records import Hit
+from ragbench.corpora.cleaned import clean_query
 from ragbench.corpora.corpus import Corpus
 from ragbench.indexes.bm25 import inversion, lexicon
 from ragbench.indexes.bm25.okapi import RankBm25, okapi_idf
@@ -148,6 +149,7 @@ class Bm25Index:
         k = min(k, len(rows))  # k is allocated
         if k < 1 or not queries:
             return [[] for _ in queries]
+        queries = [clean_query(query) for query in queries]
         if isinstance(self._engine, RankBm25):
             return self._search_ranked(self._engine, queries, k, rows)
         terms, weights, starts, is_signed = self._asked(queries)

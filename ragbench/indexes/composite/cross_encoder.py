@@ -18,8 +18,10 @@ from ragbench.base.devices import (
     torch_dtype,
 )
 from ragbench.base.errors import BackendError, PrerequisiteError, UsageError, first_line
+from ragbench.base.files import sha256_text
 from ragbench.base.weights import locate, weights_digest
 from ragbench.indexes.dense.batches import token_batches
+from ragbench.indexes.dense.prompts import pair_prompt
 from ragbench.indexes.recipe import HubModels
 
 Pair = tuple[str, str]
@@ -57,9 +59,12 @@ class RerankerCard(BaseModel):
         return {self.model: self.revision} if locate(self.model) is None else {}
 
     def digest(self) -> str:
-        """Return the digest of the weights, or the id and revision of a hub model."""
+        """Return the digest of the model's files, or the hub's id, revision and default prompt."""
         path = locate(self.model)
-        return f"{self.model}@{self.revision}" if path is None else weights_digest(path)
+        if path is not None:
+            return weights_digest(path)
+        prompt = pair_prompt(self.model, self.revision)
+        return f"{self.model}@{self.revision}" + (f"+{sha256_text(prompt)}" if prompt else "")
 
 
 class CrossEncoder:
@@ -76,6 +81,7 @@ class CrossEncoder:
         self.device = pick_device(device)
         self.dtype = pick_dtype(card.dtype, self.device)
         self._tokenizer, self._model = self._load()
+        self._prompt = pair_prompt(card.model, card.revision)
         self._room = card.max_tokens - self._tokenizer.num_special_tokens_to_add(pair=True)
 
     def _load(self) -> tuple[Any, Any]:
@@ -134,6 +140,7 @@ class CrossEncoder:
     def scores(self, pairs: Sequence[Pair]) -> npt.NDArray[np.float32]:
         """Return the model's raw outputs for pairs of a query and a text, in their order.
 
+        The model's default prompt, if it has one, comes before each query.
         The template has been applied to the texts; equal pairs have equal scores.
 
         Raises:
@@ -141,6 +148,7 @@ class CrossEncoder:
         """
         import torch
 
+        pairs = [(self._prompt + query, text) for query, text in pairs]
         each = {pair: place for place, pair in enumerate(dict.fromkeys(pairs))}
         if not each:
             return np.empty(0, dtype=np.float32)

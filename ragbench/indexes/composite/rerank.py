@@ -13,6 +13,7 @@ from ragbench.base.endpoint import Reach
 from ragbench.base.errors import UsageError
 from ragbench.base.files import sha256_json
 from ragbench.base.records import Hit
+from ragbench.corpora.cleaned import clean_query
 from ragbench.corpora.corpus import Corpus
 from ragbench.indexes.built import open_parts
 from ragbench.indexes.composite.cross_encoder import CrossEncoder, RerankerCard
@@ -128,6 +129,7 @@ class RerankIndex:
             )
         if not queries:
             return []
+        queries = [clean_query(query) for query in queries]
         found = self.index.search(queries, depth)
         texts = self._texts({hit.row for hits in found for hit in hits})
         pairs = [

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ragbench.base.errors import DataError, PrerequisiteError, UsageError, first_line
+from ragbench.base.errors import DataError, PrerequisiteError, UsageError, first_line, space_for
 from ragbench.base.files import write_text
 from ragbench.base.progress import stage
 from ragbench.indexes.dense import flatcodes
@@ -220,7 +220,8 @@ def _train(faiss: Any, index: Any, stored: Embeddings, size: int, seed: int) -> 
 def write_index(faiss: Any, index: Any, path: Path) -> None:
     """Write an index so that the file is whole or not there."""
     half = path.with_name(f".{path.name}.tmp")
-    faiss.write_index(index, str(half))
+    with space_for(path):
+        faiss.write_index(index, str(half))
     half.replace(path)
 
 

@@ -25,6 +25,7 @@ LOADING = Lock()
 
 Vectors = npt.NDArray[np.float32]
 Pooling = Literal["auto", "cls", "mean"]
+Route = Literal["query", "document"]
 Text = str | tuple[str, str]
 CPU_TOKENS = 4096  # more leaves the caches; scripts/bench_encode.py compares
 ROBERTAS = ("roberta", "xlm-roberta", "camembert", "mpnet")  # their first position is the third
@@ -102,10 +103,17 @@ class EncoderModel:
         return int(self.encode([""], max_tokens=8, budget=8).shape[1])
 
     def encode(
-        self, texts: Sequence[Text], *, max_tokens: int, budget: int, prompt: str = ""
+        self,
+        texts: Sequence[Text],
+        *,
+        max_tokens: int,
+        budget: int,
+        prompt: str = "",
+        route: Route = "document",
     ) -> Vectors:
         """Return the vectors of texts, or of pairs of texts, in their order: float32 (N, D).
 
+        A model with a way of its own for queries (a ``Router``) takes the ``route``.
         The prompt is put before each; a model that leaves it out of its mean does so. Texts longer
         than ``max_tokens`` are cut, of a pair the longer part. ``budget`` is the tokens of one
         forward pass, with padding. The vectors are not scaled unless the model does so.
@@ -113,7 +121,7 @@ class EncoderModel:
         if not texts:
             return np.empty((0, self.dimension), dtype=np.float32)
         if self._kind == "other" or (prompt and self._leaves_prompts_out()):
-            return self._by_its_own(texts, max_tokens, budget, prompt)
+            return self._by_its_own(texts, max_tokens, budget, prompt, route)
         texts = _prompted(texts, prompt)
         tokens = self._tokens(texts, max_tokens)
         lengths = [len(ids) for ids in tokens["input_ids"]]
@@ -137,10 +145,11 @@ class EncoderModel:
         return any(isinstance(m, Pooling) and not m.include_prompt for m in self._modules)
 
     def _by_its_own(
-        self, texts: Sequence[Text], max_tokens: int, budget: int, prompt: str
+        self, texts: Sequence[Text], max_tokens: int, budget: int, prompt: str, route: Route
     ) -> Vectors:
-        self._whole.max_seq_length = max_tokens
-        found: Any = self._whole.encode(
+        self._limit(max_tokens)
+        encode = self._whole.encode_query if route == "query" else self._whole.encode_document
+        found: Any = encode(
             [_joined(text) for text in texts],
             prompt=prompt,  # an empty one, too, so that no default takes its place
             batch_size=max(1, budget // max_tokens),
@@ -148,6 +157,16 @@ class EncoderModel:
             convert_to_numpy=True,
         )
         return np.ascontiguousarray(found, dtype=np.float32)
+
+    def _limit(self, max_tokens: int) -> None:
+        from sentence_transformers.sentence_transformer.modules import Transformer
+
+        try:
+            self._whole.max_seq_length = max_tokens
+        except AttributeError:  # a static embedding on one of several routes has no limit
+            for module in self._whole.modules():
+                if isinstance(module, Transformer):
+                    module.max_seq_length = max_tokens
 
     def _tokens(self, texts: Sequence[Text], max_tokens: int) -> dict[str, list[list[int]]]:
         if self._kind == "static":

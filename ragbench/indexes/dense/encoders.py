@@ -21,7 +21,8 @@ from ragbench.base.errors import BackendError, UsageError
 from ragbench.base.files import sha256_json
 from ragbench.base.progress import say
 from ragbench.base.weights import locate, weights_digest
-from ragbench.indexes.dense.encoder_model import CPU_TOKENS, EncoderModel, Pooling, Text
+from ragbench.corpora.cleaned import clean_query
+from ragbench.indexes.dense.encoder_model import CPU_TOKENS, EncoderModel, Pooling, Route, Text
 from ragbench.indexes.dense.encoder_model import Vectors as Vectors  # what every index calls them
 from ragbench.indexes.dense.precomputed import vectors_digest
 from ragbench.indexes.dense.prompts import Prompts, own_prompts
@@ -243,7 +244,8 @@ class Encoder:
     def passages(self, texts: Sequence[str]) -> Vectors:
         """Encode passages that the template has been applied to, as float32 (N, D)."""
         given = self._given(texts)
-        return self._finished(self._passages, given, self.card.max_tokens, self._prompts[0])
+        tokens = self.card.max_tokens
+        return self._finished(self._passages, given, tokens, self._prompts[0], "document")
 
     def lengths(self, texts: Sequence[str]) -> list[int]:
         """Return how many tokens are read of each passage, those of the model's own included."""
@@ -251,18 +253,26 @@ class Encoder:
         return self._passages.lengths(given, self.card.max_tokens, prompt=self._prompts[0])
 
     def queries(self, texts: Sequence[str]) -> Vectors:
-        """Encode queries, as float32 (Q, D)."""
-        prefixed = [(self.card.query_prefix or "") + text for text in texts]
-        return self._finished(self._queries, prefixed, self._query_tokens, self._prompts[1])
+        """Encode queries without invisible characters, as float32 (Q, D)."""
+        prefixed = [(self.card.query_prefix or "") + clean_query(text) for text in texts]
+        tokens = self._query_tokens
+        return self._finished(self._queries, prefixed, tokens, self._prompts[1], "query")
 
     def _given(self, texts: Sequence[str]) -> Sequence[Text]:
         prefixed = [(self.card.passage_prefix or "") + text for text in texts]
         return [_pair(text) for text in prefixed] if self.card.pairs else prefixed
 
     def _finished(
-        self, side: EncoderModel, texts: Sequence[Text], max_tokens: int, prompt: str
+        self,
+        side: EncoderModel,
+        texts: Sequence[Text],
+        max_tokens: int,
+        prompt: str,
+        route: Route,
     ) -> Vectors:
-        vectors = side.encode(texts, max_tokens=max_tokens, budget=self.budget, prompt=prompt)
+        vectors = side.encode(
+            texts, max_tokens=max_tokens, budget=self.budget, prompt=prompt, route=route
+        )
         if not np.isfinite(vectors).all():
             bad = texts[int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])]
             text = bad if isinstance(bad, str) else " ".join(bad)

@@ -42,13 +42,40 @@ def own_prompts(model: str, revision: str | None) -> Prompts:
     Raises:
         UsageError: They are stated in another form.
     """
+    prompts, default = _stated(model, revision)
+    query = _chosen(prompts, default, QUERY, DOCUMENT)
+    document = _chosen(prompts, default, DOCUMENT, QUERY)
+    unused = sorted(
+        name for name, text in prompts.items() if text and name not in {query, document}
+    )
+    return Prompts(
+        (prompts.get(query) or "") if query else "",
+        (prompts.get(document) or "") if document else "",
+        tuple(unused),
+    )
+
+
+def pair_prompt(model: str, revision: str | None) -> str:
+    """Return what a cross-encoder reads before the query of a pair: its default prompt, if any.
+
+    As in sentence-transformers, its other prompts are only used by those who name them.
+
+    Raises:
+        UsageError: Prompts are stated in another form.
+    """
+    prompts, default = _stated(model, revision)
+    return (prompts.get(default) or "") if default else ""
+
+
+def _stated(model: str, revision: str | None) -> tuple[dict[str, str | None], str | None]:
+    """Return the prompts that a model's folder states, and the name of the default one."""
     try:
         path = locate(model)
     except PrerequisiteError:  # reported where the weights are needed
-        return Prompts()
+        return {}, None
     file = _from_hub(model, revision) if path is None else path / FILE
     if file is None or not file.is_file():
-        return Prompts()
+        return {}, None
     try:
         stated = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -61,16 +88,7 @@ def own_prompts(model: str, revision: str | None) -> Prompts:
     default = stated.get("default_prompt_name")
     if default is not None and default not in prompts:
         raise _unfit(file, f"names the default prompt {default!r}, which it does not have")
-    query = _chosen(prompts, default, QUERY, DOCUMENT)
-    document = _chosen(prompts, default, DOCUMENT, QUERY)
-    unused = sorted(
-        name for name, text in prompts.items() if text and name not in {query, document}
-    )
-    return Prompts(
-        (prompts.get(query) or "") if query else "",
-        (prompts.get(document) or "") if document else "",
-        tuple(unused),
-    )
+    return prompts, default
 
 
 def _chosen(

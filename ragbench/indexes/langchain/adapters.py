@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, SupportsFloat
 from ragbench.base.endpoint import Reach, WayOut, is_local, refuse_restricted
 from ragbench.base.errors import BackendError, DataError, first_line
 from ragbench.base.records import Hit
+from ragbench.corpora.cleaned import clean_query
 from ragbench.corpora.corpus import Corpus
 from ragbench.corpora.terms import is_restricted
 from ragbench.indexes.retriever import Retriever
@@ -123,6 +124,7 @@ class FromLangchain:
             BackendError: The LangChain retriever raised something.
             DataError: A document is not a passage of the corpus, or has no score.
         """
+        queries = [clean_query(query) for query in queries]
         answers = [self._ask(query) for query in queries]
         if self._scores == "auto" and any(answers):
             every = all(_has_falling_scores(documents) for documents in answers)

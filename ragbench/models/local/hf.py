@@ -171,6 +171,11 @@ class HfModel(OneByOne):
             }
         )
 
+    @property
+    def _day(self) -> str | None:
+        is_dated = self.is_chat and self._template.is_dated
+        return self.spec.read(HfOptions).date.isoformat() if is_dated else None
+
     def _weights_identity(self) -> str:
         if self._origin is None:
             commit = getattr(self._config, "_commit_hash", None) or self._revision
@@ -192,6 +197,7 @@ class HfModel(OneByOne):
             context_tokens=self.context_tokens,
             architecture=(getattr(self._config, "architectures", None) or ["unknown"])[0],
             parameters=self.parameters(),
+            template_day=self._day,
         )
 
     def parameters(self) -> int | None:

@@ -3,6 +3,7 @@
 server       the backend ``server``
 asking       requests to a model's servers, and checks of their abilities
 served       facts that a server reports about its model
+day          whether its chat template writes the day, and which
 completions  requests and answers
 http         requests that are retried and never sent elsewhere
 wire         one exchange, bounded in seconds and bytes

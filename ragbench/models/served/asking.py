@@ -36,19 +36,21 @@ class Asker:
 
     def __init__(self, client: Client, model: str, *, is_chat: bool, where: str) -> None:
         self._client = client
-        self._model = model
+        self.model = model
         self._is_chat = is_chat
         self._where = where
 
-    def chat(self, turns: Sequence[Turn], reply_start: str, limit: int) -> Written:
+    def chat(
+        self, turns: Sequence[Turn], reply_start: str, limit: int, *, date_string: str = ""
+    ) -> Written:
         """Return the reply to turns; the system turn is joined if the server supports none."""
         given = without_system(turns) if self.joins_system else turns
-        body = chat_request(self._model, given, reply_start, limit)
+        body = chat_request(self.model, given, reply_start, limit, date_string=date_string)
         return read_chat(self._client.ask(CHAT, body), limit=limit)
 
     def text(self, prompt: str, limit: int) -> Written:
         """Return the continuation of a plain prompt."""
-        body = text_request(self._model, prompt, limit)
+        body = text_request(self.model, prompt, limit)
         return read_text(self._client.ask(TEXT, body), limit=limit)
 
     def echo(self, text: str, endpoint: Endpoint | None = None) -> list[float | None]:
@@ -59,7 +61,7 @@ class Asker:
         self, text: str, endpoint: Endpoint | None = None
     ) -> tuple[list[float | None], list[str] | None]:
         """Return what ``echo`` does, and the tokens themselves if the server gives them."""
-        body = echo_request(self._model, text, self._beyond)
+        body = echo_request(self.model, text, self._beyond)
         answer = self._client.ask(TEXT, body, endpoint=endpoint)
         numbers = read_echo(answer, generated=self._beyond)
         return numbers, read_tokens(answer.value, len(numbers))
@@ -71,6 +73,15 @@ class Asker:
             path, body, read = CHAT, chat_request(model, [HELLO], "", 1), read_chat
         answer = self._client.ask(path, body, endpoint=endpoint, retries=retries)
         return read(answer, limit=1)
+
+    def takes_date(self, endpoint: Endpoint, longer: str) -> bool:
+        """Say whether a prompt grows with a long text in the place of its date."""
+        try:
+            short = self._size([HELLO], endpoint)
+            long = self._size([HELLO], endpoint, date_string=longer)
+        except BackendError:  # some servers refuse a key that they do not know
+            return False
+        return short is not None and long is not None and long > short
 
     @cached_property
     def joins_system(self) -> bool:
@@ -112,15 +123,17 @@ class Asker:
             joins = True
         return joins
 
-    def _size(self, turns: Sequence[Turn], endpoint: Endpoint) -> int | None:
-        body = chat_request(self._model, turns, "", 1)
+    def _size(
+        self, turns: Sequence[Turn], endpoint: Endpoint, *, date_string: str = ""
+    ) -> int | None:
+        body = chat_request(self.model, turns, "", 1, date_string=date_string)
         answer = self._client.ask(CHAT, body, endpoint=endpoint)
         return read_chat(answer, limit=1).prompt_tokens
 
     @cached_property
     def _beyond(self) -> int:
         """Tokens to generate after an echoed text: 0, or 1 if a server refuses 0."""
-        body = echo_request(self._model, ECHOED, 0)
+        body = echo_request(self.model, ECHOED, 0)
         try:
             for endpoint in self._client.endpoints:
                 answer = self._client.ask(TEXT, body, endpoint=endpoint, retries=0)
@@ -140,7 +153,7 @@ class Asker:
             _ = self.joins_system
             return
         for endpoint in self._client.endpoints:
-            self.one_token(self._model, endpoint)
+            self.one_token(self.model, endpoint)
 
     def check_reply_start(self) -> None:
         """Check that every server continues a started reply instead of ending its turn.
@@ -149,9 +162,9 @@ class Asker:
             PrerequisiteError: A server refuses, starts another turn, or does not report prompt
                 tokens.
         """
-        started = chat_request(self._model, [HELLO], REPLY_START, 1)
+        started = chat_request(self.model, [HELLO], REPLY_START, 1)
         ended = chat_request(
-            self._model, [HELLO, {"role": "assistant", "content": REPLY_START}], "", 1
+            self.model, [HELLO, {"role": "assistant", "content": REPLY_START}], "", 1
         )
         for endpoint in self._client.endpoints:
             why = "it starts another turn, or does not report the tokens of the prompt"
@@ -182,6 +195,8 @@ class Asker:
                 whole = self.echo(ECHOED + ECHOED_END, endpoint)
                 if len(whole) <= len(short):
                     raise BackendError("a longer text has no more tokens")
+                if len(set(whole[1:])) == 1:
+                    raise BackendError("every token of a text has the same one")
             except BackendError as error:
                 raise PrerequisiteError(
                     f"the server does not report the log-probabilities of a prompt: {error.what}",

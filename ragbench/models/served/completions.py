@@ -51,9 +51,20 @@ class Written:
     replaced: int = 0
 
 
-def chat_request(model: str, turns: Sequence[Turn], reply_start: str, limit: int) -> dict[str, Any]:
-    """Return the request for a reply to turns, started or not."""
+def dated(date_string: str) -> dict[str, Any]:
+    """Return the part of a request that gives the chat template its date."""
+    return {"chat_template_kwargs": {"date_string": date_string}}
+
+
+def chat_request(
+    model: str, turns: Sequence[Turn], reply_start: str, limit: int, *, date_string: str = ""
+) -> dict[str, Any]:
+    """Return the request for a reply to turns, started or not.
+
+    ``date_string`` is the date that the server's chat template is to write.
+    """
     body = {"model": model, "messages": list(turns), "max_tokens": limit, **GREEDY}
+    body |= dated(date_string) if date_string else {}
     if reply_start:
         body["messages"] = [*turns, {"role": "assistant", "content": reply_start}]
         body |= CONTINUED

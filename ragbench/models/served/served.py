@@ -151,11 +151,8 @@ def _context(about: Mapping[str, Any]) -> int | None:
 
 def _version(client: Client, endpoint: Endpoint) -> str:
     """Return the version that vLLM reports outside its API; empty if there is none."""
-    above = Endpoint(
-        endpoint.scheme, endpoint.host, endpoint.port, endpoint.path.removesuffix("/v1")
-    )
     try:
-        found = client.ask(VERSION, endpoint=above, retries=0).value.get("version")
+        found = client.ask(VERSION, endpoint=endpoint.above, retries=0).value.get("version")
     except BackendError:
         return ""
     return excerpt(found.encode()) if isinstance(found, str) else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import time
 from collections.abc import Collection, Sequence
@@ -13,18 +14,21 @@ from pydantic import Field, field_validator
 from ragbench.base.endpoint import Endpoint, parse
 from ragbench.base.errors import BackendError, PrerequisiteError, UsageError
 from ragbench.base.files import sha256_json, sha256_text
-from ragbench.base.modelfacts import AS_SERVED, ModelFacts, ServedFacts
+from ragbench.base.modelfacts import AS_SERVED, UNPINNED, ModelFacts, ServedFacts
 from ragbench.base.records import Message, OptionScores, Reply
 from ragbench.models.model import Asked, OneByOne
 from ragbench.models.rendering import (
+    TEMPLATE_DAY,
     ChatTemplate,
     Turn,
+    date_string,
     plain_text,
     start_of_options,
     turns_of,
 )
 from ragbench.models.served.asking import Asker
 from ragbench.models.served.counting import TokenCounter
+from ragbench.models.served.day import template_day
 from ragbench.models.served.http import Client
 from ragbench.models.served.served import Served, ask_served, unusable
 from ragbench.models.spec import BackendOptions, ModelSpec, Weights
@@ -45,6 +49,7 @@ class ServerOptions(BackendOptions):
         timeout_s: Seconds for a whole exchange, connecting included; 600 by default.
         retries: Number of retries of a failed request; 4 by default.
         api_key_env: Name of the environment variable with the key.
+        date: The date in the prompts of a chat template that writes today's.
     """
 
     url: str | tuple[str, ...]
@@ -55,6 +60,7 @@ class ServerOptions(BackendOptions):
     timeout_s: float | None = Field(None, gt=0, le=86_400)
     retries: int | None = Field(None, ge=0, le=20)
     api_key_env: str | None = None
+    date: datetime.date = TEMPLATE_DAY
 
     @field_validator("url")
     @classmethod
@@ -102,6 +108,7 @@ class ServerModel(OneByOne):
         self._where = f"models: {spec.name}"
         self._model = options.model
         self._context = options.context
+        self._date = options.date
         self._client = Client(
             spec.name,
             options.endpoints,
@@ -145,14 +152,24 @@ class ServerModel(OneByOne):
 
     def digest(self) -> str:
         """Return the identity: reported facts, format and tokenizer, but no URLs."""
+        day = self.template_day
         return sha256_json(
             {
                 "served as": self._model,
                 "told": self.served.identity,
                 "format": self.prompt_format,
                 "tokenizer": self._counter.digest,
+                **({} if day is None else {"template day": day}),
             }
         )
+
+    @cached_property
+    def template_day(self) -> str | None:
+        """The date that the chat template writes, as ``ModelFacts`` records it."""
+        if not self.is_chat:
+            return None
+        _ = self.served
+        return template_day(self._client, self._asker, self._date, self._template)
 
     def facts(self) -> ModelFacts:
         """Return the facts that the run folder records."""
@@ -165,6 +182,7 @@ class ServerModel(OneByOne):
             format=self.prompt_format,
             chat_template_digest=sha256_text(template) if template else None,
             context_tokens=self.context_tokens,
+            template_day=self.template_day,
             served=ServedFacts(
                 told=self.served.identity,
                 server=self.served.server,
@@ -286,7 +304,7 @@ class ServerModel(OneByOne):
     def _template(self) -> ChatTemplate | None:
         if not self.is_chat or self._counter.template is None:
             return None
-        return ChatTemplate(self._counter.tokenizer, where=self._where)
+        return ChatTemplate(self._counter.tokenizer, day=self._date, where=self._where)
 
     def continuation(self, option: str) -> str:
         """Return an option as it follows the prompt: after what the chat template writes first."""
@@ -311,7 +329,8 @@ class ServerModel(OneByOne):
         opened = ""
         if self.is_chat:
             turns, reply_start = self._turns(prompt)
-            found = self._asker.chat(turns, reply_start, limit)
+            sent = "" if self.template_day in (None, UNPINNED) else date_string(self._date)
+            found = self._asker.chat(turns, reply_start, limit, date_string=sent)
             if self._template is not None and not reply_start and not found.has_trace:
                 opened = self._template.opened
         else:

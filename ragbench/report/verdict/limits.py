@@ -11,12 +11,13 @@ from ragbench.analysis.clusters import cluster_codes, repeats
 from ragbench.analysis.family import BASELINE, retrieval_arms
 from ragbench.analysis.load import Run
 from ragbench.analysis.panels.policies import UNREAD
+from ragbench.base.modelfacts import UNPINNED
 from ragbench.report.policies import assumed_answers
 from ragbench.report.tables import percent
 from ragbench.report.verdict.clauses import named
 from ragbench.runfolder.packed import Counts, fewer, read_packed, reports_fewer
 from ragbench.runfolder.pairs import Pair
-from ragbench.runfolder.scores import EVERY_EMPTY, EVERY_TIE
+from ragbench.runfolder.scores import UNMEASURED
 
 MANY = 0.05  # a share of answers that is worth a sentence
 FEWEST = 10  # questions, of which fewer may have one answer by chance
@@ -36,6 +37,7 @@ def limits(run: Run, pairs: list[Pair]) -> Iterator[str]:
             "The answers were made elsewhere and imported: the arms may differ in more than their "
             "passages, so a difference between them may have other causes."
         )
+    yield from _dated(run)
     for task in run.members("tasks"):
         arms = run.arms(task)
         if BASELINE not in arms:
@@ -66,6 +68,19 @@ def limits(run: Run, pairs: list[Pair]) -> Iterator[str]:
         yield from _no_spread(run, task, cells)
         yield from _alike(run, task, pairs)
     yield from assumed_answers(run)
+
+
+def _dated(run: Run) -> Iterator[str]:
+    """Yield the models whose prompts had the day of the answer, which ragbench does not know."""
+    if all(task.scoring != "generate" for task in run.about.identity.tasks.values()):
+        return
+    for model, facts in run.about.identity.models.items():
+        if facts.template_day == UNPINNED:
+            yield (
+                f"The server of {model} writes the day into each chat prompt, and takes no other "
+                "day. So replies of different days answered different prompts, and another run "
+                "of this config may give others."
+            )
 
 
 def _merged(run: Run, task: str) -> Iterator[str]:
@@ -150,7 +165,7 @@ def _one_cluster(run: Run, task: str) -> Iterator[str]:
 def _failed(cells: pd.DataFrame) -> Iterator[str]:
     for (model, task, arm), cell in cells.groupby(["model", "task", "arm"], sort=False):
         reasons = set(cell.error[cell.outcome == "error"]) if "error" in cell else set()
-        if nothing := reasons & {EVERY_TIE, EVERY_EMPTY}:
+        if nothing := reasons & set(UNMEASURED):
             yield (
                 f"{model} on {task}, {arm}: {' and '.join(nothing)}, so the cell has measured "
                 "nothing; its figures are bounds, and nothing is tested."

@@ -10,6 +10,18 @@ from docx import Document
 
 from ragbench.corpora.formats.docx import read_docx
 from tests.corpora.files import write_docx
+from tests.corpora.formats.test_drawn import (
+    RELS,
+    C,
+    cached,
+    chart,
+    diagram,
+    edge,
+    point,
+    run,
+    series,
+    title,
+)
 
 W = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
 SPACES = (
@@ -18,6 +30,8 @@ SPACES = (
     'xmlns:v="urn:schemas-microsoft-com:vml" '
     'xmlns:wps="http://schemas.microsoft.com/office/word/2010/wordprocessingShape"'
 )
+REFERS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+DRAWING = f'{C} xmlns:dgm="http://schemas.openxmlformats.org/drawingml/2006/diagram"'
 
 
 def t(text: str, properties: str = "") -> str:
@@ -44,12 +58,14 @@ def field(code: str, result: str) -> str:
     return char("begin") + instr + char("separate") + result + char("end")
 
 
-def read(tmp_path: Path, body: str, **parts: str) -> tuple[str, dict[str, int]]:
+def read(
+    tmp_path: Path, body: str, files: dict[str, str] | None = None, **parts: str
+) -> tuple[str, dict[str, int]]:
     """Return the text and the counts of a document with some paragraphs, notes and so on."""
     whole, path = write_docx(tmp_path / "whole.docx", ["x"]), tmp_path / "a.docx"
     contents = {"document": f"<w:document {SPACES}><w:body>{body}</w:body></w:document>"}
     contents |= {name: f"<w:{name} {SPACES}>{xml}</w:{name}>" for name, xml in parts.items()}
-    names = {f"word/{name}.xml": xml for name, xml in contents.items()}
+    names = {f"word/{name}.xml": xml for name, xml in contents.items()} | (files or {})
     with zipfile.ZipFile(whole) as old, zipfile.ZipFile(path, "w") as new:
         for part in old.namelist():
             if part not in names:
@@ -155,3 +171,36 @@ def test_headers_and_footers_are_read_once(tmp_path: Path) -> None:
     document.sections[0].footer.paragraphs[0].text = "Page."
     document.save(str(tmp_path / "a.docx"))
     assert read_docx(tmp_path / "a.docx")[1].split("\n\n") == ["Clinic.", "Body.", "Page."]
+
+
+def test_the_words_of_a_diagram_and_a_chart_follow_their_paragraph_once(tmp_path: Path) -> None:
+    def graphic(inner: str) -> str:
+        data = f"<a:graphicData>{inner}</a:graphicData>"
+        return f"<w:drawing><a:graphic {DRAWING}>{data}</a:graphic></w:drawing>"
+
+    here, gone = graphic('<c:chart r:id="rId2"/>'), graphic('<c:chart r:id="rId9"/>')
+    smart = graphic('<dgm:relIds r:dm="rId1" r:lo="rId4" r:qs="rId5" r:cs="rId6"/>')
+    picture = "<w:pict><v:shape><v:imagedata/></v:shape></w:pict>"
+    both = f"<mc:AlternateContent><mc:Choice>{here}</mc:Choice>"
+    both += f"<mc:Fallback>{picture}</mc:Fallback></mc:AlternateContent>"
+    art = '<w:pict><v:shape><v:textpath string="DRAFT"/></v:shape></w:pict>'
+    body = f"<w:p>{t('See')}<w:r>{smart}</w:r>{t(' here.')}</w:p><w:p><w:r>{both}</w:r></w:p>"
+    body += f"<w:p><w:r>{art}</w:r></w:p><w:p><w:r>{gone}</w:r></w:p>"
+    body += f'<w:altChunk xmlns:r="{REFERS}" r:id="rId7"/><w:p>{t("End.")}</w:p>'
+    points = point("0", kind="doc") + point("1", "Screen") + point("2", "Treat")
+    files = {
+        "word/_rels/document.xml.rels": (
+            f'<Relationships xmlns="{RELS}"><Relationship Id="rId1" Target="diagrams/data1.xml"/>'
+            '<Relationship Id="rId2" Target="/word/charts/chart1.xml"/>'
+            '<Relationship Id="rId9" Target="charts/chart9.xml"/></Relationships>'
+        ),
+        "word/diagrams/data1.xml": diagram(points, edge("0", "1", 0) + edge("0", "2", 1)),
+        "word/diagrams/drawing1.xml": f"<x {DRAWING}><a:p><a:r><a:t>Screen</a:t></a:r></a:p></x>",
+        "word/charts/chart1.xml": chart(title(run("Survival")) + series("A", cached("m"), "1")),
+    }
+    text, counts = read(tmp_path, body, files)
+    assert text == "See here.\n\nScreen\nTreat\n\nSurvival\nA\nm\n\nDRAFT\n\nEnd."
+    assert counts == {
+        "diagrams or charts that the file does not hold": 1,
+        "embedded documents, not read": 1,
+    }

@@ -152,18 +152,30 @@ def test_mistakes_in_replies(
     assert not (home / "runs" / "correct").exists()
 
 
+MISTAKES: list[tuple[dict[str, Any], str]] = [
+    ({"options": {"A": "x", "C": "y"}}, "the options have the letters A, C"),
+    ({"options": "x, y"}, "not texts under letters"),
+    ({"options": {"A": "x"}, "answer": "A"}, "has 1 options"),
+    ({"options": {"A": "x", "B": ""}}, "an option is empty"),
+    ({"answer": "D"}, "the answer 'D' is not among the options"),
+    ({"answer": None}, "the answer None is not among the options"),
+    ({"question": float("nan")}, "'question' is empty or not text"),
+    ({"question": "\ud800"}, "half of a surrogate pair"),
+]
+
+
+def test_answers_are_letters_whatever_the_options_say(home: Path) -> None:
+    """The vitamin D is option A here, and the answer is option D, as MIRAGE's file means it."""
+    vitamins = json.loads(json.dumps(BENCHMARK))
+    options = {"A": "D", "B": "E", "C": "K", "D": "A"}
+    vitamins["medmcqa"]["m1"] |= {"options": options, "answer": "D"}
+    found = read_mirage_run(*written(home, lines(), vitamins), name="x", mode="correct")
+    assert [q.answer for task in found.tasks for q in task.questions if q.id == "m1"] == [3]
+
+
 @pytest.mark.parametrize(
     ("question", "message"),
-    [
-        ({"options": {"A": "x", "C": "y"}}, "the options have the letters A, C"),
-        ({"options": "x, y"}, "not texts under letters"),
-        ({"options": {"A": "x"}, "answer": "A"}, "has 1 options"),
-        ({"options": {"A": "x", "B": ""}}, "an option is empty"),
-        ({"answer": "D"}, "the answer 'D' is not among the options"),
-        ({"answer": None}, "the answer None is not among the options"),
-        ({"question": float("nan")}, "'question' is empty or not text"),
-        ({"question": "\ud800"}, "half of a surrogate pair"),
-    ],
+    MISTAKES,
 )
 def test_mistakes_in_the_benchmark(home: Path, question: dict[str, Any], message: str) -> None:
     broken = json.loads(json.dumps(BENCHMARK))

@@ -11,11 +11,13 @@ import pytest
 import torch
 from pydantic import ValidationError
 from safetensors.numpy import load_file, save_file
+from sentence_transformers import CrossEncoder as SentenceTransformersCrossEncoder
 from transformers import BertModel, RobertaConfig
 from transformers import RobertaForSequenceClassification as Roberta
 
 from ragbench.base.errors import BackendError, PrerequisiteError, UsageError
 from ragbench.indexes.composite.cross_encoder import CrossEncoder, RerankerCard
+from ragbench.indexes.dense.prompts import FILE
 from tests.indexes.cross_encoders import (
     bert_config,
     save_cross_encoder,
@@ -47,6 +49,23 @@ def test_scores_are_those_of_each_pair_alone(folder: Path, keys: dict[str, int])
     assert found.dtype == np.float32
     assert np.std(expected) > 0.05  # or any order would do
     np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("default", ["query", None])
+def test_the_default_prompt_is_read_before_the_query(tmp_path: Path, default: str | None) -> None:
+    folder = save_cross_encoder(tmp_path / "model")
+    before = card(folder).digest()
+    plain = CrossEncoder(card(folder), "cpu").scores(PAIRS)
+    stated = {"prompts": {"query": "Find the disease: "}, "default_prompt_name": default}
+    (folder / FILE).write_text(json.dumps(stated), encoding="utf-8")
+    original = SentenceTransformersCrossEncoder(
+        str(folder), device="cpu", local_files_only=True, max_length=512, **stated
+    )
+    wanted = original.predict(PAIRS, activation_fn=torch.nn.Identity(), show_progress_bar=False)
+    found = CrossEncoder(card(folder), "cpu").scores(PAIRS)
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
+    assert (np.abs(found - plain).max() > 1e-3) == (default is not None)
+    assert card(folder).digest() != before
 
 
 def test_equal_pairs_have_equal_scores(folder: Path) -> None:

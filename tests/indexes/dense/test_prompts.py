@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 from sentence_transformers import SentenceTransformer
-from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+from sentence_transformers.sentence_transformer.modules import Pooling, Router, Transformer
 
 from ragbench.base.errors import UsageError
 from ragbench.indexes.dense.encoders import Encoder, EncoderCard
 from ragbench.indexes.dense.prompts import FILE, Prompts, own_prompts
-from tests.indexes.encoder_models import bert
+from tests.indexes.encoder_models import bert, static
 
 TEXTS = ["gout fever", "acute pain of the foot and hand", "rash"]
 QUERY, DOCUMENT = "treatment of the : ", "chronic : "
@@ -84,6 +84,33 @@ def test_each_side_has_its_prompt(
     stated = {"prompts": prompts, "default_prompt_name": default}
     (tmp_path / FILE).write_text(json.dumps(stated), encoding="utf-8")
     assert own_prompts(str(tmp_path), None) == found
+
+
+@pytest.mark.parametrize("prompts", [{}, {"query": QUERY, "document": DOCUMENT}])
+def test_a_model_with_two_routes_has_one_for_each_side(
+    tmp_path: Path, prompts: dict[str, str]
+) -> None:
+    """A small static embedding for queries, and a BERT for passages, of one dimension."""
+    query = SentenceTransformer(str(static(tmp_path / "static", 1, dimension=32)), device="cpu")
+    first = Transformer(str(bert(tmp_path / "bert", 3)))
+    router = Router.for_query_document(
+        query_modules=list(query.children()), document_modules=[first, Pooling(32, "mean")]
+    )
+    whole = SentenceTransformer(modules=[router], device="cpu", prompts=prompts)
+    folder = tmp_path / "routes"
+    whole.save(str(folder), create_model_card=False)
+    original = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
+    encoder = Encoder(card(folder), "cpu")
+    options: dict[str, Any] = {"normalize_embeddings": True, "show_progress_bar": False}
+    queries, passages = encoder.queries(TEXTS), encoder.passages(TEXTS)
+    np.testing.assert_allclose(queries, original.encode_query(TEXTS, **options), atol=1e-5)
+    np.testing.assert_allclose(passages, original.encode_document(TEXTS, **options), atol=1e-5)
+    assert np.abs(queries - passages).max() > 0.1
+    before = card(folder).digest()
+    (weights,) = folder.glob("query_*/model.safetensors")
+    (other,) = static(tmp_path / "other", 2, dimension=32).rglob("model.safetensors")
+    weights.write_bytes(other.read_bytes())
+    assert card(folder).digest() != before
 
 
 def test_a_default_prompt_is_read_once(tmp_path: Path) -> None:

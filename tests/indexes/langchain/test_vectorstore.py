@@ -25,6 +25,7 @@ from ragbench.indexes.dense.encoders import Encoder, EncoderCard, Vectors
 from ragbench.indexes.langchain.adapters import FromLangchain, as_langchain
 from ragbench.indexes.langchain.stores import STORES
 from ragbench.indexes.langchain.vectorstore import VectorstoreIndex
+from tests.indexes.langchain.serving import running_milvus
 
 CorpusOf = Callable[[str, Mapping[str, str]], Corpus]
 Write = Callable[..., None]
@@ -60,13 +61,8 @@ def need(store: str) -> None:
 def milvus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a Milvus server (Milvus Lite) on this machine."""
     need("milvus")
-    from milvus_lite.adapter.grpc.server import start_server_in_thread
-
-    folder = tmp_path_factory.mktemp("milvus")
-    server, database, port = start_server_in_thread(str(folder / "m.db"), host="127.0.0.1", port=0)
-    yield f"http://127.0.0.1:{port}"
-    server.stop(grace=0)
-    database.close()
+    with running_milvus(tmp_path_factory.mktemp("milvus")) as address:
+        yield address
 
 
 @pytest.fixture

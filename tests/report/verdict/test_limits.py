@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from ragbench.base.modelfacts import UNPINNED, ModelFacts
+from ragbench.base.records import Scoring
 from ragbench.report.markdown import methods
 from ragbench.report.verdict.limits import limits, listed
 from ragbench.runfolder.pairs import pairs_of
@@ -93,6 +95,23 @@ def test_arms_with_the_same_prompts_are_named(tmp_path: Path) -> None:
         "No retrieval arm of t changes a prompt, so the run cannot show a gain from retrieval."
         in said(make_run(tmp_path / "run", cells))
     )
+
+
+def test_a_servers_own_day_in_the_prompts_is_said(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", {("m", "t", "closed-book"): "0101"})
+    identity = run.about.identity
+    modes: tuple[tuple[Scoring, int], ...] = (("generate", 1), ("letters", 0))
+    for scoring, n in modes:
+        about = replace(
+            run.about,
+            identity=replace(
+                identity,
+                tasks={name: replace(t, scoring=scoring) for name, t in identity.tasks.items()},
+                models={"m": ModelFacts(template_day=UNPINNED), "n": ModelFacts()},
+            ),
+        )
+        lines = limits(replace(run, about=about), [])
+        assert sum("m writes the day into each chat prompt" in line for line in lines) == n
 
 
 def limits_of(path: Path, cells: dict[str, str], clusters: list[int] | None = None) -> list[str]:
