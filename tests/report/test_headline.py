@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from ragbench.analysis.effects import effects
@@ -31,7 +32,8 @@ def whole(run: Run) -> Run:
     """Return a run whose scores have every column, and that knows its models."""
     every = {**FULL, "has_gold": False, "answer": 0}
     missing = {name: value for name, value in every.items() if name not in run.scores}
-    run = replace(run, scores=run.scores.assign(**missing))
+    none = pd.DataFrame(columns=["task", "retriever", "question_id", "measure", "value"])
+    run = replace(run, scores=run.scores.assign(**missing), quality=none)
     models = {name: {"digest": name, "dtype": "float32"} for name in run.members("models")}
     return edited(run, "identity.models", models)
 
