@@ -175,7 +175,7 @@ class _Cards:
             high=high,
             n=int(row["n"]),
             state=state,
-            is_small=state == SHOWN and abs(estimate) < settings.equivalence_margin,
+            is_small=state == SHOWN and max(-low, high) < settings.equivalence_margin,
             is_primary=row["family"] == PRIMARY,
             p=float(row["p_adjusted"]),
             detectable=float(row["smallest_detectable"]),

@@ -25,7 +25,7 @@ def number(
     effect: str = "retrieval less fine-tuning",
     stratum: str = "",
 ) -> Number:
-    small = state == SHOWN and abs(estimate) < 0.03
+    small = state == SHOWN and abs(estimate) < 0.025  # the interval is within 3 points
     low, high = estimate - 0.01, estimate + 0.01
     if state == UNTESTED:
         low = high = math.nan
@@ -38,7 +38,7 @@ def card(
     return Card(general, "bio", task, "accuracy", "bm25", (), numbers, strata)
 
 
-UP, DOWN, SMALL = number(0.2), number(-0.2), number(0.02)
+UP, DOWN, SMALL = number(0.2), number(-0.2), number(0.015)
 UNCLEAR, EQUAL = number(0.1, NOT_SHOWN), number(0.0, EQUIVALENT)
 
 
@@ -82,7 +82,7 @@ def test_the_sentence_names_the_tasks(found: list[Number], sentence: str) -> Non
     ("found", "text"),
     [
         (UP, "+20.0 points (+19.0 to +21.0)"),
-        (SMALL, "+2.0 points (+1.0 to +3.0), small"),
+        (SMALL, "+1.5 points (+0.5 to +2.5), small"),
         (UNCLEAR, "+10.0 points (+9.0 to +11.0), not shown"),
         (EQUAL, "+0.0 points (-1.0 to +1.0), equivalent"),
         (number(0.1, UNTESTED), "+10.0 points, not tested"),
