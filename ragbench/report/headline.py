@@ -22,6 +22,7 @@ from ragbench.analysis.family import (
 )
 from ragbench.analysis.load import Run
 from ragbench.report.markdown import notes
+from ragbench.report.tables import coverage
 from ragbench.report.verdict.card import (
     BIOMEDICAL,
     BOUNDS,
@@ -72,7 +73,7 @@ def headline(run: Run, results: pd.DataFrame, effects: pd.DataFrame) -> Headline
     cards = tuple(card for names in asked for card in maker.of(*names))
     unsaid = (*limits(run, pairs), *notes(run))
     margin = run.config.analysis.equivalence_margin
-    lines = tuple(lines_of(cards, unsaid))
+    lines = tuple(lines_of(cards, unsaid, coverage(run)))
     return Headline(sentence_of(cards, margin), lines, unsaid, cards)
 
 

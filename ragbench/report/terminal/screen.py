@@ -34,7 +34,8 @@ def screen(
     subjects = list(dict.fromkeys(card.name for card in found.cards))
     for name in subjects[:MOST_SUBJECTS]:
         tasks = [card for card in found.cards if card.name == name and not card.is_average]
-        lines += ["", *wrapped(_models(tasks[0]), room), *_table(tasks[:MOST_TASKS], width)]
+        lines += ["", *wrapped(_models(tasks[0]), room)]
+        lines += [f"{_metric(tasks)} and {coverage} interval:", *_table(tasks[:MOST_TASKS], width)]
         if bars := list(_bars(tasks[:MOST_BARS], coverage, width, ASCII if is_ascii else BLOCKS)):
             lines += ["", *bars]
         if hidden := len(tasks) - MOST_TASKS:
@@ -42,6 +43,11 @@ def screen(
     if hidden := len(subjects[MOST_SUBJECTS:]):
         lines += ["", f"{hidden} more {'pair' if hidden == 1 else 'pairs'} or models: see --all"]
     return lines
+
+
+def _metric(cards: Sequence[Card]) -> str:
+    named = {card.metric for card in cards}
+    return named.pop() if len(named) == 1 else "score"
 
 
 def _models(card: Card) -> str:
@@ -57,7 +63,7 @@ def _table(cards: Sequence[Card], width: int | None) -> list[str]:
     rows = []
     for card in cards:
         task = card.task if arm in (card.arm, None) else f"{card.task} ({card.arm})"
-        task += "" if card.metric == "accuracy" else f": {card.metric}"
+        task += f": {card.metric}" if _metric(cards) == "score" else ""
         for kind in (GENERAL, BIOMEDICAL):
             mine = [cell for cell in card.cells if cell.kind == kind]
             if mine:

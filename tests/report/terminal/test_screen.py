@@ -35,6 +35,7 @@ def test_the_screen_of_a_pair_at_80_columns() -> None:
         "- Another.",
         "",
         "general: base; biomedical: tuned",
+        "accuracy and 95 % interval:",
         "task   n  model       closed-book            bm25-3",
         "hpo   40  general     25.0 % (10.0 to 50.0)  75.0 % (50.0 to 100.0)",
         "hpo   40  biomedical  50.0 % (25.0 to 75.0)  25.0 to 75.0 % (bounds)",

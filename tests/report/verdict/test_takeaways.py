@@ -101,8 +101,8 @@ def test_one_pair_has_a_line_per_effect_and_a_limit() -> None:
     gain, tuning = number(0.5, effect="retrieval gain"), number(0.1, effect="fine-tuning gain")
     strata = (number(0.3, stratum="seen"), number(-0.1, NOT_SHOWN, stratum="held-out"))
     one = card("a", gain, tuning, UP, strata=strata)
-    assert list(lines_of([one], ["First limit.", "Second."])) == [
-        "Retrieval (bm25) in the general model: +50.0 points (+49.0 to +51.0).",
+    assert list(lines_of([one], ["First limit.", "Second."], "95 %")) == [
+        "Retrieval (bm25) in the general model: +50.0 points (95 % interval +49.0 to +51.0).",
         "Fine-tuning, closed-book: +10.0 points (+9.0 to +11.0); seen +30.0, held-out -10.0 (not "
         "shown).",
         "General model with bm25 less biomedical one without: +20.0 points (+19.0 to +21.0).",
@@ -112,9 +112,10 @@ def test_one_pair_has_a_line_per_effect_and_a_limit() -> None:
 
 def test_many_pairs_have_a_line_each_and_never_more_than_four() -> None:
     cards = [card("a", UP, general=f"base{i}") for i in range(7)]
-    lines = list(lines_of(cards, ["A limit."]))
+    lines = list(lines_of(cards, ["A limit."], "95 %"))
     assert lines[0] == (
-        "bio against base0: retrieval less fine-tuning +20.0 points (+19.0 to +21.0) on a."
+        "bio against base0: retrieval less fine-tuning +20.0 points (95 % interval +19.0 to "
+        "+21.0) on a."
     )
     assert lines[2:] == ["5 more are in the report.", "A limit."]
     assert sentence_of(cards, 0.03) == (
