@@ -48,6 +48,7 @@ def emit_results(
     The tables are accuracy by cell, effects against controls, retrieval quality, and the pairs.
     """
     from ragbench.report.headline import headline
+    from ragbench.report.policies import assumed_answers
     from ragbench.report.tables import (
         accuracy_rows,
         coverage,
@@ -55,12 +56,16 @@ def emit_results(
         pair_rows,
         retrieval_rows,
     )
+    from ragbench.report.terminal.columns import wrapped
     from ragbench.report.terminal.screen import screen
 
     shown = headline(run, found, gains)
     width = terminal_width()
     for line in screen(shown, coverage(run), width, is_ascii=not draws_blocks()):
         echo(line)
+    for text in assumed_answers(run):
+        if text not in shown.lines:
+            echo("\n".join(["", *wrapped(text, width or len(text))]))
     if not every:
         return
     tables = [accuracy_rows(run, found, gains), effect_rows(run, gains)]

@@ -37,7 +37,7 @@ from ragbench.report.verdict.card import (
     Number,
 )
 from ragbench.report.verdict.clauses import is_shown
-from ragbench.report.verdict.limits import limits
+from ragbench.report.verdict.limits import NO_PAIR, limits
 from ragbench.report.verdict.takeaways import lines_of, sentence_of
 from ragbench.report.verdict.unanswered import Unanswered
 from ragbench.runfolder.pairs import pairs_of
@@ -71,7 +71,10 @@ def headline(run: Run, results: pd.DataFrame, effects: pd.DataFrame) -> Headline
     asked += [(name, None) for name in alone]
     maker = _Cards(run, results, effects)
     cards = tuple(card for names in asked for card in maker.of(*names))
-    unsaid = (*limits(run, pairs), *notes(run))
+    design = sorted(
+        limits(run, pairs), key=lambda line: line == NO_PAIR
+    )  # what else there is first
+    unsaid = (*design, *notes(run))
     margin = run.config.analysis.equivalence_margin
     lines = tuple(lines_of(cards, unsaid, coverage(run)))
     return Headline(sentence_of(cards, margin), lines, unsaid, cards)

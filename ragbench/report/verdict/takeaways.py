@@ -74,26 +74,32 @@ def sentence_of(cards: Sequence[Card], margin: float) -> str:
 
 
 def lines_of(cards: Sequence[Card], limits: Sequence[str], coverage: str) -> Iterator[str]:
-    """Yield at most four lines: by effect for one pair, else by pair; the last is a limit.
+    """Yield at most four lines: by effect for one pair, else by pair; then limits, at least one.
 
     Args:
         cards: The cards of the run.
         limits: What cannot be said, most important first.
         coverage: Coverage of the intervals, which the first line names.
     """
+    said = list(_findings(cards, coverage))
+    yield from said
+    room = max(1, MOST_LINES - len(said))
+    for i, limit in enumerate(limits[:room]):
+        more = len(limits) - room if i == room - 1 else 0
+        yield f"{limit} {more} more in the report." if more > 0 else limit
+
+
+def _findings(cards: Sequence[Card], coverage: str) -> Iterator[str]:
     subjects = list(dict.fromkeys(card.name for card in cards))
     if len(subjects) == 1:
         yield from _of_effects(cards, coverage)
-    else:
-        shown = subjects if len(subjects) < MOST_LINES else subjects[: MOST_LINES - 2]
-        for i, name in enumerate(shown):
-            mine = [card for card in cards if card.name == name]
-            yield _of_subject(mine, "" if i else f"{coverage} interval ")
-        if len(shown) < len(subjects):
-            yield f"{len(subjects) - len(shown)} more are in the report."
-    if limits:
-        more = f" {len(limits) - 1} more in the report." if len(limits) > 1 else ""
-        yield f"{limits[0]}{more}"
+        return
+    shown = subjects if len(subjects) < MOST_LINES else subjects[: MOST_LINES - 2]
+    for i, name in enumerate(shown):
+        mine = [card for card in cards if card.name == name]
+        yield _of_subject(mine, "" if i else f"{coverage} interval ")
+    if len(shown) < len(subjects):
+        yield f"{len(subjects) - len(shown)} more are in the report."
 
 
 def words(number: Number, *, where: str = "", named: str = "") -> str:

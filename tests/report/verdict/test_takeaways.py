@@ -110,6 +110,17 @@ def test_one_pair_has_a_line_per_effect_and_a_limit() -> None:
     ]
 
 
+def test_limits_fill_the_lines_that_effects_leave() -> None:
+    one = card("a", number(0.5, effect="retrieval gain"))
+    limits = [f"Limit {i}." for i in range(5)]
+    assert list(lines_of([one], limits, "95 %"))[1:] == [
+        "Limit 0.",
+        "Limit 1.",
+        "Limit 2. 2 more in the report.",
+    ]
+    assert list(lines_of([one], limits[:1], "95 %"))[1:] == ["Limit 0."]
+
+
 def test_many_pairs_have_a_line_each_and_never_more_than_four() -> None:
     cards = [card("a", UP, general=f"base{i}") for i in range(7)]
     lines = list(lines_of(cards, ["A limit."], "95 %"))
