@@ -19,6 +19,10 @@ from ragbench.runfolder.packed import Counts, fewer, read_packed, reports_fewer
 from ragbench.runfolder.pairs import Pair
 from ragbench.runfolder.scores import UNMEASURED
 
+NO_PAIR = (
+    "The run has no biomedical model together with its base, so it cannot show an effect of "
+    "fine-tuning."
+)
 MANY = 0.05  # a share of answers that is worth a sentence
 FEWEST = 10  # questions, of which fewer may have one answer by chance
 ALMOST = 0.95  # share of one answer that is called the only one
@@ -28,10 +32,7 @@ SOME = 0.75  # share of one right answer, above which a model may well give it a
 def limits(run: Run, pairs: list[Pair]) -> Iterator[str]:
     """Yield the limits that the design of the run, or its answers, set."""
     if not pairs:
-        yield (
-            "The run has no biomedical model together with its base, so it cannot show an effect "
-            "of fine-tuning."
-        )
+        yield NO_PAIR
     if run.about.is_imported:
         yield (
             "The answers were made elsewhere and imported: the arms may differ in more than their "
