@@ -44,7 +44,8 @@ def save_word_reranker(folder: Path) -> Path:
     tokenizer = Tokenizer(WordLevel(vocabulary, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = Whitespace()
     names = {"unk_token": "[UNK]", "pad_token": "[PAD]", "sep_token": "[SEP]"}
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names).save_pretrained(folder)
+    fast: Any = PreTrainedTokenizerFast
+    fast(tokenizer_object=tokenizer, **names).save_pretrained(folder)
     torch.manual_seed(5)
     Bert(bert_config(num_labels=1, initializer_range=0.3)).save_pretrained(folder)
     return folder

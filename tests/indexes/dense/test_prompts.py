@@ -91,7 +91,9 @@ def test_a_model_with_two_routes_has_one_for_each_side(
     tmp_path: Path, prompts: dict[str, str]
 ) -> None:
     """A small static embedding for queries, and a BERT for passages, of one dimension."""
-    query = SentenceTransformer(str(static(tmp_path / "static", 1, dimension=32)), device="cpu")
+    query: Any = SentenceTransformer(
+        str(static(tmp_path / "static", 1, dimension=32)), device="cpu"
+    )
     first = Transformer(str(bert(tmp_path / "bert", 3)))
     router = Router.for_query_document(
         query_modules=list(query.children()), document_modules=[first, Pooling(32, "mean")]
