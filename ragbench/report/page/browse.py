@@ -135,6 +135,7 @@ def _core(run: Run, tasks: list[_Task], keys: list[tuple[str, str]]) -> dict[str
                 "name": task.name,
                 "metric": run.metrics(task.name)[0],
                 "graded": _graded(run, task.name),
+                "scoring": run.facts(task.name).scoring,
                 "unknown": _unknown(run, task.name),
                 "ids": [question.id for question in task.questions],
                 "strata": [question.stratum for question in task.questions],
