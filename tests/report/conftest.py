@@ -14,6 +14,7 @@ import pytest
 from ragbench.analysis.effects import effects
 from ragbench.analysis.load import Run, load_run
 from ragbench.analysis.results import results
+from ragbench.report.headline import Headline, headline
 from ragbench.report.sections import Section, sections
 from tests.runfolder.sealing import reseal
 
@@ -34,6 +35,7 @@ class Analysed:
     run: Run
     results: pd.DataFrame
     effects: pd.DataFrame
+    head: Headline
     parts: list[Section]
 
 
@@ -41,7 +43,8 @@ def analysed(path: Path) -> Analysed:
     """Analyse a run folder."""
     run = load_run(path)
     found, gains = results(run), effects(run)
-    return Analysed(run, found, gains, list(sections(run, found, gains)))
+    head = headline(run, found, gains)
+    return Analysed(run, found, gains, head, list(sections(run, found, gains)))
 
 
 @pytest.fixture(scope="session")

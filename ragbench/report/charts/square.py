@@ -11,9 +11,9 @@ from ragbench.report.charts.drawing import Drawing
 from ragbench.report.charts.forest import HEADING_CHARACTERS, LABEL_CHARACTERS, shortened
 from ragbench.report.tables import NONE, between, percent
 
-HEADING_PX, ROW_PX, FOOT_PX, BETWEEN_PX = 24, 38, 22, 8
+HEADING_PX, ROW_PX, FOOT_PX, BETWEEN_PX = 24, 44, 22, 14
 LEFT, RIGHT = 1.0, 97.0  # per cent of the width; the last tick's label needs room
-TICKS = (0, 25, 50, 75, 100)
+TICKS = (0, 50, 100)
 
 
 @dataclass(frozen=True)

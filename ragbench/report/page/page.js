@@ -40,14 +40,23 @@ function unfold() {
   target.scrollIntoView();
 }
 addEventListener("hashchange", unfold);
-for (const link of document.querySelectorAll("nav a")) {
-  link.addEventListener("click", () => setTimeout(unfold)); // also where the hash stays the same
+
+const groups = [...document.querySelectorAll("details.group")];
+const all = find("open-all");
+all.hidden = false;
+all.addEventListener("click", () => {
+  const open = groups.some((group) => !group.open);
+  for (const group of groups) group.open = open;
+});
+function name() {
+  all.textContent = groups.every((group) => group.open) ? "Close all parts" : "Open all parts";
 }
+for (const group of groups) group.addEventListener("toggle", name);
 
 // Print shows every group, as no reader can open one on paper.
 let closed = [];
 addEventListener("beforeprint", () => {
-  closed = [...document.querySelectorAll("main > details:not([open]), .verdict details:not([open])")];
+  closed = [...document.querySelectorAll("details:not([open])")].filter((held) => !held.closest("#browser"));
   for (const group of closed) group.open = true;
 });
 addEventListener("afterprint", () => {

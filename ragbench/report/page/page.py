@@ -13,8 +13,10 @@ from markupsafe import Markup
 
 from ragbench.analysis.load import Run
 from ragbench.report.charts.drawing import style, templates
-from ragbench.report.markdown import methods, notes
+from ragbench.report.headline import Headline
+from ragbench.report.markdown import methods
 from ragbench.report.page.browse import LIMIT_BYTES, browser
+from ragbench.report.page.cards import views
 from ragbench.report.page.rows import shown
 from ragbench.report.sections import (
     ACCURACY,
@@ -28,12 +30,13 @@ from ragbench.report.sections import (
     Section,
     Table,
 )
-from ragbench.report.tables import provenance_rows
+from ragbench.report.tables import coverage, provenance_rows
 from ragbench.report.verdict.verdict import verdict
 
 FOLDER = Path(__file__).parent
-STYLES = ("page.css", "figures.css", "questions.css")
+STYLES = ("page.css", "summary.css", "figures.css", "questions.css")
 SCRIPTS = ("page.js", "tables.js", "question.js", "questions.js")
+FEW_LIMITS = 4  # limits on the first screen; the others open on demand
 SAYS = {
     EFFECTS: "Retrieval, fine-tuning and their difference, task by task",
     ACCURACY: "Every model, task and arm, its strata and further metrics",
@@ -56,7 +59,7 @@ class Group:
     sections: list[Section]
 
 
-def page(run: Run, effects: pd.DataFrame, parts: Sequence[Section]) -> str:
+def page(run: Run, head: Headline, effects: pd.DataFrame, parts: Sequence[Section]) -> str:
     """Return the whole page as HTML, the same for the same run."""
     look, script = Markup(style()) + _source(*STYLES), _source(*SCRIPTS)  # noqa: S704 - our own file
     found = browser(run)
@@ -66,7 +69,10 @@ def page(run: Run, effects: pd.DataFrame, parts: Sequence[Section]) -> str:
         .render(
             run=run,
             summary=verdict(run, effects),
-            notes=notes(run),
+            headline=head,
+            cards=views(run, head.cards),
+            coverage=coverage(run),
+            few=FEW_LIMITS,
             groups=grouped(parts),
             shown={part.key: shown(run, part.table) for part in parts},
             methods=methods(run),
