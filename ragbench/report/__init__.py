@@ -1,5 +1,6 @@
 """The report on a run: reads the analysis alone, and writes every file that a person opens.
 
+headline   the answer in a sentence, a card per pair and task, and what cannot be said
 verdict    sentences that are no stronger than the figures
 tables     headers and rows of the main tables, and how numbers are written
 baselines  the same answer to every question

@@ -5,4 +5,6 @@ limits      what the run cannot show
 clauses     a clause on one effect
 averages    averages over tasks
 unanswered  replies without an answer
+card        the 2 x 2 of a pair on a task, and its three numbers
+takeaways   the answer in one sentence and four lines
 """
