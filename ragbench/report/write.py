@@ -64,7 +64,7 @@ def _write(run: Run, path: Path, *, beside: bool, formats: Collection[str]) -> W
     parts = list(sections(run, results, effects, beside=beside, leaks=leaks))
     save(accuracy(run, results), path / FIGURE)
     head = headline(run, results, effects)
-    html, markdown = page(run, head, effects, parts), report(run, effects, parts, FIGURE)
+    html, markdown = page(run, head, effects, parts), report(run, head, effects, parts, FIGURE)
     for name, text in ((REPORT, markdown), (PAGE, html)):
         # Texts of a run may hold half of a surrogate pair, which UTF-8 cannot.
         shown = printable(text) if name == REPORT else text  # a terminal shows it

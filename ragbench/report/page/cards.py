@@ -11,9 +11,7 @@ from ragbench.analysis.family import OF_PAIR as CALLED
 from ragbench.analysis.load import Run
 from ragbench.report.charts.square import Score, Square, square
 from ragbench.report.tables import between, coverage, points
-from ragbench.report.verdict.card import BIOMEDICAL, GENERAL, SHOWN, Card, Number
-
-AVERAGE = "Average over tasks"
+from ragbench.report.verdict.card import AVERAGE, BIOMEDICAL, GENERAL, SHOWN, Card, Number
 
 
 @dataclass(frozen=True)
