@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ragbench.report.charts.drawing import Drawing
-from ragbench.report.charts.forest import HEADING_CHARACTERS, LABEL_CHARACTERS, shortened
+from ragbench.report.charts.forest import LABEL_CHARACTERS, shortened
 from ragbench.report.tables import NONE, between, percent
 
 HEADING_PX, ROW_PX, FOOT_PX, BETWEEN_PX = 24, 44, 22, 14
 LEFT, RIGHT = 1.0, 97.0  # per cent of the width; the last tick's label needs room
 TICKS = (0, 50, 100)
+HEADING_CHARACTERS = 34  # in bold, within a card on a phone
 
 
 @dataclass(frozen=True)

@@ -69,13 +69,14 @@ def views(run: Run, cards: Sequence[Card]) -> list[View]:
 
 
 def label(card: Card) -> str:
-    """Return the task of a card, or that it is an average."""
+    """Return the task of a card, or that it is an average over tasks."""
     return AVERAGE if card.is_average else card.task
 
 
 def _view(run: Run, lead: Card, tasks: Sequence[Card], number: int) -> View:
     n = max((cell.n for cell in lead.cells), default=0)
-    about = f"{label(lead)}, {lead.metric}, {n:,} questions"
+    where = AVERAGE.capitalize() if lead.is_average else lead.task
+    about = f"{where}, {lead.metric}, {n:,} question{'s' if n != 1 else ''}"
     return View(
         title=lead.name,
         about=about,

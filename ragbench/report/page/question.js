@@ -49,7 +49,7 @@ function verdict(task, cell, q) {
 function boxed(label, text) {
   const box = make("pre", "", text);
   box.tabIndex = 0;
-  box.setAttribute("role", "region");
+  box.setAttribute("role", "group");
   box.setAttribute("aria-label", label);
   return box;
 }
@@ -143,7 +143,7 @@ function delivered(core, texts, t, q, arm) {
     const id = core.passages[place];
     const gold = task.gold[q].includes(id) || task.gold[q].includes(docId);
     golden += gold;
-    const label = make("span", "", make("span", "id", id), title ? ` ${title}` : "");
+    const label = make("span", "", make("span", "id", id), " ", ...marked(title || "", words, answer));
     if (gold) label.append(make("span", "good", " \u2605 gold"));
     if (!stored || !stored[place]) return make("li", gold ? "gold" : "", label);
     const held = folded(make("summary", "", label), () => [make("p", "text", ...marked(text, words, answer))]);

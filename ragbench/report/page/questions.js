@@ -63,6 +63,7 @@ function browse() {
     find("status").textContent = found.length
       ? `${found.length} of ${questions.length} questions`
       : `No question passes the filters (${questions.length} in all)`;
+    find("list").parentElement.hidden = !found.length;
     find("rows").style.height = `${found.length * ROW_PX}px`;
     find("list").scrollTop = 0;
     open(found.length ? 0 : -1);
