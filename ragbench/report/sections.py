@@ -24,6 +24,7 @@ from ragbench.report.charts.kcurve import (
 )
 from ragbench.report.charts.shares import share_bars
 from ragbench.report.charts.slope import slope_charts
+from ragbench.report.charts.spent import spent_plots
 from ragbench.report.cost import cost_rows
 from ragbench.report.leakage import Leaks, find_leaks, panels
 from ragbench.report.policies import policy_rows, unread_rows
@@ -165,7 +166,12 @@ def _parts(
             {},
         ),
         (CONTROLS, "The same answer to every question", constant_rows(results), {}),
-        (COST, "Cost", cost_rows(run, effects), {"note": COST_NOTE}),
+        (
+            COST,
+            "Cost",
+            cost_rows(run, effects),
+            {"note": COST_NOTE, "drawings": spent_plots(run, results)},
+        ),
         (ACCURACY, PUBLISHED, beside_rows(run, results) if beside else ([], []), {}),
     ]
     for number, (group, title, (header, rows), more) in enumerate(parts):

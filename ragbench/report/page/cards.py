@@ -127,7 +127,7 @@ def _figure(number: Number, lead: Card, tasks: Sequence[Card]) -> Figure:
         compared=compared,
         value=points(number.estimate),
         interval=between(number.low, number.high, points),
-        state=number.state,
+        state=f"{number.state}, but small" if number.is_small else number.state,
         is_shown=number.state == SHOWN,
         by_task=[
             (card.task, points(found.estimate), found.state)
