@@ -113,7 +113,7 @@ def test_log_likelihoods_have_letters_and_the_pick(chromium: Driver, mixed_page:
         assert line.startswith(f"{'ABCDEFGH'[i]} {total:.3f} ")
         assert abs(float(line.split()[2]) - total / len(options[i])) < 0.00051
         assert ("picked" in line) == (i == cell["pick"][0])
-        assert ("right" in line) == (i == task["answer"][0])
+        assert ("\N{CHECK MARK}" in line) == (i == task["answer"][0])
 
 
 @pytest.mark.slow

@@ -7,8 +7,7 @@ import math
 import pandas as pd
 
 from ragbench.analysis.load import Run
-from ragbench.report.charts.figure import ALL
-from ragbench.report.charts.forest import Plot, Row, row_of, shortened, stacked
+from ragbench.report.charts.forest import ALL, Plot, Row, row_of, shortened, stacked
 from ragbench.report.tables import coverage, percent
 
 ARM_CHARACTERS = 18  # the label has the tokens too

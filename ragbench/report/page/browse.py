@@ -212,6 +212,7 @@ def _texts(task: _Task) -> dict[str, Any]:
     names = ("reply", "reasoning", "error")
     return {
         "text": [question.text for question in task.questions],
+        "queries": [q.query if q.query != q.text else "" for q in task.questions],
         "options": [list(question.options) for question in task.questions],
         "references": [question.reference for question in task.questions],
         "cells": [{name: _column(cell, name) for name in names} for cell in task.cells],

@@ -11,7 +11,7 @@ const COMMON = new Set(
 const letter = (index) => LETTERS[index] || `#${index + 1}`;
 const unread = (outcome) => NO_ANSWER.includes(outcome);
 
-// A text whose words of a question are in <mark>, and the right answer underlined.
+// A text whose words of a query are in <mark>, and the right answer underlined.
 function marked(text, words, answer) {
   const escape = (word) => word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
   const sought = [...(answer ? [answer] : []), ...words].map(escape);
@@ -76,14 +76,15 @@ function likelihoods(core, texts, t, q, cell) {
   const lengths = texts && task.scoring === "options" ? texts[t].options[q].map((o) => [...o].length || 1) : null;
   const cells = (tag, texts) => texts.map((text) => make(tag, "figure", text));
   const rows = values.map((value, index) => {
-    const marks = [];
-    if (index === cell.pick[q]) marks.push("picked");
-    if (index === task.answer[q]) marks.push("\u2713 right");
+    const right = index === task.answer[q];
+    const picked = index === cell.pick[q];
+    const sign = right ? "\u2713 " : picked ? "\u2717 " : "";
+    const mark = sign + (picked ? "picked" : right ? "right" : "");
     const head = make("th", "", letter(index));
     head.scope = "row";
     const figures = lengths ? [value, value === null ? null : value / lengths[index]] : [value];
     const shown = cells("td", figures.map((figure) => (figure === null ? "-" : figure.toFixed(3))));
-    return make("tr", index === cell.pick[q] ? "picked" : "", head, ...shown, make("td", "", marks.join(", ")));
+    return make("tr", picked ? "picked" : "", head, ...shown, make("td", "", mark));
   });
   const caption = make("caption", "", lengths ? "Log-likelihood: in all, per character" : "Log-likelihood");
   return [make("table", "letters", caption, make("tbody", "", ...rows))];
@@ -136,7 +137,7 @@ function delivered(core, texts, t, q, arm) {
   const places = task.packed[arm][q];
   const stored = block("passages");
   const answer = texts && task.answer[q] >= 0 ? texts[t].options[q][task.answer[q]] : "";
-  const words = texts ? wordsOf(texts[t].text[q]) : [];
+  const words = texts ? wordsOf(texts[t].queries[q] || texts[t].text[q]) : [];
   let golden = 0;
   const entries = places.map((place) => {
     const [docId, title, text] = (stored && stored[place]) || ["", "", ""];

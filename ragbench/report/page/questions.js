@@ -136,14 +136,16 @@ function browse() {
     const parts = [head, ...asked(core, texts, t, q), make("h4", "", "Answers"), make("div", "cells", ...answers)];
     if (arms.length) {
       parts.push(make("h4", "", "Passages in the order of the prompt"));
-      if (texts && block("passages")) parts.push(make("p", "soft", legend(task, q)));
+      if (texts && block("passages")) parts.push(make("p", "soft", legend(task, t, q)));
       parts.push(make("div", "arms", ...arms.map((arm) => delivered(core, texts, t, q, arm))));
     }
     return parts;
   }
 
-  function legend(task, q) {
-    const words = make("span", "", make("mark", "", "Words of the question"), " are marked");
+  function legend(task, t, q) {
+    const query = texts[t].queries[q];
+    const words = make("span", "", make("mark", "", "Words of the query"));
+    words.append(query ? ` \u201c${query}\u201d are marked` : ", which is the question, are marked");
     if (task.answer[q] >= 0) words.append(", the ", make("mark", "answer", "right answer"), " is underlined");
     words.append("; \u2605 is a gold passage.");
     return words;
