@@ -58,7 +58,7 @@ class View:
 
 def views(run: Run, cards: Sequence[Card]) -> list[View]:
     """Return a view per pair, and per task of it where the run has no average over tasks."""
-    made = []
+    made: list[View] = []
     for name in dict.fromkeys(card.name for card in cards):
         mine = [card for card in cards if card.name == name]
         if mine[0].is_average:

@@ -64,7 +64,7 @@ def shown(run: Run, table: Table) -> Shown:
         elif values <= {NONE, ""}:
             empty.append(name)
         elif len(values) == 1 and (place < table.naming or name == "n"):
-            same.append((name, *values))
+            same.append((name, values.pop()))
         else:
             kept.append(place)
     return Shown(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import pandas as pd
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from ragbench.report.charts.spent import spent_plots
@@ -26,7 +28,5 @@ def test_rows_go_from_the_shortest_prompts_to_the_longest(mixed: Analysed) -> No
 
 
 def test_unknown_prompts_have_no_plot(mixed: Analysed) -> None:
-    from dataclasses import replace
-
-    none = mixed.run.scores.assign(prompt_tokens=pd.NA)
+    none = mixed.run.scores.assign(prompt_tokens=np.nan)
     assert spent_plots(replace(mixed.run, scores=none), mixed.results) == []
