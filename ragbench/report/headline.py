@@ -21,7 +21,6 @@ from ragbench.analysis.family import (
     primary_arm,
 )
 from ragbench.analysis.load import Run
-from ragbench.report.markdown import notes
 from ragbench.report.tables import coverage
 from ragbench.report.verdict.card import (
     BIOMEDICAL,
@@ -38,6 +37,7 @@ from ragbench.report.verdict.card import (
 )
 from ragbench.report.verdict.clauses import is_shown
 from ragbench.report.verdict.limits import NO_PAIR, limits
+from ragbench.report.verdict.notes import notes
 from ragbench.report.verdict.takeaways import lines_of, sentence_of
 from ragbench.report.verdict.unanswered import Unanswered
 from ragbench.runfolder.pairs import pairs_of
@@ -187,10 +187,16 @@ class _Cards:
 
 
 def _average(cells: list[Cell | None]) -> Cell | None:
-    """Return the mean of cells, every task counting the same; None where one is not complete."""
+    """Return the mean of cells, every task counting the same; None where one is not complete.
+
+    Its interval combines those of the tasks (Zou and Donner 2008, Statistics in Medicine 27:1693),
+    as the averages of effects do; NaN where a task has none.
+    """
     found = [cell for cell in cells if cell is not None and cell.is_complete]
     if len(found) < len(cells):
         return None
     value = sum(cell.value for cell in found) / len(found)
+    low = value - math.hypot(*(cell.value - cell.low for cell in found)) / len(found)
+    high = value + math.hypot(*(cell.high - cell.value for cell in found)) / len(found)
     n = sum(cell.n for cell in found)
-    return Cell(found[0].kind, found[0].model, found[0].arm, value, math.nan, math.nan, n)
+    return Cell(found[0].kind, found[0].model, found[0].arm, value, low, high, n)

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
 from ragbench.analysis.clusters import cluster_name, has_clusters, repeats
-from ragbench.analysis.family import chosen_arm, primary_of
+from ragbench.analysis.family import BASELINE, chosen_arm, primary_of
 from ragbench.analysis.load import Run
 from ragbench.analysis.statistics.estimate import Settings
-from ragbench.base.records import LEAST_MASS, small_share
+from ragbench.report.headline import Headline
 from ragbench.report.imported import imported_methods
 from ragbench.report.sections import Section
-from ragbench.report.tables import coverage, measured, provenance_rows
+from ragbench.report.tables import (
+    NONE,
+    Rows,
+    between,
+    coverage,
+    measured,
+    percent,
+    points,
+    provenance_rows,
+)
+from ragbench.report.verdict.card import AVERAGE, BIOMEDICAL, GENERAL, Card, Cell
 from ragbench.report.verdict.verdict import verdict
-from ragbench.runfolder.pairs import differences, pairs_of
 
 ESCAPES = str.maketrans({"<": "&lt;", ">": "&gt;", **{c: f"\\{c}" for c in "\\|*_`[]"}})
 ANSWERS = {
@@ -43,49 +51,22 @@ def escape(text: str) -> str:
     return " ".join(text.translate(ESCAPES).split())
 
 
-def notes(run: Run) -> list[str]:
-    """Return the notes of tasks, the differences within pairs, and cells with unlikely letters."""
-    identity = run.about.identity
-    shared: dict[str, list[str]] = {}
-    for name, task in identity.tasks.items():
-        if task.note:
-            shared.setdefault(task.note.rstrip("."), []).append(name)
-    found = [f"Note on {', '.join(names)}: {note}." for note, names in shared.items()]
-    for name, task in identity.tasks.items():
-        reasons = Counter(reason for _, reason in task.excluded)
-        shown = ", ".join(f"{n:,} ({reason})" for reason, n in reasons.items())
-        if shown:
-            found.append(f"Note on {name}: not asked: {shown}.")
-    for pair in pairs_of(run.config.bases()):
-        found += [f"Note on {pair}: {x}." for x in differences(pair, identity.models)]
-    return [*found, *_unlikely_letters(run)]
-
-
-def _unlikely_letters(run: Run) -> Iterator[str]:
-    """Yield a warning per model and task whose letters have hardly any probability."""
-    if "option_mass" not in run.scores:
-        return  # scored before there was the column
-    lettered = run.scores[run.scores.scoring == "letters"]
-    for (model, task), cells in lettered.groupby(["model", "task"], sort=False):
-        masses = cells.groupby("arm", sort=False)["option_mass"].mean()
-        low = masses[masses < LEAST_MASS]
-        if len(low):
-            yield (
-                f"Warning on {model}, {task}: all letters together have "
-                f"{small_share(float(low.min()))} of the probability of the reply's start in "
-                f"{', '.join(low.index)}. The model would write something else, so the likeliest "
-                "letter says little: check the prompt format, or use scoring: generate."
-            )
-
-
-def report(run: Run, effects: pd.DataFrame, parts: Sequence[Section], figure: str) -> str:
+def report(
+    run: Run, head: Headline, effects: pd.DataFrame, parts: Sequence[Section], figure: str
+) -> str:
     """Return the whole report; ``figure`` is the name of the file of accuracy beside it."""
     found = [f"# {escape(run.path.name)}\n"]
     if run.config.description:
         found.append(escape(run.config.description) + "\n")
+    found.append(f"**{escape(head.sentence)}**\n")
+    found += [
+        table(*rows) for rows in (square_rows(head.cards), number_rows(run, head.cards)) if rows[1]
+    ]
+    if head.limits:
+        found.append("## What cannot be said\n")
+        found.append("\n".join(f"- {escape(line)}" for line in head.limits) + "\n")
     found.append("## What came out\n")
     found.append("\n".join(f"- {escape(line)}" for line in verdict(run, effects)) + "\n")
-    found += [f"{escape(note)}\n" for note in notes(run)]
     found.append(f"![{measured(run).capitalize()} by arm with its interval]({figure})\n")
     for part in parts:
         found.append(f"## {part.title}\n")
@@ -94,6 +75,45 @@ def report(run: Run, effects: pd.DataFrame, parts: Sequence[Section], figure: st
         found.append(table(part.table.header, part.table.rows))
     found += ["## Methods\n", escape(methods(run)) + "\n", "## Provenance\n", provenance(run)]
     return "\n".join(found)
+
+
+def square_rows(cards: Sequence[Card]) -> Rows:
+    """Return the 2 x 2 of each card: a row per model, closed-book and with its retrieval arm."""
+    rows = []
+    for card in cards:
+        for kind, model in ((GENERAL, card.general), (BIOMEDICAL, card.biomedical)):
+            if model is not None and card.cells:
+                cells = [card.cell(kind, arm) for arm in (BASELINE, card.arm or "")]
+                task = AVERAGE if card.is_average else card.task
+                rows.append([task, model, *map(_rate, cells), card.arm or NONE])
+    return ["task", "model", BASELINE, "with retrieval", "arm"], rows
+
+
+def _rate(cell: Cell | None) -> str:
+    if cell is None:
+        return NONE
+    ends = between(cell.low, cell.high, percent)
+    if not cell.is_complete:
+        return f"bounds {ends}"
+    return percent(cell.value) if ends == NONE else f"{percent(cell.value)} ({ends})"
+
+
+def number_rows(run: Run, cards: Sequence[Card]) -> Rows:
+    """Return the numbers of each card in points with interval and state, a row per effect."""
+    rows = [
+        [
+            card.name,
+            AVERAGE if card.is_average else card.task,
+            number.effect,
+            points(number.estimate),
+            between(number.low, number.high, points),
+            number.state,
+        ]
+        for card in cards
+        for number in card.numbers
+    ]
+    header = ["pair or model", "task", "effect", "points", f"{coverage(run)} interval", "state"]
+    return header, rows
 
 
 def methods(run: Run) -> str:

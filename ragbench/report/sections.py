@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from ragbench.analysis.family import HEADROOM, PLACEBO
 from ragbench.analysis.load import Run
 from ragbench.analysis.panels.curves import curves, places
 from ragbench.analysis.panels.policies import policies, unread_rates
@@ -23,6 +24,7 @@ from ragbench.report.charts.kcurve import (
 )
 from ragbench.report.charts.shares import share_bars
 from ragbench.report.charts.slope import slope_charts
+from ragbench.report.charts.spent import spent_plots
 from ragbench.report.cost import cost_rows
 from ragbench.report.leakage import Leaks, find_leaks, panels
 from ragbench.report.policies import policy_rows, unread_rows
@@ -40,6 +42,15 @@ from ragbench.report.tables import (
     stratum_rows,
 )
 
+EFFECTS, ACCURACY, CONTROLS, RETRIEVAL = (
+    "Effects",
+    "Accuracy by arm",
+    "Controls",
+    "Retrieval quality",
+)
+EVIDENCE, LEAKAGE, COST, OUTCOMES = "Evidence use", "Leakage", "Cost against accuracy", "Outcomes"
+# Groups of parts, in the order in which a reader meets them.
+GROUPS = (EFFECTS, ACCURACY, CONTROLS, RETRIEVAL, EVIDENCE, LEAKAGE, COST, OUTCOMES)
 PUBLISHED = "Beside published figures, which were scored by their own rules"
 NOT_DRAWN = (
     "Within a retrieval arm the places are not random: where the gold passage comes first, the "
@@ -77,11 +88,15 @@ class Table:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the report: heading, charts, table, and a note on how to read them."""
+    """A part of the report: heading, charts, table, and a note on how to read them.
+
+    ``group`` is a member of GROUPS.
+    """
 
     key: str
     title: str
     table: Table
+    group: str
     drawings: Sequence[Drawing] = ()
     note: str = ""
 
@@ -94,51 +109,77 @@ def sections(
     beside: bool = False,
     leaks: Leaks | None = None,
 ) -> Iterator[Section]:
-    """Yield the parts that have rows: pairs, accuracy, each effect of a model, then the details.
+    """Yield the parts that have rows, group by group in the order of GROUPS.
 
     ``beside`` adds published figures; ``leaks`` saves looking for leakage again.
     """
+    found = list(_parts(run, results, effects, beside=beside, leaks=leaks))
+    yield from sorted(found, key=lambda part: GROUPS.index(part.group))
+
+
+def _parts(
+    run: Run, results: pd.DataFrame, effects: pd.DataFrame, *, beside: bool, leaks: Leaks | None
+) -> Iterator[Section]:
     score = measured(run).capitalize()
     found, placed = curves(run), places(run)
-    pairs = pair_rows(run, effects)
-    parts: list[tuple[str, Rows, dict[str, Any]]] = [
+    parts: list[tuple[str, str, Rows, dict[str, Any]]] = [
         (
+            EFFECTS,
             "Retrieval or fine-tuning",
-            pairs,
+            pair_rows(run, effects),
             {"drawings": [*slope_charts(run, results), *pair_plots(run, effects)]},
         ),
-        (f"{score}, and the gain over closed-book", accuracy_rows(run, results, effects), {}),
-        ("Further metrics", metric_rows(run, results), {}),
+        (
+            ACCURACY,
+            f"{score}, and the gain over closed-book",
+            accuracy_rows(run, results, effects),
+            {},
+        ),
+        (ACCURACY, "Further metrics", metric_rows(run, results), {}),
     ]
     for kind in effects.effect[effects.base == ""].unique():
         title = kind[:1].upper() + kind[1:]
         drawn = {"drawings": plots(run, effects, kind)}
-        parts.append((title, effect_table(run, effects, kind), drawn))
+        group = CONTROLS if kind in (PLACEBO, *HEADROOM) else EFFECTS
+        parts.append((group, title, effect_table(run, effects, kind), drawn))
     parts += [
-        (f"{score} by stratum", stratum_rows(run, results), {}),
+        (ACCURACY, f"{score} by stratum", stratum_rows(run, results), {}),
         (
+            ACCURACY,
             "By the number of passages",
             curve_rows(run, found),
             {"drawings": curve_charts(run, found)},
         ),
-        ("What twice the passages bring", trend_rows(run, found), {}),
+        (ACCURACY, "What twice the passages bring", trend_rows(run, found), {}),
         (
+            EVIDENCE,
             "By the place of the gold passage",
             place_rows(run, placed),
             {"drawings": place_charts(run, placed), "note": NOT_DRAWN},
         ),
-        ("Retrieval quality", retrieval_rows(run, results), {}),
-        ("What was delivered, per question", delivered_rows(run), {}),
-        ("Outcomes", outcome_rows(run, results), {"drawings": share_bars(run)}),
-        ("Replies without an answer", unread_rows(unread_rates(run)), {}),
-        ("Replies without an answer, counted in three ways", policy_rows(run, policies(run)), {}),
-        ("The same answer to every question", constant_rows(results), {}),
-        ("Cost", cost_rows(run, effects), {"note": COST_NOTE}),
-        (PUBLISHED, beside_rows(run, results) if beside else ([], []), {}),
+        (RETRIEVAL, "Retrieval quality", retrieval_rows(run, results), {}),
+        (RETRIEVAL, "What was delivered, per question", delivered_rows(run), {}),
+        (OUTCOMES, "Outcomes", outcome_rows(run, results), {"drawings": share_bars(run)}),
+        (OUTCOMES, "Replies without an answer", unread_rows(unread_rates(run)), {}),
+        (
+            OUTCOMES,
+            "Replies without an answer, counted in three ways",
+            policy_rows(run, policies(run)),
+            {},
+        ),
+        (CONTROLS, "The same answer to every question", constant_rows(results), {}),
+        (
+            COST,
+            "Cost",
+            cost_rows(run, effects),
+            {"note": COST_NOTE, "drawings": spent_plots(run, results)},
+        ),
+        (ACCURACY, PUBLISHED, beside_rows(run, results) if beside else ([], []), {}),
     ]
-    for number, (title, (header, rows), more) in enumerate(parts):
+    for number, (group, title, (header, rows), more) in enumerate(parts):
         if rows:
-            yield Section(f"part-{number}", title, Table(title, header, rows), **more)
+            yield Section(f"part-{number}", title, Table(title, header, rows), group, **more)
     for number, (title, (header, rows), note) in enumerate(panels(run, leaks or find_leaks(run))):
         if rows:
-            yield Section(f"leakage-{number}", title, Table(title, header, rows), note=note)
+            table = Table(title, header, rows)
+            yield Section(f"leakage-{number}", title, table, LEAKAGE, note=note)

@@ -15,6 +15,7 @@ from ragbench.base.files import private, write_bytes
 from ragbench.report.charts.drawing import save
 from ragbench.report.charts.figure import accuracy
 from ragbench.report.export import export
+from ragbench.report.headline import headline
 from ragbench.report.leakage import find_leaks, write_leaks
 from ragbench.report.markdown import report
 from ragbench.report.page.page import page
@@ -62,7 +63,8 @@ def _write(run: Run, path: Path, *, beside: bool, formats: Collection[str]) -> W
     write_leaks(run, leaks)
     parts = list(sections(run, results, effects, beside=beside, leaks=leaks))
     save(accuracy(run, results), path / FIGURE)
-    html, markdown = page(run, effects, parts), report(run, effects, parts, FIGURE)
+    head = headline(run, results, effects)
+    html, markdown = page(run, head, effects, parts), report(run, head, effects, parts, FIGURE)
     for name, text in ((REPORT, markdown), (PAGE, html)):
         # Texts of a run may hold half of a surrogate pair, which UTF-8 cannot.
         shown = printable(text) if name == REPORT else text  # a terminal shows it

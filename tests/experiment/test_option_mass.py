@@ -13,7 +13,7 @@ from ragbench.experiment.config.config import load_config
 from ragbench.experiment.grid.grid import Grid
 from ragbench.experiment.planning.plan import make_plan
 from ragbench.experiment.run import run_experiment
-from ragbench.report.markdown import notes
+from ragbench.report.verdict.notes import notes
 from tests.models.local import tiny
 from tests.models.test_chat_templates import BLANKS, INST
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,10 @@ import pytest
 from ragbench.analysis.effects import effects
 from ragbench.analysis.load import Run, load_run
 from ragbench.analysis.results import results
+from ragbench.report.headline import Headline, headline
 from ragbench.report.sections import Section, sections
+from ragbench.report.write import write_report
+from tests.report.browsing import Driver, started
 from tests.runfolder.sealing import reseal
 
 ATTACK = "</script><img src=x onerror=\"hacked('x')\"><!--<script>{{ 7 * 7 }}\u2028&lt;b&gt;\ud800'"
@@ -34,6 +38,7 @@ class Analysed:
     run: Run
     results: pd.DataFrame
     effects: pd.DataFrame
+    head: Headline
     parts: list[Section]
 
 
@@ -41,13 +46,28 @@ def analysed(path: Path) -> Analysed:
     """Analyse a run folder."""
     run = load_run(path)
     found, gains = results(run), effects(run)
-    return Analysed(run, found, gains, list(sections(run, found, gains)))
+    head = headline(run, found, gains)
+    return Analysed(run, found, gains, head, list(sections(run, found, gains)))
 
 
 @pytest.fixture(scope="session")
 def mixed(mixed_home: Path) -> Analysed:
     """The mixed run; read it, do not change it."""
     return analysed(mixed_home / "runs" / "mixed")
+
+
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
+    """One browser for all tests."""
+    yield from started(tmp_path_factory.mktemp("chromium"))
+
+
+@pytest.fixture(scope="session")
+def mixed_page(mixed_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of the mixed run, in a folder of its own; read it, do not change it."""
+    folder = tmp_path_factory.mktemp("page") / "mixed"
+    shutil.copytree(mixed_home / "runs" / "mixed", folder)
+    return write_report(folder).page
 
 
 @pytest.fixture

@@ -20,11 +20,10 @@ from ragbench.experiment.importing.imported import (
     write_run,
 )
 from ragbench.report.write import write_report
+from tests.report.browsing import Driver, find_all, requests, show
 from tests.report.test_degenerate import change
-from tests.report.test_page_in_chromium import Driver, chromium, requests, show
 from tests.runfolder.sealing import reseal
 
-__all__ = ["chromium"]
 RATES = {("general", "closed-book"): 0.4, ("general", "bm25"): 0.7}
 RATES |= {("bio", "closed-book"): 0.5, ("bio", "bm25"): 0.6}
 
@@ -122,7 +121,7 @@ def test_charts_stay_in_their_frames(
     width: int,
     dark: bool,
 ) -> None:
-    show(chromium, pair, width=width, dark=dark)
+    show(chromium, pair, width=width, dark=dark, whole=True)
     assert len(chromium.find_elements("css selector", "svg.chart")) == 1
     assert len(chromium.find_elements("css selector", "svg.shares")) == 1
     assert chromium.execute_script(OUTSIDE) == []
@@ -150,7 +149,7 @@ return found;
 def test_long_names_and_curves_stay_in_their_frames(
     chromium: Driver, curved: Path, width: int
 ) -> None:
-    show(chromium, curved, width=width)
+    show(chromium, curved, width=width, whole=True)
     titles = [svg.get_property("textContent") for svg in find_all(chromium, "svg.chart > title")]
     # Three retrieval arms and a curve on each of three tasks; places where they are several.
     placed = pd.read_csv(curved.parent / "places.csv")
@@ -165,16 +164,11 @@ def test_long_names_and_curves_stay_in_their_frames(
     assert chromium.get_log("browser") == []
 
 
-def find_all(driver: Driver, selector: str) -> list[Any]:
-    found: list[Any] = driver.find_elements("css selector", selector)
-    return found
-
-
 def test_models_and_outcomes_are_told_apart_without_colour(
     chromium: Driver,
     pair: Path,
 ) -> None:
-    show(chromium, pair)
+    show(chromium, pair, whole=True)
     style = "return getComputedStyle(document.querySelector(arguments[0]))[arguments[1]]"
     dashes = {
         chromium.execute_script(style, f"svg.chart .{kind} > line", "strokeDasharray")
@@ -196,7 +190,7 @@ def test_models_and_outcomes_are_told_apart_without_colour(
 def test_the_chart_stands_where_its_figures_say(chromium: Driver, pair: Path) -> None:
     """Read the markers back: their heights rise and fall as the accuracies of the table."""
     results = pd.read_csv(pair.parent / "results.csv")
-    show(chromium, pair)
+    show(chromium, pair, whole=True)
     heights = chromium.execute_script(
         "return [...document.querySelectorAll('svg.chart g.row')].map(g => "
         "[...g.querySelectorAll(':scope > svg.marker')].slice(1).map("

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -104,7 +103,11 @@ def test_a_run_without_a_pair_has_a_row_of_two_cells(mixed: Analysed) -> None:
         ]
     mean = sum(card.cells[0].value for card in tasks) / len(tasks)
     assert average.cells[0].value == pytest.approx(mean)
-    assert math.isnan(average.cells[0].low) and average.cells[0].n == 18  # 3 tasks of 6 questions
+    assert average.cells[0].n == 18  # 3 tasks of 6 questions
+    # Right of 6, closed-book: 2, 0 and 2. Wilson's lower ends are 0.0968, 0 and 0.0968, so that of
+    # the average is 4/18 - sqrt(2 x (2/6 - 0.0968)²) / 3 = 0.2222 - 0.1115.
+    assert [round(card.cells[0].value * 6) for card in tasks] == [2, 0, 2]
+    assert average.cells[0].low == pytest.approx(0.1107, abs=0.0001)
 
 
 def test_a_cell_with_errors_has_bounds_and_its_effects_are_not_shown(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from ragbench.analysis.effects import effects
 from ragbench.analysis.load import Run, load_run
 from ragbench.analysis.panels.leakage import FACT_COLUMNS, SPLIT_COLUMNS
 from ragbench.analysis.results import results
+from ragbench.report.headline import headline
 from ragbench.report.leakage import (
     duplicate_rows,
     find_leaks,
@@ -160,9 +161,10 @@ def test_the_page_shows_the_panel(mixed_copy: Path) -> None:
     same = load_run(mixed_copy).same  # the oracle has the prompts of bm25-1
     intervals = gains.set_index(["task", "arm"])[["ci_low", "ci_high"]].T.to_dict("list")
     for row in rows:
-        if row[3] == "all" and row[2] not in same[row[1]]:
-            low, high = intervals[row[1], row[2]]
-            assert row[9] == f"{100 * low:+.1f} to {100 * high:+.1f}"
+        line = dict(zip(header, row, strict=True))
+        if line["part"] == "all" and line["arm"] not in same[line["task"]]:
+            low, high = intervals[line["task"], line["arm"]]
+            assert line["95 % interval"] == f"{100 * low:+.1f} to {100 * high:+.1f}"  # the last one
     assert "Duplicate questions" not in seen
     assert any("paraphrase" in element.text for element in root.all("p"))
 
@@ -179,7 +181,7 @@ def test_a_restricted_run_shows_ids_and_numbers(mixed_copy: Path) -> None:
     (mixed_copy / "run.json").write_text(json.dumps(about), encoding="utf-8")
     reseal(mixed_copy)
     run = load_run(mixed_copy)
-    found = effects(run)
-    made = page(run, found, list(sections(run, results(run), found)))
+    found, gains = results(run), effects(run)
+    made = page(run, headline(run, found, gains), gains, list(sections(run, found, gains)))
     assert tables(read(made))["Duplicate questions"][1][-1] == "q-scurvy, q-rickets"
     assert not any(text in made for text in FACTS.values())

@@ -10,6 +10,7 @@ import pytest
 from ragbench.analysis.effects import effects
 from ragbench.analysis.load import Run, load_run
 from ragbench.analysis.results import results
+from ragbench.report.headline import headline
 from ragbench.report.markdown import escape, methods, report, table
 from ragbench.report.sections import sections
 from tests.analysis.making import edited
@@ -33,7 +34,7 @@ def test_cells_cannot_break_the_table_or_become_markup() -> None:
 def test_report_has_every_part(tables: tuple[Run, pd.DataFrame, pd.DataFrame]) -> None:
     run, found, gains = tables
     parts = list(sections(run, found, gains))
-    text = report(run, gains, parts, "accuracy.svg")
+    text = report(run, headline(run, found, gains), gains, parts, "accuracy.svg")
     for heading in (
         "What came out",
         "Accuracy, and the gain over closed-book",

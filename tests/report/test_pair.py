@@ -12,10 +12,12 @@ from ragbench.analysis.family import OF_PAIR, retrieval_arms
 from ragbench.analysis.load import Run, load_run
 from ragbench.analysis.panels.curves import places
 from ragbench.analysis.results import results
-from ragbench.report.markdown import notes, report
+from ragbench.report.headline import headline
+from ragbench.report.markdown import report
 from ragbench.report.page.page import page
 from ragbench.report.sections import sections
 from ragbench.report.tables import pair_rows, points
+from ragbench.report.verdict.notes import notes
 from ragbench.report.verdict.verdict import verdict
 from ragbench.runfolder.packed import delivered_ids
 from tests.analysis.making import edited
@@ -124,21 +126,27 @@ def test_what_is_not_alike_is_repeated_in_the_report(run: Run) -> None:
     run = edited(run, "identity.models.general-plain.context_tokens", 2048)
     (note,) = [note for note in notes(run) if "against" in note]
     assert "the context of general-plain (2,048 tokens) is shorter" in note
-    gains = effects(run)
-    parts = list(sections(run, results(run), gains))
-    assert note in page(run, gains, parts)
-    assert "(2,048 tokens) is shorter" in report(run, gains, parts, "accuracy.svg")
+    found, gains = results(run), effects(run)
+    head, parts = headline(run, found, gains), list(sections(run, found, gains))
+    assert note in page(run, head, gains, parts)
+    assert "(2,048 tokens) is shorter" in report(run, head, gains, parts, "accuracy.svg")
 
 
 def test_the_page_and_the_markdown_show_the_pairs(run: Run) -> None:
-    gains = effects(run)
-    parts = list(sections(run, results(run), gains))
-    root = read(page(run, gains, parts))
+    found, gains = results(run), effects(run)
+    head, parts = headline(run, found, gains), list(sections(run, found, gains))
+    root = read(page(run, head, gains, parts))
     header, rows = pair_rows(run, gains)
-    assert tables(root)["Retrieval or fine-tuning"] == [header, *rows]
+    shown, *lines = tables(root)["Retrieval or fine-tuning"]
+    assert {"pair", "points", "p"} <= set(shown)  # as there are two pairs
+    places = [header.index(name) for name in shown if name != "95 % interval"]
+    kept = [place for place, name in enumerate(shown) if name != "95 % interval"]
+    assert sorted([line[i] for i in kept] for line in lines) == sorted(
+        [row[i] for i in places] for row in rows
+    )
     drawn = [svg.all("title")[0].text for svg in root.all("svg") if svg.all("title")]
     assert [title for title in drawn if " against " in title and title.endswith(" on facts")]
-    assert "## Retrieval or fine-tuning" in report(run, gains, parts, "accuracy.svg")
+    assert "## Retrieval or fine-tuning" in report(run, head, gains, parts, "accuracy.svg")
 
 
 def test_the_gold_passage_at_each_place(run: Run) -> None:

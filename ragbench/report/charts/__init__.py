@@ -4,6 +4,8 @@ drawing  what all charts share, SVG files, PNG and PDF
 chart    lines along one axis
 forest   effects with their intervals
 slope    two conditions joined by lines
+square   the 2 x 2 of a pair as bars
+spent    scores by the length of their prompts
 kcurve   accuracy by the number of passages
 shares   shares of outcomes
 figure   the figures of a run

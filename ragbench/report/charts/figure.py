@@ -9,10 +9,10 @@ import pandas as pd
 from ragbench.analysis.family import OVER_TASKS
 from ragbench.analysis.load import Run
 from ragbench.report.charts.drawing import COLUMN, Drawing, figure, height_in
-from ragbench.report.charts.forest import Plot, Scale, pair_plots, plots, row_of, shortened, stacked
+from ragbench.report.charts.forest import ALL, Plot, pair_plots, plots, row_of, shortened, stacked
+from ragbench.report.charts.spent import spent_plots
 from ragbench.report.tables import coverage, percent
 
-ALL = Scale(0, 100, 20)
 COLUMN_IN = 8.0  # height of a column, less a caption of some lines
 
 
@@ -22,8 +22,8 @@ def figures(
     """Yield the name and the SVG of each figure, as wide as a column of a journal.
 
     They are accuracy by arm, each effect of single models with its averages over tasks, the
-    effects of pairs, and one figure per further drawing of the page. Panels that are together
-    taller than a column go on in a figure ``NAME 2``.
+    effects of pairs, scores by the length of the prompt, and one figure per further drawing of the
+    page. Panels that are together taller than a column go on in a figure ``NAME 2``.
     """
     yield from _columns("accuracy", [_panel(run, results, task) for task in run.members("tasks")])
     for kind in effects.effect[effects.base == ""].unique():
@@ -31,6 +31,8 @@ def figures(
             yield from _columns(f"effect {kind}", drawn)
     if drawn := pair_plots(run, effects):
         yield from _columns("effects of pairs", drawn)
+    if drawn := spent_plots(run, results):
+        yield from _columns("accuracy by prompt length", drawn)
     for drawing in drawings:
         if not isinstance(drawing, Plot):
             yield drawing.key, figure([drawing], COLUMN)

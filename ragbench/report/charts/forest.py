@@ -262,6 +262,9 @@ class Scale:
         yield from (index * self.step for index in range(first, last + 1))
 
 
+ALL = Scale(0, 100, 20)  # of a rate
+
+
 def _step(width: float) -> float:
     """Return the smallest of 1, 2 and 5 times a power of ten that makes few enough steps."""
     power = 10.0 ** math.floor(math.log10(width / STEPS_AT_MOST))

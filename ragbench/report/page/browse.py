@@ -135,6 +135,7 @@ def _core(run: Run, tasks: list[_Task], keys: list[tuple[str, str]]) -> dict[str
                 "name": task.name,
                 "metric": run.metrics(task.name)[0],
                 "graded": _graded(run, task.name),
+                "scoring": run.facts(task.name).scoring,
                 "unknown": _unknown(run, task.name),
                 "ids": [question.id for question in task.questions],
                 "strata": [question.stratum for question in task.questions],
@@ -211,6 +212,7 @@ def _texts(task: _Task) -> dict[str, Any]:
     names = ("reply", "reasoning", "error")
     return {
         "text": [question.text for question in task.questions],
+        "queries": [q.query if q.query != q.text else "" for q in task.questions],
         "options": [list(question.options) for question in task.questions],
         "references": [question.reference for question in task.questions],
         "cells": [{name: _column(cell, name) for name in names} for cell in task.cells],

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ragbench.analysis.family import MACRO, OF_PAIR
 
+AVERAGE = "average over tasks"
 GENERAL, BIOMEDICAL = "general", "biomedical"
 SHOWN, EQUIVALENT, NOT_SHOWN = "shown", "equivalent", "not shown"
 BOUNDS, UNTESTED = "bounds only", "not tested"
@@ -21,7 +22,7 @@ class Cell:
         model: The model.
         arm: ``closed-book``, or the primary retrieval arm.
         value: A rate from 0 to 1.
-        low: Lower end of its interval; NaN where it has none, as in an average over tasks.
+        low: Lower end of its interval; NaN where it has none.
         high: Upper end.
         n: Number of questions.
         is_complete: Whether every question has an answer; else the ends are bounds.

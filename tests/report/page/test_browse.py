@@ -68,6 +68,9 @@ def test_blocks_hold_what_the_run_holds(run: Run) -> None:
                 assert text == rendered[record["prompt"]]
                 if record["reply"] is not None:
                     assert texts[t]["cells"][c]["reply"][q] in record["reply"]
+        # A query is held where it is another text than the question.
+        for q, question in enumerate(run.questions(task["name"])):
+            assert (texts[t]["queries"][q] or texts[t]["text"][q]) == question.query
     assert found.blocks["passages"].count(FACTS["scurvy"]) == 1
 
 
