@@ -207,6 +207,14 @@ def _explain(
     found: Sequence[Any],
     sample: Callable[[Keys], str],
 ) -> UsageError:
+    locations = [detail["loc"] for detail in found]
+    # Entries that are wrong do not count, so that their list is too short as well.
+    found = [
+        detail
+        for detail in found
+        if detail["type"] != "too_short"
+        or not any(loc[: len(detail["loc"])] == detail["loc"] != loc for loc in locations)
+    ]
     places = [_real_keys(document.value, detail["loc"]) for detail in found]
     # A misspelt key is also a missing key; reporting the misspelling helps more.
     first = next((i for i, e in enumerate(found) if e["type"] == "extra_forbidden"), 0)

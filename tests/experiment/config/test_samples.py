@@ -173,6 +173,7 @@ def test_a_wrong_config_is_explained(name: str, tmp_path: Path) -> None:
     assert what in caught.value.what
     assert caught.value.where.startswith(f"{path}:{line}")
     assert fix in caught.value.fix
+    assert "more error" not in caught.value.what
     for word in ("Input", "valid", "ModelSpec", "ArmSpec", "instance"):  # words of pydantic
         assert word not in str(caught.value)
 

@@ -215,3 +215,22 @@ def test_log_probabilities_are_as_many_as_their_tokens() -> None:
 def test_a_sum_of_log_probabilities_stays_finite() -> None:
     with pytest.raises(BackendError, match=r"log-probability -1e\+308"):
         read_echo(Answer(echo([None, -1e308, -1e308]), ""), generated=0)
+
+
+@pytest.mark.parametrize(
+    ("details", "cached"),
+    [
+        ({"cached_tokens": 64}, 64),
+        ({"cached_tokens": 0}, 0),
+        ({"cached_tokens": 101}, None),  # more than the prompt has
+        ({"cached_tokens": True}, None),
+        ({}, None),
+        (7, None),
+    ],
+)
+def test_cached_tokens_are_taken_where_they_can_be_true(
+    details: object, cached: int | None
+) -> None:
+    """As OpenAI reports them, within ``prompt_tokens_details``."""
+    told = usage(prompt_tokens=100, completion_tokens=1, prompt_tokens_details=details)
+    assert read_text(told).cached_tokens == cached
