@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ragbench.cli.output import echo, emit_json, emit_table
+from ragbench.cli.output import draws_blocks, echo, emit_json, emit_table, terminal_width
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("run_folder", metavar="RUN")
 @click.option("--json", "as_json", is_flag=True, help="Print the effects as a JSON list.")
-def analyze(run_folder: str, as_json: bool) -> None:
-    """Print the results of RUN (a folder or a name) and write its tables."""
+@click.option("--all", "every", is_flag=True, help="Print every table after the verdict.")
+def analyze(run_folder: str, as_json: bool, every: bool) -> None:
+    """Print the verdict on RUN (a folder or a name), and write its tables."""
     from ragbench.analysis import effects as gains
     from ragbench.analysis import results as found
     from ragbench.analysis.load import load_run
@@ -36,22 +37,40 @@ def analyze(run_folder: str, as_json: bool) -> None:
     if as_json:
         emit_json(found.as_objects(run, results, effects))
     else:
-        emit_results(run, results, effects)
+        emit_results(run, results, effects, every=every)
 
 
-def emit_results(run: Run, found: pd.DataFrame, gains: pd.DataFrame) -> None:
-    """Print accuracy by cell, effects against controls, retrieval quality, then the pairs.
+def emit_results(
+    run: Run, found: pd.DataFrame, gains: pd.DataFrame, *, every: bool = False
+) -> None:
+    """Print the verdict with its cells and bars; then, if asked for, every table.
 
-    A sentence under accuracy gives the number of assumed answers, if there are any.
+    The tables are accuracy by cell, effects against controls, retrieval quality, and the pairs.
     """
+    from ragbench.report.headline import headline
     from ragbench.report.policies import assumed_answers
-    from ragbench.report.tables import accuracy_rows, effect_rows, pair_rows, retrieval_rows
+    from ragbench.report.tables import (
+        accuracy_rows,
+        coverage,
+        effect_rows,
+        pair_rows,
+        retrieval_rows,
+    )
+    from ragbench.report.terminal.columns import wrapped
+    from ragbench.report.terminal.screen import screen
 
-    emit_table(*accuracy_rows(run, found, gains))
-    for line in assumed_answers(run):
-        echo(f"\n{line}")
-    pairs = pair_rows(run, gains, primary_only=True)
-    for header, rows in (effect_rows(run, gains), retrieval_rows(run, found), pairs):
+    shown = headline(run, found, gains)
+    width = terminal_width()
+    for line in screen(shown, coverage(run), width, is_ascii=not draws_blocks()):
+        echo(line)
+    for text in assumed_answers(run):
+        if text not in shown.lines:
+            echo("\n".join(["", *wrapped(text, width or len(text))]))
+    if not every:
+        return
+    tables = [accuracy_rows(run, found, gains), effect_rows(run, gains)]
+    tables += [retrieval_rows(run, found), pair_rows(run, gains, primary_only=True)]
+    for header, rows in tables:
         if rows:
             echo()
             emit_table(header, rows)

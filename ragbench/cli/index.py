@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from ragbench.cli.index_quality import DEVICE, OUT, check, clean, evaluate
-from ragbench.cli.output import echo, emit_json, emit_table, size
+from ragbench.cli.output import echo, emit_json, emit_table, size, terminal_width
+from ragbench.report.terminal.columns import wrapped
+
+SHOWN = 160  # characters of a hit's text
 
 if TYPE_CHECKING:
     from ragbench.base.devices import Device
@@ -132,7 +135,10 @@ def search(
         echo("no hits")
     for row in rows:
         echo(f"{row['rank']:>3}  {row['score']:.4f}  {row['id']}  {row['title']}")
-        echo(f"     {' '.join(str(row['text']).split())[:160]}", dim=True)
+        text = " ".join(str(row["text"]).split())
+        start = text if len(text) <= SHOWN else f"{text[:SHOWN]} ..."
+        for line in wrapped(start, terminal_width() or len(start) + 5, " " * 5):
+            echo(line, dim=True)
 
 
 def _hits(opened: IndexKind, query: str, k: int) -> list[dict[str, object]]:

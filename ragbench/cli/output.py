@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import sys
 from collections.abc import Sequence
 
 import click
 
 from ragbench.base.errors import CONTROL, printable
+from ragbench.report.terminal.columns import BLOCKS, table_lines
 
 
 def echo(text: str = "", *, err: bool = False, dim: bool = False) -> None:
@@ -23,17 +27,26 @@ def emit_json(value: object) -> None:
 
 
 def emit_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print a header and rows with aligned columns, numbers to the right."""
-    header = [_cell(name) for name in header]
+    """Print a header and rows with aligned columns, folded where the terminal is narrower."""
     cells = [[_cell(value) for value in row] for row in rows]
-    widths = [max(len(row[i]) for row in [list(header), *cells]) for i in range(len(header))]
-    right = [bool(cells) and all(_is_number(row[i]) for row in cells) for i in range(len(header))]
-    for row in [list(header), *cells]:
-        parts = (
-            value.rjust(width) if to_right else value.ljust(width)
-            for value, width, to_right in zip(row, widths, right, strict=True)
-        )
-        click.echo("  ".join(parts).rstrip())
+    for line in table_lines([_cell(name) for name in header], cells, terminal_width()):
+        click.echo(line)
+
+
+def terminal_width() -> int | None:
+    """Return the columns of the terminal; None for a pipe or a file unless COLUMNS is set."""
+    if os.environ.get("COLUMNS", "").isdecimal() or sys.stdout.isatty():
+        return shutil.get_terminal_size().columns
+    return None
+
+
+def draws_blocks() -> bool:
+    """Return whether the encoding of standard output has the characters of bars."""
+    try:
+        "".join(BLOCKS).encode(sys.stdout.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
 
 
 def _cell(value: object) -> str:
@@ -50,10 +63,6 @@ def mapping(given: Sequence[str], option: str) -> dict[str, str]:
             raise click.UsageError(f"{option} takes A=B, not {text!r}")
         found[mine] = theirs
     return found
-
-
-def _is_number(text: str) -> bool:
-    return text.replace(",", "").replace(".", "").removeprefix("-").removesuffix(" %").isdigit()
 
 
 def size(n_bytes: float) -> str:

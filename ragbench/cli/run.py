@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 import click
@@ -26,12 +27,13 @@ if TYPE_CHECKING:
 @click.option(
     "--extend", is_flag=True, help="Add models, tasks, arms or questions to an existing run."
 )
-def run(config: str, overrides: tuple[str, ...], extend: bool) -> None:
+@click.option("--all", "every", is_flag=True, help="Print every table after the verdict.")
+def run(config: str, overrides: tuple[str, ...], extend: bool, every: bool) -> None:
     """Run CONFIG (a path or the name of a bundled config), or resume its run."""
     from ragbench.api import check_complete, run_to_report
 
     finished, written = run_to_report(config, overrides, extend=extend)
-    print_report(written)
+    print_report(written, every=every)
     check_complete(finished)
 
 
@@ -52,16 +54,18 @@ def score(run_folder: str) -> None:
 
 
 def print_summary(path: Path) -> None:
-    """Write the report of a run; print the main table and the paths."""
+    """Write the report of a run; print the verdict and the paths."""
     from ragbench.report.write import write_report
 
     print_report(write_report(path))
 
 
-def print_report(written: Written) -> None:
-    """Print the main table of a report and where its files are."""
+def print_report(written: Written, *, every: bool = False) -> None:
+    """Print the verdict of a report, where its files are, and what to try next."""
     from ragbench.cli.analyze import emit_results
 
-    emit_results(written.run, written.results, written.effects)
+    emit_results(written.run, written.results, written.effects, every=every)
     table = written.path.with_name("results.csv")
-    echo(f"\nreport:  {written.page}\n         {written.path}\ntable:   {table}")
+    echo(f"\nreport: {written.page}\n        {written.path}\ntable:  {table}")
+    name = shlex.quote(written.path.parent.name)
+    echo(f"next:   ragbench report {name} --open\n        ragbench analyze {name} --all")

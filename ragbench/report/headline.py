@@ -21,6 +21,7 @@ from ragbench.analysis.family import (
     primary_arm,
 )
 from ragbench.analysis.load import Run
+from ragbench.report.tables import coverage
 from ragbench.report.verdict.card import (
     BIOMEDICAL,
     BOUNDS,
@@ -35,7 +36,7 @@ from ragbench.report.verdict.card import (
     Number,
 )
 from ragbench.report.verdict.clauses import is_shown
-from ragbench.report.verdict.limits import limits
+from ragbench.report.verdict.limits import NO_PAIR, limits
 from ragbench.report.verdict.notes import notes
 from ragbench.report.verdict.takeaways import lines_of, sentence_of
 from ragbench.report.verdict.unanswered import Unanswered
@@ -70,9 +71,12 @@ def headline(run: Run, results: pd.DataFrame, effects: pd.DataFrame) -> Headline
     asked += [(name, None) for name in alone]
     maker = _Cards(run, results, effects)
     cards = tuple(card for names in asked for card in maker.of(*names))
-    unsaid = (*limits(run, pairs), *notes(run))
+    design = sorted(
+        limits(run, pairs), key=lambda line: line == NO_PAIR
+    )  # what else there is first
+    unsaid = (*design, *notes(run))
     margin = run.config.analysis.equivalence_margin
-    lines = tuple(lines_of(cards, unsaid))
+    lines = tuple(lines_of(cards, unsaid, coverage(run)))
     return Headline(sentence_of(cards, margin), lines, unsaid, cards)
 
 
@@ -175,7 +179,7 @@ class _Cards:
             high=high,
             n=int(row["n"]),
             state=state,
-            is_small=state == SHOWN and abs(estimate) < settings.equivalence_margin,
+            is_small=state == SHOWN and max(-low, high) < settings.equivalence_margin,
             is_primary=row["family"] == PRIMARY,
             p=float(row["p_adjusted"]),
             detectable=float(row["smallest_detectable"]),

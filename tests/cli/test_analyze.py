@@ -5,6 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+from click.testing import CliRunner
+
+from ragbench.cli.main import cli
 from tests.conftest import ragbench
 
 
@@ -17,6 +21,25 @@ def test_analyze_prints_json(run_copy: Path, home: Path) -> None:
     assert all(needed | {"helped", "hurt"} <= set(entry) for entry in found)
     by_path = ragbench(home, "analyze", str(run_copy), "--json")
     assert json.loads(by_path.stdout) == found
+
+
+@pytest.mark.parametrize("columns", ["80", "40", ""])
+def test_analyze_prints_the_verdict_first_and_every_table_on_demand(
+    run_copy: Path, monkeypatch: pytest.MonkeyPatch, columns: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    first = CliRunner().invoke(cli, ["analyze", str(run_copy)]).output
+    assert first.splitlines()[0].startswith(("Retrieval helped on icd10cm", "No effect of retri"))
+    assert len(first.splitlines()) <= 30 and "adjusted p" not in first
+    every = CliRunner().invoke(cli, ["analyze", str(run_copy), "--all"]).output
+    assert every.startswith(first)
+    words = set(every.split())
+    for arm in ("closed-book", "bm25-2", "bm25-5", "dense-5", "random-5"):
+        assert arm in words
+    assert {"adjusted", "p", "detectable"} <= words or "adjusted p" in every
+    widest = max(map(len, every.splitlines()))
+    assert widest <= int(columns) if columns else widest > 80  # a pipe has a line per row
+    assert "\x1b" not in every
 
 
 def test_report_is_written(run_copy: Path, home: Path) -> None:

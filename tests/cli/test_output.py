@@ -2,18 +2,51 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
 import pytest
 
 from ragbench.cli import output
-from ragbench.cli.output import echo, emit_json, emit_table, size
+from ragbench.cli.output import (
+    draws_blocks,
+    echo,
+    emit_json,
+    emit_table,
+    size,
+    terminal_width,
+)
 
 
 def test_numbers_stand_to_the_right(capsys: pytest.CaptureFixture[str]) -> None:
     emit_table(["name", "n"], [["a", "5"], ["bcdef", "1,000"]])
     assert capsys.readouterr().out == "name       n\na          5\nbcdef  1,000\n"
+
+
+def test_a_table_folds_at_the_terminals_width_and_is_whole_through_a_pipe(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = ["x" * 30, "y" * 30, "z" * 30]
+    monkeypatch.delenv("COLUMNS", raising=False)
+    assert terminal_width() is None  # pytest captures the output as a pipe does
+    emit_table(["a", "b", "c"], [row, row[::-1]])
+    assert capsys.readouterr().out.splitlines()[1] == "  ".join(row)
+    monkeypatch.setenv("COLUMNS", "70")
+    assert terminal_width() == 70
+    emit_table(["a", "b", "c"], [row, row[::-1]])
+    folded = capsys.readouterr().out
+    assert max(map(len, folded.splitlines())) <= 70
+    assert set(folded.split()) == {"a", "b", "c", "b:", *row} - {"b"}
+
+
+@pytest.mark.parametrize(("encoding", "drawn"), [("utf-8", True), ("ascii", False)])
+def test_bars_are_drawn_where_the_encoding_has_them(
+    monkeypatch: pytest.MonkeyPatch, encoding: str, drawn: bool
+) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    monkeypatch.setattr("sys.stdout", stream)
+    assert draws_blocks() is drawn
 
 
 def test_json_keeps_letters(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,9 +9,10 @@ import pandas as pd
 from ragbench.analysis.family import OVER_TASKS
 from ragbench.analysis.load import Run
 from ragbench.report.charts.drawing import Drawing, figure
-from ragbench.report.charts.forest import ALL, Plot, pair_plots, plots, row_of, shortened, stacked
-from ragbench.report.charts.spent import spent_plots
+from ragbench.report.charts.forest import Plot, Scale, pair_plots, plots, row_of, shortened, stacked
 from ragbench.report.tables import coverage, percent
+
+ALL = Scale(0, 100, 20)
 
 
 def figures(
@@ -20,8 +21,7 @@ def figures(
     """Yield the name and the SVG of each figure.
 
     They are accuracy by arm, each effect of single models with its averages over tasks, the
-    effects of pairs, scores by the length of the prompt, and one figure per further drawing of the
-    page.
+    effects of pairs, and one figure per further drawing of the page.
     """
     yield "accuracy", accuracy(run, results)
     for kind in effects.effect[effects.base == ""].unique():
@@ -29,8 +29,6 @@ def figures(
             yield f"effect {kind}", figure(drawn)
     if drawn := pair_plots(run, effects):
         yield "effects of pairs", figure(drawn)
-    if drawn := spent_plots(run, results):
-        yield "accuracy by prompt length", figure(drawn)
     for drawing in drawings:
         if not isinstance(drawing, Plot):
             yield drawing.key, figure([drawing])

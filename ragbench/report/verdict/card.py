@@ -52,7 +52,7 @@ class Number:
         n: Number of questions.
         state: SHOWN, EQUIVALENT, NOT_SHOWN, BOUNDS, UNTESTED or DOUBTFUL, whose texts end a
             sentence on the effect.
-        is_small: Whether it is shown, and less than the margin of equivalence.
+        is_small: Whether it is shown, and its interval is within the margin of equivalence.
         is_primary: Whether it is in the family that the run was made to test.
         p: The adjusted p.
         detectable: The true difference that would be found four times in five.

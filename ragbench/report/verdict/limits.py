@@ -16,16 +16,17 @@ from ragbench.report.verdict.clauses import named
 from ragbench.runfolder.pairs import Pair
 from ragbench.runfolder.scores import EVERY_EMPTY, EVERY_TIE
 
+NO_PAIR = (
+    "The run has no biomedical model together with its base, so it cannot show an effect of "
+    "fine-tuning."
+)
 MANY = 0.05  # a share of answers that is worth a sentence
 
 
 def limits(run: Run, pairs: list[Pair]) -> Iterator[str]:
     """Yield the limits that the design of the run, or its answers, set."""
     if not pairs:
-        yield (
-            "The run has no biomedical model together with its base, so it cannot show an effect "
-            "of fine-tuning."
-        )
+        yield NO_PAIR
     if run.about.is_imported:
         yield (
             "The answers were made elsewhere and imported: the arms may differ in more than their "

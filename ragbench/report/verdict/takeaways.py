@@ -73,28 +73,42 @@ def sentence_of(cards: Sequence[Card], margin: float) -> str:
     return f"{text[:1].upper()}{text[1:]}."
 
 
-def lines_of(cards: Sequence[Card], limits: Sequence[str]) -> Iterator[str]:
-    """Yield at most four lines: by effect for one pair, else by pair; the last is a limit."""
+def lines_of(cards: Sequence[Card], limits: Sequence[str], coverage: str) -> Iterator[str]:
+    """Yield at most four lines: by effect for one pair, else by pair; then limits, at least one.
+
+    Args:
+        cards: The cards of the run.
+        limits: What cannot be said, most important first.
+        coverage: Coverage of the intervals, which the first line names.
+    """
+    said = list(_findings(cards, coverage))
+    yield from said
+    room = max(1, MOST_LINES - len(said))
+    for i, limit in enumerate(limits[:room]):
+        more = len(limits) - room if i == room - 1 else 0
+        yield f"{limit} {more} more in the report." if more > 0 else limit
+
+
+def _findings(cards: Sequence[Card], coverage: str) -> Iterator[str]:
     subjects = list(dict.fromkeys(card.name for card in cards))
     if len(subjects) == 1:
-        yield from _of_effects(cards)
-    else:
-        shown = subjects if len(subjects) < MOST_LINES else subjects[: MOST_LINES - 2]
-        for name in shown:
-            yield _of_subject([card for card in cards if card.name == name])
-        if len(shown) < len(subjects):
-            yield f"{len(subjects) - len(shown)} more are in the report."
-    if limits:
-        more = f" {len(limits) - 1} more in the report." if len(limits) > 1 else ""
-        yield f"{limits[0]}{more}"
+        yield from _of_effects(cards, coverage)
+        return
+    shown = subjects if len(subjects) < MOST_LINES else subjects[: MOST_LINES - 2]
+    for i, name in enumerate(shown):
+        mine = [card for card in cards if card.name == name]
+        yield _of_subject(mine, "" if i else f"{coverage} interval ")
+    if len(shown) < len(subjects):
+        yield f"{len(subjects) - len(shown)} more are in the report."
 
 
-def words(number: Number, *, where: str = "") -> str:
+def words(number: Number, *, where: str = "", named: str = "") -> str:
     """Return an effect in points with its interval, and what may be concluded from it.
 
     Args:
         number: The effect.
         where: Text after its figures, such as `` on average``.
+        named: Text before its interval, such as ``95 % interval ``.
     """
     ends = between(number.low, number.high, points)
     if number.state == BOUNDS:
@@ -102,7 +116,7 @@ def words(number: Number, *, where: str = "") -> str:
         return f"between {ends} points{where}, because answers are missing"
     if number.state == UNTESTED:
         return f"{points(number.estimate)} points{where}, not tested"
-    text = f"{points(number.estimate)} points ({ends}){where}"
+    text = f"{points(number.estimate)} points ({named}{ends}){where}"
     if number.state == SHOWN:
         return f"{text}, small" if number.is_small else text
     return f"{text}, {number.state}"
@@ -154,8 +168,9 @@ def _counted(effect: str, found: Sequence[tuple[Card, Number]]) -> str:
     return f"{text} ({number} {kind}{'' if number == 1 else 's'})"
 
 
-def _of_effects(cards: Sequence[Card]) -> Iterator[str]:
+def _of_effects(cards: Sequence[Card], coverage: str) -> Iterator[str]:
     """Yield a line per effect of one pair or model."""
+    named = f"{coverage} interval "
     tasks = [card for card in cards if not card.is_average]
     average = next((card for card in cards if card.is_average), None)
     for effect in (GAIN, FINE_TUNING, RETRIEVAL_OR_FINE_TUNING, BOTH):
@@ -168,7 +183,8 @@ def _of_effects(cards: Sequence[Card]) -> Iterator[str]:
             continue
         card, number = own[0] if main is None else (average or tasks[0], main)
         where = "" if main is None else AVERAGED
-        text = f"{_label(card, number)}: {words(number, where=where)}"
+        text = f"{_label(card, number)}: {words(number, where=where, named=named)}"
+        named = ""
         if len(own) > 1:
             text += f"; {_parts(own)}"
         if effect == FINE_TUNING and 0 < len(card.strata) <= MOST_TASKS:
@@ -180,7 +196,7 @@ def _of_effects(cards: Sequence[Card]) -> Iterator[str]:
             yield f"{card.metric.capitalize()} on {card.task}: {rates}."
 
 
-def _of_subject(cards: Sequence[Card]) -> str:
+def _of_subject(cards: Sequence[Card], named: str) -> str:
     """Return the line on one of several pairs or models."""
     average = next((card for card in cards if card.is_average), None)
     tasks = [card for card in cards if not card.is_average]
@@ -191,9 +207,9 @@ def _of_subject(cards: Sequence[Card]) -> str:
     own = [(card, number) for card in tasks if (number := card.number(effect)) is not None]
     text = _parts(own)
     if main is not None:
-        text = words(main, where=AVERAGED)
+        text = words(main, where=AVERAGED, named=named)
     elif len(own) == 1:
-        text = words(own[0][1], where=f" on {own[0][0].task}")
+        text = words(own[0][1], where=f" on {own[0][0].task}", named=named)
     return f"{cards[0].name}: {OF_PAIR[effect]} {text}."
 
 

@@ -114,10 +114,12 @@ def test_unknown_config_lists_known(home: Path) -> None:
     assert "quickstart" in caught.value.fix
 
 
-def test_bundled_quickstart_is_valid(home: Path) -> None:
-    config, document = load_config("quickstart")
+@pytest.mark.parametrize("name", ["quickstart", "quickstart-full"])
+def test_bundled_quickstart_is_valid(home: Path, name: str) -> None:
+    config, document = load_config(name)
     assert isinstance(config, Config)
-    assert document.path.name == "quickstart.yaml"
+    assert document.path.name == f"{name}.yaml"
+    assert config.name == name
 
 
 def test_a_list_of_k_makes_an_arm_each(tmp_path: Path) -> None:

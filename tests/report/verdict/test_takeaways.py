@@ -25,7 +25,7 @@ def number(
     effect: str = "retrieval less fine-tuning",
     stratum: str = "",
 ) -> Number:
-    small = state == SHOWN and abs(estimate) < 0.03
+    small = state == SHOWN and abs(estimate) < 0.025  # the interval is within 3 points
     low, high = estimate - 0.01, estimate + 0.01
     if state == UNTESTED:
         low = high = math.nan
@@ -38,7 +38,7 @@ def card(
     return Card(general, "bio", task, "accuracy", "bm25", (), numbers, strata)
 
 
-UP, DOWN, SMALL = number(0.2), number(-0.2), number(0.02)
+UP, DOWN, SMALL = number(0.2), number(-0.2), number(0.015)
 UNCLEAR, EQUAL = number(0.1, NOT_SHOWN), number(0.0, EQUIVALENT)
 
 
@@ -82,7 +82,7 @@ def test_the_sentence_names_the_tasks(found: list[Number], sentence: str) -> Non
     ("found", "text"),
     [
         (UP, "+20.0 points (+19.0 to +21.0)"),
-        (SMALL, "+2.0 points (+1.0 to +3.0), small"),
+        (SMALL, "+1.5 points (+0.5 to +2.5), small"),
         (UNCLEAR, "+10.0 points (+9.0 to +11.0), not shown"),
         (EQUAL, "+0.0 points (-1.0 to +1.0), equivalent"),
         (number(0.1, UNTESTED), "+10.0 points, not tested"),
@@ -101,8 +101,8 @@ def test_one_pair_has_a_line_per_effect_and_a_limit() -> None:
     gain, tuning = number(0.5, effect="retrieval gain"), number(0.1, effect="fine-tuning gain")
     strata = (number(0.3, stratum="seen"), number(-0.1, NOT_SHOWN, stratum="held-out"))
     one = card("a", gain, tuning, UP, strata=strata)
-    assert list(lines_of([one], ["First limit.", "Second."])) == [
-        "Retrieval (bm25) in the general model: +50.0 points (+49.0 to +51.0).",
+    assert list(lines_of([one], ["First limit.", "Second."], "95 %")) == [
+        "Retrieval (bm25) in the general model: +50.0 points (95 % interval +49.0 to +51.0).",
         "Fine-tuning, closed-book: +10.0 points (+9.0 to +11.0); seen +30.0, held-out -10.0 (not "
         "shown).",
         "General model with bm25 less biomedical one without: +20.0 points (+19.0 to +21.0).",
@@ -110,11 +110,23 @@ def test_one_pair_has_a_line_per_effect_and_a_limit() -> None:
     ]
 
 
+def test_limits_fill_the_lines_that_effects_leave() -> None:
+    one = card("a", number(0.5, effect="retrieval gain"))
+    limits = [f"Limit {i}." for i in range(5)]
+    assert list(lines_of([one], limits, "95 %"))[1:] == [
+        "Limit 0.",
+        "Limit 1.",
+        "Limit 2. 2 more in the report.",
+    ]
+    assert list(lines_of([one], limits[:1], "95 %"))[1:] == ["Limit 0."]
+
+
 def test_many_pairs_have_a_line_each_and_never_more_than_four() -> None:
     cards = [card("a", UP, general=f"base{i}") for i in range(7)]
-    lines = list(lines_of(cards, ["A limit."]))
+    lines = list(lines_of(cards, ["A limit."], "95 %"))
     assert lines[0] == (
-        "bio against base0: retrieval less fine-tuning +20.0 points (+19.0 to +21.0) on a."
+        "bio against base0: retrieval less fine-tuning +20.0 points (95 % interval +19.0 to "
+        "+21.0) on a."
     )
     assert lines[2:] == ["5 more are in the report.", "A limit."]
     assert sentence_of(cards, 0.03) == (
