@@ -24,7 +24,9 @@ def test_rows_go_from_the_shortest_prompts_to_the_longest(mixed: Analysed) -> No
         assert arms[0] == "closed-book"
         for arm, row in zip(arms, plot.rows, strict=True):
             assert row.label.endswith(f"{means[arm]:,.0f} tokens")
-            assert row.estimate == pytest.approx(6 + 88 * rates[arm])  # from 6 to 94 % across
+            assert row.estimate == pytest.approx(
+                6 + 88 * rates[arm], abs=1e-4
+            )  # from 6 to 94 % across
 
 
 def test_unknown_prompts_have_no_plot(mixed: Analysed) -> None:
