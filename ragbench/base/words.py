@@ -11,6 +11,7 @@ import re
 import unicodedata
 
 SIGNS = "+<=>±≤≥≈←↑→↓"  # options may differ in these only
+SURROGATE = re.compile("[\ud800-\udfff]")
 UNSEEN = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 WORD = re.compile(rf"[^\W_]+(?:\.\d[^\W_]*)*|[{SIGNS}]")
 
@@ -28,3 +29,12 @@ def plain(text: str) -> str:
 def plain_or_whole(text: str) -> str:
     """Return a text's words, or the text itself where it has none, such as a lone sign."""
     return plain(text) or text.strip()
+
+
+def replace_surrogates(text: str) -> tuple[str, int]:
+    """Return text with U+FFFD for every lone surrogate, which no file can hold; and their number.
+
+    JSON writes characters beyond U+FFFF as two escapes; a text that was cut between the two has
+    half a character.
+    """
+    return SURROGATE.subn("\ufffd", text)

@@ -25,9 +25,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ragbench.base.checksums import verify
-from ragbench.base.errors import DataError
+from ragbench.base.errors import DataError, first_line
 from ragbench.base.records import Passage
 from ragbench.corpora.corpus import Corpus, manifest_of, rebuild_command
+from ragbench.corpora.formats.npy import map_array
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -68,8 +69,8 @@ class Built(ABC):
             if is_checked:
                 verify(folder, self.manifest.sums, what="the built corpus", fix=again)
             self._open(is_checked=is_checked)
-            self.id_order: npt.NDArray[np.int64] = np.load(folder / ID_ORDER, mmap_mode="r")
-            self.id_rank: npt.NDArray[np.int64] = np.load(folder / ID_RANK, mmap_mode="r")
+            self.id_order: npt.NDArray[np.int64] = map_array(folder / ID_ORDER)
+            self.id_rank: npt.NDArray[np.int64] = map_array(folder / ID_RANK)
         except (OSError, EOFError, TypeError, LookupError, ValueError, pa.ArrowException) as error:
             raise DataError(
                 f"the built corpus is damaged: {error}", where=str(folder), fix=again
@@ -142,7 +143,16 @@ class StoredCorpus(Built):
         if not 0 <= row < len(self):
             raise IndexError(f"row {row} of {len(self)} passages")
         index, offset = divmod(row, self.manifest.batch_rows)
-        return _passage(column[offset].as_py() for column in self._batch(index).columns)
+        try:
+            stored = self._batch(index).slice(offset, 1)
+            stored.validate(full=True)  # sums are no signature, and Arrow trusts its offsets
+            return _passage(column[0].as_py() for column in stored.columns)
+        except (ValueError, TypeError, LookupError, RecursionError) as error:
+            raise self._damaged(f"row {row} cannot be read: {first_line(error)}") from None
+
+    def _damaged(self, what: str) -> DataError:
+        place, fix = str(self.folder / PASSAGES), rebuild_command(self.folder.name)
+        return DataError(f"the built corpus is damaged: {what}", where=place, fix=fix)
 
     def rows(self) -> Iterator[tuple[str, ...]]:
         """Yield each passage as it is stored: id, doc_id, title, text, meta (JSON)."""
@@ -160,7 +170,11 @@ class StoredCorpus(Built):
             for index in range(first // per, reader.num_record_batches):
                 if stop is not None and first + skip >= stop:
                     return
-                batch = reader.get_batch(index)
+                try:
+                    batch = reader.get_batch(index)
+                    batch.validate(full=True)
+                except (ValueError, OSError) as error:
+                    raise self._damaged(first_line(error)) from None
                 yield batch.slice(skip, None if stop is None else stop - first - skip)
                 first, skip = first + per, 0
 

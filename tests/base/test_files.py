@@ -28,9 +28,9 @@ from ragbench.base.files import (
     atomic_folder,
     drop_torn_line,
     locked,
+    plain_file,
     read_json,
     read_jsonl,
-    replace_surrogates,
     sha256_file,
     sha256_json,
     sha256_text,
@@ -511,8 +511,20 @@ def test_json_digest_does_not_depend_on_the_order_of_keys() -> None:
     assert sha256_json({"a": ["é", 1], "b": None}) != expected
 
 
-def test_halves_of_characters_are_replaced_and_counted() -> None:
-    assert replace_surrogates("a\ud83d b\udc00\U0001f600") == ("a\ufffd b\ufffd\U0001f600", 2)
+def test_a_pipe_is_no_file_and_reading_it_waits_for_nobody(tmp_path: Path) -> None:
+    """Without a writer, opening a pipe waits for ever; ``/dev/stdin`` is the shell's own."""
+    os.mkfifo(tmp_path / "rows.jsonl")
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    with pytest.raises(DataError, match="a pipe or a device, not a file"):
+        next(read_jsonl(tmp_path / "rows.jsonl"))
+    for name in ("rows.jsonl", "zero"):
+        with pytest.raises(DataError, match="a pipe or a device, not a file"):
+            read_json(tmp_path / name, what="the manifest")
+        with pytest.raises(OSError, match="a pipe or a device, not a file"):
+            sha256_file(tmp_path / name)
+    (tmp_path / "file").write_text("x")
+    for path in (tmp_path / "file", tmp_path, tmp_path / "missing", Path("/dev/null")):
+        assert plain_file(path) == path
 
 
 def test_a_repeated_key_of_a_large_object_is_found_fast() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ragbench.base.words import plain, plain_or_whole
+from ragbench.base.words import plain, plain_or_whole, replace_surrogates
 
 
 @pytest.mark.parametrize(
@@ -25,3 +25,7 @@ def test_words(text: str, words: str) -> None:
 def test_a_text_without_words_is_itself() -> None:
     assert plain_or_whole(" ?! ") == "?!"
     assert plain_or_whole("Yes!") == "yes"
+
+
+def test_halves_of_characters_are_replaced_and_counted() -> None:
+    assert replace_surrogates("a\ud83d b\udc00\U0001f600") == ("a\ufffd b\ufffd\U0001f600", 2)

@@ -18,12 +18,12 @@ from ragbench.base.errors import BackendError, DataError, UsageError
 from ragbench.base.files import (
     JsonlAppender,
     drop_torn_line,
-    replace_surrogates,
     sha256_json,
     sha256_text,
 )
 from ragbench.base.progress import Progress, say, stage
 from ragbench.base.records import OptionScores, Question, Reply
+from ragbench.base.words import replace_surrogates
 from ragbench.experiment.grid.grid import Grid
 from ragbench.experiment.grid.parts import TaskPart
 from ragbench.experiment.grid.sources import arms_of

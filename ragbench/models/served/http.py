@@ -27,7 +27,8 @@ import httpcore
 
 from ragbench.base.endpoint import Endpoint
 from ragbench.base.errors import BackendError, PrerequisiteError, UsageError, first_line
-from ragbench.base.files import RepeatedKey, replace_surrogates, strict_json
+from ragbench.base.files import RepeatedKey, strict_json
+from ragbench.base.words import replace_surrogates
 from ragbench.models.served.wire import Encoded, Received, TooLarge, exchange
 
 FIRST_WAIT_S = 0.5

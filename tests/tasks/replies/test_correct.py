@@ -53,6 +53,13 @@ def test_label(reply: str, read: str) -> None:
     assert letter(read_label, reply, NLI) == read
 
 
+def test_label_whose_case_folds_to_other_letters() -> None:
+    """``İ`` folds to two characters; the search for labels finds it as ``i``."""
+    question = Question("n", "?", ("yes", "İ"), 1, "?")
+    assert letter(read_label, "Answer: i", question) == "B"
+    assert letter(read_label, "YES", question) == "A"
+
+
 def test_label_that_met_its_limit() -> None:
     assert letter(read_label, "The two sentences", NLI, "length") == "truncated"
     assert letter(read_label, "<think>entailment", NLI, "length") == "truncated"
