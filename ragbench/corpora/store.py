@@ -150,10 +150,6 @@ class StoredCorpus(Built):
         except (ValueError, TypeError, LookupError, RecursionError) as error:
             raise self._damaged(f"row {row} cannot be read: {first_line(error)}") from None
 
-    def _damaged(self, what: str) -> DataError:
-        place, fix = str(self.folder / PASSAGES), rebuild_command(self.folder.name)
-        return DataError(f"the built corpus is damaged: {what}", where=place, fix=fix)
-
     def rows(self) -> Iterator[tuple[str, ...]]:
         """Yield each passage as it is stored: id, doc_id, title, text, meta (JSON)."""
         for batch in self.batches():
@@ -192,23 +188,33 @@ class StoredCorpus(Built):
     def _id_pair(self, row: int) -> Pair:
         index, offset = divmod(row, self.manifest.batch_rows)
         (starts, data), docs = self._id_buffers(index)
-        identifier = str(data[starts[offset] : starts[offset + 1]], "utf-8")
-        if docs is None:  # no document of the batch is chunked
-            return identifier, identifier
-        starts, data = docs
-        return identifier, str(data[starts[offset] : starts[offset + 1]], "utf-8")
+        try:
+            identifier = str(data[starts[offset] : starts[offset + 1]], "utf-8")
+            if docs is None:  # no document of the batch is chunked
+                return identifier, identifier
+            starts, data = docs
+            return identifier, str(data[starts[offset] : starts[offset + 1]], "utf-8")
+        except (UnicodeDecodeError, IndexError) as error:
+            raise self._damaged(f"the id of row {row} cannot be read: {error}") from None
 
     def _id_at(self, row: int) -> str:
         index, offset = divmod(row, self.manifest.batch_rows)
         return str(self._batch(index).column(0)[offset].as_py())
+
+    def _damaged(self, what: str) -> DataError:
+        place, fix = str(self.folder / PASSAGES), rebuild_command(self.folder.name)
+        return DataError(f"the built corpus is damaged: {what}", where=place, fix=fix)
 
     def find(self, identifier: str) -> int | None:
         """Return the row of a passage id, or None; takes log2(N) comparisons."""
         low, high = 0, len(self)
         while low < high:
             middle = (low + high) // 2
-            row = int(self.id_order[middle])
-            found = self._id_at(row)
+            try:
+                row = int(self.id_order[middle])
+                found = self._id_at(row)
+            except (ValueError, LookupError) as error:
+                raise self._damaged(f"its ids cannot be read: {first_line(error)}") from None
             if found == identifier:
                 return row
             if found < identifier:

@@ -21,9 +21,9 @@ def map_array(path: Path) -> npt.NDArray[Any]:
         ValueError: It holds no array; NumPy itself raises a dozen types on a broken header.
     """
     try:
-        found: npt.NDArray[Any] = np.lib.format.open_memmap(plain_file(path), mode="r").view(np.ndarray)
+        found: npt.NDArray[Any] = np.lib.format.open_memmap(plain_file(path), mode="r")
     except (EOFError, SyntaxError, TokenError, TypeError, LookupError) as error:
         raise ValueError(f"{path.name} holds no array: {first_line(error)}") from None
     except (OverflowError, MemoryError, AttributeError, RecursionError) as error:
         raise ValueError(f"{path.name} holds no array: {first_line(error)}") from None
-    return found
+    return found.view(np.ndarray)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from ragbench.base.records import Question
 from ragbench.tasks.replies.answers import read_reply
 from ragbench.tasks.replies.denials import is_no_label
-from ragbench.tasks.replies.patterns import REFUSAL
+from ragbench.tasks.replies.patterns import REFUSAL, bounded
 from ragbench.tasks.replies.reader import Reading
 from ragbench.tasks.replies.traces import split_reasoning
 
@@ -27,13 +27,14 @@ def read_label(reply: str, question: Question, finish: str) -> Reading:
     """
     reasoning, text, closed = split_reasoning(reply)
     if closed:
+        said = bounded(text)
         labels = "|".join(re.escape(o) for o in sorted(question.options, key=len, reverse=True))
         # A label within a longer word, as in "contradictions", is that label too.
         named = re.compile(rf"(?<!\w)(?:(not|no|neither|nor)\s+(?:an?\s+)?)?({labels})", re.I)
         found = {
             _number(m[2], question.options)
-            for m in named.finditer(text)
-            if not m[1] and not is_no_label(text, m.start(2), m.end(2))
+            for m in named.finditer(said)
+            if not m[1] and not is_no_label(said, m.start(2), m.end(2))
         }
         if len(found) > 1:
             alone = re.compile(
@@ -41,7 +42,7 @@ def read_label(reply: str, question: Question, finish: str) -> Reading:
                 rf"(?:\s+is\b)?[\s:*=_]*)?({labels})[\W_]*$",
                 re.I | re.M,
             )
-            found = {_number(m[1], question.options) for m in alone.finditer(text)}
+            found = {_number(m[1], question.options) for m in alone.finditer(said)}
         if len(found) == 1:
             return Reading("parsed", found.pop(), "label", text, reasoning)
     return _unread(text, reasoning, finish)
