@@ -194,6 +194,14 @@ def locked(path: Path, *, what: str) -> Iterator[None]:
         lock.release()
 
 
+def plain_file(path: Path) -> Path:
+    """Return the path; raises OSError if it is an endless pipe or device, unless of /dev/fd."""
+    is_other = path.exists() and not path.is_file() and not path.is_dir()
+    if is_other and path.parts[1:2] not in (("dev",), ("proc",)):
+        raise OSError(errno.EINVAL, "it is a pipe or a device, not a file", str(path))
+    return path
+
+
 def sha256_text(text: str) -> str:
     """Return the SHA-256 of text in UTF-8 as hex; undecodable bytes of file names count."""
     try:
@@ -211,7 +219,7 @@ def sha256_json(value: object) -> str:
 def sha256_file(path: Path) -> str:
     """Return the SHA-256 of a file's bytes, read in blocks."""
     digest = hashlib.sha256()
-    with path.open("rb") as handle:
+    with plain_file(path).open("rb") as handle:
         while block := handle.read(CHUNK_BYTES):
             digest.update(block)
     return digest.hexdigest()
@@ -239,7 +247,7 @@ def read_json(path: Path, *, what: str) -> dict[str, Any]:
         DataError: The file is missing, is not JSON or is not an object.
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(plain_file(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise DataError(f"{what} is missing", where=str(path)) from None
     except (ValueError, OSError, RecursionError) as error:
@@ -257,7 +265,7 @@ def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """
     number = 0
     try:
-        is_packed = path.suffix.lower() == ".gz"
+        is_packed = plain_file(path).suffix.lower() == ".gz"
         if is_packed and not path.stat().st_size:  # gzip itself accepts an empty file
             raise EOFError("it is empty")
         with gzip.open(path, "rb") if is_packed else path.open("rb") as handle:

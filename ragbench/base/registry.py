@@ -63,7 +63,7 @@ class Registry(Generic[T]):
         return self._table
 
     def __contains__(self, name: object) -> bool:
-        return name in self._entries()
+        return isinstance(name, str) and name in self._entries()
 
     def names(self) -> list[str]:
         """Return all names, sorted."""

@@ -11,6 +11,7 @@ import re
 import unicodedata
 
 SIGNS = "+<=>±≤≥≈←↑→↓"  # options may differ in these only
+SURROGATE = re.compile("[\ud800-\udfff]")
 UNSEEN = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 SURROGATE = re.compile("[\ud800-\udfff]")
 WORD = re.compile(rf"[^\W_]+(?:\.\d[^\W_]*)*|[{SIGNS}]")

@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from ragbench.base.errors import UsageError, first_line, masked, may_be_secret, near
+from ragbench.base.files import plain_file
 
 MAX_BYTES = 1 << 20
 MAX_NODES = 100_000
@@ -67,7 +68,7 @@ def load(path: Path) -> Document:
         UsageError: The file is missing, too large, not YAML or not a mapping.
     """
     try:
-        data = path.read_bytes()
+        data = plain_file(path).read_bytes()
     except OSError as error:
         raise UsageError(
             f"the file cannot be read: {error.strerror}",

@@ -25,9 +25,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ragbench.base.checksums import verify
-from ragbench.base.errors import DataError
+from ragbench.base.errors import DataError, first_line
 from ragbench.base.records import Passage
 from ragbench.corpora.corpus import Corpus, manifest_of, rebuild_command
+from ragbench.corpora.formats.npy import map_array
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -68,8 +69,8 @@ class Built(ABC):
             if is_checked:
                 verify(folder, self.manifest.sums, what="the built corpus", fix=again)
             self._open(is_checked=is_checked)
-            self.id_order: npt.NDArray[np.int64] = np.load(folder / ID_ORDER, mmap_mode="r")
-            self.id_rank: npt.NDArray[np.int64] = np.load(folder / ID_RANK, mmap_mode="r")
+            self.id_order: npt.NDArray[np.int64] = map_array(folder / ID_ORDER)
+            self.id_rank: npt.NDArray[np.int64] = map_array(folder / ID_RANK)
         except (OSError, EOFError, TypeError, LookupError, ValueError, pa.ArrowException) as error:
             raise DataError(
                 f"the built corpus is damaged: {error}", where=str(folder), fix=again
@@ -142,7 +143,12 @@ class StoredCorpus(Built):
         if not 0 <= row < len(self):
             raise IndexError(f"row {row} of {len(self)} passages")
         index, offset = divmod(row, self.manifest.batch_rows)
-        return _passage(column[offset].as_py() for column in self._batch(index).columns)
+        try:
+            stored = self._batch(index).slice(offset, 1)
+            stored.validate(full=True)  # sums are no signature, and Arrow trusts its offsets
+            return _passage(column[0].as_py() for column in stored.columns)
+        except (ValueError, TypeError, LookupError, RecursionError) as error:
+            raise self._damaged(f"row {row} cannot be read: {first_line(error)}") from None
 
     def rows(self) -> Iterator[tuple[str, ...]]:
         """Yield each passage as it is stored: id, doc_id, title, text, meta (JSON)."""
@@ -160,7 +166,11 @@ class StoredCorpus(Built):
             for index in range(first // per, reader.num_record_batches):
                 if stop is not None and first + skip >= stop:
                     return
-                batch = reader.get_batch(index)
+                try:
+                    batch = reader.get_batch(index)
+                    batch.validate(full=True)
+                except (ValueError, OSError) as error:
+                    raise self._damaged(first_line(error)) from None
                 yield batch.slice(skip, None if stop is None else stop - first - skip)
                 first, skip = first + per, 0
 
@@ -178,23 +188,33 @@ class StoredCorpus(Built):
     def _id_pair(self, row: int) -> Pair:
         index, offset = divmod(row, self.manifest.batch_rows)
         (starts, data), docs = self._id_buffers(index)
-        identifier = str(data[starts[offset] : starts[offset + 1]], "utf-8")
-        if docs is None:  # no document of the batch is chunked
-            return identifier, identifier
-        starts, data = docs
-        return identifier, str(data[starts[offset] : starts[offset + 1]], "utf-8")
+        try:
+            identifier = str(data[starts[offset] : starts[offset + 1]], "utf-8")
+            if docs is None:  # no document of the batch is chunked
+                return identifier, identifier
+            starts, data = docs
+            return identifier, str(data[starts[offset] : starts[offset + 1]], "utf-8")
+        except (UnicodeDecodeError, IndexError) as error:
+            raise self._damaged(f"the id of row {row} cannot be read: {error}") from None
 
     def _id_at(self, row: int) -> str:
         index, offset = divmod(row, self.manifest.batch_rows)
         return str(self._batch(index).column(0)[offset].as_py())
+
+    def _damaged(self, what: str) -> DataError:
+        place, fix = str(self.folder / PASSAGES), rebuild_command(self.folder.name)
+        return DataError(f"the built corpus is damaged: {what}", where=place, fix=fix)
 
     def find(self, identifier: str) -> int | None:
         """Return the row of a passage id, or None; takes log2(N) comparisons."""
         low, high = 0, len(self)
         while low < high:
             middle = (low + high) // 2
-            row = int(self.id_order[middle])
-            found = self._id_at(row)
+            try:
+                row = int(self.id_order[middle])
+                found = self._id_at(row)
+            except (ValueError, LookupError) as error:
+                raise self._damaged(f"its ids cannot be read: {first_line(error)}") from None
             if found == identifier:
                 return row
             if found < identifier:

@@ -10,7 +10,7 @@ from typing import Any
 from ragbench.base import checksums, home
 from ragbench.base.checksums import verify
 from ragbench.base.devices import Device
-from ragbench.base.errors import DataError
+from ragbench.base.errors import DataError, first_line
 from ragbench.base.files import sha256_json
 from ragbench.base.weights import hub_commit
 from ragbench.base.yamlfile import Document, check
@@ -136,9 +136,16 @@ def open_index(name: str, *, device: Device = "auto", corpus: Corpus | None = No
         fix="build it again with `ragbench index build ... --replace`",
     )
     check_corpus(recipe, corpus, name)
-    index = retrievers.get(manifest.kind).open(
-        folder_of(name), recipe, manifest.facts, corpus, device
-    )
+    try:
+        index = retrievers.get(manifest.kind).open(
+            folder_of(name), recipe, manifest.facts, corpus, device
+        )
+    except (ValueError, LookupError, TypeError, EOFError) as error:
+        raise DataError(
+            f"the index {name!r} cannot be opened: {first_line(error)}",
+            where=str(folder_of(name)),
+            fix="build it again with `ragbench index build ... --replace`",
+        ) from None
     _check_commits(manifest, recipe)
     return index
 

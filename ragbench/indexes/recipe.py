@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
+from pydantic_core import PydanticSerializationError
 
 from ragbench.base.devices import Device
 from ragbench.base.endpoint import Reach
@@ -26,7 +27,10 @@ class Recipe(BaseModel):
 
     def identity(self) -> dict[str, Any]:
         """Return the options that can change a hit; part of the index's digest."""
-        return self.model_dump(exclude={"description"})
+        try:
+            return self.model_dump(exclude={"description"})
+        except PydanticSerializationError as error:  # around what an encoder's part raises
+            raise error.__cause__ or error from None
 
     def resolved(self, load: Callable[[str], Recipe]) -> Recipe:
         """Return the recipe with the recipes that it names, loaded, in their places."""

@@ -9,7 +9,6 @@ voted, ``query`` is the text to search with instead of case and question.
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from datetime import date
 from string import ascii_uppercase
@@ -37,6 +36,7 @@ NO_IMAGE = (
     "here: only the text is given.)"
 )
 UNDATED = "undated"
+MOST_VOTES = 2**53
 
 
 class CaseOptions(JsonlOptions):
@@ -150,7 +150,7 @@ def right_share(value: object, n_options: int, answer: int, where: str) -> float
         letter in list(known)
         and isinstance(votes, int | float)
         and not isinstance(votes, bool)
-        and 0 <= votes < math.inf
+        and 0 <= votes <= MOST_VOTES
         for letter, votes in value.items()
     ):
         raise DataError(

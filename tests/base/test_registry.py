@@ -31,6 +31,7 @@ def test_names_are_sorted_and_nothing_is_imported_until_asked() -> None:
     assert [name for name, _ in registry.items()] == registry.names()
     assert "ordered" in registry
     assert "other" not in registry
+    assert {"a": 1} not in registry  # as a config may have in place of a name
     with pytest.raises(ModuleNotFoundError, match="no_such_module_here"):
         registry.get("gone")
 

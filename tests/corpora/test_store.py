@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ragbench.base.errors import DataError, UsageError
+from ragbench.base.files import sha256_file
 from ragbench.base.records import Passage
 from ragbench.base.registry import Entry, Registry
 from ragbench.corpora import build, card
@@ -239,6 +240,25 @@ def test_a_damaged_file_is_an_error_with_the_way_out(
     assert caught.value.what.startswith("the built corpus is damaged: ")
     assert caught.value.fix == "ragbench corpus build notes --replace"
     assert len(build_corpus("notes", replace=True)) == 50
+
+
+def test_a_passage_that_sums_made_again_hide_is_an_error_of_its_row(
+    home: Path, add_corpus: AddCorpus
+) -> None:
+    """Whoever edits a corpus can make its sums again; its bytes are not trusted for that."""
+    add_corpus("x", [{"id": "a", "text": "xylophone"}, {"id": "b", "text": "gout"}])
+    build_corpus("x")
+    path = folder_of("x") / "passages.arrow"
+    for whole, broken in ((b"xylophone", b"xyl\xffphone"), (b"{}", b"{{")):
+        data = path.read_bytes()
+        path.write_bytes(data.replace(whole, broken))
+        sums = {"size": path.stat().st_size, "sha256": sha256_file(path)}
+        about = json.loads((folder_of("x") / "manifest.json").read_text())
+        edit(folder_of("x") / "manifest.json", sums=about["sums"] | {path.name: sums})
+        with pytest.raises(DataError, match=r"the built corpus is damaged: row 0") as caught:
+            open_corpus("x")[0]
+        assert caught.value.where == str(path)
+        path.write_bytes(data)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+from pydantic import model_serializer
+
+from ragbench.base.errors import UsageError
 from ragbench.indexes.recipe import Footprint, HubModels, Part, Recipe, index_name
 
 
@@ -47,3 +51,13 @@ def test_parts_are_asked_too() -> None:
 def test_the_disk_of_a_build_is_all_that_lies_there_at_its_end() -> None:
     assert Footprint("a", "b", 10.0, embeddings=5.0, scratch=7.0).build_disk == 22.0
     assert index_name("bm25", "ward") == "bm25-ward"
+
+
+def test_an_error_of_a_part_is_not_wrapped_by_the_writer_of_the_identity() -> None:
+    class Failing(Recipe):
+        @model_serializer
+        def _written(self) -> dict[str, str]:
+            raise UsageError("it is not a file of a package")
+
+    with pytest.raises(UsageError, match="not a file of a package"):
+        Failing(kind="failing").identity()

@@ -20,6 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
 from ragbench.base.errors import DataError, first_line
+from ragbench.base.files import plain_file
 from ragbench.corpora.reader import Skipped
 
 ENDINGS = (".tar.gz", ".tgz", ".tar", ".zip")
@@ -112,7 +113,7 @@ def _fault(path: Path, name: str, size: int, *, fits: Callable[[str], bool]) -> 
 
 
 def _of_zip(path: Path, fits: Callable[[str], bool]) -> Iterator[Member | Skipped]:
-    with zipfile.ZipFile(path) as archive:
+    with zipfile.ZipFile(plain_file(path)) as archive:
         every = archive.infolist()
         # zipfile unpacks no more of a member than its header states, so that the sum is a bound.
         if sum(info.file_size for info in every) > MAX_RATIO * path.stat().st_size + SLACK:
@@ -185,7 +186,7 @@ def unpacked(path: Path) -> Iterator[Bounded]:
     Raises:
         DataError: The file is not whole gzip, or unpacks to far more than it should.
     """
-    with path.open("rb") as raw:
+    with plain_file(path).open("rb") as raw:
         is_packed = path.name.lower().endswith("gz")
         handle = gzip.GzipFile(fileobj=raw) if is_packed else raw
         with _damage_told(CUT, str(path), "the file cannot be unpacked to its end"), handle:

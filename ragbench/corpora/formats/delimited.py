@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Any, Literal, cast
 
 from ragbench.base.errors import DataError, near
+from ragbench.base.files import plain_file
 
 MAX_CELL = 1 << 26  # characters; the csv module's own limit of 2^17 is less than a long text
 Quoting = Literal["auto", "quotes", "none"]
@@ -114,7 +115,9 @@ def _is_tsv(path: Path) -> bool:
 
 
 def _opened(path: Path, encoding: str) -> IO[str]:
-    opened = (gzip.open if _is_gzip(path) else open)(path, "rt", encoding=encoding, newline="")
+    opened = (gzip.open if _is_gzip(path) else open)(
+        plain_file(path), "rt", encoding=encoding, newline=""
+    )
     return cast("IO[str]", opened)
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree.ElementTree import Element, XMLParser, fromstring
 
+from ragbench.base.files import plain_file
 from ragbench.corpora.formats.drawn import FILES, child_of, drawn, name_of, related, value_of
 from ragbench.corpora.formats.parsed import Fault, check_xml
 from ragbench.corpora.formats.raised import (
@@ -90,7 +91,7 @@ def read_docx(path: Path) -> tuple[str, str, Counter[str]]:
 
 def _parts(path: Path) -> dict[str, Element]:
     found: dict[str, Element] = {}
-    with zipfile.ZipFile(path) as archive:
+    with zipfile.ZipFile(plain_file(path)) as archive:
         parts = [part for part in archive.infolist() if READ.fullmatch(part.filename)]
         # zipfile unpacks no more than what a part states, so that the sum is a bound.
         if (size := sum(part.file_size for part in parts)) > MAX_XML_BYTES:

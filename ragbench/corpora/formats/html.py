@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ragbench.base.files import plain_file
 from ragbench.corpora.formats.parsed import Fault, undecodable, whole_text
 from ragbench.corpora.formats.raised import (
     CITATIONS,
@@ -52,7 +53,7 @@ def read_html(path: Path, encoding: str) -> tuple[str, str, Counter[str]]:
     """
     from bs4 import BeautifulSoup
 
-    markup = _without_open_ends(_decoded(path.read_bytes(), encoding).translate(OWN))
+    markup = _without_open_ends(_decoded(plain_file(path).read_bytes(), encoding).translate(OWN))
     markup = CONTROL.sub("", markup)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of XHTML, and of a lone word

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ragbench.base.errors import DataError
+from ragbench.base.files import plain_file
 
 ESCAPES = {"n": "\n", "W": " ", "t": "\t"}
 MARKS = re.compile(r'\\.|["!{]')  # an escape hides the mark after it
@@ -88,7 +89,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
     """Yield (number, stripped line); a line that ends in a lone backslash goes on in the next."""
     start, whole = 0, ""
     try:
-        with path.open("rb") as handle:
+        with plain_file(path).open("rb") as handle:
             for number, data in enumerate(handle, 1):
                 try:
                     text = data.decode("utf-8-sig" if number == 1 else "utf-8").strip()

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ragbench.base.errors import DataError, first_line
+from ragbench.base.files import plain_file
 from ragbench.corpora.formats.delimited import Row, Shape, csv_rows, places_of
 
 MAX_SHEET_ROWS = 1 << 20  # Excel's own limit
@@ -59,7 +60,7 @@ def _check_magic(path: Path, kind: str) -> None:
     expected = {".parquet": b"PAR1", ".xlsx": b"PK\x03\x04"}.get(kind)
     if kind.endswith(".gz"):
         expected = b"\x1f\x8b"
-    with path.open("rb") as handle:
+    with plain_file(path).open("rb") as handle:
         start = handle.read(4)
     found = next((magic for magic in MAGIC if start.startswith(magic)), None)
     if found != expected:

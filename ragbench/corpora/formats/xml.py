@@ -11,6 +11,7 @@ from xml.etree.ElementTree import Element, ParseError, XMLParser, XMLPullParser
 from xml.parsers.expat import ExpatError, ParserCreate
 
 from ragbench.base.errors import DataError
+from ragbench.base.files import plain_file
 
 BLOCK_BYTES = 1 << 18
 MAX_DEPTH = 64
@@ -48,7 +49,7 @@ def elements(
     guard = _guard(str(path), depth)
     block = b"-"
     try:
-        with nullcontext(handle) if handle is not None else path.open("rb") as source:
+        with nullcontext(handle) if handle is not None else plain_file(path).open("rb") as source:
             while block:
                 block = source.read(BLOCK_BYTES)
                 guard.Parse(block, not block)  # the end, too: a cut file is an error

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ragbench.base.errors import AbsentError, DataError
-from ragbench.base.files import strict_json
+from ragbench.base.files import plain_file, strict_json
 from ragbench.base.records import Passage
 from ragbench.corpora.reader import FileReader, Located, ReaderOptions, Skipped
 
@@ -87,7 +87,7 @@ def read_patients(path: Path) -> dict[str, dict[str, Any]]:
             fix=f"take data/benchmark_v5.json from {ORIGIN} (Apache-2.0); layout: {LAYOUT}",
         )
     try:
-        value = strict_json.decode(path.read_text(encoding="utf-8-sig"))
+        value = strict_json.decode(plain_file(path).read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise DataError(f"the file is not JSON: {error}", where=str(path), fix=LAYOUT) from None
     if not isinstance(value, dict):

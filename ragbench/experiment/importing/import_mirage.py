@@ -116,7 +116,7 @@ def _pairs(bases: Mapping[str, str], models: list[str]) -> dict[str, str]:
 
 def _k(arm: str) -> int | None:
     """Return the number that an arm's name ends with, as in ``medrag-32``."""
-    found = re.search(r"-(\d+)$", arm)
+    found = re.search(r"-(\d{1,9})$", arm)
     return int(found[1]) if found else None
 
 

@@ -80,7 +80,7 @@ def read_sample(line: Mapping[str, Any], task: str, where: str) -> LoggedSample:
         )
     names = line.get("metrics")
     logged = {
-        str(name): float(line[name])
+        str(name): _logged(line[name], where)
         for name in (names if isinstance(names, list) else ("acc", "acc_norm", "exact_match"))
         if isinstance(line.get(str(name)), int | float)
     }
@@ -120,6 +120,8 @@ def _scored(
     if len(arguments) % 2 == 0 and all(part[0] == "" for part in arguments[len(arguments) // 2 :]):
         half = len(arguments) // 2  # the rest has no context, for mutual information
         arguments, resps = arguments[:half], resps[:half]
+    if any(len(part) < 2 for part in arguments):
+        raise DataError("a request in 'arguments' has no continuation", where=where)
     texts = [check_text(str(part[1]), "an option", where) for part in arguments]
     sums = [_likelihood(response, where) for response in resps]
     if len(sums) != len(texts) or len(texts) < 2:
@@ -142,10 +144,17 @@ def _scored(
     return question, ImportedAnswer(log_likelihoods=tuple(sums), finish="scored")
 
 
+def _logged(value: float, where: str) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        raise DataError("a logged metric is beyond any number", where=where) from None
+
+
 def _likelihood(response: Any, where: str) -> float:
     try:
         value = float(response[0][0])
-    except (TypeError, ValueError, IndexError):
+    except (TypeError, ValueError, LookupError, OverflowError):
         raise DataError("a log-likelihood in 'resps' is not a number", where=where) from None
     if not math.isfinite(value):
         raise DataError("a log-likelihood in 'resps' is not finite", where=where)
@@ -158,7 +167,7 @@ def _answer(
     """Return the index of the target, which the log gives as a number or as a text."""
     target = str(line["target"]).strip()
     found = [i for i, option in enumerate(options) if option.strip() == target]
-    if target.isascii() and target.isdigit() and int(target) < len(options):
+    if target.isascii() and target.isdigit() and len(target) < 10 and int(target) < len(options):
         found.append(int(target))
     if "acc" in line and found:  # the logged accuracy decides between readings
         best = list(sums).index(max(sums))

@@ -34,6 +34,7 @@ from ragbench.base.progress import stage
 from ragbench.base.records import Hit
 from ragbench.corpora.cleaned import clean_query
 from ragbench.corpora.corpus import Corpus
+from ragbench.corpora.formats.npy import map_array
 from ragbench.indexes.bm25 import inversion, lexicon
 from ragbench.indexes.bm25.okapi import RankBm25, okapi_idf
 from ragbench.indexes.bm25.recipe import Bm25Recipe
@@ -59,7 +60,7 @@ class Postings:
 
     def __init__(self, folder: Path) -> None:
         self.lexicon = lexicon.Lexicon(folder)
-        self.indptr: npt.NDArray[np.int64] = np.load(folder / INDPTR, mmap_mode="r")
+        self.indptr: npt.NDArray[np.int64] = map_array(folder / INDPTR)
         self.indptr = self.indptr.view(np.ndarray)
         self.rows = np.memmap(folder / "rows.i32", np.int32, "r").view(np.ndarray)
         self.scores = np.memmap(folder / "scores.f32", np.float32, "r").view(np.ndarray)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ragbench.base.files import atomic_file
+from ragbench.corpora.formats.npy import map_array
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,7 +29,7 @@ class Lexicon:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._bounds = np.load(folder / BOUNDS, mmap_mode="r").view(np.ndarray)
+        self._bounds = map_array(folder / BOUNDS).view(np.ndarray)
         size = (folder / BYTES).stat().st_size
         if self._bounds.ndim != 1 or self._bounds.size < 2 or int(self._bounds[-1]) != size:
             raise ValueError("the files of its terms do not match")

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ragbench.base.files import atomic_file, write_text
+from ragbench.corpora.formats.npy import map_array
 from ragbench.indexes.retriever import Rows, Scores
 
 TOKENS = "tokens.npy"
@@ -45,8 +46,8 @@ class RankBm25:
     def __init__(self, folder: Path, *, k1: float, b: float, epsilon: float) -> None:
         from rank_bm25 import BM25Okapi
 
-        self._tokens: npt.NDArray[np.int32] = np.load(folder / TOKENS)
-        lengths: npt.NDArray[np.int64] = np.load(folder / LENGTHS)
+        self._tokens: npt.NDArray[np.int32] = map_array(folder / TOKENS)
+        lengths: npt.NDArray[np.int64] = map_array(folder / LENGTHS)
         words: list[str] = json.loads((folder / VOCABULARY).read_text(encoding="utf-8"))
         if int(lengths.sum()) != len(self._tokens) or self._tokens.max() >= len(words):
             raise ValueError("its files do not match")

@@ -37,6 +37,7 @@ from ragbench.base.files import (
 )
 from ragbench.base.progress import Progress, say, stage
 from ragbench.corpora.corpus import Corpus
+from ragbench.corpora.formats.npy import map_array
 from ragbench.corpora.union import Union
 from ragbench.indexes.dense.encoder_model import Vectors
 from ragbench.indexes.dense.encoders import NOT_OF_PASSAGES, Encoder, EncoderCard, unit
@@ -208,8 +209,8 @@ class Embeddings:
         if self._given is not None:
             return self._scaled(self._given.slice(start, start + rows))
         try:
-            found: Vectors = np.load(self._path(start), mmap_mode="r")
-        except (OSError, ValueError, EOFError):
+            found: Vectors = map_array(self._path(start))
+        except (OSError, ValueError):
             return None
         return found if found.ndim == 2 and len(found) == rows else None
 

@@ -15,6 +15,7 @@ from ragbench.base.errors import DataError, UsageError
 from ragbench.base.files import sha256_json
 from ragbench.base.weights import weights_digest
 from ragbench.corpora.corpus import Corpus
+from ragbench.corpora.formats.npy import map_array
 from ragbench.indexes.dense.encoder_model import Vectors
 
 KINDS = ("float32", "float16")
@@ -124,10 +125,10 @@ class Precomputed:
 
 def _mapped(path: Path) -> npt.NDArray[Any]:
     try:
-        found: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        found: npt.NDArray[Any] = map_array(path)
+    except (OSError, ValueError) as error:
         raise _unfit(path, f"cannot be read: {error}") from None
-    if not isinstance(found, np.ndarray) or found.ndim != 2 or found.dtype.name not in KINDS:
+    if found.ndim != 2 or found.dtype.name not in KINDS:
         raise _unfit(path, f"are {_shape(found)}")
     if 0 in found.shape:
         raise _unfit(path, "are none")

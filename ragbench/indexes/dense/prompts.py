@@ -78,7 +78,7 @@ def _stated(model: str, revision: str | None) -> tuple[dict[str, str | None], st
         return {}, None
     try:
         stated = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise _unfit(file, f"is not JSON: {error}") from None
     prompts = (stated.get("prompts") or {}) if isinstance(stated, dict) else None
     if not isinstance(prompts, dict) or not all(
@@ -112,7 +112,7 @@ def _from_hub(model: str, revision: str | None) -> Path | None:
 
     try:
         return Path(hf_hub_download(model, FILE, revision=revision))
-    except (OSError, ValueError):  # it has none, or the network is missing
+    except (OSError, ValueError, RecursionError):  # it has none, or the network is missing
         return None
 
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -81,7 +82,15 @@ class RecallQueries:
         try:
             with np.load(folder / QUERIES, allow_pickle=False) as found:
                 return cls(found["rows"], found["excerpts"])
-        except (OSError, ValueError, EOFError, KeyError) as error:
+        except (
+            OSError,
+            ValueError,
+            EOFError,
+            KeyError,
+            TypeError,
+            SyntaxError,
+            BadZipFile,
+        ) as error:
             raise DataError(
                 f"the queries of the recall cannot be read: {error}",
                 where=str(folder / QUERIES),

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ragbench.base.errors import DataError, near
-from ragbench.base.files import atomic_file, read_jsonl
+from ragbench.base.files import atomic_file, plain_file, read_jsonl
 from ragbench.base.records import Hit, Query
 from ragbench.corpora.corpus import Corpus
 
@@ -225,7 +225,8 @@ def text_lines(path: Path, *, what: str) -> Iterator[tuple[int, str]]:
     """
     number = 0
     try:
-        with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as handle:
+        is_packed = plain_file(path).suffix == ".gz"
+        with gzip.open(path, "rb") if is_packed else path.open("rb") as handle:
             for number, line in enumerate(handle, 1):
                 text = line.decode("utf-8-sig" if number == 1 else "utf-8")
                 if "\0" in text:

@@ -23,6 +23,7 @@ from ragbench.base.files import sha256_json
 from ragbench.base.progress import stage
 from ragbench.base.records import Hit
 from ragbench.corpora.corpus import Corpus
+from ragbench.corpora.formats.npy import map_array
 from ragbench.indexes.dense import recall
 from ragbench.indexes.dense.embeddings import Embeddings
 from ragbench.indexes.dense.encoders import Encoder, Vectors
@@ -258,8 +259,8 @@ def _kept(folder: Path, corpus: Corpus, dimension: int) -> Vectors:
     """Return the vectors in an index's folder, memory-mapped."""
     path = folder / VECTORS
     try:
-        found: Vectors = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        found: Vectors = map_array(path)
+    except (OSError, ValueError) as error:
         raise _damaged(path, f"cannot be read: {first_line(error)}") from None
     if found.shape != (len(corpus), dimension) or found.dtype != np.float32:
         raise _damaged(path, f"have the shape {found.shape}")

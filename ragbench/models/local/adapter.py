@@ -35,7 +35,7 @@ def check_adapter(folder: Path) -> dict[str, Any]:
         )
     try:
         found = json.loads(config.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(
             f"the adapter's config cannot be read: {error}", where=str(config)
         ) from None

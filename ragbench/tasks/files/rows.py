@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import gzip
-import json
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from ragbench.base.errors import DataError
-from ragbench.base.files import read_jsonl, strict_json
+from ragbench.base.files import plain_file, read_jsonl, strict_json
 from ragbench.corpora.formats.delimited import Shape
 from ragbench.corpora.formats.tables import ending, table_rows
 
@@ -60,13 +59,13 @@ def _of_table(path: Path, columns: Sequence[str]) -> Iterator[Located]:
 
 
 def _opens_with_bracket(path: Path) -> bool:
-    with path.open("rb") as handle:
+    with plain_file(path).open("rb") as handle:
         return handle.read(256).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"["
 
 
 def _array(path: Path) -> list[Any]:
     try:
-        value = json.loads(path.read_text(encoding="utf-8-sig"))
+        value = strict_json.decode(path.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise DataError(
             f"the file is not JSON: {error}",
@@ -83,7 +82,7 @@ def json_object(path: Path) -> dict[str, Any]:
         DataError: The file cannot be read, holds something else, or repeats a key.
     """
     try:
-        data = path.read_bytes()
+        data = plain_file(path).read_bytes()
         data = gzip.decompress(data) if path.suffix == ".gz" else data
         value = strict_json.decode(data.decode("utf-8-sig"))
     except (OSError, EOFError, zlib.error, ValueError, RecursionError) as error:

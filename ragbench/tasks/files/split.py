@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from itertools import zip_longest
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, TypeVar
 
 from ragbench.base import home
 from ragbench.base.errors import DataError
+from ragbench.base.files import plain_file, strict_json
 
 DEMO = "demo"
 DEMO_SPLIT = Path(__file__).parents[2] / "models" / "demo" / "split.json"
@@ -27,8 +27,8 @@ def read_split(reference: str, task: str) -> dict[str, list[str]]:
     """
     path = DEMO_SPLIT if reference == DEMO else home.home() / home.expand(reference)
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        found = strict_json.decode(plain_file(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
         raise _wrong(f"the split cannot be read: {error}", path) from None
     strata = _at(_at(found, task, path), "strata", path)
     if not isinstance(strata, dict) or not strata:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from ragbench.base.records import Question
 from ragbench.tasks.replies.answers import read_reply
 from ragbench.tasks.replies.denials import is_no_label
-from ragbench.tasks.replies.patterns import REFUSAL
+from ragbench.tasks.replies.patterns import REFUSAL, bounded
 from ragbench.tasks.replies.reader import Reading
 from ragbench.tasks.replies.traces import split_reasoning
 
@@ -26,13 +27,14 @@ def read_label(reply: str, question: Question, finish: str) -> Reading:
     """
     reasoning, text, closed = split_reasoning(reply)
     if closed:
+        said = bounded(text)
         labels = "|".join(re.escape(o) for o in sorted(question.options, key=len, reverse=True))
         # A label within a longer word, as in "contradictions", is that label too.
         named = re.compile(rf"(?<!\w)(?:(not|no|neither|nor)\s+(?:an?\s+)?)?({labels})", re.I)
         found = {
-            m[2].casefold()
-            for m in named.finditer(text)
-            if not m[1] and not is_no_label(text, m.start(2), m.end(2))
+            _number(m[2], question.options)
+            for m in named.finditer(said)
+            if not m[1] and not is_no_label(said, m.start(2), m.end(2))
         }
         if len(found) > 1:
             alone = re.compile(
@@ -40,11 +42,18 @@ def read_label(reply: str, question: Question, finish: str) -> Reading:
                 rf"(?:\s+is\b)?[\s:*=_]*)?({labels})[\W_]*$",
                 re.I | re.M,
             )
-            found = {m[1].casefold() for m in alone.finditer(text)}
+            found = {_number(m[1], question.options) for m in alone.finditer(said)}
         if len(found) == 1:
-            pick = [o.casefold() for o in question.options].index(found.pop())
-            return Reading("parsed", pick, "label", text, reasoning)
+            return Reading("parsed", found.pop(), "label", text, reasoning)
     return _unread(text, reasoning, finish)
+
+
+def _number(label: str, options: Sequence[str]) -> int:
+    """Return the index of the option that a label is, by the case rules of the search.
+
+    Folding both would not do: ``İ`` folds to two characters, and the search finds it as ``i``.
+    """
+    return next(n for n, o in enumerate(options) if re.fullmatch(re.escape(o), label, re.I))
 
 
 def read_text(reply: str, question: Question, finish: str) -> Reading:

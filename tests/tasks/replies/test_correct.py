@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from ragbench.base.records import Question
@@ -51,6 +53,21 @@ def letter(read: ReplyReader, reply: str, question: Question = GOUT, finish: str
 )
 def test_label(reply: str, read: str) -> None:
     assert letter(read_label, reply, NLI) == read
+
+
+def test_label_whose_case_folds_to_other_letters() -> None:
+    """``İ`` folds to two characters; the search for labels finds it as ``i``."""
+    question = Question("n", "?", ("yes", "İ"), 1, "?")
+    assert letter(read_label, "Answer: i", question) == "B"
+    assert letter(read_label, "YES", question) == "A"
+
+
+def test_a_label_is_searched_in_linear_time() -> None:
+    """A million brackets took seconds; several labels and a million lines, minutes."""
+    for sign in ("[", "\n", "neutral "):
+        started = time.process_time()
+        read_label("neutral entailment " + sign * 1_000_000, NLI, "stop")
+        assert time.process_time() - started < 2
 
 
 def test_label_that_met_its_limit() -> None:
