@@ -119,6 +119,12 @@ def model_entry(value: Any, known: Collection[str]) -> Any:
     Raises:
         PydanticCustomError: It is a text, or a mapping from the model's name.
     """
+    if isinstance(value, str) and "://" in value:
+        raise refusal(
+            f"the model {value!r} is an address, and has no name",
+            f"write `{{name: mine, backend: server, url: {value}, model: NAME}}`, with the name "
+            "that the server uses",
+        )
     if isinstance(value, str):
         weights = "path" if value.startswith(("/", ".", "~", "package:")) else "model"
         name = value.rstrip("/").rpartition("/")[2].rpartition(":")[2]
