@@ -21,7 +21,7 @@ from typing import IO, Any
 from ragbench.base.errors import DataError, space_for
 
 CHUNK_BYTES = 1 << 20
-HALF = re.compile(r"\..+\.\d+\.tmp")
+HALF = re.compile(r"\..+\.(\d+)\.tmp")
 MAX_LINE_BYTES = 1 << 28  # a longer JSON line is damage or an attack, and would fill memory
 
 
@@ -125,9 +125,8 @@ def atomic_folder(path: Path, *, staging: Path | None = None) -> Iterator[Path]:
     work = staging or path.parent / f".{path.name}.{os.getpid()}.tmp"
     remove_stale(path, r"\d+\.(?:tmp|old)")
     work.mkdir(parents=True, exist_ok=True)
-    for half in work.rglob(".*.tmp"):  # half-written files of atomic_file
-        if HALF.fullmatch(half.name) and half.is_file():
-            half.unlink()
+    for half, _ in _halves(work):
+        half.unlink()
     try:
         yield work
         old = path.parent / f".{path.name}.{os.getpid()}.old"
@@ -138,6 +137,19 @@ def atomic_folder(path: Path, *, staging: Path | None = None) -> Iterator[Path]:
     finally:
         if not keep:
             shutil.rmtree(work, ignore_errors=True)
+
+
+def remove_halves(folder: Path) -> None:
+    """Remove the half-written files of ``atomic_file`` whose process is gone."""
+    for half, process in _halves(folder):
+        if not Path("/proc", str(process)).exists():
+            half.unlink(missing_ok=True)
+
+
+def _halves(folder: Path) -> Iterator[tuple[Path, int]]:
+    for path in list(folder.rglob(".*.tmp")):
+        if (found := HALF.fullmatch(path.name)) and path.is_file():
+            yield path, int(found[1])
 
 
 def check_replaceable(folder: Path, marker: str, *, what: str) -> None:

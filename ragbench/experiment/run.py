@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from ragbench.base import home
 from ragbench.base.errors import DataError
-from ragbench.base.files import locked, private, sha256_file, write_text
+from ragbench.base.files import locked, private, remove_halves, sha256_file, write_text
 from ragbench.base.progress import say
 from ragbench.base.yamlfile import Document
 from ragbench.corpora.open import open_corpus
@@ -75,6 +75,7 @@ def run_experiment(config: Config, document: Document, *, extend: bool = False) 
         locked(folder.path, what=f"the run {config.name!r}"),
     ):
         folder.check_inside()
+        remove_halves(folder.path)
         _keep_budget(grid, folder)
         known = Identity(
             tasks={task.spec.name: task_facts(grid, task) for task in grid.tasks},

@@ -31,6 +31,7 @@ from ragbench.base.files import (
     plain_file,
     read_json,
     read_jsonl,
+    remove_halves,
     sha256_file,
     sha256_json,
     sha256_text,
@@ -170,6 +171,19 @@ def test_fixed_staging_is_kept_on_failure_and_gone_on_success(tmp_path: Path) ->
         (work / "shard-1").write_bytes(b"done")
     assert sorted(p.name for p in path.iterdir()) == ["shard-0", "shard-1"]
     assert not staging.exists()
+
+
+def test_half_files_go_when_their_process_has(tmp_path: Path) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    names = [f".a.json.{gone.pid}.tmp", f"deep/.b.{gone.pid}.tmp", f".{'9' * 30}.{'9' * 30}.tmp"]
+    kept = [f".c.json.{os.getpid()}.tmp", f".d.{os.getppid()}.tmp", ".e.tmp", f"f.{gone.pid}.tmp"]
+    (tmp_path / "deep").mkdir()
+    for name in names + kept:
+        (tmp_path / name).write_text("half")
+    remove_halves(tmp_path)
+    left = {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()}
+    assert left == set(kept)
 
 
 def test_half_files_of_a_killed_process_are_no_part_of_the_folder(tmp_path: Path) -> None:
