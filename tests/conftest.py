@@ -22,6 +22,7 @@ settings.load_profile("ragbench")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # as the command line does, before torch
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.pop("COLUMNS", None)  # pytest-xdist sets it, and tables would fold
 
 REPOSITORY = Path(__file__).parents[1]
 OUTSIDE_LAB = REPOSITORY / "tests" / "data" / "outside_lab"

@@ -132,7 +132,9 @@ def totals(made: Plan) -> Iterator[str]:
     prompts = sum(e.prompts for e in made.estimates)
     known = prompts > 0
     counted = f"{least}{prompts:,} prompts" if known else "unknown number of prompts"
-    yield f"{made.name}: {models} models, {tasks} tasks, {arms} arms, {counted}"
+    grid = ((models, "model"), (tasks, "task"), (arms, "arm"))
+    cells = ", ".join(f"{number} {name}{'s' * (number != 1)}" for number, name in grid)
+    yield f"{made.name}: {cells}, {counted}"
     read = sum(e.prompt_tokens for e in made.estimates)
     written = sum(e.reply_tokens for e in made.estimates)
     text = f"{least}about {count(read)} read, at most {count(written)} written"

@@ -7,7 +7,7 @@ chunking    the chunkers, their table, and a reader that cuts documents
 duplicates  a reader that drops repeated passages
 card        the YAML file ``corpora/NAME.yaml``
 corpus      the protocol of open corpora, and the manifest of a built one
-store       memory-mapped passages
+store       memory-mapped passages; ``npy`` maps their arrays
 union       several corpora as one; ``union_reader`` reads their sources
 open        opens a built corpus of either kind by name
 cleaned     texts without invisible characters, with letters and accents joined

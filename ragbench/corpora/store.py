@@ -28,7 +28,7 @@ from ragbench.base.checksums import verify
 from ragbench.base.errors import DataError, first_line
 from ragbench.base.records import Passage
 from ragbench.corpora.corpus import Corpus, manifest_of, rebuild_command
-from ragbench.corpora.formats.npy import map_array
+from ragbench.corpora.npy import map_array
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -26,7 +26,7 @@ def test_plan_prints_grid_prompts_and_costs(
     done = run(cli, ["plan", config])
     assert done.exit_code == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert lines[0] == "small: 1 models, 1 tasks, 5 arms, 50 prompts"
+    assert lines[0] == "small: 1 model, 1 task, 5 arms, 50 prompts"
     assert lines[3:5] == [
         "  money     0 (own machine)",
         "  disk      nothing to build; weights of the models none",

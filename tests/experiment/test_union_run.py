@@ -112,7 +112,7 @@ def test_a_plan_tells_what_a_member_lacks(home: Path) -> None:
         kind=OfflineGrid,
     )
     assert isinstance(offline, OfflineGrid)
-    assert offline.missing() == []
+    assert offline.missing() == ["ragbench corpus build ward"]
     assert [lacking.what for lacking in offline.lacking] == ["corpus book--ward"]
 
 

@@ -7,8 +7,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from ragbench.base.errors import DataError
 from ragbench.base.files import sha256_json, sha256_text, write_jsonl
 from ragbench.runfolder.paths import RunPaths
+from ragbench.runfolder.questions import question_digest, read_questions
 from ragbench.runfolder.records import record_key
 from ragbench.runfolder.runfile import SEAL
 from ragbench.runfolder.sums import GROWING, INPUTS, SCORES, measure, write_sums
@@ -40,6 +42,8 @@ def reseal(run: Path) -> None:
     about.pop(SEAL, None)
     text = json.dumps(about | {SEAL: sha256_json(about)})  # escapes half of a surrogate pair
     (run / "run.json").write_text(text, encoding="utf-8")
+    folder = RunPaths(run)
+    asked: dict[str, str] = {}
     digests: dict[str, str] = {}
     texts: dict[str, str] = {}
     for path in (run / "prompts").glob("*.jsonl"):
@@ -50,13 +54,17 @@ def reseal(run: Path) -> None:
         path.write_text(text, encoding="utf-8")
         texts |= {prompt["digest"]: prompt["text"] for prompt in changed}
     for path in sorted((run / "records").glob("*.jsonl")):
+        task = path.name.split("+")[1]
+        with suppress(DataError):  # questions that a test has broken
+            asked = {q.id: question_digest(q) for q in read_questions(folder.questions(task))}
         records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
         for record in records:
             record["prompt"] = digests.get(record["prompt"], record["prompt"])
             if record["model"] not in path.name:
                 record["model"] = path.name.partition("+")[0]
+            if record.get("question") is not None:
+                record["question"] = asked.get(record["question_id"], record["question"])
             with suppress(KeyError, TypeError):  # a run.json that a test has broken
                 record["key"] = _key(about, record, texts[record["prompt"]])
         write_jsonl(path, map(sealed_line, records))
-    folder = RunPaths(run)
     write_sums(folder, measure(folder, (*INPUTS, *GROWING, *SCORES)))

@@ -13,6 +13,5 @@ drawn      words of the diagrams and charts in it
 html       text of an HTML page
 markdown   text and metadata of a Markdown file
 parsed     what reading a file gives, or why it cannot be read
-npy        arrays in NumPy's format
 worker     starts that process for parsers that may hang or crash
 """

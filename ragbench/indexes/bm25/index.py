@@ -34,7 +34,7 @@ from ragbench.base.progress import stage
 from ragbench.base.records import Hit
 from ragbench.corpora.cleaned import clean_query
 from ragbench.corpora.corpus import Corpus
-from ragbench.corpora.formats.npy import map_array
+from ragbench.corpora.npy import map_array
 from ragbench.indexes.bm25 import inversion, lexicon
 from ragbench.indexes.bm25.okapi import RankBm25, okapi_idf
 from ragbench.indexes.bm25.recipe import Bm25Recipe

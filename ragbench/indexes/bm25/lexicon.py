@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ragbench.base.files import atomic_file
-from ragbench.corpora.formats.npy import map_array
+from ragbench.corpora.npy import map_array
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ragbench.base.files import atomic_file, write_text
-from ragbench.corpora.formats.npy import map_array
+from ragbench.corpora.npy import map_array
 from ragbench.indexes.retriever import Rows, Scores
 
 TOKENS = "tokens.npy"

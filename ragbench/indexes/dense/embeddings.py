@@ -37,7 +37,7 @@ from ragbench.base.files import (
 )
 from ragbench.base.progress import Progress, say, stage
 from ragbench.corpora.corpus import Corpus
-from ragbench.corpora.formats.npy import map_array
+from ragbench.corpora.npy import map_array
 from ragbench.corpora.union import Union
 from ragbench.indexes.dense.encoder_model import Vectors
 from ragbench.indexes.dense.encoders import NOT_OF_PASSAGES, Encoder, EncoderCard, unit

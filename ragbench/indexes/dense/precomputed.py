@@ -15,7 +15,7 @@ from ragbench.base.errors import DataError, UsageError
 from ragbench.base.files import sha256_json
 from ragbench.base.weights import weights_digest
 from ragbench.corpora.corpus import Corpus
-from ragbench.corpora.formats.npy import map_array
+from ragbench.corpora.npy import map_array
 from ragbench.indexes.dense.encoder_model import Vectors
 
 KINDS = ("float32", "float16")

@@ -23,7 +23,7 @@ from ragbench.base.files import sha256_json
 from ragbench.base.progress import stage
 from ragbench.base.records import Hit
 from ragbench.corpora.corpus import Corpus
-from ragbench.corpora.formats.npy import map_array
+from ragbench.corpora.npy import map_array
 from ragbench.indexes.dense import recall
 from ragbench.indexes.dense.embeddings import Embeddings
 from ragbench.indexes.dense.encoders import Encoder, Vectors

@@ -311,9 +311,9 @@ def test_a_repeated_id_is_still_named_by_its_lines(home: Path, add_corpus: AddCo
     ("keys", "what"),
     [
         ({"exact": "off"}, "exact and near are both off"),
-        ({"near": "maybe"}, "Input should be 'drop', 'report' or 'off'"),
-        ({"near": "drop", "threshold": 0.1}, "Input should be greater than or equal to 0.3"),
-        ({"near": "drop", "shingle": 0}, "Input should be greater than or equal to 1"),
+        ({"near": "maybe"}, "`near` takes one of 'drop', 'report', 'off'"),
+        ({"near": "drop", "threshold": 0.1}, "takes a number of at least 0.3"),
+        ({"near": "drop", "shingle": 0}, "takes a number of at least 1"),
         ({"nearly": "drop"}, "there is no key 'nearly'"),
     ],
 )

@@ -185,7 +185,7 @@ def test_the_carried_recipe_is_rank_bm25s_default(home: Path, corpus_of: CorpusO
         ({"formula": "lucene"}, "are options of `formula: okapi`"),
         ({"formula": "lucene", "engine": "fast", "epsilon": 0.5}, "options of `formula: okapi`"),
         ({"k1": 0}, "divides by 0"),
-        ({"epsilon": -1}, "greater than or equal to 0"),
+        ({"epsilon": -1}, "takes a number of at least 0"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(

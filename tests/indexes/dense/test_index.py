@@ -206,7 +206,7 @@ def test_scores_are_those_of_the_metric_in_every_kind_of_index(
         ({"factory": "IDMap,Flat"}, "leave IDMap away"),
         ({"factory": "PQ7"}, "FAISS makes no 'PQ7' over 384"),
         ({"factory": "LSH"}, "with inner-product"),
-        ({"factory": "rm -rf"}, "should match pattern"),
+        ({"factory": "rm -rf"}, "takes a text of the form"),
         ({"nprobe": 3}, "exact and has no nprobe"),
         ({"factory": "HNSW8", "nprobe": 3}, "'HNSW8' has no nprobe"),
         ({"factory": "IVF4,Flat", "ef_search": 3}, "'IVF4,Flat' has no ef_search"),

@@ -127,7 +127,7 @@ def test_files_of_different_widths_and_no_arrays_are_refused(
         Precomputed("made", corpus)
     np.savez(home / "made" / "many.npz", vectors)
     (home / "made" / "many.npz").rename(home / "made" / "part_1.npy")
-    with pytest.raises(DataError, match="no array"):
+    with pytest.raises(DataError, match="the vectors cannot be read"):
         Precomputed("made", corpus)
 
 

@@ -123,8 +123,8 @@ def test_the_digest_follows_factory_options_and_source(home: Path, module: str) 
         ("no_such_module_here:make", "no file of a module"),
         ("no_such.module:make", "No module named 'no_such'"),
         ("sys:exit", "no file of a module 'sys'"),
-        ("just_a_name", "should match pattern"),
-        ("a;b:c", "should match pattern"),
+        ("just_a_name", "takes a text of the form"),
+        ("a;b:c", "takes a text of the form"),
     ],
 )
 def test_a_factory_that_is_none_is_a_usage_error(

@@ -77,7 +77,8 @@ def test_effects_are_drawn_where_they_are(tmp_path: Path) -> None:
     charts = slope_charts(run, results(run))
     named = dict(figures(run, results(run), effects(run), charts))
     assert list(named) == [
-        *("accuracy", "effect gain over closed-book", "effects of pairs", "slope-0-0-0"),
+        *("accuracy", "effect gain over closed-book", "effects of pairs"),
+        *("accuracy by prompt length", "slope-0-0-0"),
     ]
     drawn = {
         name: found["marker x"]

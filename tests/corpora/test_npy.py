@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ragbench.corpora.formats.npy import map_array
+from ragbench.corpora.npy import map_array
 
 
 def whole() -> bytes:
