@@ -36,8 +36,11 @@ def _key(about: dict[str, Any], record: dict[str, Any], prompt: str) -> str:
     )
 
 
-def reseal(run: Path) -> None:
-    """Write the sums of a run's present files, as if ragbench had written them."""
+def reseal(run: Path, *, questions: bool = True) -> None:
+    """Write the sums of a run's present files, as if ragbench had written them.
+
+    Without ``questions``, records keep the digest of the question that they answered.
+    """
     about = json.loads((run / "run.json").read_text(encoding="utf-8"))
     about.pop(SEAL, None)
     text = json.dumps(about | {SEAL: sha256_json(about)})  # escapes half of a surrogate pair
@@ -58,11 +61,13 @@ def reseal(run: Path) -> None:
         with suppress(DataError):  # questions that a test has broken
             asked = {q.id: question_digest(q) for q in read_questions(folder.questions(task))}
         records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        if questions and asked:
+            records = [record for record in records if record["question_id"] in asked]
         for record in records:
             record["prompt"] = digests.get(record["prompt"], record["prompt"])
             if record["model"] not in path.name:
                 record["model"] = path.name.partition("+")[0]
-            if record.get("question") is not None:
+            if questions and record.get("question") is not None:
                 record["question"] = asked.get(record["question_id"], record["question"])
             with suppress(KeyError, TypeError):  # a run.json that a test has broken
                 record["key"] = _key(about, record, texts[record["prompt"]])

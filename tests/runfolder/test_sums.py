@@ -239,7 +239,7 @@ def test_an_emptied_or_missing_ranking_is_refused(
 def test_a_record_that_answers_other_questions_is_refused(run: Path) -> None:
     """Sums that were made again do not hide that the right answer was changed."""
     change(run, "questions/facts.jsonl", answer=2)
-    reseal(run)
+    reseal(run, questions=False)
     with pytest.raises(DataError, match="answers another question") as caught:
         score_run(RunPaths(run))
     assert caught.value.where.startswith(f"{run}/records/") and caught.value.where.endswith(":2")

@@ -167,8 +167,8 @@ def test_blank_text_is_counted_and_not_lost() -> None:
     [
         ({"size": 16}, "the key 'chunker' is missing"),
         ({"chunker": "tokens", "sise": 16}, "there is no key 'sise'"),
-        ({"chunker": "tokens", "size": 0}, "takes a number above 0"),
-        ({"chunker": "tokens", "overlap": -1}, "takes a number of at least 0"),
+        ({"chunker": "tokens", "size": 0}, "`size` takes a number above 0"),
+        ({"chunker": "tokens", "overlap": -1}, "`overlap` takes a number of at least 0"),
         ({"chunker": "tokens", "size": 8, "overlap": 8}, "overlap (8) is not smaller than size"),
         ({"chunker": "token"}, "there is no 'token' among the chunkers"),
         ({"chunker": "tokens"}, "the chunker 'tokens' needs a tokenizer"),
