@@ -1,4 +1,4 @@
-"""The tutorial and the pages of docs/how-to/, followed to the letter; and all commands elsewhere."""
+"""The tutorial and docs/how-to/, followed to the letter; and the commands of all other pages."""
 
 from __future__ import annotations
 
