@@ -182,7 +182,8 @@ def _constant_rows(run: Run) -> Iterator[dict[str, Any]]:
     """Yield what giving the same answer to every question would get, where answers are options.
 
     ``constant_accuracy/ANSWER`` for each answer, by its text where all questions have the same
-    options and their texts may be shown, else by its letter; ``majority_accuracy`` is the best of them.
+    options and their texts may be shown, else by its letter; ``majority_accuracy`` is the best of
+    them.
     """
     for task in run.members("tasks"):
         cell = run.cell(run.members("models")[0], task, run.arms(task)[0])

@@ -162,7 +162,7 @@ def test_a_question_without_a_value_is_not_counted(run_copy: Path) -> None:
 
 
 def test_a_constant_answer_of_restricted_questions_is_a_letter(tmp_path: Path) -> None:
-    run = make_run(tmp_path / "run", {("m", "t", "closed-book"): "1010"}, options=2)
+    run = make_run(tmp_path / "run", {("m", "t", "closed-book"): "1010"}, options=2, full=True)
     run = edited(run, "identity.tasks.t.classes", ["aspirin", "amoxicillin"])
 
     def constants(data_use: str) -> set[str]:
