@@ -65,14 +65,18 @@ def type_in_words(annotation: Any) -> str:
     if origin in (Union, UnionType):
         return " or ".join(filter(None, dict.fromkeys(map(type_in_words, inner))))
     if origin in (tuple, list):
-        return f"list of {type_in_words(inner[0])}"
+        return f"list of {_plural(type_in_words(inner[0]))}"
     if origin is dict:
-        return f"mapping to {type_in_words(inner[1])}"
+        return f"mapping of names to {_plural(type_in_words(inner[1]))}"
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return f"mapping ([keys](#{anchor(annotation)}))"
     if isinstance(annotation, type) and annotation not in WORDS:
         return annotation.__name__
     return WORDS.get(annotation, "text")
+
+
+def _plural(words: str) -> str:
+    return re.sub(r"^(text|integer|number|mapping)\b", r"\1s", words)
 
 
 def _limits(field: FieldInfo) -> str:

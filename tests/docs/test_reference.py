@@ -72,11 +72,11 @@ def test_a_table_of_keys_by_hand() -> None:
         "| --- | --- | --- | --- |",
         "| `name` | text | required | Name of it, in two lines. |",
         "| `inherited` | `a` or `b` | `a` | Where `path` is. |",
-        "| `size` | integer or list of integer, above 0 |  | A number \\| a bar. |",
+        "| `size` | integer or list of integers, above 0 |  | A number \\| a bar. |",
         "| `share` | number, at least 0, at most 1 | `0.5` | Share of \\*all\\*. |",
         "| `flag` | `true` or `false` | `false` | Whether. |",
         "| `inner` | mapping ([keys](#inner)) |  | A part. |",
-        "| `names` | mapping to mapping ([keys](#inner)) |  | Parts. |",
+        "| `names` | mapping of names to mappings ([keys](#inner)) |  | Parts. |",
         "",
     ]
 
