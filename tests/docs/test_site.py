@@ -13,6 +13,7 @@ import yaml
 from docs.reference import PAGES
 from tests.docs.page import DOCS
 
+LINK = re.compile(r"\]\(\s*((?!https?:)[^)\s]+)\)")
 REQUEST = re.compile(
     r"""<(?:script|img|iframe|source)[^>]*\ssrc=["']?(?:https?:)?//"""
     r"""|<link[^>]*\shref=["']?(?:https?:)?//"""
@@ -51,6 +52,18 @@ def test_the_site_builds_and_loads_nothing(tmp_path: Path) -> None:
         assert "<table" in text or "<pre" in text or "<p" in text
         assert REQUEST.findall(text) == []
     assert "api_key_env" in (tmp_path / "site" / "reference" / "config.html").read_text()
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_links_of_other_pages_lead_somewhere(name: str) -> None:
+    root = DOCS.parent
+    for target in LINK.findall((root / name).read_text(encoding="utf-8")):
+        path, _, anchor = target.partition("#")
+        assert (root / path).exists(), target
+        if anchor:
+            heads = re.findall(r"^#+ (.*)", (root / path).read_text(encoding="utf-8"), re.MULTILINE)
+            slugs = [re.sub(r"[^\w -]", "", head).lower().replace(" ", "-") for head in heads]
+            assert anchor in slugs, target
 
 
 def test_a_request_would_be_seen() -> None:
