@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,13 @@ def test_every_config_of_the_page_is_legal(page: Path, tmp_path: Path) -> None:
             path = tmp_path / block.file
             path.write_text(block.text, encoding="utf-8")
             assert load_config(str(path))[0].name == path.stem
+
+
+def test_the_scripts_of_pages_are_bash() -> None:
+    scripts = [block.text for page in FOLLOWED for block in blocks(page) if block.info == "bash"]
+    assert len(scripts) >= 2
+    for text in scripts:
+        subprocess.run(["bash", "-n"], input=text, text=True, check=True)
 
 
 def test_what_is_skipped_has_a_reason() -> None:
