@@ -168,8 +168,9 @@ def _inner(model: type[BaseModel], stem: str = "") -> dict[type[BaseModel], str]
 
 
 def config_page() -> str:
-    """Return the page of a config's keys, and of the keys of each backend and task."""
+    """Return the page of a config's keys, and of those of each backend, task and metric."""
     from ragbench.experiment.config.config import Config
+    from ragbench.metrics.bertscore import BertscoreOptions
     from ragbench.models import models
     from ragbench.models.spec import BackendOptions, options_of
     from ragbench.tasks import tasks
@@ -198,6 +199,11 @@ def config_page() -> str:
         "The mapping `options` of an entry of `tasks` has these keys.",
         "",
         *_sections({", ".join(names): kind for kind, names in kinds.items()}, seen, level=3),
+        "## Options of the metrics",
+        "",
+        "The mapping `metrics` has these keys below the name of a metric.",
+        "",
+        *_sections({"`bertscore_f1`": BertscoreOptions}, seen, level=3),
     ]
     return "\n".join(lines)
 

@@ -89,6 +89,7 @@ def test_every_key_of_a_config_a_card_and_a_recipe_has_a_meaning() -> None:
         section = config.partition(f"## `{place}` ")[2].partition("\n## ")[0]
         rows = [line.split("`")[1] for line in section.splitlines() if line.startswith("| `")]
         assert rows == list(part.model_fields)
+    assert "| `layer` | integer, at least 0 | required |" in config
     assert "### `backend: server` {" in config and "| `api_key_env` |" in config
     assert "| `seed` | integer, at least 0 | `17` | Seed for every random draw. |" in config
     # Each raises a LookupError for a key without a meaning.
