@@ -97,7 +97,8 @@ def _default(field: FieldInfo) -> str:
         return ""
     if isinstance(value, list | tuple):
         return ", ".join(f"`{item}`" for item in value)
-    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return f"`{text.encode('unicode_escape').decode()}`"
 
 
 def anchor(model: type[BaseModel]) -> str:

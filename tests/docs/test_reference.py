@@ -45,6 +45,7 @@ class Whole(Base):
     Attributes:
         size: A number | a bar.
         flag: Whether.
+        template: Two lines.
 
     Raises:
         ValueError: Never.
@@ -53,6 +54,7 @@ class Whole(Base):
     size: int | tuple[int, ...] | None = Field(None, gt=0)
     share: float = Field(0.5, ge=0, le=1, description="Share of *all*.")
     flag: bool = False
+    template: str = "a\nb"
     inner: Inner = Inner()
     by_name: dict[str, Annotated[Inner, Field()]] = Field(default_factory=dict, alias="names")
 
@@ -75,6 +77,7 @@ def test_a_table_of_keys_by_hand() -> None:
         "| `size` | integer or list of integers, above 0 |  | A number \\| a bar. |",
         "| `share` | number, at least 0, at most 1 | `0.5` | Share of \\*all\\*. |",
         "| `flag` | `true` or `false` | `false` | Whether. |",
+        "| `template` | text | `a\\nb` | Two lines. |",
         "| `inner` | mapping ([keys](#inner)) |  | A part. |",
         "| `names` | mapping of names to mappings ([keys](#inner)) |  | Parts. |",
         "",

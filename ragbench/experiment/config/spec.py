@@ -77,7 +77,7 @@ class TaskSpec(Part):
     Attributes:
         name: The task's name in every table.
         task: The registered task if ``name`` is only a label.
-        limit: Number of questions; None for all.
+        limit: Number of questions; all by default.
         scoring: ``options``, ``letters`` or ``generate``; by default that of the config, then of
             the task.
         reply_limit: Maximum tokens of a generated reply; by default that of the config.
