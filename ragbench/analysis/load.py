@@ -119,6 +119,16 @@ class Run:
             key += "~documents"  # as its retrieval's files are named
         return self.retrievals.get((task, key), RetrievalNote()).corpus or ""
 
+    def shown_classes(self, task: str) -> tuple[str, ...] | None:
+        """Return the options that all questions of a task share, where they may be shown.
+
+        None if the questions differ. Options of restricted data are texts, except those of a task
+        whose answers are labels that the task itself defines.
+        """
+        facts = self.facts(task)
+        is_open = facts.data_use in OPEN or facts.answers == "label"
+        return facts.classes if is_open else None
+
     def restricted_data(self) -> list[str]:
         """Return the tasks and corpora whose text must not be shown; unknown data use counts.
 

@@ -182,7 +182,8 @@ def _constant_rows(run: Run) -> Iterator[dict[str, Any]]:
     """Yield what giving the same answer to every question would get, where answers are options.
 
     ``constant_accuracy/ANSWER`` for each answer, by its text where all questions have the same
-    options, else by its letter; ``majority_accuracy`` is the best of them.
+    options and their texts may be shown, else by its letter; ``majority_accuracy`` is the best of
+    them.
     """
     for task in run.members("tasks"):
         cell = run.cell(run.members("models")[0], task, run.arms(task)[0])
@@ -197,7 +198,7 @@ def _constant_rows(run: Run) -> Iterator[dict[str, Any]]:
             | _plain(cell["answer"])
             | {"value": majority(cell)}
         )
-        classes = run.facts(task).classes
+        classes = run.shown_classes(task)
         shares = cell["answer"].value_counts(normalize=True).sort_index()
         for index, share in shares.items():
             place = int(str(index))

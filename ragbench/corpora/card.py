@@ -37,15 +37,15 @@ class Card(BaseModel):
     """The contents of ``corpora/NAME.yaml``.
 
     Attributes:
-        title: A name for people.
-        description: What the corpus holds.
+        title: Title of the corpus.
+        description: Contents of the corpus.
         reader: A registered reader.
-        path: File or folder; relative ones are taken from the card's folder, those of a card
-            that the package carries from the home's ``corpora``.
+        path: File or folder; a relative path starts from the card's folder, or, for a card of the
+            package, from ``corpora`` in the home folder.
         options: The reader's own options.
-        chunking: How documents are cut; each is one passage without it.
-        duplicates: What happens to repeated passages; all are kept without it.
-        source: Where the texts come from, edition included.
+        chunking: How documents are split; by default each is one passage.
+        duplicates: Treatment of repeated passages; by default all are kept.
+        source: Origin of the texts, with their edition.
         published: The size that the source states.
         licence: Terms of use.
         data_use: ``restricted`` for anything under a data-use agreement.

@@ -18,7 +18,12 @@ HubModels = Mapping[str, str | None]  # revisions by id
 
 
 class Recipe(BaseModel):
-    """Base of every index recipe; a key that is not declared is an error."""
+    """Base of every index recipe; a key that is not declared is an error.
+
+    Attributes:
+        kind: Registered kind of index.
+        description: One line for ``ragbench list indexes``.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

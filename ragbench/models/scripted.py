@@ -47,6 +47,7 @@ class Line(BaseModel):
         prompt: SHA-256 of a rendered prompt.
         contains: Text in the prompt, such as the question.
         matches: Regular expression that matches in the prompt.
+        reply: Generated reply.
         log_likelihoods: One log-likelihood per option, in their order.
     """
 

@@ -65,6 +65,7 @@ class ModelSpec(BaseModel):
     Attributes:
         name: The model's name in every table.
         backend: A registered backend.
+        kind: Whether the model is a general one or a biomedical one with a ``base``.
         base: Name of the general model that a biomedical one was made from.
         format: ``auto`` uses the chat template if there is one.
         options: Keys of the backend, checked by its ``Options``.

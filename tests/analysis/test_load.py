@@ -101,3 +101,12 @@ def test_restricted_and_unknown_data_use_are_told(golden: Run) -> None:
     assert run.restricted_data() == ["corpus facts"]
     run = edited(run, "identity.corpora", {"facts": {"data_use": "open"}})
     assert run.restricted_data() == []
+
+
+def test_shared_options_of_restricted_questions_are_not_shown(golden: Run) -> None:
+    run = edited(golden, "identity.tasks.facts.classes", ["aspirin", "amoxicillin"])
+    assert run.shown_classes("facts") == ("aspirin", "amoxicillin")
+    run = edited(run, "identity.tasks.facts.data_use", "restricted")
+    assert run.shown_classes("facts") is None
+    run = edited(run, "identity.tasks.facts.answers", "label")  # the task's own words
+    assert run.shown_classes("facts") == ("aspirin", "amoxicillin")

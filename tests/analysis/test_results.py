@@ -17,7 +17,7 @@ from ragbench.analysis.results import as_objects, results, write_tables
 from ragbench.analysis.statistics.paired import mcnemar_exact, mcnemar_mid_p
 from ragbench.experiment.stages.score import score_run
 from ragbench.runfolder.paths import RunPaths
-from tests.analysis.making import clustered
+from tests.analysis.making import clustered, edited, make_run
 
 IDENTITY = ["model", "task", "arm", "metric", "mode", "scoring", "seed", "k"]
 
@@ -159,3 +159,16 @@ def test_a_question_without_a_value_is_not_counted(run_copy: Path) -> None:
     assert (rows["status"] == "complete").all()
     gains = effects(run)
     assert (gains[gains.stratum == ""]["n"] == 9).all()
+
+
+def test_a_constant_answer_of_restricted_questions_is_a_letter(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", {("m", "t", "closed-book"): "1010"}, options=2, full=True)
+    run = edited(run, "identity.tasks.t.classes", ["aspirin", "amoxicillin"])
+
+    def constants(data_use: str) -> set[str]:
+        names = results(edited(run, "identity.tasks.t.data_use", data_use)).metric
+        return {name for name in names if name.startswith("constant_accuracy/")}
+
+    assert constants("open") <= {"constant_accuracy/aspirin", "constant_accuracy/amoxicillin"}
+    assert constants("restricted") <= {"constant_accuracy/A", "constant_accuracy/B"}
+    assert len(constants("open")) == len(constants("restricted")) > 0

@@ -1,9 +1,9 @@
 """Follows a page of the documentation to the letter: writes its files and runs its commands.
 
 A fenced block that comes after a line ending in ```NAME`:`` is a file; a ``sh`` block is run
-(``sh exit=3``: it must end so); a ``text`` block must stand in the output of the commands before
-it. The commands are the real ones, in an empty folder; what ``pip`` installs goes to a folder
-beside it.
+(``sh exit=3``: it must end so; ``sh skip="REASON"``: it cannot run in a test); a ``text`` block
+must stand in the output of the commands before it. The commands are the real ones, in an empty
+folder; what ``pip`` installs goes to a folder beside it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 DOCS = Path(__file__).parents[2] / "docs"
 FILE = re.compile(r"`([^`\s]+)`:$")
 FENCE = re.compile(r"^```(.*)$")
+SKIP = re.compile(r'skip="([^"]{10,})"')
 
 
 @dataclass(frozen=True)
@@ -52,12 +53,13 @@ def blocks(page: Path) -> list[Block]:
     return found
 
 
-def follow(page: Path, folder: Path) -> str:
+def follow(page: Path, folder: Path, *, commands_alone: bool = False) -> str:
     """Follow a page in a folder.
 
     Args:
         page: The Markdown file.
         folder: An empty folder; the page's own working folder is made in it.
+        commands_alone: Whether only the commands count, because other blocks are parts of files.
 
     Returns:
         All that the commands printed.
@@ -68,6 +70,8 @@ def follow(page: Path, folder: Path) -> str:
     whole = output = ""
     for block in blocks(page):
         place = f"{page.name}:{block.line}"
+        if SKIP.search(block.info) or (commands_alone and not block.info.startswith("sh")):
+            continue
         if block.file is not None:
             path = work / block.file
             assert path.resolve().is_relative_to(work.resolve()), place

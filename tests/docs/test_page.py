@@ -51,6 +51,16 @@ def test_a_page_is_followed(tmp_path: Path) -> None:
     assert follow(page(tmp_path, GOOD), tmp_path) == "one\n\ntwo\n"
 
 
+def test_commands_that_cannot_run_are_skipped_for_a_reason(tmp_path: Path) -> None:
+    skipped = '```sh skip="needs a GPU of its own"\nfalse\n```\n'
+    assert follow(page(tmp_path, skipped + GOOD), tmp_path) == "one\n\ntwo\n"
+
+
+def test_commands_alone(tmp_path: Path) -> None:
+    text = "`a.txt`:\n```txt\na\n```\n```yaml\npart: 1\n```\n```sh\nls\n```\n```text\nnot\n```\n"
+    assert follow(page(tmp_path, text), tmp_path, commands_alone=True) == ""
+
+
 @pytest.mark.parametrize(
     ("text", "what"),
     [
@@ -61,6 +71,7 @@ def test_a_page_is_followed(tmp_path: Path) -> None:
         ("`../a.txt`:\n```txt\nx\n```\n", "page.md:2"),
         ("```yaml\na: 1\n```\n", "neither a file nor a command"),
         ("```sh\ntrue\n", "is not closed"),
+        ('```sh skip=""\nfalse\n```\n', "exit 1"),
     ],
 )
 def test_what_does_not_hold_is_told_with_its_line(tmp_path: Path, text: str, what: str) -> None:

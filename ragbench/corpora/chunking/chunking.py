@@ -27,8 +27,8 @@ class Chunking(BaseModel):
 
     Attributes:
         chunker: A registered chunker.
-        size: The largest number of tokens of a chunk (characters without a tokenizer).
-        overlap: The largest number of them that a chunk shares with the one before it.
+        size: Maximum tokens of a chunk (characters without a tokenizer).
+        overlap: Maximum tokens that a chunk shares with the one before it.
         tokenizer: ``package:NAME/FOLDER``, a local folder or a hub id.
     """
 

@@ -41,9 +41,9 @@ class Duplicates(BaseModel):
         exact: Treatment of a passage with an earlier one's text: ``drop`` leaves it out and
             lists it, ``report`` keeps it and notes the earlier one as ``duplicate_of`` in its
             meta.
-        near: Treatment of one with nearly an earlier one's text.
-        threshold: The Jaccard similarity from which two texts are nearly the same.
-        shingle: Words in a shingle.
+        near: Treatment of a passage whose text nearly repeats an earlier one.
+        threshold: Jaccard similarity from which two texts are nearly the same.
+        shingle: Number of words in a shingle.
         title: Whether the title is part of the text here.
     """
 

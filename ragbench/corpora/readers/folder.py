@@ -59,8 +59,8 @@ class FolderOptions(ReaderOptions):
         recursive: Whether subfolders are read.
         unit: Whether each page of a PDF is a passage, or the whole file.
         on_error: Whether a file that cannot be read stops the build, or is listed and counted.
-        encoding: Of text and Markdown files, and of HTML that declares none.
-        seconds: The longest that the reading of one file may take.
+        encoding: Encoding of text and Markdown files, and of HTML that declares none.
+        seconds: Time limit of reading a file.
     """
 
     glob: tuple[str, ...] = ()

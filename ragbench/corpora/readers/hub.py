@@ -36,8 +36,8 @@ class HubOptions(SnippetOptions):
     Attributes:
         dataset: ``OWNER/NAME`` on the hub; none where the card has a path.
         revision: A commit, tag or branch; the newest commit if it is left out.
-        subset: Which configuration, where there are several.
-        split: Which split.
+        subset: Configuration of the data set, if it has several.
+        split: Split of the data set.
         data_files: Patterns of the files to read, such as ``chunk/*.jsonl``.
     """
 

@@ -16,8 +16,8 @@ class JsonlOptions(ReaderOptions):
     """Which fields of a line hold what.
 
     Attributes:
-        id_field: The document's id; text or a whole number.
-        text_field: Its text.
+        id_field: Field of the document's id: a text or a whole number.
+        text_field: Field of the text.
         title_field: Its title; it may be missing in a line.
         meta_fields: Further fields to keep beside the passage.
         skip_empty: Whether lines with an empty text are skipped and counted; they stop the build

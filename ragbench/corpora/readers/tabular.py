@@ -39,11 +39,11 @@ class TabularOptions(JsonlOptions):
 
     Attributes:
         sheet: The sheet of an Excel workbook that has several.
-        delimiter: What parts the cells of a CSV file; by default ``,``, of a TSV file the tab.
-        encoding: Of CSV and TSV files.
+        delimiter: Character between the cells of a CSV file; ``,`` by default, and the tab for TSV.
+        encoding: Encoding of CSV and TSV files.
         quoting: Whether the quotes of CSV and TSV files bound cells (``quotes``) or are text
             (``none``); ``auto`` finds out, and refuses a file in which that is open.
-        escape: What makes the next character of a CSV or TSV file one of the text.
+        escape: Character before one that belongs to the text, in a CSV or TSV file.
     """
 
     sheet: str | None = None

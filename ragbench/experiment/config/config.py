@@ -48,12 +48,16 @@ class Config(Part):
         models: Models to compare; ``card:NAME`` adds a model card and its base.
         prompt_format: ``chat`` or ``plain`` for every model without a ``format``, or ``both`` to
             ask each in both; ``auto`` is chat if the tokenizer has a template.
+        tasks: Questions to ask.
+        arms: Ways to ask each question: without passages, or with those of a retriever or control.
         scoring: How answers are taken; by default as each task says.
         reply_limit: Maximum tokens of a generated reply, reasoning included; by default as each
             task says.
         mode: ``correct``, or the rules of a published harness.
         metrics: Options by the name of a metric, such as the encoder of ``bertscore_f1``.
         not_built: Parts of the experiment that ragbench does not support yet; shown by the plan.
+        packing: How passages get into prompts.
+        analysis: How results are analysed, and what the run is designed to test.
         trusted_endpoints: Servers, as ``https://HOST:PORT``, that may receive restricted data in
             addition to servers on this machine.
         prices: Prices by the name of a model, of a million tokens or of an hour.

@@ -51,6 +51,7 @@ class IndexSpec(Part):
     """One entry of ``indexes``: a recipe over a corpus.
 
     Attributes:
+        recipe: Name of an index recipe.
         corpus: Name of a corpus, or a list for a union; ``task`` is each task's own corpus.
     """
 
@@ -76,7 +77,7 @@ class TaskSpec(Part):
     Attributes:
         name: The task's name in every table.
         task: The registered task if ``name`` is only a label.
-        limit: Number of questions; None for all.
+        limit: Number of questions; all by default.
         scoring: ``options``, ``letters`` or ``generate``; by default that of the config, then of
             the task.
         reply_limit: Maximum tokens of a generated reply; by default that of the config.
@@ -279,7 +280,13 @@ class PackingSpec(Part):
 
 
 class PrimarySpec(Part):
-    """What a run is designed to test, as ``PrimarySettings`` describes it."""
+    """What a run is designed to test; all other effects are exploratory.
+
+    Attributes:
+        arm: Retrieval arm; by default each task's first one that a control imitates.
+        effects: Names of effects as in tables.
+        tasks: Tasks; empty for all.
+    """
 
     arm: str | None = None
     effects: tuple[PrimaryEffect, ...] = PRIMARY_EFFECTS
@@ -301,7 +308,14 @@ class PrimarySpec(Part):
 
 
 class AnalysisSpec(Part):
-    """How results are analysed, as ``AnalysisSettings`` describes it."""
+    """How results are analysed.
+
+    Attributes:
+        alpha: Level of every test; intervals cover 1 - alpha.
+        resamples: Largest number of random signs that a test draws.
+        equivalence_margin: Largest difference that does not matter, from 0 to 1.
+        primary: What the run is designed to test.
+    """
 
     alpha: float = Field(DEFAULTS.alpha, gt=0, lt=1)
     resamples: int = Field(DEFAULTS.resamples, ge=100)

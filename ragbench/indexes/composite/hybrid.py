@@ -26,7 +26,7 @@ class HybridRecipe(Recipe):
 
     Attributes:
         parts: Names of recipes, or inline recipes; the manifest has them written out.
-        depth: Number of hits of each part that are joined; also the most that a query can ask for.
+        depth: Number of hits of each part that are joined, and the maximum k of a query.
         k0: Constant of reciprocal rank fusion.
         weights: One weight per part; all 1 by default.
     """

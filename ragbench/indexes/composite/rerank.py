@@ -29,7 +29,7 @@ class RerankRecipe(Recipe):
 
     Attributes:
         first: The name of a recipe, or an inline recipe; the manifest has it written out.
-        depth: Number of its hits that are scored again; also the most that a query can ask for.
+        depth: Number of its hits that are scored again, and the maximum k of a query.
         reranker: The cross-encoder that scores them.
     """
 

@@ -59,25 +59,25 @@ class EncoderCard(BaseModel):
     Attributes:
         model: ``package:NAME/FOLDER``, a local folder or a hub id: a model of
             sentence-transformers, or a plain transformer.
-        revision: The hub revision; part of the identity.
-        query_model: What encodes queries, if it is another model.
-        query_revision: Its hub revision.
-        pooling: ``auto`` is what the model's folder says, else the mean over tokens.
+        revision: Revision on the hub; part of the identity.
+        query_model: Model that encodes queries, if it is another one.
+        query_revision: Revision of the query model on the hub.
+        pooling: ``auto`` follows the model's folder, else it is the mean over tokens.
         normalise: Whether vectors are scaled to unit length (after pooling, in float32).
-        max_tokens: Longer texts are cut by the encoder.
-        query_max_tokens: The same for queries, if it is another number.
-        template: What the encoder sees of a passage.
-        pairs: Whether a passage is given as two texts, those before and after ``[SEP]`` in the
-            template. A passage without a title is the pair of an empty text and its own.
-        passage_prefix: Put before every passage, in place of the prompt that the model states for
-            passages; an empty text leaves that out.
-        query_prefix: The same for queries.
-        dtype: ``auto`` is bfloat16 where the hardware has it.
-        batch_size: How many texts of ``max_tokens`` are one forward pass, at most; of shorter
-            ones there are more.
-        batch_tokens: Tokens in one forward pass instead, with padding; by default no more than
-            is quick on a processor.
-        vectors: The vectors of the passages, made elsewhere: an ``.npy`` file, or a folder of
+        max_tokens: Maximum tokens of a text; the encoder cuts longer ones.
+        query_max_tokens: Maximum tokens of a query, if it is another number.
+        template: Text of a passage that the encoder reads.
+        pairs: Whether a passage is a pair of texts, those before and after ``[SEP]`` in the
+            template. Without a title, the first text is empty.
+        passage_prefix: Text before every passage, instead of the prompt that the model states for
+            passages; an empty text leaves that prompt out.
+        query_prefix: Text before every query, in the same way.
+        dtype: ``auto`` is bfloat16 if the hardware supports it.
+        batch_size: Maximum number of texts of ``max_tokens`` in a forward pass, which has more of
+            shorter texts.
+        batch_tokens: Maximum tokens in a forward pass, with padding, instead of ``batch_size``; the
+            default suits a processor.
+        vectors: Vectors of the passages that were made elsewhere: an ``.npy`` file, or a folder of
             them in the order of the corpus. ``model`` then encodes the queries.
     """
 

@@ -34,22 +34,24 @@ class DenseRecipe(Recipe):
     """The options of a FAISS index; each is part of the index's identity.
 
     Attributes:
-        factory: A string of FAISS's index factory; a bare ``IVF`` counts its cells itself.
+        factory: String of FAISS's index factory; ``IVF`` without a number chooses its number of
+            cells.
         metric: ``cosine`` is the inner product of vectors that the encoder card normalises;
             the scores of ``l2`` are minus the squared distance.
-        encoder: What makes the vectors.
-        ef_construction: Of HNSW, while it is built.
-        ef_search: Of HNSW, while it is searched.
-        nprobe: Of IVF: how many cells are searched.
-        k_factor: Of refined codes: how many times k candidates are refined.
-        target_recall: Has ``nprobe``, ``ef_search`` or ``k_factor`` found by measuring.
-        train_rows: How many vectors the index is trained on, at most.
-        min_recall: Below this recall@k the build fails; no matter for ``Flat``.
-        min_self_retrieval: Below this share of vectors that find themselves the build fails;
+        encoder: The encoder that makes the vectors.
+        ef_construction: Number of candidates while HNSW is built.
+        ef_search: Number of candidates of an HNSW search.
+        nprobe: Number of cells that an IVF search reads.
+        k_factor: Number of candidates that refined codes rank, as a multiple of k.
+        target_recall: Recall for which the build finds the smallest ``nprobe``, ``ef_search`` or
+            ``k_factor``.
+        train_rows: Maximum number of vectors that train the index.
+        min_recall: Recall@k against exact search below which the build fails; not for ``Flat``.
+        min_self_retrieval: Share of vectors that must find themselves, below which the build fails;
             ``Flat`` must find all.
-        recall_k: The k of that recall.
-        recall_queries: How many queries of each kind measure it.
-        seed: Of the training sample and of those queries.
+        recall_k: The k of the measured recall.
+        recall_queries: Number of queries of each kind that measure the recall.
+        seed: Seed of the training sample and of the queries that measure the recall.
         gpu_float16: Whether a GPU holds the vectors of ``Flat`` in half precision.
     """
 

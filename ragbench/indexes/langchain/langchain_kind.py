@@ -29,9 +29,9 @@ class LangchainRecipe(Recipe):
 
     Attributes:
         factory: ``module:function``, on Python's path or in the home folder.
-        options: Given to the function, after the corpus.
-        scores: Where scores come from, as in ``FromLangchain``.
-        trust_code: That the function may be imported and run.
+        options: Arguments of the function, after the corpus.
+        scores: Origin of the scores, as in ``FromLangchain``.
+        trust_code: Whether the function may be imported and run.
         servers: Addresses that the retriever sends passages or queries to; none if the list is
             empty. Without it, restricted data is refused.
     """

@@ -23,17 +23,18 @@ class VectorstoreRecipe(Recipe):
     """The options of a vector store; each is part of the index's identity.
 
     Attributes:
-        store: Which one.
-        metric: What it ranks by; ``cosine`` is the store's own, of vectors of any length, and the
-            scores of ``l2`` are minus the squared distance.
-        encoder: What makes the vectors.
+        store: The vector store.
+        metric: Metric of the ranking; ``cosine`` is the store's own, of vectors of any length, and
+            the scores of ``l2`` are minus the squared distance.
+        encoder: The encoder that makes the vectors.
         options: The store's own settings.
         url: URL of a server that keeps the store; without it, the store is in the index's folder.
-        trust_url: That a server elsewhere may see the passages and the queries' vectors.
-        min_recall: Below this recall@k against exact search the build fails.
-        recall_k: The k of that recall.
-        recall_queries: How many queries of each kind measure it.
-        seed: Of the draws.
+        trust_url: Whether a server on another machine may see the passages and the vectors of
+            queries.
+        min_recall: Recall@k against exact search below which the build fails.
+        recall_k: The k of the measured recall.
+        recall_queries: Number of queries of each kind that measure the recall.
+        seed: Seed of the draws.
     """
 
     store: Literal["in-memory", "qdrant", "chroma", "milvus"]

@@ -139,7 +139,7 @@ def _only_answer(run: Run, task: str, answers: pd.DataFrame) -> str:
         share = float(picks.value_counts(normalize=True).iloc[0])
         if share < ALMOST or float(right.value_counts(normalize=True).iloc[0]) > SOME:
             return ""
-        classes = run.facts(task).classes
+        classes = run.shown_classes(task)
         pick = int(picks.mode().iloc[0])
         name = repr(classes[pick]) if classes else f"the answer {ascii_uppercase[pick % 26]}"
         return f"{name} to {percent(share)} of the questions"

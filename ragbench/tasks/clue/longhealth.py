@@ -45,7 +45,7 @@ class LonghealthOptions(TaskOptions):
         path: ``benchmark_v5.json``; a relative path starts from RAGBENCH_HOME.
         draws: Number of times that each question is asked, with its documents drawn anew.
         distractors: Number of documents of other patients that tasks 2 and 3 add.
-        corpus: What ``corpus: task`` means: the documents, unchunked.
+        corpus: Corpus that ``corpus: task`` names: the documents, not chunked.
     """
 
     path: str = "data/longhealth/benchmark_v5.json"

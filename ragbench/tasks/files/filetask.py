@@ -27,10 +27,10 @@ class FileOptions(TaskOptions):
     """Options of every task whose questions are in a file.
 
     Attributes:
-        path: The file; a relative path starts from RAGBENCH_HOME. Where it is empty, the place
-            that ``ragbench list tasks`` names.
-        corpus: What ``corpus: task`` means.
-        examples: A file of the same layout to take few-shot examples from; none is scored.
+        path: The file; a relative path starts from RAGBENCH_HOME. By default the place that
+            ``ragbench list tasks`` names.
+        corpus: Corpus that ``corpus: task`` names.
+        examples: File of the same format with few-shot examples; none of them is scored.
         shots: Number of few-shot examples.
     """
 

@@ -25,14 +25,14 @@ class JsonlOptions(FileOptions):
     Attributes:
         path: The file, plain or gzip; a relative path starts from RAGBENCH_HOME. Where it is
             empty, the place that ``ragbench list tasks`` names.
-        split: Only lines whose ``split`` is this; all lines if None.
-        instruction: System turn of every prompt; the task's own where it is empty.
+        split: Split of the lines that are asked; all lines by default.
+        instruction: System turn of every prompt; by default the task's own.
         answers: Whether the answers of multiple-choice lines are letters or texts of options;
             ``either`` refuses one that is both.
-        extra_fields: Whether lines may have further fields, which are not read.
-        examples_split: Only examples whose ``split`` is this.
-        shots: Number of examples: the first, or all if None.
-        shots_seed: Seed to draw the examples with, in place of the first.
+        extra_fields: Whether lines may have other fields, which are ignored.
+        examples_split: Split of the lines that are examples.
+        shots: Number of examples, from the first one; all by default.
+        shots_seed: Seed that draws the examples; by default the first ones are taken.
     """
 
     split: str | None = None
