@@ -98,7 +98,8 @@ def _bars(
     if bar < 10:
         return  # the table has the same figures
     solid, inside, _, end = marks
-    yield f"bars: {solid}{inside} the value, from {inside} to {end} its {coverage} interval"
+    legend = f"bars: {solid}{inside} the value, from {inside} to {end} its {coverage} interval"
+    yield from wrapped(legend, width or 80)
     for card in cards:
         if len(cards) > 1:
             yield card.task
