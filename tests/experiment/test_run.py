@@ -53,6 +53,7 @@ def kill_after(home: Path, enough: int) -> None:
     process.wait()
 
 
+@pytest.mark.slow
 def test_killed_twice_and_resumed_equals_uninterrupted(finished_home: Path, tmp_path: Path) -> None:
     home = make_small_home(tmp_path / "home")
     for enough in (4, 27):

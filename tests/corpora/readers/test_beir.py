@@ -103,6 +103,7 @@ def test_sources_that_are_not_there(tmp_path: Path) -> None:
         BeirReader(tmp_path, BeirOptions()).sources()
 
 
+@pytest.mark.slow
 def test_a_collection_is_built_indexed_and_judged_as_ir_measures_does(home: Path) -> None:
     """Only judged queries count, one that finds nothing as 0, as BEIR's own evaluation does."""
     folder = home / "tiny"

@@ -237,6 +237,7 @@ def test_several_models_and_several_replies(home: Path, capsys: pytest.CaptureFi
     assert other.accuracy.tolist() == [0.0, 1.0, 0.0] * 2 + [1.0] * 2
 
 
+@pytest.mark.slow
 def test_a_run_of_answers_that_were_computed_is_never_replaced(mixed_copy: Path) -> None:
     files = written(mixed_copy.parents[1], lines())
     run = read_mirage_run(*files, name="mixed", mode="correct")

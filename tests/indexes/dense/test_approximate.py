@@ -70,6 +70,7 @@ def test_an_index_that_finds_too_little_fails_and_leaves_the_embeddings_alone(
     assert counted.texts == []
 
 
+@pytest.mark.slow
 def test_probes_are_tuned_to_a_recall(home: Path, corpus_of: CorpusOf) -> None:
     corpus_of("some", many_texts(400))
     found = {}

@@ -277,7 +277,7 @@ TYPES: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-FEW = ("Flat", "HNSW8,SQ8", "IVF4,SQ8")  # one of each family; `slow` has the rest
+FEW = ("Flat", "IVF4,SQ8")  # `slow` has the rest
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -74,6 +74,7 @@ def test_a_stopped_build_goes_on_from_its_shards(
     assert not list((home / "indexes").glob("*.building"))
 
 
+@pytest.mark.slow
 def test_a_build_that_was_killed_goes_on_in_another_process(
     home: Path, corpus_of: CorpusOf, monkeypatch: pytest.MonkeyPatch, counted: Counted
 ) -> None:

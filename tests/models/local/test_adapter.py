@@ -134,6 +134,7 @@ def test_an_adapter_that_is_not_there() -> None:
         make("nowhere/adapter")
 
 
+@pytest.mark.slow
 def test_an_adapter_without_peft_says_what_to_type_before_anything_runs(home: Path) -> None:
     config = "name: c\nmodels: [card:smollm2-135m-icd-hpo]\ntasks: [hpo]\narms: [closed-book]\n"
     (home / "c.yaml").write_text(config, encoding="utf-8")

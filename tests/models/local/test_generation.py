@@ -26,7 +26,9 @@ def by_hand(model: HfModel, prompt: str, limit: int) -> list[int]:
     return new
 
 
-@pytest.mark.parametrize("question", QUESTIONS)
+@pytest.mark.parametrize(
+    "question", [QUESTIONS[0], *(pytest.param(q, marks=pytest.mark.slow) for q in QUESTIONS[1:])]
+)
 def test_replies_are_the_likeliest_tokens(smollm2: HfModel, question: str) -> None:
     prompt = smollm2.render([Message("user", question)])
     expected = by_hand(smollm2, prompt, 16)

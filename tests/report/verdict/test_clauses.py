@@ -42,7 +42,7 @@ def cells(draw: st.DrawFn) -> dict[tuple[str, str, str], str]:
 
 @given(cells=cells(), size=st.sampled_from([0, 0, 1, 2, 3, 7]))
 @example(cells={("m", "t", "closed-book"): "0" * 30, ("m", "t", "bm25"): "1" * 30}, size=0)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_no_sentence_contradicts_its_figures(
     cells: dict[tuple[str, str, str], str], size: int
 ) -> None:
