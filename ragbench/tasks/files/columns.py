@@ -215,9 +215,7 @@ def recognised(
 
 def match(names: Sequence[str]) -> dict[str, str | tuple[str, ...]]:
     """Return the columns with usual names, by field; of options possibly one column each."""
-    plain = {}
-    for name in names:
-        plain.setdefault(normal(name), name)
+    plain = {normal(name): name for name in reversed(names)}  # of equal names the first
     found: dict[str, str | tuple[str, ...]] = {}
     for field, usual in USUAL.items():
         if hit := next((plain[name] for name in usual if name in plain), None):
