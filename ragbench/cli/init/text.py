@@ -10,6 +10,7 @@ from textwrap import wrap
 from typing import Any
 
 from ragbench.cli.init.corpora import CHUNK, FoundCorpus
+from ragbench.cli.init.models import DEMO as DEMO_MODELS
 from ragbench.cli.init.models import ModelEntry
 from ragbench.cli.init.survey import QuestionFile, relative
 from ragbench.corpora.union import joined_name
@@ -162,6 +163,14 @@ def _tasks(draft: Draft) -> Iterator[str]:
             "given texts (vLLM does: `letters`)."
         )
         yield "scoring: generate"
+    elif any(model.keys.get("card") in DEMO_MODELS for model in draft.models):
+        yield from _comment(
+            "The demonstration's models are too small to name letters: the likelihoods of the "
+            "options' texts are compared, in the format of the adapter's training. Remove both "
+            "lines for other models."
+        )
+        yield "scoring: options"
+        yield "prompt_format: plain"
     yield "tasks:"
     for task in draft.tasks:
         n = len(task.questions)

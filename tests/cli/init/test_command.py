@@ -189,6 +189,21 @@ def test_what_is_missing_is_named(here: Path) -> None:
     assert not list(here.glob("runs"))
 
 
+def test_without_a_model_the_demonstration_stands_in(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ragbench.cli.init.models.DEMO_PACKAGES", ())
+    write_notes(here / "notes.csv")
+    write_questions(here / "quiz.csv")
+    done = call()
+    assert "- which models to compare: --pair GENERAL BIOMEDICAL" in done.stdout
+    config, _ = load_config("quiz.yaml")
+    assert [m.name for m in config.models] == ["smollm2-135m", "smollm2-135m-icd-hpo"]
+    assert config.scoring == "options"
+    text = (here / "quiz.yaml").read_text(encoding="utf-8")
+    assert "replace it before you conclude" in " ".join(text.replace("#", "").split())
+
+
 def test_two_local_models(here: Path) -> None:
     write_notes(here / "notes.csv")
     write_questions(here / "quiz.csv")
