@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ragbench.cli.init.text import Draft
 
 MOST_UNUSED = 5
+WIDTH = 80
 USUAL_NAMES = {"questions", "question", "qa", "data", "test", "dev", "train"}  # say nothing
 
 
@@ -206,7 +207,7 @@ def _print_found(draft: Draft) -> None:
     local = any(not m.is_served and m.keys.get("backend") is None for m in draft.models)
     rows += [("device", _device())] if local else []
     for what, value in rows:
-        echo(f"{what:<11}{value}")
+        _hanging(value, first=f"{what:<11}")
 
 
 def _device() -> str:
@@ -258,8 +259,7 @@ def _unused(found: Survey) -> Iterator[str]:
 def _finish(target: Path, cards: Sequence[Path], unknown: Sequence[str]) -> None:
     from ragbench.cli.init.survey import relative
 
-    written = ", ".join([target.name, *map(relative, cards)])
-    echo(f"wrote      {written}")
+    _hanging(", ".join([target.name, *map(relative, cards)]), first=f"{'wrote':<11}")
     if unknown:
         echo("\nnot known:")
         for line in unknown:
@@ -268,15 +268,11 @@ def _finish(target: Path, cards: Sequence[Path], unknown: Sequence[str]) -> None
     echo(f"\nnext:      ragbench plan {name}\n           ragbench run {name}")
 
 
-def _hanging(text: str) -> None:
+def _hanging(text: str, *, first: str = "- ") -> None:
+    """Print a text after a mark, its further lines indented as far."""
     from textwrap import wrap
 
-    for line in wrap(
-        text,
-        80,
-        initial_indent="- ",
-        subsequent_indent="  ",
-        break_long_words=False,
-        break_on_hyphens=False,
-    ):
-        echo(line)
+    later = " " * len(first)
+    lines = wrap(text, WIDTH - len(first), break_long_words=False, break_on_hyphens=False)
+    for number, line in enumerate(lines):
+        echo(f"{later if number else first}{line}")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ragbench.base import home
 from ragbench.base.errors import DataError
@@ -29,21 +29,18 @@ class QuestionFile:
     """A file of questions.
 
     Attributes:
+        name: A legal name for the task.
         path: The file.
         kind: ``mcq`` or ``generation``.
         columns: Which column holds what; None for JSON lines with ragbench's own fields.
         questions: All of them, as the task reads them.
     """
 
+    name: str
     path: Path
     kind: str
     columns: Columns | None
     questions: Sequence[Question]
-
-    @property
-    def name(self) -> str:
-        """A legal name for the task."""
-        return slug(self.path.name.partition(".")[0])
 
 
 @dataclass(slots=True)
@@ -63,6 +60,9 @@ class Survey:
     models: list[Path] = field(default_factory=list)
     unused: list[tuple[Path, str]] = field(default_factory=list)
     refused: list[DataError] = field(default_factory=list)
+
+
+Named = TypeVar("Named", QuestionFile, FoundCorpus)
 
 
 def survey(paths: Sequence[Path], named: Mapping[str, str]) -> Survey:
@@ -92,7 +92,22 @@ def survey(paths: Sequence[Path], named: Mapping[str, str]) -> Survey:
         _folder(Path(), found, named, documents=False)
     if found.refused and not (found.questions and not paths):
         raise found.refused[0]
+    found.questions = _apart(found.questions)
+    found.corpora = _apart(found.corpora)
     return found
+
+
+def _apart(found: list[Named]) -> list[Named]:
+    """Return what was found with the folder's name before a name that is there already."""
+    seen: set[str] = set()
+    named = []
+    for member in found:
+        name = member.name
+        if name in seen and member.path is not None:
+            name = slug(f"{member.path.resolve().parent.name}-{name}")
+        seen.add(name)
+        named.append(replace(member, name=name))
+    return named
 
 
 def _unknown(path: Path, reason: str) -> DataError:
@@ -195,12 +210,15 @@ def question_file(
         columns = Columns.model_validate({**kept, "choices": choices})
     else:
         kind = "generation" if choices is not None else kind
-        columns = recognised(names, kind, where=str(path), given=dict(named) if named else None)
+        columns = recognised(
+            *(names, kind), where=str(path), given=named, how="with", form="--column {}=NAME"
+        )
     if kind == "mcq" and choices is None:
         columns = columns.model_copy(update={"answers_from": _first_number(path, columns)})
     as_is = ending(path) is None and not named and _is_own(columns, kind)
     used = None if as_is else columns
-    return QuestionFile(path, kind, used, read_questions(path, kind, used))
+    name = slug(path.name.partition(".")[0])
+    return QuestionFile(name, path, kind, used, read_questions(path, kind, used))
 
 
 def read_questions(path: Path, kind: str, columns: Columns | None) -> list[Question]:

@@ -18,7 +18,7 @@ from ragbench.corpora.union import joined_name
 WIDTH = 100
 PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*")
 WORDS = {"true", "false", "yes", "no", "on", "off", "null", "y", "n"}
-MOST_QUESTIONS = 200  # of a first run
+MOST_QUESTIONS, LEAST_QUESTIONS = 200, 40  # of a first run; with the demonstration's models
 K, FEW = 5, 3  # passages per prompt; of long ones
 ROOM = 2048  # tokens of passages: the least budget of a run
 
@@ -50,6 +50,11 @@ class Draft:
         """The corpus as configs name it."""
         names = [corpus.name for corpus in self.corpora]
         return names[0] if len(names) == 1 else names
+
+    @property
+    def is_demo(self) -> bool:
+        """Whether the models are those of the demonstration."""
+        return any(model.keys.get("card") in DEMO_MODELS for model in self.models)
 
     @property
     def k(self) -> int:
@@ -163,7 +168,7 @@ def _tasks(draft: Draft) -> Iterator[str]:
             "given texts (vLLM does: `letters`)."
         )
         yield "scoring: generate"
-    elif any(model.keys.get("card") in DEMO_MODELS for model in draft.models):
+    elif draft.is_demo:
         yield from _comment(
             "The demonstration's models are too small to name letters: the likelihoods of the "
             "options' texts are compared, in the format of the adapter's training. Remove both "
@@ -176,11 +181,13 @@ def _tasks(draft: Draft) -> Iterator[str]:
         n = len(task.questions)
         what = "multiple-choice questions" if task.kind == "mcq" else "questions with text answers"
         yield from _comment(f"{relative(task.path)}: {n:,} {what}.", "  ")
-        limited = n > MOST_QUESTIONS
+        most = LEAST_QUESTIONS if draft.is_demo else MOST_QUESTIONS
+        limited = n > most
         if limited:
             yield from _comment(
-                f"A first run asks {MOST_QUESTIONS}; remove `limit` for all. `ragbench power "
-                "--difference 0.05` computes how many show a difference of 5 points.",
+                f"A first run asks the first {most} of the file; remove `limit` for all. "
+                "`ragbench power --difference 0.05` computes how many show a difference of 5 "
+                "points.",
                 "  ",
             )
         options: dict[str, Any] = {"path": relative(task.path)}
@@ -193,7 +200,7 @@ def _tasks(draft: Draft) -> Iterator[str]:
         if draft.restricted:
             options["data_use"] = "restricted"
         entry: dict[str, Any] = {"name": task.name, "task": task.kind}
-        entry |= {"limit": MOST_QUESTIONS} if limited else {}
+        entry |= {"limit": most} if limited else {}
         one = f"  - {scalar(entry | {'options': options})}"
         if len(one) <= WIDTH:
             yield one
@@ -263,6 +270,8 @@ def scalar(value: Any) -> str:
         return "{" + ", ".join(f"{scalar(k)}: {scalar(v)}" for k, v in value.items()) + "}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(scalar, value)) + "]"
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
     text = str(value)
     if isinstance(value, str) and (not PLAIN.fullmatch(text) or text.casefold() in WORDS):
         return json.dumps(text, ensure_ascii=False)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from difflib import get_close_matches
 from pathlib import Path
@@ -188,9 +188,17 @@ def question_rows(path: Path, columns: Columns | None, kind: str) -> Iterator[Lo
 
 
 def recognised(
-    names: Sequence[str], kind: str, *, where: str, given: dict[str, str] | None = None
+    names: Sequence[str],
+    kind: str,
+    *,
+    where: str,
+    given: Mapping[str, str] | None = None,
+    how: str = "in the task's option columns, such as",
+    form: str = "{{{}: NAME}}",
 ) -> Columns:
     """Return which columns hold what, by their usual names and those that are given.
+
+    ``how`` and ``form`` say in messages how a column is named.
 
     Raises:
         DataError: Nothing has the usual name of a column that the task needs; columns with nearly
@@ -206,8 +214,8 @@ def recognised(
             f"no column has a usual name of: {', '.join(missing)}",
             where=where,
             fix=(f"did you mean {'; '.join(hints)}? " if hints else "")
-            + f"the columns are {', '.join(names) or '(none)'}; rename them, or name them in the "
-            "task's option columns: {" + ", ".join(f"{field}: NAME" for field in missing) + "}",
+            + f"the columns are {', '.join(names) or '(none)'}; rename them, or name them {how} "
+            + " ".join(form.format(field) for field in missing),
         )
     unread = {"mcq": ("reference",), "generation": ("options", "answer")}[kind]
     return Columns.model_validate({k: v for k, v in found.items() if k not in unread})

@@ -184,6 +184,7 @@ def test_what_is_missing_is_named(here: Path) -> None:
     error = refused()
     assert error.what == "no column has a usual name of: answer"
     assert "did you mean 'Anser' as answer?" in error.fix
+    assert error.fix.endswith("or name them with --column answer=NAME")
     assert call("--column", "answer=Anser").exit_code == 0
     assert refused("--column", "anser=A").what == "questions have no field 'anser'"
     assert not list(here.glob("runs"))

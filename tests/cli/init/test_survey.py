@@ -31,6 +31,14 @@ def test_a_folder_of_everything(home: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert "BertModel" in reasons["bert"]
 
 
+def test_files_of_one_name_are_told_by_their_folders(home: Path) -> None:
+    paths = [write_notes(home / name / "notes.csv") for name in ("old", "new")]
+    paths += [write_questions(home / name / "quiz.csv") for name in ("old", "new")]
+    found = survey(paths, {})
+    assert [corpus.name for corpus in found.corpora] == ["notes", "new-notes"]
+    assert [file.name for file in found.questions] == ["quiz", "new-quiz"]
+
+
 def test_collections_are_known_by_their_layout(home: Path) -> None:
     document = {"_id": "d1", "title": "Gout", "text": "A joint."}
     write_lines(home / "beir" / "corpus.jsonl", [document])

@@ -105,7 +105,7 @@ def test_a_missing_column_is_named_with_what_is_nearly_it() -> None:
         recognised(["id", "question", "A", "B", "anser"], "mcq", where="q.csv")
     assert caught.value.what == "no column has a usual name of: answer"
     assert "did you mean 'anser' as answer?" in caught.value.fix
-    assert "columns: {answer: NAME}" in caught.value.fix
+    assert "columns, such as {answer: NAME}" in caught.value.fix
     found = recognised(["question", "A", "B", "anser"], "mcq", where="", given={"answer": "anser"})
     assert found == Columns(question="question", options=("A", "B"), answer="anser")
     assert near_names(["Fragen", "Questoin"], "question") == ["Questoin"]
