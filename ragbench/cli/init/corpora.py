@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ragbench.base import home
-from ragbench.base.errors import DataError
+from ragbench.base.errors import DataError, RagbenchError
 from ragbench.base.files import read_jsonl
 from ragbench.corpora.card import Card
 from ragbench.corpora.chunking.chunking import Chunking
@@ -35,6 +35,7 @@ USUAL = {
     ),
     "title": ("title", "heading", "name", "subject", "topic"),
 }
+DOCUMENT = tuple(DOCUMENTS)
 SAMPLE = {"folder": 60}  # documents to read of each reader; a PDF takes long
 MOST = 2000
 CHARACTERS = 4  # per token, about
@@ -124,18 +125,59 @@ def corpus_folder(path: Path, *, documents: bool) -> FoundCorpus | None:
         path: The folder.
         documents: Whether texts, PDFs and the like in it are a corpus.
     """
+    reader = _layout(path)
+    return (
+        None
+        if reader is None or (reader == "folder" and not documents)
+        else corpus(path, reader, {})
+    )
+
+
+def _layout(path: Path) -> str | None:
+    """Return the reader that knows the layout of a folder."""
     names = [file.name.lower() for file in path.iterdir() if file.is_file()]
     if {"corpus.jsonl", "corpus.jsonl.gz"} & set(names):
-        return corpus(path, "beir", {})
+        return "beir"
     if any((path / "chunk").glob("*.jsonl*")):
-        return corpus(path, "snippets", {})
+        return "snippets"
     if any(re.fullmatch(r"pubmed\d+n\d+\.xml(\.gz)?", name) for name in names):
-        return corpus(path, "pubmed", {})
+        return "pubmed"
     if any(name.endswith(".nxml") for name in names):
-        return corpus(path, "nxml", {})
-    if documents and any(name.endswith(tuple(DOCUMENTS)) for name in names):
-        return corpus(path, "folder", {})
-    return None
+        return "nxml"
+    return "folder" if any(name.endswith(DOCUMENT) for name in names) else None
+
+
+def reader_of(path: Path) -> str:
+    """Return the name of the reader for a file or folder; ``jsonl`` where nothing shows another."""
+    if path.is_dir():
+        tables = any(ending(file) for file in path.iterdir())
+        lines = any(file.name.lower().endswith((".jsonl", ".jsonl.gz")) for file in path.iterdir())
+        layout = _layout(path)
+        if layout not in (None, "folder"):
+            return str(layout)
+        return "tabular" if tables else "jsonl" if lines else layout or "jsonl"
+    if ending(path) is not None:
+        return "tabular"
+    name = path.name.lower()
+    return "nxml" if name.endswith(".nxml") else "folder" if name.endswith(DOCUMENT) else "jsonl"
+
+
+def usual_columns(reader: str, path: Path) -> dict[str, Any]:
+    """Return the options of a reader for columns of a file that have usual names.
+
+    None where ``id`` and ``text`` are there already, or the file cannot be read, which its reader
+    reports.
+    """
+    if reader not in ("tabular", "jsonl") or not path.is_file():
+        return {}
+    try:
+        names = columns_of(path)
+        delimiter = header_of(path)[1].delimiter if reader == "tabular" else None
+    except RagbenchError:
+        return {}
+    found = matched(names)
+    options = {f"{f}_field": found[f] for f in ("id", "text") if f in found and f not in names}
+    return options | ({"delimiter": delimiter} if delimiter else {})
 
 
 def corpus(path: Path, reader: str, options: dict[str, Any]) -> FoundCorpus:

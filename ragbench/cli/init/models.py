@@ -250,8 +250,9 @@ def _link_adapters(
         base = _config(path / "adapter_config.json").get("base_model_name_or_path")
         base = base if isinstance(base, str) else ""
         folder = Path(base).name.lower()
-        own = next((e for e in entries if "path" in e.keys and folder in (e.name, "")), None)
-        if own is not None and folder:
+        local = (e for e in entries if "path" in e.keys and folder)
+        own = next((e for e in local if e.name.startswith(slug(folder))), None)
+        if own is not None:
             keys = entry.keys | {"kind": "biomedical", "base": own.name}
             entries[place] = replace(entry, keys=keys, why=f"{entry.why}, of {own.name}")
         elif HUB.fullmatch(base):

@@ -176,6 +176,13 @@ def _tasks(draft: Draft) -> Iterator[str]:
         )
         yield "scoring: options"
         yield "prompt_format: plain"
+    elif any(task.kind == "mcq" for task in draft.tasks):
+        yield from _comment(
+            "The options are listed, and the letter with the highest likelihood is taken. Models "
+            "under some billion parameters tend to take one letter for everything: `options` "
+            "compares the likelihoods of the options' texts."
+        )
+        yield "# scoring: options"
     yield "tasks:"
     for task in draft.tasks:
         n = len(task.questions)

@@ -49,7 +49,7 @@ def test_from_csv_files_to_a_verdict(here: Path) -> None:
     assert "wrote      quiz.yaml, corpora/notes.yaml" in done.stdout
     assert "next:      ragbench plan quiz.yaml" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
-    planned = CliRunner().invoke(cli, ["plan", "quiz.yaml"])
+    planned = CliRunner().invoke(cli, ["plan", "quiz"])  # a config of the current folder
     assert planned.exit_code == 0, planned.exception
     assert planned.stdout.startswith("quiz: 1 models, 1 tasks, 4 arms, 80 prompts")
     ran = CliRunner().invoke(cli, ["run", "quiz.yaml"])

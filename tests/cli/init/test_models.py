@@ -81,6 +81,11 @@ def test_an_adapter_and_its_base(home: Path) -> None:
         "base": "base",
     }
     assert unknown == ["whether tuned was fine-tuned on biomedical texts"]
+    stated.write_text(json.dumps({"base_model_name_or_path": "owner/Tiny"}), encoding="utf-8")
+    (home / "Tiny.Q4.gguf").touch()
+    entries, _ = chosen_models([home / "Tiny.Q4.gguf", adapter], [], None, None, None)
+    assert [entry.name for entry in entries] == ["tiny.q4", "tuned"]
+    assert entries[1].keys["base"] == "tiny.q4"  # no download of what is here
     stated.write_text("{}", encoding="utf-8")
     with pytest.raises(UsageError, match="the base of the adapter 'tuned' is not here"):
         chosen_models([adapter], [], None, None, None)
