@@ -170,9 +170,17 @@ def _check(text: str) -> None:
     """Check the text as `ragbench plan` does, before anything is written."""
     import yaml
 
+    from ragbench.base.errors import UsageError
     from ragbench.experiment.config.config import load_config
 
-    load_config(yaml.safe_load(text))
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UsageError(
+            f"a name of a file, column or model cannot be written as YAML: {error}",
+            fix="rename it without control characters",
+        ) from None
+    load_config(value)
 
 
 def _write_card(corpus: FoundCorpus, *, restricted: bool, force: bool) -> Path | None:

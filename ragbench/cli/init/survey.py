@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ragbench.base import home
-from ragbench.base.errors import DataError
+from ragbench.base.errors import DataError, near
 from ragbench.base.records import Question
 from ragbench.cli.init.corpora import FoundCorpus, columns_of, corpus_file, corpus_folder, slug
 from ragbench.cli.init.models import is_model, local_reason
@@ -53,6 +53,7 @@ class Survey:
         models: Folders and files of models.
         unused: (path, reason) of data that was not recognised.
         refused: Errors about files that were nearly recognised.
+        columns: Every column that was seen.
     """
 
     questions: list[QuestionFile] = field(default_factory=list)
@@ -60,6 +61,7 @@ class Survey:
     models: list[Path] = field(default_factory=list)
     unused: list[tuple[Path, str]] = field(default_factory=list)
     refused: list[DataError] = field(default_factory=list)
+    columns: set[str] = field(default_factory=set)
 
 
 Named = TypeVar("Named", QuestionFile, FoundCorpus)
@@ -90,6 +92,12 @@ def survey(paths: Sequence[Path], named: Mapping[str, str]) -> Survey:
                 raise _unknown(path, found.unused[-1][1])
     if not paths:
         _folder(Path(), found, named, documents=False)
+    absent = next((name for name in named.values() if name not in found.columns), None)
+    if absent is not None:
+        raise DataError(
+            f"no file has the column {absent!r}, which --column names",
+            fix=near(absent, found.columns),
+        )
     if found.refused and not (found.questions and not paths):
         raise found.refused[0]
     found.questions = _apart(found.questions)
@@ -164,8 +172,9 @@ def _file(path: Path, found: Survey, named: Mapping[str, str], *, given: bool) -
     if not names:
         found.unused.append((path, "it has no columns"))
         return
+    found.columns.update(names)
     try:
-        questions = question_file(path, names, named)
+        questions = question_file(path, names, {k: v for k, v in named.items() if v in names})
         corpus = None if questions else corpus_file(path, names)
     except DataError as error:
         if given:
@@ -194,7 +203,7 @@ def question_file(
     Raises:
         DataError: A column of answers is missing, or a row is wrong.
     """
-    found = {**match(names), **{key: name for key, name in named.items() if name in names}}
+    found = {**match(names), **named}
     if "question" not in found:
         return None
     choices: tuple[str, ...] | None = None

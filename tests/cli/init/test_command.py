@@ -186,6 +186,8 @@ def test_what_is_missing_is_named(here: Path) -> None:
     assert "did you mean 'Anser' as answer?" in error.fix
     assert error.fix.endswith("or name them with --column answer=NAME")
     assert call("--column", "answer=Anser").exit_code == 0
+    missing = refused("--column", "gold_doc_ids=Golt", "--name", "x")
+    assert missing.what == "no file has the column 'Golt', which --column names"
     assert refused("--column", "anser=A").what == "questions have no field 'anser'"
     assert not list(here.glob("runs"))
 
@@ -203,6 +205,12 @@ def test_without_a_model_the_demonstration_stands_in(
     assert config.scoring == "options"
     text = (here / "quiz.yaml").read_text(encoding="utf-8")
     assert "replace it before you conclude" in " ".join(text.replace("#", "").split())
+
+
+def test_a_name_that_yaml_cannot_hold(here: Path) -> None:
+    write_questions(here / "quiz\x07.csv")
+    assert "without control characters" in refused("--name", "x").fix
+    assert not (here / "x.yaml").exists()
 
 
 def test_two_local_models(here: Path) -> None:
