@@ -79,7 +79,7 @@ def survey(paths: Sequence[Path], named: Mapping[str, str]) -> Survey:
     """
     found = Survey()
     for path in paths:
-        if not path.exists():
+        if not path.is_file() and not path.is_dir():  # a pipe would be read without end
             raise DataError(
                 "there is no such file or folder", where=str(path), fix="check the path"
             )
