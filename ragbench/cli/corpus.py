@@ -22,9 +22,7 @@ def corpus() -> None:
 @click.option("--name", required=True, help="Name of the corpus.")
 @click.option(
     "--reader",
-    default="jsonl",
-    show_default=True,
-    help="Reader of the files (ragbench list readers).",
+    help="Reader of the files (ragbench list readers; default: by the name of the files).",
 )
 @click.option("--id-field", help="Field of the document id (jsonl, tabular).")
 @click.option("--text-field", help="Field of the text (jsonl, tabular).")
@@ -47,7 +45,7 @@ def corpus() -> None:
 def add(
     path: str,
     name: str,
-    reader: str,
+    reader: str | None,
     id_field: str | None,
     text_field: str | None,
     title_field: str | None,
@@ -63,9 +61,13 @@ def add(
 ) -> None:
     """Write a card: the description of a corpus with its texts at PATH."""
     from ragbench.base.home import expand
+    from ragbench.cli.init.corpora import reader_of, usual_columns
     from ragbench.corpora.card import Card, add_card
 
-    fields = {"id_field": id_field, "text_field": text_field, "title_field": title_field}
+    given = {"id_field": id_field, "text_field": text_field, "title_field": title_field}
+    reader = reader or reader_of(expand(path))
+    usual = usual_columns(reader, expand(path))
+    fields = usual | {key: value for key, value in given.items() if value is not None}
     options = _reader_options(reader, fields, extra)
     sizes = {"size": chunk_size, "overlap": chunk_overlap, "tokenizer": chunk_tokenizer}
     card = Card(
@@ -78,6 +80,9 @@ def add(
         data_use="restricted" if restricted else "open",
     )
     written = add_card(name, card, replace=replace)
+    chosen = [f"{key}: {value}" for key, value in usual.items() if options.get(key) == value]
+    if chosen:
+        echo(f"found {', '.join(chosen)}")
     echo(f"wrote {written}; next: ragbench corpus build {name}")
 
 

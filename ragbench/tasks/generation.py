@@ -1,6 +1,6 @@
-"""Questions of the user's own whose answers are texts: JSON lines.
+"""Questions of the user's own whose answers are texts: JSON lines, or a table by its columns.
 
-One line is ``{id, question, reference, context?, query?, gold_doc_ids?, stratum?, cluster?,
+One line of JSON is ``{id, question, reference, context?, query?, gold_doc_ids?, stratum?, cluster?,
 split?}``. ``reference`` is the right answer, which the metrics compare the reply with. ``context``
 is part of the question in every arm's prompt. The retriever sees ``query``, or the question alone
 where there is none.
@@ -51,10 +51,11 @@ class GenerationTask(McqTask):
         answers="text",
         shots=SHOTS,
         query="the field query, else the question without its context",
-        file="PATH (the option path; JSON lines: id, question, reference, context?, "
+        file="PATH (the option path; JSON lines, or a table: id, question, reference, context?, "
         "query?, gold_doc_ids?, stratum?, cluster?, split?)",
         access=McqTask.about.access,
     )
+    KIND = "generation"
 
     def _info(self) -> TaskInfo:
         return replace(super()._info(), metrics=self.options.metrics)

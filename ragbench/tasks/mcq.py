@@ -1,19 +1,24 @@
-"""Multiple-choice questions of the user's own: JSON lines.
+"""Multiple-choice questions of the user's own: JSON lines, or a table by its columns.
 
-One line is ``{id, question, options, answer, context?, query?, gold_doc_ids?, stratum?, cluster?,
-split?}``. ``options`` is an object from letter to text, or a list of texts. ``answer`` is a
-letter, or the text of an option. ``context`` is part of the question in every arm's prompt. The
-retriever sees ``query``, or the question alone where there is none.
+One line of JSON is ``{id, question, options, answer, context?, query?, gold_doc_ids?, stratum?,
+cluster?, split?}``. ``options`` is an object from letter to text, or a list of texts. ``answer`` is
+a letter, or the text of an option. ``context`` is part of the question in every arm's prompt. The
+retriever sees ``query``, or the question alone where there is none. The columns of a table, or
+other names of fields, are those of ``ragbench.tasks.files.columns``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import ClassVar
 
 from ragbench.base.records import DataUse, Question
 from ragbench.tasks.files import fields
+from ragbench.tasks.files.columns import Columns, question_rows
 from ragbench.tasks.files.jsonltask import SHOTS, JsonlOptions, JsonlTask
+from ragbench.tasks.files.rows import Located
 from ragbench.tasks.task import TaskInfo, TaskOptions, check_options
 
 KNOWN = {
@@ -30,7 +35,9 @@ class McqOptions(JsonlOptions):
     """Options for questions of the user's own.
 
     Attributes:
-        path: The JSONL file, plain or gzip; a relative path starts from RAGBENCH_HOME.
+        path: JSON lines (plain or gzip), or a table (CSV, TSV, Parquet, Excel); a relative path
+            starts from RAGBENCH_HOME.
+        columns: Which column or field holds what; those of a table are found by their usual names.
         licence: Terms of the questions.
         data_use: ``restricted`` for anything under a data-use agreement.
         cluster_unit: Name of what ``cluster`` stands for, such as ``patient``; every line must then
@@ -38,6 +45,7 @@ class McqOptions(JsonlOptions):
     """
 
     path: str
+    columns: Columns | None = None
     licence: str = "not stated"
     data_use: DataUse = "bring-your-own"
     cluster_unit: str | None = None
@@ -56,10 +64,16 @@ class McqTask(JsonlTask):
         scoring="letters",
         shots=SHOTS,
         query="the field query, else the question without its context and options",
-        file="PATH (the option path; JSON lines: id, question, options, answer, context?, "
-        "query?, gold_doc_ids?, stratum?, cluster?, split?)",
+        file="PATH (the option path; JSON lines, or a table: id, question, options, answer, "
+        "context?, query?, gold_doc_ids?, stratum?, cluster?, split?)",
         access="questions of your own",
     )
+    KIND: ClassVar[str] = "mcq"
+
+    def _rows(self, path: Path, split: str | None) -> Iterator[Located]:
+        for where, row in question_rows(path, self.options.columns, self.KIND):
+            if split is None or row.get("split") == split:
+                yield where, row
 
     def _info(self) -> TaskInfo:
         return replace(

@@ -6,6 +6,10 @@ import gzip
 import json
 from pathlib import Path
 
+import pytest
+from click.testing import CliRunner
+
+from ragbench.cli.main import cli
 from tests.conftest import ragbench
 
 LINES = [
@@ -48,6 +52,29 @@ def test_add_build_show(home: Path) -> None:
     assert shown["sample"][1]["title"] == ""
     plain = ragbench(home, "corpus", "show", "notes")
     assert "n_passages" in plain.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reader", "found"),
+    [
+        ("a.csv", "Note_ID,abstract\nn1,Gout.\n", "tabular", "Note_ID, text_field: abstract"),
+        ("a.csv", "doc_id;text\nn1;Gout, of a toe.\n", "tabular", "doc_id, delimiter: ;"),
+        ("a.jsonl", '{"pmid": 3, "text": "Gout."}\n', "jsonl", "found id_field: pmid\n"),
+        ("docs/a.md", "# Gout\n\nOf a toe.\n", "folder", ""),
+    ],
+)
+def test_reader_and_columns_are_found(
+    home: Path, monkeypatch: pytest.MonkeyPatch, name: str, text: str, reader: str, found: str
+) -> None:
+    monkeypatch.chdir(home)
+    (home / name).parent.mkdir(exist_ok=True)
+    (home / name).write_text(text, encoding="utf-8")
+    added = CliRunner().invoke(cli, ["corpus", "add", name.partition("/")[0], "--name", "a"])
+    assert added.exit_code == 0, added.exception
+    assert found in added.stdout
+    built = CliRunner().invoke(cli, ["corpus", "build", "a"])
+    assert built.stdout.startswith("a: 1 passages"), built.exception
+    assert f"reader: {reader}" in (home / "corpora" / "a.yaml").read_text(encoding="utf-8")
 
 
 def test_add_twice_needs_replace(home: Path) -> None:

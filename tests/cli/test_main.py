@@ -51,10 +51,10 @@ BAD_INPUT: list[tuple[str, dict[str, str], list[str], int, str]] = [
     ),
     (
         "missing field",
-        {"e.jsonl": '{"id": "1", "body": "x"}\n'},
+        {"e.jsonl": '{"id": "1", "remarks": "x"}\n'},
         ["corpus", "add", "e.jsonl", "--name", "n"],
         3,
-        "body",
+        "remarks",
     ),
     (
         "name that leaves its folder",

@@ -72,6 +72,34 @@ def places_of(header: Sequence[str], columns: Sequence[str], where: str) -> list
     return [header.index(name) for name in columns]
 
 
+def csv_header(path: Path) -> tuple[list[str], Shape]:
+    """Return the columns of a CSV or TSV file in UTF-8, and the delimiter that its header shows.
+
+    Where a comma makes it one column, semicolons or tabs are tried.
+
+    Raises:
+        DataError: The file is empty or not UTF-8.
+    """
+    given = "\t" if _is_tsv(path) else ","
+    try:
+        with _opened(path, "utf-8-sig") as handle:
+            line = next((line for line in handle if line.strip(" \t\r\n,;")), "")
+    except UnicodeDecodeError as error:
+        raise _undecodable(path, "utf-8-sig", error) from None
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"the file cannot be read: {error}", where=str(path)) from None
+    names: dict[str, list[str]] = {}
+    for delimiter in dict.fromkeys((given, ";", "\t")):
+        try:
+            names[delimiter] = next(csv.reader([line], delimiter=delimiter, strict=True), [])
+        except csv.Error:  # a name that goes over several lines, or whose quotes are text
+            names[delimiter] = [name.strip(' "\r\n') for name in line.split(delimiter)]
+    best = given if len(names[given]) > 1 else max(names, key=lambda key: len(names[key]))
+    if not names[best]:
+        raise DataError("the file is empty", where=str(path), fix="the first row names the columns")
+    return names[best], Shape(None if best == given else best)
+
+
 def csv_rows(path: Path, columns: Sequence[str], shape: Shape) -> Iterator[Row]:
     """Yield the rows of a CSV or TSV file; DataError where one is wrong."""
     delimiter = shape.delimiter or ("\t" if _is_tsv(path) else ",")

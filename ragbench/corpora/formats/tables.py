@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ragbench.base.errors import DataError, first_line
 from ragbench.base.files import plain_file
-from ragbench.corpora.formats.delimited import Row, Shape, csv_rows, places_of
+from ragbench.corpora.formats.delimited import Row, Shape, csv_header, csv_rows, places_of
 
 MAX_SHEET_ROWS = 1 << 20  # Excel's own limit
 BATCH_ROWS = 1024
@@ -54,6 +55,48 @@ def table_rows(path: Path, columns: Sequence[str], shape: Shape) -> Iterator[Row
         )
     _check_magic(path, kind)
     yield from ENDINGS[kind](path, columns, shape)
+
+
+def header_of(path: Path) -> tuple[list[str], Shape]:
+    """Return the names of a table's columns, and its shape.
+
+    A CSV file whose header is one column, and several with semicolons or tabs, has these.
+
+    Raises:
+        DataError: The file is not what its ending says, or has no header.
+    """
+    kind = ending(path)
+    if kind is not None:
+        _check_magic(path, kind)
+    if kind == ".parquet":
+        return _parquet_header(path), Shape()
+    if kind == ".xlsx":
+        return _sheet_header(path), Shape()
+    return csv_header(path)
+
+
+def _parquet_header(path: Path) -> list[str]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        names: list[str] = pq.read_schema(path).names
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(
+            f"the Parquet file cannot be read: {first_line(error)}",
+            where=str(path),
+            fix="check that the file is whole",
+        ) from None
+    return names
+
+
+def _sheet_header(path: Path) -> list[str]:
+    with _opened(path, Shape()) as sheet:
+        sheet.reset_dimensions()
+        for row in sheet.iter_rows(values_only=True):
+            if names := [str(cell) for cell in row if cell not in (None, "")]:
+                return names
+    raise DataError("the sheet is empty", where=str(path), fix="the first row names the columns")
 
 
 def _check_magic(path: Path, kind: str) -> None:
@@ -102,6 +145,13 @@ def _parquet_rows(path: Path, columns: Sequence[str], shape: Shape) -> Iterator[
 
 
 def _excel_rows(path: Path, columns: Sequence[str], shape: Shape) -> Iterator[Row]:
+    with _opened(path, shape) as sheet:
+        yield from _sheet_rows(sheet, path, columns)
+
+
+@contextmanager
+def _opened(path: Path, shape: Shape) -> Iterator[Any]:
+    """Yield the sheet of a workbook; DataError where it, or what is done with it, fails."""
     from openpyxl import load_workbook
 
     try:
@@ -109,7 +159,7 @@ def _excel_rows(path: Path, columns: Sequence[str], shape: Shape) -> Iterator[Ro
             warnings.simplefilter("ignore", UserWarning)  # of styles and forms, not of values
             book = load_workbook(path, read_only=True, data_only=True)
         try:
-            yield from _sheet_rows(_sheet(book, shape.sheet, path), path, columns)
+            yield _sheet(book, shape.sheet, path)
         finally:
             book.close()
     except DataError:

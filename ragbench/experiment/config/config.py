@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
@@ -149,8 +150,8 @@ def load_config(
     """Return a checked config, and the document that it was read from.
 
     Args:
-        reference: Path of a YAML file, the name of one in ``configs/`` or the package, or the
-            contents of one.
+        reference: Path of a YAML file, the name of one in ``configs/``, the package or the
+            current folder, or the contents of one.
         overrides: ``key=value`` texts; they win over the environment, which wins over the file.
     """
     document = _document(reference)
@@ -170,7 +171,12 @@ def _document(reference: str | Mapping[str, Any]) -> Document:
         return from_mapping(reference, what="config")
     path = home.expand(reference)
     if path.suffix not in (".yaml", ".yml") and "/" not in reference:
-        path = home.find_yaml("configs", reference, what="config")
+        try:
+            path = home.find_yaml("configs", reference, what="config")
+        except UsageError:
+            path = Path(f"{reference}.yaml")
+            if not path.is_file():
+                raise
     return load(path)
 
 

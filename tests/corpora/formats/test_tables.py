@@ -9,6 +9,8 @@ import tracemalloc
 import zipfile
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +18,7 @@ from openpyxl import Workbook
 
 from ragbench.base.errors import DataError
 from ragbench.corpora.formats.delimited import Shape
-from ragbench.corpora.formats.tables import ending, table_rows
+from ragbench.corpora.formats.tables import ending, header_of, table_rows
 
 Cells = list[list[object]]
 PLAIN = Shape()
@@ -315,3 +317,46 @@ def test_other_endings_are_no_tables(tmp_path: Path) -> None:
     path = tmp_path / "a.xls"
     path.write_bytes(b"x")
     assert refused(path).what == "the ending of 'a.xls' is not that of a table"
+
+
+def test_the_header_of_each_format(tmp_path: Path) -> None:
+    excel(tmp_path / "a.xlsx", ("one", [[], ["id", None, "text"], [1, 2, 3]]))
+    pq.write_table(pa.table({"id": [1], "text": ["x"]}), tmp_path / "a.parquet")
+    with gzip.open(tmp_path / "a.csv.gz", "wt") as handle:
+        handle.write('id,"the text"\n1,x\n')
+    assert header_of(tmp_path / "a.xlsx") == (["id", "text"], Shape())
+    assert header_of(tmp_path / "a.parquet") == (["id", "text"], Shape())
+    assert header_of(tmp_path / "a.csv.gz") == (["id", "the text"], Shape())
+    (tmp_path / "b.parquet").write_bytes(b"PAR1 and no more")
+    with pytest.raises(DataError, match="the Parquet file cannot be read"):
+        header_of(tmp_path / "b.parquet")
+    Workbook().save(tmp_path / "b.xlsx")
+    with pytest.raises(DataError, match="the sheet is empty"):
+        header_of(tmp_path / "b.xlsx")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "names", "delimiter"),
+    [
+        ("a.csv", "id;the text\n", ["id", "the text"], ";"),
+        ("a.csv", "\ufeffid\ttext\n", ["id", "text"], "\t"),
+        ("a.csv", "\n,,\nid,te;xt\n", ["id", "te;xt"], None),
+        ("a.csv", "text\n", ["text"], None),
+        ("a.tsv", "id\ttext, long\n", ["id", "text, long"], None),
+    ],
+)
+def test_the_delimiter_that_a_header_shows(
+    tmp_path: Path, name: str, text: str, names: list[str], delimiter: str | None
+) -> None:
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    assert header_of(tmp_path / name) == (names, Shape(delimiter))
+
+
+def test_a_header_that_is_not_there(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("\n\n", encoding="utf-8")
+    with pytest.raises(DataError, match="the file is empty"):
+        header_of(path)
+    path.write_bytes("id,größe\n".encode("cp1252"))
+    with pytest.raises(DataError, match="this line is not utf-8"):
+        header_of(path)

@@ -1,0 +1,8 @@
+"""``ragbench init``: a commented config for the data at hand.
+
+command   the command and its options
+survey    questions, corpora and models in files and folders
+corpora   a corpus: its reader, columns and lengths of passages
+models    the models to compare, found, given or asked of a server
+text      the config as a commented YAML text
+"""
