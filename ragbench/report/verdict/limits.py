@@ -44,6 +44,8 @@ def limits(run: Run, pairs: list[Pair]) -> Iterator[str]:
         if BASELINE not in arms:
             of_what = "retrieval or from fine-tuning alone" if pairs else "retrieval"
             yield f"{task} has no closed-book arm, so the run cannot show a gain from {of_what}."
+        cells = run.scores[run.scores.task == task]
+        yield from _one_answer(run, task, cells)
         yield from _fewer(run, task)
         yield from _merged(run, task)
         if not retrieval_arms(run, task):
@@ -51,7 +53,6 @@ def limits(run: Run, pairs: list[Pair]) -> Iterator[str]:
             if any(run.config.arm(arm).control is None for arm in run.same[task]):
                 none = f"No retrieval arm of {task} changes a prompt"
             yield f"{none}, so the run cannot show a gain from retrieval."
-        cells = run.scores[run.scores.task == task]
         n = cells.question_id.nunique()
         if n == 1:
             yield f"{task} has a single question, which supports no conclusion about others."
@@ -65,7 +66,6 @@ def limits(run: Run, pairs: list[Pair]) -> Iterator[str]:
         yield from _failed(cells)
         yield from _short(run, task, cells)
         yield from _tied(task, cells)
-        yield from _one_answer(run, task, cells)
         yield from _no_spread(run, task, cells)
         yield from _alike(run, task, pairs)
     yield from assumed_answers(run)
