@@ -46,7 +46,7 @@ class Load:
     Attributes:
         prompts: Number of prompts.
         tokens: Their tokens.
-        sent: Tokens of all requests to a server, which scores each option by a request.
+        sent: Tokens that are paid: each option is a request, also where none is sent.
         written: Maximum tokens of replies.
     """
 
@@ -63,9 +63,8 @@ def estimate(
     found = _time(name, model, load, stated)
     if billing.per_hour is not None and found.seconds is None:
         return found
-    sent = load.tokens if billing.own_machine else load.sent
     money = replace(billing, in_flight=1).cost(
-        sent=sent, cached=0, written=load.written, seconds=found.seconds or 0.0
+        sent=load.sent, cached=0, written=load.written, seconds=found.seconds or 0.0
     )
     priced = billing.input is not None or billing.per_hour is not None
     return replace(found, money=money, own_machine=billing.own_machine and not priced)

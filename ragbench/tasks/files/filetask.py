@@ -157,10 +157,11 @@ class FileTask(ABC):
     def _read(self, path: Path, *, examples: bool = False) -> list[Question]:
         """Return all questions of a file."""
         if not path.is_file():
+            expected = self.about.file.replace("PATH", str(self.options.path or path), 1)
             raise AbsentError(
                 "the file of questions is not there",
                 where=str(path),
-                fix=f"{self.about.access}; expected: {self.about.file}; another place goes into "
+                fix=f"{self.about.access}; expected: {expected}; another place goes into "
                 "the task's option path",
             )
         split = self._split(examples=examples)
