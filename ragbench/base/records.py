@@ -150,12 +150,17 @@ class OptionScores:
         option_tokens: Number of tokens of each option.
         prompt_tokens: Number of tokens of the prompt.
         elapsed_s: Seconds of computation.
+        requests: Requests to a server; None for one of the prompt and one per option, and for a
+            model in this process.
+        unlisted: Letters that a server did not list among its likeliest tokens.
     """
 
     log_likelihoods: tuple[float, ...]
     option_tokens: tuple[int, ...]
     prompt_tokens: int
     elapsed_s: float
+    requests: int | None = None
+    unlisted: int = 0
 
 
 @dataclass(frozen=True, slots=True)

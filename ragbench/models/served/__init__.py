@@ -2,6 +2,9 @@
 
 server       the backend ``server``
 asking       requests to a model's servers, and checks of their abilities
+letters      letters from one request, in the best way that the servers have
+firsttoken   its requests and answers
+options      options from echoed texts
 served       facts that a server reports about its model
 day          whether its chat template writes the day, and which
 completions  requests and answers

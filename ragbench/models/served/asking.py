@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from ragbench.base.endpoint import Endpoint
@@ -10,7 +10,9 @@ from ragbench.base.errors import BackendError, PrerequisiteError
 from ragbench.models.rendering import Turn, without_system
 from ragbench.models.served.completions import (
     CHAT,
+    CONTINUED,
     TEXT,
+    TOKENIZE,
     Written,
     chat_request,
     echo_request,
@@ -20,6 +22,7 @@ from ragbench.models.served.completions import (
     read_tokens,
     text_request,
 )
+from ragbench.models.served.firsttoken import FirstToken, chat_wishes, read_first, text_wishes
 from ragbench.models.served.http import Client, Refused
 
 # Texts for checks of abilities; none is from a task.
@@ -65,6 +68,69 @@ class Asker:
         answer = self._client.ask(TEXT, body, endpoint=endpoint)
         numbers = read_echo(answer, generated=self._beyond)
         return numbers, read_tokens(answer.value, len(numbers))
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """The servers."""
+        return self._client.endpoints
+
+    def first_of_text(
+        self, prompt: str, numbers: Sequence[int] | None, endpoint: Endpoint | None = None
+    ) -> FirstToken:
+        """Return the log-probabilities of the token after a plain prompt.
+
+        ``numbers`` are the tokens to list; by default the likeliest.
+        """
+        body = text_request(self.model, prompt, 1) | text_wishes(numbers)
+        return read_first(self._client.ask(TEXT, body, endpoint=endpoint))
+
+    def first_of_chat(
+        self,
+        turns: Sequence[Turn],
+        reply_start: str,
+        numbers: Sequence[int] | None,
+        endpoint: Endpoint | None = None,
+        *,
+        date_string: str = "",
+    ) -> FirstToken:
+        """Return the log-probabilities of the first token of the reply to turns."""
+        given = without_system(turns) if self.joins_system else turns
+        body = chat_request(self.model, given, reply_start, 1, date_string=date_string)
+        return read_first(self._client.ask(CHAT, body | chat_wishes(numbers), endpoint=endpoint))
+
+    def ids_of_texts(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the tokens of texts by the servers' tokenizer; empty if they do not give them."""
+        return self._ids([{"prompt": text, "content": text} for text in texts])
+
+    def ids_of_replies(self, starts: Sequence[str]) -> list[list[int]]:
+        """Return the tokens of one chat with starts of its reply; empty if not given."""
+        bodies: list[dict[str, object]] = []
+        for start in starts:
+            said = [{"role": "assistant", "content": start}]
+            bodies.append(
+                {"messages": [HELLO, *said], **CONTINUED}
+                if start
+                else {"messages": [HELLO], "add_generation_prompt": True}
+            )
+        return self._ids(bodies)
+
+    def _ids(self, bodies: Sequence[Mapping[str, object]]) -> list[list[int]]:
+        every = []
+        for endpoint in self._client.endpoints:
+            found = []
+            for body in bodies:
+                asked = {"model": self.model, **body}
+                try:
+                    answer = self._client.ask(
+                        TOKENIZE, asked, endpoint=endpoint.above, retries=0
+                    ).value.get("tokens")
+                except BackendError:
+                    return []
+                if not isinstance(answer, list) or not all(type(n) is int for n in answer):
+                    return []
+                found.append(answer)
+            every.append(found)
+        return every[0] if all(found == every[0] for found in every) else []
 
     def one_token(self, model: str, endpoint: Endpoint, retries: int | None = None) -> Written:
         """Return one token of a named model at one server."""
