@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any
 
@@ -20,6 +20,13 @@ LETTER_RULES = {
     "question; a letter that is not among them counts as less likely than all of them",
     "echo": "letters by echo, a request for the prompt and one per letter",
 }
+# Parameters that a request can do without, or that have another name, and what that means.
+PARAMETER_REMARKS = {
+    "temperature": "not greedy: the server fixes the temperature, and a reply may differ next time",
+    "seed": "without a seed: the server takes none",
+    "frequency_penalty": "with the server's own frequency penalty, which cannot be set",
+    "max_tokens": "the limit of a reply is sent as `max_completion_tokens`",
+}
 BOUNDED = ("completions alone", "chat alone")
 
 
@@ -33,6 +40,7 @@ class ServedFacts:
         tokens: How tokens are counted.
         tokenizer_digest: Identity of the tokenizer; None where bytes are counted.
         letters: How letters are scored; empty if no task asks for that, or in older runs.
+        changed_parameters: Parameters that the server refuses: ``no seed``, or ``NAME as OTHER``.
     """
 
     told: Mapping[str, object]
@@ -40,6 +48,12 @@ class ServedFacts:
     tokens: str
     tokenizer_digest: str | None
     letters: str = ""
+    changed_parameters: tuple[str, ...] = ()
+
+    def remarks(self) -> Iterator[str]:
+        """Yield what the changed parameters mean, one clause each."""
+        for change in self.changed_parameters:
+            yield next(text for name, text in PARAMETER_REMARKS.items() if name in change.split())
 
     def requests(self, scoring: str, options: int) -> int:
         """Return the requests that a question with so many options takes, as a rule."""
@@ -125,6 +139,8 @@ class ModelFacts:
                 raise ValueError(name)
         served = {f.name: rest.pop(f.name) for f in fields(ServedFacts) if f.name in value}
         typed = {f.name: rest.pop(f.name) for f in fields(cls)[:10] if f.name in value}
+        if "changed_parameters" in served:
+            served["changed_parameters"] = tuple(served["changed_parameters"])
         whole = ServedFacts(**served) if all(name in served for name in REQUIRED) else None
         return cls(**typed, served=whole, own=rest if whole or not served else rest | served)
 

@@ -29,7 +29,7 @@ FREE = (
 SERVING = (".url", ".concurrency", ".timeout_s", ".retries", ".api_key_env", ".letters")
 
 # Facts of a model that explain why its digest differs.
-EXPLAINED = (".letters",)
+EXPLAINED = (".letters", ".changed_parameters")
 
 
 def check_same(folder: RunPaths, config: RunConfig, identity: Identity, *, extend: bool) -> None:

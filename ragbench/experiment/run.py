@@ -87,6 +87,9 @@ def run_experiment(config: Config, document: Document, *, extend: bool = False) 
             packing={"tokenizer": config.reference_model().name},
             run_files=run_file_digests(grid),
         )
+        for name, facts in known.models.items():
+            for remark in facts.served.remarks() if facts.served else ():
+                say(f"{name}: {remark}")
         check_same(folder, resolved(grid), known, extend=extend)  # before anything is built
         manifests = build_missing(grid.config, grid.tasks)
         if grid.config.packing.budget_tokens is None:

@@ -125,3 +125,4 @@ def how_asked(model: Model, found: CostEstimate) -> Iterator[str]:
     rule = LETTER_RULES.get(served.letters)
     if rule or found.requests != found.prompts:
         yield f"{found.model}: {found.requests:,} requests" + (f"; {rule}" if rule else "")
+    yield from (f"{found.model}: {remark}" for remark in served.remarks())

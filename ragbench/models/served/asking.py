@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from typing import Any
 
 from ragbench.base.endpoint import Endpoint
 from ragbench.base.errors import BackendError, PrerequisiteError
@@ -23,7 +24,8 @@ from ragbench.models.served.completions import (
     text_request,
 )
 from ragbench.models.served.firsttoken import FirstToken, chat_wishes, read_first, text_wishes
-from ragbench.models.served.http import Client, Refused
+from ragbench.models.served.http import Answer, Client, Refused
+from ragbench.models.served.parameters import TRACE_ROOM, Parameters
 
 # Texts for checks of abilities; none is from a task.
 SYSTEM: Turn = {"role": "system", "content": "You are asked whether you answer."}
@@ -37,11 +39,37 @@ ECHOED, ECHOED_END = "One, two, three,", " four, five."
 class Asker:
     """Asks several servers for one model, by the name that they know."""
 
-    def __init__(self, client: Client, model: str, *, is_chat: bool, where: str) -> None:
+    def __init__(
+        self,
+        client: Client,
+        model: str,
+        *,
+        is_chat: bool,
+        where: str,
+        extra: Mapping[str, Any] | None = None,
+    ) -> None:
         self._client = client
+        self.parameters = Parameters(extra or {})
         self.model = model
         self._is_chat = is_chat
         self._where = where
+
+    def _ask(
+        self,
+        path: str,
+        body: Mapping[str, Any],
+        *,
+        endpoint: Endpoint | None = None,
+        retries: int | None = None,
+    ) -> Answer:
+        """Return the answer to a request, with the parameters that the server takes."""
+        while True:
+            sent = self.parameters.applied(body)
+            try:
+                return self._client.ask(path, sent, endpoint=endpoint, retries=retries)
+            except Refused as error:
+                if not self.parameters.learn(error, body):
+                    raise
 
     def chat(
         self, turns: Sequence[Turn], reply_start: str, limit: int, *, date_string: str = ""
@@ -49,12 +77,12 @@ class Asker:
         """Return the reply to turns; the system turn is joined if the server supports none."""
         given = without_system(turns) if self.joins_system else turns
         body = chat_request(self.model, given, reply_start, limit, date_string=date_string)
-        return read_chat(self._client.ask(CHAT, body), limit=limit)
+        return read_chat(self._ask(CHAT, body), limit=limit)
 
     def text(self, prompt: str, limit: int) -> Written:
         """Return the continuation of a plain prompt."""
         body = text_request(self.model, prompt, limit)
-        return read_text(self._client.ask(TEXT, body), limit=limit)
+        return read_text(self._ask(TEXT, body), limit=limit)
 
     def echo(self, text: str, endpoint: Endpoint | None = None) -> list[float | None]:
         """Return the natural log-probability of every token of a text; None for the first."""
@@ -65,7 +93,7 @@ class Asker:
     ) -> tuple[list[float | None], list[str] | None]:
         """Return what ``echo`` does, and the tokens themselves if the server gives them."""
         body = echo_request(self.model, text, self._beyond)
-        answer = self._client.ask(TEXT, body, endpoint=endpoint)
+        answer = self._ask(TEXT, body, endpoint=endpoint)
         numbers = read_echo(answer, generated=self._beyond)
         return numbers, read_tokens(answer.value, len(numbers))
 
@@ -82,7 +110,7 @@ class Asker:
         ``numbers`` are the tokens to list; by default the likeliest.
         """
         body = text_request(self.model, prompt, 1) | text_wishes(numbers)
-        return read_first(self._client.ask(TEXT, body, endpoint=endpoint))
+        return read_first(self._ask(TEXT, body, endpoint=endpoint))
 
     def first_of_chat(
         self,
@@ -96,7 +124,7 @@ class Asker:
         """Return the log-probabilities of the first token of the reply to turns."""
         given = without_system(turns) if self.joins_system else turns
         body = chat_request(self.model, given, reply_start, 1, date_string=date_string)
-        return read_first(self._client.ask(CHAT, body | chat_wishes(numbers), endpoint=endpoint))
+        return read_first(self._ask(CHAT, body | chat_wishes(numbers), endpoint=endpoint))
 
     def ids_of_texts(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the tokens of texts by the servers' tokenizer; empty if they do not give them."""
@@ -137,8 +165,8 @@ class Asker:
         path, body, read = TEXT, text_request(model, HELLO["content"], 1), read_text
         if self._is_chat:
             path, body, read = CHAT, chat_request(model, [HELLO], "", 1), read_chat
-        answer = self._client.ask(path, body, endpoint=endpoint, retries=retries)
-        return read(answer, limit=1)
+        answer = self._ask(path, body, endpoint=endpoint, retries=retries)
+        return read(answer, limit=TRACE_ROOM)
 
     def takes_date(self, endpoint: Endpoint, longer: str) -> bool:
         """Say whether a prompt grows with a long text in the place of its date."""
@@ -193,8 +221,8 @@ class Asker:
         self, turns: Sequence[Turn], endpoint: Endpoint, *, date_string: str = ""
     ) -> int | None:
         body = chat_request(self.model, turns, "", 1, date_string=date_string)
-        answer = self._client.ask(CHAT, body, endpoint=endpoint)
-        return read_chat(answer, limit=1).prompt_tokens
+        answer = self._ask(CHAT, body, endpoint=endpoint)
+        return read_chat(answer, limit=TRACE_ROOM).prompt_tokens
 
     @cached_property
     def _beyond(self) -> int:
@@ -202,7 +230,7 @@ class Asker:
         body = echo_request(self.model, ECHOED, 0)
         try:
             for endpoint in self._client.endpoints:
-                answer = self._client.ask(TEXT, body, endpoint=endpoint, retries=0)
+                answer = self._ask(TEXT, body, endpoint=endpoint, retries=0)
                 read_echo(answer, generated=0)
         except BackendError:
             return 1
@@ -237,8 +265,8 @@ class Asker:
             sizes: list[int | None] = []
             try:
                 for body in (started, ended):
-                    answer = self._client.ask(CHAT, body, endpoint=endpoint)
-                    sizes.append(read_chat(answer, limit=1).prompt_tokens)
+                    answer = self._ask(CHAT, body, endpoint=endpoint)
+                    sizes.append(read_chat(answer, limit=TRACE_ROOM).prompt_tokens)
             except Refused as error:
                 sizes, why = [None], error.what
             if None in sizes or not (sizes[0] or 0) < (sizes[-1] or 0):

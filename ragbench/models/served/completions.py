@@ -102,9 +102,9 @@ def read_chat(answer: Answer, *, limit: int) -> Written:
     content = message.get("content")
     if not isinstance(trace, str) or not isinstance(content, str | None):
         raise BackendError("the server's answer has content that is not text")
-    if content is None and not trace:
-        raise BackendError("the server's answer has no content (null)")
     finish = _finish(choice)
+    if content is None and not trace and finish != "length":  # a trace that is not shown took all
+        raise BackendError("the server's answer has no content (null)")
     if trace:
         cut = content is None and finish == "length"
         content = f"<think>{trace}" + ("" if cut else f"</think>{content or ''}")

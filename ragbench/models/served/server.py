@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import ClassVar
 
-from pydantic import Field, field_validator
+from pydantic import Field, JsonValue, field_validator
 
 from ragbench.base.endpoint import Endpoint, parse
 from ragbench.base.errors import BackendError, PrerequisiteError, UsageError
@@ -30,12 +30,15 @@ from ragbench.models.served.asking import HELLO, Asker
 from ragbench.models.served.counting import TokenCounter
 from ragbench.models.served.day import template_day
 from ragbench.models.served.http import Client
+from ragbench.models.served.keys import check_headers
 from ragbench.models.served.letters import BY_ECHO, Asking, LetterScorer, Way, are_letters
 from ragbench.models.served.options import score_by_echo
+from ragbench.models.served.parameters import OWN
 from ragbench.models.served.served import Served, ask_served, unusable
 from ragbench.models.spec import BackendOptions, ModelSpec, Weights
 
 CONCURRENCY, TIMEOUT_S, RETRIES = 4, 600.0, 4
+END_OF_TURN = 1  # a token that some servers do not count towards the limit
 
 
 class ServerOptions(BackendOptions):
@@ -51,6 +54,9 @@ class ServerOptions(BackendOptions):
         retries: Number of retries of a failed request; 4 by default.
         api_key_env: Name of the environment variable with the key.
         date: The date in the prompts of a chat template that writes today's.
+        extra_body: Further keys of every request, such as ``reasoning_effort``.
+        headers: Further headers of every request; ``env:NAME`` is an environment variable's value.
+        api_version: Azure's ``api-version``, for the query of every request.
         letters: The one way in which letters may be scored; by default the best that works.
     """
 
@@ -64,6 +70,22 @@ class ServerOptions(BackendOptions):
     api_key_env: str | None = None
     date: datetime.date = TEMPLATE_DAY
     letters: Way | None = None
+    extra_body: dict[str, JsonValue] = Field(default_factory=dict)
+    headers: dict[str, str] = Field(default_factory=dict)
+    api_version: str | None = Field(None, pattern=r"^[A-Za-z0-9.-]+$")
+
+    @field_validator("extra_body")
+    @classmethod
+    def _not_ours(cls, value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        if ours := sorted(value.keys() & OWN):
+            raise ValueError(f"ragbench sets {', '.join(ours)} itself")
+        return value
+
+    @field_validator("headers")
+    @classmethod
+    def _sendable(cls, value: dict[str, str]) -> dict[str, str]:
+        check_headers(value)
+        return value
 
     @field_validator("url")
     @classmethod
@@ -118,8 +140,17 @@ class ServerModel(OneByOne):
             timeout_s=options.timeout_s or TIMEOUT_S,
             retries=RETRIES if options.retries is None else options.retries,
             key_env=options.api_key_env,
+            headers=options.headers,
+            query=f"?api-version={options.api_version}" if options.api_version else "",
         )
-        self._asker = Asker(self._client, self._model, is_chat=self.is_chat, where=self._where)
+        self._extra = options.extra_body
+        self._asker = Asker(
+            self._client,
+            self._model,
+            is_chat=self.is_chat,
+            where=self._where,
+            extra=options.extra_body,
+        )
         self._counter = TokenCounter(options.tokenizer, where=self._where)
         self._letters_wanted = options.letters
         self._letters = LetterScorer(self._asker, self._counter, self._echo, where=self._where)
@@ -161,6 +192,7 @@ class ServerModel(OneByOne):
         A way of scoring letters is part of it once ``check_abilities`` has chosen it.
         """
         day, letters = self.template_day, self._letters.rule
+        changes = self._asker.parameters.changes
         return sha256_json(
             {
                 "served as": self._model,
@@ -169,6 +201,8 @@ class ServerModel(OneByOne):
                 "tokenizer": self._counter.digest,
                 **({} if day is None else {"template day": day}),
                 **({} if letters in (None, BY_ECHO) else {"letters": letters}),
+                **({"parameters": changes} if changes else {}),
+                **({"extra body": self._extra} if self._extra else {}),
             }
         )
 
@@ -198,6 +232,7 @@ class ServerModel(OneByOne):
                 tokens=self._counter.rule,
                 tokenizer_digest=self._counter.digest,
                 letters=self._letters.rule or "",
+                changed_parameters=self._asker.parameters.changes,
             ),
         )
 
@@ -244,6 +279,7 @@ class ServerModel(OneByOne):
                 self._choose_letters(starts_reply=any(each.starts_reply for each in lettered))
         except BackendError as error:
             raise unusable(error, self._where) from None
+        self._asker.parameters.fix()
 
     def _choose_letters(self, *, starts_reply: bool) -> None:
         probe = self.render([Message("user", HELLO["content"])])
@@ -332,6 +368,10 @@ class ServerModel(OneByOne):
                 opened = self._template.opened
         else:
             found = self._asker.text(prompt, limit)
+        if found.tokens is not None and found.tokens > limit + END_OF_TURN:
+            raise BackendError(
+                f"the server wrote {found.tokens:,} tokens, more than the limit of {limit:,}"
+            )
         return Reply(
             text=found.text,
             tokens=self.count_tokens(found.text) if found.tokens is None else found.tokens,

@@ -40,7 +40,7 @@ def limits(run: Run, pairs: list[Pair]) -> Iterator[str]:
             "passages, so a difference between them may have other causes."
         )
     yield from _dated(run)
-    yield from _bounded(run)
+    yield from _served(run)
     for task in run.members("tasks"):
         arms = run.arms(task)
         if BASELINE not in arms:
@@ -86,11 +86,15 @@ def _dated(run: Run) -> Iterator[str]:
             )
 
 
-def _bounded(run: Run) -> Iterator[str]:
-    """Yield the models whose server lists its likeliest tokens alone, and how many letters lack."""
+def _served(run: Run) -> Iterator[str]:
+    """Yield what servers do not do as asked: parameters, and letters that they do not list."""
     tasks = [n for n, facts in run.about.identity.tasks.items() if facts.scoring == "letters"]
     for model, facts in run.about.identity.models.items():
-        if facts.served is None or facts.served.letters not in BOUNDED:
+        if facts.served is None:
+            continue
+        for remark in facts.served.remarks():
+            yield f"{model} was asked with other parameters, as its server wants it: {remark}."
+        if facts.served.letters not in BOUNDED:
             continue
         for task in tasks:
             unlisted = letters = 0
