@@ -221,13 +221,14 @@ class LetterScorer:
     def _numbers(self, asking: Asking, options: Sequence[str]) -> list[int] | None:
         """Return the token of each letter after a prompt, as a local model reads both together.
 
-        The tokens are those of the tokenizer or else the server's, and depend on the prompt's end
-        alone. Empty if a letter is not one token; None if they are not known.
+        The tokens are those of the tokenizer or else the server's, and depend on the prompt's last
+        line alone, which is the same for every question. Empty if a letter is not one token; None
+        if they are not known.
         """
         head, blank = self._split(asking)
         found: list[int] = []
         for option in options:
-            key = (head[-TAIL:] or asking.reply_start, blank + option)
+            key = (_last_line(head) or asking.reply_start, blank + option)
             if key not in self._ids:
                 self._ids[key] = self._added(asking, *key)
             added = self._ids[key]
@@ -247,6 +248,12 @@ class LetterScorer:
             return None
         alone, whole = ids
         return tuple(whole[len(alone) :]) if whole[: len(alone)] == alone else ()
+
+
+def _last_line(text: str) -> str:
+    """Return the last line of a text with its line break, or the end of a long one."""
+    end = text[-TAIL:]
+    return end[end.rstrip("\n").rfind("\n") + 1 :]
 
 
 def _all_of(first: FirstToken, numbers: Sequence[int]) -> list[float]:

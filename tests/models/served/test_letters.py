@@ -107,6 +107,18 @@ def test_one_request_gives_what_echo_gives(server: Loopback, keys: dict[str, obj
     assert unlisted > 0
 
 
+@pytest.mark.parametrize("prompts", ["plain", "chat"])
+def test_the_letters_tokens_are_asked_for_once_and_not_per_question(
+    server: Loopback, prompts: str
+) -> None:
+    model = made(server, "vllm", format=prompts)
+    model.score_options(model.render(QUESTIONS[0]), ABCD)
+    server.requests.clear()
+    for question in QUESTIONS:
+        model.score_options(model.render(question), ABCD)
+    assert len(server.requests) == len(QUESTIONS)
+
+
 def test_letters_below_the_list_are_bounded_where_nothing_echoes(server: Loopback) -> None:
     """The list is 16 tokens, ``B`` and 3 more; A, C and D are less likely than all of them."""
     names = [token for token in LIKELY if token.strip() not in ABCD]
