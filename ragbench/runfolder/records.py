@@ -35,7 +35,8 @@ class Record:
         reply: The reply as the model wrote it; None if options were scored.
         elapsed_s: Seconds that the model took.
         error: The backend's error; None if it answered.
-        finish: How the answer ended: ``scored``, ``stop``, ``length``, ``error``, or as imported.
+        finish: How the answer ended: ``scored``, ``stop``, ``length``, ``filtered``, ``error``, or
+            as imported.
         opened: Marker of a reasoning trace that the prompt opened, if it did.
         reply_before_filter: An imported reply before lm-eval's filter, if that changed it.
         replaced: Halves of characters (lone surrogates) that are U+FFFD in the reply.

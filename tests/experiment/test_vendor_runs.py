@@ -113,3 +113,22 @@ def test_letters_are_refused_in_the_plan_where_no_log_probabilities_are(
     (refusal,) = grid.refusals
     assert "the server does not score letters" in refusal.what
     assert "scoring: generate" in refusal.fix
+
+
+@pytest.mark.parametrize("scoring", ["generate", "letters"])
+def test_a_server_that_cuts_prompts_silently_gives_errors_and_no_answers(
+    home: Path, server: Loopback, scoring: str
+) -> None:
+    """Ollama's manner: the last 300 tokens of a prompt of over 4,000."""
+    rule = RuleModel({"A": 9.0, "B": 10.0, "C": 8.0})
+    url = VendorServer("ollama", rule, context=300).install(server)
+    path = config(home, url, scoring, "ollama")
+    lines = (home / "asked.jsonl").read_text().splitlines()
+    long = json.loads(lines[1])
+    long["question"] = "Gout " * 1200 + long["question"]
+    lines[1] = json.dumps(long)
+    (home / "asked.jsonl").write_text("\n".join(lines) + "\n")
+    assert run_experiment(*load_config(path)).errors == 1
+    scores = pd.read_parquet(home / "runs" / "vendors" / "scores" / "correct.parquet")
+    assert scores.outcome.tolist() == ["parsed", "error", "parsed", "parsed"]
+    assert "the server read 300 tokens of a prompt of at least 5" in scores.error[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -24,7 +25,7 @@ from ragbench.models.served.completions import (
     text_request,
 )
 from ragbench.models.served.firsttoken import FirstToken, chat_wishes, read_first, text_wishes
-from ragbench.models.served.http import Answer, Client, Refused
+from ragbench.models.served.http import Answer, Client, Refused, is_filtered
 from ragbench.models.served.parameters import TRACE_ROOM, Parameters
 
 # Texts for checks of abilities; none is from a task.
@@ -74,10 +75,21 @@ class Asker:
     def chat(
         self, turns: Sequence[Turn], reply_start: str, limit: int, *, date_string: str = ""
     ) -> Written:
-        """Return the reply to turns; the system turn is joined if the server supports none."""
+        """Return the reply to turns; the system turn is joined if the server supports none.
+
+        A content filter's refusal is a reply; the beginning of a reply that the server repeats
+        before its continuation, as llama.cpp does, is removed.
+        """
         given = without_system(turns) if self.joins_system else turns
         body = chat_request(self.model, given, reply_start, limit, date_string=date_string)
-        return read_chat(self._ask(CHAT, body), limit=limit)
+        try:
+            found = read_chat(self._ask(CHAT, body), limit=limit)
+        except Refused as error:
+            if not is_filtered(error):
+                raise
+            return Written("", "filtered", 0, None, None)
+        text = found.text.removeprefix(reply_start) if reply_start else found.text
+        return replace(found, text=text)
 
     def text(self, prompt: str, limit: int) -> Written:
         """Return the continuation of a plain prompt."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from ragbench.base.errors import BackendError
+from ragbench.base.records import Finish
 from ragbench.models.local.generation import PLAIN_STOP
 from ragbench.models.rendering import Turn
 from ragbench.models.served.http import Answer, excerpt, shown
@@ -25,6 +26,7 @@ ROUNDING = 1e-3  # error of a log-probability of zero
 LOWEST = -1e5  # a log-probability below it is none: single precision ends near -100 per token
 ENDED = ("", "stop", "eos", "eos_token", "end_turn", "stop_sequence")
 LIMITED = ("length", "max_tokens", "model_length")
+FILTERED = ("content_filter", "safety", "refusal", "guardrail_intervened")
 MOST_TOKENS = 1 << 24  # more than any model's context
 TOKEN_CHARACTERS = 256  # the longest tokens are runs of blanks of half this length
 
@@ -35,7 +37,7 @@ class Written:
 
     Attributes:
         text: The reply, after a separate reasoning trace if there is one.
-        finish: ``length`` if the limit ended it.
+        finish: ``length`` if the limit ended it, ``filtered`` if a content filter did.
         tokens: Tokens of the reply, if the server reports them.
         prompt_tokens: Tokens of the prompt, if the server reports them.
         cached_tokens: Those of them that the server had cached, if it reports them.
@@ -44,7 +46,7 @@ class Written:
     """
 
     text: str
-    finish: Literal["stop", "length"]
+    finish: Finish
     tokens: int | None
     prompt_tokens: int | None
     cached_tokens: int | None
@@ -103,7 +105,8 @@ def read_chat(answer: Answer, *, limit: int) -> Written:
     if not isinstance(trace, str) or not isinstance(content, str | None):
         raise BackendError("the server's answer has content that is not text")
     finish = _finish(choice)
-    if content is None and not trace and finish != "length":  # a trace that is not shown took all
+    # A trace that is not shown may have taken the whole limit.
+    if content is None and not trace and finish == "stop":
         raise BackendError("the server's answer has no content (null)")
     if trace:
         cut = content is None and finish == "length"
@@ -130,7 +133,7 @@ def read_text(answer: Answer, *, limit: int) -> Written:
     _check_length(text, limit)
     before, stopped, _ = text.partition(PLAIN_STOP)
     usage = usage_of(answer.value)
-    ending: Literal["stop", "length"] = "stop" if stopped else finish
+    ending: Finish = "stop" if stopped else finish
     return Written(before, ending, *usage, replaced=answer.replaced)
 
 
@@ -212,12 +215,14 @@ def _check_error(part: Mapping[str, Any]) -> None:
         )
 
 
-def _finish(choice: Mapping[str, Any]) -> Literal["stop", "length"]:
+def _finish(choice: Mapping[str, Any]) -> Finish:
     """Return how the reply ended; a reason that is not known may mean that it did not."""
     why = choice.get("finish_reason")
     known = (why or "").lower() if isinstance(why, str | None) else None
     if known in LIMITED:
         return "length"
+    if known in FILTERED:
+        return "filtered"
     if known not in ENDED:
         raise BackendError(f"the server did not finish the reply: {shown(str(why)[:99])}")
     return "stop"

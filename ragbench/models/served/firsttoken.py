@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ragbench.base.errors import BackendError
-from ragbench.models.served.completions import check_log_probability, choice_of, usage_of
+from ragbench.models.served.completions import FILTERED, check_log_probability, choice_of, usage_of
 from ragbench.models.served.http import Answer, shown
 
 TOP = 20  # the most that OpenAI and vLLM give
@@ -70,7 +70,10 @@ def read_first(answer: Answer) -> FirstToken:
     Raises:
         BackendError: The answer has none, or impossible ones.
     """
-    found = choice_of(answer.value).get("logprobs")
+    choice = choice_of(answer.value)
+    if choice.get("finish_reason") in FILTERED:
+        raise BackendError("the server's content filter ended the reply")
+    found = choice.get("logprobs")
     listed: dict[str, float] = {}
     ambiguous = set()
     for token, number in _pairs(found if isinstance(found, dict) else {}):

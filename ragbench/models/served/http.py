@@ -43,7 +43,8 @@ HEADERS = {
     "connection": "close",
 }
 HALF = re.compile(r"[\ud800-\udfff]|\\u[dD][89a-fA-F]")  # may be half a character
-TOO_MANY = 429
+TOO_MANY, BAD_REQUEST = 429, 400
+FILTER = re.compile(r"content[ _-]?(?:management policy|filter)", re.IGNORECASE)
 UNAUTHORISED = (401, 403)
 
 
@@ -59,6 +60,11 @@ class Refused(BackendError):
         )
         super().__init__(what, where=where, fix=fix)
         self.status = status
+
+
+def is_filtered(error: Refused) -> bool:
+    """Say whether a content filter refused a prompt, as Azure's does with status 400."""
+    return error.status == BAD_REQUEST and FILTER.search(error.what) is not None
 
 
 class _Fleeting(Exception):

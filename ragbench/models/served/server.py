@@ -311,6 +311,7 @@ class ServerModel(OneByOne):
             scores = self._letters.score(asking, options)
         else:
             scores = self._echo(asking, options)
+        self._counter.check_read(self._contents(prompt), scores.prompt_tokens)
         return replace(scores, elapsed_s=time.perf_counter() - started)
 
     def _asking(self, prompt: str) -> Asking:
@@ -351,6 +352,10 @@ class ServerModel(OneByOne):
         reply_start = turns.pop()["content"] if turns[-1]["role"] == "assistant" else ""
         return turns, reply_start
 
+    def _contents(self, prompt: str) -> list[str]:
+        """Return the texts that a rendered prompt has, without its markup."""
+        return [turn["content"] for turn in json.loads(prompt)] if self.is_chat else [prompt]
+
     def generate(self, prompt: str, *, limit: int) -> Reply:
         """Return the model's reply to a rendered prompt, at temperature 0.
 
@@ -368,6 +373,7 @@ class ServerModel(OneByOne):
                 opened = self._template.opened
         else:
             found = self._asker.text(prompt, limit)
+        self._counter.check_read(self._contents(prompt), found.prompt_tokens)
         if found.tokens is not None and found.tokens > limit + END_OF_TURN:
             raise BackendError(
                 f"the server wrote {found.tokens:,} tokens, more than the limit of {limit:,}"
