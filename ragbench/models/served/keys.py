@@ -6,6 +6,8 @@ import os
 import re
 from collections.abc import Mapping
 
+from pydantic_core import PydanticCustomError
+
 from ragbench.base.errors import PrerequisiteError, UsageError
 
 VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
@@ -24,21 +26,29 @@ def check_headers(headers: Mapping[str, str]) -> None:
     """Refuse headers that ragbench sets, that cannot be sent, or that hold a secret themselves.
 
     Raises:
-        ValueError: A header is refused. The message does not repeat its value.
+        PydanticCustomError: A header is refused. The message does not repeat its value.
     """
     for name, value in headers.items():
         if NAME.fullmatch(name) is None or PLAIN.fullmatch(value) is None:
-            raise ValueError(f"the header {name!r} cannot be sent")
+            raise _refused(f"the header {name!r} cannot be sent")
         if name.lower() in OWN:
-            raise ValueError(f"ragbench sets the header {name!r} itself")
+            raise _refused(f"ragbench sets the header {name!r} itself", "leave it out")
         variable = value.startswith(FROM_ENVIRONMENT)
         if variable and VARIABLE.fullmatch(value.removeprefix(FROM_ENVIRONMENT)) is None:
-            raise ValueError(f"the header {name!r} names no environment variable after `env:`")
+            raise _refused(f"the header {name!r} names no environment variable after `env:`")
         if SECRET.search(name) and not variable:
-            raise ValueError(
-                f"the header {name!r} may hold a secret: put it into an environment variable, "
-                "and write `env:` and its name"
+            raise _refused(
+                f"the header {name!r} may hold a secret, which does not belong into a config",
+                "put it into an environment variable such as SERVER_KEY, and write "
+                f'`{name}: "env:SERVER_KEY"`',
             )
+
+
+def _refused(
+    what: str, fix: str = 'write `NAME: VALUE`, or `NAME: "env:VARIABLE"`'
+) -> PydanticCustomError:
+    # The message is a parameter because a name may contain braces.
+    return PydanticCustomError("header", "{what}", {"what": what, "fix": fix})
 
 
 class Keys:

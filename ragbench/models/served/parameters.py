@@ -10,6 +10,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic_core import PydanticCustomError
+
 from ragbench.base.modelfacts import PARAMETER_REMARKS
 from ragbench.models.served.http import Refused
 
@@ -31,6 +33,18 @@ OWN = frozenset(
         *("add_generation_prompt", "continue_final_message"),
     }
 )
+
+
+def check_extra(extra: Mapping[str, Any]) -> None:
+    """Refuse keys of the config that ragbench sets itself.
+
+    Raises:
+        PydanticCustomError: There is one.
+    """
+    if ours := sorted(extra.keys() & OWN):
+        what = f"ragbench sets {', '.join(ours)} itself"
+        said = {"what": what, "fix": "leave it out of `extra_body`"}
+        raise PydanticCustomError("extra_body", "{what}", said)
 
 
 class Parameters:

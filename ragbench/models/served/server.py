@@ -33,7 +33,7 @@ from ragbench.models.served.http import Client
 from ragbench.models.served.keys import check_headers
 from ragbench.models.served.letters import BY_ECHO, Asking, LetterScorer, Way, are_letters
 from ragbench.models.served.options import score_by_echo
-from ragbench.models.served.parameters import OWN
+from ragbench.models.served.parameters import check_extra
 from ragbench.models.served.served import Served, ask_served, unusable
 from ragbench.models.spec import BackendOptions, ModelSpec, Weights
 
@@ -77,8 +77,7 @@ class ServerOptions(BackendOptions):
     @field_validator("extra_body")
     @classmethod
     def _not_ours(cls, value: dict[str, JsonValue]) -> dict[str, JsonValue]:
-        if ours := sorted(value.keys() & OWN):
-            raise ValueError(f"ragbench sets {', '.join(ours)} itself")
+        check_extra(value)
         return value
 
     @field_validator("headers")
