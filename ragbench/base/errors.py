@@ -21,7 +21,7 @@ QUERY = re.compile(
 CONTROL = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
-SECRET = re.compile(r"url|uri|endpoint|servers?$|key|token$|secret|passw", re.IGNORECASE)
+SECRET = re.compile(r"url|uri|endpoint|servers?$|key|token$|secret|passw|headers?$", re.IGNORECASE)
 
 
 def masked(text: str) -> str:

@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any
 
 UNPINNED = "the server's own, every day"  # the date in prompts of a server's chat template
 AS_SERVED = "as served"  # the number format of a model whose weights a server holds
+
+# How a server scores letters, by the rule that ``ServedFacts.letters`` names.
+LETTER_RULES = {
+    "logprob_token_ids": "letters by logprob_token_ids, 1 request per question",
+    "completions, then echo": "letters by the 20 likeliest tokens of /completions, 1 request per "
+    "question, and by echo where a letter is not among them",
+    "completions alone": "letters by the 20 likeliest tokens of /completions, 1 request per "
+    "question; a letter that is not among them counts as less likely than all of them",
+    "chat alone": "letters by the 20 likeliest tokens of /chat/completions, 1 request per "
+    "question; a letter that is not among them counts as less likely than all of them",
+    "echo": "letters by echo, a request for the prompt and one per letter",
+}
+# Parameters that a request can do without, or that have another name, and what that means.
+PARAMETER_REMARKS = {
+    "temperature": "not greedy: the server fixes the temperature, and a reply may differ next time",
+    "seed": "without a seed: the server takes none",
+    "frequency_penalty": "with the server's own frequency penalty, which cannot be set",
+    "max_tokens": "the limit of a reply is sent as `max_completion_tokens`",
+}
+BOUNDED = ("completions alone", "chat alone")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +39,33 @@ class ServedFacts:
         server: The server's own name and version.
         tokens: How tokens are counted.
         tokenizer_digest: Identity of the tokenizer; None where bytes are counted.
+        letters: How letters are scored; empty if no task asks for that, or in older runs.
+        changed_parameters: Parameters that the server refuses: ``no seed``, or ``NAME as OTHER``.
     """
 
     told: Mapping[str, object]
     server: str
     tokens: str
     tokenizer_digest: str | None
+    letters: str = ""
+    changed_parameters: tuple[str, ...] = ()
+
+    def remarks(self) -> Iterator[str]:
+        """Yield what the changed parameters mean, one clause each."""
+        for change in self.changed_parameters:
+            yield next(text for name, text in PARAMETER_REMARKS.items() if name in change.split())
+
+    def requests(self, scoring: str, options: int) -> int:
+        """Return the requests that a question with so many options takes, as a rule."""
+        one = scoring == "generate" or (scoring == "letters" and self.letters not in ("", "echo"))
+        return 1 if one else options + 1
+
+    def to_json(self) -> dict[str, object]:
+        """Return the fields that ``run.json`` holds; empty ones of later formats are left out."""
+        return {k: v for k, v in asdict(self).items() if k in REQUIRED or v}
+
+
+REQUIRED = tuple(f.name for f in fields(ServedFacts) if f.default is MISSING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +118,7 @@ class ModelFacts:
             "context_tokens": self.context_tokens,
             **({} if self.architecture is None else {"architecture": self.architecture}),
             **({} if self.template_day is None else {"template_day": self.template_day}),
-            **({} if self.served is None else asdict(self.served)),
+            **({} if self.served is None else self.served.to_json()),
             "parameters": self.parameters,
             **self.own,
         }
@@ -98,7 +139,9 @@ class ModelFacts:
                 raise ValueError(name)
         served = {f.name: rest.pop(f.name) for f in fields(ServedFacts) if f.name in value}
         typed = {f.name: rest.pop(f.name) for f in fields(cls)[:10] if f.name in value}
-        whole = ServedFacts(**served) if len(served) == len(fields(ServedFacts)) else None
+        if "changed_parameters" in served:
+            served["changed_parameters"] = tuple(served["changed_parameters"])
+        whole = ServedFacts(**served) if all(name in served for name in REQUIRED) else None
         return cls(**typed, served=whole, own=rest if whole or not served else rest | served)
 
 

@@ -12,6 +12,7 @@ DataUse = Literal["open", "restricted", "bring-your-own"]
 Scoring = Literal["options", "letters", "generate"]
 # The option of LongHealth that calls a question unanswerable.
 UNANSWERABLE = "Question cannot be answered with provided documents"
+Finish = Literal["stop", "length", "filtered"]
 Mode = Literal["correct", "clue-2024", "clue-2025", "mirage"]
 # How an imported answer ended if it has no reply, and if the reply before it is scored instead.
 NO_REPLY, REPEATED = "none", "repeated"
@@ -150,12 +151,17 @@ class OptionScores:
         option_tokens: Number of tokens of each option.
         prompt_tokens: Number of tokens of the prompt.
         elapsed_s: Seconds of computation.
+        requests: Requests to a server; None for one of the prompt and one per option, and for a
+            model in this process.
+        unlisted: Letters that a server did not list among its likeliest tokens.
     """
 
     log_likelihoods: tuple[float, ...]
     option_tokens: tuple[int, ...]
     prompt_tokens: int
     elapsed_s: float
+    requests: int | None = None
+    unlisted: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +171,8 @@ class Reply:
     Attributes:
         text: The decoded reply with its reasoning trace, without the end-of-turn token.
         tokens: Number of generated tokens, including the end-of-turn token.
-        finish: ``stop`` if the model ended its turn, ``length`` if it reached the limit.
+        finish: ``stop`` if the model ended its turn, ``length`` if it reached the limit,
+            ``filtered`` if a server's content filter ended it.
         prompt_tokens: Number of tokens of the prompt.
         elapsed_s: Seconds of computation.
         opened: Marker of a reasoning trace that the prompt opened, so that the reply continues it.
@@ -175,7 +182,7 @@ class Reply:
 
     text: str
     tokens: int
-    finish: Literal["stop", "length"]
+    finish: Finish
     prompt_tokens: int
     elapsed_s: float
     opened: str = ""

@@ -26,7 +26,10 @@ FREE = (
     *("config.prices", "config.currency", "config.max_cost", "config.billing"),
 )
 # How a server is reached; the model's digest says what it serves.
-SERVING = (".url", ".concurrency", ".timeout_s", ".retries", ".api_key_env")
+SERVING = (".url", ".concurrency", ".timeout_s", ".retries", ".api_key_env", ".letters")
+
+# Facts of a model that explain why its digest differs.
+EXPLAINED = (".letters", ".changed_parameters")
 
 
 def check_same(folder: RunPaths, config: RunConfig, identity: Identity, *, extend: bool) -> None:
@@ -115,7 +118,9 @@ def _changes(old: Mapping[str, Any], new: Mapping[str, Any], *, extend: bool) ->
         if key.startswith("config.models.") and key.endswith(SERVING):
             continue
         if key.startswith("models.") and not key.endswith(".digest"):
-            continue  # the digest covers these facts
+            digest = key.rpartition(".")[0] + ".digest"
+            if not key.endswith(EXPLAINED) or old.get(digest) == new.get(digest):
+                continue  # the digest covers these facts
         if key.startswith("tasks.") and ".sources_of_questions" in key:
             continue  # the digest of the questions decides
         if extend and (_is_added(key, old) or _is_longer(key, old.get(key), new.get(key))):

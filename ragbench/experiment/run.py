@@ -77,6 +77,7 @@ def run_experiment(config: Config, document: Document, *, extend: bool = False) 
         folder.check_inside()
         remove_halves(folder.path)
         _keep_budget(grid, folder)
+        grid.check_supported()  # a served model's identity has the abilities that are found
         known = Identity(
             tasks={task.spec.name: task_facts(grid, task) for task in grid.tasks},
             models={
@@ -86,7 +87,9 @@ def run_experiment(config: Config, document: Document, *, extend: bool = False) 
             packing={"tokenizer": config.reference_model().name},
             run_files=run_file_digests(grid),
         )
-        grid.check_supported()
+        for name, facts in known.models.items():
+            for remark in facts.served.remarks() if facts.served else ():
+                say(f"{name}: {remark}")
         check_same(folder, resolved(grid), known, extend=extend)  # before anything is built
         manifests = build_missing(grid.config, grid.tasks)
         if grid.config.packing.budget_tokens is None:

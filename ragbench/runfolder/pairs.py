@@ -52,6 +52,18 @@ def differences(pair: Pair, facts: Mapping[str, ModelFacts]) -> list[str]:
             f"{pair.biomedical} and its base {pair.general} run on servers: ragbench cannot "
             "compare their number formats, chat templates and sampling defaults"
         )
+    if mine.served is not None and other.served is not None:
+        if mine.served.letters != other.served.letters:
+            found.append(
+                f"{pair.biomedical} and its base {pair.general} have their letters scored in two "
+                f"ways ({mine.served.letters}; {other.served.letters})"
+            )
+        changes = [set(facts.served.changed_parameters) for facts in (mine, other) if facts.served]
+        if changes[0] != changes[1]:
+            found.append(
+                f"{pair.biomedical} and its base {pair.general} are asked with different "
+                f"parameters ({', '.join(sorted(changes[0] ^ changes[1]))} in one of them)"
+            )
     if mine.format != other.format:
         found.append(
             f"{pair.biomedical} has {mine.format} prompts and its base {pair.general} has "

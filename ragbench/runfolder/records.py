@@ -35,12 +35,16 @@ class Record:
         reply: The reply as the model wrote it; None if options were scored.
         elapsed_s: Seconds that the model took.
         error: The backend's error; None if it answered.
-        finish: How the answer ended: ``scored``, ``stop``, ``length``, ``error``, or as imported.
+        finish: How the answer ended: ``scored``, ``stop``, ``length``, ``filtered``, ``error``, or
+            as imported.
         opened: Marker of a reasoning trace that the prompt opened, if it did.
         reply_before_filter: An imported reply before lm-eval's filter, if that changed it.
         replaced: Halves of characters (lone surrogates) that are U+FFFD in the reply.
         question: Digest of the question as asked; empty in a record of format 4 or older.
         cached_tokens: Tokens of the prompt that a server had cached, if it reports them.
+        requests: Requests in which a server scored the letters; None if one for the prompt and one
+            per option.
+        unlisted: Letters that the server did not list among its likeliest tokens.
         sum: Digest of all other fields; None in a record of format 4 or older.
     """
 
@@ -66,15 +70,20 @@ class Record:
     replaced: int | None = field(default=None, metadata=SPARSE)
     question: str | None = field(default=None, metadata=SPARSE)
     cached_tokens: int | None = field(default=None, metadata=SPARSE)
+    requests: int | None = field(default=None, metadata=SPARSE)
+    unlisted: int | None = field(default=None, metadata=SPARSE)
     sum: str | None = field(default=None, metadata=SPARSE)
 
     @property
     def sent_tokens(self) -> int:
         """Tokens of all requests of the question; 0 if unknown, and where it has an error.
 
-        A server scores options by one request for the prompt alone and one per option.
+        A server scores options by one request for the prompt alone and one per option, and letters
+        by fewer.
         """
         prompt, options = self.prompt_tokens or 0, self.option_tokens or ()
+        if self.requests is not None:
+            return self.requests * prompt + (self.unlisted or 0) * (self.requests > 1)
         if self.reply is not None or not options:
             return prompt
         return (len(options) + 1) * prompt + sum(options)

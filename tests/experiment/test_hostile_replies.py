@@ -63,7 +63,6 @@ BROKEN = {
     "content that is a list": Sent(chat([{"type": "text", "text": WRONG}])),
     "no content": Sent(chat(None)),
     "stopped by the server": Sent(chat(WRONG, finish="timeout")),
-    "filtered": Sent(chat(WRONG, finish="content_filter")),
     "an impossible finish": Sent(chat(WRONG, finish={"a": 1})),
     "a reply beyond every limit": Sent(chat("A" * 5_000_000)),
     "compressed": Sent(b"(\xb5/\xfd", headers={"content-encoding": "zstd"}),
@@ -142,6 +141,36 @@ def test_a_broken_reply_is_an_error_of_its_question_and_no_score(
     assert run(path).errors == 0  # it asks this question alone again
     assert len(records(home)) == 7
     assert scores(home).accuracy.tolist() == [1.0] * 6
+
+
+@pytest.mark.parametrize(
+    "filtered",
+    [
+        Sent(chat(WRONG, finish="content_filter")),
+        Sent(chat(None, finish="content_filter")),
+        Sent(
+            {
+                "error": {
+                    "message": "The response was filtered due to the prompt triggering the "
+                    "service's content management policy.",
+                    "code": "content_filter",
+                }
+            },
+            400,
+        ),
+    ],
+)
+def test_what_a_content_filter_ends_is_refused_and_does_not_stop_the_run(
+    home: Path, server: Loopback, filtered: Sent
+) -> None:
+    """Five of six in a row: as errors, they would stop the run."""
+    path = config(home, server, scoring="generate", prompts="chat")
+    server.answers[CHAT] = answering(dict.fromkeys(range(5), filtered))
+    assert run(path).errors == 0
+    assert [record["finish"] for record in records(home)] == ["filtered"] * 5 + ["stop"]
+    table = scores(home)
+    assert table.outcome.tolist() == ["refused"] * 5 + ["parsed"]
+    assert table.accuracy.tolist() == [0.0] * 5 + [1.0]
 
 
 def test_halves_of_characters_in_a_reply_are_replaced_and_counted(

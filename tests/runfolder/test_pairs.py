@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ragbench.base.errors import UsageError
-from ragbench.base.modelfacts import ModelFacts
+from ragbench.base.modelfacts import ModelFacts, ServedFacts
 from ragbench.runfolder.pairs import Pair, check_alike, differences, pairs_of
 
 FACTS = ModelFacts(
@@ -64,3 +64,13 @@ def test_of_served_models_it_is_told_that_it_cannot_be_seen() -> None:
 def test_every_difference_is_told(other: dict[str, object], words: str) -> None:
     (found,) = differences(PAIR, facts(**other))
     assert words in found
+
+
+def test_servers_that_score_or_are_asked_differently_are_named() -> None:
+    served = ServedFacts({}, "vllm", "estimated", None, letters="logprob_token_ids")
+    other = replace(served, letters="chat alone", changed_parameters=("no seed",))
+    alike = {name: replace(FACTS, dtype="as served", served=served) for name in ("general", "bio")}
+    assert len(differences(PAIR, alike)) == 1  # that servers cannot be compared
+    found = differences(PAIR, alike | {"bio": replace(alike["bio"], served=other)})
+    assert "letters scored in two ways (chat alone; logprob_token_ids)" in found[1]
+    assert "different parameters (no seed in one of them)" in found[2]

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from ragbench.base.modelfacts import LETTER_RULES
+from ragbench.base.records import Scoring
 from ragbench.experiment.planning.devices import GEMM_SHARE, StatedDevice, products_per_s
 from ragbench.models.model import Model
 from ragbench.runfolder.config import Billing
@@ -25,6 +28,7 @@ class CostEstimate:
         devices: Number of devices that hold 1.2 times the weights.
         money: Cost at most, in the config's currency; 0 on the own machine.
         own_machine: Whether the cost is 0 because prompts stay in this process.
+        requests: Requests to a server; None for a model in this process.
     """
 
     model: str
@@ -37,6 +41,7 @@ class CostEstimate:
     devices: int | None = None
     money: float | None = None
     own_machine: bool = False
+    requests: int | None = None
 
 
 @dataclass(slots=True)
@@ -46,14 +51,24 @@ class Load:
     Attributes:
         prompts: Number of prompts.
         tokens: Their tokens.
-        sent: Tokens that are paid: each option is a request, also where none is sent.
+        sent: Tokens that are paid: of all requests, which may be one per option.
         written: Maximum tokens of replies.
+        requests: Requests to a server.
     """
 
     prompts: int = 0
     tokens: int = 0
     sent: int = 0
     written: int = 0
+    requests: int = 0
+
+    def add(self, prompts: int, tokens: int, requests: int, reply: int) -> None:
+        """Add prompts and their tokens, with the requests and reply tokens that each takes."""
+        self.prompts += prompts
+        self.tokens += tokens
+        self.requests += prompts * requests
+        self.sent += tokens * requests
+        self.written += prompts * reply
 
 
 def estimate(
@@ -74,6 +89,7 @@ def _time(name: str, model: Model, load: Load, stated: StatedDevice | None) -> C
     facts = model.facts()
     parameters, dtype = facts.parameters, str(facts.dtype)
     found = CostEstimate(name, load.prompts, load.tokens, load.written, None, None)
+    found = found if facts.served is None else replace(found, requests=load.requests)
     if parameters is None:
         return found
     if parameters == 0:
@@ -90,3 +106,22 @@ def _time(name: str, model: Model, load: Load, stated: StatedDevice | None) -> C
     speed = products_per_s(str(facts.device), dtype) * GEMM_SHARE
     seconds = 2.0 * parameters * (load.tokens + load.written) / speed
     return replace(found, seconds=seconds, device="this machine")
+
+
+def requests_of(model: Model, scoring: Scoring, options: int) -> int:
+    """Return the requests to a server that a question with so many options takes."""
+    served = model.facts().served
+    if served is not None:
+        return served.requests(scoring, options)
+    return 1 if scoring == "generate" else options + 1
+
+
+def how_asked(model: Model, found: CostEstimate) -> Iterator[str]:
+    """Yield how a server is asked, as its abilities allow."""
+    served = model.facts().served
+    if served is None or not found.requests:
+        return
+    rule = LETTER_RULES.get(served.letters)
+    if rule or found.requests != found.prompts:
+        yield f"{found.model}: {found.requests:,} requests" + (f"; {rule}" if rule else "")
+    yield from (f"{found.model}: {remark}" for remark in served.remarks())

@@ -23,7 +23,13 @@ from ragbench.experiment.grid.sources import (
     sources,
 )
 from ragbench.experiment.planning.builds import BuildEstimate, Size, build_estimates, size_of
-from ragbench.experiment.planning.cost import CostEstimate, Load, estimate
+from ragbench.experiment.planning.cost import (
+    CostEstimate,
+    Load,
+    estimate,
+    how_asked,
+    requests_of,
+)
 from ragbench.experiment.planning.devices import device_of
 from ragbench.experiment.planning.offline import Missing, OfflineGrid
 from ragbench.experiment.planning.passages import PACKED, SAMPLES, SampledPassages, every
@@ -174,6 +180,7 @@ def make_plan(grid: Grid, *, device: str = "") -> Plan:
                 "prompt, which no request changes; a run that is resumed on another day mixes "
                 "prompts of both"
             )
+        plan.notes += how_asked(model, found)
     bad = set()
     if isinstance(grid, OfflineGrid):
         plan.lacking = grid.lacking
@@ -232,11 +239,8 @@ def _load_task(
             continue
         about = min(passages, lengths.expected(arm, task) or passages)
         tokens = n * _mean_prompt([s for s in samples if s.arm == arm.name], mean, about)
-        load.prompts += n
-        load.tokens += tokens
-        generates = task.scoring == "generate"
-        load.sent += tokens if generates else tokens * (options + 1)
-        load.written += task.reply_limit * n if generates else 0
+        reply = task.reply_limit if task.scoring == "generate" else 0
+        load.add(n, tokens, requests_of(model, task.scoring, options), reply)
 
 
 class _Lengths:

@@ -307,5 +307,7 @@ def _record(grid: Grid, cell: Cell, job: Job, digest: str, answer: Answer) -> Re
         record,
         log_likelihoods=answer.log_likelihoods,
         option_tokens=answer.option_tokens,
+        requests=answer.requests,
+        unlisted=answer.unlisted or None,
         finish="scored",
     )

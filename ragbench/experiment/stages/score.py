@@ -140,7 +140,8 @@ def _nothing(found: Sequence[ReadAnswer], records: Mapping[str, Record]) -> str 
         return None
     if all(r.tied for r in found if r.outcome != "error") and any(r.tied for r in found):
         return EVERY_TIE
-    if all(record.reply is not None and not record.reply.strip() for record in answered):
+    replied = [record for record in answered if record.finish != "filtered"] or answered
+    if all(record.reply is not None and not record.reply.strip() for record in replied):
         return EVERY_EMPTY
     likelihoods = [r.log_likelihoods or () for r in answered]
     if follows_length(likelihoods, [r.option_tokens or () for r in answered]):
@@ -201,6 +202,8 @@ def _read(question: Question, record: Record | None, facts: TaskFacts, opened: s
     if facts.scoring == "generate":
         if record.reply is None:
             raise _without(question, record, "reply")
+        if record.finish == "filtered":
+            return ReadAnswer(outcome="refused", pick=None, reply=record.reply)
         read = reply_readers.get(facts.reader, where=f"task {record.task}")
         opened = (record.opened or opened) if record.reply else ""
         finish = record.finish or ""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
+from typing import Any
 
 from ragbench.base.endpoint import Endpoint
 from ragbench.base.errors import BackendError, PrerequisiteError
 from ragbench.models.rendering import Turn, without_system
 from ragbench.models.served.completions import (
     CHAT,
+    CONTINUED,
     TEXT,
+    TOKENIZE,
     Written,
     chat_request,
     echo_request,
@@ -20,7 +24,9 @@ from ragbench.models.served.completions import (
     read_tokens,
     text_request,
 )
-from ragbench.models.served.http import Client, Refused
+from ragbench.models.served.firsttoken import FirstToken, chat_wishes, read_first, text_wishes
+from ragbench.models.served.http import Answer, Client, Refused, is_filtered
+from ragbench.models.served.parameters import TRACE_ROOM, Parameters
 
 # Texts for checks of abilities; none is from a task.
 SYSTEM: Turn = {"role": "system", "content": "You are asked whether you answer."}
@@ -34,24 +40,61 @@ ECHOED, ECHOED_END = "One, two, three,", " four, five."
 class Asker:
     """Asks several servers for one model, by the name that they know."""
 
-    def __init__(self, client: Client, model: str, *, is_chat: bool, where: str) -> None:
+    def __init__(
+        self,
+        client: Client,
+        model: str,
+        *,
+        is_chat: bool,
+        where: str,
+        extra: Mapping[str, Any] | None = None,
+    ) -> None:
         self._client = client
+        self.parameters = Parameters(extra or {})
         self.model = model
         self._is_chat = is_chat
         self._where = where
 
+    def _ask(
+        self,
+        path: str,
+        body: Mapping[str, Any],
+        *,
+        endpoint: Endpoint | None = None,
+        retries: int | None = None,
+    ) -> Answer:
+        """Return the answer to a request, with the parameters that the server takes."""
+        while True:
+            sent = self.parameters.applied(body)
+            try:
+                return self._client.ask(path, sent, endpoint=endpoint, retries=retries)
+            except Refused as error:
+                if not self.parameters.learn(error, body):
+                    raise
+
     def chat(
         self, turns: Sequence[Turn], reply_start: str, limit: int, *, date_string: str = ""
     ) -> Written:
-        """Return the reply to turns; the system turn is joined if the server supports none."""
+        """Return the reply to turns; the system turn is joined if the server supports none.
+
+        A content filter's refusal is a reply; the beginning of a reply that the server repeats
+        before its continuation, as llama.cpp does, is removed.
+        """
         given = without_system(turns) if self.joins_system else turns
         body = chat_request(self.model, given, reply_start, limit, date_string=date_string)
-        return read_chat(self._client.ask(CHAT, body), limit=limit)
+        try:
+            found = read_chat(self._ask(CHAT, body), limit=limit)
+        except Refused as error:
+            if not is_filtered(error):
+                raise
+            return Written("", "filtered", 0, None, None)
+        text = found.text.removeprefix(reply_start) if reply_start else found.text
+        return replace(found, text=text)
 
     def text(self, prompt: str, limit: int) -> Written:
         """Return the continuation of a plain prompt."""
         body = text_request(self.model, prompt, limit)
-        return read_text(self._client.ask(TEXT, body), limit=limit)
+        return read_text(self._ask(TEXT, body), limit=limit)
 
     def echo(self, text: str, endpoint: Endpoint | None = None) -> list[float | None]:
         """Return the natural log-probability of every token of a text; None for the first."""
@@ -62,17 +105,80 @@ class Asker:
     ) -> tuple[list[float | None], list[str] | None]:
         """Return what ``echo`` does, and the tokens themselves if the server gives them."""
         body = echo_request(self.model, text, self._beyond)
-        answer = self._client.ask(TEXT, body, endpoint=endpoint)
+        answer = self._ask(TEXT, body, endpoint=endpoint)
         numbers = read_echo(answer, generated=self._beyond)
         return numbers, read_tokens(answer.value, len(numbers))
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """The servers."""
+        return self._client.endpoints
+
+    def first_of_text(
+        self, prompt: str, numbers: Sequence[int] | None, endpoint: Endpoint | None = None
+    ) -> FirstToken:
+        """Return the log-probabilities of the token after a plain prompt.
+
+        ``numbers`` are the tokens to list; by default the likeliest.
+        """
+        body = text_request(self.model, prompt, 1) | text_wishes(numbers)
+        return read_first(self._ask(TEXT, body, endpoint=endpoint))
+
+    def first_of_chat(
+        self,
+        turns: Sequence[Turn],
+        reply_start: str,
+        numbers: Sequence[int] | None,
+        endpoint: Endpoint | None = None,
+        *,
+        date_string: str = "",
+    ) -> FirstToken:
+        """Return the log-probabilities of the first token of the reply to turns."""
+        given = without_system(turns) if self.joins_system else turns
+        body = chat_request(self.model, given, reply_start, 1, date_string=date_string)
+        return read_first(self._ask(CHAT, body | chat_wishes(numbers), endpoint=endpoint))
+
+    def ids_of_texts(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the tokens of texts by the servers' tokenizer; empty if they do not give them."""
+        return self._ids([{"prompt": text, "content": text} for text in texts])
+
+    def ids_of_replies(self, starts: Sequence[str]) -> list[list[int]]:
+        """Return the tokens of one chat with starts of its reply; empty if not given."""
+        bodies: list[dict[str, object]] = []
+        for start in starts:
+            said = [{"role": "assistant", "content": start}]
+            bodies.append(
+                {"messages": [HELLO, *said], **CONTINUED}
+                if start
+                else {"messages": [HELLO], "add_generation_prompt": True}
+            )
+        return self._ids(bodies)
+
+    def _ids(self, bodies: Sequence[Mapping[str, object]]) -> list[list[int]]:
+        every = []
+        for endpoint in self._client.endpoints:
+            found = []
+            for body in bodies:
+                asked = {"model": self.model, **body}
+                try:
+                    answer = self._client.ask(
+                        TOKENIZE, asked, endpoint=endpoint.above, retries=0
+                    ).value.get("tokens")
+                except BackendError:
+                    return []
+                if not isinstance(answer, list) or not all(type(n) is int for n in answer):
+                    return []
+                found.append(answer)
+            every.append(found)
+        return every[0] if all(found == every[0] for found in every) else []
 
     def one_token(self, model: str, endpoint: Endpoint, retries: int | None = None) -> Written:
         """Return one token of a named model at one server."""
         path, body, read = TEXT, text_request(model, HELLO["content"], 1), read_text
         if self._is_chat:
             path, body, read = CHAT, chat_request(model, [HELLO], "", 1), read_chat
-        answer = self._client.ask(path, body, endpoint=endpoint, retries=retries)
-        return read(answer, limit=1)
+        answer = self._ask(path, body, endpoint=endpoint, retries=retries)
+        return read(answer, limit=TRACE_ROOM)
 
     def takes_date(self, endpoint: Endpoint, longer: str) -> bool:
         """Say whether a prompt grows with a long text in the place of its date."""
@@ -127,8 +233,8 @@ class Asker:
         self, turns: Sequence[Turn], endpoint: Endpoint, *, date_string: str = ""
     ) -> int | None:
         body = chat_request(self.model, turns, "", 1, date_string=date_string)
-        answer = self._client.ask(CHAT, body, endpoint=endpoint)
-        return read_chat(answer, limit=1).prompt_tokens
+        answer = self._ask(CHAT, body, endpoint=endpoint)
+        return read_chat(answer, limit=TRACE_ROOM).prompt_tokens
 
     @cached_property
     def _beyond(self) -> int:
@@ -136,7 +242,7 @@ class Asker:
         body = echo_request(self.model, ECHOED, 0)
         try:
             for endpoint in self._client.endpoints:
-                answer = self._client.ask(TEXT, body, endpoint=endpoint, retries=0)
+                answer = self._ask(TEXT, body, endpoint=endpoint, retries=0)
                 read_echo(answer, generated=0)
         except BackendError:
             return 1
@@ -171,8 +277,8 @@ class Asker:
             sizes: list[int | None] = []
             try:
                 for body in (started, ended):
-                    answer = self._client.ask(CHAT, body, endpoint=endpoint)
-                    sizes.append(read_chat(answer, limit=1).prompt_tokens)
+                    answer = self._ask(CHAT, body, endpoint=endpoint)
+                    sizes.append(read_chat(answer, limit=TRACE_ROOM).prompt_tokens)
             except Refused as error:
                 sizes, why = [None], error.what
             if None in sizes or not (sizes[0] or 0) < (sizes[-1] or 0):

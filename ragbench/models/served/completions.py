@@ -9,14 +9,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from ragbench.base.errors import BackendError
+from ragbench.base.records import Finish
 from ragbench.models.local.generation import PLAIN_STOP
 from ragbench.models.rendering import Turn
 from ragbench.models.served.http import Answer, excerpt, shown
 
 CHAT, TEXT = "/chat/completions", "/completions"
+TOKENIZE = "/tokenize"  # of vLLM and llama.cpp, above the API
 SEED = 0  # for servers that sample even at temperature 0
 GREEDY = {"temperature": 0, "seed": SEED, "frequency_penalty": 0, "stream": False}
 CONTINUED = {"add_generation_prompt": False, "continue_final_message": True}
@@ -24,6 +26,7 @@ ROUNDING = 1e-3  # error of a log-probability of zero
 LOWEST = -1e5  # a log-probability below it is none: single precision ends near -100 per token
 ENDED = ("", "stop", "eos", "eos_token", "end_turn", "stop_sequence")
 LIMITED = ("length", "max_tokens", "model_length")
+FILTERED = ("content_filter", "safety", "refusal", "guardrail_intervened")
 MOST_TOKENS = 1 << 24  # more than any model's context
 TOKEN_CHARACTERS = 256  # the longest tokens are runs of blanks of half this length
 
@@ -34,7 +37,7 @@ class Written:
 
     Attributes:
         text: The reply, after a separate reasoning trace if there is one.
-        finish: ``length`` if the limit ended it.
+        finish: ``length`` if the limit ended it, ``filtered`` if a content filter did.
         tokens: Tokens of the reply, if the server reports them.
         prompt_tokens: Tokens of the prompt, if the server reports them.
         cached_tokens: Those of them that the server had cached, if it reports them.
@@ -43,7 +46,7 @@ class Written:
     """
 
     text: str
-    finish: Literal["stop", "length"]
+    finish: Finish
     tokens: int | None
     prompt_tokens: int | None
     cached_tokens: int | None
@@ -93,7 +96,7 @@ def read_chat(answer: Answer, *, limit: int) -> Written:
         BackendError: There is no choice, it has no content, or the answer reports an error beside
             it, impossible numbers of tokens or a reply that was not finished.
     """
-    choice = _choice(answer.value)
+    choice = choice_of(answer.value)
     message = choice.get("message")
     if not isinstance(message, dict):
         raise BackendError("the server's answer has a choice without a message")
@@ -101,14 +104,15 @@ def read_chat(answer: Answer, *, limit: int) -> Written:
     content = message.get("content")
     if not isinstance(trace, str) or not isinstance(content, str | None):
         raise BackendError("the server's answer has content that is not text")
-    if content is None and not trace:
-        raise BackendError("the server's answer has no content (null)")
     finish = _finish(choice)
+    # A trace that is not shown may have taken the whole limit.
+    if content is None and not trace and finish == "stop":
+        raise BackendError("the server's answer has no content (null)")
     if trace:
         cut = content is None and finish == "length"
         content = f"<think>{trace}" + ("" if cut else f"</think>{content or ''}")
     _check_length(content or "", limit)
-    counts = _usage(answer.value)
+    counts = usage_of(answer.value)
     return Written(content or "", finish, *counts, bool(trace), answer.replaced)
 
 
@@ -121,15 +125,15 @@ def read_text(answer: Answer, *, limit: int) -> Written:
         BackendError: There is no choice, it has no text, or the answer is broken as in
             ``read_chat``.
     """
-    choice = _choice(answer.value)
+    choice = choice_of(answer.value)
     text = choice.get("text")
     if not isinstance(text, str):
         raise BackendError("the server's answer has a choice without a text")
     finish = _finish(choice)
     _check_length(text, limit)
     before, stopped, _ = text.partition(PLAIN_STOP)
-    usage = _usage(answer.value)
-    ending: Literal["stop", "length"] = "stop" if stopped else finish
+    usage = usage_of(answer.value)
+    ending: Finish = "stop" if stopped else finish
     return Written(before, ending, *usage, replaced=answer.replaced)
 
 
@@ -148,7 +152,7 @@ def read_echo(answer: Answer, *, generated: int) -> list[float | None]:
     Raises:
         BackendError: There is not one number per token.
     """
-    found = _choice(answer.value).get("logprobs")
+    found = choice_of(answer.value).get("logprobs")
     numbers = found.get("token_logprobs") if isinstance(found, dict) else None
     if not isinstance(numbers, list) or len(numbers) <= generated:
         raise BackendError("the server's answer has no log-probabilities of the prompt")
@@ -157,17 +161,26 @@ def read_echo(answer: Answer, *, generated: int) -> list[float | None]:
         raise BackendError(
             f"the server's answer has {len(numbers)} log-probabilities for {len(tokens)} tokens"
         )
-    reported = _usage(answer.value)[1]
+    reported = usage_of(answer.value)[1]
     size = reported if reported is not None else len(numbers) - generated
     if not 0 < size <= len(numbers) <= size + generated:
         raise BackendError(
             f"the server's answer has {len(numbers)} log-probabilities for {size} tokens"
         )
     for place, number in enumerate(numbers[:size]):
-        whole = isinstance(number, int | float) and not isinstance(number, bool)
-        if not (whole and LOWEST <= number <= ROUNDING) and (place or number is not None):
-            raise BackendError(f"the server gave the log-probability {shown(repr(number)[:99])}")
+        if place or number is not None:
+            check_log_probability(number)
     return numbers[:size]
+
+
+def check_log_probability(number: object) -> None:
+    """Refuse what cannot be a log-probability."""
+    if (
+        not isinstance(number, int | float)
+        or isinstance(number, bool)
+        or not LOWEST <= number <= ROUNDING
+    ):
+        raise BackendError(f"the server gave the log-probability {shown(repr(number)[:99])}")
 
 
 def read_tokens(answer: Mapping[str, Any], size: int) -> list[str] | None:
@@ -175,14 +188,15 @@ def read_tokens(answer: Mapping[str, Any], size: int) -> list[str] | None:
 
     None if the server does not give them; a token in two spellings is two tokens here.
     """
-    found = _choice(answer).get("logprobs")
+    found = choice_of(answer).get("logprobs")
     tokens = found.get("tokens") if isinstance(found, dict) else None
     if not isinstance(tokens, list) or len(tokens) < size:
         return None
     return tokens[:size] if all(isinstance(token, str) for token in tokens) else None
 
 
-def _choice(answer: Mapping[str, Any]) -> dict[str, Any]:
+def choice_of(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the one choice of an answer; BackendError if there is not one, or an error."""
     choices = answer.get("choices")
     _check_error(answer)
     if not isinstance(choices, list) or len(choices) != 1 or not isinstance(choices[0], dict):
@@ -201,18 +215,20 @@ def _check_error(part: Mapping[str, Any]) -> None:
         )
 
 
-def _finish(choice: Mapping[str, Any]) -> Literal["stop", "length"]:
+def _finish(choice: Mapping[str, Any]) -> Finish:
     """Return how the reply ended; a reason that is not known may mean that it did not."""
     why = choice.get("finish_reason")
     known = (why or "").lower() if isinstance(why, str | None) else None
     if known in LIMITED:
         return "length"
+    if known in FILTERED:
+        return "filtered"
     if known not in ENDED:
         raise BackendError(f"the server did not finish the reply: {shown(str(why)[:99])}")
     return "stop"
 
 
-def _usage(answer: Mapping[str, Any]) -> tuple[int | None, int | None, int | None]:
+def usage_of(answer: Mapping[str, Any]) -> tuple[int | None, int | None, int | None]:
     """Return the reported tokens of reply and prompt, and the cached ones of the prompt."""
     usage = answer.get("usage")
     if not isinstance(usage, dict):

@@ -8,13 +8,16 @@ from functools import cached_property
 from typing import Any
 
 from ragbench.base.devices import hide_loading_bars
-from ragbench.base.errors import PrerequisiteError, first_line
+from ragbench.base.errors import BackendError, PrerequisiteError, first_line
 from ragbench.base.files import sha256_json
 from ragbench.base.weights import locate
 from ragbench.models.local.gguf import converted
 from ragbench.models.rendering import USUAL_CONTROL, control_tokens
 
 BYTES_A_TOKEN = 2  # prose has four or more, long numbers may have fewer
+MOST_BYTES = 12  # per token on average, of any text but runs of one character
+ALMOST = 0.95  # of the tokens alone, since those at the joins of turns may merge
+SHORT = 256  # tokens, fewer than any server's context
 
 
 class TokenCounter:
@@ -70,6 +73,33 @@ class TokenCounter:
         if self.tokenizer is None:
             return []
         return [list(self.tokenizer(text).input_ids) for text in texts]
+
+    def check_read(self, texts: Sequence[str], reported: int | None) -> None:
+        """Refuse a prompt of which a server read only a part.
+
+        Some servers cut prompts at their own context without a word. Short prompts are not checked,
+        and without a tokenizer only a cut to a fraction is seen.
+
+        Args:
+            texts: What the prompt has at least.
+            reported: Tokens of the prompt, as the server reports them.
+
+        Raises:
+            BackendError: The server reports too few.
+        """
+        if reported is None:
+            return
+        if self.tokenizer is None:
+            least = sum(len(" ".join(text.split()).encode()) for text in texts) // MOST_BYTES
+        else:
+            least = int(sum(map(self.count, texts)) * ALMOST)
+        if least > SHORT and reported < least:
+            raise BackendError(
+                f"the server read {reported:,} tokens of a prompt of at least {least:,}: it cuts "
+                "prompts at its own context",
+                fix="raise the server's context (Ollama: `num_ctx` or OLLAMA_CONTEXT_LENGTH), or "
+                "state it as `context`",
+            )
 
     @property
     def template(self) -> str | None:

@@ -9,7 +9,6 @@ is repeated in one object is refused, because two readers could see two values.
 from __future__ import annotations
 
 import json
-import os
 import random
 import re
 import ssl
@@ -26,9 +25,10 @@ from urllib.parse import urljoin, urlsplit
 import httpcore
 
 from ragbench.base.endpoint import Endpoint
-from ragbench.base.errors import BackendError, PrerequisiteError, UsageError, first_line
+from ragbench.base.errors import BackendError, first_line
 from ragbench.base.files import RepeatedKey, strict_json
 from ragbench.base.words import replace_surrogates
+from ragbench.models.served.keys import Keys
 from ragbench.models.served.wire import Encoded, Received, TooLarge, exchange
 
 FIRST_WAIT_S = 0.5
@@ -42,10 +42,9 @@ HEADERS = {
     "accept-encoding": "identity",  # so that a small answer cannot decompress into a large one
     "connection": "close",
 }
-VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
-KEY = re.compile(r"[\x21-\x7e]+")
 HALF = re.compile(r"[\ud800-\udfff]|\\u[dD][89a-fA-F]")  # may be half a character
-TOO_MANY = 429
+TOO_MANY, BAD_REQUEST = 429, 400
+FILTER = re.compile(r"content[ _-]?(?:management policy|filter)", re.IGNORECASE)
 UNAUTHORISED = (401, 403)
 
 
@@ -54,9 +53,18 @@ class Refused(BackendError):
 
     def __init__(self, what: str, *, status: int, where: str) -> None:
         denied = status in UNAUTHORISED
-        fix = "name the variable of the right key with `api_key_env`" if denied else ""
+        fix = (
+            "name the variable of the right key with `api_key_env` or in `headers`"
+            if denied
+            else ""
+        )
         super().__init__(what, where=where, fix=fix)
         self.status = status
+
+
+def is_filtered(error: Refused) -> bool:
+    """Say whether a content filter refused a prompt, as Azure's does with status 400."""
+    return error.status == BAD_REQUEST and FILTER.search(error.what) is not None
 
 
 class _Fleeting(Exception):
@@ -93,6 +101,8 @@ class Client:
         retries: Number of retries after a connection error, a timeout, 429 (after ``Retry-After``,
             at most 60 seconds) or a status from 500 on; at the next address if there are several.
         key_env: Environment variable of the key.
+        headers: Further headers, as ``Keys`` reads them.
+        query: Query of every request, such as ``?api-version=2024-10-21``.
 
     Raises:
         UsageError: ``key_env`` is not the name of a variable. It may be a key, and is not repeated.
@@ -106,19 +116,16 @@ class Client:
         timeout_s: float,
         retries: int,
         key_env: str | None,
+        headers: Mapping[str, str] | None = None,
+        query: str = "",
     ) -> None:
-        if key_env is not None and VARIABLE.fullmatch(key_env) is None:
-            raise UsageError(
-                "`api_key_env` is not the name of an environment variable",
-                where=f"models: {name}: api_key_env",
-                fix="put the key into a variable such as SERVER_KEY, and write that name",
-            )
         self._name = name
         self.endpoints = tuple(endpoints)
         self._turns = cycle(self.endpoints)
         self._timeout_s = timeout_s
         self._retries = retries
-        self._key_env = key_env
+        self._keys = Keys(name, key_env, headers or {})
+        self._query = query
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
@@ -149,7 +156,7 @@ class Client:
         while True:
             place = endpoint or next(self._turns)
             try:
-                return self._once(place.url + path, body)
+                return self._once(place.url + path + self._query, body)
             except _Fleeting as failure:
                 if attempt == left:
                     raise failure.error from None
@@ -157,8 +164,8 @@ class Client:
                 attempt += 1
 
     def _once(self, url: str, body: Mapping[str, Any] | None) -> Answer:
-        key = self._key()
-        headers = HEADERS | ({"authorization": f"Bearer {key}"} if key else {})
+        own, secrets = self._keys.read()
+        headers = HEADERS | own
         headers |= {"content-type": "application/json"} if body is not None else {}
         headers |= {"host": urlsplit(url).netloc}
         try:
@@ -179,21 +186,23 @@ class Client:
                 f"answered with more than {MAX_RESPONSE_BYTES:,} bytes", url
             ) from None
         except Encoded as error:
-            encoding = excerpt(str(error).encode(), key)
+            encoding = excerpt(str(error).encode(), secrets)
             raise self._failed(
                 f"sent an answer with the content-encoding {encoding!r}, which was not asked for",
                 url,
             ) from None
         except UnicodeError as error:  # a host name that cannot be looked up
             raise self._failed(f"cannot be asked: {first_line(error)}", url) from None
-        self._check_status(received, url, key)
-        value, replaced = self._object(received.content, url, key)
-        if len(key) >= SECRET_CHARACTERS and key.encode() in received.content:
+        self._check_status(received, url, secrets)
+        value, replaced = self._object(received.content, url, secrets)
+        if any(len(k) >= SECRET_CHARACTERS and k.encode() in received.content for k in secrets):
             raise self._failed("sent the key back, so its answer is not kept", url)
-        server = excerpt(received.headers.get("server", "").encode(), key)
+        server = excerpt(received.headers.get("server", "").encode(), secrets)
         return Answer(value, server, replaced)
 
-    def _object(self, content: bytes, url: str, key: str) -> tuple[dict[str, Any], int]:
+    def _object(
+        self, content: bytes, url: str, secrets: Sequence[str]
+    ) -> tuple[dict[str, Any], int]:
         """Return the JSON object in a body, and the number of replaced halves of characters."""
         try:
             text = content.decode("utf-8-sig", errors="surrogatepass")
@@ -202,25 +211,25 @@ class Client:
             if isinstance(value, dict) and HALF.search(text):
                 value, replaced = whole_characters(value)
         except RepeatedKey as error:
-            name = excerpt(str(error).encode(errors="replace"), key)
+            name = excerpt(str(error).encode(errors="replace"), secrets)
             raise self._failed(f"sent an answer that cannot be trusted: {name}", url) from None
         except (ValueError, RecursionError):
             value = None
         if not isinstance(value, dict):
             raise self._failed(
-                f"sent an answer that is not a JSON object: {excerpt(content, key)}", url
+                f"sent an answer that is not a JSON object: {excerpt(content, secrets)}", url
             )
         return value, replaced
 
-    def _check_status(self, received: Received, url: str, key: str) -> None:
+    def _check_status(self, received: Received, url: str, secrets: Sequence[str]) -> None:
         status = received.status
         if received.is_success:
             return
         if received.location is not None:
-            host = excerpt(_host(url, received.location).encode(), key)
+            host = excerpt(_host(url, received.location).encode(), secrets)
             raise self._failed(f"redirects to {host!r} (HTTP {status}), which is not followed", url)
         error = Refused(
-            f"{self._name} answered HTTP {status}: {excerpt(received.content, key)}",
+            f"{self._name} answered HTTP {status}: {excerpt(received.content, secrets)}",
             status=status,
             where=url,
         )
@@ -230,20 +239,6 @@ class Client:
 
     def _failed(self, what: str, url: str) -> BackendError:
         return BackendError(f"{self._name} {what}", where=url, fix="check `url`, and the server")
-
-    def _key(self) -> str:
-        """Return the key; empty if the config names none."""
-        if self._key_env is None:
-            return ""
-        key = os.environ.get(self._key_env, "").strip()
-        if KEY.fullmatch(key) is None:
-            state = "cannot be a key" if key else "is not set"
-            raise PrerequisiteError(
-                f"the environment variable {self._key_env} {state}",
-                where=f"models: {self._name}: api_key_env",
-                fix=f"export {self._key_env}=... before the command",
-            )
-        return key
 
 
 def pause(seconds: float) -> None:
@@ -271,16 +266,16 @@ def retry_after(header: str | None) -> float | None:
         return None
 
 
-def excerpt(content: bytes, key: str = "") -> str:
+def excerpt(content: bytes, secrets: Sequence[str] = ()) -> str:
     """Return the beginning of a body or header as one printable line of at most 200 characters.
 
-    A JSON error is reduced to its message, and ``key`` is removed.
+    A JSON error is reduced to its message, and ``secrets`` are removed.
     """
     text = content[: 1 << 16].decode("utf-8", errors="replace")
     with suppress(ValueError, RecursionError):
         text = _message(json.loads(text)) or text
-    if key:
-        text = text.replace(key, "***")
+    for secret in secrets:
+        text = text.replace(secret, "***")
     return shown(text)
 
 

@@ -12,6 +12,7 @@ from ragbench.models.served.http import UNAUTHORISED, Client, Refused, excerpt
 
 Probe = Callable[[str, Endpoint, int | None], object]
 MODELS, VERSION = "/models", "/version"
+DEPLOYMENTS = "/deployments/"
 NO_SUCH = "ragbench-no-such-model"
 CONTEXT = ("max_model_len", "context_length", "context_window", "n_ctx")
 
@@ -115,6 +116,8 @@ def _check_unlisted(
         raise _unknown(model, listed, endpoint, where, f": {error.what}") from None
     except BackendError as error:
         raise unusable(error, where) from None
+    if DEPLOYMENTS in endpoint.path:  # Azure's address names the model
+        return
     try:
         probe(NO_SUCH, endpoint, 0)
     except BackendError:

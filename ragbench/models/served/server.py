@@ -6,10 +6,11 @@ import datetime
 import json
 import time
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import ClassVar
 
-from pydantic import Field, field_validator
+from pydantic import Field, JsonValue, field_validator
 
 from ragbench.base.endpoint import Endpoint, parse
 from ragbench.base.errors import BackendError, PrerequisiteError, UsageError
@@ -23,18 +24,21 @@ from ragbench.models.rendering import (
     Turn,
     date_string,
     plain_text,
-    start_of_options,
     turns_of,
 )
-from ragbench.models.served.asking import Asker
+from ragbench.models.served.asking import HELLO, Asker
 from ragbench.models.served.counting import TokenCounter
 from ragbench.models.served.day import template_day
 from ragbench.models.served.http import Client
+from ragbench.models.served.keys import check_headers
+from ragbench.models.served.letters import BY_ECHO, Asking, LetterScorer, Way, are_letters
+from ragbench.models.served.options import score_by_echo
+from ragbench.models.served.parameters import check_extra
 from ragbench.models.served.served import Served, ask_served, unusable
 from ragbench.models.spec import BackendOptions, ModelSpec, Weights
 
 CONCURRENCY, TIMEOUT_S, RETRIES = 4, 600.0, 4
-JOINED = 4  # characters
+END_OF_TURN = 1  # a token that some servers do not count towards the limit
 
 
 class ServerOptions(BackendOptions):
@@ -50,6 +54,10 @@ class ServerOptions(BackendOptions):
         retries: Number of retries of a failed request; 4 by default.
         api_key_env: Name of the environment variable with the key.
         date: The date in the prompts of a chat template that writes today's.
+        extra_body: Further keys of every request, such as ``reasoning_effort``.
+        headers: Further headers of every request; ``env:NAME`` is an environment variable's value.
+        api_version: Azure's ``api-version``, for the query of every request.
+        letters: The one way in which letters may be scored; by default the best that works.
     """
 
     url: str | tuple[str, ...]
@@ -61,6 +69,22 @@ class ServerOptions(BackendOptions):
     retries: int | None = Field(None, ge=0, le=20)
     api_key_env: str | None = None
     date: datetime.date = TEMPLATE_DAY
+    letters: Way | None = None
+    extra_body: dict[str, JsonValue] = Field(default_factory=dict)
+    headers: dict[str, str] = Field(default_factory=dict)
+    api_version: str | None = Field(None, pattern=r"^[A-Za-z0-9.-]+$")
+
+    @field_validator("extra_body")
+    @classmethod
+    def _not_ours(cls, value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        check_extra(value)
+        return value
+
+    @field_validator("headers")
+    @classmethod
+    def _sendable(cls, value: dict[str, str]) -> dict[str, str]:
+        check_headers(value)
+        return value
 
     @field_validator("url")
     @classmethod
@@ -115,9 +139,20 @@ class ServerModel(OneByOne):
             timeout_s=options.timeout_s or TIMEOUT_S,
             retries=RETRIES if options.retries is None else options.retries,
             key_env=options.api_key_env,
+            headers=options.headers,
+            query=f"?api-version={options.api_version}" if options.api_version else "",
         )
-        self._asker = Asker(self._client, self._model, is_chat=self.is_chat, where=self._where)
+        self._extra = options.extra_body
+        self._asker = Asker(
+            self._client,
+            self._model,
+            is_chat=self.is_chat,
+            where=self._where,
+            extra=options.extra_body,
+        )
         self._counter = TokenCounter(options.tokenizer, where=self._where)
+        self._letters_wanted = options.letters
+        self._letters = LetterScorer(self._asker, self._counter, self._echo, where=self._where)
 
     @classmethod
     def sends_to(cls, options: ServerOptions) -> tuple[Endpoint, ...]:
@@ -151,8 +186,12 @@ class ServerModel(OneByOne):
         return found
 
     def digest(self) -> str:
-        """Return the identity: reported facts, format and tokenizer, but no URLs."""
-        day = self.template_day
+        """Return the identity: reported facts, format and tokenizer, but no URLs.
+
+        A way of scoring letters is part of it once ``check_abilities`` has chosen it.
+        """
+        day, letters = self.template_day, self._letters.rule
+        changes = self._asker.parameters.changes
         return sha256_json(
             {
                 "served as": self._model,
@@ -160,6 +199,9 @@ class ServerModel(OneByOne):
                 "format": self.prompt_format,
                 "tokenizer": self._counter.digest,
                 **({} if day is None else {"template day": day}),
+                **({} if letters in (None, BY_ECHO) else {"letters": letters}),
+                **({"parameters": changes} if changes else {}),
+                **({"extra body": self._extra} if self._extra else {}),
             }
         )
 
@@ -188,6 +230,8 @@ class ServerModel(OneByOne):
                 server=self.served.server,
                 tokens=self._counter.rule,
                 tokenizer_digest=self._counter.digest,
+                letters=self._letters.rule or "",
+                changed_parameters=self._asker.parameters.changes,
             ),
         )
 
@@ -226,11 +270,21 @@ class ServerModel(OneByOne):
                 self._asker.check_replies()
             if self.is_chat and Asked("generate", True) in asked:
                 self._asker.check_reply_start()
-            if any(each.scoring != "generate" for each in asked):
+            if any(each.scoring == "options" for each in asked):
                 self._check_template()
                 self._asker.check_echo()
+            lettered = [each for each in asked if each.scoring == "letters"]
+            if lettered:
+                self._choose_letters(starts_reply=any(each.starts_reply for each in lettered))
         except BackendError as error:
             raise unusable(error, self._where) from None
+        self._asker.parameters.fix()
+
+    def _choose_letters(self, *, starts_reply: bool) -> None:
+        probe = self.render([Message("user", HELLO["content"])])
+        self._letters.choose(self._asking(probe), self._letters_wanted)
+        if starts_reply and self.is_chat and self._counter.template is None:
+            self._asker.check_reply_start()
 
     def _check_template(self) -> None:
         if self.is_chat and self._counter.template is None:
@@ -244,61 +298,41 @@ class ServerModel(OneByOne):
     def score_options(self, prompt: str, options: Sequence[str]) -> OptionScores:
         """Return the log-likelihood of each option as the reply to a rendered prompt.
 
-        Prompt and option are sent as one text, which the server tokenises together, with what the
-        chat template of ``tokenizer`` writes before a reply between them. The options' tokens start
-        as those of a local model do, by the tokens that the server or else ``tokenizer`` gives. A
-        server without both has lm-eval's rule: the tokens beyond the number of tokens of the prompt
-        alone. Text offsets are not used, because servers count special and partial characters
-        differently.
+        Letters are scored as ``LetterScorer`` does, other options by echo: prompt and option as one
+        text, with what the chat template of ``tokenizer`` writes before a reply between them.
 
         Raises:
             BackendError: A server failed, or does not report every number.
         """
         started = time.perf_counter()
-        head, blank = prompt, " "
-        if self._template is not None:
-            turns, reply_start = self._turns(prompt)
-            whole = self._template.text(turns, reply_start)
-            whole += self._template.before_reply(whole)
-            head, blank = self._counter.without_first(whole), ""
-        texts = [head, *(head + blank + option for option in options)]
-        echoed = [self._asker.echo_tokens(text) for text in texts]
-        numbers = [found for found, _ in echoed]
-        for option, found in zip(options, numbers[1:], strict=True):
-            if len(found) < 2:
-                raise BackendError(f"the server counts no token of the option {option!r}")
-            # An option that adds no token was cut off with the list, or is so short that it is one
-            # token with the end of the prompt.
-            alone = len(numbers[0])
-            if len(found) < alone or (len(found) == alone and not _may_join(blank + option)):
-                raise BackendError(
-                    f"the server counts {len(found)} tokens of the prompt with the option "
-                    f"{option!r}, and {alone} of the prompt alone"
-                )
-        start = self._start(texts, options, numbers, [tokens for _, tokens in echoed])
-        own = [found[start:] for found in numbers[1:]]
-        return OptionScores(
-            tuple(sum(number or 0.0 for number in found) for found in own),
-            tuple(map(len, own)),
-            len(numbers[0]),
-            time.perf_counter() - started,
-        )
+        asking = self._asking(prompt)
+        if self._letters.way is not None and are_letters(options):
+            scores = self._letters.score(asking, options)
+        else:
+            scores = self._echo(asking, options)
+        self._counter.check_read(self._contents(prompt), scores.prompt_tokens)
+        return replace(scores, elapsed_s=time.perf_counter() - started)
 
-    def _start(
-        self,
-        texts: Sequence[str],
-        options: Sequence[str],
-        numbers: Sequence[Sequence[float | None]],
-        spelt: Sequence[Sequence[str] | None],
-    ) -> int:
-        """Return where the options' tokens start in a prompt alone (the first) and with options."""
-        known = [tokens for tokens in spelt if tokens is not None]
-        if len(known) == len(texts):
-            return start_of_options(known[0], known[1:], options)
-        ids = self._counter.ids(texts)
-        if [len(found) for found in ids] == [len(found) for found in numbers]:
-            return start_of_options(ids[0], ids[1:], options)
-        return max(1, min(len(numbers[0]), *(len(found) - 1 for found in numbers[1:])))
+    def _asking(self, prompt: str) -> Asking:
+        """Return a rendered prompt in the forms that a server takes."""
+        if not self.is_chat:
+            return Asking(None, "", prompt, " ")
+        turns, reply_start = self._turns(prompt)
+        head = None
+        if self._template is not None:
+            whole = self._template.text(turns, reply_start)
+            head = self._counter.without_first(whole + self._template.before_reply(whole))
+        return Asking(tuple(turns), reply_start, head, "", self._sent_date)
+
+    def _echo(self, asking: Asking, options: Sequence[str]) -> OptionScores:
+        if asking.head is None:
+            self._check_template()
+        return score_by_echo(self._asker, self._counter, asking.head or "", asking.blank, options)
+
+    @property
+    def _sent_date(self) -> str:
+        """The date that requests give the server's chat template; empty if it takes none."""
+        return "" if self.template_day in (None, UNPINNED) else date_string(self._date)
 
     @cached_property
     def _template(self) -> ChatTemplate | None:
@@ -317,6 +351,10 @@ class ServerModel(OneByOne):
         reply_start = turns.pop()["content"] if turns[-1]["role"] == "assistant" else ""
         return turns, reply_start
 
+    def _contents(self, prompt: str) -> list[str]:
+        """Return the texts that a rendered prompt has, without its markup."""
+        return [turn["content"] for turn in json.loads(prompt)] if self.is_chat else [prompt]
+
     def generate(self, prompt: str, *, limit: int) -> Reply:
         """Return the model's reply to a rendered prompt, at temperature 0.
 
@@ -329,12 +367,16 @@ class ServerModel(OneByOne):
         opened = ""
         if self.is_chat:
             turns, reply_start = self._turns(prompt)
-            sent = "" if self.template_day in (None, UNPINNED) else date_string(self._date)
-            found = self._asker.chat(turns, reply_start, limit, date_string=sent)
+            found = self._asker.chat(turns, reply_start, limit, date_string=self._sent_date)
             if self._template is not None and not reply_start and not found.has_trace:
                 opened = self._template.opened
         else:
             found = self._asker.text(prompt, limit)
+        self._counter.check_read(self._contents(prompt), found.prompt_tokens)
+        if found.tokens is not None and found.tokens > limit + END_OF_TURN:
+            raise BackendError(
+                f"the server wrote {found.tokens:,} tokens, more than the limit of {limit:,}"
+            )
         return Reply(
             text=found.text,
             tokens=self.count_tokens(found.text) if found.tokens is None else found.tokens,
@@ -347,8 +389,3 @@ class ServerModel(OneByOne):
             replaced=found.replaced,
             cached_tokens=found.cached_tokens,
         )
-
-
-def _may_join(added: str) -> bool:
-    """Say whether a text may be part of the last token before it."""
-    return len(added) <= JOINED and not added[:1].isspace()

@@ -11,12 +11,13 @@ from ragbench.analysis.clusters import cluster_codes, repeats
 from ragbench.analysis.family import BASELINE, retrieval_arms
 from ragbench.analysis.load import Run
 from ragbench.analysis.panels.policies import UNREAD
-from ragbench.base.modelfacts import UNPINNED
+from ragbench.base.modelfacts import BOUNDED, UNPINNED
 from ragbench.report.policies import assumed_answers
 from ragbench.report.tables import percent
 from ragbench.report.verdict.clauses import named
 from ragbench.runfolder.packed import Counts, fewer, read_packed, reports_fewer
 from ragbench.runfolder.pairs import Pair
+from ragbench.runfolder.records import read_records
 from ragbench.runfolder.scores import UNMEASURED
 
 NO_PAIR = (
@@ -39,6 +40,7 @@ def limits(run: Run, pairs: list[Pair]) -> Iterator[str]:
             "passages, so a difference between them may have other causes."
         )
     yield from _dated(run)
+    yield from _served(run)
     for task in run.members("tasks"):
         arms = run.arms(task)
         if BASELINE not in arms:
@@ -82,6 +84,30 @@ def _dated(run: Run) -> Iterator[str]:
                 "day. So replies of different days answered different prompts, and another run "
                 "of this config may give others."
             )
+
+
+def _served(run: Run) -> Iterator[str]:
+    """Yield what servers do not do as asked: parameters, and letters that they do not list."""
+    tasks = [n for n, facts in run.about.identity.tasks.items() if facts.scoring == "letters"]
+    for model, facts in run.about.identity.models.items():
+        if facts.served is None:
+            continue
+        for remark in facts.served.remarks():
+            yield f"{model} was asked with other parameters, as its server wants it: {remark}."
+        if facts.served.letters not in BOUNDED:
+            continue
+        for task in tasks:
+            unlisted = letters = 0
+            for arm in run.about.identity.tasks[task].arms:
+                for record in read_records(run.files.records(model, task, arm)):
+                    unlisted += record.unlisted or 0
+                    letters += len(record.option_tokens or ())
+            if unlisted:
+                yield (
+                    f"{model} on {task}: {unlisted:,} of {letters:,} letters were not among the "
+                    "tokens that the server lists, and count as less likely than all of those. "
+                    "The picks are right all the same; the probabilities of letters are bounds."
+                )
 
 
 def _merged(run: Run, task: str) -> Iterator[str]:

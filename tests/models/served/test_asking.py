@@ -145,3 +145,14 @@ def test_every_address_is_checked(server: Loopback) -> None:
         with pytest.raises(PrerequisiteError, match="HTTP 404: no") as caught:
             model.check_abilities([GENERATE])
         assert other.url in caught.value.where
+
+
+def test_the_beginning_of_a_reply_that_a_server_repeats_is_removed(server: Loopback) -> None:
+    begun = [*TURNS, Message("assistant", "The code:")]
+    for sent in ("The code: M10.9", " M10.9"):
+        server.script(CHAT, Sent(chat(sent)))
+        model = ServerModel(spec(server))
+        assert model.generate(model.render(begun), limit=5).text == " M10.9"
+    server.script(CHAT, Sent(chat("The code: M10.9")))
+    model = ServerModel(spec(server))
+    assert model.generate(model.render(TURNS), limit=5).text == "The code: M10.9"

@@ -96,7 +96,7 @@ def test_a_plain_reply_ends_at_a_blank_line() -> None:
         (chat("B", reasoning=["A"]), "not text|without a text"),
         ({"choices": [{"text": None, "message": None}]}, "without a"),
         (chat("B", finish="abort"), "did not finish the reply: abort|without a text"),
-        (text("B", finish="content_filter"), "did not finish|without a message"),
+        (text("B", finish="abort"), "did not finish|without a message"),
         ({"error": {"message": "no"}}, "reports an error: no"),
     ],
 )
@@ -104,6 +104,12 @@ def test_what_lacks_a_reply_is_an_error(answer: Any, message: str) -> None:
     for read in (read_chat, read_text):
         with pytest.raises(BackendError, match=message):
             read(answer)
+
+
+def test_a_content_filter_ends_a_reply_and_is_no_fault_of_the_server() -> None:
+    for content in ("The answer", "", None):
+        found = read_chat(chat(content, finish="content_filter"))
+        assert (found.text, found.finish) == (content or "", "filtered")
 
 
 @pytest.mark.parametrize("usage", [None, {}, {"completion_tokens": True}, {"prompt_tokens": -1}, 5])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragbench.base.errors import PrerequisiteError
+from ragbench.base.errors import BackendError, PrerequisiteError
 from ragbench.models.local.hf import HfModel
 from ragbench.models.rendering import USUAL_CONTROL
 from ragbench.models.served.counting import TokenCounter
@@ -80,3 +80,20 @@ def test_a_folder_without_a_tokenizer(tmp_path: Path) -> None:
     with pytest.raises(PrerequisiteError, match="the tokenizer cannot be loaded") as caught:
         TokenCounter(str(tmp_path), where=WHERE)
     assert "tokenizer" in caught.value.where
+
+
+@pytest.mark.parametrize(
+    ("reference", "least"),
+    [
+        (SMOLLM2, 1900),  # 2,000 words of one token each, less 5 %
+        (None, 9999 // 12),  # 2,000 words of four letters with a blank between them
+    ],
+)
+def test_a_prompt_that_was_cut_is_an_error(reference: str | None, least: int) -> None:
+    counter = TokenCounter(reference, where="m")
+    text = " ".join(["gout"] * 2000) if reference is None else " the" * 2000
+    for reported in (None, least, 5000):
+        counter.check_read([text], reported)
+    with pytest.raises(BackendError, match=f"read {least - 1:,} tokens of a prompt of at least"):
+        counter.check_read([text], least - 1)
+    counter.check_read(["short " * 200], 3)  # 200 tokens, fewer than any context

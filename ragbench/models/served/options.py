@@ -1,0 +1,73 @@
+"""Options scored as echoed texts: one request for the prompt alone, and one per option."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ragbench.base.errors import BackendError
+from ragbench.base.records import OptionScores
+from ragbench.models.rendering import start_of_options
+from ragbench.models.served.asking import Asker
+from ragbench.models.served.counting import TokenCounter
+
+JOINED = 4  # characters
+
+
+def score_by_echo(
+    asker: Asker, counter: TokenCounter, head: str, blank: str, options: Sequence[str]
+) -> OptionScores:
+    """Return the log-likelihood of each option after a text, without the seconds.
+
+    Prompt and option are sent as one text, which the server tokenises together. The options' tokens
+    start as those of a local model do, by the tokens that the server or else ``tokenizer`` gives. A
+    server without both has lm-eval's rule: the tokens beyond the number of tokens of the prompt
+    alone. Text offsets are not used, because servers count special and partial characters
+    differently.
+
+    Raises:
+        BackendError: A server failed, or does not report every number.
+    """
+    texts = [head, *(head + blank + option for option in options)]
+    echoed = [asker.echo_tokens(text) for text in texts]
+    numbers = [found for found, _ in echoed]
+    for option, found in zip(options, numbers[1:], strict=True):
+        if len(found) < 2:
+            raise BackendError(f"the server counts no token of the option {option!r}")
+        # An option that adds no token was cut off with the list, or is so short that it is one
+        # token with the end of the prompt.
+        alone = len(numbers[0])
+        if len(found) < alone or (len(found) == alone and not _may_join(blank + option)):
+            raise BackendError(
+                f"the server counts {len(found)} tokens of the prompt with the option "
+                f"{option!r}, and {alone} of the prompt alone"
+            )
+    start = _start(counter, texts, options, numbers, [tokens for _, tokens in echoed])
+    own = [found[start:] for found in numbers[1:]]
+    return OptionScores(
+        tuple(sum(number or 0.0 for number in found) for found in own),
+        tuple(map(len, own)),
+        len(numbers[0]),
+        0.0,
+    )
+
+
+def _start(
+    counter: TokenCounter,
+    texts: Sequence[str],
+    options: Sequence[str],
+    numbers: Sequence[Sequence[float | None]],
+    spelt: Sequence[Sequence[str] | None],
+) -> int:
+    """Return where the options' tokens start in a prompt alone (the first) and with options."""
+    known = [tokens for tokens in spelt if tokens is not None]
+    if len(known) == len(texts):
+        return start_of_options(known[0], known[1:], options)
+    ids = counter.ids(texts)
+    if [len(found) for found in ids] == [len(found) for found in numbers]:
+        return start_of_options(ids[0], ids[1:], options)
+    return max(1, min(len(numbers[0]), *(len(found) - 1 for found in numbers[1:])))
+
+
+def _may_join(added: str) -> bool:
+    """Say whether a text may be part of the last token before it."""
+    return len(added) <= JOINED and not added[:1].isspace()
