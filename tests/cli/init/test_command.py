@@ -51,7 +51,7 @@ def test_from_csv_files_to_a_verdict(here: Path) -> None:
     assert max(map(len, done.stdout.splitlines())) <= 80
     planned = CliRunner().invoke(cli, ["plan", "quiz"])  # a config of the current folder
     assert planned.exit_code == 0, planned.exception
-    assert planned.stdout.startswith("quiz: 1 models, 1 tasks, 4 arms, 80 prompts")
+    assert planned.stdout.startswith("quiz: 1 model, 1 task, 4 arms, 80 prompts")
     ran = CliRunner().invoke(cli, ["run", "quiz.yaml"])
     assert ran.exit_code == 0, ran.exception
     # The scripted model picks the option that a passage supports: the note names the disease.
