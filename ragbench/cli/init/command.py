@@ -36,7 +36,8 @@ USUAL_NAMES = {"questions", "question", "qa", "data", "test", "dev", "train"}  #
     "columns",
     multiple=True,
     metavar="FIELD=NAME",
-    help="Column of a field of the questions, such as answer=Solution; repeatable.",
+    help="Column of a field of the questions, such as answer=Solution or options=One,Two,Three; "
+    "repeatable.",
 )
 @click.option("--restricted", is_flag=True, help="The data are under a data-use agreement.")
 @click.option("--force", is_flag=True, help="Replace a config and cards that exist.")
@@ -87,16 +88,18 @@ def init(
     _finish(target, [card for card in cards if card is not None], unknown)
 
 
-def _named(columns: Sequence[str]) -> dict[str, str]:
-    """Return the columns that are given, by field."""
+def _named(columns: Sequence[str]) -> dict[str, str | tuple[str, ...]]:
+    """Return the columns that are given, by field; of options several between commas."""
     from ragbench.base.errors import UsageError, near
     from ragbench.tasks.files.columns import USUAL
 
-    named = mapping(columns, "--column")
+    named: dict[str, str | tuple[str, ...]] = {**mapping(columns, "--column")}
     for field in named:
         if field not in USUAL:
             raise UsageError(f"questions have no field {field!r}", fix=near(field, USUAL))
-    return named
+    given = [text.partition("=")[2] for text in columns if text.startswith("options=")]
+    options = tuple(name.strip() for text in given for name in text.split(",") if name.strip())
+    return named | ({"options": options} if len(options) > 1 else {})
 
 
 def _no_questions(found: Survey) -> Exception:
@@ -108,7 +111,8 @@ def _no_questions(found: Survey) -> Exception:
         "no questions were found",
         where="; ".join(seen),
         fix="add a file of questions (JSON lines, CSV, TSV, Excel or Parquet) with the columns "
-        "question, options (or A, B, ...) and answer; --column answer=NAME names a column",
+        "question, options (or A, B, ...) and answer; --column answer=NAME names a column, and "
+        "--column options=NAME,NAME those of options",
     )
 
 

@@ -65,14 +65,16 @@ class Survey:
 
 
 Named = TypeVar("Named", QuestionFile, FoundCorpus)
+Given = Mapping[str, str | tuple[str, ...]]
 
 
-def survey(paths: Sequence[Path], named: Mapping[str, str]) -> Survey:
+def survey(paths: Sequence[Path], named: Given) -> Survey:
     """Return what paths hold; without any, the current folder is searched.
 
     Args:
         paths: Files, and folders, which are searched with the folders in them.
-        named: Columns of the questions by field, in place of the usual names.
+        named: Columns of the questions by field, in place of the usual names; of options possibly
+            one column each.
 
     Raises:
         DataError: A path is missing, or a given file is neither questions nor a corpus.
@@ -92,12 +94,10 @@ def survey(paths: Sequence[Path], named: Mapping[str, str]) -> Survey:
                 raise _unknown(path, found.unused[-1][1])
     if not paths:
         _folder(Path(), found, named, documents=False)
-    absent = next((name for name in named.values() if name not in found.columns), None)
+    wanted = (name for value in named.values() for name in _each(value))
+    absent = next((name for name in wanted if name not in found.columns), None)
     if absent is not None:
-        raise DataError(
-            f"no file has the column {absent!r}, which --column names",
-            fix=near(absent, found.columns),
-        )
+        raise _absent(absent, found.columns)
     if found.refused and not (found.questions and not paths):
         raise found.refused[0]
     found.questions = _apart(found.questions)
@@ -127,7 +127,17 @@ def _unknown(path: Path, reason: str) -> DataError:
     )
 
 
-def _folder(path: Path, found: Survey, named: Mapping[str, str], *, documents: bool) -> None:
+def _absent(name: str, names: Iterable[str]) -> DataError:
+    return DataError(
+        f"no file has the column {name!r}, which --column names", fix=near(name, names)
+    )
+
+
+def _each(value: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else value
+
+
+def _folder(path: Path, found: Survey, named: Given, *, documents: bool) -> None:
     """Take in a folder: a model, a corpus as a whole, or else its files and folders."""
     if is_model(path):
         found.models.append(path)
@@ -160,7 +170,7 @@ def _may_hold_rows(path: Path) -> bool:
     )
 
 
-def _file(path: Path, found: Survey, named: Mapping[str, str], *, given: bool) -> None:
+def _file(path: Path, found: Survey, named: Given, *, given: bool) -> None:
     """Take in a file: questions, a corpus, a model, or none of them."""
     if path.suffix.lower() == ".gguf":
         found.models.append(path)
@@ -174,7 +184,8 @@ def _file(path: Path, found: Survey, named: Mapping[str, str], *, given: bool) -
         return
     found.columns.update(names)
     try:
-        questions = question_file(path, names, {k: v for k, v in named.items() if v in names})
+        mine = {k: v for k, v in named.items() if set(_each(v)) & set(names)}
+        questions = question_file(path, names, mine)
         corpus = None if questions else corpus_file(path, names)
     except DataError as error:
         if given:
@@ -195,9 +206,7 @@ def _nearly(names: Sequence[str]) -> str:
     return f" ({', '.join(hints)})" if hints else ""
 
 
-def question_file(
-    path: Path, names: Sequence[str], named: Mapping[str, str]
-) -> QuestionFile | None:
+def question_file(path: Path, names: Sequence[str], named: Given) -> QuestionFile | None:
     """Return the questions of a file that has a column of questions; None for any other file.
 
     Raises:
@@ -206,6 +215,8 @@ def question_file(
     found = {**match(names), **named}
     if "question" not in found:
         return None
+    if absent := [name for v in named.values() for name in _each(v) if name not in names]:
+        raise _absent(absent[0], names)
     choices: tuple[str, ...] | None = None
     kind = "mcq"
     if "options" not in found and ("answer" in found or "reference" in found):
@@ -219,6 +230,8 @@ def question_file(
         columns = Columns.model_validate({**kept, "choices": choices})
     else:
         kind = "generation" if choices is not None else kind
+        if kind == "generation" and "reference" not in found:
+            raise _no_options(path, names, str(found["answer"]))
         columns = recognised(
             *(names, kind), where=str(path), given=named, how="with", form="--column {}=NAME"
         )
@@ -228,6 +241,16 @@ def question_file(
     used = None if as_is else columns
     name = slug(path.name.partition(".")[0])
     return QuestionFile(name, path, kind, used, read_questions(path, kind, used))
+
+
+def _no_options(path: Path, names: Sequence[str], answer: str) -> DataError:
+    return DataError(
+        "no option columns were found",
+        where=str(path),
+        fix=f"the columns are {', '.join(names)}; name those of options, between commas, with "
+        "--column options=NAME,NAME; for questions with text answers give "
+        f"--column reference={answer}",
+    )
 
 
 def read_questions(path: Path, kind: str, columns: Columns | None) -> list[Question]:

@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from ragbench.base.errors import RagbenchError
 from ragbench.cli.main import cli
 from ragbench.experiment.config.config import load_config
+from ragbench.tasks.mcq import McqOptions
 from tests.cli.init.data import (
     DISEASES,
     write_csv,
@@ -51,7 +52,7 @@ def test_from_csv_files_to_a_verdict(here: Path) -> None:
     assert max(map(len, done.stdout.splitlines())) <= 80
     planned = CliRunner().invoke(cli, ["plan", "quiz"])  # a config of the current folder
     assert planned.exit_code == 0, planned.exception
-    assert planned.stdout.startswith("quiz: 1 models, 1 tasks, 4 arms, 80 prompts")
+    assert planned.stdout.startswith("quiz: 1 model, 1 task, 4 arms, 80 prompts")
     ran = CliRunner().invoke(cli, ["run", "quiz.yaml"])
     assert ran.exit_code == 0, ran.exception
     # The scripted model picks the option that a passage supports: the note names the disease.
@@ -190,6 +191,27 @@ def test_what_is_missing_is_named(here: Path) -> None:
     assert missing.what == "no file has the column 'Golt', which --column names"
     assert refused("--column", "anser=A").what == "questions have no field 'anser'"
     assert not list(here.glob("runs"))
+
+
+def test_columns_of_options_are_listed(here: Path) -> None:
+    header = ["stem", "first", "second", "third", "solution"]
+    write_csv(here / "exam.csv", header, [["Which is a lipid?", "iron", "zinc", "fat", "fat"]])
+    error = refused("exam.csv")
+    assert error.what == "no option columns were found"
+    assert "stem, first, second, third, solution" in error.fix
+    assert "--column options=NAME,NAME" in error.fix
+    assert "--column reference=solution" in error.fix
+    assert call("exam.csv", "--column", "options=first,second, third").exit_code == 0
+    config = (here / "exam.yaml").read_text(encoding="utf-8")
+    options = yaml.safe_load(config)["tasks"][0]["options"]
+    assert options["columns"]["options"] == header[1:4]
+    McqOptions.model_validate(options)
+    each = [f"--column=options={name}" for name in header[1:4]]
+    assert call("exam.csv", *each, "--name", "each").exit_code == 0
+    assert (here / "each.yaml").read_text(encoding="utf-8") == config.replace("exam\n", "each\n", 1)
+    wrong = refused("exam.csv", "--column", "options=first,secnd", "--name", "x")
+    assert wrong.what == "no file has the column 'secnd', which --column names"
+    assert call("exam.csv", "--column", "reference=solution", "--name", "x").exit_code == 0
 
 
 def test_without_a_model_the_demonstration_stands_in(
