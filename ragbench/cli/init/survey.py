@@ -11,7 +11,14 @@ from typing import Any, TypeVar
 from ragbench.base import home
 from ragbench.base.errors import DataError, near
 from ragbench.base.records import Question
-from ragbench.cli.init.corpora import FoundCorpus, columns_of, corpus_file, corpus_folder, slug
+from ragbench.cli.init.corpora import (
+    FoundCorpus,
+    columns_of,
+    corpus_file,
+    corpus_folder,
+    naming,
+    slug,
+)
 from ragbench.cli.init.models import is_model, local_reason
 from ragbench.corpora.formats.tables import ending, header_of, table_rows
 from ragbench.tasks.files.columns import FIXED, Columns, match, near_names, recognised
@@ -122,8 +129,9 @@ def _unknown(path: Path, reason: str) -> DataError:
     return DataError(
         f"the file is neither questions nor a corpus: {reason}",
         where=str(path),
-        fix=f"questions ({READABLE}) need columns question, options (or A, B, ...) and answer; a "
-        "corpus needs id and text; --column answer=NAME names a column of questions",
+        fix=f"questions ({READABLE}) need columns question, options (or A, B, ...) and answer, or "
+        "`--column question=NAME`; a corpus needs id and text, or "
+        f"{naming(path)}",
     )
 
 

@@ -158,6 +158,18 @@ def test_a_corpus_that_has_a_card(here: Path) -> None:
     assert "textbooks" in refused(str(path), "--corpus", "textbook", "--name", "x").fix
 
 
+def test_a_corpus_whose_columns_are_named(here: Path) -> None:
+    write_csv(here / "leaflets.csv", ["nr", "wording"], [["1", "Iron."], ["2", "Zinc."]])
+    write_questions(here / "quiz.csv")
+    assert "corpus add leaflets.csv --name CORPUS" in refused("leaflets.csv").fix
+    add = "corpus add leaflets.csv --name leaflets --id-field nr --text-field wording"
+    added = CliRunner().invoke(cli, add.split())
+    assert added.exit_code == 0, added.exception
+    done = call("quiz.csv", "--corpus", "leaflets")
+    assert done.exit_code == 0, done.exception
+    assert "corpus     leaflets (has a card)" in done.stdout
+
+
 def test_restricted_data(here: Path) -> None:
     write_notes(here / "notes.csv")
     write_questions(here / "quiz.csv")

@@ -89,6 +89,8 @@ def test_files_that_are_neither(home: Path) -> None:
     with pytest.raises(DataError, match="'Questoin' is nearly question") as caught:
         survey([path], {})
     assert "a corpus needs id and text" in caught.value.fix
+    assert f"corpus add {path} --name CORPUS --id-field NAME --text-field NAME" in caught.value.fix
+    assert "`ragbench init QUESTIONS --corpus CORPUS`" in caught.value.fix
     (home / "x.txt").write_text("?", encoding="utf-8")
     with pytest.raises(DataError, match="its ending is not one of those"):
         survey([home / "x.txt"], {})
