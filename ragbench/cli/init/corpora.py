@@ -57,7 +57,9 @@ class FoundCorpus:
         is_whole: Whether these are all.
         half: Tokens that half of the documents do not exceed, about.
         most: Tokens that nine in ten do not exceed, about.
-        ids: Ids of these documents.
+        ids: Ids of these documents; None where they were not read.
+        licence: Terms that its card states; empty if it states none.
+        is_restricted: Whether its card says that a data-use agreement covers it.
     """
 
     name: str
@@ -67,7 +69,9 @@ class FoundCorpus:
     is_whole: bool = False
     half: int = 0
     most: int = 0
-    ids: frozenset[str] = frozenset()
+    ids: frozenset[str] | None = None
+    licence: str = ""
+    is_restricted: bool = False
 
 
 def columns_of(path: Path) -> list[str]:

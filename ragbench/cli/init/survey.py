@@ -21,6 +21,7 @@ from ragbench.cli.init.corpora import (
 )
 from ragbench.cli.init.models import is_model, local_reason
 from ragbench.corpora.formats.tables import ending, header_of, table_rows
+from ragbench.tasks import generation, mcq
 from ragbench.tasks.files.columns import FIXED, Columns, match, near_names, recognised
 from ragbench.tasks.files.rows import file_rows
 from ragbench.tasks.generation import GenerationOptions, GenerationTask
@@ -41,6 +42,7 @@ class QuestionFile:
         kind: ``mcq`` or ``generation``.
         columns: Which column holds what; None for JSON lines with ragbench's own fields.
         questions: All of them, as the task reads them.
+        unread: Columns of the file that the task does not read.
     """
 
     name: str
@@ -48,6 +50,7 @@ class QuestionFile:
     kind: str
     columns: Columns | None
     questions: Sequence[Question]
+    unread: Sequence[str]
 
 
 @dataclass(slots=True)
@@ -248,7 +251,10 @@ def question_file(path: Path, names: Sequence[str], named: Given) -> QuestionFil
     as_is = ending(path) is None and not named and _is_own(columns, kind)
     used = None if as_is else columns
     name = slug(path.name.partition(".")[0])
-    return QuestionFile(name, path, kind, used, read_questions(path, kind, used))
+    own = mcq.KNOWN if kind == "mcq" else generation.KNOWN
+    read = own if used is None else columns.names()
+    unread = [column for column in names if column not in read]
+    return QuestionFile(name, path, kind, used, read_questions(path, kind, used), unread)
 
 
 def _no_options(path: Path, names: Sequence[str], answer: str) -> DataError:

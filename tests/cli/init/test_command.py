@@ -170,6 +170,32 @@ def test_a_corpus_whose_columns_are_named(here: Path) -> None:
     assert "corpus     leaflets (has a card)" in done.stdout
 
 
+def test_a_card_is_asked_for_terms_and_documents(here: Path) -> None:
+    notes, quiz = write_notes(here / "notes.csv"), write_questions(here / "quiz.csv", gold=True)
+    add = f"corpus add {notes} --name mine --id-field note_id --text-field text --licence own"
+    assert CliRunner().invoke(cli, add.split()).exit_code == 0
+    done = call(str(quiz), "--corpus", "mine", "--name", "before").stdout
+    assert "whether mine has the documents that the questions name" in done
+    assert "terms" not in done
+    assert CliRunner().invoke(cli, ["corpus", "build", "mine"]).exit_code == 0
+    done = call(str(quiz), "--corpus", "mine", "--name", "after").stdout
+    assert "documents that" not in done
+    assert "ids in the questions" not in done
+    arms = [arm.name for arm in load_config("after.yaml")[0].arms]
+    assert any(name.startswith("oracle") for name in arms)  # the gold documents are there
+    assert "the terms of the texts of notes: `licence`" in call(str(quiz), str(notes)).stdout
+
+
+def test_columns_that_are_not_read_are_named(here: Path) -> None:
+    header = ["nr", "stem", "A", "B", "answer", "source_entry"]
+    write_csv(here / "exam.csv", header, [["1", "?", "x", "y", "A", "K56"]])
+    assert "of exam.csv are for, which are not read: nr, source_entry" in call().stdout
+    fix = refused("--column", "stratum=nr").fix
+    assert "edit it (the questions' columns are `columns` in the task's options)" in fix
+    done = call("--column", "stratum=nr", "--column", "id=source_entry", "--force")
+    assert "not read" not in done.stdout
+
+
 def test_restricted_data(here: Path) -> None:
     write_notes(here / "notes.csv")
     write_questions(here / "quiz.csv")
