@@ -105,7 +105,7 @@ def estimate(recipes: tuple[str, ...], corpus: str, device: Device, as_json: boo
 @click.argument("name")
 @click.argument("query", required=False)
 @click.option("-k", default=10, show_default=True, type=click.IntRange(1), help="Hits per query.")
-@click.option("--queries", type=FILE, help="JSON lines file of queries.")
+@click.option("--queries", type=FILE, help="Queries: JSON lines or a table.")
 @ID_FIELD
 @QUERY_FIELD
 @click.option("--run", "out", type=OUT, help="TREC run file to write.")

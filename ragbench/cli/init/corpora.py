@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -56,7 +57,9 @@ class FoundCorpus:
         is_whole: Whether these are all.
         half: Tokens that half of the documents do not exceed, about.
         most: Tokens that nine in ten do not exceed, about.
-        ids: Ids of these documents.
+        ids: Ids of these documents; None where they were not read.
+        licence: Terms that its card states; empty if it states none.
+        is_restricted: Whether its card says that a data-use agreement covers it.
     """
 
     name: str
@@ -66,7 +69,9 @@ class FoundCorpus:
     is_whole: bool = False
     half: int = 0
     most: int = 0
-    ids: frozenset[str] = frozenset()
+    ids: frozenset[str] | None = None
+    licence: str = ""
+    is_restricted: bool = False
 
 
 def columns_of(path: Path) -> list[str]:
@@ -106,8 +111,8 @@ def corpus_file(path: Path, names: Sequence[str]) -> FoundCorpus | None:
         raise DataError(
             f"the texts in column {found['text']!r} have no column of ids",
             where=str(path),
-            fix=f"add a column id; the columns are {', '.join(names)}; or use `ragbench corpus add "
-            "--id-field NAME`, then `ragbench init --corpus NAME`",
+            fix=f"add a column id; the columns are {', '.join(names)}; or name one: "
+            + naming(path),
         )
     is_table = ending(path) is not None
     options: dict[str, Any] = {"id_field": found["id"], "text_field": found["text"]}
@@ -116,6 +121,14 @@ def corpus_file(path: Path, names: Sequence[str]) -> FoundCorpus | None:
     if is_table and (shape := header_of(path)[1]).delimiter:
         options["delimiter"] = shape.delimiter
     return corpus(path, "tabular" if is_table else "jsonl", options)
+
+
+def naming(path: Path) -> str:
+    """Return the commands for a corpus whose columns have other names."""
+    add = f"ragbench corpus add {shlex.quote(str(path))} --name CORPUS"
+    return (
+        f"`{add} --id-field NAME --text-field NAME`, then `ragbench init QUESTIONS --corpus CORPUS`"
+    )
 
 
 def corpus_folder(path: Path, *, documents: bool) -> FoundCorpus | None:

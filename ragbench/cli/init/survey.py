@@ -11,9 +11,17 @@ from typing import Any, TypeVar
 from ragbench.base import home
 from ragbench.base.errors import DataError, near
 from ragbench.base.records import Question
-from ragbench.cli.init.corpora import FoundCorpus, columns_of, corpus_file, corpus_folder, slug
+from ragbench.cli.init.corpora import (
+    FoundCorpus,
+    columns_of,
+    corpus_file,
+    corpus_folder,
+    naming,
+    slug,
+)
 from ragbench.cli.init.models import is_model, local_reason
 from ragbench.corpora.formats.tables import ending, header_of, table_rows
+from ragbench.tasks import generation, mcq
 from ragbench.tasks.files.columns import FIXED, Columns, match, near_names, recognised
 from ragbench.tasks.files.rows import file_rows
 from ragbench.tasks.generation import GenerationOptions, GenerationTask
@@ -34,6 +42,7 @@ class QuestionFile:
         kind: ``mcq`` or ``generation``.
         columns: Which column holds what; None for JSON lines with ragbench's own fields.
         questions: All of them, as the task reads them.
+        unread: Columns of the file that the task does not read.
     """
 
     name: str
@@ -41,6 +50,7 @@ class QuestionFile:
     kind: str
     columns: Columns | None
     questions: Sequence[Question]
+    unread: Sequence[str]
 
 
 @dataclass(slots=True)
@@ -65,14 +75,16 @@ class Survey:
 
 
 Named = TypeVar("Named", QuestionFile, FoundCorpus)
+Given = Mapping[str, str | tuple[str, ...]]
 
 
-def survey(paths: Sequence[Path], named: Mapping[str, str]) -> Survey:
+def survey(paths: Sequence[Path], named: Given) -> Survey:
     """Return what paths hold; without any, the current folder is searched.
 
     Args:
         paths: Files, and folders, which are searched with the folders in them.
-        named: Columns of the questions by field, in place of the usual names.
+        named: Columns of the questions by field, in place of the usual names; of options possibly
+            one column each.
 
     Raises:
         DataError: A path is missing, or a given file is neither questions nor a corpus.
@@ -92,12 +104,10 @@ def survey(paths: Sequence[Path], named: Mapping[str, str]) -> Survey:
                 raise _unknown(path, found.unused[-1][1])
     if not paths:
         _folder(Path(), found, named, documents=False)
-    absent = next((name for name in named.values() if name not in found.columns), None)
+    wanted = (name for value in named.values() for name in _each(value))
+    absent = next((name for name in wanted if name not in found.columns), None)
     if absent is not None:
-        raise DataError(
-            f"no file has the column {absent!r}, which --column names",
-            fix=near(absent, found.columns),
-        )
+        raise _absent(absent, found.columns)
     if found.refused and not (found.questions and not paths):
         raise found.refused[0]
     found.questions = _apart(found.questions)
@@ -122,12 +132,23 @@ def _unknown(path: Path, reason: str) -> DataError:
     return DataError(
         f"the file is neither questions nor a corpus: {reason}",
         where=str(path),
-        fix=f"questions ({READABLE}) need columns question, options (or A, B, ...) and answer; a "
-        "corpus needs id and text; --column answer=NAME names a column of questions",
+        fix=f"questions ({READABLE}) need columns question, options (or A, B, ...) and answer, or "
+        "`--column question=NAME`; a corpus needs id and text, or "
+        f"{naming(path)}",
     )
 
 
-def _folder(path: Path, found: Survey, named: Mapping[str, str], *, documents: bool) -> None:
+def _absent(name: str, names: Iterable[str]) -> DataError:
+    return DataError(
+        f"no file has the column {name!r}, which --column names", fix=near(name, names)
+    )
+
+
+def _each(value: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else value
+
+
+def _folder(path: Path, found: Survey, named: Given, *, documents: bool) -> None:
     """Take in a folder: a model, a corpus as a whole, or else its files and folders."""
     if is_model(path):
         found.models.append(path)
@@ -160,7 +181,7 @@ def _may_hold_rows(path: Path) -> bool:
     )
 
 
-def _file(path: Path, found: Survey, named: Mapping[str, str], *, given: bool) -> None:
+def _file(path: Path, found: Survey, named: Given, *, given: bool) -> None:
     """Take in a file: questions, a corpus, a model, or none of them."""
     if path.suffix.lower() == ".gguf":
         found.models.append(path)
@@ -174,7 +195,8 @@ def _file(path: Path, found: Survey, named: Mapping[str, str], *, given: bool) -
         return
     found.columns.update(names)
     try:
-        questions = question_file(path, names, {k: v for k, v in named.items() if v in names})
+        mine = {k: v for k, v in named.items() if set(_each(v)) & set(names)}
+        questions = question_file(path, names, mine)
         corpus = None if questions else corpus_file(path, names)
     except DataError as error:
         if given:
@@ -195,9 +217,7 @@ def _nearly(names: Sequence[str]) -> str:
     return f" ({', '.join(hints)})" if hints else ""
 
 
-def question_file(
-    path: Path, names: Sequence[str], named: Mapping[str, str]
-) -> QuestionFile | None:
+def question_file(path: Path, names: Sequence[str], named: Given) -> QuestionFile | None:
     """Return the questions of a file that has a column of questions; None for any other file.
 
     Raises:
@@ -206,6 +226,8 @@ def question_file(
     found = {**match(names), **named}
     if "question" not in found:
         return None
+    if absent := [name for v in named.values() for name in _each(v) if name not in names]:
+        raise _absent(absent[0], names)
     choices: tuple[str, ...] | None = None
     kind = "mcq"
     if "options" not in found and ("answer" in found or "reference" in found):
@@ -219,6 +241,8 @@ def question_file(
         columns = Columns.model_validate({**kept, "choices": choices})
     else:
         kind = "generation" if choices is not None else kind
+        if kind == "generation" and "reference" not in found:
+            raise _no_options(path, names, str(found["answer"]))
         columns = recognised(
             *(names, kind), where=str(path), given=named, how="with", form="--column {}=NAME"
         )
@@ -227,7 +251,20 @@ def question_file(
     as_is = ending(path) is None and not named and _is_own(columns, kind)
     used = None if as_is else columns
     name = slug(path.name.partition(".")[0])
-    return QuestionFile(name, path, kind, used, read_questions(path, kind, used))
+    own = mcq.KNOWN if kind == "mcq" else generation.KNOWN
+    read = own if used is None else columns.names()
+    unread = [column for column in names if column not in read]
+    return QuestionFile(name, path, kind, used, read_questions(path, kind, used), unread)
+
+
+def _no_options(path: Path, names: Sequence[str], answer: str) -> DataError:
+    return DataError(
+        "no option columns were found",
+        where=str(path),
+        fix=f"the columns are {', '.join(names)}; name those of options, between commas, with "
+        "--column options=NAME,NAME; for questions with text answers give "
+        f"--column reference={answer}",
+    )
 
 
 def read_questions(path: Path, kind: str, columns: Columns | None) -> list[Question]:

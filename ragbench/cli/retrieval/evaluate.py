@@ -26,7 +26,7 @@ MEASURES = ("nDCG@10", "R@5", "R@10", "RR@10")
 @click.command("eval")
 @click.argument("name")
 @click.option("--qrels", required=True, type=FILE, help="Qrels: TREC (4 columns) or BEIR (3).")
-@click.option("--queries", type=FILE, help="JSON lines file of queries to search.")
+@click.option("--queries", type=FILE, help="Queries to search: JSON lines or a table.")
 @ID_FIELD
 @QUERY_FIELD
 @click.option(

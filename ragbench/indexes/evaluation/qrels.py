@@ -64,13 +64,16 @@ def read_qrels(path: Path) -> Qrels:
 def _columns(line: str, *, is_beir: bool, where: str) -> tuple[str, str, str]:
     parts = line.split("\t") if is_beir and "\t" in line else line.split()
     if len(parts) != (3 if is_beir else 4):
-        three = len(parts) == 3
+        beir = "query-id <tab> corpus-id <tab> score"
+        trec = "write, between tabs or blanks: query-id 0 id grade"
         raise DataError(
             f"the line has {len(parts)} columns, not {3 if is_beir else 4}",
             where=where,
-            fix="begin the file with the header: query-id <tab> corpus-id <tab> score"
-            if three
-            else "write: query-id 0 id grade",
+            fix=f"write: {beir}"
+            if is_beir
+            else f"begin the file with the header: {beir}"
+            if len(parts) == 3
+            else trec,
         )
     return parts[0], parts[-2], parts[-1]
 
@@ -97,15 +100,27 @@ def level_of(
     level: Level = "passage" if is_passage else "document"
     outside = absent(qrels, corpus, level)
     if outside and (missing == "error" or len(outside) == len(relevant)):
-        have = ", ".join(corpus[row].id for row in range(min(3, len(corpus))))
         count = "" if len(outside) == len(relevant) else "; or count them with --missing count"
         raise DataError(
             f"{len(outside):,} of {len(relevant):,} relevant ids are not a {level} of the corpus "
             f"{corpus.name!r}: {', '.join(outside[:5])}",
             where=str(corpus.folder),
-            fix=f"give the qrels of this corpus and edition; ids there look like: {have}{count}",
+            fix=f"give the qrels of this corpus and edition; {_examples(corpus)}{count}",
         )
     return level
+
+
+def _examples(corpus: Corpus) -> str:
+    """Return what ids look like: those of documents, and of passages where they differ."""
+    first = [corpus[row] for row in range(min(100, len(corpus)))]
+    documents = list(dict.fromkeys(passage.doc_id for passage in first))[:3]
+    passages = [passage.id for passage in first[:3]]
+    if documents == passages:
+        return f"ids there look like: {', '.join(passages)}"
+    return (
+        f"ids of documents there look like: {', '.join(documents)}; those of passages: "
+        f"{', '.join(passages)}"
+    )
 
 
 def absent(qrels: Mapping[str, Mapping[str, int]], corpus: Corpus, level: Level) -> list[str]:

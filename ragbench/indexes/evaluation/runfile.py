@@ -19,6 +19,7 @@ from ragbench.base.errors import DataError, near
 from ragbench.base.files import atomic_file, plain_file, read_jsonl
 from ragbench.base.records import Hit, Query
 from ragbench.corpora.corpus import Corpus
+from ragbench.corpora.formats.tables import ending, header_of, table_rows
 
 ID_KEYS = ("id", "_id", "qid")
 TEXT_KEYS = ("query", "question", "text")
@@ -27,11 +28,12 @@ TEXT_KEYS = ("query", "question", "text")
 def read_queries(
     path: Path, *, id_field: str | None = None, text_field: str | None = None
 ) -> list[Query]:
-    """Return the queries of JSON lines in file order.
+    """Return the queries of JSON lines or of a table in file order.
 
-    A line has an id (``id``, ``_id`` or ``qid``), a text (``query``, ``question`` or ``text``) and
-    perhaps a ``cluster``; of each, the first field that is there counts. A file of questions whose
-    text to search with differs from the question has both: ``query`` and ``question``.
+    A line or row has an id (``id``, ``_id`` or ``qid``), a text (``query``, ``question`` or
+    ``text``) and perhaps a ``cluster``; of each, the first field that is there counts. A file of
+    questions whose text to search with differs from the question has both: ``query`` and
+    ``question``.
 
     Args:
         path: The file, plain or gzip.
@@ -42,10 +44,9 @@ def read_queries(
         DataError: A line has no id or text, an id is repeated, or there is no query.
     """
     queries: list[Query] = []
-    places: dict[str, int] = {}
+    places: dict[str, str] = {}
     id_keys, text_keys = _Keys("id", ID_KEYS, id_field), _Keys("query", TEXT_KEYS, text_field)
-    for number, line in read_jsonl(path):
-        where = f"{path}:{number}"
+    for where, line in _query_rows(path):
         identifier = id_keys.first(line, where)
         if not identifier.isprintable() or not identifier or any(map(str.isspace, identifier)):
             raise DataError(
@@ -56,14 +57,24 @@ def read_queries(
         if identifier in places:
             raise DataError(
                 f"the query id {identifier!r} is repeated",
-                where=f"{path}:{places[identifier]} and {where}",
+                where=f"{places[identifier]} and {where}",
             )
-        places[identifier] = number
+        places[identifier] = where
         query = Query(identifier, text_keys.first(line, where), _cluster(line, where))
         queries.append(query)
     if not queries:
         raise DataError("the file holds no query", where=str(path))
     return queries
+
+
+def _query_rows(path: Path) -> Iterator[tuple[str, Mapping[str, object]]]:
+    """Yield (place, fields) of the rows of a table, as its ending says, or of JSON lines."""
+    if ending(path) is None:
+        yield from ((f"{path}:{number}", line) for number, line in read_jsonl(path))
+        return
+    names, shape = header_of(path)
+    for where, values in table_rows(path, names, shape):
+        yield where, dict(zip(names, values, strict=True))
 
 
 @dataclass(frozen=True, slots=True)

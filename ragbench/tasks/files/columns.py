@@ -192,7 +192,7 @@ def recognised(
     kind: str,
     *,
     where: str,
-    given: Mapping[str, str] | None = None,
+    given: Mapping[str, str | tuple[str, ...]] | None = None,
     how: str = "in the task's option columns, such as",
     form: str = "{{{}: NAME}}",
 ) -> Columns:

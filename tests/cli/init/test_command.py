@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from ragbench.base.errors import RagbenchError
 from ragbench.cli.main import cli
 from ragbench.experiment.config.config import load_config
+from ragbench.tasks.mcq import McqOptions
 from tests.cli.init.data import (
     DISEASES,
     write_csv,
@@ -157,6 +158,44 @@ def test_a_corpus_that_has_a_card(here: Path) -> None:
     assert "textbooks" in refused(str(path), "--corpus", "textbook", "--name", "x").fix
 
 
+def test_a_corpus_whose_columns_are_named(here: Path) -> None:
+    write_csv(here / "leaflets.csv", ["nr", "wording"], [["1", "Iron."], ["2", "Zinc."]])
+    write_questions(here / "quiz.csv")
+    assert "corpus add leaflets.csv --name CORPUS" in refused("leaflets.csv").fix
+    add = "corpus add leaflets.csv --name leaflets --id-field nr --text-field wording"
+    added = CliRunner().invoke(cli, add.split())
+    assert added.exit_code == 0, added.exception
+    done = call("quiz.csv", "--corpus", "leaflets")
+    assert done.exit_code == 0, done.exception
+    assert "corpus     leaflets (has a card)" in done.stdout
+
+
+def test_a_card_is_asked_for_terms_and_documents(here: Path) -> None:
+    notes, quiz = write_notes(here / "notes.csv"), write_questions(here / "quiz.csv", gold=True)
+    add = f"corpus add {notes} --name mine --id-field note_id --text-field text --licence own"
+    assert CliRunner().invoke(cli, add.split()).exit_code == 0
+    done = call(str(quiz), "--corpus", "mine", "--name", "before").stdout
+    assert "whether mine has the documents that the questions name" in done
+    assert "terms" not in done
+    assert CliRunner().invoke(cli, ["corpus", "build", "mine"]).exit_code == 0
+    done = call(str(quiz), "--corpus", "mine", "--name", "after").stdout
+    assert "documents that" not in done
+    assert "ids in the questions" not in done
+    arms = [arm.name for arm in load_config("after.yaml")[0].arms]
+    assert any(name.startswith("oracle") for name in arms)  # the gold documents are there
+    assert "the terms of the texts of notes: `licence`" in call(str(quiz), str(notes)).stdout
+
+
+def test_columns_that_are_not_read_are_named(here: Path) -> None:
+    header = ["nr", "stem", "A", "B", "answer", "source_entry"]
+    write_csv(here / "exam.csv", header, [["1", "?", "x", "y", "A", "K56"]])
+    assert "of exam.csv are for, which are not read: nr, source_entry" in call().stdout
+    fix = refused("--column", "stratum=nr").fix
+    assert "edit it (the questions' columns are `columns` in the task's options)" in fix
+    done = call("--column", "stratum=nr", "--column", "id=source_entry", "--force")
+    assert "not read" not in done.stdout
+
+
 def test_restricted_data(here: Path) -> None:
     write_notes(here / "notes.csv")
     write_questions(here / "quiz.csv")
@@ -190,6 +229,27 @@ def test_what_is_missing_is_named(here: Path) -> None:
     assert missing.what == "no file has the column 'Golt', which --column names"
     assert refused("--column", "anser=A").what == "questions have no field 'anser'"
     assert not list(here.glob("runs"))
+
+
+def test_columns_of_options_are_listed(here: Path) -> None:
+    header = ["stem", "first", "second", "third", "solution"]
+    write_csv(here / "exam.csv", header, [["Which is a lipid?", "iron", "zinc", "fat", "fat"]])
+    error = refused("exam.csv")
+    assert error.what == "no option columns were found"
+    assert "stem, first, second, third, solution" in error.fix
+    assert "--column options=NAME,NAME" in error.fix
+    assert "--column reference=solution" in error.fix
+    assert call("exam.csv", "--column", "options=first,second, third").exit_code == 0
+    config = (here / "exam.yaml").read_text(encoding="utf-8")
+    options = yaml.safe_load(config)["tasks"][0]["options"]
+    assert options["columns"]["options"] == header[1:4]
+    McqOptions.model_validate(options)
+    each = [f"--column=options={name}" for name in header[1:4]]
+    assert call("exam.csv", *each, "--name", "each").exit_code == 0
+    assert (here / "each.yaml").read_text(encoding="utf-8") == config.replace("exam\n", "each\n", 1)
+    wrong = refused("exam.csv", "--column", "options=first,secnd", "--name", "x")
+    assert wrong.what == "no file has the column 'secnd', which --column names"
+    assert call("exam.csv", "--column", "reference=solution", "--name", "x").exit_code == 0
 
 
 def test_without_a_model_the_demonstration_stands_in(

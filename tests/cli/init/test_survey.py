@@ -53,15 +53,20 @@ def test_collections_are_known_by_their_layout(home: Path) -> None:
     ("line", "kind", "own"),
     [
         ({"id": "1", "question": "?", "options": ["a", "b"], "answer": "A"}, "mcq", True),
-        ({"id": "1", "question": "?", "reference": "a"}, "generation", True),
+        (
+            {"id": "1", "question": "?", "query": "q", "reference": "a", "topic": "t"},
+            "generation",
+            True,
+        ),
         ({"id": "1", "question": "?", "answer": "because"}, "generation", False),
-        ({"stem": "?", "choices": {"A": "a", "B": "b"}, "answer": "B"}, "mcq", False),
+        ({"stem": "?", "choices": {"A": "a", "B": "b"}, "answer": "B", "topic": "t"}, "mcq", False),
     ],
 )
 def test_json_lines_of_questions(home: Path, line: dict[str, object], kind: str, own: bool) -> None:
     found = survey([write_lines(home / "q.jsonl", [line])], {})
     (file,) = found.questions
     assert (file.kind, file.columns is None, len(file.questions)) == (kind, own, 1)
+    assert list(file.unread) == [name for name in line if name == "topic"]
 
 
 @pytest.mark.parametrize(
@@ -89,6 +94,8 @@ def test_files_that_are_neither(home: Path) -> None:
     with pytest.raises(DataError, match="'Questoin' is nearly question") as caught:
         survey([path], {})
     assert "a corpus needs id and text" in caught.value.fix
+    assert f"corpus add {path} --name CORPUS --id-field NAME --text-field NAME" in caught.value.fix
+    assert "`ragbench init QUESTIONS --corpus CORPUS`" in caught.value.fix
     (home / "x.txt").write_text("?", encoding="utf-8")
     with pytest.raises(DataError, match="its ending is not one of those"):
         survey([home / "x.txt"], {})

@@ -67,6 +67,20 @@ def test_a_wrong_line_is_named(tmp_path: Path, text: str, line: int, what: str) 
     assert caught.value.where == f"{path}:{line}"
 
 
+@pytest.mark.parametrize(
+    ("text", "fix"),
+    [
+        ("q1,0,d1,1\n", "write, between tabs or blanks: query-id 0 id grade"),
+        ("q1\td1\t1\n", "begin the file with the header: query-id <tab> corpus-id <tab> score"),
+        ("query-id\tcorpus-id\tscore\nq1,d1,1\n", "write: query-id <tab> corpus-id <tab> score"),
+    ],
+)
+def test_the_form_of_a_line_is_named(tmp_path: Path, text: str, fix: str) -> None:
+    with pytest.raises(DataError) as caught:
+        read_qrels(write(tmp_path / "qrels", text))
+    assert caught.value.fix == fix
+
+
 @pytest.mark.parametrize("text", ["", "\n", "query-id\tcorpus-id\tscore\n"])
 def test_nothing_judged_is_an_error(tmp_path: Path, text: str) -> None:
     with pytest.raises(DataError, match="holds no judgement"):
@@ -116,6 +130,10 @@ def test_a_document_stands_where_its_best_passage_does(parts: Corpus) -> None:
     assert level_of({"q": {"A#1": 1, "B#0": 0}}, parts) == "passage"
     with pytest.raises(DataError, match=r"1 of 2 relevant ids are not a passage .*: C"):
         level_of({"q": {"A#1": 1, "C": 1}}, parts)
+    with pytest.raises(DataError, match=r"1 of 1 relevant ids are not a document .*: Z") as caught:
+        level_of({"q": {"Z": 1}}, parts)
+    documents = "ids of documents there look like: A, B, C; those of passages: A#0, A#1, B#0"
+    assert documents in caught.value.fix
     ranking = ["B#0", "A#1", "C#0", "A#0"]
     assert best_first(parts, ranking, "document") == ["B", "A", "C"]
     assert best_first(parts, ranking, "passage") == ranking

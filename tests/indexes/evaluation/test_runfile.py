@@ -243,6 +243,21 @@ def test_a_repeated_query_id_is_named_with_both_places(tmp_path: Path) -> None:
     assert caught.value.where == f"{path}:1 and {path}:3"
 
 
+def test_a_table_of_queries_is_read(tmp_path: Path) -> None:
+    lines = 'id;question;A;cluster\n7;"Gicht; was?";x;p1\nq2;Fieber?;y;\n'
+    expected = [Query("7", "Gicht; was?", "p1"), Query("q2", "Fieber?")]
+    assert read_queries(write(tmp_path / "q.csv", lines)) == expected
+    named = write(tmp_path / "named.csv", "nr,stem\n7,Gout?\n7,Fever?\n")
+    with pytest.raises(DataError, match="none of the fields id, _id, qid") as caught:
+        read_queries(named)
+    assert caught.value.fix == "it has: nr, stem; --id-field NAME chooses one"
+    with pytest.raises(DataError, match="'7' is repeated") as caught:
+        read_queries(named, id_field="nr", text_field="stem")
+    assert caught.value.where == f"{named}:2 and {named}:3"
+    with pytest.raises(DataError, match="holds no query"):
+        read_queries(write(tmp_path / "none.csv", "id,question\n"))
+
+
 @pytest.mark.parametrize("text", ["", "\n\n"])
 def test_a_file_without_queries_is_a_data_error(tmp_path: Path, text: str) -> None:
     with pytest.raises(DataError, match="holds no query"):
