@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -60,10 +61,17 @@ def add(
     replace: bool,
 ) -> None:
     """Write a card: the description of a corpus with its texts at PATH."""
+    from ragbench.base.errors import DataError
     from ragbench.base.home import expand
     from ragbench.cli.init.corpora import reader_of, usual_columns
     from ragbench.corpora.card import Card, add_card
 
+    if not expand(path).exists():
+        raise DataError(
+            "the file or folder is not there",
+            where=str(expand(path)),
+            fix=f"give the path of the texts; the current folder is {Path.cwd()}",
+        )
     given = {"id_field": id_field, "text_field": text_field, "title_field": title_field}
     reader = reader or reader_of(expand(path))
     usual = usual_columns(reader, expand(path))

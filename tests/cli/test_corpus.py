@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from ragbench.base.errors import DataError
 from ragbench.cli.main import cli
 from tests.conftest import ragbench
 
@@ -75,6 +76,35 @@ def test_reader_and_columns_are_found(
     built = CliRunner().invoke(cli, ["corpus", "build", "a"])
     assert built.stdout.startswith("a: 1 passages"), built.exception
     assert f"reader: {reader}" in (home / "corpora" / "a.yaml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "fields", "message"),
+    [
+        ("a.jsonl", '{"pmid": 1, "text": "x"}', ["id-field=no"], "the field 'no' is missing"),
+        ("a.jsonl", '{"nr": 1, "text": "x"}', [], "the field 'id' is missing"),
+        ("a.csv", "nr,text\n1,x\n", [], "'id'"),
+        ("a.csv", "nr,text\n1,x\n", ["id-field=nr", "text-field=no"], "'no'"),
+        ("gone/b.csv", "", [], "the file or folder is not there"),
+    ],
+)
+def test_add_writes_no_card_of_a_source_that_cannot_be_read(
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    text: str,
+    fields: list[str],
+    message: str,
+) -> None:
+    monkeypatch.chdir(home)
+    if text:
+        (home / name).write_text(text, encoding="utf-8")
+    command = ["corpus", "add", name, "--name", "a", *(f"--{field}" for field in fields)]
+    added = CliRunner().invoke(cli, command)
+    assert isinstance(added.exception, DataError) and message in added.exception.what
+    fix = added.exception.fix
+    assert "--id-field" in fix or f"the current folder is {home}" in fix
+    assert not (home / "corpora" / "a.yaml").exists()
 
 
 def test_add_twice_needs_replace(home: Path) -> None:
