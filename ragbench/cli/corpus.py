@@ -36,9 +36,21 @@ def corpus() -> None:
     help="Option of the reader; repeatable.",
 )
 @click.option("--chunk", metavar="CHUNKER", help="Split documents by tokens or sentences.")
-@click.option("--chunk-size", type=click.IntRange(1), help="Maximum tokens per chunk (256).")
-@click.option("--chunk-overlap", type=click.IntRange(0), help="Tokens shared by two chunks (0).")
-@click.option("--chunk-tokenizer", metavar="REF", help="Tokenizer: folder, package: or hub id.")
+@click.option(
+    "--chunk-size",
+    type=click.IntRange(1),
+    help="Maximum tokens per chunk, or characters without --chunk-tokenizer (256).",
+)
+@click.option(
+    "--chunk-overlap",
+    type=click.IntRange(0),
+    help="Tokens that two chunks share, or characters without --chunk-tokenizer (0).",
+)
+@click.option(
+    "--chunk-tokenizer",
+    metavar="REF",
+    help="Tokenizer that counts the sizes: a folder, package:NAME/FOLDER or a hub id.",
+)
 @click.option("--licence", default="not stated", help="Licence of the texts.")
 @click.option("--source", default="", help="Origin of the texts, with their edition.")
 @click.option("--restricted", is_flag=True, help="Mark the texts as under a data-use agreement.")
@@ -89,6 +101,8 @@ def add(
     )
     written = add_card(name, card, replace=replace)
     chosen = [f"{key}: {value}" for key, value in usual.items() if options.get(key) == value]
+    if card.chunking and (warning := card.chunking.warning()):
+        echo(warning, err=True)
     if chosen:
         echo(f"found {', '.join(chosen)}")
     echo(f"wrote {written}; next: ragbench corpus build {name}")

