@@ -246,14 +246,17 @@ def check_complete(finished: Finished) -> None:
         SpentError: The run stopped at its ``max_cost``.
         BackendError: A model failed.
     """
+    from ragbench.experiment.stages.spending import limit_text
+
     spending = finished.spending
     if spending.left:
         raise SpentError(
-            f"the run stopped at its max_cost of {spending.limit:,.4g} {spending.currency}: "
+            f"the run stopped at its max_cost of {limit_text(spending.limit or 0)} "
+            f"{spending.currency}: "
             f"{spending.sentence()}, and {spending.left:,} questions are not asked yet",
             where=str(finished.folder.path),
-            fix="raise `max_cost` and run the same command again, such as with "
-            f"--set max_cost={2 * (spending.limit or 0):g}; answers so far are kept",
+            fix="run the same command with a higher limit, --set max_cost=LIMIT; it counts the "
+            "answers so far, which are kept",
         )
     if finished.unmeasured:
         raise BackendError(

@@ -19,6 +19,10 @@ from ragbench.base.files import plain_file
 MAX_BYTES = 1 << 20
 MAX_NODES = 100_000
 TAG = "tag:yaml.org,2002:"
+WRITE = (
+    "correct this line or the one before it: close its quotes and brackets, indent like the lines "
+    "around it, and quote a text with `: `, ` #` or a sign at its start"
+)
 Keys = tuple[str | int, ...]
 M = TypeVar("M", bound=BaseModel)
 
@@ -117,10 +121,18 @@ def _parse(text: str, path: Path) -> Document:
         builder = _Builder(path)
         return Document(builder.build(root, ()), path, builder.lines, text=text)
     except yaml.MarkedYAMLError as error:
-        line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise UsageError(f"the file is not YAML: {error.problem}", where=f"{path}{line}") from None
+        number = error.problem_mark.line if error.problem_mark else None
+        where = str(path) if number is None else f"{path}:{number + 1}"
+        line = "" if number is None else "".join(text.splitlines()[number : number + 1])
+        if "\t" in line[: len(line) - len(line.lstrip())]:
+            raise UsageError(
+                "the file is not YAML: a tab indents the line",
+                where=where,
+                fix="use spaces instead of tabs",
+            ) from None
+        raise UsageError(f"the file is not YAML: {error.problem}", where=where, fix=WRITE) from None
     except (yaml.YAMLError, RecursionError) as error:
-        raise UsageError(f"the file is not YAML: {error}", where=str(path)) from None
+        raise UsageError(f"the file is not YAML: {error}", where=str(path), fix=WRITE) from None
 
 
 class _Builder:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from string import ascii_uppercase
 from typing import TYPE_CHECKING
 
 import click
@@ -13,6 +16,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ragbench.analysis.load import Run
+    from ragbench.base.records import Question
+    from ragbench.runfolder.paths import RunPaths
+    from ragbench.runfolder.records import Record
+    from ragbench.runfolder.runfile import RunFile
 
 
 @click.command()
@@ -112,7 +119,10 @@ def report(run_folder: str, open_it: bool, formats: tuple[str, ...], beside: str
 @click.argument("question_id")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show(run_folder: str, question_id: str, as_json: bool) -> None:
-    """Show the passages, prompt and answer of QUESTION_ID in every cell of RUN."""
+    """Show the passages, prompt and answer of QUESTION_ID in every cell of RUN.
+
+    It also shows what each model picked and whether that is right.
+    """
     from ragbench.base.errors import DataError, near
     from ragbench.base.records import Question
     from ragbench.runfolder.passages import read_prompts
@@ -133,24 +143,160 @@ def show(run_folder: str, question_id: str, as_json: bool) -> None:
     prompts = read_prompts(files.prompts)
     asked = {question.id: question for question in read_questions(files.questions(found[0].task))}
     question = asked.get(question_id, Question(question_id, "", (), -1, ""))
+    run = read_run_file(files.run)
+    scores = _scores_of(files, run, question_id)
     if as_json:
-        imported = read_run_file(files.run).is_imported
-        records = [
-            record_to_json(r, imported=imported) | {"prompt_text": prompts.get(r.prompt, "")}
-            for r in found
-        ]
-        emit_json({"question": to_json(question), "records": records})
+        emit_json(
+            {
+                "question": to_json(question),
+                "records": [
+                    record_to_json(record, imported=run.is_imported)
+                    | {"prompt_text": prompts.get(record.prompt, "")}
+                    | {"per_character": _per_character(record, question)}
+                    | {"score": _score_json(scores.get(_cell_of(record)), question)}
+                    for record in found
+                ],
+            }
+        )
         return
     echo(f"{question.id}\n{question.text}\n")
     for index, option in enumerate(question.options):
-        echo(f"  {'*' if index == question.answer else ' '} {option}")
+        echo(f"  {'*' if index == question.answer else ' '} {_letter(index)}  {option}")
+    if question.answer >= 0 and question.options:
+        echo("(* is the right option)")
     if question.reference:
         echo(f"  reference: {question.reference}")
     for record in found:
         echo(f"\n== {record.model}, {record.arm} ==\n{prompts.get(record.prompt, '')}\n")
-        for option, value in zip(question.options, record.log_likelihoods or (), strict=False):
-            echo(f"  {value:10.3f}  {option}")
-        if record.reply is not None:
-            echo(f"reply: {record.reply}")
-        if record.error:
-            echo(f"  error: {record.error}")
+        _show_answer(record, question, scores.get(_cell_of(record)))
+
+
+def _show_answer(record: Record, question: Question, score: _Score | None) -> None:
+    """Print the answer in a record, what was read from it, and how each option scored."""
+    if record.reply is not None:
+        echo(f"reply: {record.reply}")
+    if record.error:
+        echo(f"  error: {record.error}")
+        return
+    echo(
+        "not scored yet: `ragbench score` scores the run"
+        if score is None
+        else score.text(record.reply is not None)
+    )
+    if record.log_likelihoods is None:
+        return
+    per_character = _per_character(record, question) or []
+    by_length = record.scoring != "letters"  # a letter is one character
+    header = "in all  per character" if by_length else "in all"
+    echo(f"  {header:>{25 if by_length else 10}}")
+    for index, total in enumerate(record.log_likelihoods[: len(question.options)]):
+        length = f"{per_character[index]:15.3f}" if by_length else ""
+        mark = "*" if index == question.answer else " "
+        echo(f"  {total:10.3f}{length}  {mark} {_letter(index)}  {question.options[index]}")
+    scored = "option" if by_length else "letter"
+    rule = "the highest per character" if by_length else "the highest"
+    echo(f"(log-likelihood of each {scored} as the reply; {rule} is the pick)")
+
+
+@dataclass(frozen=True, slots=True)
+class _Score:
+    """What the scores say of one question in one cell.
+
+    Attributes:
+        outcome: How the answer was read.
+        pick: Index of the option; None if there is none.
+        tied: Whether another option was equally likely.
+        right: Whether the pick is right; None if the question has no right option, or no score.
+        rule: Rule that read a reply.
+        error: Why there is no score.
+        metrics: Value by metric; None where it has none.
+    """
+
+    outcome: str
+    pick: int | None
+    tied: bool
+    right: bool | None
+    rule: str | None
+    error: str | None
+    metrics: Mapping[str, float | None]
+
+    def text(self, is_reply: bool) -> str:
+        """Return the score in a line, such as ``picked: B (wrong)``; of a reply, also how read."""
+        if self.outcome == "error":
+            return f"not scored: {self.error or 'there is no answer'}"
+        read = f", {self.outcome}" if is_reply else ""
+        read += f" by the rule {self.rule!r}" if self.rule else ""
+        if self.right is None:
+            values = (
+                f"{k} {'no value' if v is None else f'{v:.3f}'}" for k, v in self.metrics.items()
+            )
+            return f"scored: {', '.join(values)}{read}"
+        grade = "right" if self.right else "wrong"
+        if self.pick is None:
+            return f"picked: none ({grade}){read}"
+        tie = ", a tie with another option" if self.tied else ""
+        return f"picked: {_letter(self.pick)} ({grade}){read}{tie}"
+
+
+def _cell_of(record: Record) -> tuple[str, str, str]:
+    return record.model, record.task, record.arm
+
+
+def _scores_of(
+    files: RunPaths, run: RunFile, question_id: str
+) -> dict[tuple[str, str, str], _Score]:
+    """Return the score of a question by model, task and arm; none if the run is not scored."""
+    from ragbench.runfolder.scores import read_scores
+
+    path = files.scores(run.config.mode)
+    if not path.is_file():
+        return {}
+    table = read_scores(path)
+    found = {}
+    for row in table[table.question_id == question_id].to_dict(orient="records"):
+        known = {str(key): None if _is_missing(value) else value for key, value in row.items()}
+        pick = None if known["pick"] is None else int(known["pick"])
+        has_answer = known["outcome"] != "error" and (known["answer"] or 0) >= 0
+        metrics = run.identity.tasks[row["task"]].metrics
+        found[row["model"], row["task"], row["arm"]] = _Score(
+            outcome=row["outcome"],
+            pick=pick,
+            tied=bool(known["tied"]),
+            right=pick == known["answer"] if has_answer else None,
+            rule=known["rule"],
+            error=known["error"],
+            metrics={name: known.get(name) for name in metrics},
+        )
+    return found
+
+
+def _is_missing(value: object) -> bool:
+    import pandas as pd
+
+    return value is None or value is pd.NA or value != value
+
+
+def _score_json(score: _Score | None, question: Question) -> dict[str, object] | None:
+    if score is None:
+        return None
+    has_option = score.pick is not None and score.pick < len(question.options)
+    return {
+        **asdict(score),
+        "letter": None if score.pick is None else _letter(score.pick),
+        "picked": question.options[score.pick or 0] if has_option else None,
+    }
+
+
+def _per_character(record: Record, question: Question) -> list[float] | None:
+    """Return the log-likelihood of each option by its length; None if none was scored."""
+    from ragbench.experiment.stages.prompts import continuations
+
+    if record.log_likelihoods is None:
+        return None
+    texts = continuations(question, "letters" if record.scoring == "letters" else "options")
+    pairs = zip(record.log_likelihoods, texts, strict=False)
+    return [total / max(len(text), 1) for total, text in pairs]
+
+
+def _letter(index: int) -> str:
+    return ascii_uppercase[index] if index < len(ascii_uppercase) else f"#{index + 1}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -35,9 +36,21 @@ def corpus() -> None:
     help="Option of the reader; repeatable.",
 )
 @click.option("--chunk", metavar="CHUNKER", help="Split documents by tokens or sentences.")
-@click.option("--chunk-size", type=click.IntRange(1), help="Maximum tokens per chunk (256).")
-@click.option("--chunk-overlap", type=click.IntRange(0), help="Tokens shared by two chunks (0).")
-@click.option("--chunk-tokenizer", metavar="REF", help="Tokenizer: folder, package: or hub id.")
+@click.option(
+    "--chunk-size",
+    type=click.IntRange(1),
+    help="Maximum tokens per chunk, or characters without --chunk-tokenizer (256).",
+)
+@click.option(
+    "--chunk-overlap",
+    type=click.IntRange(0),
+    help="Tokens that two chunks share, or characters without --chunk-tokenizer (0).",
+)
+@click.option(
+    "--chunk-tokenizer",
+    metavar="REF",
+    help="Tokenizer that counts the sizes: a folder, package:NAME/FOLDER or a hub id.",
+)
 @click.option("--licence", default="not stated", help="Licence of the texts.")
 @click.option("--source", default="", help="Origin of the texts, with their edition.")
 @click.option("--restricted", is_flag=True, help="Mark the texts as under a data-use agreement.")
@@ -60,10 +73,17 @@ def add(
     replace: bool,
 ) -> None:
     """Write a card: the description of a corpus with its texts at PATH."""
+    from ragbench.base.errors import DataError
     from ragbench.base.home import expand
     from ragbench.cli.init.corpora import reader_of, usual_columns
     from ragbench.corpora.card import Card, add_card
 
+    if not expand(path).exists():
+        raise DataError(
+            "the file or folder is not there",
+            where=str(expand(path)),
+            fix=f"give the path of the texts; the current folder is {Path.cwd()}",
+        )
     given = {"id_field": id_field, "text_field": text_field, "title_field": title_field}
     reader = reader or reader_of(expand(path))
     usual = usual_columns(reader, expand(path))
@@ -81,6 +101,8 @@ def add(
     )
     written = add_card(name, card, replace=replace)
     chosen = [f"{key}: {value}" for key, value in usual.items() if options.get(key) == value]
+    if card.chunking and (warning := card.chunking.warning()):
+        echo(warning, err=True)
     if chosen:
         echo(f"found {', '.join(chosen)}")
     echo(f"wrote {written}; next: ragbench corpus build {name}")

@@ -183,6 +183,8 @@ def _time(made: Plan, known: bool) -> str:
 
 
 def _money(made: Plan, known: bool) -> str:
+    from ragbench.experiment.stages.spending import limit_text
+
     own = [e.model for e in made.estimates if e.own_machine]
     if len(own) == len(made.estimates):
         return "0 (own machine)"
@@ -195,7 +197,7 @@ def _money(made: Plan, known: bool) -> str:
     if unknown:
         text += f", without {_names(unknown)} (no price)"
     if made.max_cost is not None and sum(priced) > made.max_cost:
-        text += f"; the run stops at {made.max_cost:,.2f}"
+        text += f"; the run stops at {limit_text(made.max_cost)}"
     return text
 
 

@@ -24,7 +24,7 @@ from ragbench.base.files import (
     sha256_file,
     sha256_json,
 )
-from ragbench.base.progress import stage
+from ragbench.base.progress import say, stage
 from ragbench.base.provenance import now, versions
 from ragbench.corpora.card import Card, load_card, make_reader, source_of
 from ragbench.corpora.corpus import (
@@ -92,6 +92,8 @@ def _build(name: str, card: Card, card_path: Path, *, replace: bool) -> Corpus:
         if not sources:  # what comes from afar may have changed since
             shutil.rmtree(staging, ignore_errors=True)
         with atomic_folder(folder, staging=staging) as work:
+            if card.chunking and (warning := card.chunking.warning()):
+                say(f"corpus {name}: {warning}")
             with stage(f"corpus {name}: reading") as progress:
                 counts = ingest(reader, work, progress, batch_rows=BATCH_ROWS)
             _write_id_order(reader, work)

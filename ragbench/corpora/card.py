@@ -134,6 +134,7 @@ def add_card(name: str, card: Card, *, replace: bool) -> Path:
 
     Raises:
         UsageError: The corpus has a card already.
+        DataError: The source is missing, or its first entry has no such fields.
     """
     home.check_name(name, what="a corpus")
     path = home.home() / "corpora" / f"{name}.yaml"
@@ -150,7 +151,10 @@ def add_card(name: str, card: Card, *, replace: bool) -> Path:
     )
     kind = readers.get(card.reader)
     options = kind.Options.model_validate(card.options)
-    kind(source_of(card, path), options).sources()
+    reader = kind(source_of(card, path), options)
+    reader.sources()
+    if "id_field" in kind.Options.model_fields:
+        next(iter(reader.read()), None)  # names the fields that there are where one is missing
     if card.chunking:
         card.chunking.make()
     write_text(path, text)

@@ -153,7 +153,8 @@ def test_a_value_that_is_not_of_its_tag_is_refused(tmp_path: Path, value: str) -
         ("a: &x\n  - 1\n  - *x\n", "the file's aliases expand without end", 1),
         ("a: &x {b: &y [*x]}\n", "the file's aliases expand without end", 1),
         ("a: [1, 2\nb: 3\n", "the file is not YAML", 2),
-        ("a: 1\n\tb: 2\n", "the file is not YAML", 2),
+        ("a: 1\n\tb: 2\n", "the file is not YAML: a tab indents the line", 2),
+        ("a:\n  - b\n  \t- c\n", "the file is not YAML: a tab indents the line", 3),
         ("a: *nowhere\n", "the file is not YAML: found undefined alias", 1),
         ("a: 1\n---\nb: 2\n", "the file is not YAML: but found another document", 2),
     ],
@@ -162,6 +163,7 @@ def test_structure_that_is_refused(tmp_path: Path, text: str, what: str, line: i
     error = refused(tmp_path, text)
     assert error.what.startswith(what)
     assert error.where == f"{tmp_path / 'study.yaml'}:{line}"
+    assert error.fix and ("spaces instead of tabs" in error.fix) is ("a tab" in what)
 
 
 def test_aliases_that_explode_are_refused_at_once(tmp_path: Path) -> None:

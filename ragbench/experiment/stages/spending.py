@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from ragbench.runfolder.config import Billing
 from ragbench.runfolder.records import Record
 
 UNKNOWN = Billing()
+
+
+def limit_text(limit: float) -> str:
+    """Return a limit of cost with the digits that the config gives it.
+
+    >>> limit_text(0.005), limit_text(12345.0), limit_text(2.5)
+    ('0.005', '12,345', '2.5')
+    """
+    whole, point, rest = f"{Decimal(repr(limit)):,f}".partition(".")
+    return whole + (point + rest if rest.strip("0") else "")
 
 
 @dataclass(slots=True)
@@ -56,5 +67,6 @@ class Spending:
         unknown = [name for name, cost in self.by_model.items() if cost is None]
         if not self.total:
             return ""
-        text = f"the answers cost {self.total:,.4g} {self.currency}"
+        digits = ".4g" if self.total < 1000 else ".0f"  # 4 digits of more have an exponent
+        text = f"the answers cost {self.total:,{digits}} {self.currency}"
         return text + (f", without {', '.join(unknown)} (no price)" if unknown else "")

@@ -36,8 +36,8 @@ WRONG = {
         "write `{name: tuned, path: ./tuned}`",
     ),
     "a bare card": (
-        *(MODEL, "  - smollm2-135m", "the model 'smollm2-135m' has no name", 4),
-        "or `card:NAME`",
+        *(MODEL, "  - smollm2-135m", "the model 'smollm2-135m' is the name of a model card", 4),
+        "write `card:smollm2-135m`",
     ),
     "models as a mapping": (
         *(f"models:\n{MODEL}", f"models:\n  qwen: {QWEN}", "takes a list, and this is a map", 3),

@@ -15,7 +15,7 @@ from ragbench.experiment.config.config import load_config
 from ragbench.experiment.planning.offline import OfflineGrid
 from ragbench.experiment.planning.plan import make_plan
 from ragbench.experiment.run import run_experiment
-from ragbench.experiment.stages.spending import Spending
+from ragbench.experiment.stages.spending import Spending, limit_text
 from ragbench.runfolder.config import Billing
 from ragbench.runfolder.records import Record, read_records
 
@@ -55,6 +55,14 @@ def test_answers_are_summed_and_errors_are_free() -> None:
     assert Spending().may_go_on()
 
 
+@pytest.mark.parametrize(
+    ("limit", "text"),
+    [(0.005, "0.005"), (50.0, "50"), (2.5, "2.5"), (12345.678, "12,345.678"), (1e6, "1,000,000")],
+)
+def test_a_limit_is_written_as_given(limit: float, text: str) -> None:
+    assert limit_text(limit) == text
+
+
 @pytest.mark.parametrize("concurrency", [1, 3])
 def test_a_run_stops_at_its_limit_and_goes_on_with_a_higher_one(
     home: Path, concurrency: int
@@ -70,11 +78,14 @@ def test_a_run_stops_at_its_limit_and_goes_on_with_a_higher_one(
     (planned,) = make_plan(grid).estimates
     each = (planned.money or 0) / 12
     limit = f"max_cost={5 * each}"
+    shown = CliRunner().invoke(cli, ["plan", str(path), "--set", "max_cost=0.005"]).output
+    assert "the run stops at 0.005" in " ".join(shown.split())
     stopped = run_experiment(*load_config(str(path), [limit]))
     with pytest.raises(SpentError, match="stopped at its max_cost") as caught:
         check_complete(stopped)
     assert caught.value.exit_code == 6
-    assert "--set max_cost=" in caught.value.fix
+    assert "with a higher limit, --set max_cost=LIMIT" in caught.value.fix
+    assert f"max_cost of {5 * each} USD" in caught.value.what  # as given
     folder = home / "runs" / "paid"
     asked = list(read_records(folder / "records" / "m+mcq+closed-book.0.jsonl"))
     assert 5 <= len(asked) < 12
