@@ -125,8 +125,21 @@ def _changes(old: Mapping[str, Any], new: Mapping[str, Any], *, extend: bool) ->
             continue  # the digest of the questions decides
         if extend and (_is_added(key, old) or _is_longer(key, old.get(key), new.get(key))):
             continue
+        if member := _other_member(key, old, new):
+            changed += [member] * (member not in changed)
+            continue
         changed.append(f"{key}: {_short(old, key)} -> {_short(new, key)}")
     return changed
+
+
+def _other_member(key: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """Return in words which model, task or arm is new or gone as a whole; empty if none is."""
+    *kind, name = key.split(".")[:3]
+    if kind not in (["config", "models"], ["config", "tasks"], ["config", "arms"]):
+        return ""
+    start = f"{'.'.join(kind)}.{name}."
+    there = [any(known.startswith(start) for known in keys) for keys in (old, new)]
+    return "" if all(there) else f"{kind[1]}: {name} was {'added' if there[1] else 'removed'}"
 
 
 def _is_added(key: str, old: Mapping[str, Any]) -> bool:

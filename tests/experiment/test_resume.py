@@ -80,7 +80,12 @@ def test_the_same_experiment_goes_on(folder: RunPaths) -> None:
         ("config.models.0.path", "y", "config.models.m.path"),
         ("identity.indexes.i.digest", "d", "indexes.i.digest"),
         ("identity.models.m.digest", "d", "models.m.digest"),
-        ("config.arms", [], "config.arms"),
+        ("config.arms", [], "arms: closed-book was removed"),
+        (
+            "config.arms",
+            [{"name": "closed-book"}, {"name": "b", "k": 5, "retriever": "bm25"}],
+            "arms: b was added",
+        ),
     ],
 )
 def test_another_experiment_is_refused(
