@@ -221,7 +221,7 @@ def test_the_index_is_a_part_of_a_hybrid(ward: Path) -> None:
     assert hit["id"] == "n3"
 
 
-@pytest.mark.parametrize("in_process", [True, False])
+@pytest.mark.parametrize("in_process", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_config_runs_to_its_report(ward: Path, in_process: bool) -> None:
     ragbench("corpus", "build", "ward")  # and the run builds the indexes
     if in_process:

@@ -29,6 +29,7 @@ def test_doctor_gives_the_line_that_installs(home: Path) -> None:
     assert "missing for core: torch  ->  pip install torch" in done.stdout
 
 
+@pytest.mark.slow
 def test_doctor_knows_the_extras(home: Path) -> None:
     modules = ("langchain_community", "datasets", "langchain_qdrant")
     lines = ragbench(home, "doctor", **hidden(home, *modules)).stdout

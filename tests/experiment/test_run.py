@@ -74,6 +74,7 @@ def test_killed_twice_and_resumed_equals_uninterrupted(finished_home: Path, tmp_
         ).read_bytes()
 
 
+@pytest.mark.slow
 def test_changed_config_is_refused_and_extend_adds(run_copy: Path, home: Path) -> None:
     refused = ragbench(home, "run", "small.yaml", "--set", "seed=18")
     assert refused.returncode == 2

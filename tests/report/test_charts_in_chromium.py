@@ -145,7 +145,9 @@ return found;
 """
 
 
-@pytest.mark.parametrize("width", [360, 700, 1200])
+@pytest.mark.parametrize(
+    "width", [360, *(pytest.param(w, marks=pytest.mark.slow) for w in (700, 1200))]
+)
 def test_long_names_and_curves_stay_in_their_frames(
     chromium: Driver, curved: Path, width: int
 ) -> None:

@@ -113,6 +113,7 @@ CASES: dict[str, list[Callable[[Path], None]]] = {
     "nothing answered": [lambda run: fail(run, "closed-book"), nothing_but_closed_book],
     "controls alone": [lambda run: keep_arms(run, lambda arm: arm in ("closed-book", "bm25-2"))],
 }
+MILD = ("all right", "all right, of a pair", "no closed-book arm", "no retrieval arm")
 PLACE = re.compile(r"^-?[0-9.]+%?$")
 
 
@@ -133,7 +134,9 @@ def check_drawings(page: Element) -> int:
     return len(drawings)
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case", [pytest.param(c, marks=[pytest.mark.slow] * (c in MILD)) for c in CASES]
+)
 def test_every_part_of_a_report_is_written(mixed_copy: Path, case: str) -> None:
     for step in CASES[case]:
         step(mixed_copy)

@@ -78,6 +78,7 @@ def test_the_same_run_gives_the_same_bytes(
     assert {path: path.read_bytes() for path in exported} == before
 
 
+@pytest.mark.slow
 def test_by_the_command_line(mixed_copy: Path) -> None:
     done = CliRunner().invoke(cli, ["report", "mixed", "--format", "latex,csv"])
     assert done.exit_code == 0, done.output

@@ -169,6 +169,7 @@ def test_the_gold_passage_at_each_place(run: Run) -> None:
     assert "By the place of the gold passage" in titles
 
 
+@pytest.mark.slow
 def test_a_pair_of_different_number_formats_is_refused(pair_home: Path) -> None:
     """A plan alone: the weights of the demonstration pair are here, and are not loaded."""
     lines = CONFIG.splitlines()

@@ -364,6 +364,7 @@ def test_gpt_35_as_published(home: Path, shared_data: Path) -> None:
     assert gain["p"] == pytest.approx(2e-25, rel=0.5)
 
 
+@pytest.mark.slow
 def test_gpt_35_read_correctly_keeps_little_of_the_gain(home: Path, shared_data: Path) -> None:
     files = [
         shared_data / "tasks" / "mirage_predictions_gpt35.jsonl.gz",

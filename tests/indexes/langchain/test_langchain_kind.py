@@ -70,6 +70,7 @@ def write_recipe(home: Path, factory: str, **keys: object) -> None:
     (home / "indexes" / "mine.yaml").write_text(json.dumps(recipe), encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_from_the_command_line(home: Path, module: str) -> None:
     write_recipe(home, f"{module}:make", options={"depth": 3})
     built = ragbench(home, "index", "build", "mine", "--corpus", "small")

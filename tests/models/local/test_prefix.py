@@ -97,7 +97,9 @@ WORDS = (
 )
 
 
-@pytest.fixture(scope="module", params=list(TOLERANCE))
+@pytest.fixture(
+    scope="module", params=[pytest.param("float32", marks=pytest.mark.slow), "bfloat16"]
+)
 def typed(request: pytest.FixtureRequest, smollm2: HfModel) -> HfModel:
     if request.param == smollm2.dtype:
         return smollm2
