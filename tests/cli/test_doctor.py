@@ -6,6 +6,8 @@ import json
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import ragbench, without
 from tests.corpora.files import hidden
 

@@ -151,7 +151,10 @@ def test_the_metrics_order_these_vectors_differently(some: Path, minilm: Encoder
         assert len(tops) == 3
 
 
-@pytest.mark.parametrize(("store", "metric"), list(RAW))
+@pytest.mark.parametrize(
+    ("store", "metric"),
+    [pytest.param(*key, marks=[pytest.mark.slow] * (key[1] == "l2")) for key in RAW],
+)
 def test_the_order_is_that_of_the_metric(
     some: Path, minilm: Encoder, write: Write, store: str, metric: str
 ) -> None:
