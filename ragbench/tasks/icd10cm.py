@@ -72,7 +72,7 @@ class Icd10cmTask:
         licence="public domain (US government work)",
         data_use="open",
         scoring="options",
-        note="a look-up whose answer stands in the corpus: a positive control for retrieval",
+        note="a look-up whose answer is in the corpus: a positive control for retrieval",
         query="the description or the code",
         access="generated from the package simple-icd-10-cm",
     )

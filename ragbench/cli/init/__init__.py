@@ -1,4 +1,4 @@
-"""``ragbench init``: a commented config for the data at hand.
+"""``ragbench init``: a commented config for your data.
 
 command   the command and its options
 survey    questions, corpora and models in files and folders

@@ -1,4 +1,4 @@
-"""``ragbench init``: writes a commented config for the data at hand."""
+"""``ragbench init``: writes a commented config for your data."""
 
 from __future__ import annotations
 
