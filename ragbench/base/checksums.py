@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ragbench.base.errors import DataError, RagbenchError
-from ragbench.base.files import read_json, sha256_file, sha256_json, write_json
+from ragbench.base.files import plain_file, read_json, sha256_file, sha256_json, write_json
 
 VERIFIED = ".verified.json"
 OWN = (VERIFIED, "manifest.json")
@@ -149,6 +149,6 @@ def _verified(folder: Path) -> dict[str, Any]:
 
 def _note(folder: Path, stamps: Mapping[str, list[int]]) -> None:
     try:
-        write_json(folder / VERIFIED, stamps)
-    except OSError:  # a read-only folder is verified again each time
+        write_json(plain_file(folder / VERIFIED), stamps)
+    except OSError:  # a read-only folder, or one with a pipe there, is verified again each time
         return

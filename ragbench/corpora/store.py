@@ -26,6 +26,7 @@ import numpy.typing as npt
 
 from ragbench.base.checksums import verify
 from ragbench.base.errors import DataError, first_line
+from ragbench.base.files import plain_file
 from ragbench.base.records import Passage
 from ragbench.corpora.corpus import Corpus, manifest_of, rebuild_command
 from ragbench.corpora.npy import map_array
@@ -121,7 +122,7 @@ class StoredCorpus(Built):
         """Map the passages."""
         import pyarrow as pa
 
-        self._map = pa.memory_map(str(self.folder / PASSAGES))
+        self._map = pa.memory_map(str(plain_file(self.folder / PASSAGES)))
         self._reader = pa.ipc.open_file(self._map)
         possible = min(self.manifest.batch_rows, sys.maxsize - self.manifest.n_passages) > 0
         if not possible or (is_checked and not self._has_its_numbers()):
@@ -161,7 +162,7 @@ class StoredCorpus(Built):
 
         per = self.manifest.batch_rows
         first, skip = start - start % per, start % per
-        with pa.OSFile(str(self.folder / PASSAGES)) as source:
+        with pa.OSFile(str(plain_file(self.folder / PASSAGES))) as source:
             reader = pa.ipc.open_file(source)
             for index in range(first // per, reader.num_record_batches):
                 if stop is not None and first + skip >= stop:

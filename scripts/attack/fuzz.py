@@ -144,7 +144,7 @@ def case(home: Home, target: Target, seed: str) -> tuple[str, str]:
         for _ in range(draw.choice((1, 1, 1, 2))):
             damage, data = mutate.damage(data, draw, name)
         path.write_bytes(data)
-    if target.reseals and draw.random() < 0.6:
+    if target.reseals and path.is_file() and draw.random() < 0.6:
         _reseal(home.folder, name)
         damage += ", resealed"
     print(json.dumps({"what": f"{name}: {damage}: {'; '.join(chain)}"}), flush=True)

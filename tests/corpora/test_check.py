@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,27 @@ def test_a_whole_corpus(folder: Path) -> None:
     assert (found.longest_id, found.longest_characters) == ("a", 20)
     assert found.source == "unchanged"
     assert found.digest == json.loads((folder / "manifest.json").read_text("utf-8"))["digest"]
+
+
+def test_a_pipe_in_place_of_a_file_is_told(folder: Path) -> None:
+    """Nothing writes to it, so that opening it as a file would wait for ever."""
+    for file in sorted(folder.iterdir()):
+        if file.name == ".verified.json":
+            continue
+        data = file.read_bytes()
+        file.unlink()
+        os.mkfifo(file)
+        with pytest.raises(DataError) as caught:
+            open_corpus("notes")
+        what = caught.value.what
+        assert "pipe" in what or file.name in what or "is not built" in what
+        with suppress(DataError):
+            assert check_corpus("notes").problems
+        file.unlink()
+        file.write_bytes(data)
+    (folder / ".verified.json").unlink()
+    os.mkfifo(folder / ".verified.json")
+    assert len(open_corpus("notes")) == 4
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from ragbench.base.checksums import sums_of
+from ragbench.base.errors import DataError
 from ragbench.corpora.corpus import Corpus
 from ragbench.indexes.build import build_index
 from ragbench.indexes.built import MANIFEST, folder_of, read_manifest
@@ -51,6 +53,22 @@ def test_sound_indexes_are_sound(home_of_three: Path) -> None:
     assert {"recall@10 of passages", "recall@10 of excerpts"} < set(found)
     assert found["passages, encoded again, that find themselves"].startswith("1.000 of 32")
     assert found["searches that have hits"] == "20 of 20"
+
+
+def test_a_pipe_in_place_of_a_file_is_found(home_of_three: Path) -> None:
+    """Nothing writes to it, so that opening it as a file would wait for ever."""
+    for name in ("bm25-some", "flat-some", "ivf-some"):
+        for file in sorted(folder_of(name).iterdir()):
+            data = file.read_bytes()
+            file.unlink()
+            os.mkfifo(file)
+            if file.name == MANIFEST:
+                with pytest.raises(DataError, match="is not built"):
+                    check_index(name, device="cpu")
+            else:
+                assert "files" in [finding.what for finding in wrong(name)], file
+            file.unlink()
+            file.write_bytes(data)
 
 
 def test_passages_without_words_are_not_searched_for(home: Path, corpus_of: CorpusOf) -> None:

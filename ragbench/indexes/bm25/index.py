@@ -29,7 +29,7 @@ import numpy.typing as npt
 
 from ragbench.base.devices import Device
 from ragbench.base.errors import DataError
-from ragbench.base.files import atomic_file
+from ragbench.base.files import atomic_file, plain_file
 from ragbench.base.progress import stage
 from ragbench.base.records import Hit
 from ragbench.corpora.cleaned import clean_query
@@ -62,8 +62,8 @@ class Postings:
         self.lexicon = lexicon.Lexicon(folder)
         self.indptr: npt.NDArray[np.int64] = map_array(folder / INDPTR)
         self.indptr = self.indptr.view(np.ndarray)
-        self.rows = np.memmap(folder / "rows.i32", np.int32, "r").view(np.ndarray)
-        self.scores = np.memmap(folder / "scores.f32", np.float32, "r").view(np.ndarray)
+        self.rows = np.memmap(plain_file(folder / "rows.i32"), np.int32, "r").view(np.ndarray)
+        self.scores = np.memmap(plain_file(folder / "scores.f32"), np.float32, "r").view(np.ndarray)
         ends = {int(self.indptr[-1]), self.rows.size, self.scores.size}
         if self.indptr.size != len(self.lexicon) + 1 or len(ends) != 1:
             raise ValueError("the files of its postings do not match")

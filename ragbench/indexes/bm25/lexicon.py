@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ragbench.base.files import atomic_file
+from ragbench.base.files import atomic_file, plain_file
 from ragbench.corpora.npy import map_array
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Lexicon:
         size = (folder / BYTES).stat().st_size
         if self._bounds.ndim != 1 or self._bounds.size < 2 or int(self._bounds[-1]) != size:
             raise ValueError("the files of its terms do not match")
-        self._bytes = np.memmap(folder / BYTES, np.uint8, "r").data
+        self._bytes = np.memmap(plain_file(folder / BYTES), np.uint8, "r").data
 
     def __len__(self) -> int:
         return int(self._bounds.size) - 1

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ragbench.base.errors import DataError, PrerequisiteError, UsageError, first_line, space_for
-from ragbench.base.files import write_text
+from ragbench.base.files import plain_file, write_text
 from ragbench.base.progress import stage
 from ragbench.indexes.dense import flatcodes
 from ragbench.indexes.dense.embeddings import Embeddings
@@ -234,4 +234,4 @@ def read_mapped(faiss: Any, path: str) -> Any:
         RuntimeError: The file is not an index.
     """
     flag = getattr(faiss, "IO_FLAG_MMAP_IFC", faiss.IO_FLAG_MMAP)
-    return faiss.read_index(path, flag)
+    return faiss.read_index(str(plain_file(Path(path))), flag)

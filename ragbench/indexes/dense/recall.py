@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ragbench.base.errors import DataError
-from ragbench.base.files import atomic_file
+from ragbench.base.files import atomic_file, plain_file
 from ragbench.corpora.corpus import Corpus
 from ragbench.indexes.dense.embeddings import Embeddings
 from ragbench.indexes.dense.encoders import Vectors
@@ -80,7 +80,7 @@ class RecallQueries:
             DataError: The file is missing or damaged.
         """
         try:
-            with np.load(folder / QUERIES, allow_pickle=False) as found:
+            with np.load(plain_file(folder / QUERIES), allow_pickle=False) as found:
                 return cls(found["rows"], found["excerpts"])
         except (
             OSError,

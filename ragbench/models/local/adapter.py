@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ragbench.base.errors import DataError, PrerequisiteError, first_line
+from ragbench.base.files import plain_file
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
@@ -82,7 +83,7 @@ def _check_fits(model: Any, folder: Path, name: str) -> None:
 
     layers = dict(model.named_modules())
     try:
-        with safe_open(folder / WEIGHTS, framework="numpy") as tensors:
+        with safe_open(plain_file(folder / WEIGHTS), framework="numpy") as tensors:
             shapes = {key: tensors.get_slice(key).get_shape() for key in tensors.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise DataError(

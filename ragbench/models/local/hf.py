@@ -23,7 +23,7 @@ from ragbench.base.devices import (
 )
 from ragbench.base.endpoint import Endpoint
 from ragbench.base.errors import BackendError, PrerequisiteError, first_line
-from ragbench.base.files import sha256_json, sha256_text
+from ragbench.base.files import plain_file, sha256_json, sha256_text
 from ragbench.base.modelfacts import ModelFacts
 from ragbench.base.records import Message, OptionScores, Reply
 from ragbench.base.weights import locate, weights_digest
@@ -210,7 +210,7 @@ class HfModel(OneByOne):
         total = 0
         for file in files:
             try:
-                with safe_open(file, framework="numpy") as tensors:
+                with safe_open(plain_file(file), framework="numpy") as tensors:
                     for name in tensors.keys():  # noqa: SIM118 - not a mapping
                         total += math.prod(tensors.get_slice(name).get_shape())
             except SafetensorError as error:
