@@ -84,7 +84,7 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
         with path.open("wb") as handle:
             yield handle
         return
-    path = path.resolve() if path.is_symlink() else path
+    path = Path(os.path.realpath(path)) if path.is_symlink() else path  # also of a loop
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.parent / f".{path.name}.{os.getpid()}.tmp"
     try:

@@ -211,7 +211,15 @@ def check(
     try:
         return model.model_validate(document.value)
     except ValidationError as error:
-        raise _explain(model, document, error.errors(include_url=False), sample) from None
+        try:
+            found = error.errors(include_url=False)
+        except UnicodeEncodeError:  # pydantic cannot say which text it is
+            raise UsageError(
+                "a key or a text holds half of a surrogate pair",
+                where=document.where(()),
+                fix="write the character itself instead of its \\u escapes",
+            ) from None
+        raise _explain(model, document, found, sample) from None
 
 
 def _explain(

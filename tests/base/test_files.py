@@ -69,6 +69,14 @@ def test_atomic_file_shows_new_content_only_at_the_end(tmp_path: Path) -> None:
     assert [p.name for p in path.parent.iterdir()] == ["a.txt"]
 
 
+def test_a_loop_of_links_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    with atomic_file(tmp_path / "a") as handle:
+        handle.write(b"x")
+    assert b"x" in {(tmp_path / name).read_bytes() for name in "ab"}
+
+
 def test_a_pipe_is_written_to_and_a_link_stays_one(tmp_path: Path) -> None:
     pipe, link, file = tmp_path / "pipe", tmp_path / "link", tmp_path / "file"
     os.mkfifo(pipe)

@@ -383,3 +383,11 @@ def test_the_text_is_that_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_bytes("\ufeffa: 1\r\nb: é\r\n".encode())
     assert load(path).text == "a: 1\nb: é\n"
+
+
+def test_half_of_a_surrogate_pair_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text('{"name": "x", "\\ud800": 1, "arms": "\\ud800"}', encoding="utf-8")
+    with pytest.raises(UsageError) as caught:
+        check(Study, load(path))
+    assert str(path) in caught.value.where
