@@ -2,7 +2,7 @@
 
 A fenced block that comes after a line ending in ```NAME`:`` is a file; a ``sh`` block is run
 (``sh exit=3``: it must end so; ``sh skip="REASON"``: it cannot run in a test); a ``text`` block
-must stand in the output of the commands before it. The commands are the real ones, in an empty
+must be in the output of the commands before it. The commands are the real ones, in an empty
 folder; what ``pip`` installs goes to a folder beside it.
 """
 
