@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import faulthandler
 import fnmatch
+import importlib
 import io
 import json
 import os
@@ -197,6 +198,8 @@ def work(seed: int, first: int, cases: int, only: str, repeat: str) -> None:
         home = Home(folder)
         home.remember()
         weights = [target.weight for target in targets]
+        # On a busy machine the first import takes as long as a case may.
+        importlib.import_module("sentence_transformers")
         for number in range(first, cases):
             name = repeat or f"{seed}-{number}"
             (target,) = random.Random(name).choices(targets, weights)
