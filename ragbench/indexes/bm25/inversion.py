@@ -61,20 +61,23 @@ class PostingsRun:
         return np.fromfile(path, np.int32, stop - start, offset=4 * start)
 
     def is_whole(self, n_texts: int) -> bool:
-        """Say whether its files exist and their lengths match."""
+        """Say whether its files exist and match each other and this number of texts."""
         try:
-            lengths, bounds = self.array("lengths"), self.array("bounds")
-            terms = self.array("term_bounds")
-            sizes = [(self.folder / f"{name}.i32").stat().st_size for name in ("rows", "times")]
+            bounds, term_bounds = self.array("bounds"), self.array("term_bounds")
+            rows = np.fromfile(self.folder / "rows.i32", np.int32)
+            sizes = {(self.folder / f"{name}.i32").stat().st_size for name in ("rows", "times")}
             size = (self.folder / "terms.bin").stat().st_size
+            return (
+                len(self.array("lengths")) == n_texts
+                and len(bounds) == len(term_bounds)
+                and _ascend(bounds, rows.size)
+                and _ascend(term_bounds, size)
+                and sizes == {4 * rows.size}
+                and (not rows.size or (0 <= rows.min() and rows.max() < n_texts))
+                and self.terms().validate(full=True) is None
+            )
         except (OSError, ValueError, EOFError):
             return False
-        return (
-            len(lengths) == n_texts
-            and len(bounds) == len(terms)
-            and sizes == [4 * int(bounds[-1])] * 2
-            and size == int(terms[-1])
-        )
 
     def terms(self) -> pa.LargeStringArray:
         """Return its terms."""
@@ -85,6 +88,12 @@ class PostingsRun:
         return pa.LargeStringArray.from_buffers(
             len(bounds) - 1, pa.py_buffer(bounds), pa.py_buffer(data)
         )
+
+
+def _ascend(bounds: npt.NDArray[Any], end: int) -> bool:
+    """Say whether the starts of neighbouring parts ascend from 0 to an end."""
+    ends = bounds.ndim == 1 and bounds.size > 0 and bounds[0] == 0 and bounds[-1] == end
+    return bool(ends and (np.diff(bounds) >= 0).all())
 
 
 def invert(

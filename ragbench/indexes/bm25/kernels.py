@@ -224,16 +224,19 @@ def _offer(scores: Any, rows: Any, ranks: Any, size: int, score: float, row: int
 
 @compiled
 def _add(
-    indices: Any, data: Any, start: int, stop: int, weight: float, low: int, sums: Any
-) -> None:
+    indices: Any, data: Any, start: int, stop: int, weight: float, low: int, width: int, sums: Any
+) -> Any:
+    """Add postings to the sums of their rows; return how many are outside the window."""
     some, values = indices[start:stop], data[start:stop]
-    # Unsigned: the compiler need not handle negative indices.
-    if weight == 1:
-        for place in range(some.size):
-            sums[np.uint32(some[place] - low)] += values[place]
-    else:
-        for place in range(some.size):
-            sums[np.uint32(some[place] - low)] += weight * values[place]
+    outside = 0
+    for place in range(some.size):
+        # Unsigned: the compiler need not handle negative indices.
+        at = np.uint32(some[place] - low)
+        if at < width:
+            sums[at] += weight * values[place]
+        else:
+            outside += 1
+    return outside
 
 
 @compiled
@@ -341,7 +344,7 @@ def search(
     seen: Any,
     out_scores: Any,
     out_rows: Any,
-) -> None:
+) -> Any:
     """Find the best passages of each query in a range of rows; ties are ordered by passage id.
 
     Rows are processed in windows, with all postings of a window together, so that the sums stay in
@@ -363,6 +366,9 @@ def search(
         seen: bool (W), likewise.
         out_scores: float32 (Q, k), gets the scores, descending.
         out_rows: int64 (Q, k), gets the rows; -1 after the last hit.
+
+    Returns:
+        Whether the postings that were read are in order; if not, the search ended there.
     """
     k = out_scores.shape[1]
     window = seen.size
@@ -377,13 +383,18 @@ def search(
         for i in range(n):
             end[i] = indptr[asked[i] + 1]
             begin[i] = _first_at(indices, indptr[asked[i]], end[i], first_row)
+            if first_row == 0 and begin[i] != indptr[asked[i]]:
+                return False
         for low in range(first_row, last_row, window):
             high = min(low + window, last_row)
-            n_here = 0
+            n_here = outside = 0
             for i in range(n):
                 middle[i] = _first_at(indices, begin[i], end[i], high)
                 n_here += middle[i] - begin[i]
-                _add(indices, data, begin[i], middle[i], times[i], low, sums)
+                outside += _add(indices, data, begin[i], middle[i], times[i], low, high - low, sums)
+            if outside:
+                sums[:window] = 0
+                return False
             heap = (scores, rows, ranks, size)
             if is_signed[query]:
                 size = _offer_signed(indices, begin, middle, low, sums, seen, id_rank, *heap)
@@ -392,8 +403,11 @@ def search(
             else:
                 size = _offer_scanned(sums, bits, high - low, low, id_rank, *heap)
             begin[:] = middle
+        if last_row == id_rank.size and (begin != end).any():
+            return False
         for left in range(size - 1, 0, -1):  # moves the worst to the end
             _swap(scores, rows, ranks, 0, left)
             _sink(scores, rows, ranks, 0, left)
         for place in range(size, k):
             scores[place], rows[place] = 0, -1
+    return True

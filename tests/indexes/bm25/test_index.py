@@ -18,6 +18,7 @@ from ragbench.base.errors import DataError
 from ragbench.base.records import Hit
 from ragbench.corpora.corpus import Corpus
 from ragbench.corpora.open import open_corpus
+from ragbench.indexes.bm25.index import Bm25Index, Postings
 from ragbench.indexes.bm25.recipe import Bm25Recipe
 from ragbench.indexes.bm25.tokenise import Analyser
 from ragbench.indexes.build import build_index
@@ -216,6 +217,26 @@ def test_a_damaged_index_is_a_data_error(
     with pytest.raises(DataError, match=re.escape("--replace")) as caught:
         open_index("bm25-whole")
     assert str(folder_of("bm25-whole")) in str(caught.value)
+
+
+@pytest.mark.parametrize("row", [-1, 3, 2**31 - 1, -(2**31)])
+def test_postings_that_are_out_of_order_are_a_data_error(
+    home: Path, corpus_of: CorpusOf, row: int
+) -> None:
+    """The rows of "fever" are 1 and 2, those of "gout" 0 and 2; the last of each is damaged."""
+    corpus_of("whole", {"a": "gout", "b": "fever", "c": "fever and gout"})
+    build_index("bm25", "whole")
+    index = open_index("bm25-whole")
+    assert isinstance(index, Bm25Index)
+    assert isinstance(index._engine, Postings)
+    rows = index._engine.rows.copy()
+    rows[index._engine.indptr[1:] - 1] = row
+    index._engine.rows = rows
+    for queries in (["fever"], ["fever", "and", "gout", "fever and gout"]):
+        with pytest.raises(DataError, match="postings of passages that are out of order"):
+            index.search(queries, 2)
+    index._engine.rows = Postings(folder_of("bm25-whole")).rows
+    assert [hit.id for hit in index.search(["fever"], 3)[0]] == ["b", "c"]
 
 
 @pytest.mark.parametrize("options", [DEFAULT, {"formula": "okapi", "engine": "rank-bm25"}])

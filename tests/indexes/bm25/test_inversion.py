@@ -121,6 +121,34 @@ def test_a_killed_build_goes_on_and_ends_the_same(
     assert digest(work) == whole
 
 
+@pytest.mark.parametrize(
+    ("file", "at", "value"),
+    [
+        ("rows.i32", 0, -1),
+        ("rows.i32", 0, 9000),
+        ("bounds.npy", -8, 1 << 40),
+        ("bounds.npy", -16, -1),
+        ("term_bounds.npy", -16, 1 << 40),
+        ("terms.bin", 0, 0xFFFFFFFF),
+    ],
+)
+def test_a_damaged_part_of_a_killed_build_is_made_again(
+    home: Path, corpus_of: CorpusOf, tmp_path: Path, file: str, at: int, value: int
+) -> None:
+    corpus = corpus_of("many", many(50))
+    whole = build(corpus, tmp_path / "whole")
+    work, analyser = tmp_path / "killed", RECIPE.analyser()
+    (run,) = inversion.invert(corpus, RECIPE.template, analyser, work / "runs", Progress("", None))
+    path = run.folder / file
+    data = bytearray(path.read_bytes())
+    size = 8 if file.endswith("npy") else 4
+    start = at % len(data)
+    data[start : start + size] = (value % (1 << 8 * size)).to_bytes(size, "little")
+    path.write_bytes(data)
+    Bm25Index.build(RECIPE, corpus, work, "cpu")
+    assert digest(work) == whole
+
+
 def test_a_build_that_is_killed_while_it_merges_ends_with_the_same_files(
     home: Path, corpus_of: CorpusOf
 ) -> None:
