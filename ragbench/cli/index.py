@@ -49,7 +49,7 @@ def build(
     made = build_index(recipe, corpus, name=name, replace=replace, device=device, anyway=anyway)
     parts = f", searches {', '.join(part.name for part in made.parts)}" if made.parts else ""
     echo(
-        f"{made.name}: {made.corpus['n']:,} passages, {size(made.size_bytes)}, "
+        f"{made.name}: {made.corpus.n:,} passages, {size(made.size_bytes)}, "
         f"digest {made.digest[:16]}, built {made.built_at}{parts}"
     )
 

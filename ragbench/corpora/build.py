@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -33,6 +32,7 @@ from ragbench.corpora.corpus import (
     CardFacts,
     Corpus,
     CorpusManifest,
+    SourceFile,
     folder_of,
     is_built,
     other_content,
@@ -86,7 +86,7 @@ def _build(name: str, card: Card, card_path: Path, *, replace: bool) -> Corpus:
     folder = folder_of(name)
     check_replaceable(folder, MANIFEST, what="corpus")
     facts = [_file_facts(path, base, digest=True) for path in sources]
-    identity = sha256_json([card.digest(), BATCH_ROWS, facts])[:12]
+    identity = sha256_json([card.digest(), BATCH_ROWS, [asdict(one) for one in facts]])[:12]
     staging = folder.parent / f".{name}.{identity}.building"
     with locked(folder, what=f"the corpus {name!r}"), _unless_refused(staging):
         if not sources:  # what comes from afar may have changed since
@@ -120,7 +120,7 @@ def _build(name: str, card: Card, card_path: Path, *, replace: bool) -> Corpus:
     return StoredCorpus(folder)
 
 
-def _check_unchanged(before: list[dict[str, Any]], sources: list[Path], base: Path | None) -> None:
+def _check_unchanged(before: list[SourceFile], sources: list[Path], base: Path | None) -> None:
     """Refuse sources that changed while they were read, as under a copy that is still running.
 
     Raises:
@@ -130,9 +130,9 @@ def _check_unchanged(before: list[dict[str, Any]], sources: list[Path], base: Pa
         after = [_file_facts(path, base, digest=True) for path in sources]
     except FileNotFoundError as error:
         raise _changing(str(error.filename), "is gone") from None
-    known = {facts["name"]: facts for facts in before}
+    known = {facts.name: facts for facts in before}
     for facts, path in zip(after, sources, strict=True):
-        was = known.pop(facts["name"], None)
+        was = known.pop(facts.name, None)
         if was != facts:
             raise _changing(str(path), "is new" if was is None else "has changed")
     if known:
@@ -168,13 +168,12 @@ def _card_facts(name: str, card: Card) -> CardFacts:
     }
 
 
-def _file_facts(path: Path, base: Path | None, *, digest: bool) -> dict[str, Any]:
+def _file_facts(path: Path, base: Path | None, *, digest: bool) -> SourceFile:
     """Return a file's name within the card's path, size and time; a name may be no text."""
     inner = path.relative_to(base) if base and path != base and path.is_relative_to(base) else None
     name = os.fsencode(inner or path.name).decode("utf-8", "backslashreplace")
     stat = path.stat()
-    facts: dict[str, Any] = {"name": name, "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
-    return facts | ({"sha256": _sha256(path)} if digest else {})
+    return SourceFile(name, stat.st_size, stat.st_mtime_ns, _sha256(path) if digest else "")
 
 
 def _sha256(path: Path) -> str:
@@ -194,9 +193,9 @@ def is_unchanged(manifest: CorpusManifest, sources: list[Path], base: Path | Non
         return False
     for path, was in zip(sources, manifest.files, strict=True):
         facts = _file_facts(path, base, digest=False)
-        if (facts["name"], facts["size"]) != (was["name"], was["size"]):
+        if (facts.name, facts.size) != (was.name, was.size):
             return False
-        if facts["mtime_ns"] != was["mtime_ns"] and _sha256(path) != was["sha256"]:
+        if facts.mtime_ns != was.mtime_ns and _sha256(path) != was.sha256:
             return False
     return True
 

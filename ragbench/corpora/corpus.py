@@ -22,6 +22,25 @@ MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True)
+class SourceFile:
+    """A source file as it was read; the digest of one that could not be read is empty."""
+
+    name: str
+    size: int
+    mtime_ns: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Member:
+    """A corpus of a union as it was joined."""
+
+    name: str
+    digest: str
+    n_passages: int
+
+
+@dataclass(frozen=True)
 class CorpusManifest:
     """The contents of ``manifest.json`` of a built corpus."""
 
@@ -39,11 +58,11 @@ class CorpusManifest:
     description: str
     source: str
     reader: str
-    files: list[dict[str, Any]]
+    files: list[SourceFile]
     built_at: str
     versions: dict[str, str]
     chunking: dict[str, Any] | None = None
-    members: list[dict[str, Any]] | None = None  # of a union: name, digest, n_passages
+    members: list[Member] | None = None  # of a union
     origin: dict[str, str] | None = None
     sums: dict[str, dict[str, Any]] = field(default_factory=dict)
     noted: dict[str, int] = field(default_factory=dict)

@@ -87,7 +87,7 @@ class Union(Built):
     members: tuple[StoredCorpus, ...]
 
     def _open(self, *, is_checked: bool) -> None:
-        stated = [(str(m["name"]), str(m["digest"])) for m in self.manifest.members or ()]
+        stated = [(m.name, m.digest) for m in self.manifest.members or ()]
         self.members = tuple(self._member(*one, is_checked=is_checked) for one in stated)
         if not stated or union_digest(stated) != self.digest:
             raise ValueError("its digest is not that of its members")

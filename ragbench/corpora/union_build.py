@@ -22,6 +22,7 @@ from ragbench.corpora.corpus import (
     CardFacts,
     Corpus,
     CorpusManifest,
+    Member,
     folder_of,
     is_built,
     other_content,
@@ -80,9 +81,7 @@ def build_union(
             files=[],
             built_at=now(),
             versions=versions(),
-            members=[
-                {"name": m.name, "digest": m.digest, "n_passages": m.n_passages} for m in counts
-            ],
+            members=[Member(m.name, m.digest, m.n_passages) for m in counts],
             sums=sums_of(work),
             format=FORMAT,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 
 from ragbench.base import home
 from ragbench.base.errors import DataError
@@ -212,7 +212,7 @@ def index_facts(manifest: IndexManifest) -> IndexFacts:
     """Return the recorded facts of an index."""
     return IndexFacts(
         digest=manifest.digest,
-        corpus=IndexedCorpus(**manifest.corpus),
+        corpus=IndexedCorpus(**asdict(manifest.corpus)),
         dtype=manifest.facts.get("dtype"),
     )
 
@@ -225,5 +225,5 @@ def corpus_facts(name: str) -> CorpusFacts:
         n=facts.n_passages,
         licence=facts.licence,
         data_use=facts.data_use,
-        members={m["name"]: m["digest"] for m in facts.members} if facts.members else None,
+        members={m.name: m.digest for m in facts.members} if facts.members else None,
     )

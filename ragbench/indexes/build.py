@@ -24,6 +24,7 @@ from ragbench.indexes import retrievers
 from ragbench.indexes.built import (
     COMMITS,
     MANIFEST,
+    BuiltOver,
     BuiltPart,
     IndexManifest,
     folder_of,
@@ -135,7 +136,7 @@ def _build(
                 kind=recipe.kind,
                 digest=digest,
                 recipe=recipe.model_dump(mode="json"),
-                corpus={"name": corpus.name, "digest": corpus.digest, "n": len(corpus)},
+                corpus=BuiltOver(corpus.name, corpus.digest, len(corpus)),
                 encoder_digest=recipe.encoder_digest(),
                 facts=facts,
                 size_bytes=sum(p.stat().st_size for p in work.rglob("*") if p.is_file()),
@@ -193,8 +194,8 @@ def _unless_refused(staging: Path) -> Iterator[None]:
 
 
 def _difference(manifest: IndexManifest, recipe: Recipe, corpus: Corpus) -> str:
-    if manifest.corpus["digest"] != corpus.digest:
-        return f"another corpus ({manifest.corpus['name']}, {manifest.corpus['n']:,} passages)"
+    if manifest.corpus.digest != corpus.digest:
+        return f"another corpus ({manifest.corpus.name}, {manifest.corpus.n:,} passages)"
     if manifest.encoder_digest != recipe.encoder_digest():
         return "another encoder"
     return "another recipe"

@@ -36,6 +36,15 @@ class BuiltPart:
 
 
 @dataclass(frozen=True)
+class BuiltOver:
+    """The corpus that an index was built over: its name, digest and number of passages."""
+
+    name: str
+    digest: str
+    n: int
+
+
+@dataclass(frozen=True)
 class IndexManifest:
     """What ``manifest.json`` of a built index says."""
 
@@ -43,7 +52,7 @@ class IndexManifest:
     kind: str
     digest: str
     recipe: dict[str, Any]
-    corpus: dict[str, Any]
+    corpus: BuiltOver
     encoder_digest: str | None
     facts: dict[str, Any]
     size_bytes: int
@@ -93,11 +102,7 @@ def read_manifest(name: str) -> IndexManifest:
             + (", ".join(built) or "(none)"),
         )
     again = "build it again with `ragbench index build ... --replace`"
-    manifest = checksums.read_manifest(path, IndexManifest, FORMAT, what="the index", fix=again)
-    kinds = {"name": str, "digest": str, "n": int}
-    if any(not isinstance(manifest.corpus.get(key), kind) for key, kind in kinds.items()):
-        raise DataError("the manifest is invalid: corpus", where=str(path), fix=again)
-    return manifest
+    return checksums.read_manifest(path, IndexManifest, FORMAT, what="the index", fix=again)
 
 
 def recipe_of(manifest: IndexManifest) -> Recipe:
@@ -115,11 +120,11 @@ def open_index(name: str, *, device: Device = "auto", corpus: Corpus | None = No
     """
     manifest = read_manifest(name)
     recipe = recipe_of(manifest)
-    corpus = corpus or open_corpus(manifest.corpus["name"])
-    if corpus.digest != manifest.corpus["digest"]:
+    corpus = corpus or open_corpus(manifest.corpus.name)
+    if corpus.digest != manifest.corpus.digest:
         raise DataError(
-            f"the index {name!r} was built over {manifest.corpus['name']!r} as it was "
-            f"({manifest.corpus['n']:,} passages, {manifest.corpus['digest'][:12]}), not over "
+            f"the index {name!r} was built over {manifest.corpus.name!r} as it was "
+            f"({manifest.corpus.n:,} passages, {manifest.corpus.digest[:12]}), not over "
             f"{corpus.name!r} ({len(corpus):,} passages, {corpus.digest[:12]})",
             where=str(folder_of(name)),
             fix="build the index again with --replace, or give the corpus that it was built over",
@@ -177,7 +182,7 @@ def open_parts(folder: Path, corpus: Corpus, device: Device) -> list[IndexKind]:
 
 def _command(manifest: IndexManifest) -> str:
     """Return the command that builds an index again, as far as its name says the recipe."""
-    corpus = manifest.corpus["name"]
+    corpus = manifest.corpus.name
     recipe = manifest.name.removesuffix(index_name("", corpus))
     is_known = recipe != manifest.name and recipe in dict(home.yaml_names("indexes"))
     return f"ragbench index build {recipe if is_known else 'RECIPE'} --corpus {corpus}"

@@ -53,7 +53,7 @@ def _own(manifest: IndexManifest, device: Device) -> list[Finding]:
         Finding(
             "opens over its corpus and encoder",
             True,
-            f"{manifest.corpus['name']}, {len(index.corpus):,} passages",
+            f"{manifest.corpus.name}, {len(index.corpus):,} passages",
         )
     )
     digest = index_digest(recipe_of(manifest), index.corpus)

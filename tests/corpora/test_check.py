@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -77,6 +78,22 @@ def test_a_manifest_of_other_passages_is_told(
 ) -> None:
     edit(folder / "manifest.json", **{key: value})
     assert check_corpus("notes").problems[0].startswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "place"),
+    [
+        ("files", [{"name": "notes.jsonl", "size": 9, "mtime_ns": 1}], "files.0.sha256"),
+        ("files", [{"name": "n", "size": "x", "mtime_ns": 1, "sha256": ""}], "files.0.size"),
+        ("members", [{"name": "a", "digest": "b"}], "members.0.n_passages"),
+    ],
+)
+def test_a_manifest_that_no_build_writes_is_refused(
+    folder: Path, key: str, value: object, place: str
+) -> None:
+    edit(folder / "manifest.json", **{key: value})
+    with pytest.raises(DataError, match=re.escape(f"the manifest is invalid: {place}")):
+        check_corpus("notes")
 
 
 def test_changed_bytes_are_told(folder: Path) -> None:

@@ -197,11 +197,14 @@ def test_a_member_that_is_gone_is_named(home: Path, two: Union) -> None:
     ("values", "what"),
     [
         ({"digest": "0" * 64}, "its digest is not that of its members"),
-        ({"members": [{"name": "a"}]}, "the built corpus is damaged"),
+        ({"members": [{"name": "a"}]}, "the manifest is invalid: members.0.digest"),
         ({"members": ["a"]}, "the manifest is invalid"),
         ({"members": 7}, "the manifest is invalid"),
-        ({"members": [{"name": "../b", "digest": ""}]}, "cannot be the name of a corpus"),
-        ({"members": [{"name": "all", "digest": ""}]}, "'all' is itself a union"),
+        (
+            {"members": [{"name": "../b", "digest": "", "n_passages": 1}]},
+            "cannot be the name of a corpus",
+        ),
+        ({"members": [{"name": "all", "digest": "", "n_passages": 1}]}, "'all' is itself a union"),
     ],
 )
 def test_a_wrong_manifest_is_an_error(

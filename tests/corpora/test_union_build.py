@@ -11,7 +11,7 @@ import pytest
 from ragbench.base.errors import DataError, RagbenchError, UsageError
 from ragbench.corpora import union_build
 from ragbench.corpora.build import build_corpus
-from ragbench.corpora.corpus import is_built
+from ragbench.corpora.corpus import Member, is_built
 from ragbench.corpora.open import open_corpus
 from ragbench.corpora.union import Union
 from tests.unions import write_corpus, write_union
@@ -33,8 +33,8 @@ def test_the_manifest_joins_those_of_the_members(members: Path) -> None:
     assert (facts.n_passages, facts.n_docs) == (5, 5)
     assert facts.n_characters == a.n_characters + b.n_characters
     assert facts.members == [
-        {"name": "b", "digest": b.digest, "n_passages": 2},
-        {"name": "a", "digest": a.digest, "n_passages": 3},
+        Member("b", b.digest, 2),
+        Member("a", a.digest, 3),
     ]
     assert (facts.title, facts.description, facts.reader) == ("Both wards", "invented", "union")
     assert (facts.licence, facts.data_use) == ("b: MIT; a: CC0", "restricted")

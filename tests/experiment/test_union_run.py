@@ -83,7 +83,7 @@ def test_what_is_missing_is_built_once(home: Path) -> None:
     commands = ["ragbench corpus build book--ward", "ragbench index build bm25 --corpus book--ward"]
     assert grid.missing() == commands
     manifests = build_missing(grid.config, grid.tasks)
-    assert manifests["bm25-book--ward"].corpus["n"] == 13
+    assert manifests["bm25-book--ward"].corpus.n == 13
     assert grid.missing() == []
     found = corpus_facts("book--ward")
     assert found.members == {name: open_corpus(name).digest for name in ("book", "ward")}

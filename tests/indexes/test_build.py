@@ -20,6 +20,7 @@ from ragbench.corpora.open import open_corpus
 from ragbench.indexes.build import build_index
 from ragbench.indexes.built import (
     MANIFEST,
+    BuiltOver,
     folder_of,
     index_digest,
     is_built,
@@ -64,7 +65,7 @@ def test_manifest_tells_what_was_built(small: Corpus) -> None:
     manifest = read_manifest("bm25-small")
     assert manifest.name == "bm25-small"
     assert manifest.kind == "bm25"
-    assert manifest.corpus == {"name": "small", "digest": small.digest, "n": 3}
+    assert manifest.corpus == BuiltOver("small", small.digest, 3)
     assert manifest.encoder_digest is None
     # gout foot | fever | fever gout: five tokens of three kinds without stop words
     assert manifest.facts == {"n_terms": 3, "n_tokens": 5}

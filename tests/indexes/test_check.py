@@ -113,6 +113,21 @@ def test_a_changed_corpus_ends_the_check(home_of_three: Path, corpus_of: CorpusO
     assert "was built over 'some' as it was" in findings[-1].value
 
 
+@pytest.mark.parametrize(
+    ("facts", "problem"),
+    [
+        ({"embeddings": ""}, "cannot be opened: 'recall_at_k'"),
+        ({"recall": []}, "cannot be opened: 'embeddings'"),
+        ({"embeddings": "", "recall": 3}, "cannot be opened: 'int' object is not iterable"),
+    ],
+)
+def test_facts_that_no_build_writes_end_the_check(
+    home_of_three: Path, facts: dict[str, Any], problem: str
+) -> None:
+    edit(folder_of("flat-some") / MANIFEST, facts={"recall": [{"queries": "passages"}]} | facts)
+    assert problem in wrong("flat-some")[-1].value
+
+
 def test_files_and_manifest_are_compared(home_of_three: Path) -> None:
     (folder_of("bm25-some") / "extra").write_text("12345", encoding="utf-8")
     (finding,) = wrong("bm25-some")

@@ -145,8 +145,8 @@ def _corpus_of(name: str) -> Corpus:
     from ragbench.indexes.built import folder_of, read_manifest
 
     about = read_manifest(name).corpus
-    corpus = open_corpus(about["name"])
-    if corpus.digest != about["digest"]:
+    corpus = open_corpus(about.name)
+    if corpus.digest != about.digest:
         raise DataError(
             f"the corpus {corpus.name!r} has changed since the index {name!r} was built",
             where=str(folder_of(name)),

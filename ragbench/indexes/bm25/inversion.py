@@ -73,7 +73,7 @@ class PostingsRun:
                 and _ascend(bounds, rows.size)
                 and _ascend(term_bounds, size)
                 and sizes == {4 * rows.size}
-                and (not rows.size or (0 <= rows.min() and rows.max() < n_texts))
+                and (not rows.size or (rows.min() >= 0 and rows.max() < n_texts))
                 and self.terms().validate(full=True) is None
             )
         except (OSError, ValueError, EOFError):

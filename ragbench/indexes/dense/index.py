@@ -106,6 +106,7 @@ class DenseIndex:
         """
         faiss = import_faiss()
         options = DenseRecipe.model_validate(recipe.model_dump())
+        recall.stated_recall(facts)  # which `check` repeats
         try:
             index = read_mapped(faiss, str(folder / INDEX))
         except RuntimeError as error:
@@ -198,8 +199,8 @@ class DenseIndex:
 
     def _recall_again(self) -> list[Finding]:
         stored = Embeddings(self.corpus, self.recipe.encoder, "auto")
-        stated = ", ".join(f"{r['recall_at_k']:.3f} ({r['queries']})" for r in self.facts["recall"])
-        if stored.digest != self.facts["embeddings"] or stored.verify():
+        stated, embedded = recall.stated_recall(self.facts)
+        if stored.digest != embedded or stored.verify():
             return [Finding("recall", True, f"{stated} at build; the embeddings are not here")]
         drawn = recall.RecallQueries.load(self.folder)
         k, metric = self.recipe.recall_k, self.recipe.metric

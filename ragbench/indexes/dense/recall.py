@@ -11,7 +11,7 @@ duplicates of a neighbour count as that neighbour).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -219,3 +219,14 @@ def self_retrieval(index: Any, rows: Rows, stored: Embeddings, metric: str) -> f
     answers = index.search(queries, 1)[1]
     own = _rescore(stored, queries, rows[:, None], metric)[:, 0]
     return _share(stored, queries, answers, own, metric)
+
+
+def stated_recall(facts: Mapping[str, Any]) -> tuple[str, str]:
+    """Return what the facts of a built index say of its recall, and the digest of its embeddings.
+
+    Raises:
+        LookupError, TypeError, ValueError: They are not facts that a build writes.
+    """
+    rows = facts.get("recall", ())
+    stated = ", ".join(f"{row['recall_at_k']:.3f} ({row['queries']})" for row in rows)
+    return stated, str(facts["embeddings"])

@@ -132,6 +132,7 @@ class VectorstoreIndex:
             DataError: The store does not hold the corpus.
         """
         options = VectorstoreRecipe.model_validate(recipe.model_dump())
+        recall.stated_recall(facts)  # which `check` repeats
         encoder = Encoder(options.encoder, device, "float32")
         ours = OurEmbeddings(lambda: encoder)
         refill = not STORES[options.store].keeps and not options.url
@@ -177,8 +178,8 @@ class VectorstoreIndex:
         """Check the raw scores and the recall again, if the embeddings are here."""
         options = self.recipe
         stored = Embeddings(self.corpus, options.encoder, "auto")
-        stated = ", ".join(f"{r['recall_at_k']:.3f} ({r['queries']})" for r in self.facts["recall"])
-        if stored.digest != self.facts["embeddings"] or stored.verify():
+        stated, embedded = recall.stated_recall(self.facts)
+        if stored.digest != embedded or stored.verify():
             return [Finding("recall", True, f"{stated} at build; the embeddings are not here")]
         raw = store_checks.RawSearch(self._opened, options.store, self.corpus)
         try:

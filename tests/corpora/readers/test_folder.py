@@ -362,7 +362,7 @@ def test_a_file_whose_name_is_no_text_is_built(home: Path) -> None:
     assert done.returncode == 0, done.stderr
     corpus = build_corpus("mine")
     assert corpus.find("gout%20%FF.txt") is not None
-    assert [file["name"] for file in corpus.manifest.files] == [
+    assert [file.name for file in corpus.manifest.files] == [
         "gout \\xff.txt",
         "one.txt",
         "two.txt",
