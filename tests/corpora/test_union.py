@@ -193,6 +193,9 @@ def test_a_member_that_is_gone_is_named(home: Path, two: Union) -> None:
     assert "ragbench corpus build b" in caught.value.fix
 
 
+MEMBER = {"digest": "", "n_passages": 1}
+
+
 @pytest.mark.parametrize(
     ("values", "what"),
     [
