@@ -129,14 +129,15 @@ class OneByOne(ABC):
 
     def score_batch(self, items: Sequence[Choice]) -> list[OptionScores | BackendError]:
         """Return the scores of each item, or its error, in the order of items."""
-        return [_or_error(partial(self.score_options, i.prompt, i.options)) for i in items]
+        return [or_error(partial(self.score_options, i.prompt, i.options)) for i in items]
 
     def generate_batch(self, items: Sequence[str], *, limit: int) -> list[Reply | BackendError]:
         """Return the reply to each prompt, or its error, in the order of items."""
-        return [_or_error(partial(self.generate, prompt, limit=limit)) for prompt in items]
+        return [or_error(partial(self.generate, prompt, limit=limit)) for prompt in items]
 
 
-def _or_error(ask: Callable[[], R]) -> R | BackendError:
+def or_error(ask: Callable[[], R]) -> R | BackendError:
+    """Return what a call gives, or the error of the backend."""
     try:
         return ask()
     except BackendError as error:

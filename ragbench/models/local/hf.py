@@ -7,7 +7,7 @@ import math
 import re
 import time
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -28,11 +28,13 @@ from ragbench.base.modelfacts import ModelFacts
 from ragbench.base.records import Message, OptionScores, Reply
 from ragbench.base.weights import locate, weights_digest
 from ragbench.models.local.adapter import check_adapter, with_adapter
+from ragbench.models.local.batches import BATCH_TOKENS, FAILURES, Sums, score_all
 from ragbench.models.local.context import context_of
 from ragbench.models.local.generation import forget_sampling, greedy, turn_ends
 from ragbench.models.local.gguf import converted
 from ragbench.models.local.prefix import option_log_likelihoods, use_float32_output
-from ragbench.models.model import OneByOne
+from ragbench.models.local.tree import Scored
+from ragbench.models.model import Choice, OneByOne, or_error
 from ragbench.models.rendering import (
     PROBES,
     TEMPLATE_DAY,
@@ -43,9 +45,6 @@ from ragbench.models.rendering import (
     turns_of,
 )
 from ragbench.models.spec import BackendOptions, ModelSpec, Weights
-
-# Out of memory, and what the code of a rare family raises on an input.
-FAILURES = (RuntimeError, IndexError, ValueError, TypeError, AttributeError)
 
 
 class HfOptions(BackendOptions):
@@ -246,9 +245,10 @@ class HfModel(OneByOne):
         """Return the number of tokens without special tokens."""
         return len(self._tokenizer(text, add_special_tokens=False).input_ids)
 
-    def _encode(self, text: str) -> list[int]:
+    def _encode_all(self, texts: Sequence[str]) -> list[list[int]]:
         # A rendered chat template already has its special tokens.
-        return list(self._tokenizer(text, add_special_tokens=not self.is_chat).input_ids)
+        found = self._tokenizer(list(texts), add_special_tokens=not self.is_chat).input_ids
+        return [list(ids) for ids in found]
 
     @cached_property
     def _model(self) -> Any:
@@ -308,30 +308,58 @@ class HfModel(OneByOne):
         Raises:
             BackendError: The model failed, or a likelihood is not finite.
         """
+        if reuse:
+            (found,) = self.score_batch([Choice(prompt, options)])
+            if isinstance(found, BackendError):
+                raise found
+            return found
+        item, read = self._read(prompt, options)
         started = time.perf_counter()
+        starts = [item.start] * len(item.sequences)
+        try:
+            sums = option_log_likelihoods(self._model, item.sequences, starts, reuse=False)
+        except FAILURES as error:
+            raise _failed(self.spec, error) from None
+        return self._scores(item, read, Sums(sums, time.perf_counter() - started))
+
+    def score_batch(self, items: Sequence[Choice]) -> list[OptionScores | BackendError]:
+        """Return the scores of each item, or its error, in the order of items.
+
+        Items share forward passes, and in these the beginnings that they have in common.
+        """
+        read = [self._read(item.prompt, item.options) for item in items]
+        found = score_all(self._model, [item for item, _ in read], budget=BATCH_TOKENS[self.device])
+        return [
+            or_error(partial(self._scores, *pair, sums))
+            if isinstance(sums, Sums)
+            else _failed(self.spec, sums)
+            for pair, sums in zip(read, found, strict=True)
+        ]
+
+    def _read(self, prompt: str, options: Sequence[str]) -> tuple[Scored, int]:
+        """Return the tokens of a prompt with each option, and the number of the prompt's."""
         head, blank = prompt, " "
         if self.is_chat:
             head, blank = prompt + self._template.before_reply(prompt), ""
-        alone = self._encode(head)
-        sequences = [self._encode(head + blank + option) for option in options]
         alike = len({option[:1].casefold() for option in options}) == 1
-        probes = {text: self._encode(head + blank + text) for text in PROBES if alike}
+        texts = [*options, *(PROBES if alike else ())]
+        alone, *ids = self._encode_all([head, *(head + blank + text for text in texts)])
+        sequences, probes = ids[: len(options)], dict(zip(texts, ids, strict=True))
+        probes = {text: probes[text] for text in texts[len(options) :]}
         start = start_of_options(alone, sequences, options, probes)
-        model = self._model
-        try:
-            sums = option_log_likelihoods(model, sequences, [start] * len(sequences), reuse=reuse)
-        except FAILURES as error:
-            raise _failed(self.spec, error) from None
-        if not all(math.isfinite(value) for value in sums):
+        return Scored(sequences, start), len(alone)
+
+    def _scores(self, item: Scored, prompt_tokens: int, sums: Sums) -> OptionScores:
+        if not all(math.isfinite(value) for value in sums.values):
             raise BackendError(
-                f"{self.spec.name} gave a likelihood that is not finite ({sums})",
+                f"{self.spec.name} gave a likelihood that is not finite ({sums.values})",
                 fix=f"the dtype was {self.dtype}; try dtype: float32",
             )
         return OptionScores(
-            log_likelihoods=tuple(sums),
-            option_tokens=tuple(len(ids) - start for ids in sequences),
-            prompt_tokens=len(alone),
-            elapsed_s=time.perf_counter() - started,
+            log_likelihoods=tuple(sums.values),
+            option_tokens=tuple(len(ids) - item.start for ids in item.sequences),
+            prompt_tokens=prompt_tokens,
+            elapsed_s=sums.elapsed_s,
         )
 
     def generate(self, prompt: str, *, limit: int) -> Reply:
@@ -345,7 +373,7 @@ class HfModel(OneByOne):
             BackendError: The model failed.
         """
         started = time.perf_counter()
-        ids = self._encode(prompt)
+        (ids,) = self._encode_all([prompt])
         model = self._model
         try:
             text, tokens, finish = greedy(

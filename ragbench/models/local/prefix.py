@@ -108,6 +108,14 @@ def _prefill(model: Any, ids: Sequence[int]) -> Any:
     return cache
 
 
+def keeps_only_keys(model: Any, ids: Sequence[int]) -> bool:
+    """Say whether a model's cache holds keys and values alone; it is tried on some tokens."""
+    import torch
+
+    with torch.inference_mode():
+        return _prefill(model, ids) is not None
+
+
 def _cached(model: Any, ids: Sequence[int]) -> Any:
     import torch
 

@@ -14,7 +14,7 @@ QUESTIONS = ["What is the capital of France?", "Name three fruits.", "Is the sky
 
 def by_hand(model: HfModel, prompt: str, limit: int) -> list[int]:
     """Take the likeliest token, again and again, each time over the whole sequence."""
-    ids = model._encode(prompt)
+    (ids,) = model._encode_all([prompt])
     new: list[int] = []
     end = model._tokenizer.convert_tokens_to_ids("<|im_end|>")
     with torch.no_grad():
@@ -37,7 +37,7 @@ def test_replies_are_the_likeliest_tokens(smollm2: HfModel, question: str) -> No
     assert found.tokens == len(expected)
     assert found.finish == ("stop" if ended else "length")
     assert found.text == smollm2._tokenizer.decode(expected[:-1] if ended else expected)
-    assert found.prompt_tokens == len(smollm2._encode(prompt))
+    assert found.prompt_tokens == len(smollm2._encode_all([prompt])[0])
     assert "<|im_end|>" not in found.text
 
 

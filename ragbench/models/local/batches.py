@@ -1,0 +1,109 @@
+"""Scores of many prompts: how many share a pass, and what happens where memory is short."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ragbench.base.progress import say
+from ragbench.models.local.prefix import option_log_likelihoods
+from ragbench.models.local.tree import (
+    Scored,
+    longest_tree,
+    packs,
+    picks_logits,
+    tree_log_likelihoods,
+)
+
+# Most tokens of a pass, by type of device: more bring nothing (docs/performance.md has figures).
+BATCH_TOKENS = {"cpu": 512, "cuda": 8_192, "mps": 2_048}
+# Out of memory, and what the code of a rare family raises on an input.
+FAILURES = (RuntimeError, IndexError, ValueError, TypeError, AttributeError)
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """The summed log-likelihoods of an item's replies, and its share of the time in seconds."""
+
+    values: list[float]
+    elapsed_s: float
+
+
+def score_all(model: Any, items: Sequence[Scored], *, budget: int) -> list[Sums | Exception]:
+    """Return the sums of each item, or why it has none, in the order of items.
+
+    Items whose sequences fit the model's longest tree share passes of up to ``budget`` tokens. Any
+    other has its own pass, or several. A pass that runs out of memory is halved.
+    """
+    done: list[Sums | Exception | None] = [None] * len(items)
+    together: list[int] = []
+    alone: list[int] = []
+    for place, item in enumerate(items):
+        longest = max(map(len, item.sequences))
+        fits = longest <= longest_tree(model, item.sequences[0])
+        (together if fits else alone).append(place)
+    vocabulary = int(model.get_output_embeddings().weight.shape[0]) if together else 1
+    chosen = [items[place] for place in together]
+    for pack in packs(chosen, budget=budget, vocabulary=vocabulary):
+        places = [together[n] for n in pack]
+        for place, found in zip(
+            places, _passes(model, [items[place] for place in places]), strict=True
+        ):
+            done[place] = found
+    for place in alone:
+        done[place] = _alone(model, items[place])
+    return [found for found in done if found is not None]
+
+
+def _passes(model: Any, items: Sequence[Scored]) -> list[Sums | Exception]:
+    """Return the sums of items in one pass, or in more where it fails."""
+    started = time.perf_counter()
+    try:
+        sums = tree_log_likelihoods(model, items)
+    except FAILURES as error:
+        if len(items) == 1:
+            return [_alone(model, items[0])]
+        if _is_memory(error):
+            _free()
+            say(f"out of memory with {len(items)} questions in one pass: halved")
+        half = len(items) // 2
+        return [*_passes(model, items[:half]), *_passes(model, items[half:])]
+    elapsed = time.perf_counter() - started
+    sizes = [max(map(len, item.sequences)) for item in items]
+    return [
+        Sums(values, elapsed * size / sum(sizes)) for values, size in zip(sums, sizes, strict=True)
+    ]
+
+
+def _alone(model: Any, item: Scored) -> Sums | Exception:
+    started = time.perf_counter()
+    rows = {tuple(ids[:-1]) for ids in item.sequences}
+    try:
+        if len(rows) == 1 and picks_logits(model):  # letters: the last logits score all of them
+            sums = tree_log_likelihoods(model, [item])[0]
+        else:
+            starts = [item.start] * len(item.sequences)
+            sums = option_log_likelihoods(model, item.sequences, starts)
+    except FAILURES as error:
+        if _is_memory(error):
+            _free()
+        return error
+    return Sums(sums, time.perf_counter() - started)
+
+
+def _is_memory(error: Exception) -> bool:
+    import torch
+
+    return isinstance(error, torch.OutOfMemoryError) or "memory" in str(error)
+
+
+def _free() -> None:
+    import gc
+
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -1,0 +1,248 @@
+"""Many token sequences in one pass of a model: as a tree, in which a shared beginning occurs once.
+
+The nodes of the tree are the tokens of one row. An attention mask lets each token see only those
+before it in its own sequences, and its position is its depth. So a prompt is computed once for all
+its options, few-shot examples once for all questions, and the first passages once for the arms that
+begin with them, without a padding token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from inspect import signature
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from ragbench.models.local.context import text_config
+from ragbench.models.local.prefix import keeps_only_keys
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Mask = npt.NDArray[np.bool_]
+
+MOST_LOGITS = 1 << 26  # numbers, at most 256 MB in float32
+LONGEST_TREE = 4_096  # tokens; the mask grows with the square
+EXAMINED = 40  # tokens of a model's examination
+# These change the positions of short sequences beside long ones.
+CHANGING_ROPES = {"dynamic", "longrope"}
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Token sequences, each a prompt with a reply, whose replies begin at the same place.
+
+    Attributes:
+        sequences: At least one, of more tokens than ``start``.
+        start: Number of tokens before the reply, at least 1.
+    """
+
+    sequences: Sequence[Sequence[int]]
+    start: int
+
+
+class Tree:
+    """Tokens of sequences without the last of each, whose logits nobody asks for."""
+
+    def __init__(self) -> None:
+        self.tokens: list[int] = []
+        self.parents: list[int] = []  # -1 where a sequence begins
+        self.depths: list[int] = []
+        self._children: dict[tuple[int, int], int] = {}
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    @property
+    def is_line(self) -> bool:
+        """Whether it is one sequence."""
+        return all(parent == node - 1 for node, parent in enumerate(self.parents))
+
+    def add(self, sequence: Sequence[int]) -> list[int]:
+        """Add a sequence and return the nodes of its tokens but the last."""
+        path, parent = [], -1
+        for depth, token in enumerate(sequence[:-1]):
+            node = self._children.get((parent, token))
+            if node is None:
+                node = self._children[parent, token] = len(self.tokens)
+                self.tokens.append(token)
+                self.parents.append(parent)
+                self.depths.append(depth)
+            path.append(node)
+            parent = node
+        return path
+
+    def new_tokens(self, sequences: Sequence[Sequence[int]]) -> int:
+        """Return an upper bound of the nodes that these sequences would add."""
+        added, first = 0, sequences[0]
+        for place, sequence in enumerate(sequences):
+            parent, known = -1, 0
+            for token in sequence[:-1]:
+                node = self._children.get((parent, token))
+                if node is None:
+                    break
+                parent, known = node, known + 1
+            shared = known
+            if place:
+                pairs = zip(first[:-1], sequence[:-1], strict=False)
+                same = next((n for n, (a, b) in enumerate(pairs) if a != b), None)
+                shared = max(known, min(len(first), len(sequence)) - 1 if same is None else same)
+            added += len(sequence) - 1 - shared
+        return added
+
+    def mask(self) -> Mask:
+        """Return (T, T): whether a token, by row, sees another."""
+        import numpy as np
+
+        seen = np.zeros((len(self), len(self)), dtype=np.bool_)
+        for node, parent in enumerate(self.parents):
+            if parent >= 0:
+                seen[node, : parent + 1] = seen[parent, : parent + 1]
+            seen[node, node] = True
+        return seen
+
+
+def packs(items: Sequence[Scored], *, budget: int, vocabulary: int) -> Iterator[list[int]]:
+    """Yield the items of each pass, by place: sorted by their tokens, so that neighbours share.
+
+    Args:
+        items: What is to be scored.
+        budget: Most tokens of a pass; a longer item has a pass of its own.
+        vocabulary: Logits per token.
+    """
+    rows = max(1, MOST_LOGITS // vocabulary)
+    tree, pack, asked = Tree(), list[int](), 0
+    for place in sorted(range(len(items)), key=lambda place: list(items[place].sequences[0])):
+        item = items[place]
+        more = sum(len(ids) - item.start for ids in item.sequences)
+        if pack and (len(tree) + tree.new_tokens(item.sequences) > budget or asked + more > rows):
+            yield pack
+            tree, pack, asked = Tree(), [], 0
+        for ids in item.sequences:
+            tree.add(ids)
+        pack.append(place)
+        asked += more
+    if pack:
+        yield pack
+
+
+def tree_log_likelihoods(model: Any, items: Sequence[Scored]) -> list[list[float]]:
+    """Return the summed natural log-probability of each sequence's reply, by item, in one pass.
+
+    Args:
+        model: One for which ``longest_tree`` is at least the longest sequence, or, if all sequences
+            are one up to their last tokens, one that ``picks_logits``.
+        items: What is to be scored.
+    """
+    import torch
+
+    tree = Tree()
+    paths = [[tree.add(ids) for ids in item.sequences] for item in items]
+    asked: dict[int, int] = {}  # node -> row of the logits
+    for item, found in zip(items, paths, strict=True):
+        for path in found:
+            for node in path[item.start - 1 :]:
+                asked.setdefault(node, len(asked))
+    given: dict[str, Any] = {}
+    if not tree.is_line:
+        mask = torch.from_numpy(tree.mask()).to(model.device)
+        hidden = torch.zeros(mask.shape, dtype=model.dtype, device=model.device)
+        hidden.masked_fill_(~mask, torch.finfo(model.dtype).min)
+        given = {
+            "attention_mask": hidden[None, None],
+            "position_ids": torch.tensor([tree.depths], device=model.device),
+        }
+    with torch.inference_mode():
+        logits = model(
+            input_ids=torch.tensor([tree.tokens], device=model.device),
+            logits_to_keep=torch.tensor(list(asked), device=model.device),
+            use_cache=False,
+            **given,
+        ).logits[0]
+        rows: list[int] = []
+        targets: list[int] = []
+        for item, found in zip(items, paths, strict=True):
+            for ids, path in zip(item.sequences, found, strict=True):
+                rows += [asked[node] for node in path[item.start - 1 :]]
+                targets += ids[item.start :]
+        logits = logits.float()
+        totals = torch.logsumexp(logits, dim=-1)
+        at = torch.tensor(rows, device=logits.device)
+        chosen = logits[at, torch.tensor(targets, device=logits.device)] - totals[at]
+        values = chosen.double().tolist()
+    sums: list[list[float]] = []
+    place = 0
+    for item in items:
+        sums.append([])
+        for ids in item.sequences:
+            count = len(ids) - item.start
+            sums[-1].append(sum(values[place : place + count]))
+            place += count
+    return sums
+
+
+def picks_logits(model: Any) -> bool:
+    """Say whether a model computes logits at chosen places only."""
+    parameters = signature(model.forward).parameters
+    return "logits_to_keep" in parameters and "use_cache" in parameters
+
+
+_longest: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
+
+
+def longest_tree(model: Any, sample: Sequence[int]) -> int:
+    """Return the longest sequence that may be part of a tree; 0 if none may.
+
+    A model whose layers keep more than keys and values, or whose code takes no mask or positions,
+    has none; nor does one that computes other numbers for a small tree of the sample's tokens than
+    for its sequences alone, or whose numbers change with a sequence beside them.
+    """
+    if model not in _longest:
+        _longest[model] = _examined(model, sample)
+    return _longest[model]
+
+
+def _examined(model: Any, sample: Sequence[int]) -> int:
+    config = text_config(model.config)
+    takes = signature(model.forward).parameters
+    if not picks_logits(model) or not {"attention_mask", "position_ids"} <= set(takes):
+        return 0
+    if getattr(config, "_attn_implementation", None) not in ("sdpa", "eager"):
+        return 0
+    if CHANGING_ROPES & set(_rope_types(config)) or not keeps_only_keys(model, sample[:8]):
+        return 0
+    windows = (getattr(config, name, None) for name in ("sliding_window", "attention_chunk_size"))
+    longest = min([LONGEST_TREE, *(int(window) for window in windows if window)])
+    try:
+        return longest if longest >= EXAMINED and _agrees(model, sample) else 0
+    except (RuntimeError, IndexError, ValueError, TypeError, AttributeError, KeyError):
+        return 0
+
+
+def _rope_types(config: Any) -> Iterator[str]:
+    waiting = [getattr(config, name, None) for name in ("rope_parameters", "rope_scaling")]
+    while waiting:
+        entry = waiting.pop()
+        if isinstance(entry, dict):
+            waiting += entry.values()
+            yield from (str(entry[key]) for key in ("rope_type", "type") if key in entry)
+
+
+def _agrees(model: Any, sample: Sequence[int]) -> bool:
+    """Compare a tree with its sequences alone, and with a tree that has another neighbour."""
+    import torch
+
+    ids = (list(sample) * EXAMINED)[:EXAMINED]
+    kept = [Scored([ids[:20] + ids[25:33]], 20), Scored([ids[7:30] + ids[3:6]], 23)]
+    first = Scored([ids[:20] + ids[20:28]], 20)
+    other = Scored([ids[:20] + ids[21:29][::-1]], 20)
+    alone = [tree_log_likelihoods(model, [item])[0][0] for item in [first, *kept]]
+    beside = [found[0] for found in tree_log_likelihoods(model, [first, *kept])]
+    again = [found[0] for found in tree_log_likelihoods(model, [other, *kept])]
+    exact = model.dtype == torch.float32
+    near, same = (1e-3, 1e-4) if exact else (1.5, 0.25)
+    return all(abs(a - b) < near for a, b in zip(alone, beside, strict=True)) and all(
+        abs(a - b) < same for a, b in zip(beside[1:], again[1:], strict=True)
+    )

@@ -1,0 +1,99 @@
+"""Scores of many prompts: their order, their batches, and a memory that is too small."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import torch
+
+from ragbench.models.local import batches
+from ragbench.models.local.batches import Sums, score_all
+from ragbench.models.local.tree import LONGEST_TREE, Scored, tree_log_likelihoods
+from tests.models.local.test_families import ATTENTION, HYBRID, model_of, whole
+
+ITEMS = [
+    Scored([[20 + n, *range(5, 15 + n), 50 + n], [20 + n, *range(5, 15 + n), 60, 61]], 11 + n)
+    for n in range(7)
+]
+
+
+@pytest.fixture(scope="module")
+def llama() -> Any:
+    return model_of("llama", ATTENTION["llama"])
+
+
+def check(model: Any, found: Sequence[Sums | Exception], items: Sequence[Scored]) -> None:
+    assert len(found) == len(items)
+    for item, sums in zip(items, found, strict=True):
+        assert isinstance(sums, Sums)
+        assert sums.elapsed_s > 0
+        expected = [whole(model, ids, item.start) for ids in item.sequences]
+        assert sums.values == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("budget", [1, 40, 10_000])
+def test_answers_come_in_the_order_of_the_items(
+    llama: Any, budget: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = []
+
+    def noted(model: Any, items: Sequence[Scored]) -> list[list[float]]:
+        sizes.append(len(items))
+        return tree_log_likelihoods(model, items)
+
+    monkeypatch.setattr(batches, "tree_log_likelihoods", noted)
+    check(llama, score_all(llama, ITEMS, budget=budget), ITEMS)
+    assert {1: sizes == [1] * 7, 40: 1 < len(sizes) < 7, 10_000: sizes == [7]}[budget]
+
+
+@pytest.mark.parametrize("kind", ["mamba", "bloom"])
+def test_a_model_that_fits_no_tree_answers_one_by_one(kind: str) -> None:
+    model = model_of(kind, (HYBRID | ATTENTION)[kind])
+    letters = Scored([[*range(5, 25), n] for n in (50, 51, 52)], 20)
+    check(model, score_all(model, [*ITEMS, letters], budget=100), [*ITEMS, letters])
+
+
+def test_what_is_longer_than_a_tree_is_answered_beside_it(llama: Any) -> None:
+    words = [5 + n % 90 for n in range(LONGEST_TREE + 1)]
+    long = Scored([[*words, 50, 51], [*words, 60]], len(words))
+    check(
+        llama, score_all(llama, [ITEMS[0], long, ITEMS[1]], budget=99), [ITEMS[0], long, ITEMS[1]]
+    )
+
+
+def test_a_pass_without_memory_is_halved(
+    llama: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sizes = []
+
+    def small(model: Any, items: Sequence[Scored]) -> list[list[float]]:
+        sizes.append(len(items))
+        if len(items) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return tree_log_likelihoods(model, items)
+
+    monkeypatch.setattr(batches, "tree_log_likelihoods", small)
+    check(llama, score_all(llama, ITEMS, budget=10_000), ITEMS)
+    assert sizes == [7, 3, 1, 2, 4, 2, 2]
+    assert "out of memory with 7 questions in one pass" in capsys.readouterr().err
+
+
+def test_an_item_that_fails_takes_no_other_with_it(
+    llama: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(model: Any, items: Sequence[Scored]) -> list[list[float]]:
+        if any(item is ITEMS[3] for item in items):
+            raise RuntimeError("a bad input")
+        return tree_log_likelihoods(model, items)
+
+    def fail_alone(*_: object, **__: object) -> list[float]:
+        raise RuntimeError("a bad input")
+
+    monkeypatch.setattr(batches, "tree_log_likelihoods", fail)
+    monkeypatch.setattr(batches, "option_log_likelihoods", fail_alone)
+    found = score_all(llama, ITEMS, budget=10_000)
+    assert str(found[3]) == "a bad input"
+    rest = [n for n in range(7) if n != 3]
+    check(llama, [found[n] for n in rest], [ITEMS[n] for n in rest])
