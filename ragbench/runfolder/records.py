@@ -44,6 +44,7 @@ class Record:
         cached_tokens: Tokens of the prompt that a server had cached, if it reports them.
         requests: Requests in which a server scored the letters; None if one for the prompt and one
             per option.
+        ended_at: Unix time at which the answer arrived; None in imported and earlier records.
         unlisted: Letters that the server did not list among its likeliest tokens.
         sum: Digest of all other fields; None in a record of format 4 or older.
     """
@@ -72,6 +73,7 @@ class Record:
     cached_tokens: int | None = field(default=None, metadata=SPARSE)
     requests: int | None = field(default=None, metadata=SPARSE)
     unlisted: int | None = field(default=None, metadata=SPARSE)
+    ended_at: float | None = field(default=None, metadata=SPARSE)
     sum: str | None = field(default=None, metadata=SPARSE)
 
     @property
