@@ -11,6 +11,7 @@ from ragbench.analysis.family import BASELINE, GAIN
 from ragbench.analysis.load import Run
 from ragbench.report.tables import NONE, Rows, between, coverage
 from ragbench.runfolder.config import Billing
+from ragbench.runfolder.records import Covered
 
 OWN = "0 (own machine)"
 
@@ -78,13 +79,10 @@ def _wall(answered: pd.DataFrame) -> float:
         return math.nan
     ends = answered.ended_at.astype(float).to_numpy()
     starts = ends - answered.elapsed_s.astype(float).to_numpy()
-    total, until = 0.0, -math.inf
-    for start, end in sorted(zip(starts.tolist(), ends.tolist(), strict=True)):
-        if math.isnan(start) or math.isnan(end):
-            return math.nan
-        total += max(0.0, end - max(start, until))
-        until = max(until, end)
-    return total if len(answered) else math.nan
+    if not len(ends) or math.isnan(float(starts.sum())):
+        return math.nan
+    covered = Covered()
+    return sum(map(covered.add, starts.tolist(), ends.tolist()))
 
 
 def _money(run: Run, model: str, cost: dict[str, float]) -> list[str]:
@@ -97,6 +95,7 @@ def _money(run: Run, model: str, cost: dict[str, float]) -> list[str]:
         cached=cost["cached_tokens"],
         written=cost["reply_tokens"],
         seconds=cost["all"],
+        wall=None if math.isnan(cost["wall"]) else cost["wall"],
     )
     if total is None or math.isnan(total):
         return ["unknown", "unknown"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -93,6 +94,22 @@ class Record:
     def file_name(self) -> str:
         """Return the name of the file that the record belongs to."""
         return f"{self.model}+{self.task}+{self.arm}{SUFFIX}"
+
+
+class Covered:
+    """The time that is covered by at least one of several intervals, in any order."""
+
+    def __init__(self) -> None:
+        self._starts: list[float] = []
+        self._ends: list[float] = []
+
+    def add(self, start: float, end: float) -> float:
+        """Add an interval, and return the seconds that no interval before covered."""
+        first, last = bisect_left(self._ends, start), bisect_right(self._starts, end)
+        starts, ends = self._starts[first:last], self._ends[first:last]
+        low, high = min([start, *starts]), max([end, *ends])
+        self._starts[first:last], self._ends[first:last] = [low], [high]
+        return high - low - (sum(ends) - sum(starts))
 
 
 def sealed(record: Record) -> Record:

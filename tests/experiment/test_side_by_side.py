@@ -15,9 +15,10 @@ from ragbench.api import check_complete
 from ragbench.base.errors import BackendError, SpentError
 from ragbench.experiment.config.config import load_config
 from ragbench.experiment.run import Finished, run_experiment
-from ragbench.experiment.stages import answer
+from ragbench.experiment.stages import answer, in_flight
 from ragbench.experiment.stages.writing import Writer
 from ragbench.models.served import http
+from ragbench.models.served.addresses import watch
 from tests.models.loopback import MODEL, Loopback, Request, Sent, chat, loopback
 
 CHAT = "/v1/chat/completions"
@@ -198,3 +199,43 @@ def test_ctrl_c_ends_the_run_at_once_and_it_goes_on(
     after = every(home)
     assert len(after) == TOTAL
     assert all(record in after for record in before)
+
+
+def test_the_servers_of_a_file_change_while_the_run_goes_on(
+    config: str, home: Path, servers: tuple[Loopback, Loopback], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second question of the long task waits until its server is out and the other is in."""
+    moved, lines = threading.Event(), []
+
+    def say(line: str) -> None:
+        lines.append(line)
+        if "is no longer in" in line:
+            moved.set()
+
+    monkeypatch.setattr(watch, "say", say)
+    monkeypatch.setattr(watch, "LOOK_S", 0.0)
+    monkeypatch.setattr(in_flight, "LOOK_S", 0.01)
+    first, second = servers
+    names = home / "servers.txt"
+    names.write_text(f"{first.url}\n")
+
+    def answer(request: Request) -> Sent:
+        if number_of(request) == 1 and len(records(home, "general", "long")) == 1:
+            names.write_text(f"# the day shift\n{second.url}\n")
+            moved.wait(60)
+        return right(request)
+
+    first.answers[CHAT] = answer
+    one = (
+        f"{{name: general, backend: server, url_file: servers.txt, model: {MODEL}, concurrency: 1}}"
+    )
+    assert run(config, f"models=[{one}]").errors == 0
+    asked = [[number_of(r) for r in server.asked(CHAT)] for server in servers]
+    of_first, of_second = ([n for n in numbers if n is not None] for numbers in asked)
+    assert (of_first, of_second) == ([0, 1, 2, 0, 1], [2, 3, 4, 5, 6, 7, 8])
+    assert lines == [
+        f"general: {second.url} is new in servers.txt and gets questions",
+        f"general: {first.url} is no longer in servers.txt and gets no further questions",
+    ]
+    plain = one.replace("url_file: servers.txt", f"url: '{first.url}'")
+    assert run(config, f"models=[{plain}]").errors == 0  # the same run by its address
