@@ -12,5 +12,6 @@ parameters   keys of the config, and parameters that a server refuses by name
 keys         headers whose secrets are in the environment
 http         requests that are retried and never sent elsewhere
 wire         one exchange, bounded in seconds and bytes
+addresses    which server is asked next, and a file of addresses that may change
 counting     tokens of a model whose weights are elsewhere
 """

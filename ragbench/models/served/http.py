@@ -18,7 +18,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import cached_property
-from itertools import cycle
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -28,6 +27,7 @@ from ragbench.base.endpoint import Endpoint
 from ragbench.base.errors import BackendError, first_line
 from ragbench.base.files import RepeatedKey, strict_json
 from ragbench.base.words import replace_surrogates
+from ragbench.models.served.addresses.pool import Pool, Turn
 from ragbench.models.served.keys import Keys
 from ragbench.models.served.wire import Encoded, Received, TooLarge, exchange
 
@@ -92,11 +92,12 @@ class Answer:
 
 
 class Client:
-    """Asks the servers of one model in turn; safe to use from several threads.
+    """Asks the least busy server of one model; safe to use from several threads.
 
     Args:
         name: The model's name, for messages.
         endpoints: The servers.
+        at_once: Number of requests that each server may have at a time.
         timeout_s: Seconds for a whole exchange, from connecting to the last byte of the answer.
         retries: Number of retries after a connection error, a timeout, 429 (after ``Retry-After``,
             at most 60 seconds) or a status from 500 on; at the next address if there are several.
@@ -118,14 +119,19 @@ class Client:
         key_env: str | None,
         headers: Mapping[str, str] | None = None,
         query: str = "",
+        at_once: int = 32,
     ) -> None:
         self._name = name
-        self.endpoints = tuple(endpoints)
-        self._turns = cycle(self.endpoints)
+        self.pool = Pool(name, endpoints, at_once=at_once)
         self._timeout_s = timeout_s
         self._retries = retries
         self._keys = Keys(name, key_env, headers or {})
         self._query = query
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """The servers at present."""
+        return self.pool.endpoints
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
@@ -144,7 +150,7 @@ class Client:
         Args:
             path: Path after the endpoint's address, such as ``/models``.
             body: JSON to post.
-            endpoint: One of the endpoints; by default each in turn.
+            endpoint: One of the endpoints; by default the least busy.
             retries: Replaces the client's own number.
 
         Raises:
@@ -154,14 +160,26 @@ class Client:
         left = self._retries if retries is None else retries
         attempt = 0
         while True:
-            place = endpoint or next(self._turns)
             try:
-                return self._once(place.url + path + self._query, body)
+                if endpoint is not None:
+                    return self._once(endpoint.url + path + self._query, body)
+                with self.pool.turn() as turn:
+                    return self._in_turn(turn, path, body)
             except _Fleeting as failure:
                 if attempt == left:
                     raise failure.error from None
                 pause(_wait_s(attempt, failure.wait_s))
                 attempt += 1
+
+    def _in_turn(self, turn: Turn, path: str, body: Mapping[str, Any] | None) -> Answer:
+        try:
+            return self._once(turn.endpoint.url + path + self._query, body)
+        except _Fleeting as failure:
+            if isinstance(failure.error, Refused) and failure.error.status == TOO_MANY:
+                turn.too_many()
+            else:
+                turn.failed()
+            raise
 
     def _once(self, url: str, body: Mapping[str, Any] | None) -> Answer:
         own, secrets = self._keys.read()
