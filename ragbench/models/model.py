@@ -78,6 +78,10 @@ class Model(Protocol):
         """Number of batches that may be in flight."""
 
     @property
+    def batch_size(self) -> int:
+        """Number of prompts that are best asked together."""
+
+    @property
     def context_tokens(self) -> int:
         """Maximum tokens of a prompt and its reply."""
 
@@ -127,6 +131,7 @@ class OneByOne(ABC):
 
     is_chat: bool
     concurrency: int = 1
+    batch_size: int = 1
 
     @property
     def prompt_format(self) -> Literal["chat", "plain"]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
+from itertools import groupby
 
 from ragbench.base.errors import BackendError, DataError, UsageError
 from ragbench.base.files import drop_torn_line
@@ -23,7 +24,7 @@ from ragbench.experiment.grid.parts import TaskPart
 from ragbench.experiment.grid.sources import arms_of
 from ragbench.experiment.stages.deliver import Packed
 from ragbench.experiment.stages.in_flight import Lane, in_flight, in_turn
-from ragbench.experiment.stages.lanes import phases_of
+from ragbench.experiment.stages.lanes import batches_of, phases_of
 from ragbench.experiment.stages.prompts import continuations, messages
 from ragbench.experiment.stages.spending import Spending
 from ragbench.experiment.stages.writing import Answer, Cell, Job, Open, OpenCell, Stamped, Writer
@@ -113,8 +114,10 @@ def answer_all(
     drop_torn_line(folder.prompts)
     todo: dict[str, list[OpenCell]] = {}
     for cell in cells(grid):
-        if open_jobs := _unanswered(grid, folder, cell, packed, spending):
-            todo.setdefault(cell.model_name, []).append(OpenCell(cell, open_jobs))
+        found = _open_cell(grid, folder, cell, packed, spending)
+        if found.jobs or found.every:
+            todo.setdefault(cell.model_name, []).append(found)
+    todo = {name: found for name, found in todo.items() if any(cell.jobs for cell in found)}
     total = sum(len(cell.jobs) for open_cells in todo.values() for cell in open_cells)
     if not total:
         return 0
@@ -131,9 +134,9 @@ def answer_all(
         return writer.errors
 
 
-def _unanswered(
+def _open_cell(
     grid: Grid, folder: RunPaths, cell: Cell, packed: Packed, spending: Spending
-) -> list[Job]:
+) -> OpenCell:
     path = folder.records(cell.model_name, cell.task.spec.name, cell.arm)
     if path.exists():
         drop_torn_line(path)
@@ -142,11 +145,13 @@ def _unanswered(
         if record.error is None:
             done[record.question_id] = record.key
             spending.add(record)
-    found = []
+    found, every = OpenCell(cell), grid.models[cell.model_name].batch_size > 1
     for job in jobs(grid, cell, packed):
+        if every:
+            found.every.append(job)
         key = done.pop(job.question.id, None)
         if key is None:
-            found.append(job)
+            found.jobs.append(job)
         elif key != job.key:
             raise DataError(
                 f"the run has an answer to another prompt for question {job.question.id!r}",
@@ -231,7 +236,31 @@ def _answers(
     models = [grid.models[cell.cell.model_name] for cell in going]
     if any(isinstance(model, Adaptive) or model.concurrency > 1 for model in models):
         return in_flight(ask, lanes, may_start=spending.may_go_on)
+    if any(model.batch_size > 1 for model in models):
+        return _by_batches(grid, going, spending)
     return in_turn(ask, lanes, may_start=spending.may_go_on)
+
+
+def _by_batches(
+    grid: Grid, going: Mapping[OpenCell, Lane[Open]], spending: Spending
+) -> Generator[tuple[Open, Stamped], None, None]:
+    """Yield each open question with its answer; a model answers several at a time."""
+    for name, cells_of in groupby(going, key=lambda cell: cell.cell.model_name):
+        model = grid.models[name]
+        for batch in batches_of(cells_of, model.batch_size):
+            cell = batch[0].cell
+            if going[cell].is_stopped or not spending.may_go_on():
+                return
+            answers = _ask(model, cell.cell.task, [one.job for one in batch])
+            at = time.time() - sum(_elapsed(answer) for answer in answers)
+            for one, answer in zip(batch, answers, strict=True):
+                at += _elapsed(answer)  # as if they had been answered one after the other
+                if one.place is not None:
+                    yield (one.cell, one.place), (answer, at)
+
+
+def _elapsed(answer: Answer) -> float:
+    return 0.0 if isinstance(answer, BackendError) else answer.elapsed_s
 
 
 def _ask(model: Model, task: TaskPart, batch: Sequence[Job]) -> Sequence[Answer]:

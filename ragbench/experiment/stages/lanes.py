@@ -1,10 +1,13 @@
-"""Which models of a run answer at the same time."""
+"""Which models of a run answer at the same time, and which questions a model answers together."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
 
 from ragbench.base.endpoint import Endpoint
+from ragbench.experiment.stages.writing import Job, OpenCell
 from ragbench.models.spec import ModelSpec
 
 Phase = list[list[str]]
@@ -36,3 +39,41 @@ def phases_of(models: Iterable[ModelSpec]) -> list[Phase]:
         first[0].update(reach)
         first[1].extend(names)
     return [[names for _, names in served], *phases] if served else phases
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question that is asked with others; ``place`` is None if its answer is there already."""
+
+    cell: OpenCell
+    job: Job
+    place: int | None
+
+
+def batches_of(cells: Iterable[OpenCell], size: int) -> Iterator[list[Asked]]:
+    """Yield the questions of one model that are answered together, with at least one open one.
+
+    All arms of a question follow one another, as their prompts begin alike. In bfloat16 an answer
+    depends on those beside it. So a batch is that of an uninterrupted run, and answers that a
+    killed run has already are computed again, not written. Arms that were added to a finished run
+    have batches of their own.
+    """
+    for _, group in groupby(cells, key=lambda cell: cell.cell.task.spec.name):
+        arms = _together(list(group))
+        places = {cell: {job.question.id: n for n, job in enumerate(cell.jobs)} for cell in arms}
+        rows = zip(*(cell.every for cell in arms), strict=True)
+        asked = [
+            Asked(cell, job, places[cell].get(job.question.id))
+            for row in rows
+            for cell, job in zip(arms, row, strict=True)
+        ]
+        for start in range(0, len(asked), size):
+            batch = asked[start : start + size]
+            if any(one.place is not None for one in batch):
+                yield batch
+
+
+def _together(arms: Sequence[OpenCell]) -> Sequence[OpenCell]:
+    untouched = [cell for cell in arms if len(cell.jobs) == len(cell.every)]
+    done = [cell for cell in arms if not cell.jobs]
+    return untouched if len(untouched) + len(done) == len(arms) and done else arms

@@ -52,19 +52,18 @@ class OpenCell:
     Attributes:
         cell: The cell.
         jobs: Its open questions.
-        left: Number of them whose record is not written.
+        every: All its questions, if the model answers several together.
+        written: Number of the open ones whose record is written.
         failed: Places of those whose record is an error.
         replaced: Halves of characters that were replaced in its replies.
     """
 
     cell: Cell
-    jobs: list[Job]
-    left: int = field(init=False)
+    jobs: list[Job] = field(default_factory=list)
+    every: list[Job] = field(default_factory=list)
+    written: int = 0
     failed: set[int] = field(default_factory=set)
     replaced: int = 0
-
-    def __post_init__(self) -> None:
-        self.left = len(self.jobs)
 
     def failed_in_a_row(self, place: int) -> int:
         """Return how many questions around a place have failed, in the order of questions.
@@ -105,12 +104,12 @@ class Writer:
         record = self._record(cell.cell, job, digest, answer, at)
         self._file(cell).append(record_to_json(sealed(record)))
         self.written += 1
-        cell.left -= 1
+        cell.written += 1
         cell.replaced += record.replaced or 0
         if record.error is not None:
             self.errors += 1
             cell.failed.add(place)
-        if not cell.left:
+        if cell.written == len(cell.jobs):
             self._finish(cell)
         return record
 

