@@ -22,7 +22,8 @@ from ragbench.corpora.reader import Located
 from ragbench.corpora.readers.icd10cm import Icd10cmOptions, Icd10cmReader
 from ragbench.experiment.stages.prompts import continuations, messages
 from ragbench.metrics.choice import pick_option
-from ragbench.models.local.hf import HfModel, HfOptions
+from ragbench.models.local.hf import HfModel
+from ragbench.models.local.options import HfOptions
 from ragbench.models.local.prefix import option_log_likelihoods
 from ragbench.models.model import Choice
 from ragbench.models.spec import ModelSpec

@@ -17,7 +17,8 @@ from ragbench.corpora.reader import Located
 from ragbench.corpora.readers.icd10cm import Icd10cmOptions, Icd10cmReader
 from ragbench.experiment.stages.prompts import messages
 from ragbench.metrics.choice import pick_option
-from ragbench.models.local.hf import HfModel, HfOptions
+from ragbench.models.local.hf import HfModel
+from ragbench.models.local.options import HfOptions
 from ragbench.models.spec import ModelSpec
 from ragbench.tasks.icd10cm import Icd10cmTask, Icd10cmTaskOptions
 

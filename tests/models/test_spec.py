@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from ragbench.base.endpoint import Endpoint
 from ragbench.base.errors import UsageError
 from ragbench.models import models
-from ragbench.models.local.hf import HfModel, HfOptions
+from ragbench.models.local.hf import HfModel
+from ragbench.models.local.options import HfOptions
 from ragbench.models.model import Model
 from ragbench.models.scripted import ScriptedOptions
 from ragbench.models.served.server import ServerModel

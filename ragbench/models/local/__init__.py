@@ -1,7 +1,10 @@
 """Models that run in this process.
 
 hf          transformers: a hub id, a local folder, a GGUF file, or weights in a package
-prefix      log-likelihoods of options with the prompt computed once
+options     the keys of this backend
+batches     how many prompts share a pass, and what happens where memory is short
+tree        many prompts with their options in one pass
+prefix      log-likelihoods of options with the prompt computed once, for models that fit no tree
 generation  greedy replies
 context     the tokens that a model reads at most
 adapter     PEFT adapters, merged at load

@@ -1,21 +1,26 @@
-"""Scores of many prompts: how many share a pass, and what happens where memory is short."""
+"""Scores of and replies to many prompts: how many share a pass, and what if memory is short."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ragbench.base.errors import first_line
 from ragbench.base.progress import say
+from ragbench.models.local.generation import Written
 from ragbench.models.local.prefix import option_log_likelihoods
 from ragbench.models.local.tree import (
     Scored,
     longest_tree,
     packs,
     picks_logits,
+    takes_padding,
     tree_log_likelihoods,
 )
+
+Write = Callable[[Sequence[Sequence[int]]], list[Written]]
 
 # Most tokens of a pass, by type of device: more bring nothing (docs/performance.md has figures).
 BATCH_TOKENS = {"cpu": 512, "cuda": 8_192, "mps": 2_048}
@@ -23,6 +28,10 @@ BATCH_TOKENS = {"cpu": 512, "cuda": 8_192, "mps": 2_048}
 BATCH_SIZE = {"cpu": 12, "cuda": 192, "mps": 48}
 # Out of memory, and what the code of a rare family raises on an input.
 FAILURES = (RuntimeError, IndexError, ValueError, TypeError, AttributeError)
+
+
+# Most tokens that replies and their prompts hold in memory together.
+WRITTEN_TOKENS = {"cpu": 8_192, "cuda": 65_536, "mps": 8_192}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +102,63 @@ def _alone(model: Any, item: Scored) -> Sums | Exception:
             _free()
         return error
     return Sums(sums, time.perf_counter() - started)
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """A reply, and its share of the time in seconds."""
+
+    written: Written
+    elapsed_s: float
+
+
+def write_all(
+    model: Any, prompts: Sequence[Sequence[int]], write: Write, *, limit: int, budget: int
+) -> list[Timed | Exception]:
+    """Return the reply to each prompt, or why it has none, in the order of prompts.
+
+    Prompts of like lengths are written together, as many as hold ``budget`` tokens with their
+    replies; those of a model that padding would change, one by one.
+
+    Args:
+        model: A causal language model.
+        prompts: Tokens of each.
+        write: Returns the replies to some of them.
+        limit: Most tokens of a reply.
+        budget: Most tokens together.
+    """
+    done: dict[int, Timed | Exception] = {}
+    together = len(prompts) > 1 and takes_padding(model, prompts[0])
+    waiting = sorted(range(len(prompts)), key=lambda place: len(prompts[place]))
+    while waiting:
+        size = 1
+        while (
+            together
+            and size < len(waiting)
+            and (size + 1) * (len(prompts[waiting[size]]) + limit) <= budget
+        ):
+            size += 1
+        places, waiting = waiting[:size], waiting[size:]
+        found = _write([prompts[place] for place in places], write)
+        done |= dict(zip(places, found, strict=True))
+    return [done[place] for place in range(len(prompts))]
+
+
+def _write(prompts: Sequence[Sequence[int]], write: Write) -> list[Timed | Exception]:
+    started = time.perf_counter()
+    try:
+        found = write(prompts)
+    except FAILURES as error:
+        if _is_memory(error):
+            _free()
+        if len(prompts) == 1:
+            return [error]
+        say(f"{len(prompts)} replies at a time failed ({first_line(error)}): halved")
+        half = len(prompts) // 2
+        return [*_write(prompts[:half], write), *_write(prompts[half:], write)]
+    elapsed = time.perf_counter() - started
+    total = sum(one.tokens for one in found) or 1
+    return [Timed(one, elapsed * one.tokens / total) for one in found]
 
 
 def _is_memory(error: Exception) -> bool:

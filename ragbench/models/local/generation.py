@@ -1,8 +1,9 @@
-"""Greedy decoding of one reply: where it ends, and which part of it is text."""
+"""Greedy decoding of replies: where each ends, and which part of it is text."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from ragbench.models.local.context import text_config
@@ -37,44 +38,73 @@ def forget_sampling(model: Any) -> None:
     model.generation_config = GenerationConfig(eos_token_id=ends)  # type: ignore[no-untyped-call]
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A reply.
+
+    Attributes:
+        text: Without the token or blank line that ended it, other special tokens included.
+        tokens: Number of tokens generated.
+        finish: Whether the reply ended, or reached the limit.
+    """
+
+    text: str
+    tokens: int
+    finish: Literal["stop", "length"]
+
+
 def greedy(
-    model: Any, tokenizer: Any, ids: Sequence[int], *, limit: int, ends: Sequence[int], plain: bool
-) -> tuple[str, int, Literal["stop", "length"]]:
-    """Return the reply to a prompt.
+    model: Any,
+    tokenizer: Any,
+    prompts: Sequence[Sequence[int]],
+    *,
+    limit: int,
+    ends: Sequence[int],
+    plain: bool,
+) -> list[Written]:
+    """Return the replies to prompts, each decoded greedily.
+
+    Several prompts are padded on the left, where a model that takes a mask and positions does not
+    see the padding.
 
     Args:
         model: A causal language model.
         tokenizer: Its tokenizer.
-        ids: The prompt's tokens.
-        limit: Maximum tokens of the reply.
-        ends: Tokens that end the reply.
+        prompts: Their tokens.
+        limit: Maximum tokens of a reply.
+        ends: Tokens that end a reply; of several prompts, at least one.
         plain: Whether a blank line ends it as well.
-
-    Returns:
-        The text without the token or blank line that ended it, other special tokens included; the
-        number of tokens generated; and whether the reply ended or reached the limit.
     """
     import torch
     from transformers import GenerationConfig
 
+    pad = (list(ends) or [0])[0]
     config = GenerationConfig(  # type: ignore[no-untyped-call]
         max_new_tokens=limit,
         do_sample=False,
         eos_token_id=list(ends),
-        pad_token_id=(list(ends) or [0])[0],
+        pad_token_id=pad,
         stop_strings=[PLAIN_STOP] if plain else None,
     )
-    tokens = torch.tensor([list(ids)], device=model.device)
+    width = max(map(len, prompts))
+    rows = [[pad] * (width - len(ids)) + list(ids) for ids in prompts]
+    seen = [[0] * (width - len(ids)) + [1] * len(ids) for ids in prompts]
     with torch.inference_mode():
         found = model.generate(
-            input_ids=tokens,
-            attention_mask=torch.ones_like(tokens),
+            input_ids=torch.tensor(rows, device=model.device),
+            attention_mask=torch.tensor(seen, device=model.device),
             generation_config=config,
             tokenizer=tokenizer,
         )
-    new = found[0, len(ids) :].tolist()
-    ended = bool(new) and new[-1] in set(ends)
-    text = str(tokenizer.decode(new[:-1] if ended else new, skip_special_tokens=False))
+    return [_written(row, tokenizer, set(ends), plain) for row in found[:, width:].tolist()]
+
+
+def _written(new: Sequence[int], tokenizer: Any, ends: set[int], plain: bool) -> Written:
+    """Return the reply in a row, which after its end is filled up with an end."""
+    size = next((n for n, token in enumerate(new) if token in ends), None)
+    text = str(tokenizer.decode(new[:size], skip_special_tokens=False))
     if plain and PLAIN_STOP in text:
-        text, ended = text.partition(PLAIN_STOP)[0], True
-    return text, len(new), "stop" if ended else "length"
+        return Written(text.partition(PLAIN_STOP)[0], len(new[:size]), "stop")
+    if size is None:
+        return Written(text, len(new), "length")
+    return Written(text, size + 1, "stop")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import math
 import re
 import time
@@ -11,11 +10,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pydantic import Field, model_validator
-
 from ragbench.base.devices import (
-    Device,
-    Dtype,
     hide_loading_bars,
     pick_device,
     pick_dtype,
@@ -28,76 +23,32 @@ from ragbench.base.modelfacts import ModelFacts
 from ragbench.base.records import Message, OptionScores, Reply
 from ragbench.base.weights import locate, weights_digest
 from ragbench.models.local.adapter import check_adapter, with_adapter
-from ragbench.models.local.batches import BATCH_SIZE, BATCH_TOKENS, FAILURES, Sums, score_all
+from ragbench.models.local.batches import (
+    BATCH_SIZE,
+    BATCH_TOKENS,
+    FAILURES,
+    WRITTEN_TOKENS,
+    Sums,
+    Timed,
+    score_all,
+    write_all,
+)
 from ragbench.models.local.context import context_of
 from ragbench.models.local.generation import forget_sampling, greedy, turn_ends
 from ragbench.models.local.gguf import converted
+from ragbench.models.local.options import HfOptions
 from ragbench.models.local.prefix import option_log_likelihoods, use_float32_output
 from ragbench.models.local.tree import Scored
 from ragbench.models.model import Choice, OneByOne, or_error
 from ragbench.models.rendering import (
     PROBES,
-    TEMPLATE_DAY,
     ChatTemplate,
     control_tokens,
     plain_text,
     start_of_options,
     turns_of,
 )
-from ragbench.models.spec import BackendOptions, ModelSpec, Weights
-
-
-class HfOptions(BackendOptions):
-    """Keys of the backend ``hf``.
-
-    Attributes:
-        path: ``package:NAME/FILE``, a local folder or a ``.gguf`` file.
-        model: Id on the model hub. One of ``path`` and ``model`` is needed, except with an
-            ``adapter`` whose ``base`` has the weights.
-        adapter: Folder of a PEFT adapter in safetensors, or ``package:NAME/FOLDER``.
-        revision: Revision on the hub.
-        dtype: ``auto`` is bfloat16 if the hardware supports it.
-        device: ``auto`` is the GPU if there is one.
-        trust_remote_code: Whether code in the model's repository may run.
-        context: Maximum tokens of prompt and reply, if the model states none, or to use fewer.
-        date: The date in the prompts of a chat template that writes today's.
-    """
-
-    path: str | None = None
-    model: str | None = None
-    adapter: str | None = None
-    revision: str | None = None
-    dtype: Dtype = "auto"
-    device: Device = "auto"
-    trust_remote_code: bool = False
-    context: int | None = Field(None, gt=0)
-    date: datetime.date = TEMPLATE_DAY
-
-    @model_validator(mode="after")
-    def _one_source(self) -> HfOptions:
-        if self.path is not None and self.model is not None:
-            raise ValueError("give one of `path` (this machine) and `model` (hub id), not both")
-        if self.path is None and self.model is None and self.adapter is None:
-            raise ValueError("give one of `path` (this machine) and `model` (hub id)")
-        return self
-
-    @property
-    def weights(self) -> Weights:
-        """Location of the weights; the reference is empty if only the base has it."""
-        return Weights(self.path or self.model or "", self.adapter)
-
-    @property
-    def stated_context(self) -> int | None:
-        """Context in tokens, if the config states it."""
-        return self.context
-
-    def with_weights_of(self, base: BackendOptions) -> HfOptions:
-        """Return an adapter's options with the weights of its base, if they name none."""
-        if self.weights.reference or not isinstance(base, HfOptions):
-            return self
-        return self.model_copy(
-            update={"path": base.path, "model": base.model, "revision": base.revision}
-        )
+from ragbench.models.spec import BackendOptions, ModelSpec
 
 
 class HfModel(OneByOne):
@@ -374,22 +325,33 @@ class HfModel(OneByOne):
         Raises:
             BackendError: The model failed.
         """
-        started = time.perf_counter()
-        (ids,) = self._encode_all([prompt])
-        model = self._model
-        try:
-            text, tokens, finish = greedy(
-                model,
-                self._tokenizer,
-                ids,
-                limit=limit,
-                ends=turn_ends(model, self._tokenizer),
-                plain=not self.is_chat,
+        (found,) = self.generate_batch([prompt], limit=limit)
+        if isinstance(found, BackendError):
+            raise found
+        return found
+
+    def generate_batch(self, items: Sequence[str], *, limit: int) -> list[Reply | BackendError]:
+        """Return the reply to each prompt, or its error, in the order of items."""
+        model, read = self._model, self._encode_all(items)
+        ends = turn_ends(model, self._tokenizer)
+        write = partial(
+            *(greedy, model, self._tokenizer), limit=limit, ends=ends, plain=not self.is_chat
+        )
+        budget = WRITTEN_TOKENS[self.device] if ends else 0
+        found = write_all(model, read, write, limit=limit, budget=budget)
+        return [
+            Reply(
+                *(one.written.text, one.written.tokens, one.written.finish),
+                *(
+                    len(ids),
+                    one.elapsed_s,
+                    self._template.opened_in(prompt) if self.is_chat else "",
+                ),
             )
-        except FAILURES as error:
-            raise _failed(self.spec, error) from None
-        opened = self._template.opened_in(prompt) if self.is_chat else ""
-        return Reply(text, tokens, finish, len(ids), time.perf_counter() - started, opened)
+            if isinstance(one, Timed)
+            else _failed(self.spec, one)
+            for prompt, ids, one in zip(items, read, found, strict=True)
+        ]
 
 
 def _failed(spec: ModelSpec, error: Exception) -> BackendError:

@@ -206,12 +206,9 @@ def longest_tree(model: Any, sample: Sequence[int]) -> int:
 
 def _examined(model: Any, sample: Sequence[int]) -> int:
     config = text_config(model.config)
-    takes = signature(model.forward).parameters
-    if not picks_logits(model) or not {"attention_mask", "position_ids"} <= set(takes):
+    if not picks_logits(model) or not takes_padding(model, sample):
         return 0
     if getattr(config, "_attn_implementation", None) not in ("sdpa", "eager"):
-        return 0
-    if CHANGING_ROPES & set(_rope_types(config)) or not keeps_only_keys(model, sample[:8]):
         return 0
     windows = (getattr(config, name, None) for name in ("sliding_window", "attention_chunk_size"))
     longest = min([LONGEST_TREE, *(int(window) for window in windows if window)])
@@ -219,6 +216,13 @@ def _examined(model: Any, sample: Sequence[int]) -> int:
         return longest if longest >= EXAMINED and _agrees(model, sample) else 0
     except (RuntimeError, IndexError, ValueError, TypeError, AttributeError, KeyError):
         return 0
+
+
+def takes_padding(model: Any, sample: Sequence[int]) -> bool:
+    """Say whether a sequence's numbers are the same with tokens beside it that it does not see."""
+    takes = {"attention_mask", "position_ids"} <= set(signature(model.forward).parameters)
+    changing = CHANGING_ROPES & set(_rope_types(text_config(model.config)))
+    return takes and not changing and keeps_only_keys(model, sample[:8])
 
 
 def _rope_types(config: Any) -> Iterator[str]:

@@ -9,7 +9,7 @@ import pytest
 from ragbench.base.errors import UsageError
 from ragbench.experiment.config.config import load_config
 from ragbench.experiment.config.prompt_format import in_formats
-from ragbench.models.local.hf import HfOptions
+from ragbench.models.local.options import HfOptions
 from ragbench.models.spec import ModelSpec
 
 GENERAL = ModelSpec(name="g", options=HfOptions(path="g"))

@@ -167,3 +167,98 @@ def test_only_one_model_is_in_memory(
     folder = RunPaths(home / "runs" / "two")
     assert answer_all(grid, folder, pack_all(grid, folder)) == 0
     assert steps == [("scripted", "answers"), ("scripted", "released"), ("again", "answers")]
+
+
+# -- several questions at a time ----------------------------------------------------------------
+
+Batches = list[list[str]]
+
+
+def note_batches(grid: Grid, monkeypatch: pytest.MonkeyPatch, size: int) -> Batches:
+    """Let the model answer several questions at a time, and note the prompts of each batch."""
+    model = grid.models["scripted"]
+    real, batches = model.score_batch, Batches()
+
+    def noted(items: Any) -> Any:
+        batches.append([item.prompt for item in items])
+        return real(items)
+
+    monkeypatch.setattr(model, "score_batch", noted)
+    monkeypatch.setattr(model, "batch_size", size)
+    return batches
+
+
+def answers(folder: RunPaths) -> dict[str, list[dict[str, Any]]]:
+    """Return the records of each cell without their times."""
+    return {
+        path.name: sorted(
+            ({k: v for k, v in line.items() if k not in TIMES} for line in lines(path)),
+            key=lambda line: str(line["question_id"]),
+        )
+        for path in sorted((folder.path / "records").glob("*.jsonl"))
+    }
+
+
+TIMES = ("elapsed_s", "ended_at", "seal", "sum")
+
+
+def test_a_killed_run_asks_the_batches_of_an_uninterrupted_one(
+    parts: tuple[Grid, RunPaths, Packed], run_copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grid, folder, _ = parts
+    files = sorted((run_copy / "records").glob("*.jsonl"))
+    for path in files:
+        path.unlink()
+    batches = note_batches(grid, monkeypatch, 5)
+    assert answer_all(*parts) == 0
+    whole, expected = list(batches), answers(folder)
+    n_questions, n_arms = len(expected[CELL]), len(files)
+    assert [len(batch) for batch in whole[:-1]] == [5] * (len(whole) - 1)
+    assert sum(map(len, whole)) == n_questions * n_arms
+    first = {prompt: arm for arm in range(n_arms) for prompt in whole[0][arm::n_arms]}
+    assert len({first[prompt] for prompt in whole[0][:n_arms]}) == n_arms  # all arms of a question
+    # Of one cell the records are lost, of another the last ones: as a kill leaves them.
+    kept = files[0].read_text(encoding="utf-8").splitlines(keepends=True)
+    files[0].write_text("".join(kept[:-2]), encoding="utf-8")
+    batches.clear()
+    assert answer_all(*parts) == 0
+    assert batches
+    assert all(batch in whole for batch in batches)
+    assert len(batches) <= 2
+    assert answers(folder) == expected
+
+
+def test_arms_that_were_added_have_batches_of_their_own(
+    parts: tuple[Grid, RunPaths, Packed], run_copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grid, folder, _ = parts
+    expected = answers(folder)
+    batches = note_batches(grid, monkeypatch, 5)
+    added = run_copy / "records" / CELL
+    n_questions = len(lines(added))
+    added.unlink()
+    assert answer_all(*parts) == 0
+    assert sum(map(len, batches)) == n_questions
+    assert answers(folder) == expected
+
+
+def test_an_error_in_a_batch_is_that_of_its_question(
+    parts: tuple[Grid, RunPaths, Packed], run_copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grid = parts[0]
+    path = run_copy / "records" / CELL
+    path.unlink()
+    model = grid.models["scripted"]
+    real = model.score_batch
+
+    def fail(items: Any) -> Any:
+        return [BackendError("no memory"), *real(items)[1:]]
+
+    monkeypatch.setattr(model, "score_batch", fail)
+    monkeypatch.setattr(model, "batch_size", 4)
+    n_errors = answer_all(*parts)
+    found = lines(path)
+    assert n_errors == -(-len(found) // 4)
+    assert [line["error"] for line in found] == [
+        None if place % 4 else "no memory" for place in range(len(found))
+    ]

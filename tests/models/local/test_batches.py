@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from ragbench.models.local import batches
-from ragbench.models.local.batches import Sums, score_all
+from ragbench.models.local.batches import Sums, Timed, score_all, write_all
+from ragbench.models.local.generation import Written
 from ragbench.models.local.tree import LONGEST_TREE, Scored, tree_log_likelihoods
 from tests.models.local.test_families import ATTENTION, HYBRID, model_of, whole
 
@@ -97,3 +98,46 @@ def test_an_item_that_fails_takes_no_other_with_it(
     assert str(found[3]) == "a bad input"
     rest = [n for n in range(7) if n != 3]
     check(llama, [found[n] for n in rest], [ITEMS[n] for n in rest])
+
+
+PROMPTS = [[5] * n for n in (9, 2, 30, 4, 3)]
+
+
+def written(prompts: Sequence[Sequence[int]]) -> list[Written]:
+    """Each prompt's length, as a reply of as many tokens."""
+    return [Written(str(len(ids)), len(ids), "stop") for ids in prompts]
+
+
+@pytest.mark.parametrize(
+    ("kind", "budget", "groups"),
+    [
+        # With replies of 10 tokens, 2, 3 and 4 hold 3 x 14, and 9 would make it 4 x 19.
+        ("llama", 60, [[2, 3, 4], [9], [30]]),
+        ("llama", 1000, [[2, 3, 4, 9, 30]]),
+        ("llama", 0, [[2], [3], [4], [9], [30]]),
+        ("mamba", 1000, [[2], [3], [4], [9], [30]]),
+    ],
+)
+def test_replies_are_written_together_within_the_budget(
+    kind: str, budget: int, groups: list[list[int]]
+) -> None:
+    asked = []
+
+    def write(prompts: Sequence[Sequence[int]]) -> list[Written]:
+        asked.append([len(ids) for ids in prompts])
+        return written(prompts)
+
+    model = model_of(kind, (HYBRID | ATTENTION)[kind])
+    found = write_all(model, PROMPTS, write, limit=10, budget=budget)
+    assert asked == groups
+    assert [one.written.text for one in found if isinstance(one, Timed)] == "9 2 30 4 3".split()
+
+
+def test_a_reply_that_fails_takes_no_other_with_it(llama: Any) -> None:
+    def write(prompts: Sequence[Sequence[int]]) -> list[Written]:
+        if any(len(ids) == 4 for ids in prompts):
+            raise RuntimeError("a bad input")
+        return written(prompts)
+
+    found = write_all(llama, PROMPTS, write, limit=10, budget=1000)
+    assert [type(one).__name__ for one in found] == ["Timed"] * 3 + ["RuntimeError", "Timed"]

@@ -12,7 +12,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 
 from ragbench.base.errors import UsageError
 from ragbench.models.local.context import context_of, text_config
-from ragbench.models.local.hf import HfOptions
+from ragbench.models.local.options import HfOptions
 from tests.models.local import tiny
 
 UNBOUNDED = SimpleNamespace(model_max_length=int(1e30))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 import torch
 
-from ragbench.base.records import Message
-from ragbench.models.local.generation import PLAIN_STOP, turn_ends
+from ragbench.base.records import Message, Reply
+from ragbench.models.local.generation import PLAIN_STOP, Written, _written, turn_ends
 from ragbench.models.local.hf import HfModel
+from tests.models.local.tiny import llama, load, tokenizer
 
 QUESTIONS = ["What is the capital of France?", "Name three fruits.", "Is the sky green?"]
 
@@ -64,3 +68,33 @@ def test_the_repositorys_sampling_is_forgotten(smollm2: HfModel) -> None:
     config = smollm2._model.generation_config
     assert not config.do_sample
     assert config.repetition_penalty in (None, 1.0)
+
+
+@pytest.mark.parametrize("is_chat", [True, False])
+def test_replies_together_are_those_alone(tmp_path: Path, is_chat: bool) -> None:
+    """Of a model with random weights, whose replies end at various places."""
+    template = "{% for m in messages %}{{ m['content'] }}{% endfor %}<s>" if is_chat else None
+    model = load(llama(tmp_path, tokenizer(template), initializer_range=0.5))
+    prompts = [model.render([Message("user", text)]) for text in ("a", "to be or not", "x y z", "")]
+    together = model.generate_batch(prompts, limit=12)
+    alone = [model.generate(prompt, limit=12) for prompt in prompts]
+    for one, other in zip(together, alone, strict=True):
+        assert isinstance(one, Reply)
+        assert replace(one, elapsed_s=0) == replace(other, elapsed_s=0)
+    assert len({other.text for other in alone}) > 1
+
+
+def test_what_follows_the_end_of_a_row_is_no_reply(tmp_path: Path) -> None:
+    """Rows that end early are filled up; 2 is the end."""
+    letters = tokenizer()
+    ids = letters("ab\n\nc").input_ids
+    cases: list[tuple[list[int], bool, Written]] = [
+        ([*ids[:2], 2, 2, 2], False, Written("ab", 3, "stop")),
+        ([*ids[:2], ids[0]], False, Written("aba", 3, "length")),
+        ([*ids[:4], 2, 2], True, Written("ab", 4, "stop")),
+        ([*ids[:2], 2, 2], True, Written("ab", 3, "stop")),
+        ([*ids], False, Written("ab\n\nc", 5, "length")),
+        ([2, 2], False, Written("", 1, "stop")),
+    ]
+    for row, plain, expected in cases:
+        assert _written(row, letters, {2}, plain) == expected
