@@ -14,7 +14,7 @@ import pytest
 from ragbench.base.endpoint import parse
 from ragbench.base.errors import BackendError, PrerequisiteError, UsageError
 from ragbench.models.served import http
-from ragbench.models.served.http import Client, Refused, excerpt, retry_after
+from ragbench.models.served.http import Client, Refused, excerpt
 from tests.models.loopback import Loopback, Sent, loopback
 
 KEY = "sk-0123456789abcdef"
