@@ -132,7 +132,12 @@ def _changes(old: Mapping[str, Any], new: Mapping[str, Any], *, extend: bool) ->
             continue
         if key.startswith("tasks.") and ".sources_of_questions" in key:
             continue  # the digest of the questions decides
-        if extend and (_is_added(key, old) or _is_longer(key, old.get(key), new.get(key))):
+        is_fixed = facts.get(key, False)
+        if (
+            extend
+            and not is_fixed
+            and (_is_added(key, old) or _is_longer(key, old.get(key), new.get(key)))
+        ):
             continue
         if member := _other_member(key, old, new):
             changed += [member] * (member not in changed)
@@ -141,24 +146,24 @@ def _changes(old: Mapping[str, Any], new: Mapping[str, Any], *, extend: bool) ->
     return changed
 
 
-def _facts_to_name(old: Mapping[str, Any], new: Mapping[str, Any]) -> set[str]:
-    """Return the differing facts of models whose digest differs, which alone decides.
+def _facts_to_name(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, bool]:
+    """Return the facts to name of models whose digest differs, which alone decides.
 
-    The digest itself is one of them only if no other fact explains it.
+    A fact is true if the model is in both runs: no extension changes it. The digest itself is
+    named only if no other fact explains it.
     """
-    named = set()
+    named: dict[str, bool] = {}
     for digest in (key for key in old.keys() | new.keys() if MODEL_DIGEST.fullmatch(key)):
         if old.get(digest) == new.get(digest):
             continue
+        if digest not in old or digest not in new:
+            named[digest] = False
+            continue
         start = digest.removesuffix("digest")
-        facts = {
-            key
-            for key in old.keys() | new.keys()
-            if key.startswith(start) and key != digest and old.get(key) != new.get(key)
-        }
-        is_same_member = digest in old and digest in new
-        telling = {key for key in facts if not key.endswith(HARMLESS)} if is_same_member else set()
-        named |= telling or {digest}
+        facts = (key for key in old.keys() | new.keys() if key.startswith(start))
+        differing = {key for key in facts if old.get(key) != new.get(key)} - {digest}
+        telling = {key for key in differing if not key.endswith(HARMLESS)}
+        named |= dict.fromkeys(telling or {digest}, True)
     return named
 
 
