@@ -101,6 +101,15 @@ class BackendError(RagbenchError):
     exit_code = 5
 
 
+class UnavailableError(RagbenchError):
+    """A server answers no further question: it is away, or a quota is spent (exit code 5).
+
+    It ends a run at once, unlike a ``BackendError``, which is the error of one question.
+    """
+
+    exit_code = 5
+
+
 class SpentError(RagbenchError):
     """A run stopped at its ``max_cost`` (exit code 6)."""
 

@@ -112,7 +112,11 @@ def run_experiment(config: Config, document: Document, *, extend: bool = False) 
         write_sums(folder, measure(folder, INPUTS))
         check_lengths(grid, packed)
         spending = Spending(billing(grid), config.max_cost, config.currency)
-        answer_all(grid, folder, packed, spending)
+        try:
+            answer_all(grid, folder, packed, spending)
+        finally:
+            for model in grid.models.values():
+                model.release()
         if said := spending.sentence():
             say(said)
         scored = score_cells(folder)

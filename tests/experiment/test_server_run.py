@@ -138,8 +138,11 @@ def test_some_fail_and_are_asked_again(
         assert run(config, f"models.m.url={other.url}", "models.m.timeout_s=9").errors == 0
         assert sum(number_of(r) is not None for r in other.asked(CHAT)) == 6
         other.script("/v1/models", Sent({"data": [{"id": MODEL, "max_model_len": 2048}]}))
-        with pytest.raises(UsageError, match="another config or other data"):
-            run(config, f"models.m.url={other.url}")
+        run(config, f"models.m.url={other.url}")
+        other.script("/v1/models", Sent({"data": [{"id": MODEL, "root": "/tuned"}]}))
+        with pytest.raises(UsageError, match="another config or other data") as caught:
+            run(config, f"models.m.url={other.url}", "models.m.context=4096")
+        assert caught.value.where.endswith("run.json: models.m.told.root: '' -> '/tuned'")
     assert len(records(home)) == 26
     assert accuracy(home) == (20, 1.0)
 

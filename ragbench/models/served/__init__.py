@@ -11,6 +11,7 @@ completions  requests and answers
 parameters   keys of the config, and parameters that a server refuses by name
 keys         headers whose secrets are in the environment
 http         requests that are retried and never sent elsewhere
+patience     what is done about servers that are away, busy or spent
 wire         one exchange, bounded in seconds and bytes
 counting     tokens of a model whose weights are elsewhere
 """

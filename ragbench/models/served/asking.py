@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from ragbench.base.endpoint import Endpoint
@@ -27,6 +27,7 @@ from ragbench.models.served.completions import (
 from ragbench.models.served.firsttoken import FirstToken, chat_wishes, read_first, text_wishes
 from ragbench.models.served.http import Answer, Client, Refused, is_filtered
 from ragbench.models.served.parameters import TRACE_ROOM, Parameters
+from ragbench.models.served.served import Served, check_same
 
 # Texts for checks of abilities; none is from a task.
 SYSTEM: Turn = {"role": "system", "content": "You are asked whether you answer."}
@@ -54,6 +55,21 @@ class Asker:
         self.model = model
         self._is_chat = is_chat
         self._where = where
+
+    def wait_out_outages(self, served: Served) -> None:
+        """Wait for servers that are away from now on, until they serve the same model again."""
+        client = self._client.impatient()
+        polls = Asker(client, self.model, is_chat=self._is_chat, where=self._where)
+        polls.parameters = self.parameters
+        check = partial(
+            check_same,
+            client=client,
+            model=self.model,
+            before=served,
+            where=self._where,
+            probe=polls.one_token,
+        )
+        self._client.outages.begin(check)
 
     def _ask(
         self,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import json
-import time
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -13,7 +12,7 @@ from typing import ClassVar
 from pydantic import Field, JsonValue, field_validator
 
 from ragbench.base.endpoint import Endpoint, parse
-from ragbench.base.errors import BackendError, PrerequisiteError, UsageError
+from ragbench.base.errors import BackendError, PrerequisiteError, UnavailableError, UsageError
 from ragbench.base.files import sha256_json, sha256_text
 from ragbench.base.modelfacts import AS_SERVED, UNPINNED, ModelFacts, ServedFacts
 from ragbench.base.records import Message, OptionScores, Reply
@@ -52,6 +51,7 @@ class ServerOptions(BackendOptions):
         concurrency: Number of requests in flight; 4 by default.
         timeout_s: Seconds for a whole exchange, connecting included; 600 by default.
         retries: Number of retries of a failed request; 4 by default.
+        patience_s: Seconds that an outage of a server is waited out; 900 by default, 0 for never.
         api_key_env: Name of the environment variable with the key.
         date: The date in the prompts of a chat template that writes today's.
         extra_body: Further keys of every request, such as ``reasoning_effort``.
@@ -67,6 +67,7 @@ class ServerOptions(BackendOptions):
     concurrency: int | None = Field(None, gt=0, le=256)
     timeout_s: float | None = Field(None, gt=0, le=86_400)
     retries: int | None = Field(None, ge=0, le=20)
+    patience_s: float = Field(900.0, ge=0, le=86_400)
     api_key_env: str | None = None
     date: datetime.date = TEMPLATE_DAY
     letters: Way | None = None
@@ -141,6 +142,7 @@ class ServerModel(OneByOne):
             key_env=options.api_key_env,
             headers=options.headers,
             query=f"?api-version={options.api_version}" if options.api_version else "",
+            patience_s=options.patience_s,
         )
         self._extra = options.extra_body
         self._asker = Asker(
@@ -226,7 +228,7 @@ class ServerModel(OneByOne):
             context_tokens=self.context_tokens,
             template_day=self.template_day,
             served=ServedFacts(
-                told=self.served.identity,
+                told=self.served.told,
                 server=self.served.server,
                 tokens=self._counter.rule,
                 tokenizer_digest=self._counter.digest,
@@ -254,7 +256,8 @@ class ServerModel(OneByOne):
         return self._counter.count(text)
 
     def release(self) -> None:
-        """Nothing is held: each request has a connection of its own."""
+        """End all waits for servers that are away; each request has a connection of its own."""
+        self._client.outages.end()
 
     def check_abilities(self, asked: Collection[Asked]) -> None:
         """Refuse, before the first question, abilities that a server does not have.
@@ -276,9 +279,10 @@ class ServerModel(OneByOne):
             lettered = [each for each in asked if each.scoring == "letters"]
             if lettered:
                 self._choose_letters(starts_reply=any(each.starts_reply for each in lettered))
-        except BackendError as error:
+        except (BackendError, UnavailableError) as error:
             raise unusable(error, self._where) from None
         self._asker.parameters.fix()
+        self._asker.wait_out_outages(self.served)
 
     def _choose_letters(self, *, starts_reply: bool) -> None:
         probe = self.render([Message("user", HELLO["content"])])
@@ -304,14 +308,14 @@ class ServerModel(OneByOne):
         Raises:
             BackendError: A server failed, or does not report every number.
         """
-        started = time.perf_counter()
+        started = self._client.outages.clock()
         asking = self._asking(prompt)
         if self._letters.way is not None and are_letters(options):
             scores = self._letters.score(asking, options)
         else:
             scores = self._echo(asking, options)
         self._counter.check_read(self._contents(prompt), scores.prompt_tokens)
-        return replace(scores, elapsed_s=time.perf_counter() - started)
+        return replace(scores, elapsed_s=self._client.outages.clock() - started)
 
     def _asking(self, prompt: str) -> Asking:
         """Return a rendered prompt in the forms that a server takes."""
@@ -363,7 +367,7 @@ class ServerModel(OneByOne):
         Raises:
             BackendError: A server failed, or answered without a reply.
         """
-        started = time.perf_counter()
+        started = self._client.outages.clock()
         opened = ""
         if self.is_chat:
             turns, reply_start = self._turns(prompt)
@@ -384,7 +388,7 @@ class ServerModel(OneByOne):
             prompt_tokens=self.count_tokens(prompt)
             if found.prompt_tokens is None
             else found.prompt_tokens,
-            elapsed_s=time.perf_counter() - started,
+            elapsed_s=self._client.outages.clock() - started,
             opened=opened,
             replaced=found.replaced,
             cached_tokens=found.cached_tokens,

@@ -8,15 +8,17 @@ along cannot pass for the reply to the next question.
 
 from __future__ import annotations
 
+import math
 import ssl
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import httpcore
 
 CONNECT_S = 10.0
+SILENCE_S = 300.0  # without a byte, after which the user is told
 HEAD_BYTES = 1 << 20  # of headers, interim replies included
 WRITE_BYTES = 1 << 14  # so that a server that reads slowly is noticed between two writes
 SocketOptions = Iterable[Any] | None
@@ -57,6 +59,7 @@ def exchange(
     seconds: float,
     most_bytes: int,
     tls: ssl.SSLContext,
+    on_silence: Callable[[], None] = lambda: None,
 ) -> Received:
     """Return the answer to a GET, or to a POST of a body, over a new connection.
 
@@ -67,6 +70,7 @@ def exchange(
         seconds: Time for the whole exchange, from connecting to the last byte.
         most_bytes: Maximum length of the answer's body.
         tls: Certificates to trust.
+        on_silence: Called once if the server sends no byte for ``SILENCE_S``.
 
     Raises:
         TooLarge: The headers or the body are longer than allowed.
@@ -76,7 +80,7 @@ def exchange(
         httpcore.ProtocolError: The answer is not HTTP.
     """
     target = httpcore.URL(url)
-    bounded = _Bounded(time.monotonic() + seconds)
+    bounded = _Bounded(time.monotonic() + seconds, on_silence)
     with (
         httpcore.HTTPConnection(
             httpcore.Origin(target.scheme, target.host, target.port or target.origin.port),
@@ -111,8 +115,10 @@ def exchange(
 class _Bounded(httpcore.NetworkBackend):
     """Connects for one exchange, until one moment and up to a number of bytes."""
 
-    def __init__(self, until: float) -> None:
+    def __init__(self, until: float, on_silence: Callable[[], None]) -> None:
         self._until = until
+        self._on_silence: Callable[[], None] | None = on_silence
+        self._last_sign = time.monotonic()
         self._bytes = HEAD_BYTES
         self._inner = httpcore.SyncBackend()
 
@@ -122,6 +128,7 @@ class _Bounded(httpcore.NetworkBackend):
 
     def spend(self, count: int) -> None:
         """Count received bytes; TooLarge if they are more than allowed."""
+        self._last_sign = time.monotonic()
         self._bytes -= count
         if self._bytes < 0:
             raise TooLarge
@@ -132,6 +139,18 @@ class _Bounded(httpcore.NetworkBackend):
         if seconds <= 0:
             raise late("the time for the exchange is up")
         return seconds
+
+    def before_silence(self) -> float:
+        """Return the seconds until the server's silence is reported; infinite once it was."""
+        if self._on_silence is None:
+            return math.inf
+        return max(0.001, self._last_sign + SILENCE_S - time.monotonic())
+
+    def report_silence(self) -> None:
+        """Report, once, a server that has sent nothing for long."""
+        if self._on_silence is not None and time.monotonic() >= self._last_sign + SILENCE_S:
+            report, self._on_silence = self._on_silence, None
+            report()
 
     def connect_tcp(
         self,
@@ -156,9 +175,15 @@ class _BoundedStream(httpcore.NetworkStream):
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Return bytes that have arrived."""
-        found = self._inner.read(max_bytes, self._bounds.left(httpcore.ReadTimeout))
-        self._bounds.spend(len(found))
-        return found
+        while True:
+            seconds = min(self._bounds.left(httpcore.ReadTimeout), self._bounds.before_silence())
+            try:
+                found = self._inner.read(max_bytes, seconds)
+            except httpcore.ReadTimeout:
+                self._bounds.report_silence()
+                continue
+            self._bounds.spend(len(found))
+            return found
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Send bytes, some at a time."""

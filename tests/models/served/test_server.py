@@ -200,9 +200,12 @@ def test_the_context_is_the_configs_or_the_servers(server: Loopback) -> None:
 def test_identity_is_what_is_told_and_not_where(server: Loopback) -> None:
     first = ServerModel(spec(server))
     with loopback() as other:
-        elsewhere = spec(other, name="another", concurrency=9, timeout_s=3, retries=0)
-        assert ServerModel(elsewhere).digest() == first.digest()
         other.script("/v1/models", Sent({"data": [{"id": MODEL, "max_model_len": 2048}]}))
+        ways = {"concurrency": 9, "timeout_s": 3, "retries": 0, "patience_s": 0}
+        url = other.url.replace("http://127.0.0.1", "HTTP://127.0.0.1") + "/"
+        elsewhere = spec(other, name="another", url=url, **ways)
+        assert ServerModel(elsewhere).digest() == first.digest()
+        other.script("/v1/models", Sent({"data": [{"id": MODEL, "root": "/other"}]}))
         assert ServerModel(elsewhere).digest() != first.digest()
     digests = {ServerModel(spec(server, **k)).digest() for k in ({}, {"format": "plain"})}
     assert len(digests | {ServerModel(spec(server, tokenizer=SMOLLM2)).digest()}) == 3
