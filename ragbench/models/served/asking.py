@@ -15,14 +15,17 @@ from ragbench.models.served.completions import (
     CONTINUED,
     TEXT,
     TOKENIZE,
+    Echoes,
     Written,
+    answered_by,
     chat_request,
     echo_request,
     read_chat,
     read_echo,
+    read_echoes,
     read_text,
-    read_tokens,
     text_request,
+    usage_of,
 )
 from ragbench.models.served.firsttoken import FirstToken, chat_wishes, read_first, text_wishes
 from ragbench.models.served.http import Answer, Client, Refused, is_filtered
@@ -35,6 +38,8 @@ LONGER = " Words that lengthen a turn by more tokens than any rounding hides." *
 SAID: Turn = {"role": "assistant", "content": "Yes."}
 REPLY_START = "Yes, yes, yes"
 ECHOED, ECHOED_END = "One, two, three,", " four, five."
+OTHERS_ECHOED = ("Red and blue make", "A list of texts, one of which is longer.")
+BATCHES = 0.25  # by which a log-probability may differ between batches of half precision
 
 
 class Asker:
@@ -52,6 +57,7 @@ class Asker:
         self._client = client
         self.parameters = Parameters(extra or {})
         self.model = model
+        self.takes_lists = False
         self._is_chat = is_chat
         self._where = where
 
@@ -98,16 +104,58 @@ class Asker:
 
     def echo(self, text: str, endpoint: Endpoint | None = None) -> list[float | None]:
         """Return the natural log-probability of every token of a text; None for the first."""
-        return self.echo_tokens(text, endpoint)[0]
+        return self._echo(text, endpoint).texts[0].numbers
 
-    def echo_tokens(
-        self, text: str, endpoint: Endpoint | None = None
-    ) -> tuple[list[float | None], list[str] | None]:
-        """Return what ``echo`` does, and the tokens themselves if the server gives them."""
+    def echoes(self, texts: Sequence[str]) -> Echoes:
+        """Return the echoes of texts, in one request where ``takes_lists``.
+
+        A list that a server refuses in the run, because of its length for instance, is sent text
+        by text.
+        """
+        if self.takes_lists:
+            try:
+                return self._echo_list(texts, None)
+            except Refused as error:
+                if error.status >= 500:
+                    raise
+        found = [self._echo(text, None) for text in texts]
+        cached = [each.cached_tokens for each in found if each.cached_tokens is not None]
+        return Echoes(
+            tuple(text for each in found for text in each.texts),
+            len(found),
+            sum(cached) if cached else None,
+            found[-1].by,
+        )
+
+    def _echo(self, text: str, endpoint: Endpoint | None) -> Echoes:
         body = echo_request(self.model, text, self._beyond)
         answer = self._ask(TEXT, body, endpoint=endpoint)
-        numbers = read_echo(answer, generated=self._beyond)
-        return numbers, read_tokens(answer.value, len(numbers))
+        echo = read_echo(answer, generated=self._beyond)
+        return Echoes((echo,), 1, usage_of(answer.value).cached, answered_by(answer.value))
+
+    def _echo_list(self, texts: Sequence[str], endpoint: Endpoint | None) -> Echoes:
+        body = echo_request(self.model, list(texts), self._beyond)
+        retries = None if endpoint is None else 0
+        answer = self._ask(TEXT, body, endpoint=endpoint, retries=retries)
+        found = read_echoes(answer, len(texts), generated=self._beyond)
+        return Echoes(tuple(found), 1, usage_of(answer.value).cached, answered_by(answer.value))
+
+    def find_lists(self) -> None:
+        """Find out whether every server echoes a list of texts as it echoes each alone.
+
+        The numbers may differ by the rounding of batches, but not as those of different texts do.
+        """
+        texts = (ECHOED + ECHOED_END, ECHOED, *OTHERS_ECHOED)
+        try:
+            self.takes_lists = all(
+                _are_alike(
+                    [echo.numbers for echo in self._echo_list(texts, endpoint).texts],
+                    [self.echo(text, endpoint) for text in texts],
+                )
+                for endpoint in self._client.endpoints
+            )
+        except BackendError:
+            self.takes_lists = False
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
@@ -188,6 +236,11 @@ class Asker:
         except BackendError:  # some servers refuse a key that they do not know
             return False
         return short is not None and long is not None and long > short
+
+    @property
+    def has_joined_system(self) -> bool:
+        """Whether ``joins_system`` is known to be true; nothing is asked."""
+        return bool(vars(self).get("joins_system"))
 
     @cached_property
     def joins_system(self) -> bool:
@@ -310,6 +363,17 @@ class Asker:
                     fix="write `scoring: generate`, or use a server that supports `echo` with "
                     "`logprobs`, such as vLLM",
                 ) from None
+
+
+def _are_alike(
+    some: Sequence[Sequence[float | None]], others: Sequence[Sequence[float | None]]
+) -> bool:
+    """Say whether lists of log-probabilities are those of the same texts in the same order."""
+    return all(
+        len(one) == len(other)
+        and all(abs((x or 0.0) - (y or 0.0)) <= BATCHES for x, y in zip(one, other, strict=True))
+        for one, other in zip(some, others, strict=True)
+    )
 
 
 def _lengthened(turns: Sequence[Turn], place: int) -> list[Turn]:

@@ -1,4 +1,4 @@
-"""Options scored as echoed texts: one request for the prompt alone, and one per option."""
+"""Options scored as echoed texts: one for the prompt alone, and one per option."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def score_by_echo(
         BackendError: A server failed, or does not report every number.
     """
     texts = [head, *(head + blank + option for option in options)]
-    echoed = [asker.echo_tokens(text) for text in texts]
-    numbers = [found for found, _ in echoed]
+    echoes = asker.echoes(texts)
+    numbers = [echo.numbers for echo in echoes.texts]
     for option, found in zip(options, numbers[1:], strict=True):
         if len(found) < 2:
             raise BackendError(f"the server counts no token of the option {option!r}")
@@ -41,13 +41,17 @@ def score_by_echo(
                 f"the server counts {len(found)} tokens of the prompt with the option "
                 f"{option!r}, and {alone} of the prompt alone"
             )
-    start = _start(counter, texts, options, numbers, [tokens for _, tokens in echoed])
+    start = _start(counter, texts, options, numbers, [echo.tokens for echo in echoes.texts])
     own = [found[start:] for found in numbers[1:]]
     return OptionScores(
         tuple(sum(number or 0.0 for number in found) for found in own),
         tuple(map(len, own)),
         len(numbers[0]),
         0.0,
+        requests=None if echoes.requests == len(texts) else echoes.requests,
+        texts=None if echoes.requests == len(texts) else len(texts),
+        cached_tokens=echoes.cached_tokens,
+        by=echoes.by,
     )
 
 

@@ -58,6 +58,7 @@ class ServerOptions(BackendOptions):
         headers: Further headers of every request; ``env:NAME`` is an environment variable's value.
         api_version: Azure's ``api-version``, for the query of every request.
         letters: The one way in which letters may be scored; by default the best that works.
+        questions_per_s: Questions a second that the servers answer, for the hours of a plan.
     """
 
     url: str | tuple[str, ...]
@@ -73,6 +74,7 @@ class ServerOptions(BackendOptions):
     extra_body: dict[str, JsonValue] = Field(default_factory=dict)
     headers: dict[str, str] = Field(default_factory=dict)
     api_version: str | None = Field(None, pattern=r"^[A-Za-z0-9.-]+$")
+    questions_per_s: float | None = Field(None, gt=0, allow_inf_nan=False, exclude=True)
 
     @field_validator("extra_body")
     @classmethod
@@ -109,6 +111,11 @@ class ServerOptions(BackendOptions):
     def stated_context(self) -> int | None:
         """Context in tokens, if the config states it."""
         return self.context
+
+    @property
+    def stated_rate(self) -> float | None:
+        """Questions a second, if the config states them."""
+        return self.questions_per_s
 
 
 class ServerModel(OneByOne):
@@ -232,6 +239,8 @@ class ServerModel(OneByOne):
                 tokenizer_digest=self._counter.digest,
                 letters=self._letters.rule or "",
                 changed_parameters=self._asker.parameters.changes,
+                takes_lists=self._asker.takes_lists,
+                joins_system=self._asker.has_joined_system,
             ),
         )
 
@@ -273,6 +282,7 @@ class ServerModel(OneByOne):
             if any(each.scoring == "options" for each in asked):
                 self._check_template()
                 self._asker.check_echo()
+                self._asker.find_lists()
             lettered = [each for each in asked if each.scoring == "letters"]
             if lettered:
                 self._choose_letters(starts_reply=any(each.starts_reply for each in lettered))
@@ -283,6 +293,8 @@ class ServerModel(OneByOne):
     def _choose_letters(self, *, starts_reply: bool) -> None:
         probe = self.render([Message("user", HELLO["content"])])
         self._letters.choose(self._asking(probe), self._letters_wanted)
+        if self._letters.has_echo:
+            self._asker.find_lists()
         if starts_reply and self.is_chat and self._counter.template is None:
             self._asker.check_reply_start()
 
@@ -388,4 +400,6 @@ class ServerModel(OneByOne):
             opened=opened,
             replaced=found.replaced,
             cached_tokens=found.cached_tokens,
+            reasoning_tokens=found.reasoning_tokens,
+            by=found.by,
         )
