@@ -26,7 +26,16 @@ FREE = (
     *("config.prices", "config.currency", "config.max_cost", "config.billing"),
 )
 # How a server is reached; the model's digest says what it serves.
-SERVING = (".url", ".concurrency", ".timeout_s", ".retries", ".api_key_env", ".letters")
+SERVING = (
+    ".url",
+    ".concurrency",
+    ".timeout_s",
+    ".retries",
+    ".api_key_env",
+    ".letters",
+    ".proxy",
+    ".proxy_auth",
+)
 
 # Facts of a model that explain why its digest differs.
 EXPLAINED = (".letters", ".changed_parameters")

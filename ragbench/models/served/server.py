@@ -30,7 +30,7 @@ from ragbench.models.served.asking import HELLO, Asker
 from ragbench.models.served.counting import TokenCounter
 from ragbench.models.served.day import template_day
 from ragbench.models.served.http import Client
-from ragbench.models.served.keys import check_headers
+from ragbench.models.served.keys import AccessKeys
 from ragbench.models.served.letters import BY_ECHO, Asking, LetterScorer, Way, are_letters
 from ragbench.models.served.options import score_by_echo
 from ragbench.models.served.parameters import check_extra
@@ -41,8 +41,8 @@ CONCURRENCY, TIMEOUT_S, RETRIES = 4, 600.0, 4
 END_OF_TURN = 1  # a token that some servers do not count towards the limit
 
 
-class ServerOptions(BackendOptions):
-    """Keys of the backend ``server``.
+class ServerOptions(AccessKeys):
+    """Keys of the backend ``server``, besides those that let its requests in.
 
     Attributes:
         url: Base address of a server, such as ``http://host:8000/v1``, or several.
@@ -52,11 +52,8 @@ class ServerOptions(BackendOptions):
         concurrency: Number of requests in flight; 4 by default.
         timeout_s: Seconds for a whole exchange, connecting included; 600 by default.
         retries: Number of retries of a failed request; 4 by default.
-        api_key_env: Name of the environment variable with the key.
         date: The date in the prompts of a chat template that writes today's.
         extra_body: Further keys of every request, such as ``reasoning_effort``.
-        headers: Further headers of every request; ``env:NAME`` is an environment variable's value.
-        api_version: Azure's ``api-version``, for the query of every request.
         letters: The one way in which letters may be scored; by default the best that works.
         questions_per_s: Questions a second that the servers answer, for the hours of a plan.
     """
@@ -68,24 +65,15 @@ class ServerOptions(BackendOptions):
     concurrency: int | None = Field(None, gt=0, le=256)
     timeout_s: float | None = Field(None, gt=0, le=86_400)
     retries: int | None = Field(None, ge=0, le=20)
-    api_key_env: str | None = None
     date: datetime.date = TEMPLATE_DAY
     letters: Way | None = None
     extra_body: dict[str, JsonValue] = Field(default_factory=dict)
-    headers: dict[str, str] = Field(default_factory=dict)
-    api_version: str | None = Field(None, pattern=r"^[A-Za-z0-9.-]+$")
     questions_per_s: float | None = Field(None, gt=0, allow_inf_nan=False, exclude=True)
 
     @field_validator("extra_body")
     @classmethod
     def _not_ours(cls, value: dict[str, JsonValue]) -> dict[str, JsonValue]:
         check_extra(value)
-        return value
-
-    @field_validator("headers")
-    @classmethod
-    def _sendable(cls, value: dict[str, str]) -> dict[str, str]:
-        check_headers(value)
         return value
 
     @field_validator("url")
@@ -148,6 +136,8 @@ class ServerModel(OneByOne):
             key_env=options.api_key_env,
             headers=options.headers,
             query=f"?api-version={options.api_version}" if options.api_version else "",
+            proxy=options.proxy,
+            proxy_auth=options.proxy_auth,
         )
         self._extra = options.extra_body
         self._asker = Asker(
@@ -163,8 +153,8 @@ class ServerModel(OneByOne):
 
     @classmethod
     def sends_to(cls, options: ServerOptions) -> tuple[Endpoint, ...]:
-        """Return the servers of ``url``; redirects and proxies are not followed."""
-        return options.endpoints
+        """Return the servers of ``url`` and the proxy; redirects are not followed."""
+        return (*options.endpoints, *options.proxies)
 
     @cached_property
     def served(self) -> Served:
