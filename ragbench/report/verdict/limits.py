@@ -246,10 +246,11 @@ def _no_reply(task: str, cells: pd.DataFrame) -> Iterator[str]:
     """Yield the cells with many replies that were filtered, cut or empty."""
     if "reply" not in cells:
         return
+    empty = cells.reply.astype("string").fillna("none").str.strip() == ""
     kinds = (
         ("were stopped by a content filter", cells.outcome == "refused"),
         ("ended at the limit of tokens before an answer", cells.outcome == "truncated"),
-        ("are empty", cells.reply.str.strip().eq("") & cells.outcome.ne("refused")),
+        ("are empty", empty & (cells.outcome != "refused")),
     )
     for what, are_so in kinds:
         for model, cell in cells.assign(are_so=are_so).groupby("model", sort=False):
