@@ -28,7 +28,7 @@ LEAST_MASS = 0.01
 GRIDS = (8, 16, 32)
 GRID_ROUNDING = 1.2e-4
 GRID_SHARE = 0.95
-FEWEST_GAPS = 6
+FEWEST_GAPS = 3
 # Opening and closing markers of the reasoning traces of current models.
 TRACES = (
     ("<think>", "</think>"),

@@ -44,7 +44,8 @@ def rate_of(
     if scoring == "letters" and probed and sum(probed):
         return Rate(
             len(probed) / sum(probed),
-            f"as {len(probed)} sample prompts, one at a time; several at a time take less",
+            f"as {len(probed)} sample prompt{'s' * (len(probed) != 1)}, one at a time; several at "
+            "a time take less",
         )
     return None
 
