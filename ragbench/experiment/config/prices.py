@@ -12,7 +12,7 @@ from ragbench.experiment.config.samples import SAMPLES, refusal
 from ragbench.models.spec import ModelSpec
 from ragbench.runfolder.config import Billing
 
-Place = TypeVar("Place", int, str)
+Place = TypeVar("Place")
 
 
 class PriceSpec(BaseModel):
@@ -70,8 +70,8 @@ def gather_prices(document: Document) -> None:
 
 def _move(places: dict[Keys, Place], own: Keys, name: str) -> None:
     """Let messages on a price name the place where it was written."""
-    for keys in [place for place in places if place[: len(own)] == own]:
-        places[("prices", name, *keys[len(own) :])] = places[keys]
+    for key in [key for key in places if key[: len(own)] == own]:
+        places[("prices", name, *key[len(own) :])] = places[key]
 
 
 def billing_of(model: ModelSpec, price: PriceSpec | None, *, in_flight: int) -> Billing:

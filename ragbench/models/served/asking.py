@@ -38,8 +38,6 @@ LONGER = " Words that lengthen a turn by more tokens than any rounding hides." *
 SAID: Turn = {"role": "assistant", "content": "Yes."}
 REPLY_START = "Yes, yes, yes"
 ECHOED, ECHOED_END = "One, two, three,", " four, five."
-OTHERS_ECHOED = ("Red and blue make", "A list of texts, one of which is longer.")
-BATCHES = 0.25  # by which a log-probability may differ between batches of half precision
 
 
 class Asker:
@@ -114,7 +112,7 @@ class Asker:
         """
         if self.takes_lists:
             try:
-                return self._echo_list(texts, None)
+                return self.echo_list(texts, None)
             except Refused as error:
                 if error.status >= 500:
                     raise
@@ -133,29 +131,13 @@ class Asker:
         echo = read_echo(answer, generated=self._beyond)
         return Echoes((echo,), 1, usage_of(answer.value).cached, answered_by(answer.value))
 
-    def _echo_list(self, texts: Sequence[str], endpoint: Endpoint | None) -> Echoes:
+    def echo_list(self, texts: Sequence[str], endpoint: Endpoint | None) -> Echoes:
+        """Return the echoes of texts in one request, without retries to a named server."""
         body = echo_request(self.model, list(texts), self._beyond)
         retries = None if endpoint is None else 0
         answer = self._ask(TEXT, body, endpoint=endpoint, retries=retries)
         found = read_echoes(answer, len(texts), generated=self._beyond)
         return Echoes(tuple(found), 1, usage_of(answer.value).cached, answered_by(answer.value))
-
-    def find_lists(self) -> None:
-        """Find out whether every server echoes a list of texts as it echoes each alone.
-
-        The numbers may differ by the rounding of batches, but not as those of different texts do.
-        """
-        texts = (ECHOED + ECHOED_END, ECHOED, *OTHERS_ECHOED)
-        try:
-            self.takes_lists = all(
-                _are_alike(
-                    [echo.numbers for echo in self._echo_list(texts, endpoint).texts],
-                    [self.echo(text, endpoint) for text in texts],
-                )
-                for endpoint in self._client.endpoints
-            )
-        except BackendError:
-            self.takes_lists = False
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
@@ -282,6 +264,22 @@ class Asker:
             joins = True
         return joins
 
+    def size_of(self, text: str) -> int | None:
+        """Return the tokens of a prompt with a text; None if the servers do not report the same."""
+        sizes = []
+        for endpoint in self._client.endpoints:
+            try:
+                if self._is_chat:
+                    sizes.append(self._size([{"role": "user", "content": text}], endpoint))
+                    continue
+                body = text_request(self.model, text, 1)
+                answer = self._ask(TEXT, body, endpoint=endpoint)
+                sizes.append(read_text(answer, limit=TRACE_ROOM).prompt_tokens)
+            except BackendError:
+                return None
+        known = [size for size in sizes if size is not None]
+        return known[0] if len(set(known)) == 1 and len(known) == len(sizes) else None
+
     def _size(
         self, turns: Sequence[Turn], endpoint: Endpoint, *, date_string: str = ""
     ) -> int | None:
@@ -363,17 +361,6 @@ class Asker:
                     fix="write `scoring: generate`, or use a server that supports `echo` with "
                     "`logprobs`, such as vLLM",
                 ) from None
-
-
-def _are_alike(
-    some: Sequence[Sequence[float | None]], others: Sequence[Sequence[float | None]]
-) -> bool:
-    """Say whether lists of log-probabilities are those of the same texts in the same order."""
-    return all(
-        len(one) == len(other)
-        and all(abs((x or 0.0) - (y or 0.0)) <= BATCHES for x, y in zip(one, other, strict=True))
-        for one, other in zip(some, others, strict=True)
-    )
 
 
 def _lengthened(turns: Sequence[Turn], place: int) -> list[Turn]:

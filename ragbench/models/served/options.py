@@ -11,6 +11,11 @@ from ragbench.models.served.asking import Asker
 from ragbench.models.served.counting import TokenCounter
 
 JOINED = 4  # characters
+BATCHES = 0.25  # by which a log-probability may differ between batches of half precision
+PROBES = (
+    *("One, two, three, four, five.", "One, two, three,", "Red and blue make"),
+    "A list of texts, one of which is longer.",
+)
 
 
 def score_by_echo(
@@ -52,6 +57,34 @@ def score_by_echo(
         texts=None if echoes.requests == len(texts) else len(texts),
         cached_tokens=echoes.cached_tokens,
         by=echoes.by,
+    )
+
+
+def takes_lists(asker: Asker) -> bool:
+    """Say whether every server echoes a list of texts as it echoes each alone, in its order.
+
+    The numbers may differ by the rounding of batches, but not as those of different texts do.
+    """
+    try:
+        return all(
+            _are_alike(
+                [echo.numbers for echo in asker.echo_list(PROBES, endpoint).texts],
+                [asker.echo(text, endpoint) for text in PROBES],
+            )
+            for endpoint in asker.endpoints
+        )
+    except BackendError:
+        return False
+
+
+def _are_alike(
+    some: Sequence[Sequence[float | None]], others: Sequence[Sequence[float | None]]
+) -> bool:
+    """Say whether lists of log-probabilities are those of the same texts in the same order."""
+    return all(
+        len(one) == len(other)
+        and all(abs((x or 0.0) - (y or 0.0)) <= BATCHES for x, y in zip(one, other, strict=True))
+        for one, other in zip(some, others, strict=True)
     )
 
 

@@ -32,7 +32,7 @@ from ragbench.models.served.day import template_day
 from ragbench.models.served.http import Client
 from ragbench.models.served.keys import AccessKeys
 from ragbench.models.served.letters import BY_ECHO, Asking, LetterScorer, Way, are_letters
-from ragbench.models.served.options import score_by_echo
+from ragbench.models.served.options import score_by_echo, takes_lists
 from ragbench.models.served.parameters import check_extra
 from ragbench.models.served.served import Served, ask_served, unusable
 from ragbench.models.spec import BackendOptions, ModelSpec, Weights
@@ -267,12 +267,13 @@ class ServerModel(OneByOne):
         try:
             if any(each.scoring == "generate" for each in asked):
                 self._asker.check_replies()
+            self._counter.compare(self._asker.size_of)
             if self.is_chat and Asked("generate", True) in asked:
                 self._asker.check_reply_start()
             if any(each.scoring == "options" for each in asked):
                 self._check_template()
                 self._asker.check_echo()
-                self._asker.find_lists()
+                self._asker.takes_lists = takes_lists(self._asker)
             lettered = [each for each in asked if each.scoring == "letters"]
             if lettered:
                 self._choose_letters(starts_reply=any(each.starts_reply for each in lettered))
@@ -284,7 +285,7 @@ class ServerModel(OneByOne):
         probe = self.render([Message("user", HELLO["content"])])
         self._letters.choose(self._asking(probe), self._letters_wanted)
         if self._letters.has_echo:
-            self._asker.find_lists()
+            self._asker.takes_lists = takes_lists(self._asker)
         if starts_reply and self.is_chat and self._counter.template is None:
             self._asker.check_reply_start()
 

@@ -82,6 +82,37 @@ def test_a_folder_without_a_tokenizer(tmp_path: Path) -> None:
     assert "tokenizer" in caught.value.where
 
 
+@pytest.mark.parametrize("constant", [0, 1, 23, -3])
+def test_a_server_that_counts_otherwise_by_a_constant_has_the_tokenizer_all_the_same(
+    constant: int,
+) -> None:
+    """With a first token, the markup of a chat, or without some of its own tokens."""
+    counter = TokenCounter(SMOLLM2, where="m")
+    counter.compare(lambda text: counter.count(text) + constant)
+    assert counter.is_servers
+    text = " the" * 2000
+    for cut in (0, 4):
+        counter.check_read([text], 2000 - cut)
+    with pytest.raises(BackendError, match="read 1,995 tokens of a prompt of at least 1,996"):
+        counter.check_read([text], 1995)
+
+
+def test_a_server_with_another_tokenizer_or_without_counts_is_given_5_percent() -> None:
+    counter = TokenCounter(SMOLLM2, where="m")
+    for size_of in (
+        lambda text: len(text.split()),
+        lambda text: 9,
+        lambda text: None,
+        lambda text: counter.count(text) * 101 // 100,
+    ):
+        counter.compare(size_of)
+        assert not counter.is_servers
+        counter.check_read([" the" * 2000], 1900)
+    without = TokenCounter(None, where="m")
+    without.compare(len)
+    assert not without.is_servers
+
+
 @pytest.mark.parametrize(
     ("reference", "least"),
     [
