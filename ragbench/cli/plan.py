@@ -136,7 +136,7 @@ def totals(made: Plan) -> Iterator[str]:
     grid = ((models, "model"), (tasks, "task"), (arms, "arm"))
     cells = ", ".join(f"{number} {name}{'s' * (number != 1)}" for number, name in grid)
     yield f"{made.name}: {cells}, {counted}"
-    read = sum(e.prompt_tokens for e in made.estimates)
+    read = sum(e.sent_tokens or e.prompt_tokens for e in made.estimates)
     written = sum(e.reply_tokens for e in made.estimates)
     text = f"{least}about {count(read)} read, at most {count(written)} written"
     yield _line("tokens", text if known else "unknown")
@@ -170,9 +170,13 @@ def _time(made: Plan, known: bool) -> str:
     built = sum(value for value in building if value is not None)
     least = "at least " if made.unknown_tasks or None in (*times, *building) else ""
     seconds = sum(value for value in times if value is not None)
-    devices = dict.fromkeys(e.device for e in made.estimates if e.seconds)
+    devices = dict.fromkeys(
+        e.device + f" ({e.rate})" * bool(e.rate) for e in made.estimates if e.seconds
+    )
     if not known or not any(value is not None for value in times):
-        advice = "" if devices or not known else " (--device h100 estimates it)"
+        served = any(e.requests is not None for e in made.estimates)
+        how = "`questions_per_s` of a model states it" if served else "--device h100 estimates it"
+        advice = "" if devices or not known else f" ({how})"
         return f"unknown{advice}" + (f"; builds {least}{duration(built)}" if built else "")
     text = f"{least}about {duration(seconds)}" if seconds else "seconds"
     if devices:

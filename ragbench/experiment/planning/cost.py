@@ -30,6 +30,8 @@ class CostEstimate:
         money: Cost at most, in the config's currency; 0 on the own machine.
         own_machine: Whether the cost is 0 because prompts stay in this process.
         requests: Requests to a server; None for a model in this process.
+        sent_tokens: Tokens of all texts of these requests; None for a model in this process.
+        rate: Questions a second of a server, and where the figure is from.
     """
 
     model: str
@@ -43,14 +45,23 @@ class CostEstimate:
     money: float | None = None
     own_machine: bool = False
     requests: int | None = None
+    sent_tokens: int | None = None
+    rate: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """Mean numbers per question of requests to a server, and of texts that they hold."""
+    """Means per question.
+
+    Attributes:
+        requests: Requests to a server.
+        texts: Texts that they hold.
+        added: Tokens that these have besides those of the prompt.
+    """
 
     requests: float
     texts: float
+    added: float = 0.0
 
 
 @dataclass(slots=True)
@@ -79,7 +90,7 @@ class Load:
         self.by_scoring[scoring] = self.by_scoring.get(scoring, 0) + prompts
         self.tokens += tokens
         self.requests += round(prompts * asked.requests)
-        self.sent += round(tokens * asked.texts)
+        self.sent += round(tokens * asked.texts + prompts * asked.added)
         self.written += prompts * reply
 
 
@@ -108,7 +119,7 @@ def estimate(
             for scoring in load.by_scoring
         )
         seconds = sum(n / rates[scoring].per_s for scoring, n in load.by_scoring.items())
-        found = replace(found, seconds=seconds, device=f"its server ({'; '.join(sources)})")
+        found = replace(found, seconds=seconds, device="its server", rate="; ".join(sources))
     if billing.per_hour is not None and found.seconds is None:
         return found
     money = replace(billing, in_flight=1).cost(
@@ -122,7 +133,11 @@ def _time(name: str, model: Model, load: Load, stated: StatedDevice | None) -> C
     facts = model.facts()
     parameters, dtype = facts.parameters, str(facts.dtype)
     found = CostEstimate(name, load.prompts, load.tokens, load.written, None, None)
-    found = found if facts.served is None else replace(found, requests=load.requests)
+    found = (
+        found
+        if facts.served is None
+        else replace(found, requests=load.requests, sent_tokens=load.sent)
+    )
     if parameters is None:
         return found
     if parameters == 0:
@@ -141,13 +156,20 @@ def _time(name: str, model: Model, load: Load, stated: StatedDevice | None) -> C
     return replace(found, seconds=seconds, device="this machine")
 
 
-def asking_of(model: Model, scoring: Scoring, options: float) -> Asking:
-    """Return what a question with so many options takes, on average, from a server."""
+def asking_of(model: Model, scoring: Scoring, options: float, added: float = 0.0) -> Asking:
+    """Return what a question takes from a server, on average.
+
+    Args:
+        model: The model.
+        scoring: How its answers are taken.
+        options: Mean number of options of a question.
+        added: Mean tokens of all options of a question, as they follow the prompt.
+    """
     served = model.facts().served
-    if served is not None:
-        return Asking(served.requests(scoring, options), served.texts(scoring, options))
-    texts = 1 if scoring == "generate" else options + 1
-    return Asking(texts, texts)
+    texts = 1.0 if scoring == "generate" else options + 1
+    texts = texts if served is None else served.texts(scoring, options)
+    requests = texts if served is None else served.requests(scoring, options)
+    return Asking(requests, texts, added if texts > 1 else 0.0)
 
 
 def how_asked(model: Model, found: CostEstimate, scorings: Collection[str]) -> Iterator[str]:

@@ -38,7 +38,7 @@ from ragbench.experiment.planning.weighing import OptionMass, PromptSample, weig
 from ragbench.experiment.resume import kept_budget
 from ragbench.experiment.stages.arms import Delivery
 from ragbench.experiment.stages.budget import Budget, choose_budget, longest_closed_book
-from ragbench.experiment.stages.prompts import messages
+from ragbench.experiment.stages.prompts import continuations, messages
 from ragbench.models.model import Model
 from ragbench.models.spec import ModelSpec
 from ragbench.runfolder.config import Billing
@@ -220,12 +220,13 @@ def _load_task(
     limit = task.spec.limit
     n = min(n, limit) if n and limit else n
     samples: list[PromptSample] = []
-    longest, mean, options = (0, ""), TYPICAL, float(OPTIONS)
+    longest, mean, options, added = (0, ""), TYPICAL, float(OPTIONS), 0.0
     if task.questions:
         longest, mean = longest_closed_book(model, task), _mean_closed_book(model, task)
         samples = _samples(grid, name, task, sampled)
         plan.samples += samples
         options = sum(len(q.options) for q in task.questions) / len(task.questions)
+        added = _mean_options(model, task)
     for arm in arms_of(grid.config, task):
         passages = 0 if arm.kind == CLOSED_BOOK else grid.config.budget(arm)
         if task.questions:
@@ -236,7 +237,7 @@ def _load_task(
         about = min(passages, lengths.expected(arm, task) or passages)
         tokens = n * _mean_prompt([s for s in samples if s.arm == arm.name], mean, about)
         reply = task.reply_limit if task.scoring == "generate" else 0
-        load.add(n, tokens, asking_of(model, task.scoring, options), reply, task.scoring)
+        load.add(n, tokens, asking_of(model, task.scoring, options, added), reply, task.scoring)
 
 
 class _Lengths:
@@ -314,6 +315,15 @@ def _prompt(model: Model, task: TaskPart, question: Question, passages: list[Pas
 def _mean_closed_book(model: Model, task: TaskPart) -> int:
     some = task.questions[:: max(1, len(task.questions) // 20)]
     return sum(model.count_tokens(_prompt(model, task, q, [])) for q in some) // len(some)
+
+
+def _mean_options(model: Model, task: TaskPart) -> float:
+    """Return the mean tokens of all options of a question, as they follow the prompt."""
+    if task.scoring == "generate":
+        return 0.0
+    some = task.questions[:: max(1, len(task.questions) // 20)]
+    texts = [model.continuation(text) for q in some for text in continuations(q, task.scoring)]
+    return sum(map(model.count_tokens, texts)) / len(some)
 
 
 def _check_fit(

@@ -58,7 +58,7 @@ def time_of(path: str, *overrides: str) -> tuple[float | None, str]:
 
 def test_a_stated_rate_is_taken_and_is_no_part_of_the_run(home: Path, server: Loopback) -> None:
     path = config(home, server, "generate")
-    assert time_of(path) == (None, "unknown (--device h100 estimates it)")
+    assert time_of(path) == (None, "unknown (`questions_per_s` of a model states it)")
     seconds, line = time_of(path, "models.m.questions_per_s=0.001")
     assert seconds == N * 1000
     assert line == "about 3.3 h on its server (0.001 questions/s, as the config says)"

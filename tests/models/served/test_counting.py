@@ -10,10 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragbench.base.errors import BackendError, PrerequisiteError
+from ragbench.base.records import Message
 from ragbench.models.local.hf import HfModel
+from ragbench.models.model import Asked
 from ragbench.models.rendering import USUAL_CONTROL
 from ragbench.models.served.counting import TokenCounter
+from ragbench.models.served.server import ServerModel
 from tests.models.conftest import SMOLLM2
+from tests.models.loopback import Request, Sent, chat, loopback, spec
 
 WHERE = "models: m"
 
@@ -128,3 +132,22 @@ def test_a_prompt_that_was_cut_is_an_error(reference: str | None, least: int) ->
     with pytest.raises(BackendError, match=f"read {least - 1:,} tokens of a prompt of at least"):
         counter.check_read([text], least - 1)
     counter.check_read(["short " * 200], 3)  # 200 tokens, fewer than any context
+
+
+def test_a_prompt_that_lost_two_percent_is_an_error_where_the_server_counts_alike() -> None:
+    """The server keeps the last 500 tokens of a prompt, and adds 12 of markup to each."""
+    counter = TokenCounter(SMOLLM2, where="m")
+
+    def cutting(request: Request) -> Sent:
+        whole = sum(counter.count(turn["content"]) for turn in request.body["messages"])
+        return Sent(chat("yes", size=min(whole + 12, 500)))
+
+    with loopback() as server:
+        server.answers["/v1/chat/completions"] = cutting
+        model = ServerModel(spec(server, tokenizer=SMOLLM2))
+        model.check_abilities([Asked("generate", False)])
+        whole = model.render([Message("user", " the" * 480)])
+        assert model.generate(whole, limit=9).prompt_tokens == 480 + 12
+        cut = model.render([Message("user", " the" * 510)])
+        with pytest.raises(BackendError, match="read 500 tokens of a prompt of at least 506"):
+            model.generate(cut, limit=9)
