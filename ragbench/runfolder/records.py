@@ -41,10 +41,16 @@ class Record:
         reply_before_filter: An imported reply before lm-eval's filter, if that changed it.
         replaced: Halves of characters (lone surrogates) that are U+FFFD in the reply.
         question: Digest of the question as asked; empty in a record of format 4 or older.
-        cached_tokens: Tokens of the prompt that a server had cached, if it reports them.
-        requests: Requests in which a server scored the letters; None if one for the prompt and one
+        cached_tokens: Tokens of the prompt, or of all texts whose options were scored, that a
+            server had cached, if it reports them.
+        reasoning_tokens: Tokens of the reply that are of a reasoning trace, if a server reports
+            them.
+        requests: Requests in which a server scored the options; None if one for the prompt and one
             per option.
+        texts: Texts that these requests held; None for one each.
         unlisted: Letters that the server did not list among its likeliest tokens.
+        answered_by: The model that a server says has answered.
+        fingerprint: The ``system_fingerprint`` of its answer.
         sum: Digest of all other fields; None in a record of format 4 or older.
     """
 
@@ -70,20 +76,24 @@ class Record:
     replaced: int | None = field(default=None, metadata=SPARSE)
     question: str | None = field(default=None, metadata=SPARSE)
     cached_tokens: int | None = field(default=None, metadata=SPARSE)
+    reasoning_tokens: int | None = field(default=None, metadata=SPARSE)
     requests: int | None = field(default=None, metadata=SPARSE)
+    texts: int | None = field(default=None, metadata=SPARSE)
     unlisted: int | None = field(default=None, metadata=SPARSE)
+    answered_by: str | None = field(default=None, metadata=SPARSE)
+    fingerprint: str | None = field(default=None, metadata=SPARSE)
     sum: str | None = field(default=None, metadata=SPARSE)
 
     @property
     def sent_tokens(self) -> int:
         """Tokens of all requests of the question; 0 if unknown, and where it has an error.
 
-        A server scores options by one request for the prompt alone and one per option, and letters
-        by fewer.
+        A server scores options by the prompt alone and one text per option, and letters by fewer.
         """
         prompt, options = self.prompt_tokens or 0, self.option_tokens or ()
-        if self.requests is not None:
-            return self.requests * prompt + (self.unlisted or 0) * (self.requests > 1)
+        texts = self.texts or self.requests
+        if texts is not None and (self.unlisted or texts != len(options) + 1):
+            return texts * prompt + (self.unlisted or 0) * (texts > 1)
         if self.reply is not None or not options:
             return prompt
         return (len(options) + 1) * prompt + sum(options)

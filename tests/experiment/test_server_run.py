@@ -213,11 +213,11 @@ def test_a_server_that_is_not_there_has_a_stand_in_in_a_plan(config: str) -> Non
     nobody = ["models.m.url=http://127.0.0.1:1/v1", "models.m.context=2048"]
     grid = OfflineGrid(*load_config(config, nobody))
     made = make_plan(grid)
-    (lack,) = made.lacking
-    assert (lack.what, "cannot be asked" in lack.reason) == ("model m", True)
+    (part,) = made.missing
+    assert (part.what, "cannot be asked" in part.reason) == ("model m", True)
     assert grid.models["m"].context_tokens == 2048
     assert made.estimates[0].weight_bytes is None
-    assert not make_plan(OfflineGrid(*load_config(config))).lacking
+    assert not make_plan(OfflineGrid(*load_config(config))).missing
 
 
 def test_what_a_server_cannot_do_is_told_before_anything_is_built(

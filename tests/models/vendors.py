@@ -19,6 +19,7 @@ from typing import Any, Literal
 from tests.models.loopback import MODEL, Loopback, Request, Sent
 
 Vendor = Literal["vllm", "llama.cpp", "openai", "openai-o", "azure", "ollama", "gemini", "claude"]
+Lists = Literal["any order", "refused", "misplaced", "without index", "first alone"]
 TOKEN = re.compile(r" ?[A-Za-z]+| ?[0-9]|\n+| ?[^A-Za-z0-9\n]")
 WORDS = (
     "Yes No The This It Is And Answer I We He She You Because If That These Both None All".split()
@@ -107,12 +108,14 @@ class VendorServer:
         model: What answers.
         delay_s: Seconds per request.
         context: Most tokens of a prompt.
+        lists: How a list of prompts is answered.
     """
 
     vendor: Vendor
     model: RuleModel = field(default_factory=RuleModel)
     delay_s: float = 0.0
     context: int = 4096
+    lists: Lists = "any order"
 
     def install(self, server: Loopback) -> str:
         """Let a server answer as the vendor does, and return the base address."""
@@ -181,6 +184,8 @@ class VendorServer:
     def text(self, request: Request) -> Sent:
         """Answer ``/completions``."""
         body = request.body
+        if isinstance(body["prompt"], list):
+            return self._texts(request)
         prompt, limit = body["prompt"], body.get("max_tokens", 16)
         if self.vendor == "ollama":
             prompt = "".join(self.model.tokens(prompt)[-self.context :])
@@ -210,6 +215,32 @@ class VendorServer:
                     "top_logprobs": [dict(ranked)],
                 }
         return self._answer(choice, size)
+
+    def _texts(self, request: Request) -> Sent:
+        """Answer ``/completions`` of a list of prompts."""
+        if self.lists == "refused":
+            return Sent({"error": {"message": "prompt must be a string"}}, 400)
+        prompts = request.body["prompt"]
+        alone = [
+            self.text(Request(request.path, {**request.body, "prompt": prompt}, request.headers))
+            for prompt in prompts
+        ]
+        answers: list[Any] = [sent.content for sent in alone]
+        choices = [answer["choices"][0] for answer in answers]
+        places = list(range(len(choices)))
+        if self.lists == "misplaced":  # each has the index of another
+            places = [*places[1:], 0]
+        for choice, place in zip(choices, places, strict=True):
+            choice["index"] = 0 if self.lists == "without index" else place
+        if self.lists == "first alone":
+            choices = choices[:1]
+        elif self.lists == "any order":
+            choices = choices[::-1]
+        usage = {
+            name: sum(answer["usage"][name] for answer in answers)
+            for name in ("prompt_tokens", "completion_tokens")
+        }
+        return Sent({"model": MODEL, "choices": choices, "usage": usage})
 
     def _ranked(self, body: Mapping[str, Any], context: str, count: int) -> list[tuple[str, float]]:
         """Return the tokens that are listed, as the request names them."""

@@ -10,5 +10,6 @@ answer     every model answers every question
 in_flight  several requests at a time
 budget     the budget of passages, where the config names none
 spending   what answers cost, and whether more may be asked
+watching   warnings while a run asks
 score      records -> outcomes and metrics
 """

@@ -31,6 +31,7 @@ from ragbench.experiment.stages.deliver import Packed
 from ragbench.experiment.stages.in_flight import in_flight
 from ragbench.experiment.stages.prompts import continuations, messages
 from ragbench.experiment.stages.spending import Spending
+from ragbench.experiment.stages.watching import Watch
 from ragbench.models.model import Choice, Model
 from ragbench.runfolder.passages import PromptLine, read_prompts
 from ragbench.runfolder.paths import RunPaths
@@ -139,24 +140,29 @@ def reserve(model: Model, task: TaskPart, question: Question) -> int:
 
 
 def answer_all(
-    grid: Grid, folder: RunPaths, packed: Packed, spending: Spending | None = None
+    grid: Grid,
+    folder: RunPaths,
+    packed: Packed,
+    spending: Spending | None = None,
+    watch: Watch | None = None,
 ) -> int:
     """Ask every question without an answer, and return the number of backend errors.
 
     A question with an error is asked again on resume. ``folder`` gets records and prompts, and
     ``spending`` the cost of all answers; once its limit is reached, nothing more is asked.
+    ``watch`` gets all answers, and warns.
 
     Raises:
         DataError: The folder has answers to other prompts.
         BackendError: Several questions in a row failed.
     """
     errors = 0
-    spending = spending or Spending()
+    spending, watch = spending or Spending(), watch or Watch()
     drop_torn_line(folder.prompts)
     stored = set(read_prompts(folder.prompts))
     todo = []
     for cell in cells(grid):
-        open_jobs = _unanswered(grid, folder, cell, packed, spending)
+        open_jobs = _unanswered(grid, folder, cell, packed, spending, watch)
         if open_jobs:
             todo.append((cell, open_jobs))
     total = sum(len(open_jobs) for _, open_jobs in todo)
@@ -166,14 +172,16 @@ def answer_all(
         for place, (cell, open_jobs) in enumerate(todo):
             if place and todo[place - 1][0].model_name != cell.model_name:
                 grid.models[todo[place - 1][0].model_name].release()
-            done = _answer_cell(grid, folder, cell, open_jobs, prompts, stored, progress, spending)
+            done = _answer_cell(
+                grid, folder, cell, open_jobs, prompts, stored, progress, spending, watch
+            )
             errors += done.errors
             spending.left += len(open_jobs) - done.asked
     return errors
 
 
 def _unanswered(
-    grid: Grid, folder: RunPaths, cell: Cell, packed: Packed, spending: Spending
+    grid: Grid, folder: RunPaths, cell: Cell, packed: Packed, spending: Spending, watch: Watch
 ) -> list[Job]:
     path = folder.records(cell.model_name, cell.task.spec.name, cell.arm)
     if path.exists():
@@ -181,14 +189,15 @@ def _unanswered(
     done = {}
     for record in read_records(path):
         if record.error is None:
-            done[record.question_id] = record.key
+            done[record.question_id] = record
             spending.add(record)
-    found = []
+    found, earlier = [], []
     for job in jobs(grid, cell, packed):
-        key = done.pop(job.question.id, None)
-        if key is None:
+        if job.question.id not in done:
             found.append(job)
-        elif key != job.key:
+            continue
+        earlier.append((job.question, done.pop(job.question.id)))
+        if earlier[-1][1].key != job.key:
             raise DataError(
                 f"the run has an answer to another prompt for question {job.question.id!r}",
                 where=place_of(path, job.question.id),
@@ -201,6 +210,7 @@ def _unanswered(
             where=place_of(path, next(iter(done))),
             fix="give the config another `name:`, or remove the run folder",
         )
+    watch.begin((cell.model_name, cell.task, cell.arm), earlier, len(found))
     return found
 
 
@@ -213,6 +223,7 @@ def _answer_cell(
     stored: set[str],
     progress: Progress,
     spending: Spending,
+    watch: Watch,
 ) -> _Done:
     model = grid.models[cell.model_name]
     asked = errors = in_a_row = replaced = 0
@@ -229,6 +240,7 @@ def _answer_cell(
             record = _record(grid, cell, job, digest, answer)
             records.append(record_to_json(sealed(record)))
             spending.add(record)
+            watch.add(cell.task, job.question, record)
             progress.advance()
             asked += 1
             failed = record.error is not None
@@ -290,7 +302,12 @@ def _record(grid: Grid, cell: Cell, job: Job, digest: str, answer: Answer) -> Re
     if isinstance(answer, BackendError):
         return replace(record, error=replace_surrogates(answer.what)[0], finish="error")
     record = replace(
-        record, prompt_tokens=answer.prompt_tokens, elapsed_s=round(answer.elapsed_s, 4)
+        record,
+        prompt_tokens=answer.prompt_tokens,
+        elapsed_s=round(answer.elapsed_s, 4),
+        cached_tokens=answer.cached_tokens,
+        answered_by=answer.by.model or None,
+        fingerprint=answer.by.fingerprint or None,
     )
     if isinstance(answer, Reply):
         text, halves = replace_surrogates(answer.text)
@@ -301,13 +318,14 @@ def _record(grid: Grid, cell: Cell, job: Job, digest: str, answer: Answer) -> Re
             finish=answer.finish,
             replaced=(answer.replaced + halves) or None,
             opened=answer.opened or None,
-            cached_tokens=answer.cached_tokens,
+            reasoning_tokens=answer.reasoning_tokens,
         )
     return replace(
         record,
         log_likelihoods=answer.log_likelihoods,
         option_tokens=answer.option_tokens,
         requests=answer.requests,
+        texts=answer.texts,
         unlisted=answer.unlisted or None,
         finish="scored",
     )

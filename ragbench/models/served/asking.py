@@ -15,14 +15,17 @@ from ragbench.models.served.completions import (
     CONTINUED,
     TEXT,
     TOKENIZE,
+    Echoes,
     Written,
+    answered_by,
     chat_request,
     echo_request,
     read_chat,
     read_echo,
+    read_echoes,
     read_text,
-    read_tokens,
     text_request,
+    usage_of,
 )
 from ragbench.models.served.firsttoken import FirstToken, chat_wishes, read_first, text_wishes
 from ragbench.models.served.http import Answer, Client, Refused, is_filtered
@@ -53,6 +56,7 @@ class Asker:
         self._client = client
         self.parameters = Parameters(extra or {})
         self.model = model
+        self.takes_lists = False
         self._is_chat = is_chat
         self._where = where
 
@@ -114,16 +118,42 @@ class Asker:
 
     def echo(self, text: str, endpoint: Endpoint | None = None) -> list[float | None]:
         """Return the natural log-probability of every token of a text; None for the first."""
-        return self.echo_tokens(text, endpoint)[0]
+        return self._echo(text, endpoint).texts[0].numbers
 
-    def echo_tokens(
-        self, text: str, endpoint: Endpoint | None = None
-    ) -> tuple[list[float | None], list[str] | None]:
-        """Return what ``echo`` does, and the tokens themselves if the server gives them."""
+    def echoes(self, texts: Sequence[str]) -> Echoes:
+        """Return the echoes of texts, in one request where ``takes_lists``.
+
+        A list that a server refuses in the run, because of its length for instance, is sent text
+        by text.
+        """
+        if self.takes_lists:
+            try:
+                return self.echo_list(texts, None)
+            except Refused as error:
+                if error.status >= 500:
+                    raise
+        found = [self._echo(text, None) for text in texts]
+        cached = [each.cached_tokens for each in found if each.cached_tokens is not None]
+        return Echoes(
+            tuple(text for each in found for text in each.texts),
+            len(found),
+            sum(cached) if cached else None,
+            found[-1].by,
+        )
+
+    def _echo(self, text: str, endpoint: Endpoint | None) -> Echoes:
         body = echo_request(self.model, text, self._beyond)
         answer = self._ask(TEXT, body, endpoint=endpoint)
-        numbers = read_echo(answer, generated=self._beyond)
-        return numbers, read_tokens(answer.value, len(numbers))
+        echo = read_echo(answer, generated=self._beyond)
+        return Echoes((echo,), 1, usage_of(answer.value).cached, answered_by(answer.value))
+
+    def echo_list(self, texts: Sequence[str], endpoint: Endpoint | None) -> Echoes:
+        """Return the echoes of texts in one request, without retries to a named server."""
+        body = echo_request(self.model, list(texts), self._beyond)
+        retries = None if endpoint is None else 0
+        answer = self._ask(TEXT, body, endpoint=endpoint, retries=retries)
+        found = read_echoes(answer, len(texts), generated=self._beyond)
+        return Echoes(tuple(found), 1, usage_of(answer.value).cached, answered_by(answer.value))
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
@@ -205,6 +235,11 @@ class Asker:
             return False
         return short is not None and long is not None and long > short
 
+    @property
+    def has_joined_system(self) -> bool:
+        """Whether ``joins_system`` is known to be true; nothing is asked."""
+        return bool(vars(self).get("joins_system"))
+
     @cached_property
     def joins_system(self) -> bool:
         """Whether a server's chat template has no system turn, so that it joins the user's.
@@ -244,6 +279,22 @@ class Asker:
                 )
             joins = True
         return joins
+
+    def size_of(self, text: str) -> int | None:
+        """Return the tokens of a prompt with a text; None if the servers do not report the same."""
+        sizes = []
+        for endpoint in self._client.endpoints:
+            try:
+                if self._is_chat:
+                    sizes.append(self._size([{"role": "user", "content": text}], endpoint))
+                    continue
+                body = text_request(self.model, text, 1)
+                answer = self._ask(TEXT, body, endpoint=endpoint)
+                sizes.append(read_text(answer, limit=TRACE_ROOM).prompt_tokens)
+            except BackendError:
+                return None
+        known = [size for size in sizes if size is not None]
+        return known[0] if len(set(known)) == 1 and len(known) == len(sizes) else None
 
     def _size(
         self, turns: Sequence[Turn], endpoint: Endpoint, *, date_string: str = ""

@@ -1,9 +1,10 @@
 """JSON over HTTP to the servers of one model: bounded, retried, and never sent elsewhere.
 
 Redirects are not followed, and neither proxies nor ``.netrc`` are read from the environment:
-requests go to the addresses in the config and to no other host. Certificates are checked against
-those of the system, or of ``SSL_CERT_FILE``. An answer is a JSON object by the letter: a key that
-is repeated in one object is refused, because two readers could see two values.
+requests go to the addresses in the config, through its proxy if it names one, and to no other host.
+Certificates are checked against those of the system, or of ``SSL_CERT_FILE``. An answer is a JSON
+object by the letter: a key that is repeated in one object is refused, because two readers could see
+two values.
 """
 
 from __future__ import annotations
@@ -124,6 +125,8 @@ class Client:
         headers: Further headers, as ``Keys`` reads them.
         query: Query of every request, such as ``?api-version=2024-10-21``.
         patience_s: Seconds that an outage is waited out, once ``outages`` has begun.
+        proxy: Address of a proxy.
+        proxy_auth: Variable of its user and password, as ``Keys`` reads it.
 
     Raises:
         UsageError: ``key_env`` is not the name of a variable. It may be a key, and is not repeated.
@@ -140,13 +143,15 @@ class Client:
         headers: Mapping[str, str] | None = None,
         query: str = "",
         patience_s: float = 0.0,
+        proxy: str | None = None,
+        proxy_auth: str | None = None,
     ) -> None:
         self._name = name
         self.endpoints = tuple(endpoints)
         self._turns = cycle(self.endpoints)
         self._timeout_s = timeout_s
         self._retries = retries
-        self._keys = Keys(name, key_env, headers or {})
+        self._keys = Keys(name, key_env, headers or {}, proxy=proxy, proxy_auth=proxy_auth)
         self._query = query
         self.outages = Outages(name, patience_s)
         self._silent: set[Endpoint] = set()
@@ -235,6 +240,7 @@ class Client:
                 most_bytes=MAX_RESPONSE_BYTES,
                 tls=self._tls,
                 on_silence=partial(self._report_silence, place),
+                proxy=self._keys.proxy(),
             )
         except (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError) as error:
             took_long = isinstance(error, httpcore.TimeoutException)

@@ -188,11 +188,11 @@ class LetterScorer:
         blank = self._split(asking)[1]
         found = {option: first.of(blank + option) for option in options}
         missing = [option for option, number in found.items() if number is None]
-        below, requests = math.nextafter(first.least, -math.inf), 1
-        others = dict.fromkeys(missing, below)
+        others = dict.fromkeys(missing, math.nextafter(first.least, -math.inf))
+        echoed: OptionScores | None = None
         if missing and self.has_echo:
-            others = dict(zip(missing, self._echo(asking, missing).log_likelihoods, strict=True))
-            requests = 2 + len(missing)
+            echoed = self._echo(asking, missing)
+            others = dict(zip(missing, echoed.log_likelihoods, strict=True))
         elif len(missing) == len(options):
             raise BackendError(
                 f"none of the letters is among the {len(first.listed)} likeliest tokens that the "
@@ -201,14 +201,32 @@ class LetterScorer:
             )
         known = {option: number for option, number in found.items() if number is not None}
         scores = self._scores(asking, first, [(known | others)[option] for option in options])
-        return replace(scores, requests=requests, unlisted=len(missing))
+        scores = replace(scores, unlisted=len(missing))
+        if echoed is None:
+            return scores
+        texts = len(missing) + 1
+        cached = [n for n in (scores.cached_tokens, echoed.cached_tokens) if n is not None]
+        return replace(
+            scores,
+            requests=1 + (echoed.requests or texts),
+            texts=None if echoed.requests is None else 1 + texts,
+            cached_tokens=sum(cached) if cached else None,
+        )
 
     def _scores(self, asking: Asking, first: FirstToken, numbers: Sequence[float]) -> OptionScores:
         size = first.prompt_tokens
         if size is None:
             turns = " ".join(turn["content"] for turn in asking.turns or ())
             size = self._counter.count(turns if asking.head is None else asking.head)
-        return OptionScores(tuple(numbers), (1,) * len(numbers), size, 0.0, requests=1)
+        return OptionScores(
+            tuple(numbers),
+            (1,) * len(numbers),
+            size,
+            0.0,
+            requests=1,
+            cached_tokens=first.cached_tokens,
+            by=first.by,
+        )
 
     def _split(self, asking: Asking) -> tuple[str, str]:
         """Return the text of a prompt without its last blank, and what precedes a letter.

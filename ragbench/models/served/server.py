@@ -29,9 +29,9 @@ from ragbench.models.served.asking import HELLO, Asker
 from ragbench.models.served.counting import TokenCounter
 from ragbench.models.served.day import template_day
 from ragbench.models.served.http import Client
-from ragbench.models.served.keys import check_headers
+from ragbench.models.served.keys import AccessKeys
 from ragbench.models.served.letters import BY_ECHO, Asking, LetterScorer, Way, are_letters
-from ragbench.models.served.options import score_by_echo
+from ragbench.models.served.options import score_by_echo, takes_lists
 from ragbench.models.served.parameters import check_extra
 from ragbench.models.served.served import Served, ask_served, unusable
 from ragbench.models.spec import BackendOptions, ModelSpec, Weights
@@ -40,8 +40,8 @@ CONCURRENCY, TIMEOUT_S, RETRIES = 4, 600.0, 4
 END_OF_TURN = 1  # a token that some servers do not count towards the limit
 
 
-class ServerOptions(BackendOptions):
-    """Keys of the backend ``server``.
+class ServerOptions(AccessKeys):
+    """Keys of the backend ``server``, besides those that let its requests in.
 
     Attributes:
         url: Base address of a server, such as ``http://host:8000/v1``, or several.
@@ -52,12 +52,10 @@ class ServerOptions(BackendOptions):
         timeout_s: Seconds for a whole exchange, connecting included; 600 by default.
         retries: Number of retries of a failed request; 4 by default.
         patience_s: Seconds that an outage of a server is waited out; 900 by default, 0 for never.
-        api_key_env: Name of the environment variable with the key.
         date: The date in the prompts of a chat template that writes today's.
         extra_body: Further keys of every request, such as ``reasoning_effort``.
-        headers: Further headers of every request; ``env:NAME`` is an environment variable's value.
-        api_version: Azure's ``api-version``, for the query of every request.
         letters: The one way in which letters may be scored; by default the best that works.
+        questions_per_s: Questions a second that the servers answer, for the hours of a plan.
     """
 
     url: str | tuple[str, ...]
@@ -68,23 +66,15 @@ class ServerOptions(BackendOptions):
     timeout_s: float | None = Field(None, gt=0, le=86_400)
     retries: int | None = Field(None, ge=0, le=20)
     patience_s: float = Field(900.0, ge=0, le=86_400)
-    api_key_env: str | None = None
     date: datetime.date = TEMPLATE_DAY
     letters: Way | None = None
     extra_body: dict[str, JsonValue] = Field(default_factory=dict)
-    headers: dict[str, str] = Field(default_factory=dict)
-    api_version: str | None = Field(None, pattern=r"^[A-Za-z0-9.-]+$")
+    questions_per_s: float | None = Field(None, gt=0, allow_inf_nan=False, exclude=True)
 
     @field_validator("extra_body")
     @classmethod
     def _not_ours(cls, value: dict[str, JsonValue]) -> dict[str, JsonValue]:
         check_extra(value)
-        return value
-
-    @field_validator("headers")
-    @classmethod
-    def _sendable(cls, value: dict[str, str]) -> dict[str, str]:
-        check_headers(value)
         return value
 
     @field_validator("url")
@@ -110,6 +100,11 @@ class ServerOptions(BackendOptions):
     def stated_context(self) -> int | None:
         """Context in tokens, if the config states it."""
         return self.context
+
+    @property
+    def stated_rate(self) -> float | None:
+        """Questions a second, if the config states them."""
+        return self.questions_per_s
 
 
 class ServerModel(OneByOne):
@@ -143,6 +138,8 @@ class ServerModel(OneByOne):
             headers=options.headers,
             query=f"?api-version={options.api_version}" if options.api_version else "",
             patience_s=options.patience_s,
+            proxy=options.proxy,
+            proxy_auth=options.proxy_auth,
         )
         self._extra = options.extra_body
         self._asker = Asker(
@@ -158,8 +155,8 @@ class ServerModel(OneByOne):
 
     @classmethod
     def sends_to(cls, options: ServerOptions) -> tuple[Endpoint, ...]:
-        """Return the servers of ``url``; redirects and proxies are not followed."""
-        return options.endpoints
+        """Return the servers of ``url`` and the proxy; redirects are not followed."""
+        return (*options.endpoints, *options.proxies)
 
     @cached_property
     def served(self) -> Served:
@@ -234,6 +231,8 @@ class ServerModel(OneByOne):
                 tokenizer_digest=self._counter.digest,
                 letters=self._letters.rule or "",
                 changed_parameters=self._asker.parameters.changes,
+                takes_lists=self._asker.takes_lists,
+                joins_system=self._asker.has_joined_system,
             ),
         )
 
@@ -271,11 +270,13 @@ class ServerModel(OneByOne):
         try:
             if any(each.scoring == "generate" for each in asked):
                 self._asker.check_replies()
+            self._counter.compare(self._asker.size_of)
             if self.is_chat and Asked("generate", True) in asked:
                 self._asker.check_reply_start()
             if any(each.scoring == "options" for each in asked):
                 self._check_template()
                 self._asker.check_echo()
+                self._asker.takes_lists = takes_lists(self._asker)
             lettered = [each for each in asked if each.scoring == "letters"]
             if lettered:
                 self._choose_letters(starts_reply=any(each.starts_reply for each in lettered))
@@ -287,6 +288,8 @@ class ServerModel(OneByOne):
     def _choose_letters(self, *, starts_reply: bool) -> None:
         probe = self.render([Message("user", HELLO["content"])])
         self._letters.choose(self._asking(probe), self._letters_wanted)
+        if self._letters.has_echo:
+            self._asker.takes_lists = takes_lists(self._asker)
         if starts_reply and self.is_chat and self._counter.template is None:
             self._asker.check_reply_start()
 
@@ -392,4 +395,6 @@ class ServerModel(OneByOne):
             opened=opened,
             replaced=found.replaced,
             cached_tokens=found.cached_tokens,
+            reasoning_tokens=found.reasoning_tokens,
+            by=found.by,
         )

@@ -11,7 +11,9 @@ from __future__ import annotations
 import math
 import ssl
 import time
-from collections.abc import Callable, Iterable, Mapping
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +32,22 @@ class TooLarge(Exception):
 
 class Encoded(Exception):
     """The server compressed its answer, which was not asked for; the argument says how."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """An HTTP proxy: its address, and user and password if it wants them."""
+
+    url: str
+    login: tuple[str, str] | None
+
+    @property
+    def secrets(self) -> list[str]:
+        """The password, and the form in which it is sent."""
+        if self.login is None:
+            return []
+        sent = b64encode(":".join(self.login).encode()).decode()
+        return [text for text in (self.login[1], sent) if text]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +78,7 @@ def exchange(
     most_bytes: int,
     tls: ssl.SSLContext,
     on_silence: Callable[[], None] = lambda: None,
+    proxy: Proxy | None = None,
 ) -> Received:
     """Return the answer to a GET, or to a POST of a body, over a new connection.
 
@@ -71,22 +90,19 @@ def exchange(
         most_bytes: Maximum length of the answer's body.
         tls: Certificates to trust.
         on_silence: Called once if the server sends no byte for ``SILENCE_S``.
+        proxy: Proxy to ask; never one of the environment, which is not read.
 
     Raises:
         TooLarge: The headers or the body are longer than allowed.
         Encoded: The answer has a ``content-encoding``; its body is not read.
         httpcore.TimeoutException: The time is up.
-        httpcore.NetworkError: The connection failed.
+        httpcore.NetworkError: The connection failed, or the proxy refused it.
         httpcore.ProtocolError: The answer is not HTTP.
     """
     target = httpcore.URL(url)
     bounded = _Bounded(time.monotonic() + seconds, on_silence)
     with (
-        httpcore.HTTPConnection(
-            httpcore.Origin(target.scheme, target.host, target.port or target.origin.port),
-            ssl_context=tls,
-            network_backend=bounded,
-        ) as connection,
+        _connected(target, tls, bounded, proxy) as connection,
         connection.stream(
             "GET" if body is None else "POST",
             target,
@@ -110,6 +126,31 @@ def exchange(
                 raise TooLarge
             parts.append(part)
         return Received(response.status, found, b"".join(parts))
+
+
+@contextmanager
+def _connected(
+    target: httpcore.URL, tls: ssl.SSLContext, bounded: _Bounded, proxy: Proxy | None
+) -> Iterator[httpcore.HTTPConnection | httpcore.ConnectionPool]:
+    """Yield what sends one request: a connection of its own, or one through a proxy."""
+    if proxy is None:
+        origin = httpcore.Origin(target.scheme, target.host, target.port or target.origin.port)
+        with httpcore.HTTPConnection(
+            origin, ssl_context=tls, network_backend=bounded
+        ) as connection:
+            yield connection
+        return
+    try:
+        with httpcore.HTTPProxy(
+            proxy.url,
+            proxy.login,
+            ssl_context=tls,
+            proxy_ssl_context=tls if proxy.url.startswith("https:") else None,
+            network_backend=bounded,
+        ) as through:
+            yield through
+    except httpcore.ProxyError as error:
+        raise httpcore.ConnectError(f"the proxy refuses the connection: {error}") from None
 
 
 class _Bounded(httpcore.NetworkBackend):

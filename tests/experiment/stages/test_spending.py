@@ -53,6 +53,11 @@ def test_answers_are_summed_and_errors_are_free() -> None:
     spending.add(record(model="far", prompt_tokens=1000, reply="x"))
     assert spending.sentence() == "the answers cost 0.003 USD, without far (no price)"
     assert Spending().may_go_on()
+    little = Spending(billing)
+    little.add(record(prompt_tokens=10, reply="x", reply_tokens=1))
+    assert little.sentence() == "the answers cost 0.00003 USD"
+    little.by_model["m"] = 123456.78
+    assert little.sentence() == "the answers cost 123,457 USD"
 
 
 @pytest.mark.parametrize(
