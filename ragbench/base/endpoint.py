@@ -23,6 +23,10 @@ PORTS = {"http": 80, "https": 443}
 RESTRICTED = "restricted"
 OURS = "ragbench."
 LOOPBACK_V4 = ipaddress.IPv4Network("127.0.0.0/8")
+STAR = "*."
+ANY_HOST = re.compile(r"(https?://)\*\.", re.IGNORECASE)
+LABEL = re.compile(r"[a-z0-9_-]+")
+FEWEST_LABELS, FEWEST_OF_COUNTRY = 2, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +84,8 @@ class Endpoint:
         return str(address) == "::1" or address in LOOPBACK_V4
 
     def is_trusted(self, origins: Iterable[str]) -> bool:
-        """Say whether restricted data may go there: to loopback or a listed origin."""
-        return self.is_loopback or self.origin in {parse(origin).origin for origin in origins}
+        """Say whether restricted data may go there: to loopback, a listed origin or a pattern."""
+        return self.is_loopback or any(_covers(origin, self) for origin in origins)
 
 
 def parse(address: str, *, port: int | None = None) -> Endpoint:
@@ -124,6 +128,47 @@ def parse_origin(address: str) -> Endpoint:
     if endpoint.path:
         raise ValueError(f"a trusted endpoint has no path: write {endpoint.origin}")
     return endpoint
+
+
+def trusted_origin(address: str) -> str:
+    """Return an origin, or a pattern of origins such as ``https://*.gpu.hospital.example:8000``.
+
+    The star is the whole first label of a host and stands for exactly one label, as in a
+    certificate; scheme and port are as written. A pattern that covers hosts of others is refused:
+    the star alone, names directly below a top-level domain, and those two labels below a country's
+    (``*.co.uk``). An address in numbers is trusted only as written.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    if "*" not in address:
+        return parse_origin(address).origin
+    if not ANY_HOST.match(address) or address.count("*") > 1:
+        raise ValueError(
+            "a star stands for the whole first label of a host, as in "
+            "https://*.gpu.hospital.example, and occurs once"
+        )
+    below = parse_origin(ANY_HOST.sub(r"\1", address))
+    labels = below.host.split(".")
+    if not all(LABEL.fullmatch(label) for label in labels) or labels[-1].isdecimal():
+        raise ValueError("a pattern is of names of hosts; write an address in numbers in full")
+    fewest = FEWEST_OF_COUNTRY if len(labels[-1]) == 2 else FEWEST_LABELS
+    if len(labels) < fewest:
+        raise ValueError(
+            f"the pattern {STAR}{below.host} may cover hosts of others: write at least {fewest} "
+            f"labels after {STAR!r} here, or the hosts themselves"
+        )
+    return replace(below, host=STAR + below.host).origin
+
+
+def _covers(trusted: str, endpoint: Endpoint) -> bool:
+    """Say whether an origin or a pattern, as ``trusted_origin`` returns it, covers an endpoint."""
+    if "*" not in trusted:
+        return parse(trusted).origin == endpoint.origin
+    below = parse(ANY_HOST.sub(r"\1", trusted_origin(trusted)))
+    first, _, rest = endpoint.host.partition(".")
+    is_below = (endpoint.scheme, rest, endpoint.port) == (below.scheme, below.host, below.port)
+    return is_below and LABEL.fullmatch(first) is not None
 
 
 Reach = tuple[Endpoint, ...] | None  # servers that text is sent to; None if that is unknown

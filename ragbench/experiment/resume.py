@@ -29,8 +29,8 @@ FREE = (
 )
 # How a server is reached; the model's digest says what it serves.
 SERVING = (
-    *(".url", ".concurrency", ".timeout_s", ".retries", ".patience_s", ".api_key_env"),
-    *(".letters", ".context", ".proxy", ".proxy_auth"),
+    *(".url", ".url_file", ".concurrency", ".timeout_s", ".retries", ".patience_s"),
+    *(".api_key_env", ".letters", ".context", ".proxy", ".proxy_auth"),
 )
 # Places of a model's files, whose spelling changes nothing.
 PLACES = (".path", ".adapter", ".tokenizer")

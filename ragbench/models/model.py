@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal, Protocol, TypeVar, runtime_checkable
 
+from ragbench.base.endpoint import Endpoint
 from ragbench.base.errors import BackendError
 from ragbench.base.modelfacts import ModelFacts
 from ragbench.base.records import Message, OptionScores, Reply, Scoring
@@ -37,6 +38,23 @@ class Checked(Protocol):
 
         Raises:
             PrerequisiteError: The model cannot be reached, or cannot do this.
+        """
+
+
+@runtime_checkable
+class Adaptive(Protocol):
+    """A model whose servers change during a run, and how many requests they take."""
+
+    def allow_new(self, check: Callable[[Endpoint], None]) -> None:
+        """Let servers be asked that were not known at the start.
+
+        None is asked before, nor one for which ``check`` raises an error.
+        """
+
+    def in_flight_now(self) -> int:
+        """Return the number of batches that may be in flight now, at least 1.
+
+        It is called about every second while the model answers.
         """
 
 

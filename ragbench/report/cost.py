@@ -11,6 +11,7 @@ from ragbench.analysis.family import BASELINE, GAIN
 from ragbench.analysis.load import Run
 from ragbench.report.tables import NONE, Rows, between, coverage
 from ragbench.runfolder.config import Billing, money_text
+from ragbench.runfolder.records import Covered
 
 OWN = "0 (own machine)"
 
@@ -18,9 +19,10 @@ OWN = "0 (own machine)"
 def cost_rows(run: Run, effects: pd.DataFrame) -> Rows:
     """Return tokens and seconds per question, one row per model, task and arm.
 
-    Runs whose config has prices, or says that nothing is sent to a server, have money too. Imported
-    answers have no row, because their cost is not known. The interval of the points is
-    that of the gain, divided by the same tokens.
+    Wall seconds are those in which at least one question of the cell was being answered. Runs whose
+    config has prices, or says that nothing is sent to a server, have money too. Imported answers
+    have no row, because their cost is not known. The interval of the points is that of the gain,
+    divided by the same tokens.
     """
     gains = effects[(effects.effect == GAIN) & (effects.stratum == "")]
     known = {
@@ -40,7 +42,7 @@ def cost_rows(run: Run, effects: pd.DataFrame) -> Rows:
                     row = [model, task, arm, *_cells(cost, cells.get(BASELINE), gain)]
                     rows.append([*row, *_money(run, model, cost)] if run.config.billing else row)
     header = ["model", "task", "arm", "n", "prompt tokens", "of them passages", "reply tokens"]
-    header += ["seconds a question", "seconds in all", "prompt, times closed-book"]
+    header += ["seconds a question", "seconds in all", "wall seconds", "prompt, times closed-book"]
     header += ["seconds, times closed-book", "points per 1,000 more tokens"]
     header.append(f"{coverage(run)} interval")
     if not run.config.billing:
@@ -64,7 +66,23 @@ def _cost(cell: pd.DataFrame) -> dict[str, float]:
         name: float(answered[name].astype(float).sum()) if name in answered else math.nan
         for name in ("sent_tokens", "cached_tokens", "reply_tokens")
     }
-    return found | sums | {"all": total, "n": float(len(answered))}
+    return found | sums | {"all": total, "wall": _wall(answered), "n": float(len(answered))}
+
+
+def _wall(answered: pd.DataFrame) -> float:
+    """Return the seconds in which at least one question was being answered; NaN if unknown.
+
+    Questions that were answered side by side count once, and the time between two sessions of a run
+    does not count.
+    """
+    if "ended_at" not in answered:
+        return math.nan
+    ends = answered.ended_at.astype(float).to_numpy()
+    starts = ends - answered.elapsed_s.astype(float).to_numpy()
+    if not len(ends) or math.isnan(float(starts.sum())):
+        return math.nan
+    covered = Covered()
+    return sum(map(covered.add, starts.tolist(), ends.tolist()))
 
 
 def _money(run: Run, model: str, cost: dict[str, float]) -> list[str]:
@@ -77,6 +95,7 @@ def _money(run: Run, model: str, cost: dict[str, float]) -> list[str]:
         cached=cost["cached_tokens"],
         written=cost["reply_tokens"],
         seconds=cost["all"],
+        wall=None if math.isnan(cost["wall"]) else cost["wall"],
     )
     if total is None or math.isnan(total):
         return ["unknown", "unknown"]
@@ -96,6 +115,7 @@ def _cells(
         _number(cost["reply"], ".1f"),
         _number(cost["seconds"], ".3f"),
         _number(cost["all"], ".1f"),
+        _number(cost["wall"], ".1f"),
         _times(cost["prompt"], before["prompt"]),
         _times(cost["seconds"], before["seconds"]),
         _number(worth, "+.1f"),

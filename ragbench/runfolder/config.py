@@ -73,7 +73,7 @@ class Billing:
         output: Price of a million tokens of replies.
         per_hour: Price of an hour of answering, on a rented machine.
         own_machine: Whether prompts stay in this process.
-        in_flight: Number of requests that are answered at the same time.
+        in_flight: Most requests that are answered at the same time.
     """
 
     input: float | None = None
@@ -83,7 +83,15 @@ class Billing:
     own_machine: bool = False
     in_flight: int = 1
 
-    def cost(self, *, sent: float, cached: float, written: float, seconds: float) -> float | None:
+    def cost(
+        self,
+        *,
+        sent: float,
+        cached: float,
+        written: float,
+        seconds: float,
+        wall: float | None = None,
+    ) -> float | None:
         """Return the cost of requests; None if it is unknown.
 
         Args:
@@ -91,9 +99,11 @@ class Billing:
             cached: Those of them that the server had cached.
             written: Tokens of all replies.
             seconds: Sum of the seconds of all requests.
+            wall: Seconds in which at least one of them was under way; by default estimated as if
+                ``in_flight`` of them always were.
         """
         if self.per_hour is not None:
-            return self.per_hour * seconds / self.in_flight / 3600
+            return self.per_hour * (seconds / self.in_flight if wall is None else wall) / 3600
         if self.input is not None and self.output is not None:
             again = self.input if self.cached_input is None else self.cached_input
             return ((sent - cached) * self.input + cached * again + written * self.output) / 1e6

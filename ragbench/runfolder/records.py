@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -48,6 +49,7 @@ class Record:
         requests: Requests in which a server scored the options; None if one for the prompt and one
             per option.
         texts: Texts that these requests held; None for one each.
+        ended_at: Unix time at which the answer arrived; None in imported and earlier records.
         unlisted: Letters that the server did not list among its likeliest tokens.
         answered_by: The model that a server says has answered.
         fingerprint: The ``system_fingerprint`` of its answer.
@@ -82,6 +84,7 @@ class Record:
     unlisted: int | None = field(default=None, metadata=SPARSE)
     answered_by: str | None = field(default=None, metadata=SPARSE)
     fingerprint: str | None = field(default=None, metadata=SPARSE)
+    ended_at: float | None = field(default=None, metadata=SPARSE)
     sum: str | None = field(default=None, metadata=SPARSE)
 
     @property
@@ -101,6 +104,22 @@ class Record:
     def file_name(self) -> str:
         """Return the name of the file that the record belongs to."""
         return f"{self.model}+{self.task}+{self.arm}{SUFFIX}"
+
+
+class Covered:
+    """The time that is covered by at least one of several intervals, in any order."""
+
+    def __init__(self) -> None:
+        self._starts: list[float] = []
+        self._ends: list[float] = []
+
+    def add(self, start: float, end: float) -> float:
+        """Add an interval, and return the seconds that no interval before covered."""
+        first, last = bisect_left(self._ends, start), bisect_right(self._starts, end)
+        starts, ends = self._starts[first:last], self._ends[first:last]
+        low, high = min([start, *starts]), max([end, *ends])
+        self._starts[first:last], self._ends[first:last] = [low], [high]
+        return high - low - (sum(ends) - sum(starts))
 
 
 def sealed(record: Record) -> Record:

@@ -16,11 +16,8 @@ if TYPE_CHECKING:
 
 CELL = ["model", "task", "arm", "mode", "scoring", "seed", "k"]  # columns that identify a cell
 NEEDED = {"model", "task", "arm", "question_id", "outcome"}
-NEWER = {
-    "likeliest",
-    "sent_tokens",
-    "cached_tokens",
-}  # runs scored by earlier versions do not have it
+# Columns that runs scored by earlier versions do not have.
+NEWER = {"likeliest", "sent_tokens", "cached_tokens", "ended_at"}
 # A column that is missing in every row has no type of its own.
 TYPES: dict[str, str] = {
     **dict.fromkeys(
@@ -31,6 +28,7 @@ TYPES: dict[str, str] = {
     **dict.fromkeys(("cluster", "error", "rule", "reply", "reasoning", "finish"), "string"),
     "confidence": "float64",
     "option_mass": "float64",
+    "ended_at": "float64",
 }
 
 
@@ -71,6 +69,7 @@ class ScoreRow:
         cached_tokens: Tokens of the prompt that a server had cached, if it reports them.
         finish: How the answer ended.
         elapsed_s: Seconds that the model took.
+        ended_at: Unix time at which the answer arrived, if it is known.
         metrics: Value by metric; NaN without an answer.
     """
 
@@ -108,6 +107,7 @@ class ScoreRow:
     cached_tokens: int | None
     finish: str | None
     elapsed_s: float | None
+    ended_at: float | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ragbench.base.endpoint import parse, parse_origin
+from ragbench.base.endpoint import parse, parse_origin, trusted_origin
 
 
 @pytest.mark.parametrize(
@@ -80,6 +80,52 @@ def test_an_origin_has_no_path() -> None:
     assert parse_origin("https://host:8443").origin == "https://host:8443"
     with pytest.raises(ValueError, match="no path: write https://host"):
         parse_origin("https://host/v1")
+
+
+HOSPITAL = "https://*.gpu.hospital.example"
+
+
+def test_a_star_is_one_label_of_the_same_scheme_and_port() -> None:
+    for inside in ("a", "NODE-7", "xn--bcher-kva", "a_b"):
+        assert parse(f"https://{inside}.gpu.hospital.example/v1").is_trusted([HOSPITAL])
+    assert parse("https://a.gpu.hospital.example:443").is_trusted([HOSPITAL])
+    for outside in (
+        *("https://gpu.hospital.example", "https://a.b.gpu.hospital.example"),
+        *("https://agpu.hospital.example", "https://a.gpu.hospital.example.evil.org"),
+        *("https://a.gpu.hospital.exampl", "https://a..gpu.hospital.example"),
+        *("http://a.gpu.hospital.example", "https://a.gpu.hospital.example:8000"),
+    ):
+        assert not parse(outside).is_trusted([HOSPITAL]), outside
+    ported = trusted_origin("HTTP://*.GPU.hospital.example:8000/")
+    assert ported == "http://*.gpu.hospital.example:8000"
+    assert parse("http://n1.gpu.hospital.example:8000/v1").is_trusted([ported])
+    assert not parse("http://n1.gpu.hospital.example/v1").is_trusted([ported])
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        *("*", "https://*", "https://*:8000", "https://*.", "*.gpu.hospital.example"),
+        *("https://*.com", "https://*.example", "https://*.localhost", "https://*.co.uk"),
+        *("https://*.nhs.uk", "https://*.*.hospital.example", "https://a.*.hospital.example"),
+        *("https://a*.hospital.example", "https://*a.hospital.example"),
+        *("http://*.0.0.1", "http://10.0.0.*", "http://*.168.1.20", "http://[*::1]"),
+        *("*://a.hospital.example", "https://*.hospital.example/v1", "https://*..hospital.example"),
+        *("https://u:secret@*.hospital.example", "https://*.hospital.example?key=secret"),
+    ],
+)
+def test_a_pattern_that_could_cover_the_hosts_of_others_is_refused(pattern: str) -> None:
+    with pytest.raises(ValueError, match=r"star|pattern|address|has no path") as caught:
+        trusted_origin(pattern)
+    assert "secret" not in str(caught.value)
+    with pytest.raises(ValueError, match=r"star|pattern|address|has no path"):
+        parse("https://a.hospital.example").is_trusted([pattern])
+
+
+def test_two_labels_are_enough_where_the_last_is_no_country() -> None:
+    assert trusted_origin("https://*.hospital.example") == "https://*.hospital.example"
+    assert trusted_origin("https://*.ward.hospital.nhs.uk") == "https://*.ward.hospital.nhs.uk"
+    assert trusted_origin("https://models.example.org") == "https://models.example.org"
 
 
 @given(st.from_regex(r"https?://[a-z0-9@:/\\.\[\]%?#-]{1,30}", fullmatch=True))

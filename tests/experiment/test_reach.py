@@ -27,6 +27,7 @@ from ragbench.corpora.build import build_corpus
 from ragbench.corpora.open import open_corpus
 from ragbench.experiment.config.config import load_config
 from ragbench.experiment.run import run_experiment
+from ragbench.experiment.stages import in_flight
 from ragbench.experiment.stages.score import score_run
 from ragbench.indexes import retrievers
 from ragbench.indexes.bm25.index import Bm25Index
@@ -37,12 +38,14 @@ from ragbench.indexes.recipe import Recipe
 from ragbench.models import models
 from ragbench.models.model import OneByOne
 from ragbench.models.scripted import ScriptedModel
+from ragbench.models.served.addresses import watch
 from ragbench.models.spec import BackendOptions
 from ragbench.report.write import write_report
 from tests.indexes import encoder_models
 from tests.indexes.cross_encoders import save_cross_encoder
 from tests.indexes.langchain.serving import running_milvus
 from tests.models.conftest import SMOLLM2
+from tests.models.loopback import MODEL, Request, Sent, chat, loopback
 
 SECRET = "zyxnephritis"
 ENCODER = {"model": "./encoder", "dtype": "float32"}
@@ -243,7 +246,7 @@ def restrict(home: Path, *, corpus: bool) -> None:
         (home / "corpora" / f"{name}.yaml").write_text(json.dumps(card))
 
 
-def config(home: Path, recipe: str, *, model: str = "", task: str) -> Any:
+def config(home: Path, recipe: str, *, model: str = "", task: str, trusted: str = "") -> Any:
     corpus = "a--b" if recipe == "quota" else "a"
     use = "{path: asked.jsonl, data_use: " + task + "}"
     path = home / "reach.yaml"
@@ -252,6 +255,7 @@ def config(home: Path, recipe: str, *, model: str = "", task: str) -> Any:
         f"indexes: {{it: {{recipe: {recipe}, corpus: {corpus}}}}}\n"
         f"tasks: [{{name: asked, task: mcq, scoring: generate, reply_limit: 4, options: {use}}}]\n"
         "arms: [closed-book, {retriever: it, k: 1, name: found}]\n"
+        f"trusted_endpoints: [{trusted}]\n"
     )
     return load_config(str(path))
 
@@ -364,6 +368,7 @@ MODELS = {
         "backend: server, url: 'http://127.0.0.1:1/v1', model: x, proxy: '{url}', retries: 0, "
         "timeout_s: 1"
     ),
+    "file of servers": "backend: server, url_file: servers.txt, model: x, retries: 0",
     "one of two servers": "backend: server, url: ['{url}/v1', '{url}/v2'], model: x",
     "outside": "backend: leaky",
     "outside, of ours": "backend: leaky-scripted",
@@ -392,8 +397,45 @@ def test_a_backend_that_may_send_prompts_elsewhere_is_refused(
     ward: Path, listening: Listening, outside: None, side: str, name: str
 ) -> None:
     model = MODELS[name].format(url=listening.url)
+    (ward / "servers.txt").write_text(f"{listening.url}/v1\n")
     with pytest.raises(UsageError, match=r"is restricted, and .*; nothing was sent"):
         restricted_run(ward, side, "bm25", model=model)()
+    assert listening.close() == b""
+
+
+@SIDES
+def test_a_server_that_a_file_names_in_mid_run_is_checked_before_it_is_asked(
+    ward: Path, listening: Listening, side: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The question waits until the screen says that the new server gets nothing."""
+    said, lines = threading.Event(), []
+
+    def say(line: str) -> None:
+        lines.append(line)
+        said.set()
+
+    monkeypatch.setattr(watch, "say", say)
+    monkeypatch.setattr(watch, "LOOK_S", 0.0)
+    monkeypatch.setattr(in_flight, "LOOK_S", 0.01)
+    with loopback() as trusted:
+
+        def answer(request: Request) -> Sent:
+            if SECRET in json.dumps(request.body):
+                (ward / "servers.txt").write_text(f"{trusted.url}\n{listening.url}/v1\n")
+                said.wait(60)
+            return Sent(chat("A"))
+
+        trusted.answers["/v1/chat/completions"] = answer
+        (ward / "servers.txt").write_text(f"{trusted.url}\n")
+        model = f"backend: server, url_file: servers.txt, model: {MODEL}, concurrency: 1"
+        run = restricted_run(
+            ward, side, "bm25", model=model, trusted=trusted.url.removesuffix("/v1")
+        )
+        finished: Any = run()
+    assert finished.errors == 0
+    (line,) = lines
+    assert f"{listening.url}/v1 in servers.txt gets no questions" in line
+    assert "is restricted" in line and "nothing was sent" in line
     assert listening.close() == b""
 
 
@@ -405,6 +447,7 @@ def test_a_backend_that_may_send_prompts_elsewhere_is_refused(
         ("outside", ""),
         ("bm25", MODELS["server"]),
         ("bm25", MODELS["proxy"]),
+        ("bm25", MODELS["file of servers"]),
         ("bm25", MODELS["outside, of ours"]),
     ],
 )
@@ -416,6 +459,7 @@ def test_the_same_with_open_data_does_send(
         write_recipe(ward, "remote", remote(listening.url)[recipe])
     restrict(ward, corpus=False)
     name = "bm25" if recipe == "bm25" else "remote"
+    (ward / "servers.txt").write_text(f"{listening.url}/v1\n")
     made = config(ward, name, task="open", model=model.format(url=listening.url))
     try:
         run_experiment(*made)

@@ -99,7 +99,7 @@ def test_four_are_asked_at_a_time_and_each_is_written_once(
         return Sent(chat(letter_of(request)))
 
     server.answers[CHAT] = answer
-    assert run(config).errors == 0
+    assert run(config, "models.m.concurrency=4").errors == 0
     assert server.most_at_once == 4
     found = records(home)
     assert sorted(r["question_id"] for r in found) == sorted(f"q{n}" for n in range(20))
@@ -156,7 +156,7 @@ def test_many_errors_in_a_row_stop_the_run_and_it_goes_on(
 
     server.answers[CHAT] = answer
     with pytest.raises(BackendError, match="5 questions in a row failed; the last: m answered"):
-        run(config)
+        run(config, "models.m.concurrency=1")
     assert [r["finish"] for r in records(home)] == ["error"] * 5
     server.answers[CHAT] = lambda request: Sent(chat(letter_of(request)))
     assert run(config).errors == 0

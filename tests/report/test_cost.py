@@ -43,6 +43,31 @@ def test_what_was_not_answered_costs_nothing_known(tmp_path: Path) -> None:
     assert arm["points per 1,000 more tokens"] == "-"
 
 
+def test_wall_seconds_count_what_is_side_by_side_once_and_no_break(tmp_path: Path) -> None:
+    """Four answers of 2 s: two together, one that overlaps both by 1 s, one a day later."""
+    cells = {("m", "t", "closed-book"): "1000", ("m", "t", "bm25"): "1110"}
+    run = make_run(tmp_path / "run", cells, full=True)
+    given = run.scores.arm == "bm25"
+    run.scores["elapsed_s"] = 2.0
+    run.scores["ended_at"] = float("nan")
+    run.scores.loc[given, "ended_at"] = [1000.0, 87_400.0, 1000.0, 1001.0]
+    header, rows = cost_rows(run, effects(run))
+    closed, arm = (dict(zip(header, row, strict=True)) for row in rows)
+    assert (arm["seconds in all"], arm["wall seconds"]) == ("8.0", "5.0")  # 998 to 1001, and 2
+    assert (closed["seconds in all"], closed["wall seconds"]) == ("8.0", "-")  # of an earlier run
+
+
+def test_wall_seconds_of_runs_from_before_are_unknown(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", {("m", "t", "closed-book"): "1000"}, full=True)
+    run.scores["ended_at"] = [1000.0, 1000.0, 1000.0, float("nan")]  # a run that was resumed
+    header, (row,) = cost_rows(run, effects(run))
+    assert dict(zip(header, row, strict=True))["wall seconds"] == "-"
+    again = make_run(tmp_path / "run", {("m", "t", "closed-book"): "1000"}, full=True)
+    assert "ended_at" not in again.scores
+    header, (row,) = cost_rows(again, effects(again))
+    assert dict(zip(header, row, strict=True))["wall seconds"] == "-"
+
+
 def test_imported_answers_have_no_cost(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", {("m", "t", "closed-book"): "10"}, full=True)
     run.scores["prompt_tokens"] = None

@@ -6,10 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ragbench.base.errors import DataError
 from ragbench.runfolder.records import (
     ASK_AGAIN,
+    Covered,
     Record,
     last_records,
     read_records,
@@ -63,3 +66,12 @@ def test_an_unreadable_number_is_named(tmp_path: Path) -> None:
     (tmp_path / "r.jsonl").write_text(json.dumps(value), encoding="utf-8")
     with pytest.raises(DataError, match="unreadable 'log_likelihoods'"):
         last_records(tmp_path / "r.jsonl")
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 12)), max_size=12))
+def test_covered_time_is_the_union_in_any_order(intervals: list[tuple[int, int]]) -> None:
+    covered = Covered()
+    added = [covered.add(start, start + length) for start, length in intervals]
+    seconds = {n for start, length in intervals for n in range(start, start + length)}
+    assert sum(added) == len(seconds)
+    assert all(part >= 0 for part in added)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from ragbench.base import home
-from ragbench.base.endpoint import parse_origin
+from ragbench.base.endpoint import trusted_origin
 from ragbench.base.errors import UsageError, may_be_secret, near
 from ragbench.base.records import Mode, Scoring
 from ragbench.base.yamlfile import Document, Keys, check, from_mapping, load, parse_value
@@ -60,7 +60,8 @@ class Config(Part):
         packing: How passages get into prompts.
         analysis: How results are analysed, and what the run is designed to test.
         trusted_endpoints: Servers, as ``https://HOST:PORT``, that may receive restricted data in
-            addition to servers on this machine.
+            addition to servers on this machine; ``https://*.gpu.hospital.example`` is every host
+            directly below that name.
         prices: Prices by the name of a model, of a million tokens or of an hour; an entry of
             ``models`` may have its own as ``price``.
         currency: Label of prices and costs.
@@ -99,7 +100,7 @@ class Config(Part):
     @field_validator("trusted_endpoints")
     @classmethod
     def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(parse_origin(address).origin for address in value)
+        return tuple(map(trusted_origin, value))
 
     @model_validator(mode="after")
     def _whole(self) -> Config:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from ragbench.base.endpoint import WayOut
+from ragbench.base.endpoint import Endpoint, WayOut
 from ragbench.models.spec import ModelSpec
 
 DECLARE = (
@@ -19,10 +19,19 @@ def model_ways(models: Iterable[ModelSpec]) -> Iterator[WayOut]:
         reach, name = model.sends_to(), f"the model {model.name!r}"
         if reach is None:
             name = f"the backend {model.backend!r} of {name}"
-        has_url = reach is not None and "url" in type(model.options).model_fields
-        yield WayOut(
-            name, reach, f"models: {model.name}: {'url' if has_url else 'backend'}", DECLARE
-        )
+        yield WayOut(name, reach, _where(model), DECLARE)
+
+
+def new_way(model: ModelSpec, endpoint: Endpoint) -> WayOut:
+    """Return the way out to a server that a model found during the run."""
+    return WayOut(f"the model {model.name!r}", (endpoint,), _where(model), DECLARE)
+
+
+def _where(model: ModelSpec) -> str:
+    """Return the key that says where a model's prompts go."""
+    keys = model.options.model_dump(exclude_none=True) if model.sends_to() else {}
+    key = next((key for key in ("url", "url_file") if key in keys), "backend")
+    return f"models: {model.name}: {key}"
 
 
 def untrusted(ways: Iterable[WayOut], trusted: Sequence[str]) -> list[WayOut]:

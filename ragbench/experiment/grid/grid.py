@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from collections.abc import Iterable
+from functools import cached_property, partial
 from itertools import chain
 
-from ragbench.base.endpoint import RESTRICTED, is_local, refuse_restricted
+from ragbench.base.endpoint import RESTRICTED, Endpoint, WayOut, is_local, refuse_restricted
 from ragbench.base.errors import RagbenchError
 from ragbench.base.yamlfile import Document
 from ragbench.corpora.card import load_card
 from ragbench.corpora.terms import is_restricted_name
 from ragbench.experiment.config.config import Config
-from ragbench.experiment.config.trust import model_ways, untrusted
+from ragbench.experiment.config.trust import model_ways, new_way, untrusted
 from ragbench.experiment.grid.building import check_depths, commands
 from ragbench.experiment.grid.parts import IndexPart, TaskPart
 from ragbench.experiment.grid.questions import task_part
 from ragbench.experiment.grid.sources import WITHIN, corpora, corpora_of, searched
 from ragbench.indexes.loading import load_recipe
 from ragbench.indexes.reach import ways_out
-from ragbench.models.model import Asked, Checked, Model
-from ragbench.models.spec import make_model
+from ragbench.models.model import Adaptive, Asked, Checked, Model
+from ragbench.models.spec import ModelSpec, make_model
 from ragbench.runfolder.pairs import Pair, check_alike, differences, pairs_of
 
 
@@ -39,7 +40,12 @@ class Grid:
     def models(self) -> dict[str, Model]:
         """Models by name; neither weights are loaded nor servers contacted yet."""
         self.check_trust()  # no model exists before this check
-        return {spec.name: make_model(spec) for spec in self.config.models}
+        found = {spec.name: make_model(spec) for spec in self.config.models}
+        for spec in self.config.models:
+            model = found[spec.name]
+            if isinstance(model, Adaptive):
+                model.allow_new(partial(self.check_new_server, spec))
+        return found
 
     @cached_property
     def pairs(self) -> list[Pair]:
@@ -58,9 +64,23 @@ class Grid:
             UsageError: A task or a corpus is restricted and a model or an index is not trusted
                 with it.
         """
+        self._check_ways(model_ways(self.config.models))
+        for task in self.tasks:
+            for part in searched(self.config, task):
+                self._check_index(task, part)
+
+    def check_new_server(self, model: ModelSpec, endpoint: Endpoint) -> None:
+        """Refuse restricted data for a server that a model found during the run.
+
+        Raises:
+            UsageError: As ``check_trust``.
+        """
+        self._check_ways([new_way(model, endpoint)])
+
+    def _check_ways(self, ways: Iterable[WayOut]) -> None:
         trusted = self.config.trusted_endpoints
         closed = [f"the task {task.spec.name!r}" for task in self.tasks if _is_closed(task)]
-        if ways := untrusted(model_ways(self.config.models), trusted):
+        if refused := untrusted(ways, trusted):
             arms = corpora_of(self.config, self.tasks).items()
             behind = (
                 f"the corpus {corpus!r} behind the arm {arm!r}"
@@ -68,10 +88,7 @@ class Grid:
                 if is_restricted_name(corpus)
             )
             for what in chain(closed, behind):
-                refuse_restricted(what, ways, trusted)
-        for task in self.tasks:
-            for part in searched(self.config, task):
-                self._check_index(task, part)
+                refuse_restricted(what, refused, trusted)
 
     def _check_index(self, task: TaskPart, part: IndexPart) -> None:
         try:

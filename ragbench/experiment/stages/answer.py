@@ -1,81 +1,41 @@
 """Stage 2: every model answers every question of every cell, one record per question.
 
 A record is appended as soon as its answer arrives and never rewritten, so that a killed run
-continues with the next question. A model that answers several questions at a time has its records
-in the order of its answers; one thread writes them. A record's key binds it to the question, the
-model's weights and number format, and the rendered prompt; a record with another key is refused,
-not reused.
+continues with the next question. Models behind different servers answer side by side, from one
+queue over all their tasks and arms; a model in this process answers alone. A model that answers
+several questions at a time has its records in the order of its answers; one thread writes them. A
+record's key binds it to the question, the model's weights and number format, and the rendered
+prompt; a record with another key is refused, not reused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
-from functools import partial
-from itertools import takewhile
 
-from ragbench.base.errors import BackendError, DataError, UsageError
-from ragbench.base.files import (
-    JsonlAppender,
-    drop_torn_line,
-    sha256_text,
-)
+from ragbench.base.errors import BackendError, DataError, UnavailableError, UsageError
+from ragbench.base.files import drop_torn_line
 from ragbench.base.progress import Progress, say, stage
-from ragbench.base.records import OptionScores, Question, Reply
-from ragbench.base.words import replace_surrogates
+from ragbench.base.records import Question
 from ragbench.experiment.grid.grid import Grid
 from ragbench.experiment.grid.parts import TaskPart
 from ragbench.experiment.grid.sources import arms_of
 from ragbench.experiment.stages.deliver import Packed
-from ragbench.experiment.stages.in_flight import in_flight
+from ragbench.experiment.stages.in_flight import Lane, in_flight, in_turn
+from ragbench.experiment.stages.lanes import phases_of
 from ragbench.experiment.stages.prompts import continuations, messages
 from ragbench.experiment.stages.spending import Spending
 from ragbench.experiment.stages.watching import Watch
-from ragbench.models.model import Choice, Model
-from ragbench.runfolder.passages import PromptLine, read_prompts
+from ragbench.experiment.stages.writing import Answer, Cell, Job, Open, OpenCell, Writer
+from ragbench.models.model import Adaptive, Choice, Model
 from ragbench.runfolder.paths import RunPaths
 from ragbench.runfolder.questions import question_digest
-from ragbench.runfolder.records import (
-    Record,
-    place_of,
-    read_records,
-    record_key,
-    record_to_json,
-    sealed,
-)
-from ragbench.runfolder.schema import to_json
+from ragbench.runfolder.records import place_of, read_records, record_key
 
 MAX_ERRORS_IN_A_ROW = 5
 SPECIAL_TOKENS = 2  # a tokenizer may add these to a plain prompt
-Answer = Reply | OptionScores | BackendError
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One model, task and arm."""
-
-    model_name: str
-    task: TaskPart
-    arm: str
-
-
-@dataclass(frozen=True)
-class Job:
-    """One question of one cell, ready to ask."""
-
-    question: Question
-    prompt: str
-    passages: list[str]
-    key: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Done:
-    """Numbers of questions that were asked of a cell, and of errors among them."""
-
-    asked: int
-    errors: int
+Ended = tuple[Answer | UnavailableError, float]  # with the Unix time at which it arrived
 
 
 def cells(grid: Grid) -> Iterator[Cell]:
@@ -156,28 +116,26 @@ def answer_all(
         DataError: The folder has answers to other prompts.
         BackendError: Several questions in a row failed.
     """
-    errors = 0
     spending, watch = spending or Spending(), watch or Watch()
     drop_torn_line(folder.prompts)
-    stored = set(read_prompts(folder.prompts))
-    todo = []
+    todo: dict[str, list[OpenCell]] = {}
     for cell in cells(grid):
-        open_jobs = _unanswered(grid, folder, cell, packed, spending, watch)
-        if open_jobs:
-            todo.append((cell, open_jobs))
-    total = sum(len(open_jobs) for _, open_jobs in todo)
+        if open_jobs := _unanswered(grid, folder, cell, packed, spending, watch):
+            todo.setdefault(cell.model_name, []).append(OpenCell(cell, open_jobs))
+    total = sum(len(cell.jobs) for open_cells in todo.values() for cell in open_cells)
     if not total:
         return 0
-    with JsonlAppender(folder.prompts) as prompts, stage("answer", total) as progress:
-        for place, (cell, open_jobs) in enumerate(todo):
-            if place and todo[place - 1][0].model_name != cell.model_name:
-                grid.models[todo[place - 1][0].model_name].release()
-            done = _answer_cell(
-                grid, folder, cell, open_jobs, prompts, stored, progress, spending, watch
-            )
-            errors += done.errors
-            spending.left += len(open_jobs) - done.asked
-    return errors
+    phases = phases_of(spec for spec in grid.config.models if spec.name in todo)
+    before: list[str] = []
+    with closing(Writer(grid.config.seed, folder)) as writer, stage("answer", total) as progress:
+        for phase in phases:
+            for name in before:
+                grid.models[name].release()
+            before = [name for lane in phase for name in lane]
+            lanes = [[cell for name in lane for cell in todo[name]] for lane in phase]
+            _answer_phase(grid, lanes, writer, progress, spending, watch)
+        spending.left += total - writer.written
+        return writer.errors
 
 
 def _unanswered(
@@ -214,67 +172,87 @@ def _unanswered(
     return found
 
 
-def _answer_cell(
+def _answer_phase(
     grid: Grid,
-    folder: RunPaths,
-    cell: Cell,
-    todo: list[Job],
-    prompts: JsonlAppender,
-    stored: set[str],
+    lanes: Sequence[Sequence[OpenCell]],
+    writer: Writer,
     progress: Progress,
     spending: Spending,
     watch: Watch,
-) -> _Done:
-    model = grid.models[cell.model_name]
-    asked = errors = in_a_row = replaced = 0
-    path = folder.records(cell.model_name, cell.task.spec.name, cell.arm)
-    with (
-        JsonlAppender(path) as records,
-        closing(_answers(model, cell.task, todo, spending)) as answers,
-    ):
-        for job, answer in answers:
-            digest = sha256_text(job.prompt)
-            if digest not in stored:
-                prompts.append(to_json(PromptLine(digest=digest, text=job.prompt)))
-                stored.add(digest)
-            record = _record(grid, cell, job, digest, answer)
-            records.append(record_to_json(sealed(record)))
-            spending.add(record)
-            watch.add(cell.task, job.question, record)
-            progress.advance()
-            asked += 1
-            failed = record.error is not None
-            errors += failed
-            replaced += record.replaced or 0
-            in_a_row = in_a_row + 1 if failed else 0
-            if in_a_row == MAX_ERRORS_IN_A_ROW:
-                raise BackendError(
-                    f"{in_a_row} questions in a row failed; the last: {record.error}",
-                    where=f"{cell.model_name}, {cell.task.spec.name}, {cell.arm}",
+) -> None:
+    """Ask the open questions of lanes side by side.
+
+    A lane in which several questions in a row fail, or whose servers answer no more, is stopped,
+    and the others go on to their end.
+
+    Raises:
+        BackendError: A lane was stopped because of questions in a row.
+        UnavailableError: A lane was stopped because of its servers.
+    """
+    broken: BackendError | UnavailableError | None = None
+    going: dict[OpenCell, Lane[Open]] = {}
+    for open_cells in lanes:
+        going |= dict.fromkeys(open_cells, Lane(_questions(open_cells), _limit(grid)))
+    with closing(_answers(grid, going, spending)) as answers:
+        for (cell, place), (answer, at) in answers:
+            if isinstance(answer, UnavailableError):
+                error: BackendError | UnavailableError = answer
+            else:
+                record = writer.write(cell, place, answer, at)
+                spending.add(record)
+                watch.add(cell.cell.task, cell.jobs[place].question, record)
+                progress.advance()
+                if cell.failed_in_a_row(place) < MAX_ERRORS_IN_A_ROW:
+                    continue
+                error = BackendError(
+                    f"{MAX_ERRORS_IN_A_ROW} questions in a row failed; the last: {record.error}",
+                    where=cell.cell.label,
                     fix="fix the cause and run the same command again; answers so far are kept",
                 )
-    if replaced:
-        say(
-            f"{cell.model_name}, {cell.task.spec.name}, {cell.arm}: the replies had {replaced:,} "
-            "halves of characters (lone surrogates), which are stored as U+FFFD"
-        )
-    return _Done(asked, errors)
+            if going[cell].is_stopped:
+                continue
+            going[cell].stop()
+            if any(not lane.is_stopped for lane in going.values()):
+                say(f"{cell.cell.label}: {error.what}; models behind other servers go on")
+            broken = broken or error
+    if broken is not None:
+        raise broken
+
+
+def _questions(open_cells: Sequence[OpenCell]) -> Iterator[Open]:
+    return ((cell, place) for cell in open_cells for place in range(len(cell.jobs)))
+
+
+def _limit(grid: Grid) -> Callable[[Open], int]:
+    """Return the function that says how many questions may be in flight with one of them."""
+    adaptive = {name: model for name, model in grid.models.items() if isinstance(model, Adaptive)}
+
+    def limit(question: Open) -> int:
+        name = question[0].cell.model_name
+        return adaptive[name].in_flight_now() if name in adaptive else grid.models[name].concurrency
+
+    return limit
 
 
 def _answers(
-    model: Model, task: TaskPart, todo: list[Job], spending: Spending
-) -> Generator[tuple[Job, Answer], None, None]:
-    """Yield each job with its answer, in order if one is asked at a time."""
-    batches = [[job] for job in todo]
-    ask = partial(_ask, model, task)
-    if model.concurrency > 1:
-        found = in_flight(ask, batches, at_once=model.concurrency, may_start=spending.may_go_on)
-    else:
-        started = takewhile(lambda _: spending.may_go_on(), batches)
-        found = ((batch, ask(batch)) for batch in started)
-    with closing(found):
-        for batch, answers in found:
-            yield from zip(batch, answers, strict=True)
+    grid: Grid, going: Mapping[OpenCell, Lane[Open]], spending: Spending
+) -> Generator[tuple[Open, Ended], None, None]:
+    """Yield each question with its answer; in this thread if one is asked at a time."""
+
+    def ask(question: Open) -> Ended:
+        cell, place = question
+        model = grid.models[cell.cell.model_name]
+        try:
+            (answer,) = _ask(model, cell.cell.task, [cell.jobs[place]])
+        except UnavailableError as error:
+            return error, time.time()
+        return answer, time.time()
+
+    lanes = list(dict.fromkeys(going.values()))
+    models = [grid.models[cell.cell.model_name] for cell in going]
+    if any(isinstance(model, Adaptive) or model.concurrency > 1 for model in models):
+        return in_flight(ask, lanes, may_start=spending.may_go_on)
+    return in_turn(ask, lanes, may_start=spending.may_go_on)
 
 
 def _ask(model: Model, task: TaskPart, batch: Sequence[Job]) -> Sequence[Answer]:
@@ -282,50 +260,3 @@ def _ask(model: Model, task: TaskPart, batch: Sequence[Job]) -> Sequence[Answer]
         return model.generate_batch([job.prompt for job in batch], limit=task.reply_limit)
     choices = [Choice(job.prompt, continuations(job.question, task.scoring)) for job in batch]
     return model.score_batch(choices)
-
-
-def _record(grid: Grid, cell: Cell, job: Job, digest: str, answer: Answer) -> Record:
-    record = Record(
-        key=job.key,
-        model=cell.model_name,
-        task=cell.task.spec.name,
-        arm=cell.arm,
-        seed=grid.config.seed,
-        scoring=cell.task.scoring,
-        question_id=job.question.id,
-        passages=tuple(job.passages),
-        prompt=digest,
-        question=question_digest(job.question),
-        log_likelihoods=None,
-        error=None,
-    )
-    if isinstance(answer, BackendError):
-        return replace(record, error=replace_surrogates(answer.what)[0], finish="error")
-    record = replace(
-        record,
-        prompt_tokens=answer.prompt_tokens,
-        elapsed_s=round(answer.elapsed_s, 4),
-        cached_tokens=answer.cached_tokens,
-        answered_by=answer.by.model or None,
-        fingerprint=answer.by.fingerprint or None,
-    )
-    if isinstance(answer, Reply):
-        text, halves = replace_surrogates(answer.text)
-        return replace(
-            record,
-            reply=text,
-            reply_tokens=answer.tokens,
-            finish=answer.finish,
-            replaced=(answer.replaced + halves) or None,
-            opened=answer.opened or None,
-            reasoning_tokens=answer.reasoning_tokens,
-        )
-    return replace(
-        record,
-        log_likelihoods=answer.log_likelihoods,
-        option_tokens=answer.option_tokens,
-        requests=answer.requests,
-        texts=answer.texts,
-        unlisted=answer.unlisted or None,
-        finish="scored",
-    )

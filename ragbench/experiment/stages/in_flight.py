@@ -1,21 +1,64 @@
-"""Several jobs at a time, with their results read by one thread."""
+"""Jobs of several lanes at a time, with their results read by one thread."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Sequence
+from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from threading import Event, Semaphore, Thread
-from typing import TypeVar
+from threading import Thread
+from typing import Generic, TypeVar
 
 J = TypeVar("J")
 R = TypeVar("R")
 
+LOOK_S = 1.0  # between two looks whether a lane takes more jobs, if none is done meanwhile
+
+
+class Lane(Generic[J]):
+    """Jobs that are started in their order.
+
+    Args:
+        jobs: All jobs.
+        at_once: Number of the lane's jobs that may be in flight while a job is among them. It is
+            asked again before every start, so that it may change.
+    """
+
+    def __init__(self, jobs: Iterable[J], at_once: Callable[[J], int]) -> None:
+        self._waiting = deque(jobs)
+        self._at_once = at_once
+        self.in_flight = 0
+        self.is_stopped = False
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether jobs are left to start."""
+        return bool(self._waiting)
+
+    def next(self) -> J | None:
+        """Take the next job if it may start now."""
+        if not self._waiting or self.in_flight >= max(1, self._at_once(self._waiting[0])):
+            return None
+        self.in_flight += 1
+        return self._waiting.popleft()
+
+    def stop(self) -> None:
+        """Start no further job, and wait for none of those in flight."""
+        self._waiting.clear()
+        self.is_stopped = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Done(Generic[J, R]):
+    lane: Lane[J]
+    job: J
+    result: R
+
 
 def in_flight(
     ask: Callable[[J], R],
-    jobs: Sequence[J],
+    lanes: Sequence[Lane[J]],
     *,
-    at_once: int,
     may_start: Callable[[], bool] = lambda: True,
 ) -> Generator[tuple[J, R], None, None]:
     """Yield each job with its result, in the order of completion.
@@ -25,47 +68,55 @@ def in_flight(
 
     Args:
         ask: Function that runs in a thread of its own per job.
-        jobs: All jobs.
-        at_once: Number of jobs in flight.
+        lanes: Jobs that go on side by side.
         may_start: Asked before each job; once it is false, jobs in flight are yielded and no other
             is started.
 
     Raises:
         Exception: Whatever ``ask`` raised.
     """
-    waiting: SimpleQueue[J] = SimpleQueue()
-    done: SimpleQueue[tuple[J, R] | BaseException | None] = SimpleQueue()  # None: a thread ends
-    stopped = Event()
-    slots = Semaphore(at_once)  # jobs that were started and whose results the caller has not done
-    for job in jobs:
-        waiting.put(job)
+    done: SimpleQueue[_Done[J, R] | BaseException] = SimpleQueue()
 
-    def work() -> None:
-        while slots.acquire() and not stopped.is_set() and may_start():
-            try:
-                job = waiting.get_nowait()
-            except Empty:
-                break
-            try:
-                done.put((job, ask(job)))
-            except BaseException as error:  # raised again in the reading thread
-                done.put(error)
-        slots.release()  # another thread that waits ends as well
-        done.put(None)
+    def work(lane: Lane[J], job: J) -> None:
+        try:
+            done.put(_Done(lane, job, ask(job)))
+        except BaseException as error:  # raised again in the reading thread
+            done.put(error)
 
-    working = min(at_once, len(jobs))
-    for _ in range(working):
-        Thread(target=work, name="in flight", daemon=True).start()
-    try:
-        while working:
-            found = done.get()
-            if found is None:
-                working -= 1
-            elif isinstance(found, BaseException):
-                raise found
-            else:
-                yield found
-                slots.release()
-    finally:
-        stopped.set()
-        slots.release(at_once)
+    def start() -> None:
+        for lane in lanes:
+            while may_start() and (job := lane.next()) is not None:
+                Thread(target=work, args=(lane, job), name="in flight", daemon=True).start()
+
+    def is_over() -> bool:
+        going = [lane for lane in lanes if not lane.is_stopped]
+        return not any(lane.in_flight or (lane.is_waiting and may_start()) for lane in going)
+
+    while True:
+        start()
+        if is_over():
+            return
+        try:
+            found = done.get(timeout=LOOK_S)
+        except Empty:
+            continue
+        if isinstance(found, BaseException):
+            raise found
+        yield found.job, found.result
+        found.lane.in_flight -= 1
+
+
+def in_turn(
+    ask: Callable[[J], R],
+    lanes: Sequence[Lane[J]],
+    *,
+    may_start: Callable[[], bool] = lambda: True,
+) -> Generator[tuple[J, R], None, None]:
+    """Yield each job with its result, one after the other in the calling thread.
+
+    Arguments and errors are those of ``in_flight``.
+    """
+    for lane in lanes:
+        while may_start() and (job := lane.next()) is not None:
+            yield job, ask(job)
+            lane.in_flight -= 1

@@ -324,5 +324,6 @@ def _row(
         cached_tokens=record.cached_tokens if record else None,
         finish=record.finish if record else None,
         elapsed_s=record.elapsed_s if record else None,
+        ended_at=record.ended_at if record else None,
         metrics=values,
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from ragbench.runfolder.config import Billing
-from ragbench.runfolder.records import Record
+from ragbench.runfolder.records import Covered, Record
 
 UNKNOWN = Billing()
 
@@ -39,6 +39,7 @@ class Spending:
     currency: str = "USD"
     by_model: dict[str, float | None] = field(default_factory=dict)
     left: int = 0
+    _busy: dict[str, Covered] = field(default_factory=dict)
 
     def add(self, record: Record) -> None:
         """Add the cost of an answer; an error reports no tokens."""
@@ -49,9 +50,17 @@ class Spending:
             cached=record.cached_tokens or 0,
             written=record.reply_tokens or 0,
             seconds=record.elapsed_s or 0.0,
+            wall=self._wall(record),
         )
         before = self.by_model.get(record.model, 0.0)
         self.by_model[record.model] = None if cost is None or before is None else before + cost
+
+    def _wall(self, record: Record) -> float | None:
+        """Return the seconds of a record in which its model answered nothing that is added yet."""
+        if record.ended_at is None:
+            return None
+        busy = self._busy.setdefault(record.model, Covered())
+        return busy.add(record.ended_at - (record.elapsed_s or 0.0), record.ended_at)
 
     @property
     def total(self) -> float:

@@ -13,5 +13,6 @@ keys         headers whose secrets are in the environment
 http         requests that are retried and never sent elsewhere
 patience     what is done about servers that are away, busy or spent
 wire         one exchange, bounded in seconds and bytes
+addresses    which server is asked next, and a file of addresses that may change
 counting     tokens of a model whose weights are elsewhere
 """

@@ -240,6 +240,11 @@ class Asker:
         """Whether ``joins_system`` is known to be true; nothing is asked."""
         return bool(vars(self).get("joins_system"))
 
+    def fits(self, other: Asker) -> bool:
+        """Say whether the servers of another take the requests that are made for these."""
+        joins = self.has_joined_system or not other.has_joined_system
+        return joins and (other.takes_lists or not self.takes_lists)
+
     @cached_property
     def joins_system(self) -> bool:
         """Whether a server's chat template has no system turn, so that it joins the user's.

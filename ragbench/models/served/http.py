@@ -14,11 +14,10 @@ import random
 import re
 import ssl
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
-from itertools import cycle
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -29,6 +28,7 @@ from ragbench.base.errors import BackendError, UnavailableError, first_line
 from ragbench.base.files import RepeatedKey, strict_json
 from ragbench.base.progress import say
 from ragbench.base.words import whole_characters
+from ragbench.models.served.addresses.pool import AllAway, Pool, Turn
 from ragbench.models.served.keys import Keys
 from ragbench.models.served.patience.outages import Outages
 from ragbench.models.served.patience.refusals import is_spent, status_inside, wait_asked
@@ -112,11 +112,12 @@ class Answer:
 
 
 class Client:
-    """Asks the servers of one model in turn; safe to use from several threads.
+    """Asks the least busy server of one model; safe to use from several threads.
 
     Args:
         name: The model's name, for messages.
         endpoints: The servers.
+        at_once: Number of requests that each server may have at a time.
         timeout_s: Seconds for a whole exchange, from connecting to the last byte of the answer.
         retries: Number of retries after a connection error, a timeout, 429 (after ``Retry-After``,
             at most 60 seconds) or a status from 500 on; at the next address if there are several.
@@ -145,15 +146,16 @@ class Client:
         patience_s: float = 0.0,
         proxy: str | None = None,
         proxy_auth: str | None = None,
+        at_once: int = 32,
     ) -> None:
         self._name = name
-        self.endpoints = tuple(endpoints)
-        self._turns = cycle(self.endpoints)
         self._timeout_s = timeout_s
         self._retries = retries
         self._keys = Keys(name, key_env, headers or {}, proxy=proxy, proxy_auth=proxy_auth)
         self._query = query
-        self.outages = Outages(name, patience_s)
+        self.outages = Outages(name, patience_s, lambda endpoint: endpoint in self.endpoints)
+        self.pool = Pool(name, endpoints, at_once=at_once, is_away=self.outages.is_away)
+        self.look: Callable[[], None] = lambda: None
         self._silent: set[Endpoint] = set()
 
     def impatient(self) -> Client:
@@ -164,6 +166,11 @@ class Client:
         )  # fmt: skip
         other._keys = self._keys
         return other
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """The servers at present."""
+        return self.pool.endpoints
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
@@ -182,7 +189,7 @@ class Client:
         Args:
             path: Path after the endpoint's address, such as ``/models``.
             body: JSON to post.
-            endpoint: One of the endpoints; by default each in turn.
+            endpoint: One of the endpoints; by default the least busy.
             retries: Replaces the client's own number.
 
         Raises:
@@ -193,37 +200,52 @@ class Client:
         left = self._retries if retries is None else retries
         attempt = outages = 0
         while True:
-            place = self._reachable(endpoint)
-            started = time.monotonic()
-            try:
-                return self._once(place, path, body)
-            except _Fleeting as failure:
-                if self._met_outage(place, failure, started):
-                    outages += 1
-                    if outages > MOST_OUTAGES:
-                        raise failure.error from None
-                    continue
-                if attempt == left:
-                    raise failure.error from None
-                pause(_wait_s(attempt, failure.wait_s))
-                attempt += 1
+            with self._turn(endpoint) as turn:
+                place, started = turn.endpoint, time.monotonic()
+                try:
+                    return self._once(place, path, body)
+                except _Fleeting as found:
+                    failure = found
+                    if failure.is_busy:
+                        turn.too_many()
+                    else:
+                        turn.failed()
+            if self._met_outage(place, failure, started):
+                outages += 1
+                if outages > MOST_OUTAGES:
+                    raise failure.error
+                continue
+            if attempt == left:
+                raise failure.error
+            pause(_wait_s(attempt, failure.wait_s))
+            attempt += 1
 
-    def _reachable(self, endpoint: Endpoint | None) -> Endpoint:
-        """Return the endpoint, or the next one, that is not away; waits until one is not."""
-        while True:
-            self.outages.wait((endpoint,) if endpoint else self.endpoints)
-            place = endpoint or next(self._turns)
-            if not self.outages.is_away(place):
-                return place
+    @contextmanager
+    def _turn(self, endpoint: Endpoint | None) -> Iterator[Turn]:
+        """Yield a turn at the endpoint, or at the least busy one; waits while all are away."""
+        with ExitStack() as held:
+            turn: Turn | None = None
+            while turn is None:
+                if endpoint is not None:
+                    self.outages.wait(lambda: (endpoint,))
+                    turn = Turn(endpoint)
+                else:
+                    self.outages.wait(lambda: self.endpoints, self.look)
+                    with suppress(AllAway), self.outages.clocked():
+                        turn = held.enter_context(self.pool.turn())
+            yield turn
 
     def _met_outage(self, place: Endpoint, failure: _Fleeting, started: float) -> bool:
         """Say whether a request failed because its server is away."""
         if failure.is_busy or place not in self.endpoints:
             return False
         late, asked_s = failure.is_late, failure.wait_s
-        return self.outages.examine(
+        away = self.outages.examine(
             place, failure.error, started=started, late=late, asked_s=asked_s
         )
+        if away:
+            self.pool.forgive(place)
+        return away
 
     def _once(self, place: Endpoint, path: str, body: Mapping[str, Any] | None) -> Answer:
         url = place.url + path + self._query

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from pydantic import Field, JsonValue, field_validator
 
-from ragbench.base.endpoint import Endpoint, parse
+from ragbench.base.endpoint import Endpoint
 from ragbench.base.errors import BackendError, PrerequisiteError, UnavailableError, UsageError
 from ragbench.base.files import sha256_json, sha256_text
 from ragbench.base.modelfacts import AS_SERVED, UNPINNED, ModelFacts, ServedFacts
@@ -25,6 +25,8 @@ from ragbench.models.rendering import (
     plain_text,
     turns_of,
 )
+from ragbench.models.served.addresses.adapting import Adapting
+from ragbench.models.served.addresses.keys import AddressKeys
 from ragbench.models.served.asking import HELLO, Asker
 from ragbench.models.served.counting import TokenCounter
 from ragbench.models.served.day import template_day
@@ -36,19 +38,17 @@ from ragbench.models.served.parameters import check_extra
 from ragbench.models.served.served import Served, ask_served, unusable
 from ragbench.models.spec import BackendOptions, ModelSpec, Weights
 
-CONCURRENCY, TIMEOUT_S, RETRIES = 4, 600.0, 4
+TIMEOUT_S, RETRIES = 600.0, 4
 END_OF_TURN = 1  # a token that some servers do not count towards the limit
 
 
-class ServerOptions(AccessKeys):
-    """Keys of the backend ``server``, besides those that let its requests in.
+class ServerOptions(AddressKeys, AccessKeys):
+    """Keys of the backend ``server``, besides those of its addresses and of access to them.
 
     Attributes:
-        url: Base address of a server, such as ``http://host:8000/v1``, or several.
         model: Name that the server knows.
         tokenizer: Location of the tokenizer: a folder, ``package:NAME/FILE`` or a hub id.
         context: Maximum tokens of prompt and reply, if the server does not report them.
-        concurrency: Number of requests in flight; 4 by default.
         timeout_s: Seconds for a whole exchange, connecting included; 600 by default.
         retries: Number of retries of a failed request; 4 by default.
         patience_s: Seconds that an outage of a server is waited out; 900 by default, 0 for never.
@@ -58,11 +58,9 @@ class ServerOptions(AccessKeys):
         questions_per_s: Questions a second that the servers answer, for the hours of a plan.
     """
 
-    url: str | tuple[str, ...]
     model: str
     tokenizer: str | None = None
     context: int | None = Field(None, gt=0)
-    concurrency: int | None = Field(None, gt=0, le=256)
     timeout_s: float | None = Field(None, gt=0, le=86_400)
     retries: int | None = Field(None, ge=0, le=20)
     patience_s: float = Field(900.0, ge=0, le=86_400)
@@ -76,20 +74,6 @@ class ServerOptions(AccessKeys):
     def _not_ours(cls, value: dict[str, JsonValue]) -> dict[str, JsonValue]:
         check_extra(value)
         return value
-
-    @field_validator("url")
-    @classmethod
-    def _addresses(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
-        if value == ():
-            raise ValueError("the list of addresses is empty")
-        for address in [value] if isinstance(value, str) else value:
-            parse(address)
-        return value
-
-    @property
-    def endpoints(self) -> tuple[Endpoint, ...]:
-        """The parsed addresses."""
-        return tuple(parse(u) for u in ((self.url,) if isinstance(self.url, str) else self.url))
 
     @property
     def weights(self) -> Weights:
@@ -107,7 +91,7 @@ class ServerOptions(AccessKeys):
         return self.questions_per_s
 
 
-class ServerModel(OneByOne):
+class ServerModel(Adapting, OneByOne):
     """A model behind one or several servers, which are contacted on first use.
 
     ragbench cannot verify what a server runs: neither the weights, nor their number format, nor the
@@ -124,7 +108,7 @@ class ServerModel(OneByOne):
         self.spec = spec
         options = spec.read(ServerOptions)
         self.is_chat = spec.format != "plain"
-        self.concurrency = options.concurrency or CONCURRENCY
+        self.concurrency = options.at_once * len(options.endpoints)
         self._where = f"models: {spec.name}"
         self._model = options.model
         self._context = options.context
@@ -140,14 +124,13 @@ class ServerModel(OneByOne):
             patience_s=options.patience_s,
             proxy=options.proxy,
             proxy_auth=options.proxy_auth,
+            at_once=options.at_once,
         )
+        self._client.look = self._use(self._client.pool, spec.name, options.path)
+        self._asked: Collection[Asked] = ()
         self._extra = options.extra_body
         self._asker = Asker(
-            self._client,
-            self._model,
-            is_chat=self.is_chat,
-            where=self._where,
-            extra=options.extra_body,
+            self._client, self._model, is_chat=self.is_chat, where=self._where, extra=self._extra
         )
         self._counter = TokenCounter(options.tokenizer, where=self._where)
         self._letters_wanted = options.letters
@@ -155,8 +138,21 @@ class ServerModel(OneByOne):
 
     @classmethod
     def sends_to(cls, options: ServerOptions) -> tuple[Endpoint, ...]:
-        """Return the servers of ``url`` and the proxy; redirects are not followed."""
+        """Return the servers of ``url`` or ``url_file``, and the proxy; redirects are not followed.
+
+        Those that are new in the file later pass the check of ``allow_new``.
+        """
         return (*options.endpoints, *options.proxies)
+
+    def check_same(self, endpoint: Endpoint) -> None:
+        """Refuse a new server that is not as those at the start, by the same checks."""
+        one = {"url": endpoint.url, "url_file": None, "letters": self._letters.way, "patience_s": 0}
+        options = self.spec.options.model_copy(update=one)
+        alone = ServerModel(self.spec.model_copy(update={"options": options}))
+        alone.check_abilities(self._asked)
+        is_same = alone.digest() == self.digest() and self._asker.fits(alone._asker)
+        if not is_same or alone.context_tokens < self.context_tokens:
+            raise UsageError("it differs from the servers that the run began with")
 
     @cached_property
     def served(self) -> Served:
@@ -266,6 +262,7 @@ class ServerModel(OneByOne):
                 continue a started reply, or does not report the log-probabilities of a prompt.
             UsageError: The context is unknown.
         """
+        self._asked = asked
         _ = self.served, self.context_tokens
         try:
             if any(each.scoring == "generate" for each in asked):

@@ -140,6 +140,19 @@ def test_a_trusted_origin_may_have_it_and_no_other(home: Path) -> None:
             _ = Grid(*load_config(str(path), [f"trusted_endpoints=['{other}']"])).models
 
 
+def test_a_pattern_trusts_the_hosts_below_a_name(home: Path) -> None:
+    path = write(home, None, use="restricted", arms="[closed-book]", card="open")
+    trusted = "trusted_endpoints=['https://*.gpu.hospital.example:8443']"
+    inside = "models.0.url=https://n7.gpu.hospital.example:8443/v1"
+    assert "far" in Grid(*load_config(str(path), [trusted, inside])).models
+    outside = "models.0.url=https://a.n7.gpu.hospital.example:8443/v1"
+    with pytest.raises(UsageError, match="is restricted"):
+        _ = Grid(*load_config(str(path), [trusted, outside])).models
+    for refused in ("https://*.example", "http://10.1.2.*", "https://*"):
+        with pytest.raises(UsageError, match=r"star|pattern"):
+            load_config(str(path), [f"trusted_endpoints=['{refused}']"])
+
+
 def test_this_machine_may_have_it(home: Path) -> None:
     path = write(home, None, use="restricted", arms="[closed-book]", card="open")
     urls = "models.0.url=['http://127.0.0.1:1/v1', 'http://localhost:1/v1', 'http://[::1]:1/v1']"
@@ -161,5 +174,5 @@ def test_a_corpus_stays_restricted_as_it_was_built(home: Path) -> None:
 @pytest.mark.parametrize("address", ["host", "http://host/v1", "http://u:secret@host", "*"])
 def test_trusted_endpoints_are_origins(home: Path, address: str) -> None:
     path = write(home, None, use="open", arms="[closed-book]", card="open")
-    with pytest.raises(UsageError, match=r"an address is|has no path"):
+    with pytest.raises(UsageError, match=r"an address is|has no path|a star stands"):
         load_config(str(path), [f"trusted_endpoints=['{address}']"])

@@ -60,6 +60,16 @@ def test_answers_are_summed_and_errors_are_free() -> None:
     assert little.sentence() == "the answers cost 123,457 USD"
 
 
+def test_an_hour_is_paid_once_for_all_questions_in_it() -> None:
+    """1,800 s, 900 of them with two questions, and 900 s a day later: 2,700 s at 4 per hour."""
+    spending = Spending({"m": Billing(per_hour=4.0, in_flight=8)})
+    for end, seconds in ((1800.0, 900.0), (90_000.0, 900.0), (1800.0, 1800.0)):
+        spending.add(record(prompt_tokens=9, reply="x", elapsed_s=seconds, ended_at=end))
+    assert spending.total == pytest.approx(4 * 2700 / 3600)
+    spending.add(record(prompt_tokens=9, reply="x", elapsed_s=3600.0))  # of an earlier version
+    assert spending.total == pytest.approx(4 * 2700 / 3600 + 4 / 8)
+
+
 @pytest.mark.parametrize(
     ("limit", "text"),
     [(0.005, "0.005"), (50.0, "50"), (2.5, "2.5"), (12345.678, "12,345.678"), (1e6, "1,000,000")],

@@ -230,6 +230,8 @@ def test_a_released_model_answers_again(server: Loopback) -> None:
 
 def test_defaults(server: Loopback) -> None:
     made = ServerModel(spec(server))
-    assert made.concurrency == 4
+    assert made.concurrency == 32
     keys: dict[str, Any] = {"concurrency": 7}
     assert ServerModel(spec(server, **keys)).concurrency == 7
+    keys["url"] = [server.url, "http://localhost:1/v1"]  # of each server
+    assert ServerModel(spec(server, **keys)).concurrency == 14

@@ -21,6 +21,7 @@ from ragbench.base.progress import say
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 15.0
 LONGEST_ASKED_S = 60.0
 REMINDER_S = 300.0
+LOOK_S = 1.0  # between two looks whether a server was added
 # Raises BackendError while the server is away, and another error if no wait helps. It is given
 # whether a token has to be generated as well.
 Check = Callable[[Endpoint, bool], None]
@@ -50,6 +51,11 @@ class _Outage:
         return self.state is _State.OVER
 
     @property
+    def is_away(self) -> bool:
+        """Whether the server is polled."""
+        return self.state in (_State.AWAY, _State.LOST)
+
+    @property
     def is_lost(self) -> bool:
         """Whether the server was away for longer than is waited."""
         return self.state is _State.LOST
@@ -61,15 +67,23 @@ class Outages:
     Args:
         name: The model's name, for messages.
         patience_s: Seconds that an outage is waited out; 0 for never.
+        is_used: Says whether a server is still one of the model's; one that is not is forgotten.
     """
 
-    def __init__(self, name: str, patience_s: float) -> None:
+    def __init__(
+        self,
+        name: str,
+        patience_s: float,
+        is_used: Callable[[Endpoint], bool] = lambda _: True,
+    ) -> None:
         self._name = name
         self._patience_s = patience_s
+        self._is_used = is_used
         self._check: Check | None = None
         self._changed = Condition()
         self._known: dict[Endpoint, _Outage] = {}
         self._back: dict[Endpoint, float] = {}  # when the last outage was over
+        self._ends = 0
         self._used = time.monotonic()
         self._waits = local()
 
@@ -87,7 +101,8 @@ class Outages:
         return time.perf_counter() - self.waited_s
 
     @contextmanager
-    def _clocked(self) -> Iterator[None]:
+    def clocked(self) -> Iterator[None]:
+        """Stop the thread's ``clock`` meanwhile."""
         began = time.monotonic()
         try:
             yield
@@ -99,7 +114,7 @@ class Outages:
         with self._changed:
             self._used = time.monotonic()
             found = self._known.get(endpoint)
-            return found is not None and found.state in (_State.AWAY, _State.LOST)
+            return found is not None and found.is_away
 
     def examine(
         self,
@@ -124,7 +139,7 @@ class Outages:
         """
         if self._check is None:
             return False
-        with self._clocked():
+        with self.clocked():
             return self._examine(endpoint, failure.what, started, late, asked_s)
 
     def _examine(
@@ -146,34 +161,50 @@ class Outages:
         _raise(outage.error)
         return outage.was_away
 
-    def wait(self, candidates: Sequence[Endpoint]) -> None:
+    def wait(
+        self,
+        candidates: Callable[[], Sequence[Endpoint]],
+        meanwhile: Callable[[], None] = lambda: None,
+    ) -> None:
         """Return once one of the servers is not away.
 
+        Args:
+            candidates: Returns the servers, which may change meanwhile.
+            meanwhile: Called about every second.
+
         Raises:
-            UnavailableError: All of them were away for too long.
+            UnavailableError: All of them were away for too long, or all waits were ended.
             RagbenchError: One of them cannot be used any more.
         """
-        with self._clocked(), self._changed:
+        with self.clocked():
+            ends = self._ends
+            while not self._is_any_back(candidates(), ends):
+                meanwhile()
+
+    def _is_any_back(self, servers: Sequence[Endpoint], ends: int) -> bool:
+        """Say whether one of the servers is not away; wait a second if none is."""
+        with self._changed:
             self._used = time.monotonic()
-            found = [self._known.get(endpoint) for endpoint in candidates]
-            outages = [each for each in found if each is not None]
-            while True:
-                for each in outages:
-                    _raise(each.error)
-                states = {each.state for each in outages}
-                if len(outages) < len(found) or states & {_State.CHECKED, _State.OVER}:
-                    return
-                if states == {_State.LOST}:
-                    raise self._lost(outages[0])
-                self._changed.wait()
+            outages = [self._known.get(endpoint) for endpoint in servers]
+            if self._ends != ends:
+                raise UnavailableError(f"{self._name} is no longer waited for")
+            away = [each for each in outages if each is not None and each.is_away]
+            for each in outages:
+                _raise(each.error if each is not None else None)
+            if len(away) < len(outages):
+                return True
+            if all(each.is_lost for each in away):
+                raise self._lost(away[0])
+            self._changed.wait(LOOK_S)
+            return False
 
     def end(self) -> None:
         """Stop all polling and forget all outages; requests that wait end with an error."""
         with self._changed:
             for outage in self._known.values():
                 outage.state = _State.OVER
-                outage.error = UnavailableError(f"{self._name} is no longer waited for")
             self._known.clear()
+            self._ends += 1
             self._changed.notify_all()
 
     def _first(self, outage: _Outage, *, tokens: bool) -> None:
@@ -236,6 +267,12 @@ class Outages:
                 if self._changed.wait_for(lambda: outage.is_over, limit_s):
                     return
             wait_s, pause_s = 0.0, min(2 * pause_s, LONGEST_PAUSE_S)
+            if not self._is_used(outage.endpoint):
+                with self._changed:
+                    outage.state = _State.OVER
+                    self._known.pop(outage.endpoint, None)
+                    self._changed.notify_all()
+                return
             away = self._is_away(outage)
             now = time.monotonic()
             seconds = now - outage.since
