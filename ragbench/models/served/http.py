@@ -206,7 +206,7 @@ class Client:
     def _reachable(self, endpoint: Endpoint | None) -> Endpoint:
         """Return the endpoint, or the next one, that is not away; waits until one is not."""
         while True:
-            self.outages.wait((endpoint,) if endpoint else self.endpoints)
+            self.outages.wait(lambda: (endpoint,) if endpoint else self.endpoints)
             place = endpoint or next(self._turns)
             if not self.outages.is_away(place):
                 return place

@@ -21,6 +21,7 @@ from ragbench.base.progress import say
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 15.0
 LONGEST_ASKED_S = 60.0
 REMINDER_S = 300.0
+LOOK_S = 1.0  # between two looks whether a server was added
 # Raises BackendError while the server is away, and another error if no wait helps. It is given
 # whether a token has to be generated as well.
 Check = Callable[[Endpoint, bool], None]
@@ -50,6 +51,11 @@ class _Outage:
         return self.state is _State.OVER
 
     @property
+    def is_away(self) -> bool:
+        """Whether the server is polled."""
+        return self.state in (_State.AWAY, _State.LOST)
+
+    @property
     def is_lost(self) -> bool:
         """Whether the server was away for longer than is waited."""
         return self.state is _State.LOST
@@ -70,6 +76,7 @@ class Outages:
         self._changed = Condition()
         self._known: dict[Endpoint, _Outage] = {}
         self._back: dict[Endpoint, float] = {}  # when the last outage was over
+        self._ends = 0
         self._used = time.monotonic()
         self._waits = local()
 
@@ -99,7 +106,7 @@ class Outages:
         with self._changed:
             self._used = time.monotonic()
             found = self._known.get(endpoint)
-            return found is not None and found.state in (_State.AWAY, _State.LOST)
+            return found is not None and found.is_away
 
     def examine(
         self,
@@ -146,34 +153,39 @@ class Outages:
         _raise(outage.error)
         return outage.was_away
 
-    def wait(self, candidates: Sequence[Endpoint]) -> None:
+    def wait(self, candidates: Callable[[], Sequence[Endpoint]]) -> None:
         """Return once one of the servers is not away.
 
+        Args:
+            candidates: Returns the servers, which may change meanwhile.
+
         Raises:
-            UnavailableError: All of them were away for too long.
+            UnavailableError: All of them were away for too long, or all waits were ended.
             RagbenchError: One of them cannot be used any more.
         """
         with self._clocked(), self._changed:
-            self._used = time.monotonic()
-            found = [self._known.get(endpoint) for endpoint in candidates]
-            outages = [each for each in found if each is not None]
+            ends = self._ends
             while True:
+                self._used = time.monotonic()
+                outages = [self._known.get(endpoint) for endpoint in candidates()]
+                if self._ends != ends:
+                    raise UnavailableError(f"{self._name} is no longer waited for")
+                away = [each for each in outages if each is not None and each.is_away]
                 for each in outages:
-                    _raise(each.error)
-                states = {each.state for each in outages}
-                if len(outages) < len(found) or states & {_State.CHECKED, _State.OVER}:
+                    _raise(each.error if each is not None else None)
+                if len(away) < len(outages):
                     return
-                if states == {_State.LOST}:
-                    raise self._lost(outages[0])
-                self._changed.wait()
+                if all(each.is_lost for each in away):
+                    raise self._lost(away[0])
+                self._changed.wait(LOOK_S)
 
     def end(self) -> None:
         """Stop all polling and forget all outages; requests that wait end with an error."""
         with self._changed:
             for outage in self._known.values():
                 outage.state = _State.OVER
-                outage.error = UnavailableError(f"{self._name} is no longer waited for")
             self._known.clear()
+            self._ends += 1
             self._changed.notify_all()
 
     def _first(self, outage: _Outage, *, tokens: bool) -> None:

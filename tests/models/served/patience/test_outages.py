@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from time import monotonic
@@ -55,10 +55,19 @@ def waiting(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterator[Outag
     made.end()
 
 
-def short(servers: Servers, patience_s: float = 0.05) -> Outages:
-    made = Outages("m", patience_s)
-    made.begin(servers.check)
-    return made
+@pytest.fixture
+def short(servers: Servers) -> Iterator[Callable[[float], Outages]]:
+    """Make outages with so many seconds of patience."""
+    every = []
+
+    def make(patience_s: float) -> Outages:
+        every.append(Outages("m", patience_s))
+        every[-1].begin(servers.check)
+        return every[-1]
+
+    yield make
+    for made in every:
+        made.end()
 
 
 def pollers() -> int:
@@ -70,7 +79,7 @@ def test_nothing_is_an_outage_before_it_has_begun_or_without_patience(servers: S
     assert not never.examine(A, FAILED, started=monotonic())
     never.begin(servers.check)
     assert not never.examine(A, FAILED, started=monotonic())
-    never.wait([A])
+    never.wait(lambda: [A])
     assert servers.polls == []
 
 
@@ -92,7 +101,7 @@ def test_all_threads_wait_for_one_poller_and_go_on_together(
 
     def request(_: int) -> bool:
         met = waiting.examine(A, FAILED, started=monotonic())
-        waiting.wait([A])
+        waiting.wait(lambda: [A])
         done.append(monotonic())
         return met
 
@@ -115,14 +124,16 @@ def test_all_threads_wait_for_one_poller_and_go_on_together(
     ]
 
 
-def test_pauses_between_polls_grow(servers: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pauses_between_polls_grow(
+    servers: Servers, short: Callable[[float], Outages], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """0.02, 0.04, 0.08, 0.16 and then 0.2 s, less a quarter at most; the last is cut short."""
     monkeypatch.setattr(module, "FIRST_PAUSE_S", 0.02)
     monkeypatch.setattr(module, "LONGEST_PAUSE_S", 0.2)
-    made = short(servers, 0.5)
+    made = short(0.5)
     assert made.examine(A, FAILED, started=monotonic())
     with pytest.raises(UnavailableError):
-        made.wait([A])
+        made.wait(lambda: [A])
     times = servers.times
     pauses = [later - earlier for earlier, later in pairwise(times)]
     least = [0.75 * min(0.02 * 2**n, 0.2) for n in range(len(pauses))]
@@ -134,19 +145,19 @@ def test_a_wait_that_the_server_asks_for_is_kept(waiting: Outages, servers: Serv
     began = monotonic()
     waiting.examine(A, FAILED, started=began, asked_s=0.3)
     servers.met[A] = None
-    waiting.wait([A])
+    waiting.wait(lambda: [A])
     assert 0.3 <= monotonic() - began < 5
 
 
 def test_after_its_patience_the_error_says_what_was_tried(
-    servers: Servers, monkeypatch: pytest.MonkeyPatch
+    servers: Servers, short: Callable[[float], Outages], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "FIRST_PAUSE_S", 0.02)
-    made = short(servers, 0.1)
+    made = short(0.1)
     assert made.examine(A, FAILED, started=monotonic())
     for _ in range(2):  # the second at once
         with pytest.raises(UnavailableError, match=r"the server of m was away for 0 s and") as told:
-            made.wait([A])
+            made.wait(lambda: [A])
     assert f"{len(servers.polls)} polls of its list of models; the last: " in told.value.what
     assert told.value.what.endswith("the last: m cannot be asked: refused")
     assert (told.value.where, told.value.exit_code) == ("http://a:1/v1", 5)
@@ -156,28 +167,40 @@ def test_after_its_patience_the_error_says_what_was_tried(
 
 def test_a_server_that_is_away_does_not_hold_up_another(waiting: Outages, servers: Servers) -> None:
     assert waiting.examine(A, FAILED, started=monotonic())
-    waiting.wait([A, B])  # returns at once
+    waiting.wait(lambda: [A, B])  # returns at once
     assert (waiting.is_away(A), waiting.is_away(B)) == (True, False)
     servers.met[B] = FAILED
     assert waiting.examine(B, FAILED, started=monotonic())
     threading.Timer(0.05, lambda: servers.met.update({A: None})).start()
-    waiting.wait([A, B])
+    waiting.wait(lambda: [A, B])
     assert not waiting.is_away(A)
 
 
-def test_a_lost_server_that_comes_back_is_asked_again(servers: Servers) -> None:
-    made = short(servers)
+def test_a_server_that_is_added_ends_the_wait(
+    waiting: Outages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LOOK_S", 0.02)
+    assert waiting.examine(A, FAILED, started=monotonic())
+    known = [A]
+    threading.Timer(0.05, known.append, [B]).start()
+    waiting.wait(lambda: known)
+    assert waiting.is_away(A)
+
+
+def test_a_lost_server_that_comes_back_is_asked_again(
+    servers: Servers, short: Callable[[float], Outages]
+) -> None:
+    made = short(0.05)
     servers.met[B] = FAILED
     assert made.examine(A, FAILED, started=monotonic())
     with pytest.raises(UnavailableError):
-        made.wait([A])
-    made.wait([A, B])
+        made.wait(lambda: [A])
+    made.wait(lambda: [A, B])
     servers.met[A] = None
     until = monotonic() + 10
     while made.is_away(A) and monotonic() < until:
         threading.Event().wait(0.02)
-    made.wait([A])
-    made.end()
+    made.wait(lambda: [A])
 
 
 @pytest.mark.parametrize("first", [True, False])
@@ -190,9 +213,10 @@ def test_another_model_ends_all_waits(servers: Servers, waiting: Outages, first:
     else:
         assert waiting.examine(A, FAILED, started=monotonic())
         servers.met[A] = other
-    for candidates in ([A], [A, B]):
-        with pytest.raises(PrerequisiteError, match="another model"):
-            waiting.wait(candidates)
+    with pytest.raises(PrerequisiteError, match="another model"):
+        waiting.wait(lambda: [A])
+    with pytest.raises(PrerequisiteError, match="another model"):
+        waiting.wait(lambda: [A, B])
     with pytest.raises(PrerequisiteError, match="another model"):
         waiting.examine(A, FAILED, started=monotonic())
 
@@ -202,7 +226,7 @@ def test_a_request_of_before_the_return_met_the_outage(waiting: Outages, servers
     old = monotonic()
     assert waiting.examine(A, FAILED, started=old)
     servers.met[A] = None
-    waiting.wait([A])
+    waiting.wait(lambda: [A])
     polls = len(servers.polls)
     assert waiting.examine(A, FAILED, started=old)
     assert len(servers.polls) == polls
@@ -213,7 +237,7 @@ def test_waits_are_no_time_of_the_model(waiting: Outages, servers: Servers) -> N
     started, began = waiting.clock(), monotonic()
     waiting.examine(A, FAILED, started=monotonic())
     threading.Timer(0.3, lambda: servers.met.update({A: None})).start()
-    waiting.wait([A])
+    waiting.wait(lambda: [A])
     assert waiting.waited_s >= 0.25
     assert waiting.clock() - started <= monotonic() - began - 0.25
 
@@ -243,13 +267,14 @@ def test_a_changed_reason_is_said_and_an_old_one_at_times(
     assert capsys.readouterr().err == ""
     monkeypatch.setattr(module, "REMINDER_S", 0.0)
     assert "now: m answered HTTP 503: loading" in said_by_then(4)[3]
+    waiting.end()
 
 
 def test_the_end_wakes_who_waits(waiting: Outages) -> None:
     waiting.examine(A, FAILED, started=monotonic())
     threading.Timer(0.05, waiting.end).start()
     with pytest.raises(UnavailableError, match="no longer waited for"):
-        waiting.wait([A])
+        waiting.wait(lambda: [A])
     assert not waiting.is_away(A)
 
 
@@ -257,4 +282,4 @@ def test_a_fault_of_the_poller_is_not_waited_for(waiting: Outages, servers: Serv
     waiting.examine(A, FAILED, started=monotonic())
     del servers.met[A]
     with pytest.raises(KeyError):
-        waiting.wait([A])
+        waiting.wait(lambda: [A])
