@@ -116,8 +116,8 @@ def test_ctrl_c_at_a_terminal_is_clean(standing: Standing, home: Path, concurren
         assert said, "the run has ended"
     pressed = time.monotonic()
     running.send_signal(signal.SIGINT)
-    assert running.wait(20) == 130
-    assert time.monotonic() - pressed < 5
+    assert running.wait(60) == 130
+    assert time.monotonic() - pressed < 30  # of 900 s of patience
     assert running.stderr.read().strip() == "interrupted; finished work is kept"
     running.stderr.close()
     assert all(r["error"] is None for r in records(home))

@@ -16,6 +16,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
@@ -160,11 +161,9 @@ class Client:
 
     def impatient(self) -> Client:
         """Return a client of the same servers without retries, for polls."""
-        other = Client(
-            self._name, self.endpoints, timeout_s=min(self._timeout_s, POLL_S), retries=0,
-            key_env=None, query=self._query,
-        )  # fmt: skip
-        other._keys = self._keys
+        other = copy(self)
+        other._timeout_s, other._retries = min(self._timeout_s, POLL_S), 0
+        other.outages = Outages(self._name, 0.0)
         return other
 
     @property

@@ -20,7 +20,7 @@ from typing import Any
 import httpcore
 
 CONNECT_S = 10.0
-SILENCE_S = 300.0  # without a byte, after which the user is told
+SILENCE_S = 300.0  # without a byte, after which it is reported
 HEAD_BYTES = 1 << 20  # of headers, interim replies included
 WRITE_BYTES = 1 << 14  # so that a server that reads slowly is noticed between two writes
 SocketOptions = Iterable[Any] | None

@@ -26,7 +26,8 @@ SPENT = re.compile(
 )
 # Google names the limit that was hit, such as GenerateRequestsPerDayPerProjectPerModel-FreeTier.
 PER_DAY = re.compile(r"Per(?:Day|Month)")
-PER_MINUTE = re.compile(r"Per(?:Second|Minute|Hour)")
+LIMIT = re.compile(r"quotaId\W{1,8}([\w-]+)")  # in a message of a gateway that repeats Google's
+GOOGLES = "RESOURCE_EXHAUSTED"
 WORDS = ("message", "type", "code", "status", "detail")
 LEADS_ON = ("error", "errors", "innererror", "details", "violations", "detail", "message")
 DEPTH = 6
@@ -59,20 +60,18 @@ def wait_asked(headers: Mapping[str, str], content: bytes = b"") -> float | None
 def is_spent(status: int, content: bytes) -> bool:
     """Say whether a refusal means a quota or a balance that no short wait brings back.
 
-    Most vendors send it with 429, as they do for a rate limit. Where Google names the limit, one
-    per day is a spent quota and one per minute is not, although both have the same message.
+    Most vendors send it with 429, as they do for a rate limit. Google has one message for both: a
+    limit per day is a spent quota, and one per minute or without a name is not.
     """
     if status == PAYMENT:
         return True
     if status not in MAY_BE_QUOTA:
         return False
     said = list(_said(_decoded(content), 0))
-    limits = " ".join(value for name, value in said if name == "quotaId")
-    if PER_DAY.search(limits):
-        return True
-    if PER_MINUTE.search(limits):
-        return False
     words = " ".join(value for name, value in said if name != "quotaId")
+    limits = [value for name, value in said if name == "quotaId"] + LIMIT.findall(words)
+    if limits or GOOGLES in words:
+        return any(PER_DAY.search(limit) for limit in limits)
     return SPENT.search(words) is not None
 
 

@@ -96,8 +96,9 @@ def body(message: str, **more: str) -> bytes:
         (429, google("GenerateRequestsPerDayPerProjectPerModel-FreeTier"), True),
         (429, google("GenerateRequestsPerMinutePerProjectPerModel-FreeTier"), False),
         (429, google("TokensPerMinute-FreeTier", "RequestsPerDay-FreeTier"), True),
-        (429, body("Resource exhausted. Please try again later.", status="RESOURCE_EXHAUSTED"),
-         False),
+        (429, body("You exceeded your current quota.", status="RESOURCE_EXHAUSTED"), False),
+        (429, body('litellm.RateLimitError: {"quotaId": "RequestsPerDayPerModel"}'), True),
+        (429, body('current quota {\\"quotaId\\": \\"RequestsPerMinutePerModel\\"}'), False),
         # Anthropic, DeepSeek, a LiteLLM proxy
         (400, body("Your credit balance is too low to access the Anthropic API."), True),
         (402, b"", True),
