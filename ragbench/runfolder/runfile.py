@@ -92,7 +92,7 @@ class Answerers:
     def news(self, said: AnsweredBy) -> str:
         """Return what an answer says that none of these does, in words; empty if nothing."""
         return ", and ".join(
-            f"the {what} {name!r} and no longer {list(known)[-1]!r}"
+            f"the {what} {name!r}, and before that only {', '.join(map(repr, known))}"
             for what, name, known in (
                 ("model", said.model, self.models),
                 ("fingerprint", said.fingerprint, self.fingerprints),
@@ -110,7 +110,7 @@ class Answerers:
         if not counts:
             return ""
         return (
-            f"The server of {model} changed during the run: its answers name the "
+            f"The answers of {model} are not all of one model: they name the "
             f"{' and the '.join(counts)}. Differences between arms or tasks may come from that."
         )
 

@@ -76,5 +76,5 @@ def _measured(path: Path, run: RunFile, model: str, scoring: str) -> float | Non
         billing = run.config.billing.get(name)
         took = math.fsum(seconds)
         if len(seconds) >= FEWEST and took and billing is not None:
-            return len(seconds) * billing.in_flight / took
+            return len(seconds) * min(billing.in_flight, len(seconds)) / took
     return None
