@@ -103,7 +103,7 @@ class Answerers:
     def sentence(self, model: str) -> str:
         """Return that the answers are not all of one model, and how many are; else nothing."""
         counts = [
-            f"{what} {', '.join(f'{name!r} ({n:,} answers)' for name, n in known.items())}"
+            f"{what} {', '.join(_counted(name, n) for name, n in known.items())}"
             for what, known in (("models", self.models), ("fingerprints", self.fingerprints))
             if len(known) > 1
         ]
@@ -113,6 +113,10 @@ class Answerers:
             f"The answers of {model} are not all of one model: they name the "
             f"{' and the '.join(counts)}. Differences between arms or tasks may come from that."
         )
+
+
+def _counted(name: str, answers: int) -> str:
+    return f"{name!r} ({answers:,} answer{'s' * (answers != 1)})"
 
 
 def _one_more(known: Mapping[str, int], name: str) -> Mapping[str, int]:
