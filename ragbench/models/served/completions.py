@@ -118,9 +118,10 @@ def text_request(model: str, prompt: str, limit: int) -> dict[str, Any]:
     return {"model": model, "prompt": prompt, "max_tokens": limit, "stop": stop, **GREEDY}
 
 
-def echo_request(model: str, text: str | Sequence[str], limit: int) -> dict[str, Any]:
+def echo_request(model: str, texts: str | Sequence[str], limit: int) -> dict[str, Any]:
     """Return the request for the log-probabilities of the own tokens of one or several texts."""
-    body = {"model": model, "prompt": text, "max_tokens": limit, "echo": True, "logprobs": 1}
+    prompt = texts if isinstance(texts, str) else list(texts)
+    body = {"model": model, "prompt": prompt, "max_tokens": limit, "echo": True, "logprobs": 1}
     return {**body, "temperature": 0}
 
 
@@ -201,6 +202,15 @@ def read_echo(answer: Answer, *, generated: int) -> Echo:
         BackendError: There is not one number per token.
     """
     return _echoes(answer.value, [choice_of(answer.value)], generated)[0]
+
+
+def read_all(answer: Answer, count: int | None, *, generated: int) -> Echoes:
+    """Return the echoes of a list of so many texts, or of one text (None), and what is reported."""
+    if count is None:
+        found = [read_echo(answer, generated=generated)]
+    else:
+        found = read_echoes(answer, count, generated=generated)
+    return Echoes(tuple(found), 1, usage_of(answer.value).cached, answered_by(answer.value))
 
 
 def read_echoes(answer: Answer, count: int, *, generated: int) -> list[Echo]:
