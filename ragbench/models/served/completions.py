@@ -315,9 +315,10 @@ def _finish(choice: Mapping[str, Any]) -> Finish:
 def usage_of(answer: Mapping[str, Any]) -> Usage:
     """Return the tokens that an answer reports.
 
-    The prompt's tokens include the cached ones in OpenAI's form. More cached tokens than that are
-    those of a server that counts them apart, as Anthropic does, so that the prompt has both. No
-    prompt has 0 tokens: a server that says so does not count.
+    The prompt's tokens include the cached ones in OpenAI's form, and those of the reply its
+    reasoning. A server that reports more cached tokens than the prompt has, or more of reasoning
+    than the reply, counts them apart, so that both are added. No prompt has 0 tokens: a server that
+    says so does not count.
     """
     usage = answer.get("usage")
     if not isinstance(usage, dict):
@@ -327,6 +328,8 @@ def usage_of(answer: Mapping[str, Any]) -> Usage:
     reasoning = _detail(usage, "completion_tokens_details", "reasoning_tokens")
     if prompt is not None and cached is not None and cached > prompt:
         prompt += cached
+    if reply is not None and reasoning is not None and reasoning > reply:
+        reply += reasoning
     return Usage(reply, prompt or None, cached if prompt else None, reasoning)
 
 
