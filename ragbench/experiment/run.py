@@ -114,8 +114,10 @@ def run_experiment(config: Config, document: Document, *, extend: bool = False) 
         check_lengths(grid, packed)
         spending = Spending(billing(grid), config.max_cost, config.currency)
         watch = Watch([name for name, facts in known.models.items() if facts.served])
-        answer_all(grid, folder, packed, spending, watch)
-        record_answerers(folder, watch)
+        try:
+            answer_all(grid, folder, packed, spending, watch)
+        finally:
+            record_answerers(folder, watch)
         if said := spending.sentence():
             say(said)
         scored = score_cells(folder)

@@ -39,7 +39,11 @@ def rate_of(
     if stated is not None:
         return Rate(stated, "as the config says")
     for path, run in _former_runs():
-        if found := _measured(path, run, model, scoring):
+        try:
+            found = _measured(path, run, model, scoring)
+        except RagbenchError:  # a record was changed
+            continue
+        if found is not None:
             return Rate(found, f"as measured in the run {path.name}")
     if scoring == "letters" and probed and sum(probed):
         return Rate(
