@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ragbench.experiment.planning.weighing import PromptSample
 
 WIDTH = 80
+WARNING = "warning: "
 ROWS = 38  # of a screen
 FEW = 3  # builds, of which --all shows the rest
 SEVERAL = {"model": "models", "task": "tasks", "corpus": "corpora", "index": "indexes"}
@@ -89,8 +90,10 @@ def print_plan(made: Plan, *, prompts: int, whole: bool) -> None:
         lines += [f"  {line}" for line in made.to_build] if whole else []
     elif not made.missing:
         lines += ["", "everything is built"]
-    notes = [*_primary_lines(made), *made.deliveries]
-    notes += [*(f"note: {line}" for line in made.notes), *map(_not_yet, made.not_built)]
+    warned = [line for line in made.notes if line.startswith(WARNING)]
+    notes = [*warned, *_primary_lines(made), *made.deliveries]  # the last are left out first
+    notes += [*(f"note: {line}" for line in made.notes if line not in warned)]
+    notes += map(_not_yet, made.not_built)
     shown = [_wrapped(note, indent=4) for note in notes]
     room = max(ROWS - len(lines) - 4, 2)
     while not whole and len(shown) > 1 and sum(map(len, shown)) > room:

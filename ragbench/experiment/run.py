@@ -119,7 +119,7 @@ def run_experiment(config: Config, document: Document, *, extend: bool = False) 
         finally:
             for model in grid.models.values():
                 model.release()
-        record_answerers(folder, watch)
+            record_answerers(folder, watch)
         if said := spending.sentence():
             say(said)
         scored = score_cells(folder)

@@ -10,6 +10,7 @@ from typing import Any
 
 from ragbench.base.errors import DataError
 from ragbench.base.files import read_jsonl, sha256_json, write_jsonl
+from ragbench.base.records import AnsweredBy
 from ragbench.runfolder.facts import TaskFacts
 from ragbench.runfolder.packed import read_packed
 from ragbench.runfolder.passages import prompt_lines
@@ -100,6 +101,11 @@ class Record:
         if self.reply is not None or not options:
             return prompt
         return (len(options) + 1) * prompt + sum(options)
+
+    @property
+    def by(self) -> AnsweredBy:
+        """What the server said of the model that answered."""
+        return AnsweredBy(self.answered_by or "", self.fingerprint or "")
 
     def file_name(self) -> str:
         """Return the name of the file that the record belongs to."""

@@ -92,7 +92,7 @@ class Answerers:
     def news(self, said: AnsweredBy) -> str:
         """Return what an answer says that none of these does, in words; empty if nothing."""
         return ", and ".join(
-            f"the {what} {name!r} and no longer {list(known)[-1]!r}"
+            f"the {what} {name!r}, and before that only {', '.join(map(repr, known))}"
             for what, name, known in (
                 ("model", said.model, self.models),
                 ("fingerprint", said.fingerprint, self.fingerprints),
@@ -103,16 +103,20 @@ class Answerers:
     def sentence(self, model: str) -> str:
         """Return that the answers are not all of one model, and how many are; else nothing."""
         counts = [
-            f"{what} {', '.join(f'{name!r} ({n:,} answers)' for name, n in known.items())}"
+            f"{what} {', '.join(_counted(name, n) for name, n in known.items())}"
             for what, known in (("models", self.models), ("fingerprints", self.fingerprints))
             if len(known) > 1
         ]
         if not counts:
             return ""
         return (
-            f"The server of {model} changed during the run: its answers name the "
+            f"The answers of {model} are not all of one model: they name the "
             f"{' and the '.join(counts)}. Differences between arms or tasks may come from that."
         )
+
+
+def _counted(name: str, answers: int) -> str:
+    return f"{name!r} ({answers:,} answer{'s' * (answers != 1)})"
 
 
 def _one_more(known: Mapping[str, int], name: str) -> Mapping[str, int]:

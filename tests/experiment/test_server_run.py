@@ -147,6 +147,25 @@ def test_some_fail_and_are_asked_again(
     assert accuracy(home) == (20, 1.0)
 
 
+def test_a_run_goes_on_through_a_proxy(config: str, home: Path, server: Loopback) -> None:
+    """The server is known to the proxy alone, which gets whole addresses as paths."""
+    server.answers[CHAT] = lambda request: (
+        Sent({"choices": []}) if number_of(request) == 3 else Sent(chat(letter_of(request)))
+    )
+    assert run(config).errors == 1
+    far = "http://models.far.example/v1"
+    with loopback() as proxy:
+        proxy.answers = {
+            f"{far}/models": server.answers["/v1/models"],
+            f"{far}/chat/completions": lambda request: Sent(chat(letter_of(request))),
+        }
+        through = f"models.m.proxy={proxy.url.removesuffix('/v1')}"
+        assert run(config, f"models.m.url={far}", through).errors == 0
+        asked = proxy.asked(f"{far}/chat/completions")
+        assert [number_of(r) for r in asked if number_of(r) is not None] == [3]
+    assert accuracy(home) == (20, 1.0)
+
+
 def test_many_errors_in_a_row_stop_the_run_and_it_goes_on(
     config: str, home: Path, server: Loopback
 ) -> None:

@@ -39,7 +39,11 @@ def rate_of(
     if stated is not None:
         return Rate(stated, "as the config says")
     for path, run in _former_runs():
-        if found := _measured(path, run, model, scoring):
+        try:
+            found = _measured(path, run, model, scoring)
+        except RagbenchError:  # a record was changed
+            continue
+        if found is not None:
             return Rate(found, f"as measured in the run {path.name}")
     if scoring == "letters" and probed and sum(probed):
         return Rate(
@@ -76,5 +80,5 @@ def _measured(path: Path, run: RunFile, model: str, scoring: str) -> float | Non
         billing = run.config.billing.get(name)
         took = math.fsum(seconds)
         if len(seconds) >= FEWEST and took and billing is not None:
-            return len(seconds) * billing.in_flight / took
+            return len(seconds) * min(billing.in_flight, len(seconds)) / took
     return None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ragbench.base.errors import DataError
 from ragbench.base.progress import say
-from ragbench.base.records import AnsweredBy, Question, coarse_grid, coarse_remark
+from ragbench.base.records import Question, coarse_grid, coarse_remark
 from ragbench.experiment.grid.parts import TaskPart
 from ragbench.experiment.stages.score import read_answer
 from ragbench.runfolder.records import Record
@@ -77,10 +77,9 @@ class Watch:
 
     def _take_down(self, record: Record) -> str:
         """Take down what answered, and return in words how it differs from before."""
-        said = AnsweredBy(record.answered_by or "", record.fingerprint or "")
         known = self.answerers.get(record.model, Answerers())
-        self.answerers[record.model] = known.with_answer(said)
-        return known.news(said)
+        self.answerers[record.model] = known.with_answer(record.by)
+        return known.news(record.by)
 
     def _report_news(self, record: Record, news: str) -> None:
         seen = self._news[record.model] = self._news.get(record.model, 0) + 1

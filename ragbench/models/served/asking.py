@@ -17,15 +17,13 @@ from ragbench.models.served.completions import (
     TOKENIZE,
     Echoes,
     Written,
-    answered_by,
     chat_request,
     echo_request,
+    read_all,
     read_chat,
     read_echo,
-    read_echoes,
     read_text,
     text_request,
-    usage_of,
 )
 from ragbench.models.served.firsttoken import FirstToken, chat_wishes, read_first, text_wishes
 from ragbench.models.served.http import Answer, Client, Refused, is_filtered
@@ -118,42 +116,15 @@ class Asker:
 
     def echo(self, text: str, endpoint: Endpoint | None = None) -> list[float | None]:
         """Return the natural log-probability of every token of a text; None for the first."""
-        return self._echo(text, endpoint).texts[0].numbers
+        return self.echoes(text, endpoint).texts[0].numbers
 
-    def echoes(self, texts: Sequence[str]) -> Echoes:
-        """Return the echoes of texts, in one request where ``takes_lists``.
-
-        A list that a server refuses in the run, because of its length for instance, is sent text
-        by text.
-        """
-        if self.takes_lists:
-            try:
-                return self.echo_list(texts, None)
-            except Refused as error:
-                if error.status >= 500:
-                    raise
-        found = [self._echo(text, None) for text in texts]
-        cached = [each.cached_tokens for each in found if each.cached_tokens is not None]
-        return Echoes(
-            tuple(text for each in found for text in each.texts),
-            len(found),
-            sum(cached) if cached else None,
-            found[-1].by,
-        )
-
-    def _echo(self, text: str, endpoint: Endpoint | None) -> Echoes:
-        body = echo_request(self.model, text, self._beyond)
-        answer = self._ask(TEXT, body, endpoint=endpoint)
-        echo = read_echo(answer, generated=self._beyond)
-        return Echoes((echo,), 1, usage_of(answer.value).cached, answered_by(answer.value))
-
-    def echo_list(self, texts: Sequence[str], endpoint: Endpoint | None) -> Echoes:
-        """Return the echoes of texts in one request, without retries to a named server."""
-        body = echo_request(self.model, list(texts), self._beyond)
-        retries = None if endpoint is None else 0
+    def echoes(self, texts: str | Sequence[str], endpoint: Endpoint | None = None) -> Echoes:
+        """Return the echo of one text, or of a list of texts in one request."""
+        alone = isinstance(texts, str)
+        body = echo_request(self.model, texts, self._beyond)
+        retries = None if alone or endpoint is None else 0
         answer = self._ask(TEXT, body, endpoint=endpoint, retries=retries)
-        found = read_echoes(answer, len(texts), generated=self._beyond)
-        return Echoes(tuple(found), 1, usage_of(answer.value).cached, answered_by(answer.value))
+        return read_all(answer, None if alone else len(texts), generated=self._beyond)
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:

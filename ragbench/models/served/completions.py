@@ -118,9 +118,10 @@ def text_request(model: str, prompt: str, limit: int) -> dict[str, Any]:
     return {"model": model, "prompt": prompt, "max_tokens": limit, "stop": stop, **GREEDY}
 
 
-def echo_request(model: str, text: str | Sequence[str], limit: int) -> dict[str, Any]:
+def echo_request(model: str, texts: str | Sequence[str], limit: int) -> dict[str, Any]:
     """Return the request for the log-probabilities of the own tokens of one or several texts."""
-    body = {"model": model, "prompt": text, "max_tokens": limit, "echo": True, "logprobs": 1}
+    prompt = texts if isinstance(texts, str) else list(texts)
+    body = {"model": model, "prompt": prompt, "max_tokens": limit, "echo": True, "logprobs": 1}
     return {**body, "temperature": 0}
 
 
@@ -201,6 +202,15 @@ def read_echo(answer: Answer, *, generated: int) -> Echo:
         BackendError: There is not one number per token.
     """
     return _echoes(answer.value, [choice_of(answer.value)], generated)[0]
+
+
+def read_all(answer: Answer, count: int | None, *, generated: int) -> Echoes:
+    """Return the echoes of a list of so many texts, or of one text (None), and what is reported."""
+    if count is None:
+        found = [read_echo(answer, generated=generated)]
+    else:
+        found = read_echoes(answer, count, generated=generated)
+    return Echoes(tuple(found), 1, usage_of(answer.value).cached, answered_by(answer.value))
 
 
 def read_echoes(answer: Answer, count: int, *, generated: int) -> list[Echo]:
@@ -305,9 +315,10 @@ def _finish(choice: Mapping[str, Any]) -> Finish:
 def usage_of(answer: Mapping[str, Any]) -> Usage:
     """Return the tokens that an answer reports.
 
-    The prompt's tokens include the cached ones in OpenAI's form. More cached tokens than that are
-    those of a server that counts them apart, as Anthropic does, so that the prompt has both. No
-    prompt has 0 tokens: a server that says so does not count.
+    The prompt's tokens include the cached ones in OpenAI's form, and those of the reply its
+    reasoning. A server that reports more cached tokens than the prompt has, or more of reasoning
+    than the reply, counts them apart, so that both are added. No prompt has 0 tokens: a server that
+    says so does not count.
     """
     usage = answer.get("usage")
     if not isinstance(usage, dict):
@@ -317,6 +328,8 @@ def usage_of(answer: Mapping[str, Any]) -> Usage:
     reasoning = _detail(usage, "completion_tokens_details", "reasoning_tokens")
     if prompt is not None and cached is not None and cached > prompt:
         prompt += cached
+    if reply is not None and reasoning is not None and reasoning > reply:
+        reply += reasoning
     return Usage(reply, prompt or None, cached if prompt else None, reasoning)
 
 

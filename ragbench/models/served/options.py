@@ -8,7 +8,9 @@ from ragbench.base.errors import BackendError
 from ragbench.base.records import OptionScores
 from ragbench.models.rendering import start_of_options
 from ragbench.models.served.asking import Asker
+from ragbench.models.served.completions import Echoes
 from ragbench.models.served.counting import TokenCounter
+from ragbench.models.served.http import Refused
 
 JOINED = 4  # characters
 BATCHES = 0.25  # by which a log-probability may differ between batches of half precision
@@ -33,7 +35,7 @@ def score_by_echo(
         BackendError: A server failed, or does not report every number.
     """
     texts = [head, *(head + blank + option for option in options)]
-    echoes = asker.echoes(texts)
+    echoes = _echoes(asker, texts)
     numbers = [echo.numbers for echo in echoes.texts]
     for option, found in zip(options, numbers[1:], strict=True):
         if len(found) < 2:
@@ -60,6 +62,24 @@ def score_by_echo(
     )
 
 
+def _echoes(asker: Asker, texts: Sequence[str]) -> Echoes:
+    """Return the echoes of texts, in one request where the servers take lists.
+
+    A list that a server refuses in the run, because of its length for instance, is sent text by
+    text.
+    """
+    if asker.takes_lists:
+        try:
+            return asker.echoes(texts)
+        except Refused as error:
+            if error.status >= 500:
+                raise
+    found = [asker.echoes(text) for text in texts]
+    cached = [each.cached_tokens for each in found if each.cached_tokens is not None]
+    every = tuple(text for each in found for text in each.texts)
+    return Echoes(every, len(found), sum(cached) if cached else None, found[-1].by)
+
+
 def takes_lists(asker: Asker) -> bool:
     """Say whether every server echoes a list of texts as it echoes each alone, in its order.
 
@@ -68,7 +88,7 @@ def takes_lists(asker: Asker) -> bool:
     try:
         return all(
             _are_alike(
-                [echo.numbers for echo in asker.echo_list(PROBES, endpoint).texts],
+                [echo.numbers for echo in asker.echoes(PROBES, endpoint).texts],
                 [asker.echo(text, endpoint) for text in PROBES],
             )
             for endpoint in asker.endpoints

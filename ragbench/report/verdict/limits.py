@@ -19,6 +19,7 @@ from ragbench.report.verdict.clauses import named
 from ragbench.runfolder.packed import Counts, fewer, read_packed, reports_fewer
 from ragbench.runfolder.pairs import Pair
 from ragbench.runfolder.records import last_records
+from ragbench.runfolder.runfile import Answerers
 from ragbench.runfolder.scores import UNMEASURED
 
 NO_PAIR = (
@@ -90,23 +91,21 @@ def _dated(run: Run) -> Iterator[str]:
 
 def _served(run: Run) -> Iterator[str]:
     """Yield what servers do not do as asked, and what they do unasked, such as to change."""
-    tasks = [n for n, facts in run.about.identity.tasks.items() if facts.scoring == "letters"]
     for model, facts in run.about.identity.models.items():
         if facts.served is None:
             continue
         for remark in facts.served.remarks():
             yield f"{model} was asked with other parameters, as its server wants it: {remark}."
-        answerers = (run.about.answered_by or {}).get(model)
-        if answerers and (changed := answerers.sentence(model)):
-            yield changed
-        for task in tasks:
+        answerers = Answerers()
+        for task, asked in run.about.identity.tasks.items():
             unlisted = letters = 0
             single: list[tuple[float, ...]] = []
-            for arm in run.about.identity.tasks[task].arms:
+            for arm in asked.arms:
                 for record in last_records(run.files.records(model, task, arm)).values():
+                    answerers = answerers.with_answer(record.by)
                     unlisted += record.unlisted or 0
                     letters += len(record.option_tokens or ())
-                    if set(record.option_tokens or ()) == {1}:
+                    if asked.scoring == "letters" and set(record.option_tokens or ()) == {1}:
                         single.append(record.log_likelihoods or ())
             if grid := coarse_grid(single):
                 yield f"{model} on {task}: {coarse_remark(grid)}."
@@ -116,6 +115,8 @@ def _served(run: Run) -> Iterator[str]:
                     "tokens that the server lists, and count as less likely than all of those. "
                     "The picks are right all the same; the probabilities of letters are bounds."
                 )
+        if said := answerers.sentence(model):
+            yield said
 
 
 def _merged(run: Run, task: str) -> Iterator[str]:

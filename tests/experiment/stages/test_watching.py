@@ -85,7 +85,7 @@ def test_a_server_that_changes_is_reported_at_once_and_in_the_report(
     warned = [line for line in said.splitlines() if line.startswith("warning:")]
     assert warned == [
         "warning: m: from question q12 of asked, closed-book on, the server's answers name the "
-        "model 'served-2' and no longer 'served-1'; the run has answers of both"
+        "model 'served-2', and before that only 'served-1'; the run has answers of both"
     ]
     kept = [(r["answered_by"], r["fingerprint"], r["reasoning_tokens"]) for r in records(home)]
     assert kept == [("served-1", "fp_a", 2)] * 12 + [("served-2", "fp_a", 2)] * 8
@@ -95,7 +95,7 @@ def test_a_server_that_changes_is_reported_at_once_and_in_the_report(
         "m": {"models": {"served-1": 12, "served-2": 8}, "fingerprints": {"fp_a": 20}}
     }
     text = report(home)
-    assert "The server of m changed during the run" in text
+    assert "The answers of m are not all of one model" in text
     assert "'served-1' (12 answers), 'served-2' (8 answers)" in text
 
 
@@ -111,14 +111,14 @@ def test_a_server_that_changed_between_two_sessions_is_reported_too(
     server.answers[CHAT] = answer
     path = config(home, server, "generate")
     assert run_experiment(*load_config(path)).errors == 0
-    assert "changed during the run" not in report(home)
+    assert "not all of one model" not in report(home)
     file = home / "runs" / "watched" / "records" / "m+asked+closed-book.0.jsonl"
     file.write_text("".join(file.read_text().splitlines(keepends=True)[:15]))
     fingerprint["is"] = "fp_b"
     capfd.readouterr()
     assert run_experiment(*load_config(path)).errors == 0
     said = capfd.readouterr().err
-    assert "name the fingerprint 'fp_b' and no longer 'fp_a'" in said
+    assert "name the fingerprint 'fp_b', and before that only 'fp_a'" in said
     about = json.loads((home / "runs" / "watched" / "run.json").read_text())
     assert about["answered_by"]["m"]["fingerprints"] == {"fp_a": 15, "fp_b": 5}
     assert run_experiment(*load_config(path)).errors == 0  # nothing is left to ask

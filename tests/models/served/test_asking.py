@@ -63,6 +63,9 @@ def test_a_system_turn_that_the_template_drops_joins_the_users(server: Loopback)
         model.check_abilities([GENERATE])
         model.generate(model.render(TURNS), limit=5)
         assert server.requests[-1].body["messages"] == sent
+        facts = model.facts().served
+        assert facts is not None
+        assert facts.joins_system == (sent is joined)
 
 
 def test_one_of_two_servers_that_drops_it_is_enough(server: Loopback) -> None:

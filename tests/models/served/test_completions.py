@@ -253,6 +253,8 @@ def test_tokens_are_read_in_the_forms_of_openai_and_of_anthropic() -> None:
     counted = usage_of({"usage": told})
     assert (counted.prompt, counted.cached) == (520, 500)  # those that were not cached, and those
     assert (counted.reply, counted.reasoning) == (90, 80)
+    told["completion_tokens_details"] = {"reasoning_tokens": 91}  # more than the reply has
+    assert usage_of({"usage": told}).reply == 90 + 91
     uncounted = usage_of({"usage": {"prompt_tokens": 0, "completion_tokens": 3}})
     assert (uncounted.prompt, uncounted.cached, uncounted.reply) == (None, None, 3)
 
