@@ -239,3 +239,27 @@ def test_the_servers_of_a_file_change_while_the_run_goes_on(
     ]
     plain = one.replace("url_file: servers.txt", f"url: '{first.url}'")
     assert run(config, f"models=[{plain}]").errors == 0  # the same run by its address
+
+
+def test_a_server_that_is_asked_too_often_gets_less_and_no_question_is_lost(
+    config: str, home: Path, servers: tuple[Loopback, Loopback], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The server takes 4 requests at a time and refuses every other with 429."""
+    slots = threading.Semaphore(4)
+    busy = Sent({"error": {"message": "slow down"}}, 429)
+
+    def answer(request: Request) -> Sent:
+        if not slots.acquire(blocking=False):
+            return busy
+        try:
+            threading.Event().wait(0.01)
+            return right(request)
+        finally:
+            slots.release()
+
+    servers[0].answers[CHAT] = answer
+    keys = f"url: '{servers[0].url}', model: {MODEL}, concurrency: 32"
+    assert run(config, f"models=[{{name: general, backend: server, {keys}}}]").errors == 0
+    assert len(records(home, "general", "short") + records(home, "general", "long")) == SERVED
+    said = [line for line in capsys.readouterr().err.splitlines() if "429" in line]
+    assert len(said) == 1 and "it now gets 16 at a time instead of 32" in said[0]

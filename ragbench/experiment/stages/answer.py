@@ -194,7 +194,7 @@ def _answer_phase(
                 fix="fix the cause and run the same command again; answers so far are kept",
             )
             going[cell].stop()
-            if any(not lane.is_stopped for lane in going.values()):
+            if any(lane.is_going for lane in going.values()):
                 say(f"{error.where}: {error.what}; models behind other servers go on")
             broken = broken or error
     if broken is not None:
@@ -229,7 +229,8 @@ def _answers(
 
     lanes = list(dict.fromkeys(going.values()))
     models = [grid.models[cell.cell.model_name] for cell in going]
-    if any(isinstance(model, Adaptive) or model.concurrency > 1 for model in models):
+    several = any(isinstance(model, Adaptive) or model.concurrency > 1 for model in models)
+    if several or len(lanes) > 1:
         return in_flight(ask, lanes, may_start=spending.may_go_on)
     return in_turn(ask, lanes, may_start=spending.may_go_on)
 
