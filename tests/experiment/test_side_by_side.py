@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -76,7 +80,8 @@ def run(config: str, *overrides: str) -> Finished:
 
 def records(home: Path, model: str, task: str = "long") -> list[dict[str, Any]]:
     path = home / "runs" / "beside" / "records" / f"{model}+{task}+closed-book.0.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+    return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
 def every(home: Path) -> list[dict[str, Any]]:
@@ -263,3 +268,36 @@ def test_a_server_that_is_asked_too_often_gets_less_and_no_question_is_lost(
     assert len(records(home, "general", "short") + records(home, "general", "long")) == SERVED
     said = [line for line in capsys.readouterr().err.splitlines() if "429" in line]
     assert len(said) == 1 and "it now gets 16 at a time instead of 32" in said[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGINT])
+def test_killed_while_two_servers_answer_and_resumed_it_is_the_same(
+    config: str, home: Path, servers: tuple[Loopback, Loopback], stop: signal.Signals
+) -> None:
+    def slowly(request: Request) -> Sent:
+        threading.Event().wait(0.1)
+        return right(request)
+
+    for server in servers:
+        server.answers[CHAT] = slowly
+    assert run(config).errors == 0
+    expected = table(home)
+    (home / "runs" / "beside").rename(home / "runs" / "before")
+    for enough in (5, 14, 21):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ragbench", "run", config],
+            env={**os.environ, "RAGBENCH_HOME": str(home)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        while len(every(home)) < enough:
+            assert process.poll() is None, "the run ended before it could be killed"
+            threading.Event().wait(0.01)
+        process.send_signal(stop)
+        assert process.wait(60) != 0
+        assert len(every(home)) < TOTAL
+    assert run(config).errors == 0
+    pd.testing.assert_frame_equal(table(home), expected)
+    keys = [(r["model"], r["task"], r["question_id"]) for r in every(home)]
+    assert len(keys) == len(set(keys)) == TOTAL
