@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 
 from ragbench.api import check_complete
-from ragbench.base.errors import BackendError, SpentError
+from ragbench.base.errors import BackendError, PrerequisiteError, SpentError
 from ragbench.experiment.config.config import load_config
 from ragbench.experiment.run import Finished, run_experiment
 from ragbench.experiment.stages import answer, in_flight
@@ -155,6 +155,28 @@ def test_a_server_that_breaks_stops_its_own_models_alone_and_the_rest_is_asked_l
     assert run(config).errors == 0
     assert all(number_of(r) is None for r in servers[1].asked(CHAT)[asked:])
     assert len([r for r in every(home) if r["error"] is None]) == TOTAL
+
+
+def test_a_model_that_can_be_asked_no_more_stops_alone(
+    config: str, home: Path, servers: tuple[Loopback, Loopback], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The key of one model goes missing while both answer."""
+    monkeypatch.setenv("SERVER_KEY", "sk-0123456789")
+
+    def losing(request: Request) -> Sent:
+        if number_of(request) == 3:
+            monkeypatch.delenv("SERVER_KEY", raising=False)
+        return right(request)
+
+    servers[0].answers[CHAT] = losing
+    with pytest.raises(PrerequisiteError, match="SERVER_KEY is not set"):
+        run(config, "models.general.api_key_env=SERVER_KEY", "models.general.concurrency=1")
+    assert [len(records(home, "other", task)) for task in ("short", "long")] == [3, 9]
+    assert [len(records(home, "general", task)) for task in ("short", "long")] == [3, 4]
+    monkeypatch.setenv("SERVER_KEY", "sk-0123456789")
+    servers[0].answers[CHAT] = right
+    assert run(config, "models.general.api_key_env=SERVER_KEY").errors == 0
+    assert len(every(home)) == TOTAL
 
 
 def test_a_limit_of_cost_holds_over_all_servers(config: str, home: Path) -> None:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 
-from ragbench.base.errors import BackendError, DataError, UsageError
+from ragbench.base.errors import BackendError, DataError, RagbenchError, UsageError
 from ragbench.base.files import drop_torn_line
 from ragbench.base.progress import Progress, say, stage
 from ragbench.base.records import Question
@@ -108,6 +108,7 @@ def answer_all(
     Raises:
         DataError: The folder has answers to other prompts.
         BackendError: Several questions in a row failed.
+        RagbenchError: A model can be asked no more, such as one whose key is missing.
     """
     spending = spending or Spending()
     drop_torn_line(folder.prompts)
@@ -172,30 +173,36 @@ def _answer_phase(
 ) -> None:
     """Ask the open questions of lanes side by side.
 
-    A lane in which several questions in a row fail is stopped, and the others go on to their end.
+    A lane is stopped if several questions in a row fail or a model can be asked no more; the others
+    go on to their end.
 
     Raises:
-        BackendError: A lane was stopped.
+        RagbenchError: A lane was stopped.
     """
-    broken: BackendError | None = None
+    broken: RagbenchError | None = None
     going: dict[OpenCell, Lane[Open]] = {}
     for open_cells in lanes:
         going |= dict.fromkeys(open_cells, Lane(_questions(open_cells), _limit(grid)))
     with closing(_answers(grid, going, spending)) as answers:
         for (cell, place), (answer, at) in answers:
-            record = writer.write(cell, place, answer, at)
-            spending.add(record)
-            progress.advance()
-            if cell.failed_in_a_row(place) < MAX_ERRORS_IN_A_ROW or going[cell].is_stopped:
+            if isinstance(answer, Answer):
+                record = writer.write(cell, place, answer, at)
+                spending.add(record)
+                progress.advance()
+                if cell.failed_in_a_row(place) < MAX_ERRORS_IN_A_ROW:
+                    continue
+                error: RagbenchError = BackendError(
+                    f"{MAX_ERRORS_IN_A_ROW} questions in a row failed; the last: {record.error}",
+                    where=cell.cell.label,
+                    fix="fix the cause and run the same command again; answers so far are kept",
+                )
+            else:
+                error = answer
+            if going[cell].is_stopped:
                 continue
-            error = BackendError(
-                f"{MAX_ERRORS_IN_A_ROW} questions in a row failed; the last: {record.error}",
-                where=cell.cell.label,
-                fix="fix the cause and run the same command again; answers so far are kept",
-            )
             going[cell].stop()
             if any(lane.is_going for lane in going.values()):
-                say(f"{error.where}: {error.what}; models behind other servers go on")
+                say(f"{cell.cell.label}: {error.what}; models behind other servers go on")
             broken = broken or error
     if broken is not None:
         raise broken
@@ -224,7 +231,11 @@ def _answers(
     def ask(question: Open) -> Stamped:
         cell, place = question
         model = grid.models[cell.cell.model_name]
-        (answer,) = _ask(model, cell.cell.task, [cell.jobs[place]])
+        answer: Answer | RagbenchError
+        try:
+            (answer,) = _ask(model, cell.cell.task, [cell.jobs[place]])
+        except RagbenchError as error:  # of the model, not of the question
+            answer = error
         return answer, time.time()
 
     lanes = list(dict.fromkeys(going.values()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ragbench.base.endpoint import Endpoint
+from ragbench.models.served.addresses.keys import AddressKeys
 from ragbench.models.spec import ModelSpec
 
 Phase = list[list[str]]
@@ -21,7 +22,7 @@ def phases_of(models: Iterable[ModelSpec]) -> list[Phase]:
     served: list[tuple[set[Endpoint], list[str]]] = []
     phases: list[Phase] = []
     for model in models:
-        reach, names = set(model.sends_to() or ()), [model.name]
+        reach, names = _servers(model), [model.name]
         if not reach:
             phases.append([names])
             continue
@@ -36,3 +37,9 @@ def phases_of(models: Iterable[ModelSpec]) -> list[Phase]:
         first[0].update(reach)
         first[1].extend(names)
     return [[names for _, names in served], *phases] if served else phases
+
+
+def _servers(model: ModelSpec) -> set[Endpoint]:
+    """Return the servers that answer for a model; what its prompts pass on the way does not."""
+    options = model.options
+    return set(options.endpoints if isinstance(options, AddressKeys) else model.sends_to() or ())

@@ -116,12 +116,13 @@ class Pool:
             self._changed.notify_all()
 
     @contextmanager
-    def turn(self) -> Iterator[Turn]:
+    def turn(self, is_away: Callable[[Endpoint], bool] = lambda _: False) -> Iterator[Turn]:
         """Yield a turn at the least busy server, waiting until one may be asked.
 
-        Of equally busy servers it is the one that was asked longest ago.
+        Of equally busy servers it is the one that was asked longest ago. Servers for which
+        ``is_away`` is true are left out too, unless all are.
         """
-        server, turn = self._take()
+        server, turn = self._take(is_away)
         try:
             yield turn
         finally:
@@ -131,10 +132,12 @@ class Pool:
         now = self._clock()
         return [server for server in self._servers if server.until <= now] or self._servers
 
-    def _take(self) -> tuple[_Server, Turn]:
+    def _take(self, is_away: Callable[[Endpoint], bool]) -> tuple[_Server, Turn]:
         with self._changed:
             while True:
-                free = [s for s in self._usable() if s.under_way < int(s.limit)]
+                usable = self._usable()
+                here = [s for s in usable if not is_away(s.endpoint)] or usable
+                free = [s for s in here if s.under_way < int(s.limit)]
                 if free:
                     break
                 self._changed.wait(LOOK_S)

@@ -74,6 +74,15 @@ def test_where_all_fail_all_are_asked() -> None:
     assert pool.at_once == 16
 
 
+def test_servers_that_the_caller_knows_to_be_away_are_left_out_unless_all_are() -> None:
+    pool = Pool("m", [A, B], at_once=8)
+    found = []
+    for away in ({A}, {A}, {B}, {A, B}, {A, B}):
+        with pool.turn(away.__contains__) as turn:
+            found.append(turn.endpoint)
+    assert found == [B, B, A, B, A]
+
+
 def test_requests_that_fail_together_are_one_failure() -> None:
     clock = Clock()
     pool = Pool("m", [A, B], at_once=8, clock=clock)
