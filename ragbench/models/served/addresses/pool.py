@@ -133,19 +133,20 @@ class Pool:
         return [server for server in self._servers if server.until <= now] or self._servers
 
     def _take(self, is_away: Callable[[Endpoint], bool]) -> tuple[_Server, Turn]:
-        with self._changed:
-            while True:
+        while True:
+            away = {e for e in self.endpoints if is_away(e)}  # without a lock: it may take its own
+            with self._changed:
                 usable = self._usable()
-                here = [s for s in usable if not is_away(s.endpoint)] or usable
+                here = [s for s in usable if s.endpoint not in away] or usable
                 free = [s for s in here if s.under_way < int(s.limit)]
-                if free:
-                    break
-                self._changed.wait(LOOK_S)
-            server = min(free, key=lambda s: (s.under_way, s.last))
-            self._turns += 1
-            server.under_way += 1
-            server.last = self._turns
-            return server, Turn(server.endpoint, self._turns)
+                if not free:
+                    self._changed.wait(LOOK_S)
+                    continue
+                server = min(free, key=lambda s: (s.under_way, s.last))
+                self._turns += 1
+                server.under_way += 1
+                server.last = self._turns
+                return server, Turn(server.endpoint, self._turns)
 
     def _give_back(self, server: _Server, turn: Turn) -> None:
         told = ""
