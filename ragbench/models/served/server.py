@@ -155,6 +155,8 @@ class ServerModel(Adapting, OneByOne):
         options = self.spec.options.model_copy(update=one)
         alone = ServerModel(self.spec.model_copy(update={"options": options}))
         alone.check_abilities(self._asked)
+        if alone.context_tokens < self.context_tokens:
+            raise UsageError(f"it takes {alone.context_tokens:,} tokens, fewer than the others")
         if alone.digest() != self.digest():
             raise UsageError("it differs from the servers that the run began with")
 
