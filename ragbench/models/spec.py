@@ -48,11 +48,6 @@ class BackendOptions(BaseModel):
         """Questions a second that the model answers, if the config states it."""
         return None
 
-    @property
-    def proxies(self) -> tuple[Endpoint, ...]:
-        """Those of the servers that prompts are sent to that only pass them on."""
-        return ()
-
     def with_weights_of(self, base: BackendOptions) -> BackendOptions:
         """Return the options with the weights of the base model, if they name none."""
         return self

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 
-from ragbench.base.errors import BackendError, DataError, UnavailableError, UsageError
+from ragbench.base.errors import BackendError, DataError, RagbenchError, UsageError
 from ragbench.base.files import drop_torn_line
 from ragbench.base.progress import Progress, say, stage
 from ragbench.base.records import Question
@@ -27,7 +27,7 @@ from ragbench.experiment.stages.lanes import phases_of
 from ragbench.experiment.stages.prompts import continuations, messages
 from ragbench.experiment.stages.spending import Spending
 from ragbench.experiment.stages.watching import Watch
-from ragbench.experiment.stages.writing import Answer, Cell, Job, Open, OpenCell, Writer
+from ragbench.experiment.stages.writing import Answer, Cell, Job, Open, OpenCell, Stamped, Writer
 from ragbench.models.model import Adaptive, Choice, Model
 from ragbench.runfolder.paths import RunPaths
 from ragbench.runfolder.questions import question_digest
@@ -35,7 +35,6 @@ from ragbench.runfolder.records import place_of, read_records, record_key
 
 MAX_ERRORS_IN_A_ROW = 5
 SPECIAL_TOKENS = 2  # a tokenizer may add these to a plain prompt
-Ended = tuple[Answer | UnavailableError, float]  # with the Unix time at which it arrived
 
 
 def cells(grid: Grid) -> Iterator[Cell]:
@@ -115,6 +114,7 @@ def answer_all(
     Raises:
         DataError: The folder has answers to other prompts.
         BackendError: Several questions in a row failed.
+        RagbenchError: A model can be asked no more, such as one whose key is missing.
     """
     spending, watch = spending or Spending(), watch or Watch()
     drop_torn_line(folder.prompts)
@@ -182,37 +182,36 @@ def _answer_phase(
 ) -> None:
     """Ask the open questions of lanes side by side.
 
-    A lane in which several questions in a row fail, or whose servers answer no more, is stopped,
-    and the others go on to their end.
+    A lane is stopped if several questions in a row fail or a model can be asked no more; the others
+    go on to their end.
 
     Raises:
-        BackendError: A lane was stopped because of questions in a row.
-        UnavailableError: A lane was stopped because of its servers.
+        RagbenchError: A lane was stopped.
     """
-    broken: BackendError | UnavailableError | None = None
+    broken: RagbenchError | None = None
     going: dict[OpenCell, Lane[Open]] = {}
     for open_cells in lanes:
         going |= dict.fromkeys(open_cells, Lane(_questions(open_cells), _limit(grid)))
     with closing(_answers(grid, going, spending)) as answers:
         for (cell, place), (answer, at) in answers:
-            if isinstance(answer, UnavailableError):
-                error: BackendError | UnavailableError = answer
-            else:
+            if isinstance(answer, Answer):
                 record = writer.write(cell, place, answer, at)
                 spending.add(record)
                 watch.add(cell.cell.task, cell.jobs[place].question, record)
                 progress.advance()
                 if cell.failed_in_a_row(place) < MAX_ERRORS_IN_A_ROW:
                     continue
-                error = BackendError(
+                error: RagbenchError = BackendError(
                     f"{MAX_ERRORS_IN_A_ROW} questions in a row failed; the last: {record.error}",
                     where=cell.cell.label,
                     fix="fix the cause and run the same command again; answers so far are kept",
                 )
+            else:
+                error = answer
             if going[cell].is_stopped:
                 continue
             going[cell].stop()
-            if any(not lane.is_stopped for lane in going.values()):
+            if any(lane.is_going for lane in going.values()):
                 say(f"{cell.cell.label}: {error.what}; models behind other servers go on")
             broken = broken or error
     if broken is not None:
@@ -236,21 +235,23 @@ def _limit(grid: Grid) -> Callable[[Open], int]:
 
 def _answers(
     grid: Grid, going: Mapping[OpenCell, Lane[Open]], spending: Spending
-) -> Generator[tuple[Open, Ended], None, None]:
+) -> Generator[tuple[Open, Stamped], None, None]:
     """Yield each question with its answer; in this thread if one is asked at a time."""
 
-    def ask(question: Open) -> Ended:
+    def ask(question: Open) -> Stamped:
         cell, place = question
         model = grid.models[cell.cell.model_name]
+        answer: Answer | RagbenchError
         try:
             (answer,) = _ask(model, cell.cell.task, [cell.jobs[place]])
-        except UnavailableError as error:
-            return error, time.time()
+        except RagbenchError as error:  # of the model, not of the question
+            answer = error
         return answer, time.time()
 
     lanes = list(dict.fromkeys(going.values()))
     models = [grid.models[cell.cell.model_name] for cell in going]
-    if any(isinstance(model, Adaptive) or model.concurrency > 1 for model in models):
+    several = any(isinstance(model, Adaptive) or model.concurrency > 1 for model in models)
+    if several or len(lanes) > 1:
         return in_flight(ask, lanes, may_start=spending.may_go_on)
     return in_turn(ask, lanes, may_start=spending.may_go_on)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ragbench.base.endpoint import Endpoint
+from ragbench.models.served.addresses.keys import AddressKeys
 from ragbench.models.spec import ModelSpec
 
 Phase = list[list[str]]
@@ -15,15 +16,13 @@ def phases_of(models: Iterable[ModelSpec]) -> list[Phase]:
 
     Phases follow one another, the lanes of a phase go on side by side, and the models of a lane
     follow one another without a gap. Models behind servers are in one phase, and those that share a
-    server in one lane: Ollama, for one, loads a model again whenever another was asked. A
-    proxy before servers is none of them. Every other
+    server in one lane: Ollama, for one, loads a model again whenever another was asked. Every other
     model is a phase by itself, as its weights are in memory.
     """
     served: list[tuple[set[Endpoint], list[str]]] = []
     phases: list[Phase] = []
     for model in models:
-        reach = set(model.sends_to() or ()) - set(model.options.proxies)
-        names = [model.name]
+        reach, names = _servers(model), [model.name]
         if not reach:
             phases.append([names])
             continue
@@ -38,3 +37,9 @@ def phases_of(models: Iterable[ModelSpec]) -> list[Phase]:
         first[0].update(reach)
         first[1].extend(names)
     return [[names for _, names in served], *phases] if served else phases
+
+
+def _servers(model: ModelSpec) -> set[Endpoint]:
+    """Return the servers that answer for a model; what its prompts pass on the way does not."""
+    options = model.options
+    return set(options.endpoints if isinstance(options, AddressKeys) else model.sends_to() or ())

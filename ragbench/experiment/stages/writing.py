@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
-from ragbench.base.errors import BackendError
+from ragbench.base.errors import BackendError, RagbenchError
 from ragbench.base.files import JsonlAppender, sha256_text
 from ragbench.base.progress import say
 from ragbench.base.records import OptionScores, Question, Reply
@@ -18,6 +18,8 @@ from ragbench.runfolder.records import Record, record_to_json, sealed
 from ragbench.runfolder.schema import to_json
 
 Answer = Reply | OptionScores | BackendError
+# An answer, or why the model can be asked no more, with the Unix time at which it arrived.
+Stamped = tuple[Answer | RagbenchError, float]
 
 
 @dataclass(frozen=True)

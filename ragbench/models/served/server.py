@@ -150,8 +150,9 @@ class ServerModel(Adapting, OneByOne):
         options = self.spec.options.model_copy(update=one)
         alone = ServerModel(self.spec.model_copy(update={"options": options}))
         alone.check_abilities(self._asked)
-        is_same = alone.digest() == self.digest() and self._asker.fits(alone._asker)
-        if not is_same or alone.context_tokens < self.context_tokens:
+        if alone.context_tokens < self.context_tokens:
+            raise UsageError(f"it takes {alone.context_tokens:,} tokens, fewer than the others")
+        if alone.digest() != self.digest() or not self._asker.fits(alone._asker):
             raise UsageError("it differs from the servers that the run began with")
 
     @cached_property

@@ -77,6 +77,7 @@ class Pool:
         endpoints: The servers.
         at_once: Number of requests that each may have at a time.
         is_away: Says whether a server is waited for; it is not asked meanwhile.
+            It may have a lock of its own, with which it must not ask the pool.
         clock: Seconds that only grow.
     """
 
