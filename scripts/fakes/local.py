@@ -187,7 +187,7 @@ class Ollama(Vendor):
 
     A longer prompt than the context is cut without an error: issues 4967 and 17889. Fields of
     requests, fp_ollama, lists in the form of chats: openai/openai.go. A prompt of /completions
-    goes through the model's template: the same file asks for no raw prompt.
+    goes through the model's template: issue 5544.
     """
 
     cuts: bool = True

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from scripts.fakes.rule import LIKELY, RuleModel, templated
 from scripts.fakes.vendors import VENDORS
 from scripts.fakes.wire import Answer, Asked
 from tests.models.loopback import MODEL, Loopback, Request, Sent
 
-__all__ = ["LIKELY", "RuleModel", "Vendor", "VendorServer", "templated"]
+__all__ = ["LIKELY", "Lists", "RuleModel", "Vendor", "VendorServer", "templated"]
 
 Vendor = Literal[
     *("vllm", "sglang", "llama.cpp", "ollama", "lmstudio", "transformers", "openai", "openai-o"),
     *("azure", "gemini", "anthropic", "litellm", "litellm-drop"),
 ]
+Lists = Literal["any order", "refused", "misplaced", "without index", "first alone"]
 
 
 @dataclass
@@ -28,12 +29,14 @@ class VendorServer:
         model: What answers.
         delay_s: Seconds per request.
         context: Most tokens of a prompt.
+        lists: How a list of prompts is answered.
     """
 
     vendor: Vendor
     model: RuleModel = field(default_factory=RuleModel)
     delay_s: float = 0.0
     context: int = 4096
+    lists: Lists = "any order"
 
     def __post_init__(self) -> None:
         self.fake = VENDORS[self.vendor](self.model, MODEL, self.context)
@@ -47,11 +50,30 @@ class VendorServer:
 
     def text(self, request: Request) -> Sent:
         """Answer ``/completions``."""
-        return _sent(self.fake.text(_asked(request)))
+        return _sent(self._listed(request, self.fake.text(_asked(request))))
 
     def _answer(self, request: Request) -> Sent:
         time.sleep(self.delay_s)
-        return _sent(self.fake.answer(_asked(request)))
+        return _sent(self._listed(request, self.fake.answer(_asked(request))))
+
+    def _listed(self, request: Request, usual: Answer) -> Answer:
+        """Return an answer as ``lists`` says, if the prompt is a list."""
+        if not isinstance(request.body.get("prompt"), list) or usual.status != 200:
+            return usual
+        if self.lists == "refused":
+            return Answer({"error": {"message": "prompt must be a string"}}, 400)
+        content: Any = usual.content
+        choices = content["choices"]
+        places = list(range(len(choices)))
+        if self.lists == "misplaced":  # each has the index of another
+            places = [*places[1:], 0]
+        for choice, place in zip(choices, places, strict=True):
+            choice["index"] = 0 if self.lists == "without index" else place
+        if self.lists == "first alone":
+            content["choices"] = choices[:1]
+        elif self.lists == "any order":
+            content["choices"] = choices[::-1]
+        return usual
 
 
 def _asked(request: Request) -> Asked:

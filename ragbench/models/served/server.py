@@ -266,13 +266,15 @@ class ServerModel(OneByOne):
         """
         _ = self.served, self.context_tokens
         try:
+            if not self.is_chat and asked:
+                self._asker.check_plain()
             if any(each.scoring == "generate" for each in asked):
                 self._asker.check_replies()
             if self.is_chat and Asked("generate", True) in asked:
                 self._asker.check_reply_start()
             if any(each.scoring == "options" for each in asked):
+                self._asker.check_echo()  # first: without it, a tokenizer does not help
                 self._check_template()
-                self._asker.check_echo()
             lettered = [each for each in asked if each.scoring == "letters"]
             if lettered:
                 self._choose_letters(starts_reply=any(each.starts_reply for each in lettered))
