@@ -62,9 +62,10 @@ def _page(_: Answer, __: Asked, ___: int) -> Answer:
     return Answer(b"<html><body>Please sign in.</body></html>", 200, {"content-type": "text/html"})
 
 
-def _filtered(_: Answer, __: Asked, ___: int) -> Answer:
-    text = "The response was filtered due to the prompt triggering the content management policy."
-    return refusal(text, 400, code="content_filter", param="prompt")
+def _filtered(more: str) -> Failure:
+    text = f"The response was filtered{more}"
+    found = refusal(text, 400, code="content_filter", param="prompt")
+    return lambda _, __, ___: found
 
 
 def _edited(edit: Callable[[dict[str, Any], Asked, int], None]) -> Failure:
@@ -157,7 +158,8 @@ FAILURES: dict[str, Failure] = {
     "no-choices": _edited(_no_choices),
     "no-content": _edited(_no_content),
     "empty": _edited(_empty),
-    "filtered-prompt": _filtered,
+    "filtered-prompt": _filtered(" due to the prompt triggering the content management policy."),
+    "filtered-shortly": _filtered(""),  # as learn.microsoft.com has it in an example
     "filtered-reply": _edited(_filtered_reply),
     "too-long": _edited(_too_long),
     "fingerprint": _edited(_other_build),

@@ -261,6 +261,7 @@ def test_a_silent_server_says_nothing_until_it_ends() -> None:
         ("no-content", lambda found: found["choices"][0]["message"]["content"] is None),
         ("empty", lambda found: found["choices"][0]["message"]["content"] == ""),
         ("filtered-reply", lambda found: found["choices"][0]["finish_reason"] == "content_filter"),
+        ("filtered-shortly", lambda found: "error" in found),
         ("filtered-prompt", lambda found: found.get("error", {}).get("code") == "content_filter"),
         ("too-long", lambda found: found["usage"]["completion_tokens"] == 32),
         ("cut", lambda found: found["usage"]["prompt_tokens"] == 60),

@@ -44,7 +44,9 @@ HEADERS = {
 }
 HALF = re.compile(r"[\ud800-\udfff]|\\u[dD][89a-fA-F]")  # may be half a character
 TOO_MANY, BAD_REQUEST = 429, 400
-FILTER = re.compile(r"content[ _-]?(?:management policy|filter)", re.IGNORECASE)
+FILTER = re.compile(
+    r"content[ _-]?(?:management policy|filter)|response was filtered", re.IGNORECASE
+)
 UNAUTHORISED = (401, 403)
 
 
