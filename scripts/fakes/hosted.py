@@ -25,9 +25,9 @@ KNOWN = frozenset(
 class OpenAi(Vendor):
     """OpenAI's models that do not reason.
 
-    At most 20 top_logprobs: platform.openai.com, API reference, chat. The wording for an unknown
-    key: openai/openai-python, issue 433. No /completions for chat models: the service's message,
-    as many issues quote it.
+    At most 20 top_logprobs, and answers that name a dated version of the model:
+    platform.openai.com, API reference, chat. The wording for an unknown key: openai/openai-python,
+    issue 433. No /completions for chat models: the service's message, as many issues quote it.
     """
 
     known: ClassVar[frozenset[str] | None] = KNOWN
@@ -37,6 +37,10 @@ class OpenAi(Vendor):
     def routes(self) -> dict[str, Any]:
         """Return what answers each path."""
         return super().routes() | {f"{self.base}/completions": self.no_text}
+
+    def says(self) -> str:
+        """Return a dated version of the model."""
+        return f"{self.served}-2025-04-14"
 
     def no_text(self, asked: Asked) -> Answer:
         """Refuse a plain prompt."""
@@ -95,8 +99,8 @@ class Azure(OpenAi):
     """Azure's OpenAI service, at a deployment whose name is not the model's.
 
     api-version in the query, header api-key, deployment in the path, content_filter as the reason
-    for the end of a reply, and an error 400 with innererror for a prompt: learn.microsoft.com,
-    Azure OpenAI reference and content filtering.
+    for the end of a reply without content, results of the filter in every answer, and an error 400
+    with innererror for a prompt: learn.microsoft.com, Azure OpenAI reference and content filtering.
     """
 
     base: ClassVar[str] = "/openai/deployments/our-name"
@@ -122,6 +126,17 @@ class Azure(OpenAi):
     def no_model(self, name: str) -> Answer | None:
         """Answer to any name: the path names the deployment."""
         return None
+
+    def with_extras(self, found: Answer, body: Mapping[str, Any], context: str) -> Answer:
+        """Return an answer with the results of the filter, and no content of a filtered reply."""
+        content: Any = found.content
+        safe = {"violence": {"filtered": False, "severity": "safe"}}
+        for choice in content["choices"]:
+            choice["content_filter_results"] = safe
+            if choice["finish_reason"] == "content_filter":
+                del choice["message"]["content"]
+        results = [{"prompt_index": 0, "content_filter_results": safe}]
+        return Answer(content | {"prompt_filter_results": results})
 
     def filtered(self) -> Answer | None:
         """Refuse a prompt."""
@@ -209,6 +224,10 @@ class LiteLlm(Vendor):
     unsupported: ClassVar[tuple[str, ...]] = (
         *("frequency_penalty", "logprobs", "presence_penalty", "seed", "top_logprobs"),
     )
+
+    def says(self) -> str:
+        """Return the provider's name of the model (assumed)."""
+        return "claude-fake"
 
     def no_model(self, name: str) -> Answer | None:
         """Refuse another model."""

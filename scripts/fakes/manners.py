@@ -143,7 +143,7 @@ class Vendor:
             listed = [{"token": t, "logprob": n, "bytes": list(t.encode())} for t, n in ranked]
             first = {"token": reply, "logprob": self.model.log_probability(context, reply)}
             choice["logprobs"] = {"content": [{**first, "top_logprobs": listed}]}
-        found = self.whole([choice], len(tokens), min(limit, thinking + 1))
+        found = self.whole([choice], len(tokens), min(limit, thinking + 1), thinking)
         return self.with_extras(found, body, context)
 
     def with_extras(self, found: Answer, body: Mapping[str, Any], context: str) -> Answer:
@@ -215,14 +215,22 @@ class Vendor:
         """Return the tokens that are listed, as the request names them."""
         return self.model.top(context, count)
 
-    def whole(self, choices: list[dict[str, Any]], size: int, written: int) -> Answer:
+    def whole(
+        self, choices: list[dict[str, Any]], size: int, written: int, thinking: int = 0
+    ) -> Answer:
         """Return an answer with its model and usage."""
-        usage = {
+        usage: dict[str, Any] = {
             "prompt_tokens": size,
             "completion_tokens": written,
             "total_tokens": size + written,
         }
-        found: dict[str, Any] = {"model": self.served, "choices": choices, "usage": usage}
+        if thinking:
+            usage["completion_tokens_details"] = {"reasoning_tokens": min(thinking, written)}
+        found: dict[str, Any] = {"model": self.says(), "choices": choices, "usage": usage}
         if self.fingerprint is not None:
             found["system_fingerprint"] = self.fingerprint
         return Answer(found)
+
+    def says(self) -> str:
+        """Return the name of the model in answers."""
+        return self.served

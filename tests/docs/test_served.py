@@ -6,12 +6,14 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import pandas as pd
 import pytest
 import yaml
 
 from ragbench.base.errors import PrerequisiteError
+from ragbench.base.records import Scoring
 from ragbench.experiment.config.config import load_config
 from ragbench.experiment.run import run_experiment
 from ragbench.models.model import Asked
@@ -37,6 +39,7 @@ HOW = {  # the rule that a model's facts have, by what a table says
     "`completions`, then `echo`": "completions, then echo",
     "`chat`": "chat alone",
 }
+SCORINGS: dict[str, Scoring] = {name: name for name in get_args(Scoring)}
 KEY = "0123456789abcdef"
 
 
@@ -44,7 +47,7 @@ KEY = "0123456789abcdef"
 class Row:
     """A row of a table."""
 
-    scoring: str
+    scoring: Scoring
     format: str
     works: str
     how: str
@@ -60,8 +63,9 @@ def tables() -> dict[str, list[Row]]:
             if named := IMITATION.search(line):
                 vendor = named[1]
             cells = [cell.strip() for cell in line.strip("|").split("|")]
-            if line.startswith("| ") and cells[0] in ("letters", "options", "generate"):
-                found[vendor].append(Row(*cells))
+            if line.startswith("| ") and cells[0] in SCORINGS:
+                scoring: Scoring = SCORINGS[cells[0]]
+                found[vendor].append(Row(scoring, *cells[1:]))
     return found
 
 
@@ -76,7 +80,7 @@ def test_every_page_has_a_config_and_a_table_of_every_scoring() -> None:
         assert IMITATION.search(page.read_text(encoding="utf-8")), page
     assert set(tables()) == set(VENDORS) - {"transformers"}
     for rows in tables().values():
-        assert {row.scoring for row in rows} == {"letters", "options", "generate"}
+        assert {row.scoring for row in rows} == set(SCORINGS)
 
 
 @pytest.mark.parametrize("vendor", sorted(tables()))
@@ -84,12 +88,13 @@ def test_a_table_says_what_the_imitation_does(vendor: str) -> None:
     fake = VENDORS[vendor](RuleModel())
     with FakeServer(fake.answer) as server:
         for row in tables()[vendor]:
-            entry = {"name": "m", "backend": "server", "url": server.origin + fake.base}
-            entry |= {"model": SERVED, "format": row.format}
-            keys = {"context": 4096, "retries": 0}
+            entry: dict[str, object] = {
+                **{"name": "m", "backend": "server", "url": server.origin + fake.base},
+                **{"model": SERVED, "format": row.format, "context": 4096, "retries": 0},
+            }
             if vendor == "azure":
-                keys |= {"headers": {"api-key": "env:AZURE_KEY"}, "api_version": "2024-10-21"}
-            model = ServerModel(ModelSpec.model_validate(entry | keys))
+                entry |= {"headers": {"api-key": "env:AZURE_KEY"}, "api_version": "2024-10-21"}
+            model = ServerModel(ModelSpec.model_validate(entry))
             assert measured(model, row) == row
 
 

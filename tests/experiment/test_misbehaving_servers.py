@@ -17,7 +17,7 @@ from ragbench.experiment.run import run_experiment
 from ragbench.models.served import http
 from scripts.fake_server import FakeServer
 from scripts.fakes.failures import Failing
-from scripts.fakes.manners import SERVED
+from scripts.fakes.manners import FILTERED_PROMPT, FILTERED_REPLY, SERVED
 from scripts.fakes.rule import Fact, RuleModel
 from scripts.fakes.vendors import VENDORS
 
@@ -27,7 +27,7 @@ CONFIG = """\
 name: misbehaving
 models:
   - {{name: m, backend: server, url: "{url}", model: {model}, retries: 2, context: 4096,
-     concurrency: 1}}
+     concurrency: 1{more}}}
 tasks:
   - {{name: asked, task: mcq, scoring: {scoring}, options: {{path: asked.jsonl}}}}
 arms: [closed-book]
@@ -35,7 +35,7 @@ arms: [closed-book]
 PASSING = ["429", "429-seconds", "429-fraction", "429-ms", "429-date", "loading", "reset"]
 
 
-def run(home: Path, failing: Failing, scoring: Scoring) -> pd.DataFrame:
+def run(home: Path, failing: Failing, scoring: Scoring, more: str = "") -> pd.DataFrame:
     """Return the scores of a run, by question, and check its number of errors."""
     questions = [
         {"id": name, "question": f"Which of {name}?", "options": ["x", "y", "z"], "answer": "B"}
@@ -45,16 +45,16 @@ def run(home: Path, failing: Failing, scoring: Scoring) -> pd.DataFrame:
     with FakeServer(failing.answer) as server:
         url = server.origin + failing.vendor.base
         path = home / "misbehaving.yaml"
-        path.write_text(CONFIG.format(url=url, model=SERVED, scoring=scoring))
+        path.write_text(CONFIG.format(url=url, model=SERVED, scoring=scoring, more=more))
         finished = run_experiment(*load_config(str(path)))
     scores = pd.read_parquet(home / "runs" / "misbehaving" / "scores" / "correct.parquet")
     assert finished.errors == (scores.outcome == "error").sum()
     return scores.set_index("question_id").loc[list(NAMES)]
 
 
-def failing(vendor: str, kind: str, times: int = 0) -> Failing:
+def failing(vendor: str, kind: str, times: int = 0, on: str = "goitre") -> Failing:
     facts = [Fact(f"Which of {name}?", "B", "no such text", "B") for name in NAMES]
-    return Failing(VENDORS[vendor](RuleModel(facts=facts)), kind, times=times, on="goitre")
+    return Failing(VENDORS[vendor](RuleModel(facts=facts)), kind, times=times, on=on)
 
 
 @pytest.fixture(autouse=True)
@@ -98,6 +98,17 @@ def test_what_a_filter_stops_is_refused(home: Path, kind: str) -> None:
     scores = run(home, failing("openai", kind), "generate")
     assert scores.outcome.tolist() == ["parsed", "refused", "parsed", "parsed"]
     assert scores.accuracy.tolist() == [1.0, 0.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize("marker", [FILTERED_PROMPT, FILTERED_REPLY])
+def test_azures_filter_refuses_a_prompt_or_ends_a_reply(
+    home: Path, monkeypatch: pytest.MonkeyPatch, marker: str
+) -> None:
+    monkeypatch.setenv("AZURE_KEY", "0123456789abcdef")
+    monkeypatch.setattr(f"{__name__}.NAMES", ("scurvy", marker, "pellagra", "beriberi"))
+    more = ', headers: {api-key: "env:AZURE_KEY"}, api_version: "2024-10-21"'
+    scores = run(home, failing("azure", "empty", on="no such text"), "generate", more)
+    assert scores.outcome.tolist() == ["parsed", "refused", "parsed", "parsed"]
 
 
 def test_an_empty_reply_is_no_answer(home: Path) -> None:
