@@ -15,6 +15,7 @@ import pytest
 from ragbench.experiment.config.config import load_config
 from ragbench.experiment.run import run_experiment
 from ragbench.models.served import http
+from ragbench.report.write import write_report
 from scripts.fake_server import FakeServer
 from scripts.fakes.failures import Failing
 from scripts.fakes.manners import FILTERED_PROMPT, FILTERED_REPLY, SERVED
@@ -93,21 +94,25 @@ def test_what_stays_is_an_error_of_its_question(
     assert scores.accuracy.drop("goitre").tolist() == [1.0] * 3
 
 
+@pytest.mark.parametrize("scoring", ["generate", "letters"])
 @pytest.mark.parametrize("kind", ["filtered-prompt", "filtered-shortly", "filtered-reply"])
-def test_what_a_filter_stops_is_refused(home: Path, kind: str) -> None:
-    scores = run(home, failing("openai", kind), "generate")
+def test_what_a_filter_stops_is_refused(home: Path, kind: str, scoring: Scoring) -> None:
+    scores = run(home, failing("openai", kind), scoring)
     assert scores.outcome.tolist() == ["parsed", "refused", "parsed", "parsed"]
     assert scores.accuracy.tolist() == [1.0, 0.0, 1.0, 1.0]
+    page = write_report(home / "runs" / "misbehaving").path.read_text()
+    assert "refused" in page
 
 
+@pytest.mark.parametrize("scoring", ["generate", "letters"])
 @pytest.mark.parametrize("marker", [FILTERED_PROMPT, FILTERED_REPLY])
 def test_azures_filter_refuses_a_prompt_or_ends_a_reply(
-    home: Path, monkeypatch: pytest.MonkeyPatch, marker: str
+    home: Path, monkeypatch: pytest.MonkeyPatch, marker: str, scoring: Scoring
 ) -> None:
     monkeypatch.setenv("AZURE_KEY", "0123456789abcdef")
     monkeypatch.setattr(f"{__name__}.NAMES", ("scurvy", marker, "pellagra", "beriberi"))
     more = ', headers: {api-key: "env:AZURE_KEY"}, api_version: "2024-10-21"'
-    scores = run(home, failing("azure", "empty", on="no such text"), "generate", more)
+    scores = run(home, failing("azure", "empty", on="no such text"), scoring, more)
     assert scores.outcome.tolist() == ["parsed", "refused", "parsed", "parsed"]
 
 
@@ -115,3 +120,10 @@ def test_an_empty_reply_is_no_answer(home: Path) -> None:
     scores = run(home, failing("vllm", "empty"), "generate")
     assert scores.outcome.tolist() == ["parsed", "unparsed", "parsed", "parsed"]
     assert scores.accuracy.tolist() == [1.0, 0.0, 1.0, 1.0]
+
+
+def test_a_filtered_question_does_not_hide_that_all_others_tie(home: Path) -> None:
+    """The three letters have the same number, so that none is preferred."""
+    rule = RuleModel(dict.fromkeys("ABC", 7.0))
+    scores = run(home, Failing(VENDORS["openai"](rule), "filtered-prompt", on="goitre"), "letters")
+    assert scores.outcome.tolist() == ["error"] * 4

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import takewhile
 
-from ragbench.base.errors import BackendError, DataError, UsageError
+from ragbench.base.errors import BackendError, DataError, FilteredError, UsageError
 from ragbench.base.files import (
     JsonlAppender,
     drop_torn_line,
@@ -287,6 +287,8 @@ def _record(grid: Grid, cell: Cell, job: Job, digest: str, answer: Answer) -> Re
         log_likelihoods=None,
         error=None,
     )
+    if isinstance(answer, FilteredError):
+        return replace(record, reply="", finish="filtered")
     if isinstance(answer, BackendError):
         return replace(record, error=replace_surrogates(answer.what)[0], finish="error")
     record = replace(

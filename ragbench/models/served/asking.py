@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from ragbench.base.endpoint import Endpoint
-from ragbench.base.errors import BackendError, PrerequisiteError
+from ragbench.base.errors import BackendError, FilteredError, PrerequisiteError
 from ragbench.models.rendering import Turn, without_system
 from ragbench.models.served.completions import (
     CHAT,
@@ -124,7 +124,7 @@ class Asker:
         ``numbers`` are the tokens to list; by default the likeliest.
         """
         body = text_request(self.model, prompt, 1) | text_wishes(numbers)
-        return read_first(self._ask(TEXT, body, endpoint=endpoint))
+        return self._first(TEXT, body, endpoint)
 
     def first_of_chat(
         self,
@@ -138,7 +138,15 @@ class Asker:
         """Return the log-probabilities of the first token of the reply to turns."""
         given = without_system(turns) if self.joins_system else turns
         body = chat_request(self.model, given, reply_start, 1, date_string=date_string)
-        return read_first(self._ask(CHAT, body | chat_wishes(numbers), endpoint=endpoint))
+        return self._first(CHAT, body | chat_wishes(numbers), endpoint)
+
+    def _first(self, path: str, body: Mapping[str, Any], endpoint: Endpoint | None) -> FirstToken:
+        try:
+            return read_first(self._ask(path, body, endpoint=endpoint))
+        except Refused as error:
+            if is_filtered(error):
+                raise FilteredError(error.what, where=error.where) from None
+            raise
 
     def ids_of_texts(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the tokens of texts by the servers' tokenizer; empty if they do not give them."""
