@@ -148,6 +148,7 @@ class LlamaCpp(Vendor):
         settings = {"n_ctx": self.context}
         props = {"default_generation_settings": settings, "total_slots": 1, "model_path": "m.gguf"}
         own = {"/tokenize": self.tokenize, "/props": lambda _: Answer(props)}
+        own["/apply-template"] = self.rendered
         return super().routes() | own
 
     def about(self) -> dict[str, Any]:
@@ -170,6 +171,10 @@ class LlamaCpp(Vendor):
         if text is None:  # an empty list, as for an empty text
             return Answer({"tokens": []})
         return Answer({"tokens": [self.model.id_of(token) for token in self.model.tokens(text)]})
+
+    def rendered(self, asked: Asked) -> Answer:
+        """Answer ``/apply-template``."""
+        return Answer({"prompt": self.prompt_of(asked.body["messages"], asked.body)})
 
     def prompt_of(self, turns: Sequence[Mapping[str, str]], body: Mapping[str, Any]) -> str:
         """Return the text for a chat: a last turn of the assistant stays open."""

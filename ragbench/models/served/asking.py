@@ -13,6 +13,7 @@ from ragbench.models.rendering import Turn, without_system
 from ragbench.models.served.completions import (
     CHAT,
     CONTINUED,
+    TEMPLATED,
     TEXT,
     TOKENIZE,
     Written,
@@ -322,13 +323,28 @@ class Asker:
                     sizes.append(read_chat(answer, limit=TRACE_ROOM).prompt_tokens)
             except Refused as error:
                 sizes, why = [None], error.what
-            if None in sizes or not (sizes[0] or 0) < (sizes[-1] or 0):
+            is_open = None not in sizes and (sizes[0] or 0) < (sizes[-1] or 0)
+            if not is_open and not self._renders_open(endpoint):
                 raise PrerequisiteError(
                     f"a task begins the reply, and the server does not continue it: {why}",
                     where=f"{self._where}, {endpoint.url}",
                     fix="write `format: plain`, or use a server that supports "
                     "`continue_final_message`, such as vLLM or SGLang",
                 )
+
+    def _renders_open(self, endpoint: Endpoint) -> bool:
+        """Say whether a server that shows its prompts ends one with a started reply.
+
+        llama.cpp continues every last turn of the assistant, so that the sizes are the same.
+        """
+        turns = [HELLO, {"role": "assistant", "content": REPLY_START}]
+        body = {"model": self.model, "messages": turns, **CONTINUED}
+        try:
+            answer = self._client.ask(TEMPLATED, body, endpoint=endpoint.above, retries=0)
+        except BackendError:
+            return False
+        prompt = answer.value.get("prompt")
+        return isinstance(prompt, str) and prompt.endswith(REPLY_START)
 
     def check_echo(self) -> None:
         """Check that every server reports the log-probabilities of a prompt.
