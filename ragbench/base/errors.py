@@ -101,14 +101,14 @@ class BackendError(RagbenchError):
     exit_code = 5
 
 
-class FilteredError(BackendError):
-    """A content filter stopped a prompt, or the reply whose beginning was to be scored."""
-
-
 class SpentError(RagbenchError):
     """A run stopped at its ``max_cost`` (exit code 6)."""
 
     exit_code = 6
+
+
+class FilteredError(BackendError):
+    """A content filter stopped a prompt, or the reply whose beginning was to be scored."""
 
 
 def first_line(error: BaseException) -> str:

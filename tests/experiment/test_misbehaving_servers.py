@@ -74,7 +74,6 @@ def test_what_passes_is_waited_for(home: Path, kind: str) -> None:
     ("kind", "scoring", "why"),
     [
         ("429-fraction", "generate", "Rate limit reached"),
-        ("quota", "generate", "exceeded your current quota"),
         ("loading", "letters", "Loading model"),
         ("reset", "generate", "cannot be asked"),
         ("page", "generate", "is not a JSON object"),

@@ -161,8 +161,9 @@ def test_the_beginning_of_a_reply_that_a_server_repeats_is_removed(server: Loopb
 
 @pytest.mark.parametrize("vendor", ["vllm", "sglang", "llama.cpp"])
 def test_some_continue_a_reply_that_a_task_begins(server: Loopback, vendor: str) -> None:
-    """llama.cpp repeats the beginning, which is removed. The reply follows from the whole prompt, so
-    that a new turn would have another.
+    """llama.cpp repeats the beginning, which is removed.
+
+    The reply follows from the whole prompt, so that a new turn would have another.
     """
     rule = RuleModel()
     url = VendorServer(vendor, rule).install(server)
