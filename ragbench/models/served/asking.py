@@ -35,9 +35,7 @@ HELLO: Turn = {"role": "user", "content": "Say yes."}
 LONGER = " Words that lengthen a turn by more tokens than any rounding hides." * 2
 SAID: Turn = {"role": "assistant", "content": "Yes."}
 REPLY_START = "Yes, yes, yes"
-LETTER, PLAIN_TOKENS = "a", 4  # the tokens of one letter at most: special ones are at both ends
 ECHOED, ECHOED_END = "One, two, three,", " four, five."
-NOT_FOUND = 404
 
 
 class Asker:
@@ -94,10 +92,10 @@ class Asker:
         text = found.text.removeprefix(reply_start) if reply_start else found.text
         return replace(found, text=text)
 
-    def text(self, prompt: str, limit: int) -> Written:
+    def text(self, prompt: str, limit: int, endpoint: Endpoint | None = None) -> Written:
         """Return the continuation of a plain prompt."""
         body = text_request(self.model, prompt, limit)
-        return read_text(self._ask(TEXT, body), limit=limit)
+        return read_text(self._ask(TEXT, body, endpoint=endpoint), limit=limit)
 
     def echo(self, text: str, endpoint: Endpoint | None = None) -> list[float | None]:
         """Return the natural log-probability of every token of a text; None for the first."""
@@ -271,37 +269,6 @@ class Asker:
             return
         for endpoint in self._client.endpoints:
             self.one_token(self.model, endpoint)
-
-    def check_plain(self) -> None:
-        """Check that every server continues a plain prompt as it is.
-
-        Ollama writes it into its model's chat template: a prompt of one letter then has many
-        tokens. A server that does not count the tokens of its prompts cannot be checked for that.
-        Other checks find what else is wrong.
-
-        Raises:
-            PrerequisiteError: A server has no plain prompts, or adds to them.
-        """
-        for endpoint in self._client.endpoints:
-            why = ""
-            try:
-                size, longer = (self._plain_size(text, endpoint) for text in (LETTER, ECHOED))
-                if size is not None and size != longer and size > PLAIN_TOKENS:
-                    why = f"it adds to the prompt {LETTER!r}, which has {size} tokens there"
-            except Refused as error:
-                why = error.what if error.status == NOT_FOUND else ""
-            except BackendError:
-                continue
-            if why:
-                raise PrerequisiteError(
-                    f"the server does not continue plain prompts: {why}",
-                    where=f"{self._where}, {endpoint.url}",
-                    fix="remove `format: plain`",
-                )
-
-    def _plain_size(self, text: str, endpoint: Endpoint) -> int | None:
-        answer = self._ask(TEXT, text_request(self.model, text, 1), endpoint=endpoint)
-        return read_text(answer, limit=TRACE_ROOM).prompt_tokens
 
     def check_reply_start(self) -> None:
         """Check that every server continues a started reply instead of ending its turn.

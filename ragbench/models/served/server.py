@@ -34,6 +34,7 @@ from ragbench.models.served.keys import check_headers
 from ragbench.models.served.letters import BY_ECHO, Asking, LetterScorer, Way, are_letters
 from ragbench.models.served.options import score_by_echo
 from ragbench.models.served.parameters import check_extra
+from ragbench.models.served.plain import check_plain
 from ragbench.models.served.served import Served, ask_served, unusable
 from ragbench.models.spec import BackendOptions, ModelSpec, Weights
 
@@ -267,7 +268,7 @@ class ServerModel(OneByOne):
         _ = self.served, self.context_tokens
         try:
             if not self.is_chat and asked:
-                self._asker.check_plain()
+                check_plain(self._asker, self._where)
             if any(each.scoring == "generate" for each in asked):
                 self._asker.check_replies()
             if self.is_chat and Asked("generate", True) in asked:
