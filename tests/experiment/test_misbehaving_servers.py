@@ -33,7 +33,11 @@ tasks:
   - {{name: asked, task: mcq, scoring: {scoring}, options: {{path: asked.jsonl}}}}
 arms: [closed-book]
 """
-PASSING = ["429", "429-seconds", "429-fraction", "429-ms", "429-date", "loading", "reset"]
+SLOW = pytest.mark.slow
+PASSING = [
+    *("429-date", "loading", "reset"),
+    *(pytest.param(k, marks=SLOW) for k in ("429", "429-seconds", "429-fraction", "429-ms")),
+]
 
 
 def run(home: Path, failing: Failing, scoring: Scoring, more: str = "") -> pd.DataFrame:
@@ -74,10 +78,10 @@ def test_what_passes_is_waited_for(home: Path, kind: str) -> None:
     ("kind", "scoring", "why"),
     [
         ("429-fraction", "generate", "Rate limit reached"),
-        ("loading", "letters", "Loading model"),
-        ("reset", "generate", "cannot be asked"),
+        pytest.param("loading", "letters", "Loading model", marks=SLOW),
+        pytest.param("reset", "generate", "cannot be asked", marks=SLOW),
         ("page", "generate", "is not a JSON object"),
-        ("no-choices", "generate", "0 choices, not one"),
+        pytest.param("no-choices", "generate", "0 choices, not one", marks=SLOW),
         ("no-choices", "letters", "0 choices, not one"),
         ("no-content", "generate", "no content"),
         ("too-long", "generate", "more than the limit"),
@@ -94,13 +98,15 @@ def test_what_stays_is_an_error_of_its_question(
 
 
 @pytest.mark.parametrize("scoring", ["generate", "letters"])
-@pytest.mark.parametrize("kind", ["filtered-prompt", "filtered-shortly", "filtered-reply"])
+@pytest.mark.parametrize(
+    "kind", ["filtered-prompt", pytest.param("filtered-shortly", marks=SLOW), "filtered-reply"]
+)
 def test_what_a_filter_stops_is_refused(home: Path, kind: str, scoring: Scoring) -> None:
     scores = run(home, failing("openai", kind), scoring)
     assert scores.outcome.tolist() == ["parsed", "refused", "parsed", "parsed"]
     assert scores.accuracy.tolist() == [1.0, 0.0, 1.0, 1.0]
-    page = write_report(home / "runs" / "misbehaving").path.read_text()
-    assert "refused" in page
+    if kind == "filtered-prompt":
+        assert "refused" in write_report(home / "runs" / "misbehaving").path.read_text()
 
 
 @pytest.mark.parametrize("scoring", ["generate", "letters"])

@@ -124,7 +124,14 @@ WAYS = (
     *(Way(vendor, "letters", refused=NO_LETTERS) for vendor in NO_NUMBERS),
     *(Way(vendor, "options", refused=NO_ECHO) for vendor in NO_NUMBERS),
 )
+ALIKE = ("openai-o", "gemini", "litellm")
 RARE = ("sglang", "azure", "anthropic", "litellm-drop", "lmstudio", "transformers")
+
+
+def is_rare(way: Way) -> bool:
+    if way.scoring == "generate":
+        return False
+    return way.vendor in RARE or (way.scoring == "options" and way.vendor in ALIKE)
 
 
 def ways(*, refused: bool) -> list[ParameterSet]:
@@ -133,7 +140,7 @@ def ways(*, refused: bool) -> list[ParameterSet]:
         pytest.param(
             way,
             id=f"{way}",
-            marks=[pytest.mark.slow] if way.vendor in RARE and way.scoring != "generate" else [],
+            marks=[pytest.mark.slow] if is_rare(way) else [],
         )
         for way in WAYS
         if bool(way.refused) == refused
