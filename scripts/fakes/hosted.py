@@ -160,7 +160,8 @@ class Gemini(Vendor):
 
     The list of errors, with all unknown keys in one message: n4ze3m/page-assist, issue 418, and
     Vali-98/ChatterUI, issue 227, which name frequency_penalty and seed. That logprobs are refused
-    in the same way is assumed. Path: ai.google.dev, OpenAI compatibility.
+    in the same way, and that both forms of a model's name are known, is assumed. Path:
+    ai.google.dev, OpenAI compatibility.
     """
 
     base: ClassVar[str] = "/v1beta/openai"
@@ -172,6 +173,10 @@ class Gemini(Vendor):
     def about(self) -> dict[str, Any]:
         """Return the model; the list has its resource name."""
         return {"id": f"models/{self.served}", "object": "model"}
+
+    def no_model(self, name: str) -> Answer | None:
+        """Refuse another model."""
+        return None if name == f"models/{self.served}" else super().no_model(name)
 
     def refused(self, body: Mapping[str, Any]) -> Answer | None:
         """Refuse unknown keys, all in one message."""
