@@ -25,9 +25,9 @@ KNOWN = frozenset(
 class OpenAi(Vendor):
     """OpenAI's models that do not reason.
 
-    At most 20 top_logprobs, and answers that name a dated version of the model:
-    platform.openai.com, API reference, chat. The wording for an unknown key: openai/openai-python,
-    issue 433. No /completions for chat models: the service's message, as many issues quote it.
+    - at most 20 top_logprobs; answers name a dated version: platform.openai.com, API reference
+    - an unknown key: github.com/openai/openai-python/issues/433
+    - no /completions for chat models: the service's message, which is widely quoted
     """
 
     known: ClassVar[frozenset[str] | None] = KNOWN
@@ -63,9 +63,9 @@ class OpenAi(Vendor):
 class OpenAiReasoning(OpenAi):
     """OpenAI's models that reason: the o series and GPT-5.
 
-    The three messages are as issues quote them: max_tokens, temperature (tmc/langchaingo, issue
-    1355), logprobs, whose status 403 is assumed. The trace is part of the limit and is not shown:
-    platform.openai.com, guide to reasoning.
+    - temperature: github.com/tmc/langchaingo/issues/1355; max_tokens and logprobs: the service's
+      messages, which are widely quoted; the status 403 of the last is assumed
+    - a trace that is part of the limit and not shown: platform.openai.com, guide to reasoning
     """
 
     def refused(self, body: Mapping[str, Any]) -> Answer | None:
@@ -98,9 +98,10 @@ class OpenAiReasoning(OpenAi):
 class Azure(OpenAi):
     """Azure's OpenAI service, at a deployment whose name is not the model's.
 
-    api-version in the query, header api-key, deployment in the path, content_filter as the reason
-    for the end of a reply without content, results of the filter in every answer, and an error 400
-    with innererror for a prompt: learn.microsoft.com, Azure OpenAI reference and content filtering.
+    - api-version in the query, api-key, deployment in the path: learn.microsoft.com, Azure OpenAI
+      reference
+    - content_filter as the end of a reply without content, results of the filter in every answer,
+      error 400 with innererror for a prompt: learn.microsoft.com, content filtering
     """
 
     base: ClassVar[str] = "/openai/deployments/our-name"
@@ -158,10 +159,10 @@ class Azure(OpenAi):
 class Gemini(Vendor):
     """Gemini's layer for OpenAI's API.
 
-    The list of errors, with all unknown keys in one message: n4ze3m/page-assist, issue 418, and
-    Vali-98/ChatterUI, issue 227, which name frequency_penalty and seed. That logprobs are refused
-    in the same way, and that both forms of a model's name are known, is assumed. Path:
-    ai.google.dev, OpenAI compatibility.
+    - a list of errors, all unknown keys in one message, frequency_penalty and seed among them:
+      github.com/n4ze3m/page-assist/issues/418, github.com/Vali-98/ChatterUI/issues/227
+    - path: ai.google.dev, OpenAI compatibility
+    - logprobs are refused in the same way, both forms of a model's name are known: assumed
     """
 
     base: ClassVar[str] = "/v1beta/openai"
@@ -218,9 +219,10 @@ class Anthropic(Vendor):
 class LiteLlm(Vendor):
     """LiteLLM in front of Anthropic's own API.
 
-    The message: kaiko-ai/eva, issue 895. Unsupported keys are refused, or left out with
-    drop_params: docs.litellm.ai, drop unsupported params. Other keys are passed on, and Anthropic
-    refuses them: the same site, provider-specific params.
+    - the message: github.com/kaiko-ai/eva/issues/895
+    - unsupported keys are refused, or left out with drop_params: docs.litellm.ai, drop unsupported
+      params
+    - other keys are passed on, and Anthropic refuses them: docs.litellm.ai, provider-specific params
     """
 
     drops: ClassVar[bool] = False

@@ -21,9 +21,10 @@ MOST_LISTED = 20
 class Vllm(Vendor):
     """vLLM.
 
-    logprob_token_ids: vllm-project/vllm, pull request 43463. max-logprobs, 20 by default:
-    docs.vllm.ai, engine arguments. /tokenize, echo, prompt_logprobs and continue_final_message:
-    docs.vllm.ai, OpenAI-compatible server.
+    - logprob_token_ids: github.com/vllm-project/vllm/pull/43463
+    - at most 20 tokens in a list: docs.vllm.ai, engine arguments, max-logprobs
+    - /tokenize, echo, prompt_logprobs, continue_final_message: docs.vllm.ai, OpenAI-compatible
+      server
     """
 
     has_text: ClassVar[bool] = True
@@ -100,10 +101,10 @@ class Vllm(Vendor):
 class Sglang(Vendor):
     """SGLang.
 
-    From its source, python/sglang/srt/entrypoints: serving_completions.py gives a prompt's numbers
-    with echo and logprobs, serving_tokenize.py takes texts and no turns, http_server.py lists
-    max_model_len. continue_final_message: pull request 4226. That unknown keys are ignored is
-    assumed.
+    - echo with numbers, /tokenize of texts alone, max_model_len: its source,
+      python/sglang/srt/entrypoints
+    - continue_final_message: github.com/sgl-project/sglang/pull/4226
+    - unknown keys are ignored: assumed
     """
 
     has_text: ClassVar[bool] = True
@@ -132,10 +133,10 @@ class Sglang(Vendor):
 class LlamaCpp(Vendor):
     """llama.cpp's ``llama-server``.
 
-    /props, /tokenize of ``content`` and other routes: tools/server/README.md. No log-probabilities
-    of a prompt, whatever ``echo`` says: issue 27174. Lists in the form of chats everywhere: pull
-    request 10783. A started reply is repeated before its continuation: until pull request 23089,
-    which made that optional.
+    - /props, /tokenize of ``content``, /apply-template: its tools/server/README.md
+    - no numbers of a prompt, whatever ``echo`` says: github.com/ggml-org/llama.cpp/issues/27174
+    - lists in the form of chats everywhere: github.com/ggml-org/llama.cpp/pull/10783
+    - a started reply is repeated, until github.com/ggml-org/llama.cpp/pull/23089 made it optional
     """
 
     has_text: ClassVar[bool] = True
@@ -190,9 +191,9 @@ class LlamaCpp(Vendor):
 class Ollama(Vendor):
     """Ollama.
 
-    A longer prompt than the context is cut without an error: issues 4967 and 17889. Fields of
-    requests, fp_ollama, lists in the form of chats: openai/openai.go. A prompt of /completions
-    goes through the model's template: issue 5544.
+    - a longer prompt than the context is cut: github.com/ollama/ollama/issues/4967
+    - fields, fp_ollama, lists in the form of chats: its openai/openai.go
+    - /completions goes through the model's template: github.com/ollama/ollama/issues/5544
     """
 
     cuts: bool = True
@@ -217,9 +218,9 @@ class Ollama(Vendor):
 class LmStudio(Vendor):
     """LM Studio.
 
-    Endpoints: lmstudio.ai, OpenAI compatible endpoints. No log-probabilities and no error:
-    lmstudio-ai/lms, issue 60. That another name is refused, and that a longer prompt than the
-    context is, is assumed.
+    - endpoints: lmstudio.ai, OpenAI compatible endpoints
+    - no log-probabilities and no error: github.com/lmstudio-ai/lms/issues/60
+    - another name and a longer prompt than the context are refused: assumed
     """
 
     has_text: ClassVar[bool] = True
