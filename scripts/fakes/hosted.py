@@ -222,7 +222,8 @@ class LiteLlm(Vendor):
     - the message: github.com/kaiko-ai/eva/issues/895
     - unsupported keys are refused, or left out with drop_params: docs.litellm.ai, drop unsupported
       params
-    - other keys are passed on, and Anthropic refuses them: docs.litellm.ai, provider-specific params
+    - other keys are passed on, and Anthropic refuses them: docs.litellm.ai, provider-specific
+      params
     """
 
     drops: ClassVar[bool] = False
