@@ -116,6 +116,10 @@ class SpentError(RagbenchError):
     exit_code = 6
 
 
+class FilteredError(BackendError):
+    """A content filter stopped a prompt, or the reply whose beginning was to be scored."""
+
+
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's message, or its type if the message is empty."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)

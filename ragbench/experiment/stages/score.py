@@ -138,13 +138,14 @@ def _nothing(found: Sequence[ReadAnswer], records: Mapping[str, Record]) -> str 
     answered = [record for record in records.values() if record.error is None]
     if not answered:
         return None
-    if all(r.tied for r in found if r.outcome != "error") and any(r.tied for r in found):
+    picked = [r for r in found if r.outcome not in ("error", "refused")]
+    if all(r.tied for r in picked) and any(r.tied for r in picked):
         return EVERY_TIE
     replied = [record for record in answered if record.finish != "filtered"] or answered
     if all(record.reply is not None and not record.reply.strip() for record in replied):
         return EVERY_EMPTY
-    likelihoods = [r.log_likelihoods or () for r in answered]
-    if follows_length(likelihoods, [r.option_tokens or () for r in answered]):
+    likelihoods = [r.log_likelihoods or () for r in replied]
+    if follows_length(likelihoods, [r.option_tokens or () for r in replied]):
         return EVERY_LENGTH
     return None
 
@@ -204,11 +205,11 @@ def read_answer(
     """Return the answer in a record; ``opened`` is a trace that its prompt opened unrecorded."""
     if record is None or record.error is not None:
         return ReadAnswer(outcome="error")
+    if record.finish == "filtered" and record.reply is not None:
+        return ReadAnswer(outcome="refused", pick=None, reply=record.reply)
     if scoring == "generate":
         if record.reply is None:
             raise _without(question, record, "reply")
-        if record.finish == "filtered":
-            return ReadAnswer(outcome="refused", pick=None, reply=record.reply)
         read = reply_readers.get(reader, where=f"task {record.task}")
         opened = (record.opened or opened) if record.reply else ""
         finish = record.finish or ""

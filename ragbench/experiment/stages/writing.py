@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
-from ragbench.base.errors import BackendError, RagbenchError
+from ragbench.base.errors import BackendError, FilteredError, RagbenchError
 from ragbench.base.files import JsonlAppender, sha256_text
 from ragbench.base.progress import say
 from ragbench.base.records import OptionScores, Question, Reply
@@ -151,6 +151,8 @@ class Writer:
             log_likelihoods=None,
             error=None,
         )
+        if isinstance(answer, FilteredError):
+            return replace(record, reply="", finish="filtered")
         if isinstance(answer, BackendError):
             return replace(record, error=replace_surrogates(answer.what)[0], finish="error")
         record = replace(

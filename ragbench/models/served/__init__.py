@@ -5,6 +5,7 @@ asking       requests to a model's servers, and checks of their abilities
 letters      letters from one request, in the best way that the servers have
 firsttoken   its requests and answers
 options      options from echoed texts
+plain        whether plain prompts are continued as they are
 served       facts that a server reports about its model
 day          whether its chat template writes the day, and which
 completions  requests and answers

@@ -8,11 +8,12 @@ from functools import cached_property, partial
 from typing import Any
 
 from ragbench.base.endpoint import Endpoint
-from ragbench.base.errors import BackendError, PrerequisiteError
+from ragbench.base.errors import BackendError, FilteredError, PrerequisiteError
 from ragbench.models.rendering import Turn, without_system
 from ragbench.models.served.completions import (
     CHAT,
     CONTINUED,
+    TEMPLATED,
     TEXT,
     TOKENIZE,
     Echoes,
@@ -109,10 +110,10 @@ class Asker:
         text = found.text.removeprefix(reply_start) if reply_start else found.text
         return replace(found, text=text)
 
-    def text(self, prompt: str, limit: int) -> Written:
+    def text(self, prompt: str, limit: int, endpoint: Endpoint | None = None) -> Written:
         """Return the continuation of a plain prompt."""
         body = text_request(self.model, prompt, limit)
-        return read_text(self._ask(TEXT, body), limit=limit)
+        return read_text(self._ask(TEXT, body, endpoint=endpoint), limit=limit)
 
     def echo(self, text: str, endpoint: Endpoint | None = None) -> list[float | None]:
         """Return the natural log-probability of every token of a text; None for the first."""
@@ -139,7 +140,7 @@ class Asker:
         ``numbers`` are the tokens to list; by default the likeliest.
         """
         body = text_request(self.model, prompt, 1) | text_wishes(numbers)
-        return read_first(self._ask(TEXT, body, endpoint=endpoint))
+        return self._first(TEXT, body, endpoint)
 
     def first_of_chat(
         self,
@@ -153,7 +154,15 @@ class Asker:
         """Return the log-probabilities of the first token of the reply to turns."""
         given = without_system(turns) if self.joins_system else turns
         body = chat_request(self.model, given, reply_start, 1, date_string=date_string)
-        return read_first(self._ask(CHAT, body | chat_wishes(numbers), endpoint=endpoint))
+        return self._first(CHAT, body | chat_wishes(numbers), endpoint)
+
+    def _first(self, path: str, body: Mapping[str, Any], endpoint: Endpoint | None) -> FirstToken:
+        try:
+            return read_first(self._ask(path, body, endpoint=endpoint))
+        except Refused as error:
+            if is_filtered(error):
+                raise FilteredError(error.what, where=error.where) from None
+            raise
 
     def ids_of_texts(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the tokens of texts by the servers' tokenizer; empty if they do not give them."""
@@ -324,13 +333,28 @@ class Asker:
                     sizes.append(read_chat(answer, limit=TRACE_ROOM).prompt_tokens)
             except Refused as error:
                 sizes, why = [None], error.what
-            if None in sizes or not (sizes[0] or 0) < (sizes[-1] or 0):
+            is_open = None not in sizes and (sizes[0] or 0) < (sizes[-1] or 0)
+            if not is_open and not self._renders_open(endpoint):
                 raise PrerequisiteError(
                     f"a task begins the reply, and the server does not continue it: {why}",
                     where=f"{self._where}, {endpoint.url}",
                     fix="write `format: plain`, or use a server that supports "
                     "`continue_final_message`, such as vLLM or SGLang",
                 )
+
+    def _renders_open(self, endpoint: Endpoint) -> bool:
+        """Say whether a server that shows its prompts ends one with a started reply.
+
+        llama.cpp continues every last turn of the assistant, so that the sizes are the same.
+        """
+        turns = [HELLO, {"role": "assistant", "content": REPLY_START}]
+        body = {"model": self.model, "messages": turns, **CONTINUED}
+        try:
+            answer = self._client.ask(TEMPLATED, body, endpoint=endpoint.above, retries=0)
+        except BackendError:
+            return False
+        prompt = answer.value.get("prompt")
+        return isinstance(prompt, str) and prompt.endswith(REPLY_START)
 
     def check_echo(self) -> None:
         """Check that every server reports the log-probabilities of a prompt.

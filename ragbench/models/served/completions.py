@@ -19,6 +19,7 @@ from ragbench.models.served.http import Answer, excerpt, shown
 
 CHAT, TEXT = "/chat/completions", "/completions"
 TOKENIZE = "/tokenize"  # of vLLM and llama.cpp, above the API
+TEMPLATED = "/apply-template"  # of llama.cpp, above the API
 SEED = 0  # for servers that sample even at temperature 0
 GREEDY = {"temperature": 0, "seed": SEED, "frequency_penalty": 0, "stream": False}
 CONTINUED = {"add_generation_prompt": False, "continue_final_message": True}

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ragbench.base.errors import BackendError
+from ragbench.base.errors import BackendError, FilteredError
 from ragbench.base.records import AnsweredBy
 from ragbench.models.served.completions import (
     FILTERED,
@@ -80,10 +80,11 @@ def read_first(answer: Answer) -> FirstToken:
 
     Raises:
         BackendError: The answer has none, or impossible ones.
+        FilteredError: A content filter ended the reply.
     """
     choice = choice_of(answer.value)
     if choice.get("finish_reason") in FILTERED:
-        raise BackendError("the server's content filter ended the reply")
+        raise FilteredError("the server's content filter ended the reply")
     found = choice.get("logprobs")
     listed: dict[str, float] = {}
     ambiguous = set()

@@ -50,7 +50,9 @@ HEADERS = {
 }
 HALF = re.compile(r"[\ud800-\udfff]|\\u[dD][89a-fA-F]")  # may be half a character
 TOO_MANY, BAD_REQUEST = 429, 400
-FILTER = re.compile(r"content[ _-]?(?:management policy|filter)", re.IGNORECASE)
+FILTER = re.compile(
+    r"content[ _-]?(?:management policy|filter)|response was filtered", re.IGNORECASE
+)
 UNAUTHORISED = (401, 403)
 
 
@@ -205,10 +207,7 @@ class Client:
                     return self._once(place, path, body)
                 except _Fleeting as found:
                     failure = found
-                    if failure.is_busy:
-                        turn.too_many()
-                    else:
-                        turn.failed()
+                    (turn.too_many if found.is_busy else turn.failed)()
             if self._met_outage(place, failure, started):
                 outages += 1
                 if outages > MOST_OUTAGES:

@@ -48,6 +48,10 @@ class Asking:
     date_string: str = ""
 
 
+class _TemplateMissing(PrerequisiteError):
+    """The servers echo, and only the model's chat template is missing."""
+
+
 def are_letters(options: Sequence[str]) -> bool:
     """Say whether options are the first letters of the alphabet."""
     return tuple(options) == tuple(ascii_uppercase[: len(options)])
@@ -100,11 +104,13 @@ class LetterScorer:
             PrerequisiteError: The servers have none; the message says why for each.
         """
         whys: list[str] = []
+        needs_template = False
         for way in WAYS if wanted is None else (wanted,):
             try:
                 self._check(way, probe)
             except (BackendError, PrerequisiteError) as error:
                 whys.append(f"{way}: {error.what}")
+                needs_template |= isinstance(error, _TemplateMissing)
                 continue
             self.way = way
             self.has_echo = way == BY_ECHO or (way == BY_TEXT and self._echoes(probe))
@@ -112,7 +118,7 @@ class LetterScorer:
         raise PrerequisiteError(
             "the server does not score letters: " + "; ".join(whys),
             where=self._where,
-            fix=("give the model's `tokenizer`, " if probe.head is None else "")
+            fix=("give the model's `tokenizer`, " if needs_template else "")
             + "write `scoring: generate`, or use a server that reports log-probabilities, such as "
             "vLLM or llama.cpp",
         )
@@ -126,12 +132,12 @@ class LetterScorer:
 
     def _check(self, way: Way, probe: Asking) -> None:
         if way == BY_ECHO:
+            self._asker.check_echo()
             if probe.head is None:
-                raise PrerequisiteError(
+                raise _TemplateMissing(
                     "options of a chat are scored as a text in the model's chat template, which "
                     "is missing; give the model's `tokenizer`"
                 )
-            self._asker.check_echo()
             return
         options = tuple(ascii_uppercase[:PROBED])
         numbers = self._numbers(probe, options) if way == BY_NUMBER else None

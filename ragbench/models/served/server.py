@@ -35,6 +35,7 @@ from ragbench.models.served.keys import AccessKeys
 from ragbench.models.served.letters import BY_ECHO, Asking, LetterScorer, Way, are_letters
 from ragbench.models.served.options import score_by_echo, takes_lists
 from ragbench.models.served.parameters import check_extra
+from ragbench.models.served.plain import check_plain
 from ragbench.models.served.served import Served, ask_served, unusable
 from ragbench.models.spec import BackendOptions, ModelSpec, Weights
 
@@ -138,10 +139,7 @@ class ServerModel(Adapting, OneByOne):
 
     @classmethod
     def sends_to(cls, options: ServerOptions) -> tuple[Endpoint, ...]:
-        """Return the servers of ``url`` or ``url_file``, and the proxy; redirects are not followed.
-
-        Those that are new in the file later pass the check of ``allow_new``.
-        """
+        """Return the servers and the proxy; ``allow_new`` checks servers that a file names later."""
         return (*options.endpoints, *options.proxies)
 
     def check_same(self, endpoint: Endpoint) -> None:
@@ -266,14 +264,16 @@ class ServerModel(Adapting, OneByOne):
         self._asked = asked
         _ = self.served, self.context_tokens
         try:
+            if not self.is_chat and asked:
+                check_plain(self._asker, self._where)
             if any(each.scoring == "generate" for each in asked):
                 self._asker.check_replies()
             self._counter.compare(self._asker.size_of)
             if self.is_chat and Asked("generate", True) in asked:
                 self._asker.check_reply_start()
             if any(each.scoring == "options" for each in asked):
+                self._asker.check_echo()  # first: without it, a tokenizer does not help
                 self._check_template()
-                self._asker.check_echo()
                 self._asker.takes_lists = takes_lists(self._asker)
             lettered = [each for each in asked if each.scoring == "letters"]
             if lettered:
