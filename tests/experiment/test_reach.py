@@ -381,13 +381,15 @@ def test_a_proxy_and_the_server_behind_it_must_both_be_trusted(
 ) -> None:
     """The socket is the proxy; of the two, one is trusted."""
     restrict(ward, corpus=False)
-    config(ward, "bm25", model=MODELS["proxy"].format(url=listening.url), task="restricted")
-    path = ward / "reach.yaml"
-    path.write_text(
-        path.read_text() + f"trusted_endpoints: ['{trusted.format(url=listening.url)}']\n"
+    made = config(
+        ward,
+        "bm25",
+        model=MODELS["proxy"].format(url=listening.url),
+        task="restricted",
+        trusted=f"'{trusted.format(url=listening.url)}'",
     )
     with pytest.raises(UsageError, match=r"is restricted, and .*; nothing was sent"):
-        run_experiment(*load_config(str(path)))
+        run_experiment(*made)
     assert listening.close() == b""
 
 

@@ -139,7 +139,7 @@ class ServerModel(Adapting, OneByOne):
 
     @classmethod
     def sends_to(cls, options: ServerOptions) -> tuple[Endpoint, ...]:
-        """Return the servers and the proxy; ``allow_new`` checks servers that a file names later."""
+        """Return the servers and the proxy; ``allow_new`` checks those that a file names later."""
         return (*options.endpoints, *options.proxies)
 
     def check_same(self, endpoint: Endpoint) -> None:
