@@ -190,3 +190,23 @@ def test_others_are_refused_where_a_task_begins_the_reply(
     model = ServerModel(spec(server, url=url, context=4096, **more))
     with pytest.raises(PrerequisiteError, match="the server does not continue it"):
         model.check_abilities([Asked("generate", True)])
+
+
+@pytest.mark.parametrize(
+    ("mine", "its", "fits"),
+    [
+        ((False, False), (False, False), True),
+        ((True, False), (True, False), True),
+        ((True, False), (False, False), False),  # requests have lists, which it does not take
+        ((False, False), (True, False), True),
+        ((False, False), (False, True), False),  # requests have system turns
+        ((False, True), (False, False), True),
+    ],
+)
+def test_another_server_must_take_the_requests_that_are_made_for_the_first(
+    server: Loopback, mine: tuple[bool, bool], its: tuple[bool, bool], fits: bool
+) -> None:
+    first, other = (ServerModel(spec(server))._asker for _ in range(2))
+    for asker, (takes_lists, joins_system) in ((first, mine), (other, its)):
+        asker.takes_lists, asker.joins_system = takes_lists, joins_system
+    assert first.fits(other) is fits

@@ -283,3 +283,32 @@ def test_a_fault_of_the_poller_is_not_waited_for(waiting: Outages, servers: Serv
     del servers.met[A]
     with pytest.raises(KeyError):
         waiting.wait(lambda: [A])
+
+
+def test_a_server_that_is_no_longer_used_is_forgotten(
+    servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "FIRST_PAUSE_S", 0.01)
+    used = {A, B}
+    made = Outages("m", 60.0, used.__contains__)
+    made.begin(servers.check)
+    before = pollers()
+    assert made.examine(A, FAILED, started=monotonic())
+    assert made.is_away(A) and pollers() == before + 1
+    used.remove(A)
+    until = monotonic() + 20
+    while pollers() > before:
+        assert monotonic() < until, "the poller goes on"
+        threading.Event().wait(0.01)
+    assert not made.is_away(A)
+
+
+def test_something_can_be_looked_at_while_all_wait(
+    waiting: Outages, servers: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LOOK_S", 0.01)
+    assert waiting.examine(A, FAILED, started=monotonic())
+    known = [A]
+    waiting.wait(lambda: known, lambda: known.append(B))
+    assert known == [A, B]
+    waiting.wait(lambda: known, lambda: pytest.fail("it does not wait"))
