@@ -39,7 +39,9 @@ class RunTables:
 
     def __repr__(self) -> str:
         sizes = (len(self._run.members(kind)) for kind in ("models", "tasks", "arms"))
-        return "<ragbench run {}: {} models, {} tasks, {} arms>".format(self.path.name, *sizes)
+        kinds = ("model", "task", "arm")
+        counts = (f"{n} {kind}{'s' * (n != 1)}" for n, kind in zip(sizes, kinds, strict=True))
+        return f"<ragbench run {self.path.name}: {', '.join(counts)}>"
 
     @cached_property
     def scores(self) -> pd.DataFrame:

@@ -101,10 +101,23 @@ class BackendError(RagbenchError):
     exit_code = 5
 
 
+class UnavailableError(RagbenchError):
+    """A server answers no further question: it is away, or a quota is spent (exit code 5).
+
+    It ends a run at once, unlike a ``BackendError``, which is the error of one question.
+    """
+
+    exit_code = 5
+
+
 class SpentError(RagbenchError):
     """A run stopped at its ``max_cost`` (exit code 6)."""
 
     exit_code = 6
+
+
+class FilteredError(BackendError):
+    """A content filter stopped a prompt, or the reply whose beginning was to be scored."""
 
 
 def first_line(error: BaseException) -> str:

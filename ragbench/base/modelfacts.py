@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any
 
 UNPINNED = "the server's own, every day"  # the date in prompts of a server's chat template
 AS_SERVED = "as served"  # the number format of a model whose weights a server holds
 
-# How a server scores letters, by the rule that ``ServedFacts.letters`` names.
+# How a server scores letters, by the rule that ``ServedFacts.letters`` names; else by echo.
 LETTER_RULES = {
     "logprob_token_ids": "letters by logprob_token_ids, 1 request per question",
     "completions, then echo": "letters by the 20 likeliest tokens of /completions, 1 request per "
@@ -18,7 +18,6 @@ LETTER_RULES = {
     "question; a letter that is not among them counts as less likely than all of them",
     "chat alone": "letters by the 20 likeliest tokens of /chat/completions, 1 request per "
     "question; a letter that is not among them counts as less likely than all of them",
-    "echo": "letters by echo, a request for the prompt and one per letter",
 }
 # Parameters that a request can do without, or that have another name, and what that means.
 PARAMETER_REMARKS = {
@@ -41,6 +40,8 @@ class ServedFacts:
         tokenizer_digest: Identity of the tokenizer; None where bytes are counted.
         letters: How letters are scored; empty if no task asks for that, or in older runs.
         changed_parameters: Parameters that the server refuses: ``no seed``, or ``NAME as OTHER``.
+        takes_lists: Whether all texts of a question's options are sent in one request.
+        joins_system: Whether a system turn joins the user's, as the server supports none.
     """
 
     told: Mapping[str, object]
@@ -49,16 +50,35 @@ class ServedFacts:
     tokenizer_digest: str | None
     letters: str = ""
     changed_parameters: tuple[str, ...] = ()
+    takes_lists: bool = False
+    joins_system: bool = False
 
     def remarks(self) -> Iterator[str]:
         """Yield what the changed parameters mean, one clause each."""
         for change in self.changed_parameters:
             yield next(text for name, text in PARAMETER_REMARKS.items() if name in change.split())
 
-    def requests(self, scoring: str, options: int) -> int:
-        """Return the requests that a question with so many options takes, as a rule."""
+    def texts(self, scoring: str, options: float) -> float:
+        """Return the texts that are read for a question with so many options, as a rule."""
         one = scoring == "generate" or (scoring == "letters" and self.letters not in ("", "echo"))
         return 1 if one else options + 1
+
+    def requests(self, scoring: str, options: float) -> float:
+        """Return the requests that a question with so many options takes, as a rule."""
+        return 1 if self.takes_lists else self.texts(scoring, options)
+
+    def abilities(self, scorings: Collection[str]) -> Iterator[str]:
+        """Yield how the server is asked for answers taken so, one clause each."""
+        together = "one text for the prompt and one per {}, all in 1 request per question"
+        apart = "a request for the prompt and one per {}"
+        form = together if self.takes_lists else apart
+        if "letters" in scorings:
+            echoed = f"letters by echo, {form.format('letter')}"
+            yield LETTER_RULES.get(self.letters, echoed)
+        if "options" in scorings:
+            yield f"options by echo, {form.format('option')}"
+        if self.joins_system:
+            yield "the system turn is joined to the user's, as the server supports none"
 
     def to_json(self) -> dict[str, object]:
         """Return the fields that ``run.json`` holds; empty ones of later formats are left out."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Literal, NamedTuple, get_args
 
 # An assumed answer is not in the reply: a published harness gives it all the same.
@@ -21,6 +23,12 @@ DEFAULT_RULE, REPLY_BEFORE, ERROR_MESSAGE = "default A", "reply before", "error 
 
 # Probability of all letters below which the likeliest one says little about the model's answer.
 LEAST_MASS = 0.01
+# A grid of log-likelihoods: parts of one, the error of a server that gives four decimals, the share
+# of differences that must be on it, and their least number.
+GRIDS = (8, 16, 32)
+GRID_ROUNDING = 1.2e-4
+GRID_SHARE = 0.95
+FEWEST_GAPS = 3
 # Opening and closing markers of the reasoning traces of current models.
 TRACES = (
     ("<think>", "</think>"),
@@ -38,6 +46,40 @@ TRACES = (
 def open_trace(text: str) -> tuple[str, str] | None:
     """Return the markers of a reasoning trace that a text leaves open; None if there is none."""
     return next((pair for pair in TRACES if text.rfind(pair[0]) > text.rfind(pair[1])), None)
+
+
+def coarse_grid(questions: Iterable[Sequence[float]]) -> int | None:
+    """Return the 8, 16 or 32 whose parts of one all letters of all questions are apart; else None.
+
+    A server whose output matrix is in bfloat16 rounds logits from 16 to 32 to eighths and those
+    from 8 to 16 to sixteenths, which makes many of them equal. The softmax moves all letters of a
+    question by the same amount, so their differences stay on the grid, and their values do not.
+
+    >>> coarse_grid([[-1.30, -1.425, -3.05], [-0.71, -2.085, -2.46], [-1.9, -2.15, -2.775]])
+    8
+    """
+    apart = [
+        high - low
+        for values in questions
+        for low, high in pairwise(sorted(values))
+        if high - low > GRID_ROUNDING
+    ]
+
+    def on_grid(parts: int) -> int:
+        return sum(abs(gap * parts - round(gap * parts)) <= GRID_ROUNDING * parts for gap in apart)
+
+    if len(apart) < FEWEST_GAPS or on_grid(1) == len(apart):
+        return None
+    return next((parts for parts in GRIDS if on_grid(parts) >= GRID_SHARE * len(apart)), None)
+
+
+def coarse_remark(grid: int) -> str:
+    """Return what log-likelihoods on a grid mean, and what cures it, as the end of a sentence."""
+    return (
+        f"the log-likelihoods of its letters differ by multiples of 1/{grid}, as if its server "
+        "rounded its logits to bfloat16, so that letters tie which the model tells apart; with "
+        'vLLM, `--hf-overrides \'{"head_dtype": "float32"}\'` cures it'
+    )
 
 
 def small_share(share: float) -> str:
@@ -143,6 +185,22 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class AnsweredBy:
+    """What a server says of the model that gave an answer; empty where it says nothing.
+
+    Attributes:
+        model: The model, as the answer names it.
+        fingerprint: The answer's ``system_fingerprint``.
+    """
+
+    model: str = ""
+    fingerprint: str = ""
+
+
+NOBODY = AnsweredBy()
+
+
+@dataclass(frozen=True, slots=True)
 class OptionScores:
     """A model's scores of the options of one question.
 
@@ -154,6 +212,9 @@ class OptionScores:
         requests: Requests to a server; None for one of the prompt and one per option, and for a
             model in this process.
         unlisted: Letters that a server did not list among its likeliest tokens.
+        texts: Texts that the requests held; None for one each.
+        cached_tokens: Tokens of all texts that a server had cached; None if it does not report it.
+        by: What the server says of the model.
     """
 
     log_likelihoods: tuple[float, ...]
@@ -162,6 +223,9 @@ class OptionScores:
     elapsed_s: float
     requests: int | None = None
     unlisted: int = 0
+    texts: int | None = None
+    cached_tokens: int | None = None
+    by: AnsweredBy = NOBODY
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +242,8 @@ class Reply:
         opened: Marker of a reasoning trace that the prompt opened, so that the reply continues it.
         replaced: Halves of characters (lone surrogates) in the reply, which are U+FFFD now.
         cached_tokens: Tokens of the prompt that a server had cached; None if it does not report it.
+        reasoning_tokens: Tokens of a reasoning trace, as a server reports them, shown or not.
+        by: What the server says of the model.
     """
 
     text: str
@@ -188,3 +254,5 @@ class Reply:
     opened: str = ""
     replaced: int = 0
     cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    by: AnsweredBy = NOBODY

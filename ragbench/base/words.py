@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from typing import Any
 
 SIGNS = "+<=>±≤≥≈←↑→↓"  # options may differ in these only
-SURROGATE = re.compile("[\ud800-\udfff]")
 UNSEEN = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 SURROGATE = re.compile("[\ud800-\udfff]")
 WORD = re.compile(rf"[^\W_]+(?:\.\d[^\W_]*)*|[{SIGNS}]")
@@ -39,3 +39,17 @@ def replace_surrogates(text: str) -> tuple[str, int]:
     half a character.
     """
     return SURROGATE.subn("\ufffd", text)
+
+
+def whole_characters(value: Any) -> tuple[Any, int]:
+    """Return decoded JSON with U+FFFD for every lone surrogate, and their number."""
+    if isinstance(value, str):
+        return replace_surrogates(value)
+    if isinstance(value, list):
+        pairs = [whole_characters(item) for item in value]
+        return [item for item, _ in pairs], sum(count for _, count in pairs)
+    if isinstance(value, dict):
+        inner, count = whole_characters(list(value.values()))
+        names, others = whole_characters(list(value))
+        return dict(zip(names, inner, strict=True)), count + others
+    return value, 0

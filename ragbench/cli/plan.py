@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from ragbench.experiment.planning.builds import BuildEstimate
     from ragbench.experiment.planning.cost import CostEstimate
     from ragbench.experiment.planning.offline import Missing
-    from ragbench.experiment.planning.plan import Plan, PromptSample
+    from ragbench.experiment.planning.plan import Plan
+    from ragbench.experiment.planning.weighing import PromptSample
 
 WIDTH = 80
+WARNING = "warning: "
 ROWS = 38  # of a screen
 FEW = 3  # builds, of which --all shows the rest
 SEVERAL = {"model": "models", "task": "tasks", "corpus": "corpora", "index": "indexes"}
@@ -80,16 +82,18 @@ def plan(
 def print_plan(made: Plan, *, prompts: int, whole: bool) -> None:
     """Print a plan: totals, what is missing, what is built first, and what to know."""
     lines = [*totals(made)]
-    if made.lacking:
+    if made.missing:
         lines += ["", "missing, and how to get it:"]
-        lines += missing_whole(made.lacking) if whole else missing_lines(made.lacking)
+        lines += missing_whole(made.missing) if whole else missing_lines(made.missing)
     if made.builds:
         lines += ["", *build_lines(made.builds, most=len(made.builds) if whole else FEW)]
         lines += [f"  {line}" for line in made.to_build] if whole else []
-    elif not made.lacking:
+    elif not made.missing:
         lines += ["", "everything is built"]
-    notes = [*_primary_lines(made), *made.deliveries]
-    notes += [*(f"note: {line}" for line in made.notes), *map(_not_yet, made.not_built)]
+    warned = [line for line in made.notes if line.startswith(WARNING)]
+    notes = [*warned, *_primary_lines(made), *made.deliveries]  # the last are left out first
+    notes += [*(f"note: {line}" for line in made.notes if line not in warned)]
+    notes += map(_not_yet, made.not_built)
     shown = [_wrapped(note, indent=4) for note in notes]
     room = max(ROWS - len(lines) - 4, 2)
     while not whole and len(shown) > 1 and sum(map(len, shown)) > room:
@@ -135,7 +139,7 @@ def totals(made: Plan) -> Iterator[str]:
     grid = ((models, "model"), (tasks, "task"), (arms, "arm"))
     cells = ", ".join(f"{number} {name}{'s' * (number != 1)}" for number, name in grid)
     yield f"{made.name}: {cells}, {counted}"
-    read = sum(e.prompt_tokens for e in made.estimates)
+    read = sum(e.sent_tokens or e.prompt_tokens for e in made.estimates)
     written = sum(e.reply_tokens for e in made.estimates)
     text = f"{least}about {count(read)} read, at most {count(written)} written"
     yield _line("tokens", text if known else "unknown")
@@ -169,9 +173,13 @@ def _time(made: Plan, known: bool) -> str:
     built = sum(value for value in building if value is not None)
     least = "at least " if made.unknown_tasks or None in (*times, *building) else ""
     seconds = sum(value for value in times if value is not None)
-    devices = dict.fromkeys(e.device for e in made.estimates if e.seconds)
+    devices = dict.fromkeys(
+        e.device + f" ({e.rate})" * bool(e.rate) for e in made.estimates if e.seconds
+    )
     if not known or not any(value is not None for value in times):
-        advice = "" if devices or not known else " (--device h100 estimates it)"
+        served = any(e.requests is not None for e in made.estimates)
+        how = "`questions_per_s` of a model states it" if served else "--device h100 estimates it"
+        advice = "" if devices or not known else f" ({how})"
         return f"unknown{advice}" + (f"; builds {least}{duration(built)}" if built else "")
     text = f"{least}about {duration(seconds)}" if seconds else "seconds"
     if devices:
@@ -184,6 +192,7 @@ def _time(made: Plan, known: bool) -> str:
 
 def _money(made: Plan, known: bool) -> str:
     from ragbench.experiment.stages.spending import limit_text
+    from ragbench.runfolder.config import money_text
 
     own = [e.model for e in made.estimates if e.own_machine]
     if len(own) == len(made.estimates):
@@ -193,7 +202,9 @@ def _money(made: Plan, known: bool) -> str:
     if not known or len(priced) == len(own):
         return f"unknown: no price of {_names(unknown)}" if unknown else "unknown"
     least = "at least " if made.unknown_tasks or unknown else "at most "
-    text = f"{least}{sum(priced):,.2f} {made.currency}"
+    amount = money_text(sum(priced))
+    least = "" if amount.startswith("under") and least == "at most " else least
+    text = f"{least}{amount} {made.currency}"
     if unknown:
         text += f", without {_names(unknown)} (no price)"
     if made.max_cost is not None and sum(priced) > made.max_cost:
@@ -222,12 +233,12 @@ def duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h" if seconds < 36e4 else f"{seconds / 3600:,.0f} h"
 
 
-def missing_lines(lacking: Sequence[Missing]) -> Iterator[str]:
+def missing_lines(missing: Sequence[Missing]) -> Iterator[str]:
     """Yield one line per missing thing; tasks of one file, and models of the hub, share one."""
     groups: dict[tuple[str, str], list[str]] = {}
-    for lack in lacking:
-        kind, _, name = lack.what.partition(" ")
-        groups.setdefault((kind, _how(kind, lack)), []).append(name)
+    for part in missing:
+        kind, _, name = part.what.partition(" ")
+        groups.setdefault((kind, _how(kind, part)), []).append(name)
     for (kind, how), names in groups.items():
         if kind == "model" and len(names) > 3:
             named = f"{len(names)} models ({names[0]}, ...)"
@@ -240,25 +251,25 @@ def missing_lines(lacking: Sequence[Missing]) -> Iterator[str]:
         yield line if len(line) <= WIDTH else line[: WIDTH - 3] + "..."
 
 
-def _how(kind: str, lack: Missing) -> str:
+def _how(kind: str, part: Missing) -> str:
     """Return how to get a missing thing, in a few words."""
-    if kind == "model" and lack.fix.startswith(OF_HUB):
-        return f"{'accept its terms, log in, then ' * lack.gated}hf download ID"
-    if lack.downloaded:
-        return f"hf download {lack.reason.partition(' ')[0]}"
-    address, place = ADDRESS.findall(lack.fix), EXPECTED.search(lack.fix)
+    if kind == "model" and part.fix.startswith(OF_HUB):
+        return f"{'accept its terms, log in, then ' * part.gated}hf download ID"
+    if part.downloaded:
+        return f"hf download {part.reason.partition(' ')[0]}"
+    address, place = ADDRESS.findall(part.fix), EXPECTED.search(part.fix)
     if place or address:
-        get = address[-1] if address else lack.fix.partition(":")[0].partition(";")[0]
+        get = address[-1] if address else part.fix.partition(":")[0].partition(";")[0]
         get = get.removeprefix("https://").removeprefix("http://").rstrip("/")
         return f"{get} -> {place[1]}" if place else get
-    return lack.fix.partition(";")[0] or lack.reason
+    return part.fix.partition(";")[0] or part.reason
 
 
-def missing_whole(lacking: Iterable[Missing]) -> Iterator[str]:
+def missing_whole(missing: Iterable[Missing]) -> Iterator[str]:
     """Yield what is missing with the whole reasons and remedies."""
-    for lack in lacking:
-        yield f"  {lack.what}: {lack.reason}"
-        yield f"    {lack.fix}"
+    for part in missing:
+        yield f"  {part.what}: {part.reason}"
+        yield f"    {part.fix}"
 
 
 def _primary_lines(made: Plan) -> Iterator[str]:
@@ -322,7 +333,9 @@ def _known(cell: Sequence[object]) -> list[object]:
 
 
 def _model_row(found: CostEstimate) -> list[str]:
-    money = "unknown" if found.money is None else f"{found.money:,.2f}"
+    from ragbench.runfolder.config import money_text
+
+    money = "unknown" if found.money is None else money_text(found.money)
     known = found.prompts > 0
     return [
         found.model,

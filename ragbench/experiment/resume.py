@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import posixpath
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -27,17 +29,15 @@ FREE = (
 )
 # How a server is reached; the model's digest says what it serves.
 SERVING = (
-    ".url",
-    ".url_file",
-    ".concurrency",
-    ".timeout_s",
-    ".retries",
-    ".api_key_env",
-    ".letters",
+    *(".url", ".url_file", ".concurrency", ".timeout_s", ".retries", ".patience_s"),
+    *(".api_key_env", ".letters", ".context", ".proxy", ".proxy_auth"),
 )
-
-# Facts of a model that explain why its digest differs.
-EXPLAINED = (".letters", ".changed_parameters")
+# Places of a model's files, whose spelling changes nothing.
+PLACES = (".path", ".adapter", ".tokenizer")
+# Facts of a model that may differ between two sessions with the same digest, and explain no other.
+HARMLESS = (".device", ".context_tokens", ".server", ".told.max_model_len", ".parameters")
+MODEL_DIGEST = re.compile(r"models\..+\.digest")
+SHOWN_CHARACTERS = 72
 
 
 def check_same(folder: RunPaths, config: RunConfig, identity: Identity, *, extend: bool) -> None:
@@ -120,24 +120,58 @@ def _walk(value: Any, key: str) -> Iterator[tuple[str, Any]]:
 
 def _changes(old: Mapping[str, Any], new: Mapping[str, Any], *, extend: bool) -> list[str]:
     changed: list[str] = []
+    facts = _facts_to_name(old, new)
     for key in sorted(old.keys() | new.keys()):
         if old.get(key) == new.get(key) or key.startswith(FREE):
             continue
-        if key.startswith("config.models.") and key.endswith(SERVING):
+        if key.startswith("config.models.") and (
+            key.endswith(SERVING) or _is_same_place(key, old.get(key), new.get(key))
+        ):
             continue
-        if key.startswith("models.") and not key.endswith(".digest"):
-            digest = key.rpartition(".")[0] + ".digest"
-            if not key.endswith(EXPLAINED) or old.get(digest) == new.get(digest):
-                continue  # the digest covers these facts
+        if key.startswith("models.") and key not in facts:
+            continue
         if key.startswith("tasks.") and ".sources_of_questions" in key:
             continue  # the digest of the questions decides
-        if extend and (_is_added(key, old) or _is_longer(key, old.get(key), new.get(key))):
+        is_fixed = facts.get(key, False)
+        if (
+            extend
+            and not is_fixed
+            and (_is_added(key, old) or _is_longer(key, old.get(key), new.get(key)))
+        ):
             continue
         if member := _other_member(key, old, new):
             changed += [member] * (member not in changed)
             continue
         changed.append(f"{key}: {_short(old, key)} -> {_short(new, key)}")
     return changed
+
+
+def _facts_to_name(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, bool]:
+    """Return the facts to name of models whose digest differs, which alone decides.
+
+    A fact is true if the model is in both runs: no extension changes it. The digest itself is
+    named only if no other fact explains it.
+    """
+    named: dict[str, bool] = {}
+    for digest in (key for key in old.keys() | new.keys() if MODEL_DIGEST.fullmatch(key)):
+        if old.get(digest) == new.get(digest):
+            continue
+        if digest not in old or digest not in new:
+            named[digest] = False
+            continue
+        start = digest.removesuffix("digest")
+        facts = (key for key in old.keys() | new.keys() if key.startswith(start))
+        differing = {key for key in facts if old.get(key) != new.get(key)} - {digest}
+        telling = {key for key in differing if not key.endswith(HARMLESS)}
+        named |= dict.fromkeys(telling or {digest}, True)
+    return named
+
+
+def _is_same_place(key: str, old: object, new: object) -> bool:
+    """Say whether a place is only spelled in another way; the model's digest covers its content."""
+    if not key.endswith(PLACES) or not isinstance(old, str) or not isinstance(new, str):
+        return False
+    return posixpath.normpath(old) == posixpath.normpath(new)
 
 
 def _other_member(key: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
@@ -161,7 +195,7 @@ def _is_added(key: str, old: Mapping[str, Any]) -> bool:
 
 def _short(values: Mapping[str, Any], key: str) -> str:
     text = repr(values[key]) if key in values else "(absent)"
-    return text if len(text) <= 24 else text[:20] + "..."
+    return text if len(text) <= SHOWN_CHARACTERS else text[: SHOWN_CHARACTERS - 4] + "..."
 
 
 def _is_longer(key: str, old: object, new: object) -> bool:

@@ -24,6 +24,7 @@ from ragbench.experiment.stages.deliver import pack_all
 from ragbench.experiment.stages.retrieve import retrieve_all
 from ragbench.experiment.stages.score import score_cells
 from ragbench.experiment.stages.spending import Spending
+from ragbench.experiment.stages.watching import Watch
 from ragbench.indexes.built import IndexManifest, read_manifest
 from ragbench.runfolder.config import Billing, RunConfig
 from ragbench.runfolder.facts import (
@@ -34,9 +35,9 @@ from ragbench.runfolder.facts import (
     shared_options,
 )
 from ragbench.runfolder.paths import RunPaths
-from ragbench.runfolder.runfile import Identity
+from ragbench.runfolder.runfile import Identity, read_run_file, write_run_file
 from ragbench.runfolder.schema import parse, to_json
-from ragbench.runfolder.sums import INPUTS, measure, write_sums
+from ragbench.runfolder.sums import INPUTS, measure, read_sums, write_sums
 
 PROMPT_TEMPLATE = 2  # raised when stages/prompts.py changes prompts
 
@@ -112,11 +113,26 @@ def run_experiment(config: Config, document: Document, *, extend: bool = False) 
         write_sums(folder, measure(folder, INPUTS))
         check_lengths(grid, packed)
         spending = Spending(billing(grid), config.max_cost, config.currency)
-        answer_all(grid, folder, packed, spending)
+        watch = Watch([name for name, facts in known.models.items() if facts.served])
+        try:
+            answer_all(grid, folder, packed, spending, watch)
+        finally:
+            for model in grid.models.values():
+                model.release()
+            record_answerers(folder, watch)
         if said := spending.sentence():
             say(said)
         scored = score_cells(folder)
     return Finished(folder, scored.errors, scored.unmeasured, spending)
+
+
+def record_answerers(folder: RunPaths, watch: Watch) -> None:
+    """Write into run.json what the servers said of their models, if they said anything."""
+    said = {name: each for name, each in watch.answerers.items() if each.models}
+    said |= {name: each for name, each in watch.answerers.items() if each.fingerprints}
+    if said:
+        write_run_file(folder.run, replace(read_run_file(folder.run), answered_by=said))
+        write_sums(folder, (read_sums(folder) or {}) | measure(folder, ["run.json"]))
 
 
 def resolved(grid: Grid) -> RunConfig:

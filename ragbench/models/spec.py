@@ -43,6 +43,11 @@ class BackendOptions(BaseModel):
         """Context in tokens, if the config states it."""
         return None
 
+    @property
+    def stated_rate(self) -> float | None:
+        """Questions a second that the model answers, if the config states it."""
+        return None
+
     def with_weights_of(self, base: BackendOptions) -> BackendOptions:
         """Return the options with the weights of the base model, if they name none."""
         return self

@@ -10,7 +10,7 @@ import pandas as pd
 from ragbench.analysis.family import BASELINE, GAIN
 from ragbench.analysis.load import Run
 from ragbench.report.tables import NONE, Rows, between, coverage
-from ragbench.runfolder.config import Billing
+from ragbench.runfolder.config import Billing, money_text
 from ragbench.runfolder.records import Covered
 
 OWN = "0 (own machine)"
@@ -99,7 +99,7 @@ def _money(run: Run, model: str, cost: dict[str, float]) -> list[str]:
     )
     if total is None or math.isnan(total):
         return ["unknown", "unknown"]
-    return [f"{1000 * total / cost['n']:,.2f}", f"{total:,.4f}"]
+    return [money_text(1000 * total / cost["n"]), money_text(total, 4)]
 
 
 def _cells(

@@ -110,6 +110,16 @@ class Billing:
         return 0.0 if self.own_machine else None
 
 
+def money_text(amount: float, digits: int = 2) -> str:
+    """Return an amount with decimals; one that they cannot show is under their last unit.
+
+    >>> money_text(1234.5), money_text(0.00123), money_text(0.00123, 4), money_text(0.0)
+    ('1,234.50', 'under 0.01', '0.0012', '0.00')
+    """
+    least = 10**-digits
+    return f"under {least:.{digits}f}" if 0 < amount < least else f"{amount:,.{digits}f}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunConfig:
     """The resolved config of a run; ``raw`` is the whole object in run.json.

@@ -10,6 +10,7 @@ from typing import Any
 
 from ragbench.base.errors import DataError
 from ragbench.base.files import read_jsonl, sha256_json, write_jsonl
+from ragbench.base.records import AnsweredBy
 from ragbench.runfolder.facts import TaskFacts
 from ragbench.runfolder.packed import read_packed
 from ragbench.runfolder.passages import prompt_lines
@@ -42,11 +43,17 @@ class Record:
         reply_before_filter: An imported reply before lm-eval's filter, if that changed it.
         replaced: Halves of characters (lone surrogates) that are U+FFFD in the reply.
         question: Digest of the question as asked; empty in a record of format 4 or older.
-        cached_tokens: Tokens of the prompt that a server had cached, if it reports them.
-        requests: Requests in which a server scored the letters; None if one for the prompt and one
+        cached_tokens: Tokens of the prompt, or of all texts whose options were scored, that a
+            server had cached, if it reports them.
+        reasoning_tokens: Tokens of the reply that are of a reasoning trace, if a server reports
+            them.
+        requests: Requests in which a server scored the options; None if one for the prompt and one
             per option.
+        texts: Texts that these requests held; None for one each.
         ended_at: Unix time at which the answer arrived; None in imported and earlier records.
         unlisted: Letters that the server did not list among its likeliest tokens.
+        answered_by: The model that a server says has answered.
+        fingerprint: The ``system_fingerprint`` of its answer.
         sum: Digest of all other fields; None in a record of format 4 or older.
     """
 
@@ -72,8 +79,12 @@ class Record:
     replaced: int | None = field(default=None, metadata=SPARSE)
     question: str | None = field(default=None, metadata=SPARSE)
     cached_tokens: int | None = field(default=None, metadata=SPARSE)
+    reasoning_tokens: int | None = field(default=None, metadata=SPARSE)
     requests: int | None = field(default=None, metadata=SPARSE)
+    texts: int | None = field(default=None, metadata=SPARSE)
     unlisted: int | None = field(default=None, metadata=SPARSE)
+    answered_by: str | None = field(default=None, metadata=SPARSE)
+    fingerprint: str | None = field(default=None, metadata=SPARSE)
     ended_at: float | None = field(default=None, metadata=SPARSE)
     sum: str | None = field(default=None, metadata=SPARSE)
 
@@ -81,15 +92,20 @@ class Record:
     def sent_tokens(self) -> int:
         """Tokens of all requests of the question; 0 if unknown, and where it has an error.
 
-        A server scores options by one request for the prompt alone and one per option, and letters
-        by fewer.
+        A server scores options by the prompt alone and one text per option, and letters by fewer.
         """
         prompt, options = self.prompt_tokens or 0, self.option_tokens or ()
-        if self.requests is not None:
-            return self.requests * prompt + (self.unlisted or 0) * (self.requests > 1)
+        texts = self.texts or self.requests
+        if texts is not None and (self.unlisted or texts != len(options) + 1):
+            return texts * prompt + (self.unlisted or 0) * (texts > 1)
         if self.reply is not None or not options:
             return prompt
         return (len(options) + 1) * prompt + sum(options)
+
+    @property
+    def by(self) -> AnsweredBy:
+        """What the server said of the model that answered."""
+        return AnsweredBy(self.answered_by or "", self.fingerprint or "")
 
     def file_name(self) -> str:
         """Return the name of the file that the record belongs to."""

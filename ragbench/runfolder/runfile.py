@@ -12,6 +12,7 @@ from ragbench.base.errors import DataError
 from ragbench.base.files import read_json, sha256_json, write_json
 from ragbench.base.modelfacts import ModelFacts
 from ragbench.base.provenance import git_state, machine, now, versions
+from ragbench.base.records import AnsweredBy
 from ragbench.runfolder.config import RunConfig
 from ragbench.runfolder.facts import CorpusFacts, IndexFacts, TaskFacts
 from ragbench.runfolder.schema import AGAIN, SPARSE, parse, to_json
@@ -75,6 +76,54 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Answerers:
+    """What a server said of its model in its answers, each with the number of answers."""
+
+    models: Mapping[str, int] = field(default_factory=dict)
+    fingerprints: Mapping[str, int] = field(default_factory=dict)
+
+    def with_answer(self, said: AnsweredBy) -> Answerers:
+        """Return these and one more answer."""
+        return Answerers(
+            models=_one_more(self.models, said.model),
+            fingerprints=_one_more(self.fingerprints, said.fingerprint),
+        )
+
+    def news(self, said: AnsweredBy) -> str:
+        """Return what an answer says that none of these does, in words; empty if nothing."""
+        return ", and ".join(
+            f"the {what} {name!r}, and before that only {', '.join(map(repr, known))}"
+            for what, name, known in (
+                ("model", said.model, self.models),
+                ("fingerprint", said.fingerprint, self.fingerprints),
+            )
+            if name and known and name not in known
+        )
+
+    def sentence(self, model: str) -> str:
+        """Return that the answers are not all of one model, and how many are; else nothing."""
+        counts = [
+            f"{what} {', '.join(_counted(name, n) for name, n in known.items())}"
+            for what, known in (("models", self.models), ("fingerprints", self.fingerprints))
+            if len(known) > 1
+        ]
+        if not counts:
+            return ""
+        return (
+            f"The answers of {model} are not all of one model: they name the "
+            f"{' and the '.join(counts)}. Differences between arms or tasks may come from that."
+        )
+
+
+def _counted(name: str, answers: int) -> str:
+    return f"{name!r} ({answers:,} answer{'s' * (answers != 1)})"
+
+
+def _one_more(known: Mapping[str, int], name: str) -> Mapping[str, int]:
+    return {**known, name: known.get(name, 0) + 1} if name else known
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunFile:
     """Contents of run.json.
 
@@ -82,6 +131,8 @@ class RunFile:
         started: The first session; None in a run made by hand.
         format: Number of the folder's format.
         identity: Everything that can change a result.
+        answered_by: What the server of each model said of it in its answers; None until all were
+            asked.
     """
 
     started: Session | None = field(default=None, metadata=SPARSE)
@@ -89,6 +140,7 @@ class RunFile:
     name: str = ""
     config: RunConfig
     identity: Identity
+    answered_by: Mapping[str, Answerers] | None = field(default=None, metadata=SPARSE)
 
     @property
     def is_imported(self) -> bool:

@@ -32,7 +32,7 @@ def test_tables_agree_with_the_files(mixed_home: Path) -> None:
         len(run.questions) == run.scores.groupby("task", observed=True).question_id.nunique().sum()
     )
     assert set(run.retrieval.columns) == {"task", "retriever", "question_id", "measure", "value"}
-    assert repr(run).startswith("<ragbench run mixed: 1 models, 3 tasks, ")
+    assert repr(run).startswith("<ragbench run mixed: 1 model, 3 tasks, ")
 
 
 def test_wide_has_a_column_a_cell(mixed_home: Path) -> None:

@@ -43,3 +43,39 @@ def test_keys_find_their_fields() -> None:
     assert local.served is None
     assert local.own == {"prompt": "terse 1", "server": "mine"}
     assert local.architecture == "LlamaForCausalLM"
+
+
+@pytest.mark.parametrize(
+    ("facts", "scorings", "abilities"),
+    [
+        ({}, {"generate"}, []),
+        (
+            {"letters": "logprob_token_ids", "joins_system": True},
+            {"letters", "generate"},
+            [
+                "letters by logprob_token_ids, 1 request per question",
+                "the system turn is joined to the user's, as the server supports none",
+            ],
+        ),
+        (
+            {"letters": "echo"},
+            {"letters", "options"},
+            [
+                "letters by echo, a request for the prompt and one per letter",
+                "options by echo, a request for the prompt and one per option",
+            ],
+        ),
+        (
+            {"takes_lists": True},
+            {"options"},
+            [
+                "options by echo, one text for the prompt and one per option, all in 1 request per "
+                "question"
+            ],
+        ),
+    ],
+)
+def test_abilities_are_in_words(
+    facts: dict[str, Any], scorings: set[str], abilities: list[str]
+) -> None:
+    assert list(ServedFacts({}, "", "", None, **facts).abilities(scorings)) == abilities

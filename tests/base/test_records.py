@@ -13,6 +13,8 @@ from ragbench.base.records import (
     Passage,
     Query,
     Question,
+    coarse_grid,
+    coarse_remark,
     small_share,
 )
 
@@ -64,3 +66,37 @@ def test_a_question_stands_alone_unless_told() -> None:
 )
 def test_small_shares(share: float, said: str) -> None:
     assert small_share(share) == said
+
+
+@pytest.mark.parametrize(
+    ("dtype", "low", "high", "expected"),
+    [
+        ("bfloat16", 16, 31, 8),
+        ("bfloat16", 8, 15, 16),
+        ("bfloat16", 4, 7, 32),
+        ("bfloat16", 10, 25, 16),  # on both sides of 16
+        ("float16", 16, 31, None),  # sixty-fourths
+        ("float32", 16, 31, None),
+    ],
+)
+def test_logits_that_torch_rounds_are_seen_behind_the_softmax(
+    dtype: str, low: float, high: float, expected: int | None
+) -> None:
+    """Of 40 questions with four letters, in a vocabulary of 500; with four decimals too."""
+    import torch
+
+    torch.manual_seed(3)
+    logits = (low + (high - low) * torch.rand(40, 500)).to(getattr(torch, dtype))
+    found = torch.log_softmax(logits.float(), dim=-1)[:, :4].tolist()
+    assert coarse_grid(found) == expected
+    assert coarse_grid([[round(value, 4) for value in each] for each in found]) == expected
+    if expected is not None:
+        assert f"multiples of 1/{expected}" in coarse_remark(expected)
+
+
+def test_a_grid_needs_several_differences_that_are_not_whole() -> None:
+    assert coarse_grid([]) is None
+    assert coarse_grid([[-1.0, -1.0], [-2.5, -2.5]]) is None  # ties alone
+    assert coarse_grid([[-1.125, -2.5]] * 2) is None
+    assert coarse_grid([[-1.125, -2.5]] * 3) == 8
+    assert coarse_grid([[-1.3, -2.3, -5.3]] * 9) is None

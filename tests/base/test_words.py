@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ragbench.base.words import plain, plain_or_whole, replace_surrogates
+from ragbench.base.words import plain, plain_or_whole, replace_surrogates, whole_characters
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,9 @@ def test_a_text_without_words_is_itself() -> None:
 
 def test_halves_of_characters_are_replaced_and_counted() -> None:
     assert replace_surrogates("a\ud83d b\udc00\U0001f600") == ("a\ufffd b\ufffd\U0001f600", 2)
+
+
+def test_halves_are_replaced_wherever_json_has_them() -> None:
+    value = {"a\ud83d": ["x\udc00", {"b": "\ud83d\ud83d", "n": 1}], "c": None}
+    whole = {"a\ufffd": ["x\ufffd", {"b": "\ufffd\ufffd", "n": 1}], "c": None}
+    assert whole_characters(value) == (whole, 4)

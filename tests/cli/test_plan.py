@@ -10,10 +10,11 @@ from click.testing import CliRunner
 
 from ragbench.base.errors import RagbenchError, UsageError
 from ragbench.cli.main import cli
-from ragbench.cli.plan import print_plan
+from ragbench.cli.plan import print_plan, totals
 from ragbench.experiment.config.config import load_config
+from ragbench.experiment.planning.cost import CostEstimate
 from ragbench.experiment.planning.offline import OfflineGrid
-from ragbench.experiment.planning.plan import make_plan
+from ragbench.experiment.planning.plan import Plan, make_plan
 from tests.unions import write_corpus
 
 
@@ -101,3 +102,21 @@ def test_a_plan_refuses_what_the_run_refuses(
     assert planned.exception.what == ran.exception.what
     assert "everything is built" not in planned.stdout
     assert not (home / "runs" / "x" / "run.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("money", "max_cost", "line"),
+    [
+        (0.00004, None, "money under 0.01 USD"),
+        (0.014, None, "money at most 0.01 USD"),
+        (1234.567, 1000.0, "money at most 1,234.57 USD; the run stops at 1,000"),
+        (None, None, "money unknown: no price of far"),
+    ],
+)
+def test_a_little_money_is_not_none(money: float | None, max_cost: float | None, line: str) -> None:
+    far = CostEstimate("far", 10, 1000, 50, None, None, money=money, requests=10, sent_tokens=5120)
+    made = Plan("p", cells=[("far", "t", "closed-book", 10)], estimates=[far], max_cost=max_cost)
+    lines = [" ".join(each.split()) for each in totals(made)]
+    assert line in lines
+    assert "tokens about 5,120 read, at most 50 written" in lines
+    assert "time unknown (`questions_per_s` of a model states it)" in lines

@@ -10,7 +10,7 @@ import pytest
 from ragbench.experiment.config.config import load_config
 from tests.docs.page import DOCS, SKIP, blocks, follow
 
-FOLLOWED = [DOCS / "tutorial.md", *sorted((DOCS / "how-to").glob("*.md"))]
+FOLLOWED = [DOCS / "tutorial.md", *sorted((DOCS / "how-to").rglob("*.md"))]
 BY_OTHERS = [f"add-a-{part}.md" for part in ("corpus", "model", "task")] + ["python.md"]
 OTHERS = [page for page in sorted(DOCS.glob("*.md")) if page not in FOLLOWED]
 NOT_CONFIGS = ["gateway.yml"]

@@ -242,7 +242,9 @@ def finished(clue_home: Path) -> RunPaths:
     """The run to its end, by the command line, over what is packed already."""
     done = ragbench(clue_home, "run", "clue.yaml")
     assert done.returncode == 0, done.stderr
-    assert "warning" not in done.stderr.lower()
+    warned = [line for line in done.stderr.splitlines() if "warning" in line.lower()]
+    short = "answers ended at the limit of tokens before an answer"
+    assert all(line.startswith("warning: ") and short in line for line in warned)  # of no library
     note = next(x for x in done.stderr.splitlines() if "note: documents on longhealth2" in x)
     assert "the budget of 260 tokens left passages out for 2 of 2 questions" in note
     assert note.endswith("raise the arm's budget_tokens")

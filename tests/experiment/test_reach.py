@@ -364,11 +364,33 @@ def test_an_index_that_may_send_text_elsewhere_is_refused(
 
 MODELS = {
     "server": "backend: server, url: '{url}/v1', model: x, retries: 0, timeout_s: 1",
+    "proxy": (
+        "backend: server, url: 'http://127.0.0.1:1/v1', model: x, proxy: '{url}', retries: 0, "
+        "timeout_s: 1"
+    ),
     "file of servers": "backend: server, url_file: servers.txt, model: x, retries: 0",
     "one of two servers": "backend: server, url: ['{url}/v1', '{url}/v2'], model: x",
     "outside": "backend: leaky",
     "outside, of ours": "backend: leaky-scripted",
 }
+
+
+@pytest.mark.parametrize("trusted", ["http://127.0.0.1:1", "{url}"])
+def test_a_proxy_and_the_server_behind_it_must_both_be_trusted(
+    ward: Path, listening: Listening, trusted: str
+) -> None:
+    """The socket is the proxy; of the two, one is trusted."""
+    restrict(ward, corpus=False)
+    made = config(
+        ward,
+        "bm25",
+        model=MODELS["proxy"].format(url=listening.url),
+        task="restricted",
+        trusted=f"'{trusted.format(url=listening.url)}'",
+    )
+    with pytest.raises(UsageError, match=r"is restricted, and .*; nothing was sent"):
+        run_experiment(*made)
+    assert listening.close() == b""
 
 
 @SIDES
@@ -426,6 +448,7 @@ def test_a_server_that_a_file_names_in_mid_run_is_checked_before_it_is_asked(
         ("langchain unknown", ""),
         ("outside", ""),
         ("bm25", MODELS["server"]),
+        ("bm25", MODELS["proxy"]),
         ("bm25", MODELS["file of servers"]),
         ("bm25", MODELS["outside, of ours"]),
     ],

@@ -148,3 +148,114 @@ def test_an_extension_only_adds(folder: RunPaths, path: str, value: object, fits
         return
     with pytest.raises(UsageError, match="another config"):
         check_same(folder, config, identity, extend=True)
+
+
+FACTS: dict[str, Any] = {
+    "digest": "b",
+    "weights": "owner/m, not verified",
+    "dtype": "as served",
+    "format": "chat",
+    "context_tokens": 4096,
+    "told": {"id": "owner/m", "root": "/weights/llama", "max_model_len": 4096},
+    "server": "vllm 0.11",
+    "tokens": "counted",
+    "tokenizer_digest": None,
+}
+ENTRY = {
+    "name": "m3.1",
+    "backend": "server",
+    "url": "http://a:1/v1",
+    "model": "owner/m",
+    "tokenizer": "./tok",
+    "context": 4096,
+    "patience_s": 900.0,
+    "extra_body": {},
+}
+
+
+@pytest.fixture
+def served(home: Path) -> RunPaths:
+    """A run of a served model whose name has a dot."""
+    made = RunPaths(home / "runs" / "served")
+    start(made, *of_served(), extend=False)
+    path = made.records("m3.1", "t", "closed-book")
+    path.parent.mkdir()
+    path.write_text(json.dumps(RECORD) + "\n", encoding="utf-8")
+    return made
+
+
+def of_served(
+    facts: dict[str, Any] | None = None, told: dict[str, Any] | None = None, **entry: object
+) -> tuple[RunConfig, Identity]:
+    whole = {**FACTS, **(facts or {}), "told": FACTS["told"] | (told or {})}
+    config = {**CONFIG, "models": [{**ENTRY, **entry}]}
+    return typed(config, {**IDENTITY, "models": {"m3.1": whole}})
+
+
+@pytest.mark.parametrize(
+    ("facts", "told", "entry"),
+    [
+        ({"context_tokens": 2048}, {"max_model_len": 2048}, {"context": 2048}),
+        ({"server": "vllm 0.12"}, {}, {"url": "HTTP://B:1/v1/"}),
+        ({}, {}, {"url": ["http://a:2/v1", "http://b:2/v1"], "patience_s": 0.0}),
+        ({}, {}, {"tokenizer": "tok/"}),
+    ],
+)
+def test_what_is_harmless_of_a_server_may_change(
+    served: RunPaths, facts: dict[str, Any], told: dict[str, Any], entry: dict[str, object]
+) -> None:
+    check_same(served, *of_served(facts, told, **entry), extend=False)
+
+
+@pytest.mark.parametrize(
+    ("facts", "told", "entry", "named"),
+    [
+        (
+            {"digest": "c", "context_tokens": 9, "server": "vllm 0.12"},
+            {"root": "/weights/llama-awq", "max_model_len": 9},
+            {},
+            "models.m3.1.told.root: '/weights/llama' -> '/weights/llama-awq'",
+        ),
+        (
+            {"digest": "c"},
+            {"size": 80},
+            {},
+            "models.m3.1.told.size: (absent) -> 80",
+        ),
+        (
+            {"digest": "c", "weights": "owner/n, not verified"},
+            {"id": "owner/n"},
+            {"model": "owner/n"},
+            "config.models.m3.1.model: 'owner/m' -> 'owner/n'; "
+            "models.m3.1.told.id: 'owner/m' -> 'owner/n'; "
+            "models.m3.1.weights: 'owner/m, not verified' -> 'owner/n, not verified'",
+        ),
+        (
+            {"digest": "c", "dtype": "float16"},
+            {},
+            {},
+            "models.m3.1.dtype: 'as served' -> 'float16'",
+        ),
+        ({"digest": "c"}, {}, {}, "models.m3.1.digest: 'b' -> 'c'"),
+        (
+            {"digest": "c"},
+            {},
+            {"extra_body": {"think": True}},
+            "config.models.m3.1.extra_body.think: (absent) -> True; models.m3.1.digest: 'b' -> 'c'",
+        ),
+        ({}, {}, {"tokenizer": "tok2"}, "config.models.m3.1.tokenizer: './tok' -> 'tok2'"),
+    ],
+)
+def test_a_refusal_names_what_differs_before_and_after(
+    served: RunPaths,
+    facts: dict[str, Any],
+    told: dict[str, Any],
+    entry: dict[str, object],
+    named: str,
+) -> None:
+    with pytest.raises(UsageError, match="another config or other data") as caught:
+        check_same(served, *of_served(facts, told, **entry), extend=False)
+    assert caught.value.where == f"{served.run}: {named}"
+    if facts:  # nor is another model an extension
+        with pytest.raises(UsageError, match="another config or other data"):
+            check_same(served, *of_served(facts, told, **entry), extend=True)

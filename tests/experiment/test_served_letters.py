@@ -16,8 +16,10 @@ from ragbench.experiment.planning.plan import make_plan
 from ragbench.experiment.run import run_experiment
 from ragbench.models.served import http
 from ragbench.report.write import write_report
+from ragbench.runfolder.records import Record
+from ragbench.runfolder.schema import parse
 from tests.models.loopback import MODEL, Loopback, Sent, loopback
-from tests.models.vendors import LIKELY, RuleModel, VendorServer
+from tests.models.vendors import LIKELY, Lists, RuleModel, VendorServer
 from tests.runfolder.sealing import reseal
 
 TEXT = "/v1/completions"
@@ -57,6 +59,10 @@ def records(home: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
+def from_json(value: dict[str, Any]) -> Record:
+    return parse(Record, value, "records", what="record")
+
+
 def test_a_run_takes_one_request_per_question_and_its_plan_says_so(
     home: Path, server: Loopback, config: str
 ) -> None:
@@ -67,12 +73,35 @@ def test_a_run_takes_one_request_per_question_and_its_plan_says_so(
     assert plan.estimates[0].requests == N
     server.requests.clear()
     assert run_experiment(*load_config(config)).errors == 0
-    asked = [r for r in server.asked(TEXT) if "Question" in r.body["prompt"]]
+    asked = [r for r in server.asked(TEXT) if "Question" in str(r.body["prompt"])]
     assert len(asked) == N
     assert {record["requests"] for record in records(home)} == {1}
-    plan = make_plan(OfflineGrid(*load_config(config, ["models.m.letters=echo"])))
-    echo = "m: 32 requests; letters by echo, a request for the prompt and one per letter"
-    assert echo in plan.notes  # 8 questions of 3 letters
+
+
+@pytest.mark.parametrize(
+    ("lists", "requests", "how"),
+    [
+        ("any order", 8, "one text for the prompt and one per letter, all in 1 request per"),
+        ("refused", 32, "a request for the prompt and one per letter"),  # 8 questions of 3 letters
+    ],
+)
+def test_echoed_letters_take_the_requests_of_the_plan_and_the_same_tokens(
+    home: Path, server: Loopback, config: str, lists: Lists, requests: int, how: str
+) -> None:
+    VendorServer("vllm", lists=lists).install(server)
+    loaded = load_config(config, ["models.m.letters=echo"])
+    plan = make_plan(OfflineGrid(*loaded))
+    assert any(f"m: {requests} requests; letters by echo, {how}" in note for note in plan.notes)
+    assert plan.estimates[0].requests == requests
+    server.requests.clear()
+    assert run_experiment(*loaded).errors == 0
+    asked = [r for r in server.asked(TEXT) if "Question" in str(r.body["prompt"])]
+    assert len(asked) == requests
+    for record in map(from_json, records(home)):
+        size = record.prompt_tokens or 0
+        assert record.sent_tokens == 4 * size + 3
+    facts = json.loads((home / "runs" / "lettered" / "run.json").read_text())["identity"]
+    assert facts["models"]["m"].get("takes_lists", False) == (lists == "any order")
 
 
 def test_a_run_is_resumed_only_in_the_way_that_it_began(

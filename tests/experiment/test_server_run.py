@@ -138,9 +138,31 @@ def test_some_fail_and_are_asked_again(
         assert run(config, f"models.m.url={other.url}", "models.m.timeout_s=9").errors == 0
         assert sum(number_of(r) is not None for r in other.asked(CHAT)) == 6
         other.script("/v1/models", Sent({"data": [{"id": MODEL, "max_model_len": 2048}]}))
-        with pytest.raises(UsageError, match="another config or other data"):
-            run(config, f"models.m.url={other.url}")
+        run(config, f"models.m.url={other.url}")
+        other.script("/v1/models", Sent({"data": [{"id": MODEL, "root": "/tuned"}]}))
+        with pytest.raises(UsageError, match="another config or other data") as caught:
+            run(config, f"models.m.url={other.url}", "models.m.context=4096")
+        assert caught.value.where.endswith("run.json: models.m.told.root: '' -> '/tuned'")
     assert len(records(home)) == 26
+    assert accuracy(home) == (20, 1.0)
+
+
+def test_a_run_goes_on_through_a_proxy(config: str, home: Path, server: Loopback) -> None:
+    """The server is known to the proxy alone, which gets whole addresses as paths."""
+    server.answers[CHAT] = lambda request: (
+        Sent({"choices": []}) if number_of(request) == 3 else Sent(chat(letter_of(request)))
+    )
+    assert run(config).errors == 1
+    far = "http://models.far.example/v1"
+    with loopback() as proxy:
+        proxy.answers = {
+            f"{far}/models": server.answers["/v1/models"],
+            f"{far}/chat/completions": lambda request: Sent(chat(letter_of(request))),
+        }
+        through = f"models.m.proxy={proxy.url.removesuffix('/v1')}"
+        assert run(config, f"models.m.url={far}", through).errors == 0
+        asked = proxy.asked(f"{far}/chat/completions")
+        assert [number_of(r) for r in asked if number_of(r) is not None] == [3]
     assert accuracy(home) == (20, 1.0)
 
 
@@ -210,11 +232,11 @@ def test_a_server_that_is_not_there_has_a_stand_in_in_a_plan(config: str) -> Non
     nobody = ["models.m.url=http://127.0.0.1:1/v1", "models.m.context=2048"]
     grid = OfflineGrid(*load_config(config, nobody))
     made = make_plan(grid)
-    (lack,) = made.lacking
-    assert (lack.what, "cannot be asked" in lack.reason) == ("model m", True)
+    (part,) = made.missing
+    assert (part.what, "cannot be asked" in part.reason) == ("model m", True)
     assert grid.models["m"].context_tokens == 2048
     assert made.estimates[0].weight_bytes is None
-    assert not make_plan(OfflineGrid(*load_config(config))).lacking
+    assert not make_plan(OfflineGrid(*load_config(config))).missing
 
 
 def test_what_a_server_cannot_do_is_told_before_anything_is_built(

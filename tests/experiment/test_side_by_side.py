@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +16,7 @@ import pandas as pd
 import pytest
 
 from ragbench.api import check_complete
-from ragbench.base.errors import BackendError, SpentError
+from ragbench.base.errors import BackendError, PrerequisiteError, SpentError
 from ragbench.experiment.config.config import load_config
 from ragbench.experiment.run import Finished, run_experiment
 from ragbench.experiment.stages import answer, in_flight
@@ -76,7 +80,8 @@ def run(config: str, *overrides: str) -> Finished:
 
 def records(home: Path, model: str, task: str = "long") -> list[dict[str, Any]]:
     path = home / "runs" / "beside" / "records" / f"{model}+{task}+closed-book.0.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+    return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
 def every(home: Path) -> list[dict[str, Any]]:
@@ -116,11 +121,13 @@ def test_the_table_is_the_same_whatever_comes_first(
     first_order = [r["question_id"] for r in records(home, "general")]
     assert first_order == sorted(first_order)
     (home / "runs" / "beside").rename(home / "runs" / "before")
-    held = threading.Event()
+    held, zeros = threading.Event(), list[Request]()
 
     def late(request: Request) -> Sent:
         """Answer the first question of the long task last."""
-        if number_of(request) == 0 and len(records(home, "general", "short")) == 3:
+        if number_of(request) == 0:
+            zeros.append(request)
+        if number_of(request) == 0 and len(zeros) == 2:  # the first was that of the short task
             held.wait(60)
         elif number_of(request) == 8:
             held.set()
@@ -150,6 +157,28 @@ def test_a_server_that_breaks_stops_its_own_models_alone_and_the_rest_is_asked_l
     assert run(config).errors == 0
     assert all(number_of(r) is None for r in servers[1].asked(CHAT)[asked:])
     assert len([r for r in every(home) if r["error"] is None]) == TOTAL
+
+
+def test_a_model_that_can_be_asked_no_more_stops_alone(
+    config: str, home: Path, servers: tuple[Loopback, Loopback], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The key of one model goes missing while both answer."""
+    monkeypatch.setenv("SERVER_KEY", "sk-0123456789")
+
+    def losing(request: Request) -> Sent:
+        if number_of(request) == 3:
+            monkeypatch.delenv("SERVER_KEY", raising=False)
+        return right(request)
+
+    servers[0].answers[CHAT] = losing
+    with pytest.raises(PrerequisiteError, match="SERVER_KEY is not set"):
+        run(config, "models.general.api_key_env=SERVER_KEY", "models.general.concurrency=1")
+    assert [len(records(home, "other", task)) for task in ("short", "long")] == [3, 9]
+    assert [len(records(home, "general", task)) for task in ("short", "long")] == [3, 4]
+    monkeypatch.setenv("SERVER_KEY", "sk-0123456789")
+    servers[0].answers[CHAT] = right
+    assert run(config, "models.general.api_key_env=SERVER_KEY").errors == 0
+    assert len(every(home)) == TOTAL
 
 
 def test_a_limit_of_cost_holds_over_all_servers(config: str, home: Path) -> None:
@@ -239,3 +268,60 @@ def test_the_servers_of_a_file_change_while_the_run_goes_on(
     ]
     plain = one.replace("url_file: servers.txt", f"url: '{first.url}'")
     assert run(config, f"models=[{plain}]").errors == 0  # the same run by its address
+
+
+def test_a_server_that_is_asked_too_often_gets_less_and_no_question_is_lost(
+    config: str, home: Path, servers: tuple[Loopback, Loopback], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The server takes 4 requests at a time and refuses every other with 429."""
+    slots = threading.Semaphore(4)
+    busy = Sent({"error": {"message": "slow down"}}, 429)
+
+    def answer(request: Request) -> Sent:
+        if not slots.acquire(blocking=False):
+            return busy
+        try:
+            threading.Event().wait(0.01)
+            return right(request)
+        finally:
+            slots.release()
+
+    servers[0].answers[CHAT] = answer
+    keys = f"url: '{servers[0].url}', model: {MODEL}, concurrency: 32"
+    assert run(config, f"models=[{{name: general, backend: server, {keys}}}]").errors == 0
+    assert len(records(home, "general", "short") + records(home, "general", "long")) == SERVED
+    said = [line for line in capsys.readouterr().err.splitlines() if "429" in line]
+    assert len(said) == 1 and "it now gets 16 at a time instead of 32" in said[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGINT])
+def test_killed_while_two_servers_answer_and_resumed_it_is_the_same(
+    config: str, home: Path, servers: tuple[Loopback, Loopback], stop: signal.Signals
+) -> None:
+    def slowly(request: Request) -> Sent:
+        threading.Event().wait(0.1)
+        return right(request)
+
+    for server in servers:
+        server.answers[CHAT] = slowly
+    assert run(config).errors == 0
+    expected = table(home)
+    (home / "runs" / "beside").rename(home / "runs" / "before")
+    for enough in (5, 14, 21):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ragbench", "run", config],
+            env={**os.environ, "RAGBENCH_HOME": str(home)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        while len(every(home)) < enough:
+            assert process.poll() is None, "the run ended before it could be killed"
+            threading.Event().wait(0.01)
+        process.send_signal(stop)
+        assert process.wait(60) != 0
+        assert len(every(home)) < TOTAL
+    assert run(config).errors == 0
+    pd.testing.assert_frame_equal(table(home), expected)
+    keys = [(r["model"], r["task"], r["question_id"]) for r in every(home)]
+    assert len(keys) == len(set(keys)) == TOTAL

@@ -113,7 +113,7 @@ def test_a_plan_tells_what_a_member_lacks(home: Path) -> None:
     )
     assert isinstance(offline, OfflineGrid)
     assert offline.missing() == ["ragbench corpus build ward"]
-    assert [lacking.what for lacking in offline.lacking] == ["corpus book"]
+    assert [part.what for part in offline.missing_parts] == ["corpus book"]
 
 
 def test_runs_gold_and_depth_over_a_union(home: Path) -> None:

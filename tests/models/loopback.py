@@ -46,12 +46,15 @@ class Sent:
 class Loopback:
     """The server; ``answers`` maps a path to what is sent for a request.
 
+    Args:
+        port: By default a free one.
+
     Attributes:
         requests: All that came, in order.
         most_at_once: The most requests that were in the works at the same time.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.requests: list[Request] = []
         self.most_at_once = 0
         self._at_once = 0
@@ -61,7 +64,7 @@ class Loopback:
             "/v1/chat/completions": lambda _: Sent(chat("Yes.")),
             "/v1/completions": lambda _: Sent(text(" yes")),
         }
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/v1"
 

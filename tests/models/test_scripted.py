@@ -26,10 +26,10 @@ from ragbench.tasks.task import TaskInfo
 from tests.conftest import make_mixed_home
 
 INFO = TaskInfo(instruction="Answer.", default_corpus="", licence="", data_use="open")
-QUESTION = Question("q", "Which lack causes scurvy?", ("iron", "vitamin C", "zinc"), 1, "scurvy")
+QUESTION = Question("q", "Which part causes scurvy?", ("iron", "vitamin C", "zinc"), 1, "scurvy")
 PASSAGES = [
     Passage("a", "a", "Anaemia", "It comes from little iron in the food."),
-    Passage("b", "b", "Scurvy", "A lack of vitamin C causes scurvy."),
+    Passage("b", "b", "Scurvy", "A part of vitamin C causes scurvy."),
 ]
 
 
@@ -62,8 +62,8 @@ def test_the_heading_is_that_of_the_prompts() -> None:
 
 
 def test_words_and_marks_are_tokens() -> None:
-    # A, lack, of, vitamin, C, (, E54, ) and the full stop
-    assert make().count_tokens("A lack of  vitamin C (E54).\n") == 9
+    # A, part, of, vitamin, C, (, E54, ) and the full stop
+    assert make().count_tokens("A part of  vitamin C (E54).\n") == 9
     reply = make(replies=[{"contains": "p", "reply": "One, two three."}]).generate("p", limit=3)
     assert (reply.text, reply.tokens, reply.finish) == ("One, two", 3, "length")
     whole = make(replies=[{"contains": "p", "reply": "One, two three."}]).generate("p", limit=5)
@@ -131,11 +131,11 @@ def test_replies_are_read_by_the_readers(form: str) -> None:
 
 
 def test_without_a_list_it_says_a_sentence() -> None:
-    turns = [Message("user", f"{HEADING}[1] Scurvy\nIt is rare. A lack of C.\n\nWhich lack?")]
+    turns = [Message("user", f"{HEADING}[1] Scurvy\nIt is rare. A part of C.\n\nWhich part?")]
     model = make(rule="overlap")
-    assert model.generate(model.render(turns), limit=20).text == "A lack of C."
+    assert model.generate(model.render(turns), limit=20).text == "A part of C."
     guess = make(seed=3)
-    assert guess.generate(guess.render(turns), limit=20).text == "Which lack?"
+    assert guess.generate(guess.render(turns), limit=20).text == "Which part?"
 
 
 def test_the_table_comes_before_the_rule() -> None:
@@ -252,7 +252,7 @@ def pair(home: Path) -> Path:
 
 def test_a_plan_shows_it(pair: Path) -> None:
     plan = make_plan(OfflineGrid(*load_config(str(pair / "mixed.yaml"))))
-    assert plan.lacking == []
+    assert plan.missing == []
     assert [(e.weight_bytes, e.device) for e in plan.estimates] == [(0, "no weights")] * 2
     assert any("bio has plain prompts" in note for note in plan.notes)
     assert any(sample.prompt.startswith("<|system|>\n") for sample in plan.samples)

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ragbench.base.errors import DataError
-from ragbench.runfolder.runfile import FORMAT, Session, parse_run_file, read_run_file
+from ragbench.base.records import AnsweredBy
+from ragbench.runfolder.runfile import (
+    FORMAT,
+    Answerers,
+    Session,
+    parse_run_file,
+    read_run_file,
+    write_run_file,
+)
 from tests.runfolder.golden import LM_EVAL, MIRAGE, OWN
 
 
@@ -55,3 +64,34 @@ def test_a_session_knows_when_and_with_what() -> None:
     assert session.at.endswith("+00:00")
     assert {"python", "ragbench"} <= session.versions.keys()
     assert set(session.machine) == {"platform", "processor"}
+
+
+def test_what_answered_is_counted_and_an_empty_name_is_no_other_model() -> None:
+    known = Answerers()
+    news = []
+    for model, fingerprint in (("a", "f"), ("", ""), ("a", "g"), ("b", "g"), ("a", "f")):
+        said = AnsweredBy(model, fingerprint)
+        news.append(known.news(said))
+        known = known.with_answer(said)
+    assert news == [
+        "",
+        "",
+        "the fingerprint 'g', and before that only 'f'",
+        "the model 'b', and before that only 'a'",
+        "",
+    ]
+    assert known == Answerers(models={"a": 3, "b": 1}, fingerprints={"f": 2, "g": 2})
+    assert known.sentence("m") == (
+        "The answers of m are not all of one model: they name the models 'a' (3 answers), 'b' "
+        "(1 answer) and the fingerprints 'f' (2 answers), 'g' (2 answers). Differences between "
+        "arms or tasks may come from that."
+    )
+    assert Answerers(models={"a": 9}).sentence("m") == ""
+
+
+def test_what_answered_is_kept_in_the_file(tmp_path: Path) -> None:
+    run = read_run_file(OWN.run)
+    assert run.answered_by is None
+    said = {"m": Answerers(models={"a": 3}, fingerprints={})}
+    write_run_file(tmp_path / "run.json", replace(run, answered_by=said))
+    assert read_run_file(tmp_path / "run.json").answered_by == said

@@ -14,7 +14,7 @@ from ragbench.base.endpoint import trusted_origin
 from ragbench.base.errors import UsageError, may_be_secret, near
 from ragbench.base.records import Mode, Scoring
 from ragbench.base.yamlfile import Document, Keys, check, from_mapping, load, parse_value
-from ragbench.experiment.config.prices import PriceSpec
+from ragbench.experiment.config.prices import PriceSpec, gather_prices
 from ragbench.experiment.config.prompt_format import PromptFormat, in_formats
 from ragbench.experiment.config.samples import listed, model_entry, sample_of
 from ragbench.experiment.config.spec import (
@@ -62,7 +62,8 @@ class Config(Part):
         trusted_endpoints: Servers, as ``https://HOST:PORT``, that may receive restricted data in
             addition to servers on this machine; ``https://*.gpu.hospital.example`` is every host
             directly below that name.
-        prices: Prices by the name of a model, of a million tokens or of an hour.
+        prices: Prices by the name of a model, of a million tokens or of an hour; an entry of
+            ``models`` may have its own as ``price``.
         currency: Label of prices and costs.
         max_cost: Cost at which the run stops asking, with exit code 6; the same command with a
             higher one resumes it.
@@ -160,6 +161,7 @@ def load_config(
     for text, origin in [*_from_environment(os.environ), *((o, _origin(o)) for o in overrides)]:
         _override(document, text, origin)
     join_cards(document)  # cards that overrides name
+    gather_prices(document)
     config = check(Config, document, sample=sample_of)
     _check_references(config, document)
     spread = config.in_formats()

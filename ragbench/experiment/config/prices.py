@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from ragbench.base.errors import UsageError
+from ragbench.base.yamlfile import Document, Keys
 from ragbench.experiment.config.samples import SAMPLES, refusal
 from ragbench.models.spec import ModelSpec
 from ragbench.runfolder.config import Billing
+
+Place = TypeVar("Place")
 
 
 class PriceSpec(BaseModel):
@@ -35,6 +41,37 @@ class PriceSpec(BaseModel):
                 f"write {SAMPLES['prices.*']}",
             )
         return self
+
+
+def gather_prices(document: Document) -> None:
+    """Move the ``price`` of each entry of a config's ``models`` to ``prices``, under its name.
+
+    Raises:
+        UsageError: A model has a price in both places.
+    """
+    members, value = document.value.get("models"), document.value
+    for index, member in enumerate(members if isinstance(members, list) else ()):
+        if not isinstance(member, dict) or "price" not in member or "name" not in member:
+            continue
+        prices = value.setdefault("prices", {})
+        name, own = str(member["name"]), ("models", index, "price")
+        if not isinstance(prices, dict):
+            return  # the check of the config reports it
+        if name in prices:
+            raise UsageError(
+                f"the price of {name!r} is given twice",
+                where=document.where(own),
+                fix=f"remove `price` from the model, or {name!r} from `prices`",
+            )
+        prices[name] = member.pop("price")
+        _move(document.lines, own, name)
+        _move(document.origins, own, name)
+
+
+def _move(places: dict[Keys, Place], own: Keys, name: str) -> None:
+    """Let messages on a price name the place where it was written."""
+    for key in [key for key in places if key[: len(own)] == own]:
+        places[("prices", name, *key[len(own) :])] = places[key]
 
 
 def billing_of(model: ModelSpec, price: PriceSpec | None, *, in_flight: int) -> Billing:

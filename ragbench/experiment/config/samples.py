@@ -29,6 +29,7 @@ SAMPLES: Mapping[str, str] = {
     "arms.*.tasks": "tasks: [icd10cm]",
     "packing": "packing: {budget_tokens: 4096}",
     "analysis": "analysis: {alpha: 0.05, primary: {arm: bm25-5, tasks: [icd10cm]}}",
+    "models.*.price": "price: {input: 2.5, output: 10}",
     "prices": "prices: {gpt: {input: 2.5, output: 10}}",
     "prices.*": "{input: 2.5, cached_input: 1.25, output: 10}, or {per_hour: 3}",
     "metrics": "metrics: {bertscore_f1: {encoder: FOLDER}}",

@@ -2,6 +2,8 @@
 
 plan      grid, prompts and totals of a run
 cost      tokens, time and money of each model
+rates     questions a second of served models
+weighing  letters of a few sample prompts
 builds    what corpora and indexes take that are not built yet
 passages  what arms would deliver to a sample of questions
 devices   speeds of devices

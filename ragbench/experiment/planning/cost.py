@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
-from ragbench.base.modelfacts import LETTER_RULES
 from ragbench.base.records import Scoring
 from ragbench.experiment.planning.devices import GEMM_SHARE, StatedDevice, products_per_s
+from ragbench.experiment.planning.rates import Rate
 from ragbench.models.model import Model
 from ragbench.runfolder.config import Billing
 
@@ -23,12 +23,15 @@ class CostEstimate:
         reply_tokens: Maximum tokens generated.
         weight_bytes: Bytes of the weights in their number format.
         seconds: Time on the device: prompts at 40 % of the peak speed of a matrix product; replies,
-            one at a time, at half the memory bandwidth of a stated device.
+            one at a time, at half the memory bandwidth of a stated device. Of a server, the time of
+            its questions at a stated or measured rate.
         device: Device of the time estimate.
         devices: Number of devices that hold 1.2 times the weights.
         money: Cost at most, in the config's currency; 0 on the own machine.
         own_machine: Whether the cost is 0 because prompts stay in this process.
         requests: Requests to a server; None for a model in this process.
+        sent_tokens: Tokens of all texts of these requests; None for a model in this process.
+        rate: Questions a second of a server, and where the figure is from.
     """
 
     model: str
@@ -42,6 +45,23 @@ class CostEstimate:
     money: float | None = None
     own_machine: bool = False
     requests: int | None = None
+    sent_tokens: int | None = None
+    rate: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Means per question.
+
+    Attributes:
+        requests: Requests to a server.
+        texts: Texts that they hold.
+        added: Tokens that these have besides those of the prompt.
+    """
+
+    requests: float
+    texts: float
+    added: float = 0.0
 
 
 @dataclass(slots=True)
@@ -54,6 +74,7 @@ class Load:
         sent: Tokens that are paid: of all requests, which may be one per option.
         written: Maximum tokens of replies.
         requests: Requests to a server.
+        by_scoring: Prompts by how their answers are taken.
     """
 
     prompts: int = 0
@@ -61,21 +82,44 @@ class Load:
     sent: int = 0
     written: int = 0
     requests: int = 0
+    by_scoring: dict[Scoring, int] = field(default_factory=dict)
 
-    def add(self, prompts: int, tokens: int, requests: int, reply: int) -> None:
-        """Add prompts and their tokens, with the requests and reply tokens that each takes."""
+    def add(self, prompts: int, tokens: int, asked: Asking, reply: int, scoring: Scoring) -> None:
+        """Add prompts and their tokens, with the requests and reply tokens that they take."""
         self.prompts += prompts
+        self.by_scoring[scoring] = self.by_scoring.get(scoring, 0) + prompts
         self.tokens += tokens
-        self.requests += prompts * requests
-        self.sent += tokens * requests
+        self.requests += round(prompts * asked.requests)
+        self.sent += round(tokens * asked.texts + prompts * asked.added)
         self.written += prompts * reply
 
 
 def estimate(
-    name: str, model: Model, load: Load, stated: StatedDevice | None, billing: Billing
+    name: str,
+    model: Model,
+    load: Load,
+    stated: StatedDevice | None,
+    billing: Billing,
+    rates: Mapping[Scoring, Rate] | None = None,
 ) -> CostEstimate:
-    """Return the cost of a model; ``stated`` is the device of times, None for this machine."""
+    """Return the cost of a model.
+
+    Args:
+        name: The model.
+        model: The model itself.
+        load: Its prompts.
+        stated: The device of times; None for this machine.
+        billing: What it costs.
+        rates: Questions a second that a server answers, by how answers are taken.
+    """
     found = _time(name, model, load, stated)
+    if rates and all(scoring in rates for scoring in load.by_scoring):
+        sources = dict.fromkeys(
+            f"{rates[scoring].per_s:.3g} questions/s, {rates[scoring].source}"
+            for scoring in load.by_scoring
+        )
+        seconds = sum(n / rates[scoring].per_s for scoring, n in load.by_scoring.items())
+        found = replace(found, seconds=seconds, device="its server", rate="; ".join(sources))
     if billing.per_hour is not None and found.seconds is None:
         return found
     money = replace(billing, in_flight=1).cost(
@@ -89,7 +133,11 @@ def _time(name: str, model: Model, load: Load, stated: StatedDevice | None) -> C
     facts = model.facts()
     parameters, dtype = facts.parameters, str(facts.dtype)
     found = CostEstimate(name, load.prompts, load.tokens, load.written, None, None)
-    found = found if facts.served is None else replace(found, requests=load.requests)
+    found = (
+        found
+        if facts.served is None
+        else replace(found, requests=load.requests, sent_tokens=load.sent)
+    )
     if parameters is None:
         return found
     if parameters == 0:
@@ -108,20 +156,28 @@ def _time(name: str, model: Model, load: Load, stated: StatedDevice | None) -> C
     return replace(found, seconds=seconds, device="this machine")
 
 
-def requests_of(model: Model, scoring: Scoring, options: int) -> int:
-    """Return the requests to a server that a question with so many options takes."""
+def asking_of(model: Model, scoring: Scoring, options: float, added: float = 0.0) -> Asking:
+    """Return what a question takes from a server, on average.
+
+    Args:
+        model: The model.
+        scoring: How its answers are taken.
+        options: Mean number of options of a question.
+        added: Mean tokens of all options of a question, as they follow the prompt.
+    """
     served = model.facts().served
-    if served is not None:
-        return served.requests(scoring, options)
-    return 1 if scoring == "generate" else options + 1
+    texts = 1.0 if scoring == "generate" else options + 1
+    texts = texts if served is None else served.texts(scoring, options)
+    requests = texts if served is None else served.requests(scoring, options)
+    return Asking(requests, texts, added if texts > 1 else 0.0)
 
 
-def how_asked(model: Model, found: CostEstimate) -> Iterator[str]:
-    """Yield how a server is asked, as its abilities allow."""
+def how_asked(model: Model, found: CostEstimate, scorings: Collection[str]) -> Iterator[str]:
+    """Yield how a server is asked for answers taken so, as its abilities allow."""
     served = model.facts().served
     if served is None or not found.requests:
         return
-    rule = LETTER_RULES.get(served.letters)
-    if rule or found.requests != found.prompts:
-        yield f"{found.model}: {found.requests:,} requests" + (f"; {rule}" if rule else "")
+    how = list(served.abilities(scorings))
+    if how or found.requests != found.prompts:
+        yield "; ".join([f"{found.model}: {found.requests:,} requests", *how])
     yield from (f"{found.model}: {remark}" for remark in served.remarks())

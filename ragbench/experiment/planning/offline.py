@@ -56,7 +56,7 @@ class Missing:
 
 
 class OfflineGrid(Grid):
-    """A grid that continues without missing parts and lists them in ``lacking``.
+    """A grid that continues without missing parts and lists them in ``missing_parts``.
 
     ``refusals`` has the errors with which a run would stop, in its order, and ``absent`` the tasks
     whose questions are missing, without questions.
@@ -70,7 +70,7 @@ class OfflineGrid(Grid):
     def __init__(self, config: Config, document: Document, *, tokenizer: str | None = None) -> None:
         super().__init__(config, document)
         self._tokenizer = tokenizer or DEFAULT_TOKENIZER
-        self.lacking: list[Missing] = []
+        self.missing_parts: list[Missing] = []
         self.refusals: list[RagbenchError] = []
         self.absent: list[TaskPart] = []
 
@@ -110,7 +110,7 @@ class OfflineGrid(Grid):
     ) -> None:
         fix = "accept its terms at the hub and log in; " + error.fix if gated else error.fix
         fix += f"; source: {source}" if source else ""
-        self.lacking.append(Missing(what, error.what, fix, gated=gated))
+        self.missing_parts.append(Missing(what, error.what, fix, gated=gated))
         self.refusals.append(error)
 
     @property
@@ -155,7 +155,7 @@ class OfflineGrid(Grid):
                 fix = (
                     f"the run downloads it if it reaches the hub; or first run: hf download {name}"
                 )
-                self.lacking.append(Missing(f"index {recipe}", reason, fix, downloaded=True))
+                self.missing_parts.append(Missing(f"index {recipe}", reason, fix, downloaded=True))
 
 
 def absent_task(config: Config, spec: TaskSpec) -> TaskPart:

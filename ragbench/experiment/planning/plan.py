@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ragbench.base import home
-from ragbench.base.errors import BackendError, DataError, PrerequisiteError, UsageError
+from ragbench.base.errors import DataError, UsageError
 from ragbench.base.modelfacts import UNPINNED
-from ragbench.base.records import LEAST_MASS, OptionScores, Passage, Question, small_share
+from ragbench.base.records import Passage, Question, Scoring
 from ragbench.experiment.config.prices import billing_of
 from ragbench.experiment.config.spec import CLOSED_BOOK, DOCUMENTS, ArmSpec
 from ragbench.experiment.grid.grid import Grid
@@ -26,40 +26,28 @@ from ragbench.experiment.planning.builds import BuildEstimate, Size, build_estim
 from ragbench.experiment.planning.cost import (
     CostEstimate,
     Load,
+    asking_of,
     estimate,
     how_asked,
-    requests_of,
 )
 from ragbench.experiment.planning.devices import device_of
 from ragbench.experiment.planning.offline import Missing, OfflineGrid
 from ragbench.experiment.planning.passages import PACKED, SAMPLES, SampledPassages, every
+from ragbench.experiment.planning.rates import Rate, rate_of
+from ragbench.experiment.planning.weighing import OptionMass, PromptSample, weigh_letters
 from ragbench.experiment.resume import kept_budget
 from ragbench.experiment.stages.arms import Delivery
 from ragbench.experiment.stages.budget import Budget, choose_budget, longest_closed_book
-from ragbench.experiment.stages.prompts import messages
-from ragbench.metrics.likelihood import option_mass
-from ragbench.models.model import Choice, Model
+from ragbench.experiment.stages.prompts import continuations, messages
+from ragbench.models.model import Model
+from ragbench.models.spec import ModelSpec
+from ragbench.runfolder.config import Billing
 from ragbench.runfolder.packed import Counts, fewer
 from ragbench.runfolder.paths import RunPaths
 from ragbench.runfolder.settings import DECLARED, default_arm
-from ragbench.tasks.replies.answers import letters
 
-QUICKLY_LOADED = 4e9  # bytes of weights that a plan loads to weigh the letters
 TYPICAL = 200  # tokens of a question whose file is missing, its instruction included
 OPTIONS = 5  # of a question whose file is missing
-
-
-@dataclass(frozen=True)
-class PromptSample:
-    """One question as a model would read it in an arm; the note says why passages are missing."""
-
-    model: str
-    task: str
-    arm: str
-    question_id: str
-    prompt: str
-    prompt_tokens: int
-    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +57,6 @@ class PrimaryArm:
     task: str
     arm: str
     why: str
-
-
-@dataclass(frozen=True, slots=True)
-class OptionMass:
-    """Mean probability of all letters together as the start of a reply to a few sample prompts."""
-
-    model: str
-    task: str
-    mass: float
-    prompts: int
 
 
 @dataclass
@@ -98,7 +76,7 @@ class Plan:
         masses: Probability of the letters.
         deliveries: Arms that deliver less than they request, or the same as another one.
         notes: Further notes.
-        lacking: Parts that are missing.
+        missing: Parts that are missing.
         not_built: Parts that ragbench does not support, as the config says.
         unknown_tasks: Tasks whose number of questions is unknown.
         assumed_tasks: Tasks without questions here, planned by their published numbers.
@@ -118,7 +96,7 @@ class Plan:
     masses: list[OptionMass] = field(default_factory=list)
     deliveries: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    lacking: list[Missing] = field(default_factory=list)
+    missing: list[Missing] = field(default_factory=list)
     not_built: list[str] = field(default_factory=list)
     unknown_tasks: list[str] = field(default_factory=list)
     assumed_tasks: list[str] = field(default_factory=list)
@@ -170,9 +148,13 @@ def make_plan(grid: Grid, *, device: str = "") -> Plan:
             _load_task(plan, grid, spec.name, task, load, lengths, sampled)
         model = grid.models[spec.name]
         billing = billing_of(spec, config.prices.get(spec.name), in_flight=1)
-        found = estimate(spec.name, model, load, stated, billing)
+        held = estimate(spec.name, model, load, stated, Billing()).weight_bytes
+        weighed = weigh_letters(model, spec.name, grid.tasks, plan.samples, held)
+        plan.masses += weighed.masses
+        plan.notes += weighed.notes
+        rates = _rates(spec, model, load, weighed.seconds)
+        found = estimate(spec.name, model, load, stated, billing, rates)
         plan.estimates.append(found)
-        _weigh_letters(plan, grid, spec.name, found)
         generates = any(task.scoring == "generate" for task in grid.tasks)
         if generates and model.facts().template_day == UNPINNED:
             plan.notes.append(
@@ -180,14 +162,28 @@ def make_plan(grid: Grid, *, device: str = "") -> Plan:
                 "prompt, which no request changes; a run that is resumed on another day mixes "
                 "prompts of both"
             )
-        plan.notes += how_asked(model, found)
+        plan.notes += how_asked(model, found, {task.scoring for task in tasks})
     bad = set()
     if isinstance(grid, OfflineGrid):
-        plan.lacking = grid.lacking
-        bad = {lack.what.partition(" ")[2] for lack in grid.lacking if not lack.downloaded}
+        plan.missing = grid.missing_parts
+        bad = {part.what.partition(" ")[2] for part in grid.missing_parts if not part.downloaded}
     parts = [part for part in index_parts(config, tasks) if part.recipe not in bad]
     plan.builds = list(build_estimates(corpora(config, tasks), parts, stated))
     return plan
+
+
+def _rates(
+    spec: ModelSpec, model: Model, load: Load, probed: Sequence[float]
+) -> dict[Scoring, Rate]:
+    """Return the rates at which a server answers, as far as they are known."""
+    stated = spec.options.stated_rate
+    if model.facts().served is None and stated is None:
+        return {}
+    found = {
+        scoring: rate_of(model.digest(), scoring, stated=stated, probed=probed)
+        for scoring in load.by_scoring
+    }
+    return {scoring: rate for scoring, rate in found.items() if rate is not None}
 
 
 def _check_run_files(grid: Grid) -> None:
@@ -224,12 +220,13 @@ def _load_task(
     limit = task.spec.limit
     n = min(n, limit) if n and limit else n
     samples: list[PromptSample] = []
-    longest, mean, options = (0, ""), TYPICAL, OPTIONS
+    longest, mean, options, added = (0, ""), TYPICAL, float(OPTIONS), 0.0
     if task.questions:
         longest, mean = longest_closed_book(model, task), _mean_closed_book(model, task)
         samples = _samples(grid, name, task, sampled)
         plan.samples += samples
-        options = sum(len(q.options) for q in task.questions) // len(task.questions)
+        options = sum(len(q.options) for q in task.questions) / len(task.questions)
+        added = _mean_options(model, task)
     for arm in arms_of(grid.config, task):
         passages = 0 if arm.kind == CLOSED_BOOK else grid.config.budget(arm)
         if task.questions:
@@ -240,7 +237,7 @@ def _load_task(
         about = min(passages, lengths.expected(arm, task) or passages)
         tokens = n * _mean_prompt([s for s in samples if s.arm == arm.name], mean, about)
         reply = task.reply_limit if task.scoring == "generate" else 0
-        load.add(n, tokens, requests_of(model, task.scoring, options), reply)
+        load.add(n, tokens, asking_of(model, task.scoring, options, added), reply, task.scoring)
 
 
 class _Lengths:
@@ -320,6 +317,15 @@ def _mean_closed_book(model: Model, task: TaskPart) -> int:
     return sum(model.count_tokens(_prompt(model, task, q, [])) for q in some) // len(some)
 
 
+def _mean_options(model: Model, task: TaskPart) -> float:
+    """Return the mean tokens of all options of a question, as they follow the prompt."""
+    if task.scoring == "generate":
+        return 0.0
+    some = task.questions[:: max(1, len(task.questions) // 20)]
+    texts = [model.continuation(text) for q in some for text in continuations(q, task.scoring)]
+    return sum(map(model.count_tokens, texts)) / len(some)
+
+
 def _check_fit(
     name: str, model: Model, task: TaskPart, arm: str, longest: tuple[int, str], passages: int
 ) -> None:
@@ -350,47 +356,6 @@ def _samples(
                 PromptSample(model_name, task.spec.name, arm.name, question.id, prompt, size, note)
             )
     return samples
-
-
-def _weigh_letters(plan: Plan, grid: Grid, name: str, estimate: CostEstimate) -> None:
-    """Add the mass on the letters of a model's sample prompts, and a warning if it is tiny."""
-    tasks = [task for task in grid.tasks if task.scoring == "letters"]
-    model = grid.models[name]
-    facts = model.facts()
-    held = estimate.weight_bytes
-    if not tasks or facts.stands_in or held == 0:  # a scripted model has no probabilities
-        return
-    if facts.served is None and (held is None or held > QUICKLY_LOADED):
-        plan.notes.append(
-            f"{name}: the plan does not load its weights, so the report alone has the probability "
-            "of the letters"
-        )
-        return
-    for task in tasks:
-        samples = [s for s in plan.samples if (s.model, s.task) == (name, task.spec.name)]
-        asked = {s.prompt: s.question_id for s in samples if s.arm == samples[0].arm}
-        options = {question.id: question.options for question in task.questions}
-        choices = [Choice(p, letters(len(options[q]))) for p, q in asked.items()]
-        try:
-            found = model.score_batch(choices)
-        except PrerequisiteError as error:  # weights that cannot be loaded; the run refuses them
-            plan.notes.append(f"{name}: the letters could not be scored: {error.what}")
-            return
-        failed = next((x for x in found if isinstance(x, BackendError)), None)
-        if failed is not None:
-            plan.notes.append(f"{name} on {task.spec.name}: a sample prompt failed: {failed.what}")
-            continue
-        masses = [option_mass(x.log_likelihoods) for x in found if isinstance(x, OptionScores)]
-        mass = sum(masses) / len(masses)
-        plan.masses.append(OptionMass(name, task.spec.name, mass, len(masses)))
-        if mass < LEAST_MASS:
-            plan.notes.append(
-                f"warning: {name} on {task.spec.name}: all letters together have "
-                f"{small_share(mass)} of the probability of the reply's start in {len(masses)} "
-                "sample prompts. The model would write something else: check the prompt format, "
-                "or use scoring: generate"
-            )
-    model.release()
 
 
 def _mean_prompt(samples: list[PromptSample], closed_book: int, passages: int) -> int:

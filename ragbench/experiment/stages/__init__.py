@@ -12,5 +12,6 @@ in_flight  several requests at a time
 writing    records, appended by one thread
 budget     the budget of passages, where the config names none
 spending   what answers cost, and whether more may be asked
+watching   warnings while a run asks
 score      records -> outcomes and metrics
 """

@@ -15,7 +15,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from itertools import groupby
 
-from ragbench.base.errors import BackendError, DataError, UsageError
+from ragbench.base.errors import BackendError, DataError, RagbenchError, UsageError
 from ragbench.base.files import drop_torn_line
 from ragbench.base.progress import Progress, say, stage
 from ragbench.base.records import Question
@@ -27,6 +27,7 @@ from ragbench.experiment.stages.in_flight import Lane, in_flight, in_turn
 from ragbench.experiment.stages.lanes import batches_of, phases_of
 from ragbench.experiment.stages.prompts import continuations, messages
 from ragbench.experiment.stages.spending import Spending
+from ragbench.experiment.stages.watching import Watch
 from ragbench.experiment.stages.writing import Answer, Cell, Job, Open, OpenCell, Stamped, Writer
 from ragbench.models.model import Adaptive, Choice, Model
 from ragbench.runfolder.paths import RunPaths
@@ -99,22 +100,28 @@ def reserve(model: Model, task: TaskPart, question: Question) -> int:
 
 
 def answer_all(
-    grid: Grid, folder: RunPaths, packed: Packed, spending: Spending | None = None
+    grid: Grid,
+    folder: RunPaths,
+    packed: Packed,
+    spending: Spending | None = None,
+    watch: Watch | None = None,
 ) -> int:
     """Ask every question without an answer, and return the number of backend errors.
 
     A question with an error is asked again on resume. ``folder`` gets records and prompts, and
     ``spending`` the cost of all answers; once its limit is reached, nothing more is asked.
+    ``watch`` gets all answers, and warns.
 
     Raises:
         DataError: The folder has answers to other prompts.
         BackendError: Several questions in a row failed.
+        RagbenchError: A model can be asked no more, such as one whose key is missing.
     """
-    spending = spending or Spending()
+    spending, watch = spending or Spending(), watch or Watch()
     drop_torn_line(folder.prompts)
     todo: dict[str, list[OpenCell]] = {}
     for cell in cells(grid):
-        found = _open_cell(grid, folder, cell, packed, spending)
+        found = _open_cell(grid, folder, cell, packed, spending, watch)
         if found.jobs or found.every:
             todo.setdefault(cell.model_name, []).append(found)
     todo = {name: found for name, found in todo.items() if any(cell.jobs for cell in found)}
@@ -129,13 +136,13 @@ def answer_all(
                 grid.models[name].release()
             before = [name for lane in phase for name in lane]
             lanes = [[cell for name in lane for cell in todo[name]] for lane in phase]
-            _answer_phase(grid, lanes, writer, progress, spending)
+            _answer_phase(grid, lanes, writer, progress, spending, watch)
         spending.left += total - writer.written
         return writer.errors
 
 
 def _open_cell(
-    grid: Grid, folder: RunPaths, cell: Cell, packed: Packed, spending: Spending
+    grid: Grid, folder: RunPaths, cell: Cell, packed: Packed, spending: Spending, watch: Watch
 ) -> OpenCell:
     path = folder.records(cell.model_name, cell.task.spec.name, cell.arm)
     if path.exists():
@@ -143,16 +150,18 @@ def _open_cell(
     done = {}
     for record in read_records(path):
         if record.error is None:
-            done[record.question_id] = record.key
+            done[record.question_id] = record
             spending.add(record)
-    found, every = OpenCell(cell), grid.models[cell.model_name].batch_size > 1
+    found, earlier = OpenCell(cell), []
+    has_batches = grid.models[cell.model_name].batch_size > 1
     for job in jobs(grid, cell, packed):
-        if every:
+        if has_batches:
             found.every.append(job)
-        key = done.pop(job.question.id, None)
-        if key is None:
+        if job.question.id not in done:
             found.jobs.append(job)
-        elif key != job.key:
+            continue
+        earlier.append((job.question, done.pop(job.question.id)))
+        if earlier[-1][1].key != job.key:
             raise DataError(
                 f"the run has an answer to another prompt for question {job.question.id!r}",
                 where=place_of(path, job.question.id),
@@ -165,6 +174,7 @@ def _open_cell(
             where=place_of(path, next(iter(done))),
             fix="give the config another `name:`, or remove the run folder",
         )
+    watch.begin((cell.model_name, cell.task, cell.arm), earlier, len(found.jobs))
     return found
 
 
@@ -174,33 +184,41 @@ def _answer_phase(
     writer: Writer,
     progress: Progress,
     spending: Spending,
+    watch: Watch,
 ) -> None:
     """Ask the open questions of lanes side by side.
 
-    A lane in which several questions in a row fail is stopped, and the others go on to their end.
+    A lane is stopped if several questions in a row fail or a model can be asked no more; the others
+    go on to their end.
 
     Raises:
-        BackendError: A lane was stopped.
+        RagbenchError: A lane was stopped.
     """
-    broken: BackendError | None = None
+    broken: RagbenchError | None = None
     going: dict[OpenCell, Lane[Open]] = {}
     for open_cells in lanes:
         going |= dict.fromkeys(open_cells, Lane(_questions(open_cells), _limit(grid)))
     with closing(_answers(grid, going, spending)) as answers:
         for (cell, place), (answer, at) in answers:
-            record = writer.write(cell, place, answer, at)
-            spending.add(record)
-            progress.advance()
-            if cell.failed_in_a_row(place) < MAX_ERRORS_IN_A_ROW or going[cell].is_stopped:
+            if isinstance(answer, Answer):
+                record = writer.write(cell, place, answer, at)
+                spending.add(record)
+                watch.add(cell.cell.task, cell.jobs[place].question, record)
+                progress.advance()
+                if cell.failed_in_a_row(place) < MAX_ERRORS_IN_A_ROW:
+                    continue
+                error: RagbenchError = BackendError(
+                    f"{MAX_ERRORS_IN_A_ROW} questions in a row failed; the last: {record.error}",
+                    where=cell.cell.label,
+                    fix="fix the cause and run the same command again; answers so far are kept",
+                )
+            else:
+                error = answer
+            if going[cell].is_stopped:
                 continue
-            error = BackendError(
-                f"{MAX_ERRORS_IN_A_ROW} questions in a row failed; the last: {record.error}",
-                where=cell.cell.label,
-                fix="fix the cause and run the same command again; answers so far are kept",
-            )
             going[cell].stop()
-            if any(not lane.is_stopped for lane in going.values()):
-                say(f"{error.where}: {error.what}; models behind other servers go on")
+            if any(lane.is_going for lane in going.values()):
+                say(f"{cell.cell.label}: {error.what}; models behind other servers go on")
             broken = broken or error
     if broken is not None:
         raise broken
@@ -229,12 +247,17 @@ def _answers(
     def ask(question: Open) -> Stamped:
         cell, place = question
         model = grid.models[cell.cell.model_name]
-        (answer,) = _ask(model, cell.cell.task, [cell.jobs[place]])
+        answer: Answer | RagbenchError
+        try:
+            (answer,) = _ask(model, cell.cell.task, [cell.jobs[place]])
+        except RagbenchError as error:  # of the model, not of the question
+            answer = error
         return answer, time.time()
 
     lanes = list(dict.fromkeys(going.values()))
     models = [grid.models[cell.cell.model_name] for cell in going]
-    if any(isinstance(model, Adaptive) or model.concurrency > 1 for model in models):
+    several = any(isinstance(model, Adaptive) or model.concurrency > 1 for model in models)
+    if several or len(lanes) > 1:
         return in_flight(ask, lanes, may_start=spending.may_go_on)
     if any(model.batch_size > 1 for model in models):
         return _by_batches(grid, going, spending)
@@ -248,10 +271,14 @@ def _by_batches(
     for name, cells_of in groupby(going, key=lambda cell: cell.cell.model_name):
         model = grid.models[name]
         for batch in batches_of(cells_of, model.batch_size):
-            cell = batch[0].cell
+            cell, place = next((one.cell, one.place) for one in batch if one.place is not None)
             if going[cell].is_stopped or not spending.may_go_on():
                 return
-            answers = _ask(model, cell.cell.task, [one.job for one in batch])
+            try:
+                answers = _ask(model, cell.cell.task, [one.job for one in batch])
+            except RagbenchError as error:  # of the model, not of a question
+                yield (cell, place), (error, time.time())
+                return
             at = time.time() - sum(_elapsed(answer) for answer in answers)
             for one, answer in zip(batch, answers, strict=True):
                 at += _elapsed(answer)  # as if they had been answered one after the other

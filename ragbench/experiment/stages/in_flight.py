@@ -35,6 +35,11 @@ class Lane(Generic[J]):
         """Whether jobs are left to start."""
         return bool(self._waiting)
 
+    @property
+    def is_going(self) -> bool:
+        """Whether jobs are left to start or to wait for."""
+        return not self.is_stopped and (self.is_waiting or self.in_flight > 0)
+
     def next(self) -> J | None:
         """Take the next job if it may start now."""
         if not self._waiting or self.in_flight >= max(1, self._at_once(self._waiting[0])):
@@ -88,13 +93,9 @@ def in_flight(
             while may_start() and (job := lane.next()) is not None:
                 Thread(target=work, args=(lane, job), name="in flight", daemon=True).start()
 
-    def is_over() -> bool:
-        going = [lane for lane in lanes if not lane.is_stopped]
-        return not any(lane.in_flight or (lane.is_waiting and may_start()) for lane in going)
-
     while True:
         start()
-        if is_over():
+        if not any(lane.is_going and (lane.in_flight or may_start()) for lane in lanes):
             return
         try:
             found = done.get(timeout=LOOK_S)

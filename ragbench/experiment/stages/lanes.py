@@ -8,6 +8,7 @@ from itertools import groupby
 
 from ragbench.base.endpoint import Endpoint
 from ragbench.experiment.stages.writing import Job, OpenCell
+from ragbench.models.served.addresses.keys import AddressKeys
 from ragbench.models.spec import ModelSpec
 
 Phase = list[list[str]]
@@ -24,7 +25,7 @@ def phases_of(models: Iterable[ModelSpec]) -> list[Phase]:
     served: list[tuple[set[Endpoint], list[str]]] = []
     phases: list[Phase] = []
     for model in models:
-        reach, names = set(model.sends_to() or ()), [model.name]
+        reach, names = _servers(model), [model.name]
         if not reach:
             phases.append([names])
             continue
@@ -77,3 +78,9 @@ def _together(arms: Sequence[OpenCell]) -> Sequence[OpenCell]:
     untouched = [cell for cell in arms if len(cell.jobs) == len(cell.every)]
     done = [cell for cell in arms if not cell.jobs]
     return untouched if len(untouched) + len(done) == len(arms) and done else arms
+
+
+def _servers(model: ModelSpec) -> set[Endpoint]:
+    """Return the servers that answer for a model; what its prompts pass on the way does not."""
+    options = model.options
+    return set(options.endpoints if isinstance(options, AddressKeys) else model.sends_to() or ())

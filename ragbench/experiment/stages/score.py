@@ -10,7 +10,7 @@ from pathlib import Path
 from ragbench.base.errors import DataError
 from ragbench.base.files import private
 from ragbench.base.progress import say
-from ragbench.base.records import NO_REPLY, REPEATED, Answered, Outcome, Question
+from ragbench.base.records import NO_REPLY, REPEATED, Answered, Outcome, Question, Scoring
 from ragbench.experiment.stages.prompts import continuations
 from ragbench.metrics import metrics
 from ragbench.metrics.choice import pick_option
@@ -138,13 +138,14 @@ def _nothing(found: Sequence[ReadAnswer], records: Mapping[str, Record]) -> str 
     answered = [record for record in records.values() if record.error is None]
     if not answered:
         return None
-    if all(r.tied for r in found if r.outcome != "error") and any(r.tied for r in found):
+    picked = [r for r in found if r.outcome not in ("error", "refused")]
+    if all(r.tied for r in picked) and any(r.tied for r in picked):
         return EVERY_TIE
     replied = [record for record in answered if record.finish != "filtered"] or answered
     if all(record.reply is not None and not record.reply.strip() for record in replied):
         return EVERY_EMPTY
-    likelihoods = [r.log_likelihoods or () for r in answered]
-    if follows_length(likelihoods, [r.option_tokens or () for r in answered]):
+    likelihoods = [r.log_likelihoods or () for r in replied]
+    if follows_length(likelihoods, [r.option_tokens or () for r in replied]):
         return EVERY_LENGTH
     return None
 
@@ -172,7 +173,10 @@ def _readings(
     held = [records.get(question.id) for question in questions]
     if facts.reader == "mirage":
         held = repeat_replies(held)
-    return [_read(*pair, facts, opened) for pair in zip(questions, held, strict=True)]
+    return [
+        read_answer(question, record, facts.scoring, facts.reader, opened)
+        for question, record in zip(questions, held, strict=True)
+    ]
 
 
 def repeat_replies(records: Sequence[Record | None]) -> list[Record | None]:
@@ -195,16 +199,18 @@ def repeat_replies(records: Sequence[Record | None]) -> list[Record | None]:
     return found
 
 
-def _read(question: Question, record: Record | None, facts: TaskFacts, opened: str) -> ReadAnswer:
-    """Return the answer in a record."""
+def read_answer(
+    question: Question, record: Record | None, scoring: Scoring, reader: str, opened: str
+) -> ReadAnswer:
+    """Return the answer in a record; ``opened`` is a trace that its prompt opened unrecorded."""
     if record is None or record.error is not None:
         return ReadAnswer(outcome="error")
-    if facts.scoring == "generate":
+    if record.finish == "filtered" and record.reply is not None:
+        return ReadAnswer(outcome="refused", pick=None, reply=record.reply)
+    if scoring == "generate":
         if record.reply is None:
             raise _without(question, record, "reply")
-        if record.finish == "filtered":
-            return ReadAnswer(outcome="refused", pick=None, reply=record.reply)
-        read = reply_readers.get(facts.reader, where=f"task {record.task}")
+        read = reply_readers.get(reader, where=f"task {record.task}")
         opened = (record.opened or opened) if record.reply else ""
         finish = record.finish or ""
         found = read_without_trace(read, record.reply, question, finish, opened=opened)
@@ -222,7 +228,7 @@ def _read(question: Question, record: Record | None, facts: TaskFacts, opened: s
         raise _without(question, record, what)
     if any(math.isnan(value) for value in record.log_likelihoods):
         raise _without(question, record, "number as one of its log-likelihoods")
-    pick, tied = pick_option(record.log_likelihoods, continuations(question, facts.scoring))
+    pick, tied = pick_option(record.log_likelihoods, continuations(question, scoring))
     shares = probabilities(record.log_likelihoods)
     sure = max(shares)
     return ReadAnswer(

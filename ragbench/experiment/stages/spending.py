@@ -76,6 +76,6 @@ class Spending:
         unknown = [name for name, cost in self.by_model.items() if cost is None]
         if not self.total:
             return ""
-        digits = ".4g" if self.total < 1000 else ".0f"  # 4 digits of more have an exponent
-        text = f"the answers cost {self.total:,{digits}} {self.currency}"
+        amount = Decimal(f"{self.total:.4g}" if self.total < 1000 else f"{self.total:.0f}")
+        text = f"the answers cost {amount:,f} {self.currency}"
         return text + (f", without {', '.join(unknown)} (no price)" if unknown else "")

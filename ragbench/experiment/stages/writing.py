@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
-from ragbench.base.errors import BackendError
+from ragbench.base.errors import BackendError, FilteredError, RagbenchError
 from ragbench.base.files import JsonlAppender, sha256_text
 from ragbench.base.progress import say
 from ragbench.base.records import OptionScores, Question, Reply
@@ -18,7 +18,8 @@ from ragbench.runfolder.records import Record, record_to_json, sealed
 from ragbench.runfolder.schema import to_json
 
 Answer = Reply | OptionScores | BackendError
-Stamped = tuple[Answer, float]  # with the Unix time at which it arrived
+# An answer, or why the model can be asked no more, with the Unix time at which it arrived.
+Stamped = tuple[Answer | RagbenchError, float]
 
 
 @dataclass(frozen=True)
@@ -149,6 +150,8 @@ class Writer:
             log_likelihoods=None,
             error=None,
         )
+        if isinstance(answer, FilteredError):
+            return replace(record, reply="", finish="filtered")
         if isinstance(answer, BackendError):
             return replace(record, error=replace_surrogates(answer.what)[0], finish="error")
         record = replace(
@@ -156,6 +159,9 @@ class Writer:
             prompt_tokens=answer.prompt_tokens,
             elapsed_s=round(answer.elapsed_s, 4),
             ended_at=round(at, 3),
+            cached_tokens=answer.cached_tokens,
+            answered_by=answer.by.model or None,
+            fingerprint=answer.by.fingerprint or None,
         )
         if isinstance(answer, Reply):
             text, halves = replace_surrogates(answer.text)
@@ -166,13 +172,14 @@ class Writer:
                 finish=answer.finish,
                 replaced=(answer.replaced + halves) or None,
                 opened=answer.opened or None,
-                cached_tokens=answer.cached_tokens,
+                reasoning_tokens=answer.reasoning_tokens,
             )
         return replace(
             record,
             log_likelihoods=answer.log_likelihoods,
             option_tokens=answer.option_tokens,
             requests=answer.requests,
+            texts=answer.texts,
             unlisted=answer.unlisted or None,
             finish="scored",
         )

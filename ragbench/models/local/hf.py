@@ -335,7 +335,7 @@ class HfModel(OneByOne):
         model, read = self._model, self._encode_all(items)
         ends = turn_ends(model, self._tokenizer)
         write = partial(
-            *(greedy, model, self._tokenizer), limit=limit, ends=ends, plain=not self.is_chat
+            greedy, model, self._tokenizer, limit=limit, ends=ends, plain=not self.is_chat
         )
         budget = WRITTEN_TOKENS[self.device] if ends else 0
         found = write_all(model, read, write, limit=limit, budget=budget)

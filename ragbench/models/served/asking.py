@@ -4,29 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from ragbench.base.endpoint import Endpoint
-from ragbench.base.errors import BackendError, PrerequisiteError
+from ragbench.base.errors import BackendError, FilteredError, PrerequisiteError
 from ragbench.models.rendering import Turn, without_system
 from ragbench.models.served.completions import (
     CHAT,
     CONTINUED,
+    TEMPLATED,
     TEXT,
     TOKENIZE,
+    Echoes,
     Written,
     chat_request,
     echo_request,
+    read_all,
     read_chat,
     read_echo,
     read_text,
-    read_tokens,
     text_request,
 )
 from ragbench.models.served.firsttoken import FirstToken, chat_wishes, read_first, text_wishes
 from ragbench.models.served.http import Answer, Client, Refused, is_filtered
 from ragbench.models.served.parameters import TRACE_ROOM, Parameters
+from ragbench.models.served.served import Served, check_same
 
 # Texts for checks of abilities; none is from a task.
 SYSTEM: Turn = {"role": "system", "content": "You are asked whether you answer."}
@@ -52,8 +55,24 @@ class Asker:
         self._client = client
         self.parameters = Parameters(extra or {})
         self.model = model
+        self.takes_lists = False
         self._is_chat = is_chat
         self._where = where
+
+    def wait_out_outages(self, served: Served) -> None:
+        """Wait for servers that are away from now on, until they serve the same model again."""
+        client = self._client.impatient()
+        polls = Asker(client, self.model, is_chat=self._is_chat, where=self._where)
+        polls.parameters = self.parameters
+        check = partial(
+            check_same,
+            client=client,
+            model=self.model,
+            before=served,
+            where=self._where,
+            probe=polls.one_token,
+        )
+        self._client.outages.begin(check)
 
     def _ask(
         self,
@@ -91,23 +110,22 @@ class Asker:
         text = found.text.removeprefix(reply_start) if reply_start else found.text
         return replace(found, text=text)
 
-    def text(self, prompt: str, limit: int) -> Written:
+    def text(self, prompt: str, limit: int, endpoint: Endpoint | None = None) -> Written:
         """Return the continuation of a plain prompt."""
         body = text_request(self.model, prompt, limit)
-        return read_text(self._ask(TEXT, body), limit=limit)
+        return read_text(self._ask(TEXT, body, endpoint=endpoint), limit=limit)
 
     def echo(self, text: str, endpoint: Endpoint | None = None) -> list[float | None]:
         """Return the natural log-probability of every token of a text; None for the first."""
-        return self.echo_tokens(text, endpoint)[0]
+        return self.echoes(text, endpoint).texts[0].numbers
 
-    def echo_tokens(
-        self, text: str, endpoint: Endpoint | None = None
-    ) -> tuple[list[float | None], list[str] | None]:
-        """Return what ``echo`` does, and the tokens themselves if the server gives them."""
-        body = echo_request(self.model, text, self._beyond)
-        answer = self._ask(TEXT, body, endpoint=endpoint)
-        numbers = read_echo(answer, generated=self._beyond)
-        return numbers, read_tokens(answer.value, len(numbers))
+    def echoes(self, texts: str | Sequence[str], endpoint: Endpoint | None = None) -> Echoes:
+        """Return the echo of one text, or of a list of texts in one request."""
+        alone = isinstance(texts, str)
+        body = echo_request(self.model, texts, self._beyond)
+        retries = None if alone or endpoint is None else 0
+        answer = self._ask(TEXT, body, endpoint=endpoint, retries=retries)
+        return read_all(answer, None if alone else len(texts), generated=self._beyond)
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:
@@ -122,7 +140,7 @@ class Asker:
         ``numbers`` are the tokens to list; by default the likeliest.
         """
         body = text_request(self.model, prompt, 1) | text_wishes(numbers)
-        return read_first(self._ask(TEXT, body, endpoint=endpoint))
+        return self._first(TEXT, body, endpoint)
 
     def first_of_chat(
         self,
@@ -136,7 +154,15 @@ class Asker:
         """Return the log-probabilities of the first token of the reply to turns."""
         given = without_system(turns) if self.joins_system else turns
         body = chat_request(self.model, given, reply_start, 1, date_string=date_string)
-        return read_first(self._ask(CHAT, body | chat_wishes(numbers), endpoint=endpoint))
+        return self._first(CHAT, body | chat_wishes(numbers), endpoint)
+
+    def _first(self, path: str, body: Mapping[str, Any], endpoint: Endpoint | None) -> FirstToken:
+        try:
+            return read_first(self._ask(path, body, endpoint=endpoint))
+        except Refused as error:
+            if is_filtered(error):
+                raise FilteredError(error.what, where=error.where) from None
+            raise
 
     def ids_of_texts(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the tokens of texts by the servers' tokenizer; empty if they do not give them."""
@@ -189,6 +215,16 @@ class Asker:
             return False
         return short is not None and long is not None and long > short
 
+    @property
+    def has_joined_system(self) -> bool:
+        """Whether ``joins_system`` is known to be true; nothing is asked."""
+        return bool(vars(self).get("joins_system"))
+
+    def fits(self, other: Asker) -> bool:
+        """Say whether the servers of another take the requests that are made for these."""
+        joins = self.has_joined_system or not other.has_joined_system
+        return joins and (other.takes_lists or not self.takes_lists)
+
     @cached_property
     def joins_system(self) -> bool:
         """Whether a server's chat template has no system turn, so that it joins the user's.
@@ -228,6 +264,22 @@ class Asker:
                 )
             joins = True
         return joins
+
+    def size_of(self, text: str) -> int | None:
+        """Return the tokens of a prompt with a text; None if the servers do not report the same."""
+        sizes = []
+        for endpoint in self._client.endpoints:
+            try:
+                if self._is_chat:
+                    sizes.append(self._size([{"role": "user", "content": text}], endpoint))
+                    continue
+                body = text_request(self.model, text, 1)
+                answer = self._ask(TEXT, body, endpoint=endpoint)
+                sizes.append(read_text(answer, limit=TRACE_ROOM).prompt_tokens)
+            except BackendError:
+                return None
+        known = [size for size in sizes if size is not None]
+        return known[0] if len(set(known)) == 1 and len(known) == len(sizes) else None
 
     def _size(
         self, turns: Sequence[Turn], endpoint: Endpoint, *, date_string: str = ""
@@ -281,13 +333,28 @@ class Asker:
                     sizes.append(read_chat(answer, limit=TRACE_ROOM).prompt_tokens)
             except Refused as error:
                 sizes, why = [None], error.what
-            if None in sizes or not (sizes[0] or 0) < (sizes[-1] or 0):
+            is_open = None not in sizes and (sizes[0] or 0) < (sizes[-1] or 0)
+            if not is_open and not self._renders_open(endpoint):
                 raise PrerequisiteError(
                     f"a task begins the reply, and the server does not continue it: {why}",
                     where=f"{self._where}, {endpoint.url}",
                     fix="write `format: plain`, or use a server that supports "
                     "`continue_final_message`, such as vLLM or SGLang",
                 )
+
+    def _renders_open(self, endpoint: Endpoint) -> bool:
+        """Say whether a server that shows its prompts ends one with a started reply.
+
+        llama.cpp continues every last turn of the assistant, so that the sizes are the same.
+        """
+        turns = [HELLO, {"role": "assistant", "content": REPLY_START}]
+        body = {"model": self.model, "messages": turns, **CONTINUED}
+        try:
+            answer = self._client.ask(TEMPLATED, body, endpoint=endpoint.above, retries=0)
+        except BackendError:
+            return False
+        prompt = answer.value.get("prompt")
+        return isinstance(prompt, str) and prompt.endswith(REPLY_START)
 
     def check_echo(self) -> None:
         """Check that every server reports the log-probabilities of a prompt.

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from ragbench.base.errors import BackendError
-from ragbench.base.records import Finish
+from ragbench.base.records import NOBODY, AnsweredBy, Finish
 from ragbench.models.local.generation import PLAIN_STOP
 from ragbench.models.rendering import Turn
 from ragbench.models.served.http import Answer, excerpt, shown
 
 CHAT, TEXT = "/chat/completions", "/completions"
 TOKENIZE = "/tokenize"  # of vLLM and llama.cpp, above the API
+TEMPLATED = "/apply-template"  # of llama.cpp, above the API
 SEED = 0  # for servers that sample even at temperature 0
 GREEDY = {"temperature": 0, "seed": SEED, "frequency_penalty": 0, "stream": False}
 CONTINUED = {"add_generation_prompt": False, "continue_final_message": True}
@@ -43,6 +44,8 @@ class Written:
         cached_tokens: Those of them that the server had cached, if it reports them.
         has_trace: Whether the server gave a reasoning trace apart.
         replaced: Halves of characters in the answer, which are U+FFFD now.
+        reasoning_tokens: Those of the reply that are of a reasoning trace, if it reports them.
+        by: What the server says of the model.
     """
 
     text: str
@@ -52,6 +55,42 @@ class Written:
     cached_tokens: int | None
     has_trace: bool = False
     replaced: int = 0
+    reasoning_tokens: int | None = None
+    by: AnsweredBy = NOBODY
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of reply and prompt, and those of both that a server reports apart; else None."""
+
+    reply: int | None = None
+    prompt: int | None = None
+    cached: int | None = None
+    reasoning: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """One echoed text.
+
+    Attributes:
+        numbers: The natural log-probability of every token; None for the first.
+        tokens: The tokens in the server's own spelling, if it gives them; a token in two spellings
+            is two tokens here.
+    """
+
+    numbers: list[float | None]
+    tokens: list[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Echoes:
+    """Echoed texts, and what the server reports of all their requests."""
+
+    texts: tuple[Echo, ...]
+    requests: int
+    cached_tokens: int | None
+    by: AnsweredBy
 
 
 def dated(date_string: str) -> dict[str, Any]:
@@ -80,9 +119,10 @@ def text_request(model: str, prompt: str, limit: int) -> dict[str, Any]:
     return {"model": model, "prompt": prompt, "max_tokens": limit, "stop": stop, **GREEDY}
 
 
-def echo_request(model: str, text: str, limit: int) -> dict[str, Any]:
-    """Return the request for the log-probabilities of a text's own tokens."""
-    body = {"model": model, "prompt": text, "max_tokens": limit, "echo": True, "logprobs": 1}
+def echo_request(model: str, texts: str | Sequence[str], limit: int) -> dict[str, Any]:
+    """Return the request for the log-probabilities of the own tokens of one or several texts."""
+    prompt = texts if isinstance(texts, str) else list(texts)
+    body = {"model": model, "prompt": prompt, "max_tokens": limit, "echo": True, "logprobs": 1}
     return {**body, "temperature": 0}
 
 
@@ -112,8 +152,7 @@ def read_chat(answer: Answer, *, limit: int) -> Written:
         cut = content is None and finish == "length"
         content = f"<think>{trace}" + ("" if cut else f"</think>{content or ''}")
     _check_length(content or "", limit)
-    counts = usage_of(answer.value)
-    return Written(content or "", finish, *counts, bool(trace), answer.replaced)
+    return _written(content or "", finish, answer, has_trace=bool(trace))
 
 
 def read_text(answer: Answer, *, limit: int) -> Written:
@@ -132,9 +171,22 @@ def read_text(answer: Answer, *, limit: int) -> Written:
     finish = _finish(choice)
     _check_length(text, limit)
     before, stopped, _ = text.partition(PLAIN_STOP)
+    return _written(before, "stop" if stopped else finish, answer, has_trace=False)
+
+
+def _written(text: str, finish: Finish, answer: Answer, *, has_trace: bool) -> Written:
     usage = usage_of(answer.value)
-    ending: Finish = "stop" if stopped else finish
-    return Written(before, ending, *usage, replaced=answer.replaced)
+    return Written(
+        text,
+        finish,
+        usage.reply,
+        usage.prompt,
+        usage.cached,
+        has_trace,
+        answer.replaced,
+        usage.reasoning,
+        answered_by(answer.value),
+    )
 
 
 def _check_length(text: str, limit: int) -> None:
@@ -144,33 +196,78 @@ def _check_length(text: str, limit: int) -> None:
         )
 
 
-def read_echo(answer: Answer, *, generated: int) -> list[float | None]:
-    """Return the natural log-probability of every token sent; None for the first.
-
-    ``generated`` is the number of tokens requested after the text.
+def read_echo(answer: Answer, *, generated: int) -> Echo:
+    """Return the echo of a text; ``generated`` is the number of tokens requested after it.
 
     Raises:
         BackendError: There is not one number per token.
     """
-    found = choice_of(answer.value).get("logprobs")
-    numbers = found.get("token_logprobs") if isinstance(found, dict) else None
-    if not isinstance(numbers, list) or len(numbers) <= generated:
-        raise BackendError("the server's answer has no log-probabilities of the prompt")
-    tokens = found.get("tokens") if isinstance(found, dict) else None
-    if isinstance(tokens, list) and len(tokens) != len(numbers):
-        raise BackendError(
-            f"the server's answer has {len(numbers)} log-probabilities for {len(tokens)} tokens"
-        )
-    reported = usage_of(answer.value)[1]
-    size = reported if reported is not None else len(numbers) - generated
-    if not 0 < size <= len(numbers) <= size + generated:
-        raise BackendError(
-            f"the server's answer has {len(numbers)} log-probabilities for {size} tokens"
-        )
-    for place, number in enumerate(numbers[:size]):
-        if place or number is not None:
-            check_log_probability(number)
-    return numbers[:size]
+    return _echoes(answer.value, [choice_of(answer.value)], generated)[0]
+
+
+def read_all(answer: Answer, count: int | None, *, generated: int) -> Echoes:
+    """Return the echoes of a list of so many texts, or of one text (None), and what is reported."""
+    if count is None:
+        found = [read_echo(answer, generated=generated)]
+    else:
+        found = read_echoes(answer, count, generated=generated)
+    return Echoes(tuple(found), 1, usage_of(answer.value).cached, answered_by(answer.value))
+
+
+def read_echoes(answer: Answer, count: int, *, generated: int) -> list[Echo]:
+    """Return the echoes of so many texts of one request, in the order of the request.
+
+    The answer may have them in any order, and names each by its ``index``.
+
+    Raises:
+        BackendError: There is not one choice per text, or not one number per token.
+    """
+    _check_error(answer.value)
+    choices = answer.value.get("choices")
+    found = choices if isinstance(choices, list) else []
+    placed = {
+        choice["index"]: choice
+        for choice in found
+        if isinstance(choice, dict) and type(choice.get("index")) is int
+    }
+    if len(found) != count or sorted(placed) != list(range(count)):
+        raise BackendError(f"the server's answer does not have one choice per text of {count}")
+    for choice in placed.values():
+        _check_error(choice)
+    return _echoes(answer.value, [placed[place] for place in range(count)], generated)
+
+
+def _echoes(
+    answer: Mapping[str, Any], choices: Sequence[Mapping[str, Any]], generated: int
+) -> list[Echo]:
+    lists, spelt = [], []
+    for choice in choices:
+        found = choice.get("logprobs")
+        numbers = found.get("token_logprobs") if isinstance(found, dict) else None
+        if not isinstance(numbers, list) or len(numbers) <= generated:
+            raise BackendError("the server's answer has no log-probabilities of the prompt")
+        tokens = found.get("tokens") if isinstance(found, dict) else None
+        if isinstance(tokens, list) and len(tokens) != len(numbers):
+            raise BackendError(
+                f"the server's answer has {len(numbers)} log-probabilities for {len(tokens)} tokens"
+            )
+        lists.append(numbers)
+        spelt.append(tokens)
+    total, reported = sum(map(len, lists)), usage_of(answer).prompt
+    size = reported if reported is not None else total - generated * len(lists)
+    # The tokens after the texts are in all lists or in none, so that each text's own are known.
+    if size <= 0 or total - size not in (0, generated * len(lists)):
+        raise BackendError(f"the server's answer has {total} log-probabilities for {size} tokens")
+    beyond = (total - size) // len(lists)
+    echoes = []
+    for numbers, tokens in zip(lists, spelt, strict=True):
+        own = numbers[: len(numbers) - beyond]
+        for place, number in enumerate(own):
+            if place or number is not None:
+                check_log_probability(number)
+        given = isinstance(tokens, list) and all(isinstance(x, str) for x in tokens[: len(own)])
+        echoes.append(Echo(own, tokens[: len(own)] if tokens and given else None))
+    return echoes
 
 
 def check_log_probability(number: object) -> None:
@@ -181,18 +278,6 @@ def check_log_probability(number: object) -> None:
         or not LOWEST <= number <= ROUNDING
     ):
         raise BackendError(f"the server gave the log-probability {shown(repr(number)[:99])}")
-
-
-def read_tokens(answer: Mapping[str, Any], size: int) -> list[str] | None:
-    """Return the first ``size`` tokens of a text sent, in the server's own spelling.
-
-    None if the server does not give them; a token in two spellings is two tokens here.
-    """
-    found = choice_of(answer).get("logprobs")
-    tokens = found.get("tokens") if isinstance(found, dict) else None
-    if not isinstance(tokens, list) or len(tokens) < size:
-        return None
-    return tokens[:size] if all(isinstance(token, str) for token in tokens) else None
 
 
 def choice_of(answer: Mapping[str, Any]) -> dict[str, Any]:
@@ -228,16 +313,36 @@ def _finish(choice: Mapping[str, Any]) -> Finish:
     return "stop"
 
 
-def usage_of(answer: Mapping[str, Any]) -> tuple[int | None, int | None, int | None]:
-    """Return the reported tokens of reply and prompt, and the cached ones of the prompt."""
+def usage_of(answer: Mapping[str, Any]) -> Usage:
+    """Return the tokens that an answer reports.
+
+    The prompt's tokens include the cached ones in OpenAI's form, and those of the reply its
+    reasoning. A server that reports more cached tokens than the prompt has, or more of reasoning
+    than the reply, counts them apart, so that both are added. No prompt has 0 tokens: a server that
+    says so does not count.
+    """
     usage = answer.get("usage")
     if not isinstance(usage, dict):
-        return None, None, None
-    prompt, details = _tokens(usage, "prompt_tokens"), usage.get("prompt_tokens_details")
-    cached = _tokens(details, "cached_tokens") if isinstance(details, dict) else None
-    if cached is not None and cached > (prompt or 0):
-        cached = None
-    return _tokens(usage, "completion_tokens"), prompt, cached
+        return Usage()
+    prompt, reply = _tokens(usage, "prompt_tokens"), _tokens(usage, "completion_tokens")
+    cached = _detail(usage, "prompt_tokens_details", "cached_tokens")
+    reasoning = _detail(usage, "completion_tokens_details", "reasoning_tokens")
+    if prompt is not None and cached is not None and cached > prompt:
+        prompt += cached
+    if reply is not None and reasoning is not None and reasoning > reply:
+        reply += reasoning
+    return Usage(reply, prompt or None, cached if prompt else None, reasoning)
+
+
+def answered_by(answer: Mapping[str, Any]) -> AnsweredBy:
+    """Return what an answer says of the model that gave it."""
+    texts = (answer.get(name) for name in ("model", "system_fingerprint"))
+    return AnsweredBy(*(shown(text) if isinstance(text, str) else "" for text in texts))
+
+
+def _detail(usage: Mapping[str, Any], kind: str, name: str) -> int | None:
+    details = usage.get(kind)
+    return _tokens(details, name) if isinstance(details, dict) else None
 
 
 def _tokens(usage: Mapping[str, Any], name: str) -> int | None:

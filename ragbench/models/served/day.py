@@ -15,10 +15,10 @@ from ragbench.base.errors import BackendError
 from ragbench.base.modelfacts import UNPINNED
 from ragbench.models.rendering import ChatTemplate, date_string
 from ragbench.models.served.asking import HELLO, Asker
-from ragbench.models.served.completions import TOKENIZE, dated
+from ragbench.models.served.completions import TEMPLATED, TOKENIZE, dated
 from ragbench.models.served.http import Client
 
-DETOKENIZE, TEMPLATED = "/detokenize", "/apply-template"
+DETOKENIZE = "/detokenize"
 FORMS = ("%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y")
 UNLIKE = "a day without a date " * 8  # longer than any date by more tokens than any rounding
 

@@ -6,8 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ragbench.base.errors import BackendError
-from ragbench.models.served.completions import FILTERED, check_log_probability, choice_of, usage_of
+from ragbench.base.errors import BackendError, FilteredError
+from ragbench.base.records import AnsweredBy
+from ragbench.models.served.completions import (
+    FILTERED,
+    answered_by,
+    check_log_probability,
+    choice_of,
+    usage_of,
+)
 from ragbench.models.served.http import Answer, shown
 
 TOP = 20  # the most that OpenAI and vLLM give
@@ -22,11 +29,15 @@ class FirstToken:
         listed: By the token's text, or by ``token_id:N``.
         ambiguous: Texts that several tokens share, so that neither number is any one token's.
         prompt_tokens: Tokens of the prompt, if the server reports them.
+        cached_tokens: Those of them that the server had cached, if it reports them.
+        by: What the server says of the model.
     """
 
     listed: Mapping[str, float]
     ambiguous: frozenset[str]
     prompt_tokens: int | None
+    cached_tokens: int | None
+    by: AnsweredBy
 
     @property
     def least(self) -> float:
@@ -69,10 +80,11 @@ def read_first(answer: Answer) -> FirstToken:
 
     Raises:
         BackendError: The answer has none, or impossible ones.
+        FilteredError: A content filter ended the reply.
     """
     choice = choice_of(answer.value)
     if choice.get("finish_reason") in FILTERED:
-        raise BackendError("the server's content filter ended the reply")
+        raise FilteredError("the server's content filter ended the reply")
     found = choice.get("logprobs")
     listed: dict[str, float] = {}
     ambiguous = set()
@@ -82,7 +94,8 @@ def read_first(answer: Answer) -> FirstToken:
             ambiguous.add(token)
     if not listed:
         raise BackendError("the server's answer has no log-probabilities of the reply's tokens")
-    return FirstToken(listed, frozenset(ambiguous), usage_of(answer.value)[1])
+    usage, by = usage_of(answer.value), answered_by(answer.value)
+    return FirstToken(listed, frozenset(ambiguous), usage.prompt, usage.cached, by)
 
 
 def _pairs(found: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -48,6 +48,10 @@ class Asking:
     date_string: str = ""
 
 
+class _TemplateMissing(PrerequisiteError):
+    """The servers echo, and only the model's chat template is missing."""
+
+
 def are_letters(options: Sequence[str]) -> bool:
     """Say whether options are the first letters of the alphabet."""
     return tuple(options) == tuple(ascii_uppercase[: len(options)])
@@ -100,11 +104,13 @@ class LetterScorer:
             PrerequisiteError: The servers have none; the message says why for each.
         """
         whys: list[str] = []
+        needs_template = False
         for way in WAYS if wanted is None else (wanted,):
             try:
                 self._check(way, probe)
             except (BackendError, PrerequisiteError) as error:
                 whys.append(f"{way}: {error.what}")
+                needs_template |= isinstance(error, _TemplateMissing)
                 continue
             self.way = way
             self.has_echo = way == BY_ECHO or (way == BY_TEXT and self._echoes(probe))
@@ -112,7 +118,7 @@ class LetterScorer:
         raise PrerequisiteError(
             "the server does not score letters: " + "; ".join(whys),
             where=self._where,
-            fix=("give the model's `tokenizer`, " if probe.head is None else "")
+            fix=("give the model's `tokenizer`, " if needs_template else "")
             + "write `scoring: generate`, or use a server that reports log-probabilities, such as "
             "vLLM or llama.cpp",
         )
@@ -126,12 +132,12 @@ class LetterScorer:
 
     def _check(self, way: Way, probe: Asking) -> None:
         if way == BY_ECHO:
+            self._asker.check_echo()
             if probe.head is None:
-                raise PrerequisiteError(
+                raise _TemplateMissing(
                     "options of a chat are scored as a text in the model's chat template, which "
                     "is missing; give the model's `tokenizer`"
                 )
-            self._asker.check_echo()
             return
         options = tuple(ascii_uppercase[:PROBED])
         numbers = self._numbers(probe, options) if way == BY_NUMBER else None
@@ -188,11 +194,11 @@ class LetterScorer:
         blank = self._split(asking)[1]
         found = {option: first.of(blank + option) for option in options}
         missing = [option for option, number in found.items() if number is None]
-        below, requests = math.nextafter(first.least, -math.inf), 1
-        others = dict.fromkeys(missing, below)
+        others = dict.fromkeys(missing, math.nextafter(first.least, -math.inf))
+        echoed: OptionScores | None = None
         if missing and self.has_echo:
-            others = dict(zip(missing, self._echo(asking, missing).log_likelihoods, strict=True))
-            requests = 2 + len(missing)
+            echoed = self._echo(asking, missing)
+            others = dict(zip(missing, echoed.log_likelihoods, strict=True))
         elif len(missing) == len(options):
             raise BackendError(
                 f"none of the letters is among the {len(first.listed)} likeliest tokens that the "
@@ -201,14 +207,32 @@ class LetterScorer:
             )
         known = {option: number for option, number in found.items() if number is not None}
         scores = self._scores(asking, first, [(known | others)[option] for option in options])
-        return replace(scores, requests=requests, unlisted=len(missing))
+        scores = replace(scores, unlisted=len(missing))
+        if echoed is None:
+            return scores
+        texts = len(missing) + 1
+        cached = [n for n in (scores.cached_tokens, echoed.cached_tokens) if n is not None]
+        return replace(
+            scores,
+            requests=1 + (echoed.requests or texts),
+            texts=None if echoed.requests is None else 1 + texts,
+            cached_tokens=sum(cached) if cached else None,
+        )
 
     def _scores(self, asking: Asking, first: FirstToken, numbers: Sequence[float]) -> OptionScores:
         size = first.prompt_tokens
         if size is None:
             turns = " ".join(turn["content"] for turn in asking.turns or ())
             size = self._counter.count(turns if asking.head is None else asking.head)
-        return OptionScores(tuple(numbers), (1,) * len(numbers), size, 0.0, requests=1)
+        return OptionScores(
+            tuple(numbers),
+            (1,) * len(numbers),
+            size,
+            0.0,
+            requests=1,
+            cached_tokens=first.cached_tokens,
+            by=first.by,
+        )
 
     def _split(self, asking: Asking) -> tuple[str, str]:
         """Return the text of a prompt without its last blank, and what precedes a letter.

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ragbench.base.endpoint import Endpoint
-from ragbench.base.errors import BackendError, PrerequisiteError, near
+from ragbench.base.errors import (
+    BackendError,
+    PrerequisiteError,
+    RagbenchError,
+    UnavailableError,
+    near,
+)
 from ragbench.models.served.http import UNAUTHORISED, Client, Refused, excerpt
 
 Probe = Callable[[str, Endpoint, int | None], object]
@@ -15,6 +22,8 @@ MODELS, VERSION = "/models", "/version"
 DEPLOYMENTS = "/deployments/"
 NO_SUCH = "ragbench-no-such-model"
 CONTEXT = ("max_model_len", "context_length", "context_window", "n_ctx")
+ALSO_AWAY = (404, 408, 429)
+TRAITS = ("n_params", "n_vocab", "n_embd", "size")  # llama.cpp's, which tell number formats apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +35,27 @@ class Served:
         root: Name or folder that the server loaded it from.
         context: Maximum number of tokens.
         server: Name and version of the server.
+        traits: Sizes that differ between models and between number formats.
     """
 
     id: str
     root: str
     context: int | None
     server: str
+    traits: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def identity(self) -> dict[str, object]:
-        """Facts that two servers of the same model have in common."""
-        return {"id": self.id, "root": self.root, "max_model_len": self.context}
+        """Facts that two servers of the same model have in common.
+
+        The context is not one of them: a prompt that fits has the same reply in any.
+        """
+        return {"id": self.id, "root": self.root, **self.traits}
+
+    @property
+    def told(self) -> dict[str, object]:
+        """Everything that the server reports of the model."""
+        return {"id": self.id, "root": self.root, "max_model_len": self.context, **self.traits}
 
 
 def ask_served(client: Client, model: str, *, where: str, probe: Probe) -> Served:
@@ -65,7 +84,124 @@ def ask_served(client: Client, model: str, *, where: str, probe: Probe) -> Serve
                 where=where,
                 fix="give each its own entry in `models`",
             )
-    return reports[0]
+    contexts = [report.context for report in reports if report.context is not None]
+    return replace(reports[0], context=min(contexts, default=None))
+
+
+def check_same(
+    endpoint: Endpoint,
+    tokens: bool,
+    *,
+    client: Client,
+    model: str,
+    before: Served,
+    where: str,
+    probe: Probe,
+) -> None:
+    """Check that a server answers, and with the same model as before.
+
+    Args:
+        endpoint: The server.
+        tokens: Whether it has to generate a token as well: some servers and gateways list a model
+            that is not loaded yet.
+        client: Client of the servers.
+        model: Name of the model.
+        before: The facts that the servers have reported.
+        where: Place in the config, for messages.
+        probe: Requests one token, as for ``ask_served``.
+
+    Raises:
+        BackendError: The server does not answer, or not with the model yet.
+        PrerequisiteError: It serves another model, or refuses the key.
+    """
+    try:
+        if before.id:
+            listed, _ = _list(client, endpoint)
+            if model not in listed:
+                names = ", ".join(excerpt(name.encode()) for name in listed) or "no model"
+                raise BackendError(f"the server does not list {model!r}, but {names}")
+            _check_identity(_report(model, listed[model], ""), before, endpoint, model, where)
+        if tokens or not before.id:
+            _generate(probe, model, endpoint, is_listed=bool(before.id))
+    except Refused as error:
+        if error.status in UNAUTHORISED:
+            raise unusable(error, where) from None
+        raise
+    if not before.id and DEPLOYMENTS not in endpoint.path and _answers(probe, NO_SUCH, endpoint):
+        raise PrerequisiteError(
+            f"{endpoint.url} answers to any name since its outage, and before it did not",
+            where=where,
+            fix=f"serve {model!r} there as before, and run the same command again",
+        )
+
+
+def _check_identity(
+    found: Served, before: Served, endpoint: Endpoint, model: str, where: str
+) -> None:
+    old, new = before.identity, found.identity
+    changed = [
+        f"{name}: {_shown(old.get(name))} before, {_shown(new.get(name))} now"
+        for name in sorted(old.keys() | new.keys())
+        if old.get(name) != new.get(name)
+    ]
+    if changed:
+        raise PrerequisiteError(
+            f"{endpoint.url} serves another model as {model!r} since its outage "
+            f"({'; '.join(changed)})",
+            where=where,
+            fix="serve the model of before there, and run the same command again; answers of "
+            "before are kept",
+        )
+
+
+def _shown(fact: object) -> str:
+    return "(absent)" if fact is None else repr(fact)
+
+
+def _generate(probe: Probe, model: str, endpoint: Endpoint, *, is_listed: bool) -> None:
+    """Ask for a token; a refusal of the request itself is a sign of life of a listed model."""
+    try:
+        probe(model, endpoint, 0)
+    except Refused as error:
+        if not is_listed or error.status in ALSO_AWAY or error.status >= 500:
+            raise
+
+
+def _answers(probe: Probe, model: str, endpoint: Endpoint) -> bool:
+    try:
+        probe(model, endpoint, 0)
+    except BackendError:
+        return False
+    return True
+
+
+def _list(client: Client, endpoint: Endpoint) -> tuple[dict[str, Mapping[str, Any]], str]:
+    """Return the entries of a server's list of models by their ids, and the server's name."""
+    answer = client.ask(MODELS, endpoint=endpoint)
+    members = answer.value.get("data")
+    found: dict[str, Mapping[str, Any]] = {}
+    for member in members if isinstance(members, list) else ():
+        if isinstance(member, dict) and isinstance(member.get("id"), str):
+            found[member["id"]] = member
+    return found, answer.server
+
+
+def _report(model: str, about: Mapping[str, Any], server: str) -> Served:
+    """Return what an entry of the list says; an empty one is that of a model that is not listed."""
+    root, meta = about.get("root"), about.get("meta")
+    sizes = meta if isinstance(meta, dict) else {}
+    return Served(
+        model if about else "",
+        _spelled(root) if isinstance(root, str) else "",
+        _context(about),
+        server,
+        {name: sizes[name] for name in TRAITS if type(sizes.get(name)) is int},
+    )
+
+
+def _spelled(root: str) -> str:
+    """Return a path without what makes no difference, such as a slash at its end."""
+    return posixpath.normpath(root) if root and "://" not in root else root
 
 
 def _ask(
@@ -78,27 +214,16 @@ def _ask(
     listed: dict[str, Mapping[str, Any]] = {}
     name = ""
     try:
-        answer = client.ask(MODELS, endpoint=endpoint)
-        members = answer.value.get("data")
-        for member in members if isinstance(members, list) else ():
-            if isinstance(member, dict) and isinstance(member.get("id"), str):
-                listed[member["id"]] = member
-        name = answer.server
+        listed, name = _list(client, endpoint)
     except Refused as error:
         if error.status in UNAUTHORISED:
             raise unusable(error, where) from None
-    except BackendError as error:
+    except (BackendError, UnavailableError) as error:
         raise unusable(error, where) from None
     if model not in listed:
         _check_unlisted(model, listed, endpoint, where, probe)
-    about = listed.get(model, {})
-    root, context = about.get("root"), _context(about)
-    return Served(
-        model if model in listed else "",
-        root if isinstance(root, str) else "",
-        context,
-        " ".join([name, _version(client, endpoint)]).strip(),
-    )
+    server = " ".join([name, _version(client, endpoint)]).strip()
+    return _report(model, listed.get(model, {}), server)
 
 
 def _check_unlisted(
@@ -114,13 +239,11 @@ def _check_unlisted(
         if error.status in UNAUTHORISED:
             raise unusable(error, where) from None
         raise _unknown(model, listed, endpoint, where, f": {error.what}") from None
-    except BackendError as error:
+    except (BackendError, UnavailableError) as error:
         raise unusable(error, where) from None
     if DEPLOYMENTS in endpoint.path:  # Azure's address names the model
         return
-    try:
-        probe(NO_SUCH, endpoint, 0)
-    except BackendError:
+    if not _answers(probe, NO_SUCH, endpoint):
         return
     raise _unknown(model, listed, endpoint, where, ", and answers to any name")
 
@@ -136,7 +259,7 @@ def _unknown(
     )
 
 
-def unusable(error: BackendError, where: str) -> PrerequisiteError:
+def unusable(error: RagbenchError, where: str) -> PrerequisiteError:
     """Return the error for a server that cannot be used at all."""
     place = f"{where}, {error.where}" if error.where else where
     return PrerequisiteError(error.what, where=place, fix=error.fix or "check the server")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import json
-import time
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -13,7 +12,7 @@ from typing import ClassVar
 from pydantic import Field, JsonValue, field_validator
 
 from ragbench.base.endpoint import Endpoint
-from ragbench.base.errors import BackendError, PrerequisiteError, UsageError
+from ragbench.base.errors import BackendError, PrerequisiteError, UnavailableError, UsageError
 from ragbench.base.files import sha256_json, sha256_text
 from ragbench.base.modelfacts import AS_SERVED, UNPINNED, ModelFacts, ServedFacts
 from ragbench.base.records import Message, OptionScores, Reply
@@ -32,10 +31,11 @@ from ragbench.models.served.asking import HELLO, Asker
 from ragbench.models.served.counting import TokenCounter
 from ragbench.models.served.day import template_day
 from ragbench.models.served.http import Client
-from ragbench.models.served.keys import check_headers
+from ragbench.models.served.keys import AccessKeys
 from ragbench.models.served.letters import BY_ECHO, Asking, LetterScorer, Way, are_letters
-from ragbench.models.served.options import score_by_echo
+from ragbench.models.served.options import score_by_echo, takes_lists
 from ragbench.models.served.parameters import check_extra
+from ragbench.models.served.plain import check_plain
 from ragbench.models.served.served import Served, ask_served, unusable
 from ragbench.models.spec import BackendOptions, ModelSpec, Weights
 
@@ -43,8 +43,8 @@ TIMEOUT_S, RETRIES = 600.0, 4
 END_OF_TURN = 1  # a token that some servers do not count towards the limit
 
 
-class ServerOptions(AddressKeys):
-    """Keys of the backend ``server``, besides those of its addresses.
+class ServerOptions(AddressKeys, AccessKeys):
+    """Keys of the backend ``server``, besides those of its addresses and of access to them.
 
     Attributes:
         model: Name that the server knows.
@@ -52,12 +52,11 @@ class ServerOptions(AddressKeys):
         context: Maximum tokens of prompt and reply, if the server does not report them.
         timeout_s: Seconds for a whole exchange, connecting included; 600 by default.
         retries: Number of retries of a failed request; 4 by default.
-        api_key_env: Name of the environment variable with the key.
+        patience_s: Seconds that an outage of a server is waited out; 900 by default, 0 for never.
         date: The date in the prompts of a chat template that writes today's.
         extra_body: Further keys of every request, such as ``reasoning_effort``.
-        headers: Further headers of every request; ``env:NAME`` is an environment variable's value.
-        api_version: Azure's ``api-version``, for the query of every request.
         letters: The one way in which letters may be scored; by default the best that works.
+        questions_per_s: Questions a second that the servers answer, for the hours of a plan.
     """
 
     model: str
@@ -65,23 +64,16 @@ class ServerOptions(AddressKeys):
     context: int | None = Field(None, gt=0)
     timeout_s: float | None = Field(None, gt=0, le=86_400)
     retries: int | None = Field(None, ge=0, le=20)
-    api_key_env: str | None = None
+    patience_s: float = Field(900.0, ge=0, le=86_400)
     date: datetime.date = TEMPLATE_DAY
     letters: Way | None = None
     extra_body: dict[str, JsonValue] = Field(default_factory=dict)
-    headers: dict[str, str] = Field(default_factory=dict)
-    api_version: str | None = Field(None, pattern=r"^[A-Za-z0-9.-]+$")
+    questions_per_s: float | None = Field(None, gt=0, allow_inf_nan=False, exclude=True)
 
     @field_validator("extra_body")
     @classmethod
     def _not_ours(cls, value: dict[str, JsonValue]) -> dict[str, JsonValue]:
         check_extra(value)
-        return value
-
-    @field_validator("headers")
-    @classmethod
-    def _sendable(cls, value: dict[str, str]) -> dict[str, str]:
-        check_headers(value)
         return value
 
     @property
@@ -93,6 +85,11 @@ class ServerOptions(AddressKeys):
     def stated_context(self) -> int | None:
         """Context in tokens, if the config states it."""
         return self.context
+
+    @property
+    def stated_rate(self) -> float | None:
+        """Questions a second, if the config states them."""
+        return self.questions_per_s
 
 
 class ServerModel(Adapting, OneByOne):
@@ -125,17 +122,16 @@ class ServerModel(Adapting, OneByOne):
             key_env=options.api_key_env,
             headers=options.headers,
             query=f"?api-version={options.api_version}" if options.api_version else "",
+            patience_s=options.patience_s,
+            proxy=options.proxy,
+            proxy_auth=options.proxy_auth,
             at_once=options.at_once,
         )
-        self._use(self._client.pool, spec.name, options.path)
+        self._client.look = self._use(self._client.pool, spec.name, options.path)
         self._asked: Collection[Asked] = ()
         self._extra = options.extra_body
         self._asker = Asker(
-            self._client,
-            self._model,
-            is_chat=self.is_chat,
-            where=self._where,
-            extra=options.extra_body,
+            self._client, self._model, is_chat=self.is_chat, where=self._where, extra=self._extra
         )
         self._counter = TokenCounter(options.tokenizer, where=self._where)
         self._letters_wanted = options.letters
@@ -143,19 +139,18 @@ class ServerModel(Adapting, OneByOne):
 
     @classmethod
     def sends_to(cls, options: ServerOptions) -> tuple[Endpoint, ...]:
-        """Return the servers of ``url`` or ``url_file``; redirects and proxies are not followed.
-
-        Those that are new in the file later pass the check of ``allow_new``.
-        """
-        return options.endpoints
+        """Return the servers and the proxy; ``allow_new`` checks those that a file names later."""
+        return (*options.endpoints, *options.proxies)
 
     def check_same(self, endpoint: Endpoint) -> None:
         """Refuse a new server that is not as those at the start, by the same checks."""
-        one = {"url": endpoint.url, "url_file": None, "letters": self._letters.way}
+        one = {"url": endpoint.url, "url_file": None, "letters": self._letters.way, "patience_s": 0}
         options = self.spec.options.model_copy(update=one)
         alone = ServerModel(self.spec.model_copy(update={"options": options}))
         alone.check_abilities(self._asked)
-        if alone.digest() != self.digest():
+        if alone.context_tokens < self.context_tokens:
+            raise UsageError(f"it takes {alone.context_tokens:,} tokens, fewer than the others")
+        if alone.digest() != self.digest() or not self._asker.fits(alone._asker):
             raise UsageError("it differs from the servers that the run began with")
 
     @cached_property
@@ -225,12 +220,14 @@ class ServerModel(Adapting, OneByOne):
             context_tokens=self.context_tokens,
             template_day=self.template_day,
             served=ServedFacts(
-                told=self.served.identity,
+                told=self.served.told,
                 server=self.served.server,
                 tokens=self._counter.rule,
                 tokenizer_digest=self._counter.digest,
                 letters=self._letters.rule or "",
                 changed_parameters=self._asker.parameters.changes,
+                takes_lists=self._asker.takes_lists,
+                joins_system=self._asker.has_joined_system,
             ),
         )
 
@@ -253,7 +250,8 @@ class ServerModel(Adapting, OneByOne):
         return self._counter.count(text)
 
     def release(self) -> None:
-        """Nothing is held: each request has a connection of its own."""
+        """End all waits for servers that are away; each request has a connection of its own."""
+        self._client.outages.end()
 
     def check_abilities(self, asked: Collection[Asked]) -> None:
         """Refuse, before the first question, abilities that a server does not have.
@@ -266,23 +264,30 @@ class ServerModel(Adapting, OneByOne):
         self._asked = asked
         _ = self.served, self.context_tokens
         try:
+            if not self.is_chat and asked:
+                check_plain(self._asker, self._where)
             if any(each.scoring == "generate" for each in asked):
                 self._asker.check_replies()
+            self._counter.compare(self._asker.size_of)
             if self.is_chat and Asked("generate", True) in asked:
                 self._asker.check_reply_start()
             if any(each.scoring == "options" for each in asked):
+                self._asker.check_echo()  # first: without it, a tokenizer does not help
                 self._check_template()
-                self._asker.check_echo()
+                self._asker.takes_lists = takes_lists(self._asker)
             lettered = [each for each in asked if each.scoring == "letters"]
             if lettered:
                 self._choose_letters(starts_reply=any(each.starts_reply for each in lettered))
-        except BackendError as error:
+        except (BackendError, UnavailableError) as error:
             raise unusable(error, self._where) from None
         self._asker.parameters.fix()
+        self._asker.wait_out_outages(self.served)
 
     def _choose_letters(self, *, starts_reply: bool) -> None:
         probe = self.render([Message("user", HELLO["content"])])
         self._letters.choose(self._asking(probe), self._letters_wanted)
+        if self._letters.has_echo:
+            self._asker.takes_lists = takes_lists(self._asker)
         if starts_reply and self.is_chat and self._counter.template is None:
             self._asker.check_reply_start()
 
@@ -304,14 +309,14 @@ class ServerModel(Adapting, OneByOne):
         Raises:
             BackendError: A server failed, or does not report every number.
         """
-        started = time.perf_counter()
+        started = self._client.outages.clock()
         asking = self._asking(prompt)
         if self._letters.way is not None and are_letters(options):
             scores = self._letters.score(asking, options)
         else:
             scores = self._echo(asking, options)
         self._counter.check_read(self._contents(prompt), scores.prompt_tokens)
-        return replace(scores, elapsed_s=time.perf_counter() - started)
+        return replace(scores, elapsed_s=self._client.outages.clock() - started)
 
     def _asking(self, prompt: str) -> Asking:
         """Return a rendered prompt in the forms that a server takes."""
@@ -363,7 +368,7 @@ class ServerModel(Adapting, OneByOne):
         Raises:
             BackendError: A server failed, or answered without a reply.
         """
-        started = time.perf_counter()
+        started = self._client.outages.clock()
         opened = ""
         if self.is_chat:
             turns, reply_start = self._turns(prompt)
@@ -384,8 +389,10 @@ class ServerModel(Adapting, OneByOne):
             prompt_tokens=self.count_tokens(prompt)
             if found.prompt_tokens is None
             else found.prompt_tokens,
-            elapsed_s=time.perf_counter() - started,
+            elapsed_s=self._client.outages.clock() - started,
             opened=opened,
             replaced=found.replaced,
             cached_tokens=found.cached_tokens,
+            reasoning_tokens=found.reasoning_tokens,
+            by=found.by,
         )

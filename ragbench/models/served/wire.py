@@ -8,15 +8,19 @@ along cannot pass for the reply to the next question.
 
 from __future__ import annotations
 
+import math
 import ssl
 import time
-from collections.abc import Iterable, Mapping
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import httpcore
 
 CONNECT_S = 10.0
+SILENCE_S = 300.0  # without a byte, after which it is reported
 HEAD_BYTES = 1 << 20  # of headers, interim replies included
 WRITE_BYTES = 1 << 14  # so that a server that reads slowly is noticed between two writes
 SocketOptions = Iterable[Any] | None
@@ -28,6 +32,22 @@ class TooLarge(Exception):
 
 class Encoded(Exception):
     """The server compressed its answer, which was not asked for; the argument says how."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """An HTTP proxy: its address, and user and password if it wants them."""
+
+    url: str
+    login: tuple[str, str] | None
+
+    @property
+    def secrets(self) -> list[str]:
+        """The password, and the form in which it is sent."""
+        if self.login is None:
+            return []
+        sent = b64encode(":".join(self.login).encode()).decode()
+        return [text for text in (self.login[1], sent) if text]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +77,8 @@ def exchange(
     seconds: float,
     most_bytes: int,
     tls: ssl.SSLContext,
+    on_silence: Callable[[], None] = lambda: None,
+    proxy: Proxy | None = None,
 ) -> Received:
     """Return the answer to a GET, or to a POST of a body, over a new connection.
 
@@ -67,22 +89,20 @@ def exchange(
         seconds: Time for the whole exchange, from connecting to the last byte.
         most_bytes: Maximum length of the answer's body.
         tls: Certificates to trust.
+        on_silence: Called once if the server sends no byte for ``SILENCE_S``.
+        proxy: Proxy to ask; never one of the environment, which is not read.
 
     Raises:
         TooLarge: The headers or the body are longer than allowed.
         Encoded: The answer has a ``content-encoding``; its body is not read.
         httpcore.TimeoutException: The time is up.
-        httpcore.NetworkError: The connection failed.
+        httpcore.NetworkError: The connection failed, or the proxy refused it.
         httpcore.ProtocolError: The answer is not HTTP.
     """
     target = httpcore.URL(url)
-    bounded = _Bounded(time.monotonic() + seconds)
+    bounded = _Bounded(time.monotonic() + seconds, on_silence)
     with (
-        httpcore.HTTPConnection(
-            httpcore.Origin(target.scheme, target.host, target.port or target.origin.port),
-            ssl_context=tls,
-            network_backend=bounded,
-        ) as connection,
+        _connected(target, tls, bounded, proxy) as connection,
         connection.stream(
             "GET" if body is None else "POST",
             target,
@@ -108,11 +128,38 @@ def exchange(
         return Received(response.status, found, b"".join(parts))
 
 
+@contextmanager
+def _connected(
+    target: httpcore.URL, tls: ssl.SSLContext, bounded: _Bounded, proxy: Proxy | None
+) -> Iterator[httpcore.HTTPConnection | httpcore.ConnectionPool]:
+    """Yield what sends one request: a connection of its own, or one through a proxy."""
+    if proxy is None:
+        origin = httpcore.Origin(target.scheme, target.host, target.port or target.origin.port)
+        with httpcore.HTTPConnection(
+            origin, ssl_context=tls, network_backend=bounded
+        ) as connection:
+            yield connection
+        return
+    try:
+        with httpcore.HTTPProxy(
+            proxy.url,
+            proxy.login,
+            ssl_context=tls,
+            proxy_ssl_context=tls if proxy.url.startswith("https:") else None,
+            network_backend=bounded,
+        ) as through:
+            yield through
+    except httpcore.ProxyError as error:
+        raise httpcore.ConnectError(f"the proxy refuses the connection: {error}") from None
+
+
 class _Bounded(httpcore.NetworkBackend):
     """Connects for one exchange, until one moment and up to a number of bytes."""
 
-    def __init__(self, until: float) -> None:
+    def __init__(self, until: float, on_silence: Callable[[], None]) -> None:
         self._until = until
+        self._on_silence: Callable[[], None] | None = on_silence
+        self._last_sign = time.monotonic()
         self._bytes = HEAD_BYTES
         self._inner = httpcore.SyncBackend()
 
@@ -122,6 +169,7 @@ class _Bounded(httpcore.NetworkBackend):
 
     def spend(self, count: int) -> None:
         """Count received bytes; TooLarge if they are more than allowed."""
+        self._last_sign = time.monotonic()
         self._bytes -= count
         if self._bytes < 0:
             raise TooLarge
@@ -132,6 +180,18 @@ class _Bounded(httpcore.NetworkBackend):
         if seconds <= 0:
             raise late("the time for the exchange is up")
         return seconds
+
+    def before_silence(self) -> float:
+        """Return the seconds until the server's silence is reported; infinite once it was."""
+        if self._on_silence is None:
+            return math.inf
+        return max(0.001, self._last_sign + SILENCE_S - time.monotonic())
+
+    def report_silence(self) -> None:
+        """Report, once, a server that has sent nothing for long."""
+        if self._on_silence is not None and time.monotonic() >= self._last_sign + SILENCE_S:
+            report, self._on_silence = self._on_silence, None
+            report()
 
     def connect_tcp(
         self,
@@ -156,9 +216,15 @@ class _BoundedStream(httpcore.NetworkStream):
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Return bytes that have arrived."""
-        found = self._inner.read(max_bytes, self._bounds.left(httpcore.ReadTimeout))
-        self._bounds.spend(len(found))
-        return found
+        while True:
+            seconds = min(self._bounds.left(httpcore.ReadTimeout), self._bounds.before_silence())
+            try:
+                found = self._inner.read(max_bytes, seconds)
+            except httpcore.ReadTimeout:
+                self._bounds.report_silence()
+                continue
+            self._bounds.spend(len(found))
+            return found
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Send bytes, some at a time."""

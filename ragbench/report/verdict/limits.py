@@ -12,12 +12,14 @@ from ragbench.analysis.family import BASELINE, retrieval_arms
 from ragbench.analysis.load import Run
 from ragbench.analysis.panels.policies import UNREAD
 from ragbench.base.modelfacts import BOUNDED, UNPINNED
+from ragbench.base.records import coarse_grid, coarse_remark
 from ragbench.report.policies import assumed_answers
 from ragbench.report.tables import percent
 from ragbench.report.verdict.clauses import named
 from ragbench.runfolder.packed import Counts, fewer, read_packed, reports_fewer
 from ragbench.runfolder.pairs import Pair
-from ragbench.runfolder.records import read_records
+from ragbench.runfolder.records import last_records
+from ragbench.runfolder.runfile import Answerers
 from ragbench.runfolder.scores import UNMEASURED
 
 NO_PAIR = (
@@ -68,6 +70,7 @@ def limits(run: Run, pairs: list[Pair]) -> Iterator[str]:
         yield from _failed(cells)
         yield from _short(run, task, cells)
         yield from _tied(task, cells)
+        yield from _no_reply(task, cells)
         yield from _no_spread(run, task, cells)
         yield from _alike(run, task, pairs)
     yield from assumed_answers(run)
@@ -87,27 +90,33 @@ def _dated(run: Run) -> Iterator[str]:
 
 
 def _served(run: Run) -> Iterator[str]:
-    """Yield what servers do not do as asked: parameters, and letters that they do not list."""
-    tasks = [n for n, facts in run.about.identity.tasks.items() if facts.scoring == "letters"]
+    """Yield what servers do not do as asked, and what they do unasked, such as to change."""
     for model, facts in run.about.identity.models.items():
         if facts.served is None:
             continue
         for remark in facts.served.remarks():
             yield f"{model} was asked with other parameters, as its server wants it: {remark}."
-        if facts.served.letters not in BOUNDED:
-            continue
-        for task in tasks:
+        answerers = Answerers()
+        for task, asked in run.about.identity.tasks.items():
             unlisted = letters = 0
-            for arm in run.about.identity.tasks[task].arms:
-                for record in read_records(run.files.records(model, task, arm)):
+            single: list[tuple[float, ...]] = []
+            for arm in asked.arms:
+                for record in last_records(run.files.records(model, task, arm)).values():
+                    answerers = answerers.with_answer(record.by)
                     unlisted += record.unlisted or 0
                     letters += len(record.option_tokens or ())
-            if unlisted:
+                    if asked.scoring == "letters" and set(record.option_tokens or ()) == {1}:
+                        single.append(record.log_likelihoods or ())
+            if grid := coarse_grid(single):
+                yield f"{model} on {task}: {coarse_remark(grid)}."
+            if unlisted and facts.served.letters in BOUNDED:
                 yield (
                     f"{model} on {task}: {unlisted:,} of {letters:,} letters were not among the "
                     "tokens that the server lists, and count as less likely than all of those. "
                     "The picks are right all the same; the probabilities of letters are bounds."
                 )
+        if said := answerers.sentence(model):
+            yield said
 
 
 def _merged(run: Run, task: str) -> Iterator[str]:
@@ -232,6 +241,23 @@ def _tied(task: str, cells: pd.DataFrame) -> Iterator[str]:
                 f"{model} on {task}: {listed(shares)} of the answers are the first of several "
                 "options that were equally likely, so the order of the options decided them."
             )
+
+
+def _no_reply(task: str, cells: pd.DataFrame) -> Iterator[str]:
+    """Yield the cells with many replies that were filtered, cut or empty."""
+    if "reply" not in cells:
+        return
+    empty = cells.reply.astype("string").fillna("none").str.strip() == ""
+    kinds = (
+        ("were stopped by a content filter", cells.outcome == "refused"),
+        ("ended at the limit of tokens before an answer", cells.outcome == "truncated"),
+        ("are empty", empty & (cells.outcome != "refused")),
+    )
+    for what, are_so in kinds:
+        for model, cell in cells.assign(are_so=are_so).groupby("model", sort=False):
+            rates = cell.groupby("arm", sort=False)["are_so"].mean()
+            if shares := [f"{percent(r)} ({arm})" for arm, r in rates.items() if r > MANY]:
+                yield f"{model} on {task}: {listed(shares)} of the replies {what}."
 
 
 def _no_spread(run: Run, task: str, cells: pd.DataFrame) -> Iterator[str]:

@@ -68,6 +68,29 @@ def test_a_model_costs_its_price_or_nothing_or_the_unknown(tmp_path: Path) -> No
     assert billing_of(far, dear, in_flight=2).cost(**used) == pytest.approx(6 + 1)
 
 
+def test_a_model_may_have_its_price_in_its_entry(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    of_far = "context: 8192, price: {input: 3, output: 10}}"
+    path.write_text(GOOD.replace("context: 8192}", of_far), encoding="utf-8")
+    config, _ = load_config(str(path))
+    assert config.prices["far"].output == 10
+    assert "price" not in config.models[1].model_dump()
+    changed, _ = load_config(str(path), ["models.far.price.output=12"])
+    assert changed.prices["far"].output == 12
+    both, _ = load_config(str(path), ["prompt_format=both"])
+    assert {name: price.input for name, price in both.prices.items()} == {
+        "far-chat": 3,
+        "far-plain": 3,
+    }
+    with pytest.raises(UsageError, match="the price of 'far' is given twice") as caught:
+        load_config(str(path), ["prices.far={input: 1, output: 2}"])
+    assert "config.yaml:4" in caught.value.where
+    path.write_text(path.read_text().replace("output: 10", "outptu: 10"))
+    with pytest.raises(UsageError, match="outptu") as caught:
+        load_config(str(path))
+    assert "config.yaml:4" in caught.value.where
+
+
 def test_a_price_holds_in_both_formats(tmp_path: Path) -> None:
     config, _ = load_config(
         write(tmp_path, "prices: {m: {input: 1, output: 2}}\nprompt_format: both\n")

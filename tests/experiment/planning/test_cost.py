@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from ragbench.experiment.planning.cost import Load, estimate
+from ragbench.base.modelfacts import ServedFacts
+from ragbench.experiment.planning.cost import Asking, Load, asking_of, estimate
 from ragbench.experiment.planning.devices import DEVICES
+from ragbench.experiment.planning.rates import Rate
 from ragbench.models.scripted import ScriptedModel
 from ragbench.models.spec import ModelSpec
 from ragbench.runfolder.config import Billing
@@ -56,3 +58,43 @@ def test_money_is_of_all_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     seconds = estimate("m", rented, LOAD, DEVICES["h100"], OWN).seconds or 0.0
     hourly = estimate("m", rented, LOAD, DEVICES["h100"], Billing(per_hour=7200.0, in_flight=9))
     assert hourly.money == pytest.approx(2 * seconds)
+
+
+@pytest.mark.parametrize(
+    ("facts", "scoring", "expected"),
+    [
+        ({"takes_lists": True}, "options", Asking(1, 5.5, 12)),
+        ({}, "options", Asking(5.5, 5.5, 12)),
+        ({"letters": "logprob_token_ids"}, "letters", Asking(1, 1)),
+        ({"letters": "echo", "takes_lists": True}, "letters", Asking(1, 5.5, 12)),
+        ({"takes_lists": True}, "generate", Asking(1, 1)),
+    ],
+)
+def test_requests_and_texts_of_a_server(
+    monkeypatch: pytest.MonkeyPatch, facts: dict[str, Any], scoring: Any, expected: Asking
+) -> None:
+    """Questions of 4.5 options on average, which have 12 tokens in all."""
+    served = ServedFacts({}, "", "", None, **facts)
+    model = model_of(monkeypatch, served=served, parameters=None)
+    assert asking_of(model, scoring, 4.5, 12) == expected
+
+
+def test_a_servers_hours_are_those_of_its_rates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """10 questions of 100 tokens, 5 texts each and 12 tokens of options: 5,120 tokens are sent.
+
+    6 more of letters, in one text each; 10 at 2 per second and 6 at 3 per second take 7 s.
+    """
+    model = model_of(monkeypatch, served=ServedFacts({}, "", "", None), parameters=None)
+    load = Load()
+    load.add(10, 1000, Asking(1, 5, 12), 0, "options")
+    assert (load.requests, load.sent) == (10, 5120)
+    load.add(6, 600, Asking(1, 1), 0, "letters")
+    rates: Any = {"options": Rate(2.0, "a"), "letters": Rate(3.0, "b")}
+    found = estimate("m", model, load, None, Billing(per_hour=3600.0, in_flight=8), rates)
+    assert (found.requests, found.sent_tokens) == (16, 5720)
+    assert found.seconds == 7.0
+    assert found.money == 7.0  # the hours are those of the machine, not of each request
+    assert found.rate == "2 questions/s, a; 3 questions/s, b"
+    del rates["letters"]
+    unknown = estimate("m", model, load, None, Billing(per_hour=3600.0), rates)
+    assert (unknown.seconds, unknown.money) == (None, None)

@@ -27,7 +27,7 @@ def plan_of(name: str, *overrides: str, device: str = "") -> Plan:
 
 
 @pytest.mark.parametrize("name", PAPER)
-def test_without_its_files_a_config_of_the_paper_lists_what_is_lacking(
+def test_without_its_files_a_config_of_the_paper_lists_what_is_missing(
     name: str, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     plan = plan_of(name, device="h100")
@@ -36,13 +36,13 @@ def test_without_its_files_a_config_of_the_paper_lists_what_is_lacking(
     assert len(lines) < 40
     assert max(map(len, lines)) <= 80
     assert "everything is built" not in lines
-    lacking = {lack.what: lack for lack in plan.lacking}
+    missing = {part.what: part for part in plan.missing}
     config, _ = load_config(name)
-    assert {f"task {task.name}" for task in config.tasks} <= set(lacking)
-    assert {f"model {model.name}" for model in config.models} <= set(lacking)
-    assert all(lack.reason and lack.fix for lack in plan.lacking)
+    assert {f"task {task.name}" for task in config.tasks} <= set(missing)
+    assert {f"model {model.name}" for model in config.models} <= set(missing)
+    assert all(part.reason and part.fix for part in plan.missing)
     gated = [m.name for m in config.models if (card := card_of(m)) and card.gated]
-    assert all("accept its terms" in lacking[f"model {name}"].fix for name in gated)
+    assert all("accept its terms" in missing[f"model {name}"].fix for name in gated)
     assert list(home.iterdir()) == []
 
 
@@ -76,9 +76,9 @@ def test_stores_encoders_and_rerankers_that_are_not_here_are_named(
     }
     (home / "lacks.yaml").write_text(json.dumps(config))
     plan = plan_of(str(home / "lacks.yaml"), device="h100")
-    lacking = [(one.what, one.reason) for one in plan.lacking if one.what.startswith("index")]
+    missing = [(one.what, one.reason) for one in plan.missing if one.what.startswith("index")]
     cached = "is not in the hub cache on this machine"
-    assert lacking == [
+    assert missing == [
         (
             "index minilm-chroma",
             "the store 'chroma' needs a package that is not here: No module named "
@@ -204,7 +204,7 @@ def test_with_its_files_every_prompt_of_a_config_of_the_paper_is_rendered(
         if task in asked
     ]
     plan = plan_of(name, *moved, device="h100")
-    assert not [lack for lack in plan.lacking if lack.what.startswith("task")]
+    assert not [part for part in plan.missing if part.what.startswith("task")]
     assert {cell[1] for cell in plan.cells} == asked
     samples = {(s.model, s.task, s.arm) for s in plan.samples}
     assert samples == {cell[:3] for cell in plan.cells}

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from ragbench.base.endpoint import Endpoint, parse
 from ragbench.experiment.stages.lanes import phases_of
+from ragbench.models.served.server import ServerModel, ServerOptions
 from ragbench.models.spec import ModelSpec
 
 
@@ -37,6 +41,17 @@ def test_models_that_share_a_server_share_a_lane() -> None:
         update={"options": served("n", "a/deployments/two").options}
     )
     assert phases_of([served("m", "a"), other_path]) == [[["m"], ["n"]]]
+
+
+def test_a_proxy_on_the_way_is_no_server_that_is_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    proxy = parse("http://proxy:3128")
+    real = ServerModel.sends_to
+
+    def through(options: ServerOptions) -> tuple[Endpoint, ...]:
+        return (*real(options), proxy)
+
+    monkeypatch.setattr(ServerModel, "sends_to", through)
+    assert phases_of([served("m", "a"), served("n", "b")]) == [[["m"], ["n"]]]
 
 
 def test_a_file_of_addresses_counts_as_its_servers(home: Path) -> None:

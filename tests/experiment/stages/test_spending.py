@@ -39,6 +39,18 @@ def test_tokens_of_all_requests_are_counted() -> None:
     assert scored.sent_tokens == 4 * 100 + 9
     assert record(prompt_tokens=100, reply="x", reply_tokens=7).sent_tokens == 100
     assert record(error="broken").sent_tokens == 0
+    together = {"requests": 1, "texts": 4, "option_tokens": (2, 3, 4)}
+    assert record(prompt_tokens=100, **together).sent_tokens == 4 * 100 + 9
+
+
+def test_letters_take_the_prompt_once_and_echo_those_that_are_not_listed() -> None:
+    """Of four letters, two are echoed, with the prompt alone: 1 and 3 texts, and 2 letters."""
+    letters = {"prompt_tokens": 100, "option_tokens": (1, 1, 1, 1)}
+    assert record(**letters, requests=1).sent_tokens == 100
+    assert record(**letters, requests=4, unlisted=2).sent_tokens == 4 * 100 + 2
+    assert record(**letters, requests=2, texts=4, unlisted=2).sent_tokens == 4 * 100 + 2
+    assert record(**letters, requests=5, unlisted=3).sent_tokens == 5 * 100 + 3
+    assert record(**letters, requests=1, texts=5).sent_tokens == 5 * 100 + 4
 
 
 def test_answers_are_summed_and_errors_are_free() -> None:
@@ -53,6 +65,11 @@ def test_answers_are_summed_and_errors_are_free() -> None:
     spending.add(record(model="far", prompt_tokens=1000, reply="x"))
     assert spending.sentence() == "the answers cost 0.003 USD, without far (no price)"
     assert Spending().may_go_on()
+    little = Spending(billing)
+    little.add(record(prompt_tokens=10, reply="x", reply_tokens=1))
+    assert little.sentence() == "the answers cost 0.00003 USD"
+    little.by_model["m"] = 123456.78
+    assert little.sentence() == "the answers cost 123,457 USD"
 
 
 def test_an_hour_is_paid_once_for_all_questions_in_it() -> None:

@@ -12,6 +12,7 @@ from ragbench.models.model import Asked
 from ragbench.models.served import http
 from ragbench.models.served.server import ServerModel
 from tests.models.loopback import Loopback, Request, Sent, chat, loopback, spec
+from tests.models.vendors import RuleModel, VendorServer, templated
 
 CHAT, TEXT = "/v1/chat/completions", "/v1/completions"
 TURNS = [Message("system", "Be brief."), Message("user", "Which code stands for gout?")]
@@ -63,6 +64,9 @@ def test_a_system_turn_that_the_template_drops_joins_the_users(server: Loopback)
         model.check_abilities([GENERATE])
         model.generate(model.render(TURNS), limit=5)
         assert server.requests[-1].body["messages"] == sent
+        facts = model.facts().served
+        assert facts is not None
+        assert facts.joins_system == (sent is joined)
 
 
 def test_one_of_two_servers_that_drops_it_is_enough(server: Loopback) -> None:
@@ -156,3 +160,53 @@ def test_the_beginning_of_a_reply_that_a_server_repeats_is_removed(server: Loopb
     server.script(CHAT, Sent(chat("The code: M10.9")))
     model = ServerModel(spec(server))
     assert model.generate(model.render(TURNS), limit=5).text == "The code: M10.9"
+
+
+@pytest.mark.parametrize("vendor", ["vllm", "sglang", "llama.cpp"])
+def test_some_continue_a_reply_that_a_task_begins(server: Loopback, vendor: str) -> None:
+    """llama.cpp repeats the beginning, which is removed.
+
+    The reply follows from the whole prompt, so that a new turn would have another.
+    """
+    rule = RuleModel()
+    url = VendorServer(vendor, rule).install(server)
+    model = ServerModel(spec(server, url=url, context=4096))
+    model.check_abilities([Asked("generate", True)])
+    begun = [*TURNS, Message("assistant", "The code is")]
+    reply = model.generate(model.render(begun), limit=5)
+    prompt = templated([{"role": m.role, "content": m.content} for m in begun], continued=True)
+    assert reply.text == rule.write(prompt, 5)
+    assert reply.prompt_tokens == len(rule.tokens(prompt))
+
+
+@pytest.mark.parametrize("vendor", ["openai", "azure", "gemini", "anthropic", "transformers"])
+def test_others_are_refused_where_a_task_begins_the_reply(
+    server: Loopback, vendor: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AZURE_KEY", "0123456789abcdef")
+    url = VendorServer(vendor).install(server)
+    keys = {"headers": {"api-key": "env:AZURE_KEY"}, "api_version": "2024-10-21"}
+    more = keys if vendor == "azure" else {}
+    model = ServerModel(spec(server, url=url, context=4096, **more))
+    with pytest.raises(PrerequisiteError, match="the server does not continue it"):
+        model.check_abilities([Asked("generate", True)])
+
+
+@pytest.mark.parametrize(
+    ("mine", "its", "fits"),
+    [
+        ((False, False), (False, False), True),
+        ((True, False), (True, False), True),
+        ((True, False), (False, False), False),  # requests have lists, which it does not take
+        ((False, False), (True, False), True),
+        ((False, False), (False, True), False),  # requests have system turns
+        ((False, True), (False, False), True),
+    ],
+)
+def test_another_server_must_take_the_requests_that_are_made_for_the_first(
+    server: Loopback, mine: tuple[bool, bool], its: tuple[bool, bool], fits: bool
+) -> None:
+    first, other = (ServerModel(spec(server))._asker for _ in range(2))
+    for asker, (takes_lists, joins_system) in ((first, mine), (other, its)):
+        asker.takes_lists, asker.joins_system = takes_lists, joins_system
+    assert first.fits(other) is fits

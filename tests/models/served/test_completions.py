@@ -11,10 +11,12 @@ from ragbench.base.errors import BackendError
 from ragbench.models.served import completions
 from ragbench.models.served.completions import (
     Written,
+    answered_by,
     chat_request,
     echo_request,
     read_echo,
     text_request,
+    usage_of,
 )
 from ragbench.models.served.http import Answer
 from ragbench.tasks.replies.answers import read_reply
@@ -135,7 +137,7 @@ def echo(numbers: object, told: int | None = None) -> Any:
     ],
 )
 def test_the_tokens_of_the_text_alone_are_read(answer: Any, generated: int) -> None:
-    assert read_echo(Answer(answer, ""), generated=generated) == [None, -1.5, -0.25]
+    assert read_echo(Answer(answer, ""), generated=generated).numbers == [None, -1.5, -0.25]
 
 
 @pytest.mark.parametrize(
@@ -228,7 +230,6 @@ def test_a_sum_of_log_probabilities_stays_finite() -> None:
     [
         ({"cached_tokens": 64}, 64),
         ({"cached_tokens": 0}, 0),
-        ({"cached_tokens": 101}, None),  # more than the prompt has
         ({"cached_tokens": True}, None),
         ({}, None),
         (7, None),
@@ -240,3 +241,35 @@ def test_cached_tokens_are_taken_where_they_can_be_true(
     """As OpenAI reports them, within ``prompt_tokens_details``."""
     told = usage(prompt_tokens=100, completion_tokens=1, prompt_tokens_details=details)
     assert read_text(told).cached_tokens == cached
+
+
+def test_tokens_are_read_in_the_forms_of_openai_and_of_anthropic() -> None:
+    told = {
+        "prompt_tokens": 20,
+        "completion_tokens": 90,
+        "prompt_tokens_details": {"cached_tokens": 500},
+        "completion_tokens_details": {"reasoning_tokens": 80},
+    }
+    counted = usage_of({"usage": told})
+    assert (counted.prompt, counted.cached) == (520, 500)  # those that were not cached, and those
+    assert (counted.reply, counted.reasoning) == (90, 80)
+    told["completion_tokens_details"] = {"reasoning_tokens": 91}  # more than the reply has
+    assert usage_of({"usage": told}).reply == 90 + 91
+    uncounted = usage_of({"usage": {"prompt_tokens": 0, "completion_tokens": 3}})
+    assert (uncounted.prompt, uncounted.cached, uncounted.reply) == (None, None, 3)
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ({"model": "gpt-5-2026-01-01", "system_fingerprint": "fp_1"}, ("gpt-5-2026-01-01", "fp_1")),
+        ({"model": "m", "system_fingerprint": None}, ("m", "")),
+        ({"model": 7, "system_fingerprint": ["a"]}, ("", "")),
+        ({"model": "a\nb" + "c" * 999}, ("a b" + "c" * 194 + "...", "")),
+    ],
+)
+def test_what_answered_is_what_the_answer_says(
+    answer: dict[str, object], expected: tuple[str, str]
+) -> None:
+    found = answered_by(answer)
+    assert (found.model, found.fingerprint) == expected

@@ -10,10 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ragbench.base.errors import BackendError, PrerequisiteError
+from ragbench.base.records import Message
 from ragbench.models.local.hf import HfModel
+from ragbench.models.model import Asked
 from ragbench.models.rendering import USUAL_CONTROL
 from ragbench.models.served.counting import TokenCounter
+from ragbench.models.served.server import ServerModel
 from tests.models.conftest import SMOLLM2
+from tests.models.loopback import Request, Sent, chat, loopback, spec
 
 WHERE = "models: m"
 
@@ -82,6 +86,37 @@ def test_a_folder_without_a_tokenizer(tmp_path: Path) -> None:
     assert "tokenizer" in caught.value.where
 
 
+@pytest.mark.parametrize("constant", [0, 1, 23, -3])
+def test_a_server_that_counts_otherwise_by_a_constant_has_the_tokenizer_all_the_same(
+    constant: int,
+) -> None:
+    """With a first token, the markup of a chat, or without some of its own tokens."""
+    counter = TokenCounter(SMOLLM2, where="m")
+    counter.compare(lambda text: counter.count(text) + constant)
+    assert counter.is_servers
+    text = " the" * 2000
+    for cut in (0, 4):
+        counter.check_read([text], 2000 - cut)
+    with pytest.raises(BackendError, match="read 1,995 tokens of a prompt of at least 1,996"):
+        counter.check_read([text], 1995)
+
+
+def test_a_server_with_another_tokenizer_or_without_counts_is_given_5_percent() -> None:
+    counter = TokenCounter(SMOLLM2, where="m")
+    for size_of in (
+        lambda text: len(text.split()),
+        lambda text: 9,
+        lambda text: None,
+        lambda text: counter.count(text) * 101 // 100,
+    ):
+        counter.compare(size_of)
+        assert not counter.is_servers
+        counter.check_read([" the" * 2000], 1900)
+    without = TokenCounter(None, where="m")
+    without.compare(len)
+    assert not without.is_servers
+
+
 @pytest.mark.parametrize(
     ("reference", "least"),
     [
@@ -97,3 +132,22 @@ def test_a_prompt_that_was_cut_is_an_error(reference: str | None, least: int) ->
     with pytest.raises(BackendError, match=f"read {least - 1:,} tokens of a prompt of at least"):
         counter.check_read([text], least - 1)
     counter.check_read(["short " * 200], 3)  # 200 tokens, fewer than any context
+
+
+def test_a_prompt_that_lost_two_percent_is_an_error_where_the_server_counts_alike() -> None:
+    """The server keeps the last 500 tokens of a prompt, and adds 12 of markup to each."""
+    counter = TokenCounter(SMOLLM2, where="m")
+
+    def cutting(request: Request) -> Sent:
+        whole = sum(counter.count(turn["content"]) for turn in request.body["messages"])
+        return Sent(chat("yes", size=min(whole + 12, 500)))
+
+    with loopback() as server:
+        server.answers["/v1/chat/completions"] = cutting
+        model = ServerModel(spec(server, tokenizer=SMOLLM2))
+        model.check_abilities([Asked("generate", False)])
+        whole = model.render([Message("user", " the" * 480)])
+        assert model.generate(whole, limit=9).prompt_tokens == 480 + 12
+        cut = model.render([Message("user", " the" * 510)])
+        with pytest.raises(BackendError, match="read 500 tokens of a prompt of at least 506"):
+            model.generate(cut, limit=9)

@@ -5,16 +5,15 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
-from email.utils import formatdate
-from time import monotonic, time
+from time import monotonic
 from typing import Any
 
 import pytest
 
 from ragbench.base.endpoint import parse
-from ragbench.base.errors import BackendError, PrerequisiteError, UsageError
-from ragbench.models.served import http
-from ragbench.models.served.http import Client, Refused, excerpt, retry_after
+from ragbench.base.errors import BackendError, PrerequisiteError, UnavailableError, UsageError
+from ragbench.models.served import http, wire
+from ragbench.models.served.http import Client, Refused, excerpt
 from tests.models.loopback import Loopback, Sent, loopback
 
 KEY = "sk-0123456789abcdef"
@@ -74,20 +73,76 @@ def test_a_request_that_is_wrong_is_not_made_again(
     assert (caught.value.status, len(server.requests), waits) == (status, 1, [])
 
 
-@pytest.mark.parametrize(("asked", "waited"), [("3", 3.0), ("86400", 60.0), ("0", 0.0)])
-def test_retry_after_is_kept_up_to_a_minute(
-    server: Loopback, waits: list[float], asked: str, waited: float
+@pytest.mark.parametrize(
+    ("header", "asked", "waited"),
+    [
+        ("retry-after", "3", 3.0),
+        ("retry-after", "0.25", 0.25),
+        ("retry-after", "86400", 60.0),
+        ("retry-after", "0", 0.0),
+        ("retry-after-ms", "1500", 1.5),
+        ("retry-after-ms", "9e9", None),
+    ],
+)
+def test_a_wait_that_is_asked_for_is_kept_up_to_a_minute(
+    server: Loopback, waits: list[float], header: str, asked: str, waited: float | None
 ) -> None:
-    server.script("/v1/models", Sent({}, 429, {"retry-after": asked}), OK)
+    server.script("/v1/models", Sent({}, 429, {header: asked}), OK)
     assert client(server).ask("/models").value == {"ok": True}
-    assert waits == [waited]
+    if waited is None:  # the client's own first wait
+        assert 0.25 <= waits[0] <= 0.5
+    else:
+        assert waits == [waited]
 
 
-def test_retry_after_may_be_a_date() -> None:
-    assert retry_after(formatdate(time() + 30, usegmt=True)) == pytest.approx(30, abs=3)
-    assert retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0.0
-    assert retry_after("soon") is None
-    assert retry_after(None) is None
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (429, {"code": "insufficient_quota", "message": "You exceeded your current quota"}),
+        (402, {"message": "Insufficient Balance"}),
+        (400, {"message": "Your credit balance is too low to access the API"}),
+    ],
+)
+def test_a_spent_quota_is_not_waited_for(
+    server: Loopback, waits: list[float], status: int, error: dict[str, str]
+) -> None:
+    server.script("/v1/models", Sent({"error": error}, status), OK)
+    with pytest.raises(UnavailableError, match="the quota or the balance of m is spent") as caught:
+        client(server).ask("/models")
+    assert (len(server.requests), waits) == (1, [])
+    assert error["message"] in caught.value.what
+    assert caught.value.exit_code == 5
+
+
+def test_an_error_that_comes_with_200_is_the_error_that_it_names(
+    server: Loopback, waits: list[float]
+) -> None:
+    """As gateways answer whose server behind them fails."""
+    away = Sent({"error": {"code": 502, "message": "upstream failed"}})
+    server.script("/v1/models", away, OK)
+    assert client(server).ask("/models").value == {"ok": True}
+    server.script("/v1/models", Sent({"error": {"code": 400, "message": "no such thing"}}))
+    with pytest.raises(Refused, match="HTTP 400: no such thing"):
+        client(server).ask("/models")
+    assert (len(server.requests), len(waits)) == (3, 1)
+
+
+def test_a_silent_server_is_reported_once_and_again_after_an_answer(
+    server: Loopback,
+    waits: list[float],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(wire, "SILENCE_S", 0.05)
+    monkeypatch.setattr(http, "SILENCE_S", 300.0)
+    hang, goes = Sent(OK.content, wait=threading.Event()), Sent({}, 500)
+    server.script("/v1/models", hang, hang, goes, hang, OK)
+    assert client(server, timeout_s=0.2).ask("/models", retries=4).value == {"ok": True}
+    line = (
+        f"m: {server.url} has sent nothing for 5 minutes to a request, which ends after 0.2 s "
+        "(`timeout_s`) and is then tried again (`retries`)"
+    )
+    assert capsys.readouterr().err.splitlines() == [line, line]
 
 
 def test_a_server_that_hangs_is_a_timeout(server: Loopback, waits: list[float]) -> None:

@@ -8,10 +8,12 @@ import pytest
 
 from ragbench.base.errors import BackendError
 from ragbench.base.records import Message
+from ragbench.models.model import Asked
 from ragbench.models.served import http
 from ragbench.models.served.server import ServerModel
 from tests.models.conftest import SMOLLM2
-from tests.models.loopback import Loopback, Sent, loopback, spec
+from tests.models.loopback import Loopback, Request, Sent, loopback, spec
+from tests.models.vendors import Lists, RuleModel, VendorServer
 
 TEXT = "/v1/completions"
 TURNS = [Message("system", "Be brief."), Message("user", "Which code stands for gout?")]
@@ -73,3 +75,83 @@ def test_a_short_option_may_be_one_token_with_the_end_of_the_prompt(server: Loop
     assert model._asker._beyond == 0
     echo_lists(server, 9, 9)
     assert model.score_options(model.render(TURNS), ["B"]).option_tokens == (1,)
+
+
+OPTIONS = ["Yes", "No we do not", "It is"]
+
+
+def scoring(server: Loopback, lists: Lists) -> ServerModel:
+    url = VendorServer("vllm", RuleModel(), lists=lists).install(server)
+    model = ServerModel(spec(server, url=url, format="plain", retries=0))
+    model.check_abilities([Asked("options", False)])
+    server.requests.clear()
+    return model
+
+
+@pytest.mark.parametrize("lists", ["refused", "misplaced", "without index", "first alone"])
+def test_a_server_that_misplaces_a_list_of_texts_is_asked_text_by_text(
+    server: Loopback, lists: Lists
+) -> None:
+    """Its numbers under the wrong option would be a wrong pick without an error."""
+    together = scoring(server, "any order").score_options("Answer:", OPTIONS)
+    assert len(server.requests) == 1
+    apart = scoring(server, lists).score_options("Answer:", OPTIONS)
+    assert len(server.requests) == 4
+    assert (together.requests, together.texts) == (1, 4)
+    assert (apart.requests, apart.texts) == (None, None)
+    assert together.log_likelihoods == apart.log_likelihoods
+    assert together.option_tokens == apart.option_tokens == (1, 4, 2)
+    assert together.prompt_tokens == apart.prompt_tokens
+
+
+@pytest.mark.parametrize("lists", ["misplaced", "without index", "first alone"])
+def test_a_list_that_is_broken_later_is_an_error_or_seen_by_its_lengths(
+    server: Loopback, lists: Lists
+) -> None:
+    model = scoring(server, "any order")
+    VendorServer("vllm", RuleModel(), lists=lists).install(server)
+    with pytest.raises(BackendError, match=r"one choice per text|tokens of the prompt with the"):
+        model.score_options("Answer:", OPTIONS)
+
+
+def test_a_list_that_is_refused_later_is_sent_text_by_text(server: Loopback) -> None:
+    model = scoring(server, "any order")
+    expected = model.score_options("Answer:", OPTIONS)
+    VendorServer("vllm", RuleModel(), lists="refused").install(server)
+    server.requests.clear()
+    found = model.score_options("Answer:", OPTIONS)
+    assert found.log_likelihoods == expected.log_likelihoods
+    assert (len(server.requests), found.requests, found.texts) == (5, None, None)
+
+
+def test_one_of_two_servers_without_lists_is_enough_to_ask_text_by_text(server: Loopback) -> None:
+    with loopback() as other:
+        urls = [
+            VendorServer("vllm", RuleModel()).install(server),
+            VendorServer("vllm", RuleModel(), lists="refused").install(other),
+        ]
+        model = ServerModel(spec(server, url=urls, format="plain", retries=0))
+        model.check_abilities([Asked("options", False)])
+        assert not model.facts().to_json().get("takes_lists", False)
+
+
+def test_a_list_has_the_tokens_after_the_texts_in_all_of_them_or_in_none(
+    server: Loopback,
+) -> None:
+    """A server that refuses `max_tokens: 0` writes a token after each text."""
+    vendor = VendorServer("vllm", RuleModel())
+    url = vendor.install(server)
+    usual = server.answers[TEXT]
+
+    def refusing(request: Request) -> Sent:
+        if request.body.get("max_tokens") == 0:
+            return Sent({"error": {"message": "max_tokens must be at least 1"}}, 400)
+        return usual(request)
+
+    server.answers[TEXT] = refusing
+    model = ServerModel(spec(server, url=url, format="plain", retries=0))
+    model.check_abilities([Asked("options", False)])
+    found = model.score_options("Answer:", OPTIONS)
+    assert (found.requests, found.option_tokens) == (1, (1, 4, 2))
+    expected = scoring(server, "any order").score_options("Answer:", OPTIONS)
+    assert found.log_likelihoods == pytest.approx(expected.log_likelihoods, abs=1e-12)

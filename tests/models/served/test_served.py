@@ -6,10 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from ragbench.base.errors import PrerequisiteError
+from ragbench.base.errors import BackendError, PrerequisiteError
 from ragbench.models.served import http
+from ragbench.models.served.served import Served, check_same
 from ragbench.models.served.server import ServerModel
 from tests.models.loopback import MODEL, Loopback, Request, Sent, chat, loopback, spec
+
+CHAT = "/v1/chat/completions"
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +32,8 @@ def test_what_vllm_tells(server: Loopback) -> None:
     server.script("/v1/models", Sent({"object": "list", "data": [card]}))
     server.script("/version", Sent({"version": "0.11.0"}))
     told = ServerModel(spec(server)).served
-    assert told.identity == {"id": MODEL, "root": "/weights", "max_model_len": 8192}
+    assert told.told == {"id": MODEL, "root": "/weights", "max_model_len": 8192}
+    assert told.identity == {"id": MODEL, "root": "/weights"}
     assert told.server == "loopback/1 0.11.0"
 
 
@@ -103,8 +107,115 @@ def test_two_addresses_must_tell_the_same(server: Loopback) -> None:
     with loopback() as other:
         both = [server.url, other.url]
         assert ServerModel(spec(server, url=both)).served.id == MODEL
-        other.script("/v1/models", Sent({"data": [{"id": MODEL, "max_model_len": 2048}]}))
-        with pytest.raises(
-            PrerequisiteError, match=r"'max_model_len': 2048.*'max_model_len': 4096"
-        ):
+        other.script("/v1/models", Sent({"data": [{"id": MODEL, "root": "/other"}]}))
+        with pytest.raises(PrerequisiteError, match=r"'root': '/other'.*'root': ''"):
             _ = ServerModel(spec(server, url=both)).served
+        other.script("/v1/models", Sent({"data": [{"id": MODEL, "max_model_len": 2048}]}))
+        assert ServerModel(spec(server, url=both)).served.context == 2048  # the smaller one
+
+
+def test_what_changes_no_reply_is_not_in_the_identity(server: Loopback) -> None:
+    """The context and the spelling of a path; llama.cpp's sizes tell number formats apart."""
+
+    def identity(**card: object) -> dict[str, object]:
+        server.script("/v1/models", Sent({"data": [{"id": MODEL, **card}]}))
+        return ServerModel(spec(server)).served.identity
+
+    first = identity(root="/weights/m", max_model_len=4096)
+    assert identity(root="/weights//m/", max_model_len=8192) == first
+    assert identity(root="/weights/M", max_model_len=4096) != first
+    assert identity(root="s3://bucket/m")["root"] == "s3://bucket/m"
+    small, large = ({"n_params": 135, "size": n, "n_ctx": 9} for n in (80, 140))
+    assert identity(meta=small) != identity(meta=large)
+    assert identity(meta=small) == identity(meta={**small, "n_ctx": 10})
+    assert identity(meta={"size": True, "n_params": "many"}) == identity()
+
+
+LISTED = {"id": MODEL, "root": "/weights"}
+
+
+def again(server: Loopback, *, tokens: bool = True, listed: bool = True) -> None:
+    """Check whether a server is back, as after an outage."""
+    model = ServerModel(spec(server))
+    before = Served(MODEL if listed else "", "/weights" if listed else "", 4096, "")
+    check_same(
+        model._client.endpoints[0],
+        tokens,
+        client=model._client.impatient(),
+        model=MODEL,
+        before=before,
+        where="models: m",
+        probe=model._asker.one_token,
+    )
+
+
+def test_a_server_is_back_with_its_list_and_a_token(server: Loopback) -> None:
+    server.script("/v1/models", Sent({"data": [{**LISTED, "max_model_len": 9}]}))
+    again(server)
+    assert [request.path for request in server.requests] == ["/v1/models", CHAT]
+    again(server, tokens=False)
+    assert len(server.requests) == 3
+    server.script(CHAT, Sent({"error": {"message": "too few tokens to think"}}, 400))
+    again(server)  # a refusal of the request itself is a sign of life
+
+
+@pytest.mark.parametrize(
+    ("listing", "chat_answer", "message"),
+    [
+        (Sent({}, 503), None, "HTTP 503"),
+        (Sent(b"<html>Loading</html>", 503), None, "HTTP 503: <html>Loading"),
+        (Sent(b"<html>Welcome</html>"), None, "not a JSON object"),
+        (Sent({"error": {"code": 503, "message": "loading"}}), None, "HTTP 503: loading"),
+        (Sent({"data": []}), None, "does not list 'owner/served', but no model"),
+        (Sent({"data": [{"id": "other"}]}), None, "does not list 'owner/served', but other"),
+        (Sent({"data": [LISTED]}), Sent({"error": {"message": "loading"}}, 500), "HTTP 500"),
+        (Sent({"data": [LISTED]}), Sent({"detail": "not loaded"}, 404), "HTTP 404"),
+        (Sent({"data": [LISTED]}), Sent(b"", claimed=10), "cannot be asked"),
+    ],
+)
+def test_a_server_is_not_back_yet(
+    server: Loopback, listing: Sent, chat_answer: Sent | None, message: str
+) -> None:
+    server.script("/v1/models", listing)
+    if chat_answer is not None:
+        server.script(CHAT, chat_answer)
+    with pytest.raises(BackendError, match=message):
+        again(server)
+
+
+@pytest.mark.parametrize(
+    ("listing", "message"),
+    [
+        (
+            Sent({"data": [{"id": MODEL, "root": "/tuned"}]}),
+            r"serves another model as 'owner/served' since its outage "
+            r"\(root: '/weights' before, '/tuned' now\)",
+        ),
+        (
+            Sent({"data": [{**LISTED, "meta": {"size": 8}}]}),
+            r"size: \(absent\) before, 8 now",
+        ),
+        (Sent({"error": "no"}, 401), "HTTP 401"),
+    ],
+)
+def test_no_wait_helps_against_another_model_or_a_key(
+    server: Loopback, listing: Sent, message: str
+) -> None:
+    server.script("/v1/models", listing)
+    with pytest.raises(PrerequisiteError, match=message):
+        again(server)
+
+
+def test_a_model_that_is_not_listed_must_be_known_alone_as_before(server: Loopback) -> None:
+    def only(request: Request) -> Sent:
+        known = request.body["model"] == MODEL
+        return Sent(chat("Yes")) if known else Sent({"detail": "pinned"}, 400)
+
+    server.answers[CHAT] = only
+    again(server, listed=False)
+    server.script(CHAT, Sent({"detail": "pinned"}, 400))
+    with pytest.raises(BackendError, match="pinned"):
+        again(server, listed=False)
+    server.script(CHAT, Sent(chat("Yes")))
+    with pytest.raises(PrerequisiteError, match="answers to any name since its outage"):
+        again(server, listed=False)

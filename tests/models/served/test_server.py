@@ -17,6 +17,7 @@ from ragbench.models.served import http
 from ragbench.models.served.server import ServerModel
 from tests.models.conftest import SMOLLM2
 from tests.models.loopback import MODEL, Loopback, Request, Sent, chat, loopback, spec, text
+from tests.models.vendors import VendorServer
 
 CHAT, TEXT = "/v1/chat/completions", "/v1/completions"
 TURNS = [Message("system", "Be brief."), Message("user", "Which code stands for gout?")]
@@ -177,11 +178,18 @@ def test_log_likelihoods_are_those_of_the_model_itself(
 
 
 def test_options_of_a_chat_need_its_template(server: Loopback) -> None:
+    """The advice is a tokenizer only where the server echoes, since it helps nowhere else."""
+    for asked in (Asked("letters", False), OPTIONS):
+        with pytest.raises(PrerequisiteError, match="log-probabilities") as caught:
+            ServerModel(spec(server)).check_abilities([asked])
+        assert "tokenizer" not in caught.value.fix
+    VendorServer("vllm").install(server)
+    del server.answers["/tokenize"]
+    server.script("/v1/chat/completions", Sent(chat("Yes.")))  # no list of tokens
     for asked in (Asked("letters", False), OPTIONS):
         with pytest.raises(PrerequisiteError, match="chat template") as caught:
             ServerModel(spec(server)).check_abilities([asked])
         assert "`tokenizer`" in caught.value.fix
-    assert server.asked(TEXT) == []
 
 
 def test_the_context_is_the_configs_or_the_servers(server: Loopback) -> None:
@@ -200,9 +208,12 @@ def test_the_context_is_the_configs_or_the_servers(server: Loopback) -> None:
 def test_identity_is_what_is_told_and_not_where(server: Loopback) -> None:
     first = ServerModel(spec(server))
     with loopback() as other:
-        elsewhere = spec(other, name="another", concurrency=9, timeout_s=3, retries=0)
-        assert ServerModel(elsewhere).digest() == first.digest()
         other.script("/v1/models", Sent({"data": [{"id": MODEL, "max_model_len": 2048}]}))
+        ways = {"concurrency": 9, "timeout_s": 3, "retries": 0, "patience_s": 0}
+        url = other.url.replace("http://127.0.0.1", "HTTP://127.0.0.1") + "/"
+        elsewhere = spec(other, name="another", url=url, **ways)
+        assert ServerModel(elsewhere).digest() == first.digest()
+        other.script("/v1/models", Sent({"data": [{"id": MODEL, "root": "/other"}]}))
         assert ServerModel(elsewhere).digest() != first.digest()
     digests = {ServerModel(spec(server, **k)).digest() for k in ({}, {"format": "plain"})}
     assert len(digests | {ServerModel(spec(server, tokenizer=SMOLLM2)).digest()}) == 3

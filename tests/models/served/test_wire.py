@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import zlib
 from collections.abc import Callable, Iterator
@@ -13,8 +14,9 @@ import pytest
 
 from ragbench.base.endpoint import parse
 from ragbench.base.errors import BackendError
-from ragbench.models.served import http
+from ragbench.models.served import http, wire
 from ragbench.models.served.http import Client
+from ragbench.models.served.wire import exchange
 from tests.models.loopback import Sent, loopback
 
 Peer = Callable[[socket.socket, threading.Event], None]
@@ -100,6 +102,38 @@ def test_what_comes_before_a_body_is_bounded(first: bytes, part: bytes) -> None:
         with pytest.raises(BackendError, match=r"more than|cannot be asked"):
             client(url, timeout_s=60).ask("/models")
         assert monotonic() - started < 20
+
+
+def test_silence_is_reported_once_and_waited_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A byte now and then is a sign of life; the answer after the silence is read."""
+
+    def late(connection: socket.socket, stop: threading.Event) -> None:
+        connection.recv(1 << 16)
+        for byte in OK[:12]:
+            connection.sendall(bytes([byte]))
+            stop.wait(0.05)
+        counts.append(len(reports))
+        stop.wait(1.0)
+        connection.sendall(OK[12:])
+
+    monkeypatch.setattr(wire, "SILENCE_S", 0.5)
+    reports: list[float] = []
+    counts: list[int] = []
+    before = threading.active_count()
+    with peer(late) as url:
+        received = exchange(
+            f"{url}/models",
+            headers={"host": "127.0.0.1"},
+            body=None,
+            seconds=30,
+            most_bytes=100,
+            tls=ssl.create_default_context(),
+            on_silence=lambda: reports.append(threading.active_count()),
+        )
+    assert received.content == b'{"ok": "A"}'
+    assert counts == [0]
+    assert len(reports) == 1
+    assert reports[0] <= before + 1  # the peer's thread; none for the request
 
 
 def test_a_server_that_does_not_read_is_a_timeout() -> None:

@@ -19,11 +19,19 @@ class Adapting(ABC):
     _watch: Watch | None = None
     _allows: Callable[[Endpoint], None] | None = None
 
-    def _use(self, pool: Pool, name: str, path: Path | None) -> None:
-        """Use the servers of a pool, and those of the file at ``path`` if there is one."""
+    def _use(self, pool: Pool, name: str, path: Path | None) -> Callable[[], None]:
+        """Use the servers of a pool, and those of the file at ``path`` if there is one.
+
+        Return the function that looks at the file, at most once a second.
+        """
         self._pool = pool
         if path is not None:
             self._watch = Watch(name, path, pool, self._admit)
+        return self._look
+
+    def _look(self) -> None:
+        if self._watch is not None:
+            self._watch.look()
 
     def allow_new(self, check: Callable[[Endpoint], None]) -> None:
         """Let new servers of the file be asked that the check does not refuse."""
@@ -31,8 +39,7 @@ class Adapting(ABC):
 
     def in_flight_now(self) -> int:
         """Return the number of requests that all servers together take; look at the file."""
-        if self._watch is not None:
-            self._watch.look()
+        self._look()
         return self._pool.at_once
 
     def _admit(self, endpoint: Endpoint) -> None:

@@ -22,7 +22,7 @@ class Turn:
     """One request to one server; without a word of how it ended, the server answered it."""
 
     endpoint: Endpoint
-    number: int
+    number: int = 0
     outcome: Outcome = "answered"
 
     def failed(self) -> None:
@@ -32,6 +32,10 @@ class Turn:
     def too_many(self) -> None:
         """Report that the server answered 429: it is asked too often."""
         self.outcome = "too many"
+
+
+class AllAway(Exception):
+    """No server can be asked."""
 
 
 @dataclass(slots=True)
@@ -72,6 +76,8 @@ class Pool:
         name: The model's name, for messages.
         endpoints: The servers.
         at_once: Number of requests that each may have at a time.
+        is_away: Says whether a server is waited for; it is not asked meanwhile.
+            It may have a lock of its own, with which it must not ask the pool.
         clock: Seconds that only grow.
     """
 
@@ -81,10 +87,12 @@ class Pool:
         endpoints: Iterable[Endpoint],
         *,
         at_once: int,
+        is_away: Callable[[Endpoint], bool] = lambda _: False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._name = name
         self._at_once = at_once
+        self._is_away = is_away
         self._clock = clock
         self._changed = Condition()
         self._turns = 0
@@ -100,7 +108,7 @@ class Pool:
     def at_once(self) -> int:
         """Number of requests that all servers together may have at present."""
         with self._changed:
-            return sum(int(server.limit) for server in self._usable())
+            return sum(int(server.limit) for server in self._usable() or self._servers)
 
     def replace(self, endpoints: Iterable[Endpoint]) -> None:
         """Use other servers from here on; those that stay keep what is known of them.
@@ -120,6 +128,9 @@ class Pool:
         """Yield a turn at the least busy server, waiting until one may be asked.
 
         Of equally busy servers it is the one that was asked longest ago.
+
+        Raises:
+            AllAway: All servers are away.
         """
         server, turn = self._take()
         try:
@@ -127,14 +138,26 @@ class Pool:
         finally:
             self._give_back(server, turn)
 
+    def forgive(self, endpoint: Endpoint) -> None:
+        """Leave a server out no longer: its failures were an outage, which is waited for."""
+        with self._changed:
+            for server in self._servers:
+                if server.endpoint == endpoint:
+                    server.rests, server.until = 0, 0.0
+            self._changed.notify_all()
+
     def _usable(self) -> list[_Server]:
         now = self._clock()
-        return [server for server in self._servers if server.until <= now] or self._servers
+        here = [server for server in self._servers if not self._is_away(server.endpoint)]
+        return [server for server in here if server.until <= now] or here
 
     def _take(self) -> tuple[_Server, Turn]:
         with self._changed:
             while True:
-                free = [s for s in self._usable() if s.under_way < int(s.limit)]
+                usable = self._usable()
+                if not usable:
+                    raise AllAway
+                free = [s for s in usable if s.under_way < int(s.limit)]
                 if free:
                     break
                 self._changed.wait(LOOK_S)

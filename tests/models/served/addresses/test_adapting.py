@@ -95,7 +95,7 @@ def test_without_leave_no_byte_reaches_a_new_server(
 @pytest.mark.parametrize(
     ("path", "sent", "why"),
     [
-        ("/v1/models", {"data": [{"id": MODEL, "max_model_len": 2048}]}, "it differs from"),
+        ("/v1/models", {"data": [{"id": MODEL, "max_model_len": 2048}]}, "it takes 2,048"),
         (
             "/v1/models",
             {"data": [{"id": MODEL, "max_model_len": 4096, "root": "/x"}]},

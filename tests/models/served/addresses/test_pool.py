@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
 
 from ragbench.base.endpoint import Endpoint, parse
 from ragbench.models.served.addresses import pool as module
-from ragbench.models.served.addresses.pool import Pool
+from ragbench.models.served.addresses.pool import AllAway, Pool
 
 A, B, C = (parse(f"http://{name}:8000/v1") for name in "abc")
 
@@ -72,6 +73,38 @@ def test_where_all_fail_all_are_asked() -> None:
     assert {asked(pool, "failed"), asked(pool, "failed")} == {A, B}
     assert {asked(pool, "failed"), asked(pool, "failed")} == {A, B}
     assert pool.at_once == 16
+
+
+def test_servers_that_are_waited_for_are_left_out_and_get_turns_once_they_are_back() -> None:
+    away = {A}
+    pool = Pool("m", [A, B], at_once=8, is_away=lambda endpoint: endpoint in away)
+    assert [asked(pool), asked(pool)] == [B, B]
+    assert pool.at_once == 8
+    assert asked(pool, "failed") == asked(pool) == B  # one that failed before one that is away
+    away.add(B)
+    assert pool.at_once == 16  # as many may wait as can be asked once they are back
+    with pytest.raises(AllAway):
+        asked(pool)
+    away.clear()
+    assert asked(pool) == A
+
+
+def test_a_turn_waits_no_longer_for_a_free_server_once_all_are_away() -> None:
+    away: set[Endpoint] = set()
+    pool = Pool("m", [A], at_once=1, is_away=lambda endpoint: endpoint in away)
+    with pool.turn(), ThreadPoolExecutor(1) as threads:
+        second = threads.submit(asked, pool)
+        away.add(A)
+        assert isinstance(second.exception(timeout=10), AllAway)
+
+
+def test_failures_of_an_outage_that_was_waited_for_leave_no_rest() -> None:
+    """Five seconds of rest begin at a failure, and the clock does not go on."""
+    pool = Pool("m", [A, B], at_once=8, clock=Clock())
+    assert asked(pool, "failed") == A
+    assert [asked(pool), asked(pool)] == [B, B]
+    pool.forgive(A)
+    assert [asked(pool), asked(pool)] == [A, B]
 
 
 def test_requests_that_fail_together_are_one_failure() -> None:
