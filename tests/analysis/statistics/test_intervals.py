@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binom
 
 from ragbench.analysis.statistics.clustered import variance_of_mean
 from ragbench.analysis.statistics.intervals import (
@@ -36,22 +37,44 @@ def interval(
 
 
 def test_wilson_by_hand() -> None:
-    # z = 1.959964, n = 10, p = 0.7: centre (p + z^2/2n) / (1 + z^2/n) = 0.892073 / 1.384146
-    z, n, p = 1.959964, 10, 0.7
-    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
-    half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    assert wilson(7, 10) == pytest.approx((centre - half, centre + half), abs=1e-6)
+    # z = 1.959964, n = 12, p = 0.5: centre 0.5, half z sqrt(.25/12 + z^2/576) / (1 + z^2/12)
+    z, n = 1.959964, 12
+    half = z * math.sqrt(0.25 / n + z * z / (4 * n * n)) / (1 + z * z / n)
+    assert wilson(6, 12) == pytest.approx((0.5 - half, 0.5 + half), abs=1e-6)
 
 
 @given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_wilson_equals_statsmodels(counts: tuple[int, int]) -> None:
+    """With one to four right or wrong, the exact end at twice the level, if it is further out."""
     from statsmodels.stats.proportion import proportion_confint
 
-    low, high = wilson(*counts)
-    assert (low, high) == pytest.approx(
-        proportion_confint(*counts, alpha=0.05, method="wilson"), abs=1e-9
-    )
-    assert 0 <= low <= counts[0] / counts[1] <= high <= 1
+    right, n = counts
+    few = min(4, n // 2)
+    wanted = proportion_confint(right, n, alpha=0.05, method="wilson")
+    exact = proportion_confint(right, n, alpha=0.1, method="beta")
+    low = min(wanted[0], exact[0]) if 0 < right <= few else wanted[0]
+    high = max(wanted[1], exact[1]) if 0 < n - right <= few else wanted[1]
+    found = wilson(right, n)
+    assert found == pytest.approx((low, high), abs=1e-9)
+    assert 0 <= found[0] <= right / n <= found[1] <= 1
+
+
+def test_a_rate_close_to_1_by_hand() -> None:
+    # 49 of 50: all right with the chance p^50, so the exact upper end is .95^(1/50). For small
+    # counts the published end is close: -log(.95) / 50 below 1.
+    _, high = wilson(49, 50)
+    assert high == pytest.approx(0.95 ** (1 / 50))
+    assert high == pytest.approx(1 + math.log(0.95) / 50, abs=1e-6)
+
+
+@pytest.mark.parametrize(("n", "least"), [(20, 0.926), (50, 0.93), (200, 0.93)])
+def test_rates_are_covered_by_exact_enumeration(n: int, least: float) -> None:
+    """Over rates from 0.5 to 0.999; at n 20, Wilson's own interval covers 0.926 at 0.819."""
+    rates = np.linspace(0.5, 0.999, 2000)
+    ends = np.array([wilson(right, n) for right in range(n + 1)])
+    chances = binom.pmf(np.arange(n + 1)[:, None], n, rates)
+    held = (ends[:, :1] <= rates) & (rates <= ends[:, 1:])
+    assert (chances * held).sum(axis=0).min() >= least
 
 
 def test_the_kinds_of_data() -> None:
