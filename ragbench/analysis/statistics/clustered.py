@@ -108,7 +108,7 @@ class Flips:
         residuals = sums - self.estimate * sizes
         odd = np.unique(clusters[unusual(values)]).size
         far = math.sqrt(float((residuals**2).sum()) / odd)
-        down, up = stretched(residuals, odd)
+        down, up = stretched(residuals, sizes, odd)
         self._down, self._up = float(down), float(up)
         sums, sizes = np.append(sums, [far, -far]), np.append(sizes, [0.0, 0.0])
         if 2**sums.size <= draws:
@@ -147,21 +147,24 @@ class Flips:
         return Tails(half, 1 - half) if value <= self.estimate else Tails(1 - half, half)
 
 
-def stretched(residuals: Values, odd: int) -> tuple[Values, Values]:
+def stretched(residuals: Values, sizes: Values, odd: int) -> tuple[Values, Values]:
     """Return how many times further than by flips the lower and the upper limit are, at least 1.
 
     Flips take clusters to be symmetric. Where these have a long tail up, few of them may have seen
     it, and the mean is then too low and seems certain. Johnson 1978 (JASA 73:536) corrects t by
     the skewness of the sum, a: at the quantile 2 by 0.75 a in proportion. Half of the skewness,
-    to the side of the tail only, is enough in every simulated design; the other side stays.
+    to the side of the tail only, is enough in every simulated design. Where few clusters hold most
+    of the questions, residuals show the sizes more than a tail, and count by the effective share.
 
     Args:
         residuals: (C, ...) sums of clusters less their share of the mean.
+        sizes: (C,) numbers of questions.
         odd: Number of clusters that hold an unusual value.
     """
     squares = (residuals**2).sum(axis=0) * (1 + 2 / odd)  # with the two clusters that are added
     skewness = (residuals**3).sum(axis=0) / np.maximum(squares, TINY**2) ** 1.5
-    return 1 + np.maximum(0.0, -skewness) / 2, 1 + np.maximum(0.0, skewness) / 2
+    part = effective(sizes) / sizes.size / 2
+    return 1 + part * np.maximum(0.0, -skewness), 1 + part * np.maximum(0.0, skewness)
 
 
 def sign_flip(

@@ -80,7 +80,7 @@ def _distances(scatter: Scatter, alpha: float) -> Values:
     low[empty] = ends_of_halves(sums, longer, signs[empty])[0]
     place = math.ceil(alpha * len(signs) - 1e-9) - 1
     low = np.partition(low, place, axis=0)[place]
-    return np.asarray((means - low) * stretched(away, scatter.odd)[0] - means)
+    return np.asarray((means - low) * stretched(away, sizes, scatter.odd)[0] - means)
 
 
 def _signs(count: int, draw: np.random.Generator) -> Values:
