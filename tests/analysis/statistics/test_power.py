@@ -106,7 +106,7 @@ def test_a_large_effect_is_found_where_scipy_has_no_figure() -> None:
 def test_flips_and_counts_are_found_by_imagined_runs() -> None:
     draw = np.random.default_rng(3)
     values, codes = draw.normal(0, 0.2, size=100), np.repeat(np.arange(10), 10).astype(np.int64)
-    sums = np.bincount(codes, weights=values - values.mean())
+    sums = np.bincount(codes, weights=values - values.mean()).astype(np.float64)
     scatter = Scatter.of(sums, values, codes, 10)
     flipped = Spread(100, 1.0, variance=0.0004, freedom=9.0, scatter=scatter)
     least = flipped.smallest(0.05)
