@@ -37,19 +37,20 @@ def interval(
 
 
 def test_wilson_by_hand() -> None:
-    # z = 1.959964, n = 12, p = 0.5: centre 0.5, half z sqrt(.25/12 + z^2/576) / (1 + z^2/12)
-    z, n = 1.959964, 12
-    half = z * math.sqrt(0.25 / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    assert wilson(6, 12) == pytest.approx((0.5 - half, 0.5 + half), abs=1e-6)
+    # z = 1.959964, n = 10, p = 0.7: centre (p + z^2/2n) / (1 + z^2/n) = 0.892073 / 1.384146
+    z, n, p = 1.959964, 10, 0.7
+    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+    assert wilson(7, 10) == pytest.approx((centre - half, centre + half), abs=1e-6)
 
 
 @given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_wilson_equals_statsmodels(counts: tuple[int, int]) -> None:
-    """With one to four right or wrong, the exact end at twice the level, if it is further out."""
+    """With one to four right or wrong, of 5 each: the exact one-sided end if further out."""
     from statsmodels.stats.proportion import proportion_confint
 
     right, n = counts
-    few = min(4, n // 2)
+    few = min(4, n // 5)
     wanted = proportion_confint(right, n, alpha=0.05, method="wilson")
     exact = proportion_confint(right, n, alpha=0.1, method="beta")
     low = min(wanted[0], exact[0]) if 0 < right <= few else wanted[0]
