@@ -184,11 +184,13 @@ def _of_classes(n: int, repeats: int) -> Iterator[tuple[str, float]]:
         yield f"n {n}, {name}", coverage_of_mean(data, truth, repeats, bounds=(0.0, 1.0))
 
 
-def power(data: Callable[[float], Data], repeats: int, level: float) -> tuple[float, float]:
+def power(
+    data: Callable[[float], Data], repeats: int, level: float, *, forecasts: int = 1000
+) -> tuple[float, float]:
     """Return the smallest difference that the spread foretells, and how often it is found."""
     draw = np.random.default_rng(5)
-    # The mean of the forecasts of a hundred runs: one alone has a spread of its own.
-    foretold = [spread(data(0.0)(draw)).smallest(level) for _ in range(100)]
+    # The mean of the forecasts of many runs: one alone has a spread of its own.
+    foretold = [spread(data(0.0)(draw)).smallest(level) for _ in range(forecasts)]
     difference = float(np.nanmean(foretold))
     settings, found = replace(SETTINGS, alpha=level, resamples=9_999), 0
     for repeat in range(repeats):

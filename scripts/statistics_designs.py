@@ -62,6 +62,14 @@ def paired(draw: Draw, n: int, up: float, down: float) -> list[Cells]:
     return [Cells(values, None)]
 
 
+def cells_of(n: int, helped: int, hurt: int) -> Cells:
+    """Return two cells of which so many questions were helped and hurt."""
+    values = np.zeros((n, 2))
+    values[:helped, 0] = 1.0
+    values[helped : helped + hurt, 1] = -1.0
+    return Cells(values, None)
+
+
 def two_cells() -> Iterator[Design]:
     """Yield two cells of right and wrong answers: sizes by shares helped and hurt."""
     for n in SIZES:

@@ -57,7 +57,9 @@ def test_the_card_of_twelve_questions_by_hand(tmp_path: Path) -> None:
     cell = card.cell("general", "closed-book")
     # Wilson's interval of 2 of 12: (2 + z²/2 ± z √(2 · 10 / 12 + z²/4)) / (12 + z²), z = 1.96
     assert cell is not None
-    assert (cell.low, cell.high) == pytest.approx((0.0470, 0.4480), abs=5e-4)
+    # The lower end is further out: two or more of 12 are right with .05 at the rate 0.0305, for
+    # 1 - 0.9695^12 - 12 * 0.0305 * 0.9695^11 = 0.05.
+    assert (cell.low, cell.high) == pytest.approx((0.0305, 0.4480), abs=5e-4)
     numbers = [(n.effect, round(n.estimate * 12), n.state) for n in card.numbers]
     assert numbers == [
         ("retrieval gain", 7, SHOWN),  # p = 1 / 128, times the four of the family: 0.031

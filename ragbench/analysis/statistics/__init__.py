@@ -10,4 +10,5 @@ intervals     the interval of one mean
 multiplicity  Holm, Benjamini and Hochberg
 pooled        the meta-analysis of five tasks and more
 power         what a number of questions finds
+foretold      what flips of clusters would find
 """

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,11 +15,11 @@ from ragbench.analysis.statistics.clustered import (
     MANY_CLUSTERS,
     by_cluster,
     by_clusters,
-    distances,
     effective,
     sign_flip,
     variance_of_mean,
 )
+from ragbench.analysis.statistics.foretold import Counts, Scatter
 from ragbench.analysis.statistics.inference import TINY, Clusters, Inference, Values, unusual
 from ragbench.analysis.statistics.intervals import seeded
 from ragbench.analysis.statistics.paired import Tango, mcnemar_exact, mcnemar_mid_p
@@ -164,14 +163,14 @@ def interval_and_p(
     alpha, margin = settings.alpha, settings.margin
     low, high = method.limits(alpha)
     p = of_interval = method.tails(0.0).both
-    if len(cells) == 1 and cells[0].are_answers:
-        p = mcnemar_mid_p(*cells[0].counts)
+    outside = max(method.tails(-margin).at_most, method.tails(margin).at_least)
+    if isinstance(method, Tango):
+        p, outside = mcnemar_mid_p(*cells[0].counts), method.within(margin)
     # The weaker holds; rounding, too, can part an interval from its own p.
     if low > 0 or high < 0:
         low, high = (min(low, 0.0), max(high, 0.0)) if p >= alpha else (low, high)
     elif p < alpha:
         p = max(alpha, of_interval)
-    outside = max(method.tails(-margin).at_most, method.tails(margin).at_least)
     return Tested(low, high, p, 0 < p <= method.floor, outside)
 
 
@@ -242,7 +241,7 @@ def _spread_of_task(part: Cells) -> Spread:
     units = sums.size
     if part.clusters is not None and effective(sizes) < MANY_CLUSTERS:
         inflated, freedom = 1 + 2 / odd, units - 1.0
-        found = partial(distances, sums, sizes, odd)
+        found = Scatter.of(sums, differences, codes, odd)
     else:
         longer = with_two_more(sums)
         inflated = float((longer**2).sum()) / total * units / (units + 1)
@@ -252,9 +251,8 @@ def _spread_of_task(part: Cells) -> Spread:
         part.reach,
         variance=total / n**2,
         shrinks=1 / n if counted else 0.0,
-        units=units if counted and found is None else 0,
-        fourth=float((sums**4).sum()) / total * (units / n) ** 2,
         inflated=inflated,
         freedom=freedom,
-        distances=found,
+        scatter=found,
+        counts=Counts.of(sums, units / n) if counted and found is None else None,
     )

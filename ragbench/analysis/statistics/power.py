@@ -15,7 +15,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from ragbench.analysis.statistics.studentised import uncorrected
+from ragbench.analysis.statistics.foretold import Counts, Scatter
 from ragbench.base.errors import UsageError
 
 MOST = 10_000_000
@@ -124,8 +124,10 @@ def smallest_difference(
     return round(alone, 4)
 
 
-def _smallest(enough: Callable[[float], bool], low: float, high: float) -> float:
-    while high - low > 5e-6:
+def _smallest(
+    enough: Callable[[float], bool], low: float, high: float, step: float = 5e-6
+) -> float:
+    while high - low > step:
         middle = (low + high) / 2
         low, high = (low, middle) if enough(middle) else (middle, high)
     return high
@@ -142,10 +144,9 @@ class Spread:
         variance: Variance of the estimate without an effect.
         shrinks: What the variance is smaller by, per squared effect.
         inflated: The variance that the test assumes, as a multiple.
-        units: Number of questions or clusters whose values are counts of answers; else 0.
-        fourth: Mean fourth power of these values over their mean square.
         freedom: Degrees of freedom of the test.
-        distances: By level, the effects that flips of clusters would just find; None otherwise.
+        scatter: How much clusters differ, where whole clusters are flipped; None otherwise.
+        counts: The changes, where they are counts of answers; None otherwise.
     """
 
     n: int
@@ -154,10 +155,9 @@ class Spread:
     variance: float = math.nan
     shrinks: float = 0.0
     inflated: float = 1.0
-    units: int = 0
-    fourth: float = 1.0
     freedom: float = math.nan
-    distances: Callable[[float], npt.NDArray[np.float64]] | None = None
+    scatter: Scatter | None = None
+    counts: Counts | None = None
 
     def power(self, difference: float, alpha: float) -> float:
         """Return the probability that the test of the effect finds a true difference."""
@@ -165,37 +165,38 @@ class Spread:
 
         if self.discordant is not None:
             return mid_p_power(self.n, difference, max(self.discordant, difference), alpha=alpha)
-        if self.distances is not None:
-            return float((self.distances(alpha) < difference).mean())
+        if self.scatter is not None:
+            return float((self.scatter.distances(alpha) < difference).mean())
+        if self.counts is not None:
+            return self.counts.power(difference, alpha)
         variance = self.variance - self.shrinks * difference**2
         if not variance > 0:
             return float(self.variance > 0)
         critical = float(stdtrit(self.freedom, 1 - alpha / 2))
-        if self.units:
-            critical = uncorrected(critical, self._skew(difference))
         critical *= math.sqrt(self.inflated)
-        return 1 - float(nctdtr(self.freedom, difference / math.sqrt(variance), critical))
-
-    def _skew(self, difference: float) -> float:
-        """Return the skewness over the root of n if changes by k tend k times to one side."""
-        square = self.variance * self.units
-        central = square - difference**2
-        third = difference * self.fourth - 3 * difference * square + 2 * difference**3
-        return third / central**1.5 / math.sqrt(self.units) if central > 0 else 0.0
+        missed = float(nctdtr(self.freedom, difference / math.sqrt(variance), critical))
+        return 1.0 if math.isnan(missed) else 1 - missed  # SciPy has no figure for almost none
 
     def smallest(self, alpha: float, power: float = 0.8) -> float:
         """Return the smallest true difference that is found with this power; NaN if none is."""
         if self.discordant is not None:
             return smallest_difference(self.n, self.discordant, alpha=alpha, power=power)
-        if self.distances is not None:
-            found = float(np.quantile(self.distances(alpha), power, method="higher"))
+        if self.scatter is not None:
+            distances = self.scatter.distances(alpha)
+            finite = np.where(np.isfinite(distances), distances, MOST)
+            found = float(np.quantile(finite, power))
             return found if found <= self.reach else math.nan
         if not self.variance > 0:
             return math.nan
-        most = min(self.reach, 100 * math.sqrt(self.variance))
-        if self.power(most, alpha) < power:
+        error = math.sqrt(self.variance)
+        most = min(self.reach, 100 * error if self.counts is None else self.counts.most)
+        if not self.power(most, alpha) >= power:
             return math.nan
-        return _smallest(lambda d: self.power(d, alpha) >= power, 0.0, most)
+        low, high = 0.0, min(most, 2 * error)
+        while self.power(high, alpha) < power:
+            low, high = high, min(most, 1.25 * high)
+        step = 5e-6 if self.counts is None else error / 100
+        return _smallest(lambda d: self.power(d, alpha) >= power, low, high, step)
 
     def questions(self, difference: float, alpha: float, power: float = 0.8) -> int:
         """Return how many questions of the same kind find a difference with this power.
@@ -210,11 +211,11 @@ class Spread:
             more = replace(
                 self,
                 variance=self.variance / times,
-                units=round(self.units * times),
                 shrinks=self.shrinks / times,
                 inflated=1 + (self.inflated - 1) / times,
                 freedom=max(1.0, (self.freedom + 1) * times - 1),
-                distances=None,
+                scatter=None,
+                counts=self.counts and replace(self.counts, units=round(self.counts.units * times)),
             )
             return more.power(difference, alpha) >= power
 
@@ -224,7 +225,8 @@ class Spread:
             if high * self.n > MOST:
                 raise UsageError("no number of questions under ten million is enough")
         low = 1 / self.n
-        while high - low > 0.1 / self.n:
+        least = 0.0 if self.counts is None else 0.005  # no more is known by imagined runs
+        while high - low > max(0.1 / self.n, least * high):
             middle = (low + high) / 2
             low, high = (low, middle) if enough(middle) else (middle, high)
         return math.ceil(self.n * high)

@@ -12,6 +12,7 @@ from ragbench.analysis.statistics.clustered import (
     Flips,
     by_clusters,
     sign_flip,
+    stretched,
     variance_of_mean,
 )
 from ragbench.analysis.statistics.inference import Alike
@@ -42,10 +43,27 @@ def test_the_p_of_a_value_is_that_of_every_set_of_signs(seed: int) -> None:
     usual = usual[0][np.argmax(usual[1])]
     odd = sum(bool((values[c == CODES] != usual).any()) for c in range(9))
     far = math.sqrt((away**2).sum() / odd)
+    # To the side of the longer tail, values count as nearer by half of the skewness of the sum,
+    # times the share 441 / 79 of the nine clusters (their sizes squared add to 79).
+    skewness = (away**3).sum() / ((away**2).sum() + 2 * far**2) ** 1.5
+    assert abs(skewness) > 0.01
     for value in (-0.5, -0.1, 0.0, 0.123, 0.4, 0.9):
-        moved = np.append(sums - value * np.array(SIZES), [far, -far])
+        from_mean = value - values.mean()
+        if from_mean * skewness > 0:
+            from_mean /= 1 + abs(skewness) / 2 * (441 / 79) / 9
+        moved = np.append(sums - (values.mean() + from_mean) * np.array(SIZES), [far, -far])
         p = (np.abs(moved @ every_sign(11)) >= abs(moved.sum()) - 1e-9).mean()
         assert found.tails(value).both == pytest.approx(min(1.0, p))
+
+
+def test_the_limit_of_the_longer_tail_is_further_away() -> None:
+    # Nine clusters of one, of which one is 3 above: residuals -1/3 (8 times) and 8/3. Half of the
+    # skewness (512 - 8) / 27 over (8 (8 + 1) / 9 (1 + 2 / 1))^1.5, one cluster being unusual.
+    values = np.array([0.0] * 8 + [3.0])
+    down, up = stretched(values - 1 / 3, np.ones(9), 1)
+    assert float(down) == 1.0
+    assert float(up) == pytest.approx(1 + 504 / 27 / 24**1.5 / 2)
+    assert [float(end) for end in stretched(1 / 3 - values, np.ones(9), 1)] == [float(up), 1.0]
 
 
 @pytest.mark.parametrize("draws", [5000, 1000])

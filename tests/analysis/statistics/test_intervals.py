@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binom
 
 from ragbench.analysis.statistics.clustered import variance_of_mean
 from ragbench.analysis.statistics.intervals import (
@@ -45,13 +46,36 @@ def test_wilson_by_hand() -> None:
 
 @given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_wilson_equals_statsmodels(counts: tuple[int, int]) -> None:
+    """With one to four right or wrong, of 5 each: the exact one-sided end if further out."""
     from statsmodels.stats.proportion import proportion_confint
 
-    low, high = wilson(*counts)
-    assert (low, high) == pytest.approx(
-        proportion_confint(*counts, alpha=0.05, method="wilson"), abs=1e-9
-    )
-    assert 0 <= low <= counts[0] / counts[1] <= high <= 1
+    right, n = counts
+    few = min(4, n // 5)
+    wanted = proportion_confint(right, n, alpha=0.05, method="wilson")
+    exact = proportion_confint(right, n, alpha=0.1, method="beta")
+    low = min(wanted[0], exact[0]) if 0 < right <= few else wanted[0]
+    high = max(wanted[1], exact[1]) if 0 < n - right <= few else wanted[1]
+    found = wilson(right, n)
+    assert found == pytest.approx((low, high), abs=1e-9)
+    assert 0 <= found[0] <= right / n <= found[1] <= 1
+
+
+def test_a_rate_close_to_1_by_hand() -> None:
+    # 49 of 50: all right with the chance p^50, so the exact upper end is .95^(1/50). For small
+    # counts the published end is close: -log(.95) / 50 below 1.
+    _, high = wilson(49, 50)
+    assert high == pytest.approx(0.95 ** (1 / 50))
+    assert high == pytest.approx(1 + math.log(0.95) / 50, abs=1e-6)
+
+
+@pytest.mark.parametrize(("n", "least"), [(20, 0.926), (50, 0.93), (200, 0.93)])
+def test_rates_are_covered_by_exact_enumeration(n: int, least: float) -> None:
+    """Over rates from 0.5 to 0.999; at n 20, Wilson's own interval covers 0.926 at 0.819."""
+    rates = np.linspace(0.5, 0.999, 2000)
+    ends = np.array([wilson(right, n) for right in range(n + 1)])
+    chances = binom.pmf(np.arange(n + 1)[:, None], n, rates)
+    held = (ends[:, :1] <= rates) & (rates <= ends[:, 1:])
+    assert (chances * held).sum(axis=0).min() >= least
 
 
 def test_the_kinds_of_data() -> None:

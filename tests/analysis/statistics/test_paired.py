@@ -103,3 +103,37 @@ def test_few_changes_do_not_narrow_the_interval() -> None:
     assert one[1] - one[0] > none[1] - none[0]
     low, high = Tango(1, 0, 1).limits(0.05)
     assert low < 0 and high == 1.0
+
+
+def test_equivalence_by_enumeration() -> None:
+    """The chance of every table whose score is as high, at the most likely share there."""
+    helped, hurt, n, margin = 2, 3, 30, 0.3
+    observed, chance = score(helped, hurt, n, -margin), 0.0
+
+    def unlikely(q: float) -> float:
+        return -(
+            helped * math.log(q)
+            + hurt * math.log(q + margin)
+            + (n - helped - hurt) * math.log(1 - 2 * q - margin)
+        )
+
+    q = minimize_scalar(unlikely, bounds=(1e-9, 0.35), method="bounded").x
+    for up in range(n + 1):
+        for down in range(n + 1 - up):
+            if score(up, down, n, -margin) >= observed - 1e-4:
+                ways = math.comb(n, up) * math.comb(n - up, down)
+                rest = (1 - 2 * q - margin) ** (n - up - down)
+                chance += ways * q**up * (q + margin) ** down * rest
+    found = Tango(helped, hurt, n)
+    normal = found.tails(-margin).at_most
+    assert found.within(margin) == pytest.approx(max(chance, normal), rel=1e-3)
+
+
+def test_equivalence_where_all_changes_go_one_way() -> None:
+    # 2 of 200 lost and none gained, at the margin of 3 points: the sum of (200 choose k) .03^k
+    # .97^(200 - k) over k to 2 is 0.0593, where the normal distribution says 0.048.
+    found = Tango(0, 2, 200)
+    exact = sum(math.comb(200, k) * 0.03**k * 0.97 ** (200 - k) for k in range(3))
+    assert found.within(0.03) == pytest.approx(exact)
+    assert found.tails(-0.03).at_most < 0.05 < exact
+    assert Tango(2, 0, 200).within(0.03) == found.within(0.03)

@@ -8,6 +8,7 @@ from itertools import product
 import numpy as np
 import pytest
 
+from ragbench.analysis.statistics.foretold import Counts, Scatter
 from ragbench.analysis.statistics.paired import mcnemar_mid_p
 from ragbench.analysis.statistics.power import (
     Spread,
@@ -92,12 +93,31 @@ def test_what_is_known_of_nothing() -> None:
     assert math.isnan(Spread(10, 1.0).smallest(0.05))
     with pytest.raises(UsageError, match="under ten million"):
         Spread(10, 1.0).questions(0.05, 0.05)
-    ends = np.linspace(0.0, 0.5, 11)
-    flipped = Spread(30, 1.0, variance=0.01, freedom=9.0, distances=lambda alpha: ends)
-    assert flipped.smallest(0.05) == pytest.approx(0.4)
-    assert flipped.power(0.26, 0.05) == pytest.approx(6 / 11)
-    out_of_reach = Spread(30, 0.3, variance=0.01, freedom=9.0, distances=lambda alpha: ends)
+
+
+def test_a_large_effect_is_found_where_scipy_has_no_figure() -> None:
+    # The distribution of the noncentral t is NaN at 38 and 191 degrees of freedom.
+    spread = Spread(200, 1.0, variance=0.013**2, freedom=191.0)
+    assert spread.power(0.5, 0.00625) == 1.0
+    assert 0.04 < spread.smallest(0.00625) < 0.05
+    assert spread.questions(0.5, 0.00625) < 20
+
+
+def test_flips_and_counts_are_found_by_imagined_runs() -> None:
+    draw = np.random.default_rng(3)
+    values, codes = draw.normal(0, 0.2, size=100), np.repeat(np.arange(10), 10).astype(np.int64)
+    sums = np.bincount(codes, weights=values - values.mean()).astype(np.float64)
+    scatter = Scatter.of(sums, values, codes, 10)
+    flipped = Spread(100, 1.0, variance=0.0004, freedom=9.0, scatter=scatter)
+    least = flipped.smallest(0.05)
+    assert flipped.power(least, 0.05) == pytest.approx(0.8, abs=0.02)
+    out_of_reach = Spread(100, least / 2, variance=0.0004, freedom=9.0, scatter=scatter)
     assert math.isnan(out_of_reach.smallest(0.05))
+    counts = Counts(50, 1.0, (1.0, 2.0), (0.5, 0.1))
+    counted = Spread(50, 2.0, variance=0.9 / 50, shrinks=1 / 50, freedom=31.0, counts=counts)
+    least = counted.smallest(0.05)
+    assert counted.power(least, 0.05) == pytest.approx(0.8, abs=0.02)
+    assert counted.questions(least, 0.05) == pytest.approx(50, abs=3)
 
 
 @pytest.mark.parametrize(

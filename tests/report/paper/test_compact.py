@@ -30,6 +30,8 @@ def tables(path: Path, cells: dict[tuple[str, str, str], str], **more: object) -
 
 def wilson(right: int) -> str:
     low, high = proportion_confint(right, 10, method="wilson")
+    if right in (1, 2):  # near 0: the exact one-sided end
+        low = proportion_confint(right, 10, alpha=0.1, method="beta")[0]
     return f"[{100 * low:.1f}, {100 * high:.1f}]"
 
 
