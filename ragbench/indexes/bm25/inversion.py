@@ -220,7 +220,7 @@ def encode_words(
     """
     import pyarrow as pa
 
-    from ragbench.indexes.bm25.kernels import split_words
+    from ragbench.indexes.bm25.splitting import split_words
 
     bounds = np.frombuffer(texts.buffers()[1], np.int64)[texts.offset :][: len(texts) + 1]
     data = np.frombuffer(texts.buffers()[2] or b"", np.uint8)

@@ -206,9 +206,9 @@ def longest_tree(model: Any, sample: Sequence[int]) -> int:
 
 def _examined(model: Any, sample: Sequence[int]) -> int:
     config = text_config(model.config)
-    if not picks_logits(model) or not takes_padding(model, sample):
-        return 0
     if getattr(config, "_attn_implementation", None) not in ("sdpa", "eager"):
+        return 0
+    if not picks_logits(model) or not takes_padding(model, sample):
         return 0
     windows = (getattr(config, name, None) for name in ("sliding_window", "attention_chunk_size"))
     longest = min([LONGEST_TREE, *(int(window) for window in windows if window)])
