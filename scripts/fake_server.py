@@ -32,6 +32,13 @@ from scripts.fakes.vendors import VENDORS
 from scripts.fakes.wire import Answer, Asked
 
 
+class Backlog(ThreadingHTTPServer):
+    """A server at which many can connect at once; with five, as usual, others are reset."""
+
+    request_queue_size = 256
+    daemon_threads = True
+
+
 class FakeServer:
     """An HTTP server on loopback, in a thread of its own within a ``with``.
 
@@ -52,8 +59,7 @@ class FakeServer:
         self._answer = answer
         self._latency_s = latency_s
         self._ending = threading.Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
-        self._server.daemon_threads = True
+        self._server = Backlog(("127.0.0.1", port), self._handler())
         self.origin = f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def serve(self) -> None:

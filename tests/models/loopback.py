@@ -43,6 +43,13 @@ class Sent:
     wait: threading.Event | None = None
 
 
+class Backlog(ThreadingHTTPServer):
+    """A server at which many can connect at once; with five, as usual, others are reset."""
+
+    request_queue_size = 256
+    daemon_threads = True
+
+
 class Loopback:
     """The server; ``answers`` maps a path to what is sent for a request.
 
@@ -64,8 +71,7 @@ class Loopback:
             "/v1/chat/completions": lambda _: Sent(chat("Yes.")),
             "/v1/completions": lambda _: Sent(text(" yes")),
         }
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
-        self._server.daemon_threads = True
+        self._server = Backlog(("127.0.0.1", port), self._handler())
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/v1"
 
     def asked(self, path: str) -> list[Request]:
