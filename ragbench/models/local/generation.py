@@ -72,7 +72,13 @@ def greedy(
             generation_config=config,
             tokenizer=tokenizer,
         )
-    new = found[0, len(ids) :].tolist()
+    return written(tokenizer, found[0, len(ids) :].tolist(), ends=ends, plain=plain)
+
+
+def written(
+    tokenizer: Any, new: Sequence[int], *, ends: Sequence[int], plain: bool
+) -> tuple[str, int, Literal["stop", "length"]]:
+    """Return the reply that generated tokens are, as ``greedy`` does."""
     ended = bool(new) and new[-1] in set(ends)
     text = str(tokenizer.decode(new[:-1] if ended else new, skip_special_tokens=False))
     if plain and PLAIN_STOP in text:
