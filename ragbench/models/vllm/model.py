@@ -107,6 +107,7 @@ class VllmModel(LocalModel):
             "dtype": self.dtype,
             "max_model_len": self.context_tokens,
             "seed": 0,
+            "use_tqdm_on_load": False,
             "enable_prefix_caching": True,
             "generation_config": "vllm",  # no sampling settings of the repository
             **self._given,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -64,7 +64,12 @@ def keys(folder: Path, server: RealServer, format_: str) -> dict[str, object]:
 
 @pytest.mark.parametrize("format_", ["chat", "plain"])
 def test_letters_are_the_local_models(
-    server: RealServer, smollm2_folder: Path, smollm2: HfModel, plain: HfModel, format_: str
+    server: RealServer,
+    smollm2_folder: Path,
+    smollm2: HfModel,
+    plain: HfModel,
+    format_: str,
+    record_property: Callable[[str, object], None],
 ) -> None:
     own = smollm2 if format_ == "chat" else plain
     model = served(server.url, **keys(smollm2_folder, server, format_))
@@ -73,7 +78,7 @@ def test_letters_are_the_local_models(
     assert model.facts().served.letters == "completions alone"  # llama.cpp has no echo
     mine, there = here(own), scores_of(model, items(), threads=8)
     found = agreement(mine, there)
-    print(f"llama.cpp, {format_}: {found}, unlisted {sum(one.unlisted for one in there)}")
+    record_property(f"llama.cpp, {format_}", (found, sum(one.unlisted for one in there)))
     assert {one.requests for one in there} == {1}
     assert found.differing == {}
     assert [one.prompt_tokens for one in mine] == [one.prompt_tokens for one in there]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -19,33 +19,25 @@ from tests.models.served.real import (
     agreement,
     here,
     items,
-    running,
     scores_of,
     served,
 )
 
 pytestmark = pytest.mark.slow
 CLOSE = 2e-3  # of a log-likelihood in float32, added in another order
-ENGINE = ("--max-model-len", "4096", "--enforce-eager")
-
-
-@pytest.fixture(scope="module")
-def server(smollm2_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealServer]:
-    with running("vllm", smollm2_folder, tmp_path_factory.mktemp("vllm"), *ENGINE) as found:
-        yield found
 
 
 @pytest.fixture(params=["chat", "plain"])
 def pair(
     request: pytest.FixtureRequest,
-    server: RealServer,
+    vllm: RealServer,
     smollm2_folder: Path,
     smollm2: HfModel,
     plain: HfModel,
 ) -> tuple[HfModel, ServerModel]:
     """The model here and behind the server, with the same format of prompts."""
     keys = {"model": str(smollm2_folder), "tokenizer": str(smollm2_folder)}
-    there = served(server.url, **keys, format=request.param)
+    there = served(vllm.url, **keys, format=request.param)
     return (smollm2 if request.param == "chat" else plain), there
 
 
@@ -57,7 +49,9 @@ def finished(server: RealServer) -> int:
 
 
 def test_letters_are_the_local_models_at_one_request_each(
-    server: RealServer, pair: tuple[HfModel, ServerModel]
+    vllm: RealServer,
+    pair: tuple[HfModel, ServerModel],
+    record_property: Callable[[str, object], None],
 ) -> None:
     own, model = pair
     model.check_abilities([LETTERS])
@@ -65,11 +59,11 @@ def test_letters_are_the_local_models_at_one_request_each(
     assert facts.served is not None
     assert facts.served.letters == "logprob_token_ids"
     assert facts.served.server.endswith(" 0.32.0")
-    before = finished(server)
+    before = finished(vllm)
     there = scores_of(model, items(), threads=8)
-    assert finished(server) - before == len(items()) == sum(one.requests or 0 for one in there)
+    assert finished(vllm) - before == len(items()) == sum(one.requests or 0 for one in there)
     found = agreement(here(own), there)
-    print(f"vLLM, {own.prompt_format}, letters: {found}")
+    record_property(f"vLLM, {own.prompt_format}, letters", found)
     assert found.differing == {}
     assert found.largest < CLOSE
     assert [one.prompt_tokens for one in there] == [one.prompt_tokens for one in here(own)]
@@ -77,33 +71,39 @@ def test_letters_are_the_local_models_at_one_request_each(
 
 @pytest.mark.parametrize(("way", "prefills"), [("completions", 1), ("echo", 5)])
 def test_other_ways_of_letters_have_the_same_picks(
-    server: RealServer, pair: tuple[HfModel, ServerModel], way: str, prefills: int
+    vllm: RealServer,
+    pair: tuple[HfModel, ServerModel],
+    record_property: Callable[[str, object], None],
+    way: str,
+    prefills: int,
 ) -> None:
     own, model = pair
     count = 20
     keys = {**model.spec.options.model_dump(), "letters": way, "format": model.prompt_format}
     model = served(**{k: v for k, v in keys.items() if v})
     model.check_abilities([LETTERS])
-    before = finished(server)
+    before = finished(vllm)
     there = scores_of(model, items()[:count], threads=8)
-    sent = finished(server) - before
+    sent = finished(vllm) - before
     unlisted = [one.unlisted for one in there if one.unlisted]
     # A letter that is not among the 20 likeliest is echoed, and so is its prompt.
     assert sent == prefills * count + len(unlisted) + sum(unlisted)
     found = agreement(here(own)[:count], there)
-    print(f"vLLM, {own.prompt_format}, {way}: {found}, unlisted {sum(unlisted)}")
+    record_property(f"vLLM, {own.prompt_format}, {way}", (found, sum(unlisted)))
     assert found.differing == {}
     assert found.largest < CLOSE
 
 
-def test_options_are_the_local_models(pair: tuple[HfModel, ServerModel]) -> None:
+def test_options_are_the_local_models(
+    pair: tuple[HfModel, ServerModel], record_property: Callable[[str, object], None]
+) -> None:
     own, model = pair
     model.check_abilities([OPTIONS])
     found = agreement(
-        here(own, letters=False, count=40),
-        scores_of(model, items()[:40], letters=False, threads=8),
+        here(own, letters=False, count=20),
+        scores_of(model, items()[:20], letters=False, threads=8),
     )
-    print(f"vLLM, {own.prompt_format}, options: {found}")
+    record_property(f"vLLM, {own.prompt_format}, options", found)
     assert found.differing == {}
     assert found.largest < 10 * CLOSE  # sums over the tokens of an option
 
