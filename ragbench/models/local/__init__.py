@@ -1,6 +1,5 @@
 """Models that run in this process.
 
-model       what the backends with weights on this machine share: keys, tokenizer, identity
 hf          transformers: a hub id, a local folder, a GGUF file, or weights in a package
 prefix      log-likelihoods of options with the prompt computed once
 generation  greedy replies

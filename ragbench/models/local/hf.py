@@ -2,28 +2,53 @@
 
 from __future__ import annotations
 
+import datetime
 import math
+import re
 import time
 from collections.abc import Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar
 
-from ragbench.base.devices import Device, pick_device, torch_dtype
+from pydantic import Field, model_validator
+
+from ragbench.base.devices import (
+    Device,
+    Dtype,
+    hide_loading_bars,
+    pick_device,
+    pick_dtype,
+    torch_dtype,
+)
 from ragbench.base.endpoint import Endpoint
 from ragbench.base.errors import BackendError, PrerequisiteError, first_line
-from ragbench.base.records import OptionScores, Reply
+from ragbench.base.files import plain_file, sha256_json, sha256_text
+from ragbench.base.modelfacts import ModelFacts
+from ragbench.base.records import Message, OptionScores, Reply
 from ragbench.base.weights import locate, weights_digest
 from ragbench.models.local.adapter import check_adapter, with_adapter
+from ragbench.models.local.context import context_of
 from ragbench.models.local.generation import forget_sampling, greedy, turn_ends
-from ragbench.models.local.model import LocalModel, LocalOptions, unavailable
+from ragbench.models.local.gguf import converted
 from ragbench.models.local.prefix import option_log_likelihoods, use_float32_output
+from ragbench.models.model import OneByOne
+from ragbench.models.rendering import (
+    PROBES,
+    TEMPLATE_DAY,
+    ChatTemplate,
+    control_tokens,
+    plain_text,
+    start_of_options,
+    turns_of,
+)
 from ragbench.models.spec import BackendOptions, ModelSpec, Weights
 
 # Out of memory, and what the code of a rare family raises on an input.
 FAILURES = (RuntimeError, IndexError, ValueError, TypeError, AttributeError)
 
 
-class HfOptions(LocalOptions):
+class HfOptions(BackendOptions):
     """Keys of the backend ``hf``.
 
     Attributes:
@@ -39,8 +64,23 @@ class HfOptions(LocalOptions):
         date: The date in the prompts of a chat template that writes today's.
     """
 
+    path: str | None = None
+    model: str | None = None
     adapter: str | None = None
+    revision: str | None = None
+    dtype: Dtype = "auto"
     device: Device = "auto"
+    trust_remote_code: bool = False
+    context: int | None = Field(None, gt=0)
+    date: datetime.date = TEMPLATE_DAY
+
+    @model_validator(mode="after")
+    def _one_source(self) -> HfOptions:
+        if self.path is not None and self.model is not None:
+            raise ValueError("give one of `path` (this machine) and `model` (hub id), not both")
+        if self.path is None and self.model is None and self.adapter is None:
+            raise ValueError("give one of `path` (this machine) and `model` (hub id)")
+        return self
 
     @property
     def weights(self) -> Weights:
@@ -48,9 +88,9 @@ class HfOptions(LocalOptions):
         return Weights(self.path or self.model or "", self.adapter)
 
     @property
-    def may_lack_weights(self) -> bool:
-        """Whether another entry may have the weights: that of an adapter's base."""
-        return self.adapter is not None
+    def stated_context(self) -> int | None:
+        """Context in tokens, if the config states it."""
+        return self.context
 
     def with_weights_of(self, base: BackendOptions) -> HfOptions:
         """Return an adapter's options with the weights of its base, if they name none."""
@@ -61,7 +101,7 @@ class HfOptions(LocalOptions):
         )
 
 
-class HfModel(LocalModel):
+class HfModel(OneByOne):
     """A causal language model; tokenizer and config load at once, weights on first use.
 
     Raises:
@@ -72,20 +112,143 @@ class HfModel(LocalModel):
     Options: ClassVar[type[BackendOptions]] = HfOptions
 
     def __init__(self, spec: ModelSpec) -> None:
+        from transformers import AutoConfig, AutoTokenizer
+
+        hide_loading_bars()
+        self.spec = spec
         options = spec.read(HfOptions)
+        self.device = pick_device(options.device)
+        self.dtype = pick_dtype(options.dtype, self.device)
+        self._revision = options.revision
+        self._origin = locate(spec.reference, hub=options.path is None)
         self._adapter = None if options.adapter is None else locate(options.adapter, hub=False)
-        super().__init__(spec, pick_device(options.device))
+        folder = self._origin
+        if folder is not None and folder.is_file():
+            folder = converted(folder)
+        self._source = spec.reference if folder is None else str(folder)
+        self._options: dict[str, Any] = {
+            "revision": options.revision,
+            "local_files_only": folder is not None,
+            "trust_remote_code": options.trust_remote_code,
+        }
+        try:
+            self._config: Any = AutoConfig.from_pretrained(self._source, **self._options)
+            self._tokenizer: Any = AutoTokenizer.from_pretrained(self._source, **self._options)
+        except Exception as error:  # tokenizers raises a bare one on a damaged file
+            raise _unavailable(spec, error) from None
         if self._adapter is not None:
             check_adapter(self._adapter)
+        where = f"models: {spec.name}"
+        self.context_tokens = context_of(
+            self._config, self._tokenizer, options.context, where=where
+        )
+        self.is_chat = spec.format == "chat" or (
+            spec.format == "auto" and bool(self._tokenizer.chat_template)
+        )
+        if self.is_chat and not self._tokenizer.chat_template:
+            raise PrerequisiteError(
+                f"the tokenizer of {spec.name!r} has no chat template",
+                where=f"models: {spec.name}: format: chat",
+                fix="write format: plain",
+            )
+
+        self._template = ChatTemplate(self._tokenizer, day=options.date, where=where)
 
     @classmethod
     def sends_to(cls, options: HfOptions) -> tuple[Endpoint, ...]:
         """Return no endpoint: the model runs in this process."""
         return ()
 
+    def digest(self) -> str:
+        """Return the identity of weights, number format and prompt format."""
+        between = self._template.between if self.is_chat else ""
+        return sha256_json(
+            {
+                "weights": self._weights_identity(),
+                "dtype": self.dtype,
+                "format": self.prompt_format,
+                **({"before the reply": between} if between else {}),
+            }
+        )
+
+    @property
+    def _day(self) -> str | None:
+        is_dated = self.is_chat and self._template.is_dated
+        return self.spec.read(HfOptions).date.isoformat() if is_dated else None
+
     def _weights_identity(self) -> str:
-        merged = f"+merged:{weights_digest(self._adapter)}" if self._adapter else ""
-        return super()._weights_identity() + merged
+        if self._origin is None:
+            commit = getattr(self._config, "_commit_hash", None) or self._revision
+            weights = f"{self.spec.reference}@{commit}"
+        else:
+            weights = weights_digest(self._origin)
+        return weights + (f"+merged:{weights_digest(self._adapter)}" if self._adapter else "")
+
+    def facts(self) -> ModelFacts:
+        """Return the facts that the run folder records."""
+        template = self._tokenizer.chat_template if self.is_chat else None
+        return ModelFacts(
+            digest=self.digest(),
+            weights=self._weights_identity(),
+            dtype=self.dtype,
+            device=self.device,
+            format=self.prompt_format,
+            chat_template_digest=sha256_text(str(template)) if template else None,
+            context_tokens=self.context_tokens,
+            architecture=(getattr(self._config, "architectures", None) or ["unknown"])[0],
+            parameters=self.parameters(),
+            template_day=self._day,
+        )
+
+    def parameters(self) -> int | None:
+        """Return the parameters in the headers of local weights; None for the hub."""
+        from safetensors import SafetensorError, safe_open
+
+        files = sorted(Path(self._source).glob("*.safetensors"))
+        if not files:
+            return None
+        total = 0
+        for file in files:
+            try:
+                with safe_open(plain_file(file), framework="numpy") as tensors:
+                    for name in tensors.keys():  # noqa: SIM118 - not a mapping
+                        total += math.prod(tensors.get_slice(name).get_shape())
+            except SafetensorError as error:
+                raise _unavailable(self.spec, error) from None
+        return total
+
+    def render(self, messages: Sequence[Message]) -> str:
+        """Return the prompt as the model reads it, up to the start of its reply.
+
+        A chat prompt is the template's text with the assistant's turn opened; the system turn joins
+        the first user turn if the template has no system role. A plain prompt is the contents
+        separated by blank lines, with each reply after ``Answer:``. A last assistant turn is the
+        beginning of the reply. A control token that a content spells out, such as ``<|im_end|>``,
+        is broken by a blank, so that no passage can end its turn or open another.
+
+        Raises:
+            PrerequisiteError: The chat template refuses a turn or leaves it out.
+        """
+        turns, reply_start = turns_of(messages, self._control)
+        if self.is_chat:
+            return self._template.text(turns, reply_start)
+        return plain_text(turns, reply_start)
+
+    def continuation(self, option: str) -> str:
+        """Return an option as it follows the prompt: after what the chat template writes first."""
+        return self._template.between + option if self.is_chat else " " + option
+
+    @cached_property
+    def _control(self) -> re.Pattern[str] | None:
+        return control_tokens(self._tokenizer)
+
+    def count_tokens(self, text: str) -> int:
+        """Return the number of tokens without special tokens."""
+        return len(self._tokenizer(text, add_special_tokens=False).input_ids)
+
+    def _encode(self, text: str) -> list[int]:
+        # A rendered chat template already has its special tokens.
+        return list(self._tokenizer(text, add_special_tokens=not self.is_chat).input_ids)
 
     @cached_property
     def _model(self) -> Any:
@@ -101,7 +264,7 @@ class HfModel(LocalModel):
                 **self._options,
             )
         except (OSError, ValueError, RuntimeError, ImportError, SafetensorError) as error:
-            raise unavailable(self.spec, error) from None
+            raise _unavailable(self.spec, error) from None
         model, report = loaded
         if missing := sorted(
             report["missing_keys"]
@@ -117,7 +280,7 @@ class HfModel(LocalModel):
         try:
             model = model.to(self.device).eval()
         except RuntimeError as error:  # such as out of memory
-            raise unavailable(self.spec, error) from None
+            raise _unavailable(self.spec, error) from None
         use_float32_output(model)
         forget_sampling(model)
         return model
@@ -146,12 +309,17 @@ class HfModel(LocalModel):
             BackendError: The model failed, or a likelihood is not finite.
         """
         started = time.perf_counter()
-        tokens = self.tokenise(prompt, options)
+        head, blank = prompt, " "
+        if self.is_chat:
+            head, blank = prompt + self._template.before_reply(prompt), ""
+        alone = self._encode(head)
+        sequences = [self._encode(head + blank + option) for option in options]
+        alike = len({option[:1].casefold() for option in options}) == 1
+        probes = {text: self._encode(head + blank + text) for text in PROBES if alike}
+        start = start_of_options(alone, sequences, options, probes)
         model = self._model
         try:
-            sums = option_log_likelihoods(
-                model, tokens.sequences, [tokens.start] * len(tokens.sequences), reuse=reuse
-            )
+            sums = option_log_likelihoods(model, sequences, [start] * len(sequences), reuse=reuse)
         except FAILURES as error:
             raise _failed(self.spec, error) from None
         if not all(math.isfinite(value) for value in sums):
@@ -159,7 +327,12 @@ class HfModel(LocalModel):
                 f"{self.spec.name} gave a likelihood that is not finite ({sums})",
                 fix=f"the dtype was {self.dtype}; try dtype: float32",
             )
-        return tokens.scored(sums, time.perf_counter() - started)
+        return OptionScores(
+            log_likelihoods=tuple(sums),
+            option_tokens=tuple(len(ids) - start for ids in sequences),
+            prompt_tokens=len(alone),
+            elapsed_s=time.perf_counter() - started,
+        )
 
     def generate(self, prompt: str, *, limit: int) -> Reply:
         """Return the model's reply to a rendered prompt, decoded greedily.
@@ -193,4 +366,12 @@ def _failed(spec: ModelSpec, error: Exception) -> BackendError:
     return BackendError(
         f"{spec.name} failed: {first_line(error)}",
         fix="a smaller context budget or another dtype or device may help",
+    )
+
+
+def _unavailable(spec: ModelSpec, error: Exception) -> PrerequisiteError:
+    return PrerequisiteError(
+        f"the model {spec.name!r} cannot be loaded: {first_line(error)}",
+        where=f"models: {spec.name}: {spec.reference}",
+        fix="check the path or id; a hub model needs the network once, and a gated one a login",
     )

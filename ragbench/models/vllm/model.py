@@ -8,19 +8,19 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from threading import Lock
 from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from ragbench.base.devices import pick_device
 from ragbench.base.endpoint import Endpoint
-from ragbench.base.errors import BackendError, first_line
+from ragbench.base.errors import BackendError, PrerequisiteError, first_line
 from ragbench.base.files import sha256_json
 from ragbench.base.modelfacts import ModelFacts
 from ragbench.base.records import OptionScores, Reply
 from ragbench.models.local.generation import PLAIN_STOP, turn_ends, written
-from ragbench.models.local.model import LocalModel, LocalOptions, Tokens, unavailable
+from ragbench.models.local.hf import HfModel, HfOptions
 from ragbench.models.model import Choice
+from ragbench.models.rendering import PROBES, start_of_options
 from ragbench.models.spec import BackendOptions, ModelSpec
 from ragbench.models.vllm.engine import Asked, Engine, EngineOptions, engine_version
 
@@ -28,14 +28,16 @@ CONCURRENCY = 64
 MOST_LISTED = 128  # tokens whose log-probabilities one request may ask for
 
 
-class VllmOptions(LocalOptions):
+class VllmOptions(HfOptions):
     """Keys of the backend ``vllm``.
 
     Attributes:
         path: ``package:NAME/FILE``, a local folder or a ``.gguf`` file.
         model: Id on the model hub. One of ``path`` and ``model`` is needed.
+        adapter: Not supported: merge the adapter into its weights first.
         revision: Revision on the hub.
         dtype: ``auto`` is bfloat16 if the hardware supports it.
+        device: The package decides it: ``auto`` is the only value.
         trust_remote_code: Whether code in the model's repository may run.
         context: Maximum tokens of prompt and reply, if the model states none, or to use fewer.
         date: The date in the prompts of a chat template that writes today's.
@@ -43,8 +45,25 @@ class VllmOptions(LocalOptions):
         concurrency: Number of prompts that the engine gets at once; 64 by default.
     """
 
+    adapter: None = None
+    device: Literal["auto"] = "auto"
     engine: EngineOptions = EngineOptions()
     concurrency: int = Field(CONCURRENCY, gt=0, le=1024, exclude=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """A prompt with options as its reply.
+
+    Attributes:
+        alone: Tokens of the prompt.
+        sequences: Those of the prompt with each option.
+        start: Where the options' tokens start in each sequence.
+    """
+
+    alone: Sequence[int]
+    sequences: Sequence[Sequence[int]]
+    start: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +81,7 @@ class _Scored:
     requests: tuple[Asked, ...]
 
 
-class VllmModel(LocalModel):
+class VllmModel(HfModel):
     """A causal language model; tokenizer and config load at once, the engine on first use.
 
     Raises:
@@ -75,13 +94,14 @@ class VllmModel(LocalModel):
     def __init__(self, spec: ModelSpec) -> None:
         self._version = engine_version(f"models: {spec.name}")
         options = spec.read(VllmOptions)
-        super().__init__(spec, pick_device("auto"))
+        super().__init__(spec)
         self._given = options.engine.given()
         self.concurrency = options.concurrency
         self._starting = Lock()
+        self._failure: PrerequisiteError | None = None
 
     @classmethod
-    def sends_to(cls, options: VllmOptions) -> tuple[Endpoint, ...]:
+    def sends_to(cls, options: HfOptions) -> tuple[Endpoint, ...]:
         """Return no endpoint: the engine runs on this machine, its reports about use turned off."""
         return ()
 
@@ -117,12 +137,23 @@ class VllmModel(LocalModel):
                 arguments, at_once=self.concurrency, float32_output=self.dtype != "float32"
             )
         except Exception as error:  # of many kinds: missing kernels, memory, families
-            raise unavailable(self.spec, error) from None
+            raise PrerequisiteError(
+                f"vLLM cannot run the model {self.spec.name!r}: {first_line(error)}",
+                where=f"models: {self.spec.name}: {self.spec.reference}",
+                fix="check the path or id, the memory (`context`, `engine`), and whether this "
+                "version of vLLM has the model's family; VLLM_LOGGING_LEVEL=INFO shows its log",
+            ) from None
 
     @property
     def _engine(self) -> Engine:
         with self._starting:
-            return self._loaded
+            if self._failure is not None:  # of another thread: a start takes minutes
+                raise self._failure
+            try:
+                return self._loaded
+            except PrerequisiteError as error:
+                self._failure = error
+                raise
 
     def release(self) -> None:
         """Stop the engine and free its memory; it starts again on the next use."""
@@ -130,8 +161,26 @@ class VllmModel(LocalModel):
         if engine is not None:
             engine.close()
 
-    def score_options(self, prompt: str, options: Sequence[str]) -> OptionScores:
+    def _ids(self, text: str) -> list[int]:
+        # A rendered chat template already has its special tokens.
+        return list(self._tokenizer(text, add_special_tokens=not self.is_chat).input_ids)
+
+    def _tokens(self, prompt: str, options: Sequence[str]) -> Tokens:
+        head, blank = prompt, " "
+        if self.is_chat:
+            head, blank = prompt + self._template.before_reply(prompt), ""
+        alone = self._ids(head)
+        sequences = [self._ids(head + blank + option) for option in options]
+        alike = len({option[:1].casefold() for option in options}) == 1
+        probes = {text: self._ids(head + blank + text) for text in PROBES if alike}
+        return Tokens(alone, sequences, start_of_options(alone, sequences, options, probes))
+
+    def score_options(
+        self, prompt: str, options: Sequence[str], *, reuse: bool = True
+    ) -> OptionScores:
         """Return the log-likelihood of each option, as the backend ``hf`` defines it.
+
+        ``reuse`` has no meaning here: the engine itself decides what it computes once.
 
         Raises:
             BackendError: The engine failed, the prompt is too long, or a likelihood is not finite.
@@ -148,7 +197,7 @@ class VllmModel(LocalModel):
         return [self._scores(each, [next(answers) for _ in each.requests]) for each in asked]
 
     def _requests(self, item: Choice) -> _Scored:
-        tokens = self.tokenise(item.prompt, item.options)
+        tokens = self._tokens(item.prompt, item.options)
         last = [ids[-1] for ids in tokens.sequences]
         # One token each after one prompt, such as letters: the prompt runs once, and a prefix of it
         # that another prompt had does not run again.
@@ -215,7 +264,12 @@ class VllmModel(LocalModel):
                 f"{self.spec.name} gave a likelihood that is not finite ({sums})",
                 fix=f"the dtype was {self.dtype}; try dtype: float32",
             )
-        return tokens.scored(sums, seconds)
+        return OptionScores(
+            log_likelihoods=tuple(sums),
+            option_tokens=tuple(len(ids) - tokens.start for ids in tokens.sequences),
+            prompt_tokens=len(tokens.alone),
+            elapsed_s=seconds,
+        )
 
     @cached_property
     def _ends(self) -> list[int]:
@@ -249,7 +303,7 @@ class VllmModel(LocalModel):
             skip_special_tokens=False,
             spaces_between_special_tokens=False,
         )
-        asked = [Asked(self._encode(prompt), wishes) for prompt in items]
+        asked = [Asked(self._ids(prompt), wishes) for prompt in items]
         found: list[Reply | BackendError] = []
         for prompt, one, answer in zip(items, asked, self._ask(asked), strict=True):
             if isinstance(answer, BackendError):

@@ -74,8 +74,9 @@ def test_letters_are_the_local_models(
     own = smollm2 if format_ == "chat" else plain
     model = served(server.url, **keys(smollm2_folder, server, format_))
     model.check_abilities([LETTERS])
-    assert model.facts().served is not None
-    assert model.facts().served.letters == "completions alone"  # llama.cpp has no echo
+    facts = model.facts().served
+    assert facts is not None
+    assert facts.letters == "completions alone"  # llama.cpp has no echo
     mine, there = here(own), scores_of(model, items(), threads=8)
     found = agreement(mine, there)
     record_property(f"llama.cpp, {format_}", (found, sum(one.unlisted for one in there)))

@@ -12,15 +12,16 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
-from ragbench.base.errors import BackendError
+from ragbench.base.errors import BackendError, PrerequisiteError
 from ragbench.base.records import OptionScores, Reply
 from ragbench.models.local.hf import HfModel
 from ragbench.models.model import Choice
 from ragbench.models.spec import ModelSpec, make_model
 from ragbench.models.vllm import model as module
 from ragbench.models.vllm.engine import Answered, Asked
-from ragbench.models.vllm.model import VllmModel
+from ragbench.models.vllm.model import VllmModel, VllmOptions
 from tests.conftest import REPOSITORY
 from tests.models.served.real import agreement, here, items
 
@@ -153,6 +154,34 @@ def test_a_reply_ends_at_the_end_of_the_turn_or_at_the_limit(
     assert (reply.text, reply.finish) == (" iron and", "length")
 
 
+def test_an_engine_that_does_not_start_is_named_and_not_started_again(
+    make: Callable[..., tuple[VllmModel, RuleEngine]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = []
+
+    def fail(arguments: object, **_: object) -> None:
+        started.append(arguments)
+        raise ValueError("no kernels for this processor\nand more")
+
+    monkeypatch.setattr(module, "Engine", fail)
+    model = make(format="plain")[0]
+    del model.__dict__["_loaded"]
+    for _ in range(2):
+        with pytest.raises(PrerequisiteError, match="no kernels for this processor") as caught:
+            model.score_options("Which? Answer:", LETTERS)
+        assert str(caught.value.where).startswith("models: v")
+    (arguments,) = started
+    assert isinstance(arguments, dict)
+    assert (arguments["enable_prefix_caching"], arguments["dtype"]) == (True, "float32")
+    assert (arguments["seed"], arguments["generation_config"]) == (0, "vllm")
+
+
+@pytest.mark.parametrize("keys", [{"adapter": "tuned"}, {"device": "cuda"}])
+def test_keys_of_hf_that_it_does_not_have_are_refused(keys: dict[str, str]) -> None:
+    with pytest.raises(ValidationError):
+        VllmOptions.model_validate({"path": "weights", **keys})
+
+
 def test_version_and_arguments_are_in_the_identity_and_concurrency_is_not(
     make: Callable[..., tuple[VllmModel, RuleEngine]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -229,8 +258,8 @@ def test_the_real_engine_scores_and_writes_as_the_backend_hf(
     tmp_path: Path,
     record_property: Callable[[str, object], None],
 ) -> None:
-    entry = {"name": "v", "backend": "vllm", "path": str(smollm2_folder), "dtype": "float32"}
-    entry |= {"context": 4096, "engine": {"enforce_eager": True}}
+    entry: dict[str, object] = {"name": "v", "backend": "vllm", "path": str(smollm2_folder)}
+    entry |= {"dtype": "float32", "context": 4096, "engine": {"enforce_eager": True}}
     asked = [
         {
             "turns": [[turn.role, turn.content] for turn in item.turns],
@@ -278,7 +307,7 @@ arms: [closed-book]
 
 @pytest.mark.slow
 def test_a_run_of_restricted_data_from_end_to_end(smollm2_folder: Path, home: Path) -> None:
-    lines = [
+    lines: list[dict[str, Any]] = [
         {"id": f"q{n}", "question": one.question, "options": one.options, "answer": "A"}
         for n, one in enumerate(items()[:12])
     ]
