@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -69,7 +69,6 @@ def test_letters_are_the_local_models(
     smollm2: HfModel,
     plain: HfModel,
     format_: str,
-    record_property: Callable[[str, object], None],
 ) -> None:
     own = smollm2 if format_ == "chat" else plain
     model = served(server.url, **keys(smollm2_folder, server, format_))
@@ -79,7 +78,6 @@ def test_letters_are_the_local_models(
     assert facts.letters == "completions alone"  # llama.cpp has no echo
     mine, there = here(own), scores_of(model, items(), threads=8)
     found = agreement(mine, there)
-    record_property(f"llama.cpp, {format_}", (found, sum(one.unlisted for one in there)))
     assert {one.requests for one in there} == {1}
     assert found.differing == {}
     assert [one.prompt_tokens for one in mine] == [one.prompt_tokens for one in there]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -51,7 +50,6 @@ def finished(server: RealServer) -> int:
 def test_letters_are_the_local_models_at_one_request_each(
     vllm: RealServer,
     pair: tuple[HfModel, ServerModel],
-    record_property: Callable[[str, object], None],
 ) -> None:
     own, model = pair
     model.check_abilities([LETTERS])
@@ -63,7 +61,6 @@ def test_letters_are_the_local_models_at_one_request_each(
     there = scores_of(model, items(), threads=8)
     assert finished(vllm) - before == len(items()) == sum(one.requests or 0 for one in there)
     found = agreement(here(own), there)
-    record_property(f"vLLM, {own.prompt_format}, letters", found)
     assert found.differing == {}
     assert found.largest < CLOSE
     assert [one.prompt_tokens for one in there] == [one.prompt_tokens for one in here(own)]
@@ -73,7 +70,6 @@ def test_letters_are_the_local_models_at_one_request_each(
 def test_other_ways_of_letters_have_the_same_picks(
     vllm: RealServer,
     pair: tuple[HfModel, ServerModel],
-    record_property: Callable[[str, object], None],
     way: str,
     prefills: int,
 ) -> None:
@@ -89,21 +85,17 @@ def test_other_ways_of_letters_have_the_same_picks(
     # A letter that is not among the 20 likeliest is echoed, and so is its prompt.
     assert sent == prefills * count + len(unlisted) + sum(unlisted)
     found = agreement(here(own)[:count], there)
-    record_property(f"vLLM, {own.prompt_format}, {way}", (found, sum(unlisted)))
     assert found.differing == {}
     assert found.largest < CLOSE
 
 
-def test_options_are_the_local_models(
-    pair: tuple[HfModel, ServerModel], record_property: Callable[[str, object], None]
-) -> None:
+def test_options_are_the_local_models(pair: tuple[HfModel, ServerModel]) -> None:
     own, model = pair
     model.check_abilities([OPTIONS])
     found = agreement(
         here(own, letters=False, count=20),
         scores_of(model, items()[:20], letters=False, threads=8),
     )
-    record_property(f"vLLM, {own.prompt_format}, options", found)
     assert found.differing == {}
     assert found.largest < 10 * CLOSE  # sums over the tokens of an option
 

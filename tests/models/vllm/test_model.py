@@ -256,7 +256,6 @@ def test_the_real_engine_scores_and_writes_as_the_backend_hf(
     smollm2: HfModel,
     plain: HfModel,
     tmp_path: Path,
-    record_property: Callable[[str, object], None],
 ) -> None:
     entry: dict[str, object] = {"name": "v", "backend": "vllm", "path": str(smollm2_folder)}
     entry |= {"dtype": "float32", "context": 4096, "engine": {"enforce_eager": True}}
@@ -280,7 +279,6 @@ def test_the_real_engine_scores_and_writes_as_the_backend_hf(
         options = [OptionScores(tuple(one), (), 0, 0.0) for one in found["options"]]
         by_letters = agreement(here(own), letters)
         by_text = agreement(here(own, letters=False, count=20), options)
-        record_property(f"vllm, {kind}", (by_letters, by_text))
         assert by_letters.differing == by_text.differing == {}
         assert by_letters.largest < 2e-3
         assert by_text.largest < 2e-2
