@@ -6,6 +6,7 @@ cards      known facts of models
 rendering  prompts as texts, for all backends
 scripted   a model without weights, for tests and dry runs
 local      models that transformers runs on this machine
+vllm       models that vLLM's offline engine runs in this process
 served     models behind servers with OpenAI's API
 """
 
@@ -28,6 +29,10 @@ models: Registry[type[Model]] = Registry(
         "server": Entry(
             "ragbench.models.served.server:ServerModel",
             "a server with OpenAI's API: vLLM, SGLang, llama.cpp, transformers serve",
+        ),
+        "vllm": Entry(
+            "ragbench.models.vllm.model:VllmModel",
+            "vLLM's offline engine in this process: hub id, local folder or GGUF file",
         ),
         "scripted": Entry(
             "ragbench.models.scripted:ScriptedModel",

@@ -318,7 +318,7 @@ def test_every_kind_of_retriever_and_backend_is_here() -> None:
     ours = {name for name, entry in retrievers.items() if entry.target.startswith("ragbench.")}
     assert kinds == ours
     backends = {name for name, entry in models.items() if entry.target.startswith("ragbench.")}
-    assert backends == {"hf", "scripted", "server"}
+    assert backends == {"hf", "scripted", "server", "vllm"}
 
 
 def remote(url: str) -> dict[str, dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -96,11 +96,11 @@ def greedy(
             generation_config=config,
             tokenizer=tokenizer,
         )
-    return [_written(row, tokenizer, set(ends), plain) for row in found[:, width:].tolist()]
+    return [written(row, tokenizer, ends, plain) for row in found[:, width:].tolist()]
 
 
-def _written(new: Sequence[int], tokenizer: Any, ends: set[int], plain: bool) -> Written:
-    """Return the reply in a row, which after its end is filled up with an end."""
+def written(new: Sequence[int], tokenizer: Any, ends: Collection[int], plain: bool) -> Written:
+    """Return the reply that generated tokens are; after its end, a row is filled up with an end."""
     size = next((n for n, token in enumerate(new) if token in ends), None)
     text = str(tokenizer.decode(new[:size], skip_special_tokens=False))
     if plain and PLAIN_STOP in text:

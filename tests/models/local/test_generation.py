@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from ragbench.base.records import Message, Reply
-from ragbench.models.local.generation import PLAIN_STOP, Written, _written, turn_ends
+from ragbench.models.local.generation import PLAIN_STOP, Written, turn_ends, written
 from ragbench.models.local.hf import HfModel
 from tests.models.local.tiny import llama, load, tokenizer
 
@@ -97,4 +97,4 @@ def test_what_follows_the_end_of_a_row_is_no_reply(tmp_path: Path) -> None:
         ([2, 2], False, Written("", 1, "stop")),
     ]
     for row, plain, expected in cases:
-        assert _written(row, letters, {2}, plain) == expected
+        assert written(row, letters, {2}, plain) == expected
