@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -17,11 +16,12 @@ from ragbench.base.errors import BackendError, PrerequisiteError, first_line
 from ragbench.base.files import sha256_json
 from ragbench.base.modelfacts import ModelFacts
 from ragbench.base.records import OptionScores, Reply
+from ragbench.models.local.batches import Sums
 from ragbench.models.local.generation import PLAIN_STOP, turn_ends, written
 from ragbench.models.local.hf import HfModel
 from ragbench.models.local.options import HfOptions
 from ragbench.models.local.tree import Scored
-from ragbench.models.model import Choice
+from ragbench.models.model import Choice, or_error
 from ragbench.models.spec import BackendOptions, ModelSpec
 from ragbench.models.vllm.engine import Asked, Engine, EngineOptions, engine_version
 
@@ -169,7 +169,7 @@ class VllmModel(HfModel):
         """Return the scores of each item, or its error, in the order of items."""
         asked = [self._requests(item) for item in items]
         answers = iter(self._ask([request for each in asked for request in each.requests]))
-        return [self._scores(each, [next(answers) for _ in each.requests]) for each in asked]
+        return [self._answered(each, [next(answers) for _ in each.requests]) for each in asked]
 
     def _requests(self, item: Choice) -> _Requests:
         scored, read = self._read(item.prompt, item.options)
@@ -213,7 +213,7 @@ class VllmModel(HfModel):
             found.append((answer.output, answer.seconds))
         return found
 
-    def _scores(
+    def _answered(
         self, asked: _Requests, answers: Sequence[tuple[Any, float] | BackendError]
     ) -> OptionScores | BackendError:
         outputs, seconds = [], 0.0
@@ -234,17 +234,7 @@ class VllmModel(HfModel):
                 )
                 for output, ids in zip(outputs, item.sequences, strict=True)
             ]
-        if not all(math.isfinite(value) for value in sums):
-            return BackendError(
-                f"{self.spec.name} gave a likelihood that is not finite ({sums})",
-                fix=f"the dtype was {self.dtype}; try dtype: float32",
-            )
-        return OptionScores(
-            log_likelihoods=tuple(sums),
-            option_tokens=tuple(len(ids) - item.start for ids in item.sequences),
-            prompt_tokens=asked.prompt_tokens,
-            elapsed_s=seconds,
-        )
+        return or_error(lambda: self._scores(item, asked.prompt_tokens, Sums(sums, seconds)))
 
     @cached_property
     def _ends(self) -> list[int]:
