@@ -140,7 +140,7 @@ def test_tokens_are_counted_where_the_server_does_not(server: Loopback) -> None:
         Sent({}, 302, {"location": "https://evil.example.org"}),
     ],
 )
-@pytest.mark.parametrize("prompts", ["chat", "plain"])
+@pytest.mark.parametrize("prompts", ["chat", pytest.param("plain", marks=pytest.mark.slow)])
 def test_no_fault_is_a_reply_or_a_score(server: Loopback, sent: Sent, prompts: str) -> None:
     model = ServerModel(spec(server, format=prompts, tokenizer=SMOLLM2))
     prompt = model.render(TURNS)
