@@ -238,6 +238,7 @@ def through_shell(home: Path, script: str, *arguments: str) -> subprocess.Comple
     )
 
 
+@pytest.mark.slow
 def test_a_closed_standard_error_neither_fails_nor_writes_elsewhere(run_copy: Path) -> None:
     home = run_copy.parents[1]
     whole = ragbench(home, "score", "small")

@@ -393,7 +393,7 @@ def test_a_proxy_and_the_server_behind_it_must_both_be_trusted(
     assert listening.close() == b""
 
 
-@SIDES
+@pytest.mark.parametrize("side", ["task", pytest.param("corpus", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", MODELS)
 def test_a_backend_that_may_send_prompts_elsewhere_is_refused(
     ward: Path, listening: Listening, outside: None, side: str, name: str

@@ -292,5 +292,3 @@ def test_the_real_model_runs_from_config_to_report(run_copy: Path, home: Path) -
     table = pd.read_csv(run / "results.csv")
     assert set(table["task"]) == set(ways)
     assert "smollm2" in (run / "report.md").read_text(encoding="utf-8")
-    assert ragbench(home, *command).returncode == 0
-    assert {path: path.read_bytes() for path in run.glob("records/[!.]*")} == written

@@ -126,6 +126,7 @@ def test_a_recipe_that_now_names_its_parts_otherwise_is_built_again(both: Path) 
     assert is_built("sharp-small")
 
 
+@pytest.mark.slow
 def test_a_part_that_is_killed_resumes_as_its_own_build(home: Path, corpus_of: CorpusOf) -> None:
     corpus_of("many", {f"d{n}": f"fever {n} gout {n % 7}" for n in range(6000)})
     write(home, "both", kind="hybrid", parts=["bm25", INLINE])

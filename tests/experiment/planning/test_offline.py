@@ -188,7 +188,7 @@ def bring(home: Path) -> None:
     path.write_text(json.dumps(benchmark), encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", PAPER)
+@pytest.mark.parametrize("name", [*PAPER[:-1], pytest.param(PAPER[-1], marks=pytest.mark.slow)])
 def test_with_its_files_every_prompt_of_a_config_of_the_paper_is_rendered(
     name: str, home: Path
 ) -> None:

@@ -107,7 +107,7 @@ build_index("plain", "some", device="cpu")
 """
 
 
-@pytest.mark.parametrize("factory", ["Flat", "SQ8"])
+@pytest.mark.parametrize("factory", ["Flat", pytest.param("SQ8", marks=pytest.mark.slow)])
 def test_a_build_killed_in_adding_goes_on_and_ends_the_same(
     stored: Embeddings, home: Path, factory: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -277,7 +277,7 @@ TYPES: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-FEW = ("Flat", "IVF4,SQ8")  # `slow` has the rest
+FEW = ("Flat", "IVF4,Flat")  # `slow` has the rest
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -153,7 +153,7 @@ def test_no_fault_is_a_reply_or_a_score(server: Loopback, sent: Sent, prompts: s
         model.score_options(prompt, ["yes", "no"])
 
 
-@pytest.mark.parametrize("refuses_zero", [False, True])
+@pytest.mark.parametrize("refuses_zero", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_log_likelihoods_are_those_of_the_model_itself(
     server: Loopback, smollm2: HfModel, plain: HfModel, refuses_zero: bool
 ) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +35,27 @@ DETECTABLE = re.compile(
 )
 
 
+Made = tuple[Run, pd.DataFrame, list[str]]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Made]:
+    """Return the function that makes a run once: the run, its effects and its verdict."""
+    folder = tmp_path_factory.mktemp("odd")
+
+    @cache
+    def make(name: str) -> Made:
+        run = RUNS[name](folder / name.replace(" ", "-"))
+        table = effects(run)
+        return run, table, list(verdict(run, table))
+
+    return make
+
+
 @pytest.mark.parametrize("name", RUNS)
-def test_the_verdict_is_the_golden_text(tmp_path: Path, name: str) -> None:
-    run = RUNS[name](tmp_path / "run")
+def test_the_verdict_is_the_golden_text(made: Callable[[str], Made], name: str) -> None:
     lines = (TEXTS / f"{name}.txt").read_text(encoding="utf-8").splitlines()
-    for said, wanted in zip(verdict(run, effects(run)), lines, strict=True):
+    for said, wanted in zip(made(name)[2], lines, strict=True):
         assert said == wanted
 
 
@@ -115,11 +133,10 @@ def robust(values: np.ndarray, clusters: pd.Series[Any]) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_the_figures_by_other_means(tmp_path: Path, name: str) -> None:
-    run = RUNS[name](tmp_path / "run")
-    table = effects(run)
+def test_the_figures_by_other_means(made: Callable[[str], Made], name: str) -> None:
+    run, table, said = made(name)
     mine = table[(table.stratum == "") & ~table.task.str.startswith("(")]
-    text = "\n".join(verdict(run, table))
+    text = "\n".join(said)
     for _, row in mine[mine.status == "complete"].iterrows():
         values, clusters = shift(run, row)
         helped, hurt, n = int((values > 0).sum()), int((values < 0).sum()), values.size
@@ -162,16 +179,17 @@ def test_the_figures_by_other_means(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_a_detectable_difference_is_found_four_times_in_five(tmp_path: Path, name: str) -> None:
+def test_a_detectable_difference_is_found_four_times_in_five(
+    made: Callable[[str], Made], name: str
+) -> None:
     """By 20,000 imagined runs of McNemar's mid-p, at the level of Holm's first step."""
-    run = RUNS[name](tmp_path / "run")
-    table = effects(run)
+    _, table, said = made(name)
     level = ALPHA / max(1, int((table.family == "primary").sum()))
     assert set(table[table.family == "primary"].level) <= {level}
     if table.n_clusters.notna().any():
         return
     draw = np.random.default_rng(5)
-    for n, points, one_way in DETECTABLE.findall("\n".join(verdict(run, table))):
+    for n, points, one_way in DETECTABLE.findall("\n".join(said)):
         least = float(points) / 100
         near = (table.smallest_detectable - least).abs() < 6e-4
         row = table[near & (table.family == "primary")].iloc[0]
