@@ -9,6 +9,7 @@ from typing import Any
 
 from ragbench.base.errors import first_line
 from ragbench.base.progress import say
+from ragbench.models.local.context import text_config
 from ragbench.models.local.generation import Written
 from ragbench.models.local.prefix import option_log_likelihoods
 from ragbench.models.local.tree import (
@@ -55,7 +56,7 @@ def score_all(model: Any, items: Sequence[Scored], *, budget: int) -> list[Sums 
         longest = max(map(len, item.sequences))
         fits = longest <= longest_tree(model, item.sequences[0])
         (together if fits else alone).append(place)
-    vocabulary = int(model.get_output_embeddings().weight.shape[0]) if together else 1
+    vocabulary = int(text_config(model.config).vocab_size) if together else 1
     chosen = [items[place] for place in together]
     for pack in packs(chosen, budget=budget, vocabulary=vocabulary):
         places = [together[n] for n in pack]
