@@ -114,17 +114,28 @@ def test_ctrl_c_ends_a_wait_at_once(
 
     def answer(request: Request) -> Sent:
         own = is_question(request)
-        if own and not timer.is_alive():
+        if own and not asked.is_set():
             server.answers |= dict.fromkeys((CHAT, MODELS), lambda _: HTML)
-            timer.start()
+            asked.set()
         return HTML if own else Sent(chat("yes"))
 
     server.answers[CHAT] = answer
     main = threading.get_ident()
-    timer = threading.Timer(0.3, signal.pthread_kill, [main, signal.SIGINT])
+    asked, over = threading.Event(), threading.Event()
+
+    def press() -> None:
+        """Like a user, press again: Python drops an interrupt that meets a finaliser."""
+        asked.wait()
+        pause = 0.3
+        while not over.wait(pause):
+            signal.pthread_kill(main, signal.SIGINT)
+            pause = 5.0
+
+    threading.Thread(target=press, daemon=True).start()
     config = write_config(home, server.url)
     with pytest.raises(KeyboardInterrupt):
         run(config, f"models.m.concurrency={concurrency}")
+    over.set()
     assert "is away" in capfd.readouterr().err
     until = time.monotonic() + 20
     while any(thread.name == "poller" for thread in threading.enumerate()):
