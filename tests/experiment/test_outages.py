@@ -106,9 +106,21 @@ def test_a_server_that_does_not_come_back_ends_the_run_which_can_go_on(
     assert len(records(home)) == QUESTIONS
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let SIGINT interrupt, also where the tests were started in the background of a shell."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("concurrency", [1, 4])
 def test_ctrl_c_ends_a_wait_at_once(
-    home: Path, server: Loopback, capfd: pytest.CaptureFixture[str], concurrency: int
+    home: Path,
+    server: Loopback,
+    capfd: pytest.CaptureFixture[str],
+    interruptible: None,
+    concurrency: int,
 ) -> None:
     """The signal reaches the thread that waits or reads; the poller ends with the run."""
 
@@ -124,12 +136,9 @@ def test_ctrl_c_ends_a_wait_at_once(
     asked, over = threading.Event(), threading.Event()
 
     def press() -> None:
-        """Like a user, press again: Python drops an interrupt that meets a finaliser."""
         asked.wait()
-        pause = 0.3
-        while not over.wait(pause):
+        if not over.wait(0.3):
             signal.pthread_kill(main, signal.SIGINT)
-            pause = 5.0
 
     threading.Thread(target=press, daemon=True).start()
     config = write_config(home, server.url)
