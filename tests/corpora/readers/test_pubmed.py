@@ -396,6 +396,7 @@ print(len(seen))
 """
 
 
+@pytest.mark.slow
 def test_a_killed_build_goes_on_and_ends_the_same(home: Path) -> None:
     source = home / "source"
     for number in range(3):  # each revises a third of the one before

@@ -153,7 +153,12 @@ def test_the_metrics_order_these_vectors_differently(some: Path, minilm: Encoder
 
 @pytest.mark.parametrize(
     ("store", "metric"),
-    [pytest.param(*key, marks=[pytest.mark.slow] * (key[1] != "inner-product")) for key in RAW],
+    [
+        pytest.param(
+            *key, marks=[pytest.mark.slow] * (key[1] != "inner-product" or key[0] == "milvus")
+        )
+        for key in RAW
+    ],
 )
 def test_the_order_is_that_of_the_metric(
     some: Path, minilm: Encoder, write: Write, store: str, metric: str
@@ -203,6 +208,7 @@ def test_a_store_of_another_metric_is_refused(
     assert not list((some / "indexes").glob(".stored*.building"))
 
 
+@pytest.mark.slow
 def test_a_refused_build_leaves_no_collection_on_the_server(
     some: Path, write: Write, milvus: str
 ) -> None:
@@ -217,6 +223,7 @@ def test_a_refused_build_leaves_no_collection_on_the_server(
     client.close()
 
 
+@pytest.mark.slow
 def test_a_collection_that_is_gone_is_said_with_what_to_do(
     some: Path, write: Write, milvus: str
 ) -> None:
