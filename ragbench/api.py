@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ragbench.base.records import Passage
     from ragbench.corpora.corpus import Corpus
     from ragbench.experiment.run import Finished
+    from ragbench.experiment.sharded import Answered
     from ragbench.indexes.built import IndexManifest
     from ragbench.indexes.retriever import IndexKind
     from ragbench.report.write import Written
@@ -246,7 +247,7 @@ def check_complete(finished: Finished) -> None:
         SpentError: The run stopped at its ``max_cost``.
         BackendError: A model failed.
     """
-    from ragbench.experiment.stages.spending import limit_text
+    from ragbench.experiment.answering.spending import limit_text
 
     spending = finished.spending
     if spending.left:
@@ -269,5 +270,28 @@ def check_complete(finished: Finished) -> None:
         raise BackendError(
             f"{finished.errors:,} questions have no answer, so some cells are incomplete",
             where=str(finished.folder.path),
+            fix="run the same command again; it asks only these questions",
+        )
+
+
+def check_answered(answered: Answered) -> None:
+    """Raise an error if questions of a shard have no answer.
+
+    Raises:
+        SpentError: The shard stopped at its share of ``max_cost``.
+        BackendError: A model failed.
+    """
+    spending = answered.spending
+    if spending.left:
+        raise SpentError(
+            f"the shard stopped at its share of max_cost: {spending.sentence()}, and "
+            f"{spending.left:,} questions are not asked yet",
+            where=str(answered.folder.path),
+            fix="run the same command with a higher limit, --set max_cost=LIMIT",
+        )
+    if answered.errors:
+        raise BackendError(
+            f"{answered.errors:,} questions of the shard have no answer",
+            where=str(answered.folder.path),
             fix="run the same command again; it asks only these questions",
         )

@@ -191,7 +191,7 @@ def _time(made: Plan, known: bool) -> str:
 
 
 def _money(made: Plan, known: bool) -> str:
-    from ragbench.experiment.stages.spending import limit_text
+    from ragbench.experiment.answering.spending import limit_text
     from ragbench.runfolder.config import money_text
 
     own = [e.model for e in made.estimates if e.own_machine]

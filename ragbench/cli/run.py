@@ -1,4 +1,4 @@
-"""``ragbench run`` and ``ragbench score``."""
+"""``ragbench run``, its parts ``prepare``, ``answer`` and ``finish``, and ``ragbench score``."""
 
 from __future__ import annotations
 
@@ -7,26 +7,36 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ragbench.base.errors import masked
 from ragbench.cli.output import echo
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from ragbench.report.write import Written
 
 
-@click.command()
-@click.argument("config")
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Override a key of the config; repeatable.",
-)
-@click.option(
+def _with_config(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the config and its overrides to the arguments of a command."""
+    override = click.option(
+        "--set",
+        "overrides",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Override a key of the config; repeatable.",
+    )
+    return click.argument("config")(override(command))
+
+
+_extend = click.option(
     "--extend", is_flag=True, help="Add models, tasks, arms or questions to an existing run."
 )
+
+
+@click.command()
+@_with_config
+@_extend
 @click.option("--all", "every", is_flag=True, help="Print every table after the verdict.")
 def run(config: str, overrides: tuple[str, ...], extend: bool, every: bool) -> None:
     """Run CONFIG (a path or the name of a bundled config), or resume its run."""
@@ -35,6 +45,58 @@ def run(config: str, overrides: tuple[str, ...], extend: bool, every: bool) -> N
     finished, written = run_to_report(config, overrides, extend=extend)
     print_report(written, every=every)
     check_complete(finished)
+
+
+@click.command()
+@_with_config
+@_extend
+def prepare(config: str, overrides: tuple[str, ...], extend: bool) -> None:
+    """Do everything of `run` before the first answer, for `answer` on many machines."""
+    from ragbench.experiment.config.config import load_config
+    from ragbench.experiment.run import prepare_experiment
+
+    prepared = prepare_experiment(*load_config(config, overrides), extend=extend)
+    echo(f"prepared {prepared.folder.path}: {prepared.left:,} answers to come")
+    named = _arguments(config, overrides)
+    echo(f"next:   ragbench answer {named} --shard 1/N   (to N/N, of at most {prepared.units:,})")
+    echo(f"        ragbench finish {named}")
+
+
+@click.command()
+@_with_config
+@click.option("--shard", required=True, metavar="NUMBER/OF", help="Such as 3/16; 1 is the first.")
+def answer(config: str, overrides: tuple[str, ...], shard: str) -> None:
+    """Ask the questions of one shard of a prepared run; the same command resumes it."""
+    from ragbench.api import check_answered
+    from ragbench.experiment.answering.units import Shard
+    from ragbench.experiment.config.config import load_config
+    from ragbench.experiment.sharded import answer_shard
+
+    answered = answer_shard(*load_config(config, overrides), Shard.parse(shard))
+    echo(f"shard {shard}: {answered.asked:,} questions asked, in {answered.folder.path}")
+    check_answered(answered)
+
+
+@click.command()
+@_with_config
+@click.option("--all", "every", is_flag=True, help="Print every table after the verdict.")
+def finish(config: str, overrides: tuple[str, ...], every: bool) -> None:
+    """Merge the shards of a run, score it and write its report."""
+    from ragbench.api import check_complete
+    from ragbench.experiment.config.config import load_config
+    from ragbench.experiment.sharded import finish_experiment
+    from ragbench.report.write import write_report
+
+    command = _arguments(config, overrides)
+    finished = finish_experiment(*load_config(config, overrides), command=command)
+    print_report(write_report(finished.folder.path), every=every)
+    check_complete(finished)
+
+
+def _arguments(config: str, overrides: tuple[str, ...]) -> str:
+    """Return the config and its overrides as a shell reads them; no key is repeated."""
+    shown = (part for text in overrides for part in ("--set", text))
+    return masked(shlex.join([config, *shown]))
 
 
 @click.command()

@@ -26,6 +26,7 @@ from ragbench.runfolder.schema import to_json
 FREE = (
     *("config.description", "config.analysis", "config.trusted_endpoints"),
     *("config.prices", "config.currency", "config.max_cost", "config.billing"),
+    "config.reply_cache",
 )
 # How a server is reached; the model's digest says what it serves.
 SERVING = (
@@ -40,7 +41,14 @@ MODEL_DIGEST = re.compile(r"models\..+\.digest")
 SHOWN_CHARACTERS = 72
 
 
-def check_same(folder: RunPaths, config: RunConfig, identity: Identity, *, extend: bool) -> None:
+def check_same(
+    folder: RunPaths,
+    config: RunConfig,
+    identity: Identity,
+    *,
+    extend: bool,
+    is_prepared: bool = False,
+) -> None:
     """Check that an existing run is the same experiment, as far as is known yet.
 
     Args:
@@ -48,11 +56,12 @@ def check_same(folder: RunPaths, config: RunConfig, identity: Identity, *, exten
         config: The resolved config.
         identity: Facts that can change a result; absent sections are not compared.
         extend: Whether models, tasks, arms or questions may be added.
+        is_prepared: Whether a run without answers counts too.
 
     Raises:
         UsageError: The folder has another experiment; the message names the differing keys.
     """
-    if not folder.run.exists() or not _has_records(folder):
+    if not folder.run.exists() or not (is_prepared or _has_records(folder)):
         return
     old = read_run_file(folder.run)
     new, was = to_json(identity), to_json(old.identity)
@@ -72,13 +81,19 @@ def kept_budget(folder: RunPaths) -> int | None:
     """Return the budget of passages of a run that has answers; None if there is none yet."""
     if not folder.run.exists() or not _has_records(folder):
         return None
-    packing = read_run_file(folder.run).config.raw.get("packing")
+    return prepared_budget(read_run_file(folder.run))
+
+
+def prepared_budget(run: RunFile) -> int | None:
+    """Return the budget of passages of a run; None in imported ones."""
+    packing = run.config.raw.get("packing")
     tokens = packing.get("budget_tokens") if isinstance(packing, Mapping) else None
     return tokens if isinstance(tokens, int) else None
 
 
 def _has_records(folder: RunPaths) -> bool:
-    return any(path.stat().st_size for path in folder.all_records())
+    folders = [folder, *folder.shards()]
+    return any(path.stat().st_size for each in folders for path in each.all_records())
 
 
 def start(folder: RunPaths, config: RunConfig, identity: Identity, *, extend: bool) -> None:

@@ -100,6 +100,9 @@ class Model(Protocol):
     def count_tokens(self, text: str) -> int:
         """Return the number of tokens without special tokens."""
 
+    def count_all(self, texts: Sequence[str]) -> list[int]:
+        """Return the number of tokens of each text, without special tokens."""
+
     def release(self) -> None:
         """Free the weights' memory; they are loaded again on the next use."""
 
@@ -141,6 +144,14 @@ class OneByOne(ABC):
     def continuation(self, option: str) -> str:
         """Return an option as it follows the prompt: after a blank for plain models."""
         return option if self.is_chat else " " + option
+
+    @abstractmethod
+    def count_tokens(self, text: str) -> int:
+        """Return the number of tokens, as in ``Model``."""
+
+    def count_all(self, texts: Sequence[str]) -> list[int]:
+        """Return the number of tokens of each text, without special tokens."""
+        return list(map(self.count_tokens, texts))
 
     @abstractmethod
     def score_options(self, prompt: str, options: Sequence[str]) -> OptionScores:

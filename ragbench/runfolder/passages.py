@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,12 +33,28 @@ class PromptLine:
     text: str
 
 
-def read_passages(path: Path) -> dict[tuple[str, str], Passage]:
-    """Return every delivered passage by its corpus and its id, without its metadata."""
-    return {
+def read_passages(
+    path: Path, wanted: Collection[tuple[str, str]] | None = None
+) -> dict[tuple[str, str], Passage]:
+    """Return delivered passages by their corpus and their id, without their metadata.
+
+    Args:
+        path: The file of a run.
+        wanted: Corpus and id of the passages to return; every passage by default.
+
+    Raises:
+        DataError: A wanted passage is missing.
+    """
+    found = {
         (line.corpus, line.id): Passage(line.id, line.doc_id, line.title, line.text)
         for _, line in parse_lines(PassageLine, path)
+        if wanted is None or (line.corpus, line.id) in wanted
     }
+    if wanted is not None and len(found) < len(wanted):
+        corpus, name = min(set(wanted) - found.keys())
+        what = f"the run has no text of the passage {name!r} of {corpus!r}"
+        raise DataError(what, where=str(path), fix=AGAIN)
+    return found
 
 
 def write_passages(path: Path, passages: Passages) -> None:

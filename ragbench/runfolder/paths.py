@@ -73,6 +73,15 @@ class RunPaths:
         """Return the existing files of records, sorted by name."""
         return sorted((self.path / "records").glob("*.jsonl"))
 
+    def shard(self, name: str) -> RunPaths:
+        """Return the folder of a shard, which has records and prompts as a run has them."""
+        return RunPaths(self.path / "shards" / name)
+
+    def shards(self) -> list[RunPaths]:
+        """Return the existing folders of shards, sorted by name."""
+        found = sorted((self.path / "shards").glob("[!.]*"))
+        return [RunPaths(path) for path in found if path.is_dir()]
+
     def scores(self, mode: str) -> Path:
         """Return the table of scores of a mode."""
         return self._file("scores", mode, suffix=".parquet")

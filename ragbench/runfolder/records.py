@@ -6,7 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ragbench.base.errors import DataError
 from ragbench.base.files import read_jsonl, sha256_json, write_jsonl
@@ -20,6 +20,13 @@ from ragbench.runfolder.runfile import RunFile
 from ragbench.runfolder.schema import SPARSE, parse, to_json
 
 SUM = "sum"
+Reused = Literal["run", "cache"]
+# Fields of an answer, which are the same wherever its prompt is asked.
+ANSWER = (
+    *("log_likelihoods", "option_tokens", "reply", "reply_tokens", "prompt_tokens", "elapsed_s"),
+    *("finish", "opened", "replaced", "cached_tokens", "reasoning_tokens", "requests", "texts"),
+    *("unlisted", "answered_by", "fingerprint", "ended_at"),
+)
 SUFFIX = ".0.jsonl"
 ASK_AGAIN = "remove the line; the question is then asked again"
 
@@ -54,6 +61,9 @@ class Record:
         unlisted: Letters that the server did not list among its likeliest tokens.
         answered_by: The model that a server says has answered.
         fingerprint: The ``system_fingerprint`` of its answer.
+        reused: Where the answer to the same prompt is from, if the model was not asked for it:
+            ``run`` for another question or arm of the run, ``cache`` for an earlier run. Tokens,
+            seconds and the time are those of that answer.
         sum: Digest of all other fields; None in a record of format 4 or older.
     """
 
@@ -86,6 +96,7 @@ class Record:
     answered_by: str | None = field(default=None, metadata=SPARSE)
     fingerprint: str | None = field(default=None, metadata=SPARSE)
     ended_at: float | None = field(default=None, metadata=SPARSE)
+    reused: Reused | None = field(default=None, metadata=SPARSE)
     sum: str | None = field(default=None, metadata=SPARSE)
 
     @property
@@ -131,6 +142,18 @@ class Covered:
 def sealed(record: Record) -> Record:
     """Return the record with the digest of its fields, which its reader compares."""
     return replace(record, sum=_digest(to_json(replace(record, sum=None))))
+
+
+def answer_of(record: Record) -> dict[str, object]:
+    """Return the fields of a record's answer as JSON has them."""
+    value = to_json(record)
+    return {name: value[name] for name in ANSWER if name in value}
+
+
+def with_answer(record: Record, answered: Record, reused: Reused | None) -> Record:
+    """Return a record with the answer of another one to the same prompt, not sealed yet."""
+    answer = {name: getattr(answered, name) for name in ANSWER}
+    return replace(record, **answer, reused=reused, sum=None)
 
 
 def _digest(value: Mapping[str, object]) -> str:

@@ -25,9 +25,9 @@ from ragbench.base.records import Hit, Reply
 from ragbench.base.registry import Entry
 from ragbench.corpora.build import build_corpus
 from ragbench.corpora.open import open_corpus
+from ragbench.experiment.answering import in_flight
 from ragbench.experiment.config.config import load_config
 from ragbench.experiment.run import run_experiment
-from ragbench.experiment.stages import in_flight
 from ragbench.experiment.stages.score import score_run
 from ragbench.indexes import retrievers
 from ragbench.indexes.bm25.index import Bm25Index

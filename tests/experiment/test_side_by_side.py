@@ -17,10 +17,10 @@ import pytest
 
 from ragbench.api import check_complete
 from ragbench.base.errors import BackendError, PrerequisiteError, SpentError
+from ragbench.experiment.answering import answer, in_flight
+from ragbench.experiment.answering.writing import Writer
 from ragbench.experiment.config.config import load_config
 from ragbench.experiment.run import Finished, run_experiment
-from ragbench.experiment.stages import answer, in_flight
-from ragbench.experiment.stages.writing import Writer
 from ragbench.models.served import http
 from ragbench.models.served.addresses import watch
 from tests.models.loopback import MODEL, Loopback, Request, Sent, chat, loopback

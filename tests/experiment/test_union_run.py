@@ -18,8 +18,9 @@ from ragbench.experiment.config.spec import ArmSpec
 from ragbench.experiment.grid.building import build_missing
 from ragbench.experiment.grid.grid import Grid
 from ragbench.experiment.grid.sources import corpora, sources
+from ragbench.experiment.identity import corpus_facts
 from ragbench.experiment.planning.offline import OfflineGrid
-from ragbench.experiment.run import corpus_facts, run_experiment
+from ragbench.experiment.run import run_experiment
 from ragbench.experiment.stages.arms import Context
 from ragbench.experiment.stages.documents import Documents
 from ragbench.experiment.stages.retrieve import ranking, retrieve_all

@@ -20,6 +20,9 @@ class Counting(OneByOne):
     def generate(self, prompt: str, *, limit: int) -> Reply:
         return Reply("A", 1, "stop", self._size(prompt), 0.0)
 
+    def count_tokens(self, text: str) -> int:
+        return len(text.split())
+
     @staticmethod
     def _size(prompt: str) -> int:
         if "fault" in prompt:
@@ -40,3 +43,7 @@ def test_a_batch_keeps_the_order_and_holds_each_error() -> None:
     replies = model.generate_batch(["a fault", "a b c"], limit=5)
     assert isinstance(replies[0], BackendError)
     assert replies[1] == Reply("A", 1, "stop", 3, 0.0)
+
+
+def test_texts_are_counted_in_their_order() -> None:
+    assert Counting().count_all(["a b c", "", "a"]) == [3, 0, 1]

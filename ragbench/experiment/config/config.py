@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
@@ -67,6 +67,8 @@ class Config(Part):
         currency: Label of prices and costs.
         max_cost: Cost at which the run stops asking, with exit code 6; the same command with a
             higher one resumes it.
+        reply_cache: Whether answers are stored in ``replies/`` for later runs, and taken from
+            there; ``restricted`` stores those to restricted data too.
     """
 
     name: str
@@ -89,6 +91,7 @@ class Config(Part):
     prices: dict[str, PriceSpec] = Field(default_factory=dict)
     currency: str = Field("USD", min_length=1, max_length=12)
     max_cost: float | None = Field(None, gt=0, allow_inf_nan=False)
+    reply_cache: bool | Literal["restricted"] = False
 
     _name = field_validator("name")(home.legal_name)
 

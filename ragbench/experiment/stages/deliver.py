@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
 from ragbench.base.errors import UsageError
@@ -18,8 +18,16 @@ from ragbench.experiment.grid.sources import arms_of, imitated, source_of
 from ragbench.experiment.stages.arms import Context, Delivery, arms
 from ragbench.experiment.stages.documents import whole
 from ragbench.experiment.stages.retrieve import Ranked, gold_of, ranking
-from ragbench.runfolder.packed import Counts, PackedLine, fewer, reports_fewer, write_packed
-from ragbench.runfolder.passages import write_passages
+from ragbench.runfolder.packed import (
+    Counts,
+    PackedLine,
+    check_packed,
+    fewer,
+    read_packed,
+    reports_fewer,
+    write_packed,
+)
+from ragbench.runfolder.passages import read_passages, write_passages
 from ragbench.runfolder.paths import RunPaths
 
 NEEDS_GOLD = ("oracle", "oracle-removed", "moved")
@@ -48,8 +56,9 @@ def pack_all(grid: Grid, folder: RunPaths) -> Packed:
                 found = _deliver(arm, task, context)
                 packed[task.spec.name, arm.name] = found
                 corpus = context.corpus.name if context.corpus else ""
-                for delivery in found.values():
-                    texts.update({(corpus, p.id): p for p in delivery.passages})
+                for name, delivery in found.items():  # equal passages are in memory once
+                    shared = (texts.setdefault((corpus, p.id), p) for p in delivery.passages)
+                    found[name] = replace(delivery, passages=tuple(shared))
                 lines = [_line(q, found[q.id], context) for q in task.questions]
                 write_packed(folder.packed(task.spec.name, arm.name), lines)
                 progress.advance(len(found))
@@ -58,6 +67,39 @@ def pack_all(grid: Grid, folder: RunPaths) -> Packed:
             say(f"note: {line}")
     write_passages(folder.passages, texts)
     return packed
+
+
+def stored_packing(grid: Grid, folder: RunPaths, wanted: Mapping[str, Collection[str]]) -> Packed:
+    """Return the saved passages of some questions in every arm, without a corpus.
+
+    Args:
+        grid: Tasks and arms.
+        folder: A run that is packed.
+        wanted: Ids of the questions by task.
+
+    Raises:
+        DataError: A question is not packed, or a passage's text is missing.
+    """
+    lines: dict[tuple[str, str], tuple[str, dict[str, PackedLine]]] = {}
+    for task in grid.tasks:
+        name = task.spec.name
+        for arm in arms_of(grid.config, task):
+            source, path = source_of(grid.config, arm, task), folder.packed(name, arm.name)
+            packed = read_packed(path)
+            check_packed(path, packed, wanted[name])
+            held = {key: packed[key] for key in wanted[name]}
+            lines[name, arm.name] = source.corpus if source else "", held
+    texts = read_passages(
+        folder.passages,
+        {(corpus, p) for corpus, held in lines.values() for x in held.values() for p in x.passages},
+    )
+    return {
+        key: {
+            name: Delivery(tuple(texts[corpus, passage] for passage in line.passages))
+            for name, line in held.items()
+        }
+        for key, (corpus, held) in lines.items()
+    }
 
 
 def _deliver(arm: ArmSpec, task: TaskPart, context: Context) -> dict[str, Delivery]:

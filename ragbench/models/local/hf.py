@@ -118,7 +118,7 @@ class HfModel(OneByOne):
                 "weights": self._weights_identity(),
                 "dtype": self.dtype,
                 "format": self.prompt_format,
-                "batches": [self.batch_size, BATCH_TOKENS[self.device]],
+                "batches": ["questions", self.batch_size, BATCH_TOKENS[self.device]],
                 **({"before the reply": between} if between else {}),
             }
         )
@@ -197,6 +197,15 @@ class HfModel(OneByOne):
     def count_tokens(self, text: str) -> int:
         """Return the number of tokens without special tokens."""
         return len(self._tokenizer(text, add_special_tokens=False).input_ids)
+
+    def count_all(self, texts: Sequence[str]) -> list[int]:
+        """Return the number of tokens of each text, counted by several threads."""
+        if not texts:
+            return []
+        found = self._tokenizer(
+            list(texts), add_special_tokens=False, return_attention_mask=False
+        ).input_ids
+        return list(map(len, found))
 
     def _encode_all(self, texts: Sequence[str]) -> list[list[int]]:
         # A rendered chat template already has its special tokens.

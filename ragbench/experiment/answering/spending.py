@@ -42,8 +42,8 @@ class Spending:
     _busy: dict[str, Covered] = field(default_factory=dict)
 
     def add(self, record: Record) -> None:
-        """Add the cost of an answer; an error reports no tokens."""
-        if record.error is not None:
+        """Add the cost of an answer; an error and a reused answer have cost nothing."""
+        if record.error is not None or record.reused is not None:
             return
         cost = self.billing.get(record.model, UNKNOWN).cost(
             sent=record.sent_tokens,

@@ -11,11 +11,11 @@ from click.testing import CliRunner, Result
 from ragbench.api import check_complete
 from ragbench.base.errors import SpentError
 from ragbench.cli.main import cli
+from ragbench.experiment.answering.spending import Spending, limit_text
 from ragbench.experiment.config.config import load_config
 from ragbench.experiment.planning.offline import OfflineGrid
 from ragbench.experiment.planning.plan import make_plan
 from ragbench.experiment.run import run_experiment
-from ragbench.experiment.stages.spending import Spending, limit_text
 from ragbench.runfolder.config import Billing
 from ragbench.runfolder.records import Record, read_records
 

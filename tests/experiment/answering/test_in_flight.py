@@ -9,8 +9,8 @@ from typing import TypeVar
 
 import pytest
 
-from ragbench.experiment.stages import in_flight as module
-from ragbench.experiment.stages.in_flight import Lane, in_flight, in_turn
+from ragbench.experiment.answering import in_flight as module
+from ragbench.experiment.answering.in_flight import Lane, in_flight, in_turn
 
 J = TypeVar("J")
 R = TypeVar("R")

@@ -10,14 +10,19 @@ import pytest
 
 from ragbench.base.errors import BackendError, DataError, UsageError
 from ragbench.base.files import sha256_text, write_jsonl
+from ragbench.experiment.answering.answer import answer_all
+from ragbench.experiment.answering.opening import Jobs, check_lengths, open_cells, plan_units
+from ragbench.experiment.answering.spending import Spending
+from ragbench.experiment.answering.watching import Watch
 from ragbench.experiment.config.config import load_config
 from ragbench.experiment.grid.grid import Grid
-from ragbench.experiment.stages.answer import answer_all, check_lengths
 from ragbench.experiment.stages.deliver import Packed, pack_all
+from ragbench.runfolder.config import Billing
 from ragbench.runfolder.paths import RunPaths
 from tests.runfolder.sealing import sealed_line
 
-CELL = "scripted+icd10cm+bm25-2.0.jsonl"
+CELL = "scripted+icd10cm+closed-book.0.jsonl"  # no other arm has its prompts
+SHARING = "scripted+icd10cm+bm25-2.0.jsonl"  # short rankings: some prompts are those of bm25-5
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -127,10 +132,13 @@ def test_many_errors_in_a_row_stop_the_run(
 def test_a_prompt_that_does_not_fit_is_refused_before_any_answer(
     parts: tuple[Grid, RunPaths, Packed], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    grid, _, packed = parts
+    grid, folder, packed = parts
+    empty, jobs = RunPaths(folder.path / "empty"), Jobs(grid, packed)
+    opened = open_cells(grid, empty, jobs, plan_units(grid), Spending(), Watch())
+    check_lengths(grid, opened, jobs)
     monkeypatch.setattr(grid.models["scripted"], "context_tokens", 100)
     with pytest.raises(UsageError, match="does not fit the 100 tokens of 'scripted'"):
-        check_lengths(grid, packed)
+        check_lengths(grid, opened, jobs)
 
 
 def test_answers_to_questions_no_longer_asked_are_refused(
@@ -167,6 +175,49 @@ def test_only_one_model_is_in_memory(
     folder = RunPaths(home / "runs" / "two")
     assert answer_all(grid, folder, pack_all(grid, folder)) == 0
     assert steps == [("scripted", "answers"), ("scripted", "released"), ("again", "answers")]
+
+
+def test_a_prompt_of_several_arms_is_asked_once_and_costs_once(
+    parts: tuple[Grid, RunPaths, Packed], run_copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grid, folder, _ = parts
+    for path in (run_copy / "records").glob("*.jsonl"):
+        path.unlink()
+    calls, spending = (
+        count_calls(grid, monkeypatch),
+        Spending({"scripted": Billing(input=1e6, output=0)}),
+    )
+    assert answer_all(*parts, spending) == 0
+    found = [line for path in folder.all_records() for line in lines(path)]
+    assert len(calls) == len(set(calls)) == len({line["prompt"] for line in found}) < len(found)
+    first = [line for line in found if "reused" not in line]
+    assert len(first) == len(calls)
+    by_prompt = {line["prompt"]: line for line in first}
+    for line in found:
+        same = by_prompt[line["prompt"]]
+        assert line.get("reused", "run") == "run"
+        for name in ("log_likelihoods", "prompt_tokens", "elapsed_s", "ended_at", "key"):
+            assert line[name] == same[name]
+    # A token costs one unit of money: of the prompt, and of the prompt with each option.
+    paid = sum(
+        line["prompt_tokens"] * (1 + len(line["option_tokens"])) + sum(line["option_tokens"])
+        for line in first
+    )
+    assert spending.total == pytest.approx(paid)
+
+
+def test_an_answer_to_the_same_prompt_of_an_earlier_session_is_reused(
+    parts: tuple[Grid, RunPaths, Packed], run_copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = run_copy / "records" / SHARING
+    other = {line["prompt"] for line in lines(run_copy / "records" / SHARING.replace("-2", "-5"))}
+    shared = [line["prompt"] in other for line in lines(path)]
+    assert 0 < sum(shared) < len(shared)
+    path.unlink()
+    calls = count_calls(parts[0], monkeypatch)
+    assert answer_all(*parts) == 0
+    assert len(calls) == len(shared) - sum(shared)
+    assert [line.get("reused") == "run" for line in lines(path)] == shared
 
 
 # -- several questions at a time ----------------------------------------------------------------
@@ -213,10 +264,14 @@ def test_a_killed_run_asks_the_batches_of_an_uninterrupted_one(
     assert answer_all(*parts) == 0
     whole, expected = list(batches), answers(folder)
     n_questions, n_arms = len(expected[CELL]), len(files)
-    assert [len(batch) for batch in whole[:-1]] == [5] * (len(whole) - 1)
-    assert sum(map(len, whole)) == n_questions * n_arms
-    first = {prompt: arm for arm in range(n_arms) for prompt in whole[0][arm::n_arms]}
-    assert len({first[prompt] for prompt in whole[0][:n_arms]}) == n_arms  # all arms of a question
+    by_question = [
+        dict.fromkeys(records[n]["prompt"] for records in expected.values())
+        for n in range(n_questions)
+    ]
+    assert len(whole) == n_questions and n_arms == 5  # five prompts: a question with all its arms
+    asked = {frozenset(map(sha256_text, batch)) for batch in whole}
+    assert asked == {frozenset(prompts) for prompts in by_question}  # each distinct prompt once
+    assert sum(map(len, whole)) == sum(map(len, by_question)) < n_questions * n_arms
     # Of one cell the records are lost, of another the last ones: as a kill leaves them.
     kept = files[0].read_text(encoding="utf-8").splitlines(keepends=True)
     files[0].write_text("".join(kept[:-2]), encoding="utf-8")
@@ -255,7 +310,7 @@ def test_an_error_in_a_batch_is_that_of_its_question(
         return [BackendError("no memory"), *real(items)[1:]]
 
     monkeypatch.setattr(model, "score_batch", fail)
-    monkeypatch.setattr(model, "batch_size", 4)
+    monkeypatch.setattr(model, "batch_size", 4 * 5)  # four questions in five arms
     n_errors = answer_all(*parts)
     found = lines(path)
     assert n_errors == -(-len(found) // 4)

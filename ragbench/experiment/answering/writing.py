@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
-from ragbench.base.errors import BackendError, FilteredError, RagbenchError
+from ragbench.base.errors import BackendError, FilteredError
 from ragbench.base.files import JsonlAppender, sha256_text
 from ragbench.base.progress import say
 from ragbench.base.records import OptionScores, Question, Reply
 from ragbench.base.words import replace_surrogates
 from ragbench.experiment.grid.parts import TaskPart
-from ragbench.runfolder.passages import PromptLine, read_prompts
+from ragbench.runfolder.passages import PromptLine, prompt_lines
 from ragbench.runfolder.paths import RunPaths
 from ragbench.runfolder.questions import question_digest
-from ragbench.runfolder.records import Record, record_to_json, sealed
+from ragbench.runfolder.records import Record, Reused, record_to_json, sealed, with_answer
 from ragbench.runfolder.schema import to_json
 
 Answer = Reply | OptionScores | BackendError
-# An answer, or why the model can be asked no more, with the Unix time at which it arrived.
-Stamped = tuple[Answer | RagbenchError, float]
 
 
 @dataclass(frozen=True)
@@ -52,16 +52,18 @@ class OpenCell:
 
     Attributes:
         cell: The cell.
-        jobs: Its open questions.
-        every: All its questions, if the model answers several together.
+        open: Place of each open question, counted over the open ones, by its index in the task.
+        before: Number of questions that the run folder had answers to.
+        files: Files with those answers, and with the ones of a shard.
         written: Number of the open ones whose record is written.
         failed: Places of those whose record is an error.
         replaced: Halves of characters that were replaced in its replies.
     """
 
     cell: Cell
-    jobs: list[Job] = field(default_factory=list)
-    every: list[Job] = field(default_factory=list)
+    open: Mapping[int, int] = field(default_factory=dict)
+    before: int = 0
+    files: tuple[Path, ...] = ()
     written: int = 0
     failed: set[int] = field(default_factory=set)
     replaced: int = 0
@@ -79,7 +81,13 @@ class OpenCell:
         return last - first + 1 if place in self.failed else 0
 
 
-Open = tuple[OpenCell, int]  # a question: its cell, and its place among the open ones
+@dataclass(frozen=True, slots=True)
+class Open:
+    """An open question of a cell, at its place among the open ones."""
+
+    cell: OpenCell
+    place: int
+    job: Job
 
 
 class Writer:
@@ -90,27 +98,40 @@ class Writer:
         self._folder = folder
         self._stack = ExitStack()
         self._files: dict[OpenCell, JsonlAppender] = {}
-        self._stored = set(read_prompts(folder.prompts))
+        self._stored = {line.digest for line in prompt_lines(folder.prompts)}
         self._prompts = self._stack.enter_context(JsonlAppender(folder.prompts))
         self.written = 0
         self.errors = 0
 
-    def write(self, cell: OpenCell, place: int, answer: Answer, at: float) -> Record:
+    def write(self, question: Open, answer: Answer, at: float) -> Record:
         """Append the record of an answer, after its prompt, and return it."""
-        job = cell.jobs[place]
+        digest = self._store_prompt(question.job)
+        return self._append(
+            question, self._record(question.cell.cell, question.job, digest, answer, at)
+        )
+
+    def reuse(self, question: Open, record: Record, how: Reused) -> Record:
+        """Append the record of an answer that was given before to an equal prompt."""
+        blank = self._blank(question.cell.cell, question.job, self._store_prompt(question.job))
+        return self._append(question, with_answer(blank, record, how))
+
+    def _store_prompt(self, job: Job) -> str:
         digest = sha256_text(job.prompt)
         if digest not in self._stored:
             self._prompts.append(to_json(PromptLine(digest=digest, text=job.prompt)))
             self._stored.add(digest)
-        record = self._record(cell.cell, job, digest, answer, at)
+        return digest
+
+    def _append(self, question: Open, record: Record) -> Record:
+        cell = question.cell
         self._file(cell).append(record_to_json(sealed(record)))
         self.written += 1
         cell.written += 1
         cell.replaced += record.replaced or 0
         if record.error is not None:
             self.errors += 1
-            cell.failed.add(place)
-        if cell.written == len(cell.jobs):
+            cell.failed.add(question.place)
+        if cell.written == len(cell.open):
             self._finish(cell)
         return record
 
@@ -135,8 +156,8 @@ class Writer:
             for cell in list(self._files):
                 self._stack.callback(self._finish, cell)
 
-    def _record(self, cell: Cell, job: Job, digest: str, answer: Answer, at: float) -> Record:
-        record = Record(
+    def _blank(self, cell: Cell, job: Job, digest: str) -> Record:
+        return Record(
             key=job.key,
             model=cell.model_name,
             task=cell.task.spec.name,
@@ -150,6 +171,9 @@ class Writer:
             log_likelihoods=None,
             error=None,
         )
+
+    def _record(self, cell: Cell, job: Job, digest: str, answer: Answer, at: float) -> Record:
+        record = self._blank(cell, job, digest)
         if isinstance(answer, FilteredError):
             return replace(record, reply="", finish="filtered")
         if isinstance(answer, BackendError):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ragbench.base.endpoint import Endpoint, parse
-from ragbench.experiment.stages.lanes import phases_of
+from ragbench.experiment.answering.lanes import phases_of
 from ragbench.models.served.server import ServerModel, ServerOptions
 from ragbench.models.spec import ModelSpec
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Generic, TypeVar
@@ -16,7 +17,7 @@ LOOK_S = 1.0  # between two looks whether a lane takes more jobs, if none is don
 
 
 class Lane(Generic[J]):
-    """Jobs that are started in their order.
+    """Jobs that are started in their order; each is made shortly before its start.
 
     Args:
         jobs: All jobs.
@@ -25,7 +26,8 @@ class Lane(Generic[J]):
     """
 
     def __init__(self, jobs: Iterable[J], at_once: Callable[[J], int]) -> None:
-        self._waiting = deque(jobs)
+        self._jobs = iter(jobs)
+        self._next: deque[J] = deque()  # at most one job, which waits for its start
         self._at_once = at_once
         self.in_flight = 0
         self.is_stopped = False
@@ -33,7 +35,9 @@ class Lane(Generic[J]):
     @property
     def is_waiting(self) -> bool:
         """Whether jobs are left to start."""
-        return bool(self._waiting)
+        if not self._next:
+            self._next.extend(islice(self._jobs, 1))
+        return bool(self._next)
 
     @property
     def is_going(self) -> bool:
@@ -42,14 +46,15 @@ class Lane(Generic[J]):
 
     def next(self) -> J | None:
         """Take the next job if it may start now."""
-        if not self._waiting or self.in_flight >= max(1, self._at_once(self._waiting[0])):
+        if not self.is_waiting or self.in_flight >= max(1, self._at_once(self._next[0])):
             return None
         self.in_flight += 1
-        return self._waiting.popleft()
+        return self._next.popleft()
 
     def stop(self) -> None:
         """Start no further job, and wait for none of those in flight."""
-        self._waiting.clear()
+        self._jobs = iter(())
+        self._next.clear()
         self.is_stopped = True
 
 
