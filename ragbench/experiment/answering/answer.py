@@ -157,7 +157,10 @@ class _Session:
         records: list[Record] = []
         for taker in ask.takers:
             if isinstance(answer, Known):
-                record = self._writer.reuse(taker, answer.record, answer.how)
+                # The record of the first question with a prompt was lost: it counts again.
+                is_lost = answer.record.reused == "run" and taker.job is ask.job
+                how = None if is_lost else answer.how
+                record = self._writer.reuse(taker, answer.record, how)
             elif not records or records[0].error is not None:
                 record = self._writer.write(taker, answer, at)
                 if not records:

@@ -110,7 +110,7 @@ class Writer:
             question, self._record(question.cell.cell, question.job, digest, answer, at)
         )
 
-    def reuse(self, question: Open, record: Record, how: Reused) -> Record:
+    def reuse(self, question: Open, record: Record, how: Reused | None) -> Record:
         """Append the record of an answer that was given before to an equal prompt."""
         blank = self._blank(question.cell.cell, question.job, self._store_prompt(question.job))
         return self._append(question, with_answer(blank, record, how))
