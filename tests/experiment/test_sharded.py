@@ -9,9 +9,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from ragbench.api import check_answered
@@ -23,6 +23,7 @@ from ragbench.experiment.run import prepare_experiment, run_experiment
 from ragbench.experiment.sharded import Answered, answer_shard, finish_experiment
 from ragbench.report.write import write_report
 from ragbench.runfolder.paths import RunPaths
+from tests.conftest import made_once
 from tests.runfolder.sealing import sealed_line
 
 CONFIG = """\
@@ -43,15 +44,15 @@ PROMPTS = 2 * (23 + 7) * 3  # two models, two tasks, three arms
 DISTINCT = 2 * (23 + 7) * 2  # the arm `same` has the prompts of `made`
 
 
-@pytest.fixture
-def many(home: Path) -> Path:
+def make_home(home: Path) -> None:
+    """Fill a home with the config, and keep the tables of one uninterrupted run of it."""
     (home / "corpora").mkdir()
     (home / "corpora" / "notes.yaml").write_text(CARD)
     lines = [
         {
             "id": f"q{n}",
             "question": f"Question {n}?",
-            "options": ["a", "b", "c"],
+            "options": list("abc"),
             "answer": "ABC"[n % 3],
         }
         for n in range(23)
@@ -64,6 +65,18 @@ def many(home: Path) -> Path:
     )
     (home / "made.trec").write_text("".join(ranked))
     (home / "many.yaml").write_text(CONFIG)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAGBENCH_HOME", str(home))
+        folder = run_experiment(*load_config(str(home / "many.yaml"))).folder.path
+        write_report(folder)
+    folder.rename(home / "expected")
+    (home / "calls.jsonl").unlink()
+
+
+@pytest.fixture
+def many(tmp_path_factory: pytest.TempPathFactory, home: Path) -> Path:
+    made = made_once(tmp_path_factory, "many", make_home)
+    shutil.copytree(made, home, dirs_exist_ok=True)
     return home
 
 
@@ -78,9 +91,7 @@ def answer(home: Path, shard: str, *overrides: str) -> Answered:
 
 def finish(home: Path, *overrides: str) -> Path:
     config = load_config(str(home / "many.yaml"), overrides)
-    folder = finish_experiment(*config, command="many.yaml").folder.path
-    write_report(folder)
-    return folder
+    return finish_experiment(*config, command="many.yaml").folder.path
 
 
 def calls(home: Path) -> list[tuple[str, str, str]]:
@@ -89,20 +100,21 @@ def calls(home: Path) -> list[tuple[str, str, str]]:
     return [(line["model"], line["call"], line["prompt"]) for line in found]
 
 
-@pytest.fixture
-def expected(many: Path) -> Iterator[dict[str, bytes]]:
-    """The tables of one uninterrupted run, which is removed again."""
-    folder = run_experiment(*load_config(str(many / "many.yaml"))).folder.path
+def check_same(folder: Path) -> None:
+    """Compare the scores of a run with those of the uninterrupted one."""
+    expected = folder.parents[1] / "expected"
+    new, old = (
+        pd.read_parquet(path / "scores" / "correct.parquet").drop(columns=["elapsed_s", "ended_at"])
+        for path in (folder, expected)
+    )
+    pd.testing.assert_frame_equal(new, old)
+
+
+def check_tables(folder: Path) -> None:
+    """Compare the tables of a run with those of the uninterrupted one, byte for byte."""
     write_report(folder)
-    tables = {name: (folder / name).read_bytes() for name in ("results.csv", "effects.csv")}
-    shutil.rmtree(folder)
-    (many / "calls.jsonl").unlink()
-    return tables
-
-
-def check_tables(folder: Path, expected: dict[str, bytes]) -> None:
-    for name, content in expected.items():
-        assert (folder / name).read_bytes() == content
+    for name in ("results.csv", "effects.csv"):
+        assert (folder / name).read_bytes() == (folder.parents[1] / "expected" / name).read_bytes()
 
 
 def records(folder: Path) -> list[dict[str, object]]:
@@ -111,33 +123,44 @@ def records(folder: Path) -> list[dict[str, object]]:
 
 
 def test_four_shards_one_killed_and_one_done_twice_are_as_one_run(
-    many: Path, expected: dict[str, bytes], capfd: pytest.CaptureFixture[str]
+    many: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     folder = prepare(many)
-    assert calls(many) == [] and list(folder.shards()) == []
+    assert calls(many) == [] and folder.shards() == []
+    for shard in ("1/4", "2/4", "3/4", "4/4"):
+        check_answered(answer(many, shard))
+    second = folder.shard("2-of-4").path  # as a kill leaves it: one file torn, one not begun
+    path = next((second / "records").glob("one+long+made*"))
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:3]) + lines[3][:50])
+    other = next((second / "records").glob("two+written+*"))
+    lost = len(lines) - 3 + len(other.read_text().splitlines())
+    other.unlink()
+    assert answer(many, "2/4").asked == lost
+    assert answer(many, "3/4").asked == 0
+    shutil.rmtree(folder.shard("1-of-4").path)  # done again elsewhere
+    answer(many, "1/4")
+    capfd.readouterr()
+    check_tables(finish(many))
+    assert "merged 180 answers of 4 shards\n" in capfd.readouterr().err
+    assert len(records(folder.path)) == PROMPTS
+    # Finished again, or gone on with as one run, it asks nothing.
+    before = calls(many)
+    check_same(finish(many))
+    assert run_experiment(*load_config(str(many / "many.yaml"))).errors == 0
+    assert calls(many) == before
+
+
+@pytest.mark.slow
+def test_a_shard_that_was_killed_goes_on(many: Path) -> None:
+    folder = prepare(many)
     kill(many, "2/4", enough=5)
     left = len(records(folder.shard("2-of-4").path))
     for shard in ("1/4", "2/4", "3/4", "4/4"):
         answered = answer(many, shard)
-        check_answered(answered)
-        if shard == "2/4":
-            assert (
-                answered.asked == 48 - left
-            )  # 8 of the 30 units of each model, three prompts each
-    again = answer(many, "3/4")
-    assert again.asked == 0
-    twice = folder.shard("1-of-4").path
-    shutil.copytree(twice, folder.path.parent / "kept")
-    shutil.rmtree(twice)
-    answer(many, "1/4")
-    check_tables(finish(many), expected)
-    assert "merged 180 answers of 4 shards" in capfd.readouterr().err
-    assert len(records(folder.path)) == PROMPTS
-    # Finished again, or gone on with as one run, it asks nothing.
-    before = calls(many)
-    check_tables(finish(many), expected)
-    assert run_experiment(*load_config(str(many / "many.yaml"))).errors == 0
-    assert calls(many) == before
+        if shard == "2/4":  # 8 of the 30 units of each model, three prompts each
+            assert answered.asked == 48 - left
+    check_tables(finish(many))
 
 
 def kill(home: Path, shard: str, *, enough: int) -> None:
@@ -163,7 +186,7 @@ def kill(home: Path, shard: str, *, enough: int) -> None:
 
 
 def test_shards_of_different_counts_are_merged_once_and_what_is_missing_is_listed(
-    many: Path, expected: dict[str, bytes], capfd: pytest.CaptureFixture[str]
+    many: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     folder = prepare(many)
     with pytest.raises(BackendError, match=r"180 answers are missing\n") as nothing:
@@ -171,25 +194,25 @@ def test_shards_of_different_counts_are_merged_once_and_what_is_missing_is_liste
     assert "ragbench run many.yaml" in nothing.value.fix
     for shard in ("1/4", "2/4", "4/4", "3/3"):
         answer(many, shard)
-    with pytest.raises(BackendError, match=r"answers are missing: [0-9]+ of shard 3/4\n") as caught:
+    with pytest.raises(BackendError, match="24 answers are missing: 24 of shard 3/4\n") as caught:
         finish(many)
     assert caught.value.exit_code == 5
     assert "ragbench answer many.yaml --shard 3/4" in caught.value.fix
     answer(many, "3/4")
     capfd.readouterr()
-    check_tables(finish(many), expected)
-    # 3/3 has a third of 30 questions of each model, in three arms: all are in shards of 4 too.
-    assert "60 questions were answered twice, 0 of them differently" in capfd.readouterr().err
+    check_same(finish(many))
+    # 3/3 has 10 of the 30 units of each model, so 60 answers, all of which are in shards of 4 too.
+    # When 3/4 was answered, which has 7 units of each, so 42, the run had the 18 not missing here.
+    assert "42 questions were answered twice, 0 of them differently" in capfd.readouterr().err
     assert len(records(folder.path)) == PROMPTS
 
 
-def test_a_run_goes_on_with_what_shards_answered(many: Path, expected: dict[str, bytes]) -> None:
+def test_a_run_goes_on_with_what_shards_answered(many: Path) -> None:
     prepare(many)
     answer(many, "2/3")
     asked = calls(many)
     finished = run_experiment(*load_config(str(many / "many.yaml")))
-    write_report(finished.folder.path)
-    check_tables(finished.folder.path, expected)
+    check_same(finished.folder.path)
     every = calls(many)
     assert every[: len(asked)] == asked
     assert len(every) == len(set(every)) == DISTINCT
@@ -252,7 +275,7 @@ def test_a_changed_record_of_a_shard_is_refused(many: Path, resealed: bool) -> N
     assert caught.value.where == f"{path}:5"
 
 
-def test_errors_of_a_shard_are_asked_again(many: Path, expected: dict[str, bytes]) -> None:
+def test_errors_of_a_shard_are_asked_again(many: Path) -> None:
     prepare(many)
     failing = answer(many, "1/1", "models.one.fail_on=Question 7")
     assert failing.errors == 3  # in three arms of one task: the other has no Question 7
@@ -261,10 +284,10 @@ def test_errors_of_a_shard_are_asked_again(many: Path, expected: dict[str, bytes
     with pytest.raises(BackendError, match="3 answers are missing: 3 of shard 1/1"):
         finish(many)
     assert answer(many, "1/1").asked == 3
-    check_tables(finish(many), expected)
+    check_same(finish(many))
 
 
-def test_a_merge_that_was_killed_goes_on(many: Path, expected: dict[str, bytes]) -> None:
+def test_a_merge_that_was_killed_goes_on(many: Path) -> None:
     folder = prepare(many)
     answer(many, "1/1")
     finish(many)
@@ -272,7 +295,7 @@ def test_a_merge_that_was_killed_goes_on(many: Path, expected: dict[str, bytes])
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(lines[:9]) + lines[9][:50])
     next((folder.path / "records").glob("two+long+*")).unlink()
-    check_tables(finish(many), expected)
+    check_same(finish(many))
     assert len(records(folder.path)) == PROMPTS
 
 
