@@ -45,23 +45,24 @@ class ReplyCache:
     """Answers in one SQLite file, which several processes may use at the same time.
 
     A row has the whole key, which is compared, and a digest of its answer. One thread uses an
-    object. Answers of a run that stores nothing are still found.
+    object.
 
     Args:
         path: The file; it is made if it is missing, readable by its owner alone.
-        stores: Whether answers are stored.
 
     Raises:
         DataError: The file is damaged, or has another format.
     """
 
-    def __init__(self, path: Path, *, stores: bool = True) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
-        self._stores = stores
+        from filelock import FileLock
+
         path.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         self._handle = self._checked(lambda: sqlite3.connect(path, timeout=WAIT_S))
-        self._checked(self._prepare)
+        with FileLock(path.with_name(f".{path.name}.lock")):  # SQLite does not wait for this change
+            self._checked(self._prepare)
 
     def _prepare(self) -> None:
         self._handle.execute("PRAGMA journal_mode=WAL")
@@ -98,7 +99,7 @@ class ReplyCache:
 
     def store(self, key: CacheKey, record: Record) -> None:
         """Store the answer of a record; an error and a filtered reply are not stored."""
-        if not self._stores or record.error is not None or record.finish == "filtered":
+        if record.error is not None or record.finish == "filtered":
             return
         text, answer = key.text(), json.dumps(answer_of(record))
         row = (sha256_json(text), text, answer, sha256_json([text, answer]))
