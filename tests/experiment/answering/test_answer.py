@@ -206,18 +206,26 @@ def test_a_prompt_of_several_arms_is_asked_once_and_costs_once(
     assert spending.total == pytest.approx(paid)
 
 
+@pytest.mark.parametrize("later", [True, False])
 def test_an_answer_to_the_same_prompt_of_an_earlier_session_is_reused(
-    parts: tuple[Grid, RunPaths, Packed], run_copy: Path, monkeypatch: pytest.MonkeyPatch
+    parts: tuple[Grid, RunPaths, Packed],
+    run_copy: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    later: bool,
 ) -> None:
-    path = run_copy / "records" / SHARING
-    other = {line["prompt"] for line in lines(run_copy / "records" / SHARING.replace("-2", "-5"))}
-    shared = [line["prompt"] in other for line in lines(path)]
+    """Of two arms the first in the config counts, also where its records were lost."""
+    names = [SHARING, SHARING.replace("-2", "-5")]
+    path, other = (run_copy / "records" / name for name in (names[::-1] if later else names))
+    prompts = {line["prompt"] for line in lines(other)}
+    shared = [line["prompt"] in prompts for line in lines(path)]
     assert 0 < sum(shared) < len(shared)
+    before = [line["log_likelihoods"] for line in lines(path)]
     path.unlink()
     calls = count_calls(parts[0], monkeypatch)
     assert answer_all(*parts) == 0
     assert len(calls) == len(shared) - sum(shared)
-    assert [line.get("reused") == "run" for line in lines(path)] == shared
+    assert [line.get("reused") == "run" for line in lines(path)] == [later and s for s in shared]
+    assert [line["log_likelihoods"] for line in lines(path)] == before
 
 
 # -- several questions at a time ----------------------------------------------------------------
