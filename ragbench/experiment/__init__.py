@@ -2,9 +2,12 @@
 
 config     the YAML of an experiment, resolved and checked
 grid       tasks, models and sources of passages that a config names
-stages     retrieve, deliver, answer, score
+stages     retrieve, deliver, score
+answering  the answers of models, in this process or in shards
 planning   what a run would do
 importing  runs made elsewhere
 resume     whether a run folder belongs to the same experiment
+identity   config and facts that can change a result
 run        all stages, in order
+sharded    the same on many machines
 """

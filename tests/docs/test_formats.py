@@ -36,7 +36,7 @@ def run(mixed_home: Path) -> Path:
 
 
 def test_records(run: Path) -> None:
-    found = line(run / "records" / "scripted+facts+hybrid.0.jsonl")
+    found = line(run / "records" / "scripted+facts+closed-book.0.jsonl")
     assert set(found) == set(names("A **record** holds"))
 
 

@@ -49,3 +49,12 @@ def test_a_broken_line_is_named(tmp_path: Path) -> None:
     path.write_text(json.dumps({"digest": "d", "text": []}))
     with pytest.raises(DataError, match="'text'"):
         read_prompts(path)
+
+
+def test_only_wanted_passages_are_held_and_a_missing_one_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "p.jsonl"
+    texts = {("c", name): Passage(name, name, "", f"text {name}") for name in "abc"}
+    write_passages(path, texts)
+    assert read_passages(path, {("c", "b")}) == {("c", "b"): texts["c", "b"]}
+    with pytest.raises(DataError, match="no text of the passage 'z' of 'c'"):
+        read_passages(path, {("c", "b"), ("c", "z")})

@@ -41,6 +41,17 @@ def test_files_are_where_a_run_has_them() -> None:
     assert OWN.scores("correct") == OWN.path / "scores" / "correct.parquet"
 
 
+def test_shards_are_folders_of_their_own(tmp_path: Path) -> None:
+    run = RunPaths(tmp_path)
+    assert run.shards() == []
+    shard = run.shard("3-of-16")
+    assert shard.prompts == tmp_path / "shards" / "3-of-16" / "prompts" / "0.jsonl"
+    shard.path.mkdir(parents=True)
+    (tmp_path / "shards" / ".3-of-16.lock").touch()
+    assert run.shards() == [shard]
+    assert run.all_records() == []
+
+
 @pytest.mark.parametrize(
     "name", ["../../secret", "/etc/passwd", "a\0b", "..\\..\\secret", "..", "", "a" * 300, "\ud800"]
 )

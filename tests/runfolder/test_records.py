@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,11 @@ from ragbench.runfolder.records import (
     ASK_AGAIN,
     Covered,
     Record,
+    answer_of,
     last_records,
     read_records,
     record_to_json,
+    with_answer,
     write_imported_records,
 )
 from tests.runfolder.golden import LM_EVAL, OWN, lines
@@ -75,3 +78,25 @@ def test_covered_time_is_the_union_in_any_order(intervals: list[tuple[int, int]]
     seconds = {n for start, length in intervals for n in range(start, start + length)}
     assert sum(added) == len(seconds)
     assert all(part >= 0 for part in added)
+
+
+def test_an_answer_goes_to_another_question_with_all_its_figures() -> None:
+    answered = next(read_records(OWN.records("smollm2", "facts-written", "bm25-2")))
+    blank = replace(RECORD, arm="other", passages=("p",))
+    taken = with_answer(blank, answered, "cache")
+    assert answer_of(taken) == answer_of(answered)
+    assert taken == replace(
+        answered,
+        key="k",
+        model="",
+        task="",
+        arm="other",
+        seed=0,
+        scoring="",
+        question_id="q",
+        passages=("p",),
+        prompt="p",
+        question=None,
+        reused="cache",
+        sum=None,
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +10,7 @@ from pathlib import Path
 from ragbench.base.errors import DataError
 from ragbench.base.files import JsonlAppender, drop_torn_line, locked, sha256_text
 from ragbench.experiment.answering.opening import Jobs, Opened, cells
-from ragbench.experiment.answering.units import Shard, share
+from ragbench.experiment.answering.units import Shard, numbers
 from ragbench.experiment.answering.writing import Cell, Job
 from ragbench.experiment.grid.grid import Grid
 from ragbench.runfolder.passages import PromptLine, prompt_lines
@@ -188,18 +188,12 @@ def _foreign(name: str, where: str, what: str) -> DataError:
 
 def missing_by_shard(opened: Opened, of: int) -> dict[Shard, int]:
     """Return how many answers are missing in each of ``of`` shards; none where none is."""
-    found: dict[Shard, int] = {}
-    for number in range(1, of + 1):
-        shard = Shard(of, number)
-        left = sum(_left(opened, shard))
-        if left:
-            found[shard] = left
-    return found
-
-
-def _left(opened: Opened, shard: Shard) -> Iterator[int]:
+    found: Counter[Shard] = Counter()
     for tasks in opened.values():
-        by_name = {task.task.spec.name: task for task in tasks}
-        for unit in share((unit for task in tasks for unit in task.units), shard):
-            for cell in by_name[unit.task].cells:
-                yield sum(place in cell.open for place in range(unit.start, unit.end))
+        units = [(task, unit) for task in tasks for unit in task.units]
+        for (task, unit), number in zip(units, numbers([u for _, u in units], of), strict=True):
+            places = range(unit.start, unit.end)
+            left = sum(place in cell.open for cell in task.cells for place in places)
+            if left:
+                found[Shard(of, number)] += left
+    return dict(sorted(found.items()))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from ragbench.base.errors import DataError, UsageError
 from ragbench.base.files import drop_torn_line
@@ -163,6 +165,7 @@ def _open_cell(
     paths = [path]
     if base is not None:
         paths.insert(0, base.records(cell.model_name, task.spec.name, cell.arm))
+        _check_whole(paths[0])
     for number, file in enumerate(paths):
         for record in (r for _, r in records_with_places(file) if r.error is None):
             place = index.get(record.question_id)
@@ -194,6 +197,21 @@ def _open_cell(
     watch.begin((cell.model_name, task, cell.arm), earlier, len(left))
     places = {index: place for place, index in enumerate(left)}
     return OpenCell(cell, places, before, tuple(paths))
+
+
+def _check_whole(path: Path) -> None:
+    """Refuse a file that another process appends to, or has left in the middle of a line."""
+    if not path.exists() or not path.stat().st_size:
+        return
+    with path.open("rb") as handle:
+        handle.seek(-1, os.SEEK_END)
+        is_whole = handle.read() == b"\n"
+    if not is_whole:
+        raise DataError(
+            "the run's last record is incomplete: a run or a merge was killed, or goes on",
+            where=str(path),
+            fix="wait for it, or give the same `ragbench finish` or `ragbench run` again",
+        )
 
 
 def check_lengths(grid: Grid, opened: Opened, jobs: Jobs) -> None:

@@ -84,13 +84,21 @@ def _key(task: str, question_id: str) -> str:
 
 
 def share(units: Iterable[Unit], shard: Shard | None) -> list[Unit]:
-    """Return the units of a shard in the order of the plan; all of them without a shard.
-
-    The units of one model over all its tasks are dealt in turn, in the order of a hash: shards have
-    equal numbers of units, give or take one, and each has units from all over a sorted file.
-    """
+    """Return the units of a shard in the order of the plan; all of them without a shard."""
     every = list(units)
     if shard is None:
         return every
-    order = sorted(range(len(every)), key=lambda place: every[place].key)
-    return [every[place] for place in sorted(order[shard.number - 1 :: shard.of])]
+    dealt = zip(every, numbers(every, shard.of), strict=True)
+    return [unit for unit, number in dealt if number == shard.number]
+
+
+def numbers(units: Sequence[Unit], of: int) -> list[int]:
+    """Return the number of the shard that has each unit of one model.
+
+    The units of all its tasks are dealt in turn, in the order of a hash: shards have equal numbers
+    of units, give or take one, and each has units from all over a sorted file.
+    """
+    found = [0] * len(units)
+    for turn, place in enumerate(sorted(range(len(units)), key=lambda i: units[i].key)):
+        found[place] = turn % of + 1
+    return found

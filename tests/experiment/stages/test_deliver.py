@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ragbench.base.errors import UsageError
+from ragbench.base.errors import DataError, UsageError
 from ragbench.experiment.config.config import load_config
 from ragbench.experiment.grid.building import build_missing
 from ragbench.experiment.grid.grid import Grid
-from ragbench.experiment.stages.deliver import pack_all
+from ragbench.experiment.stages.deliver import pack_all, stored_packing
 from ragbench.experiment.stages.retrieve import retrieve_all
 from ragbench.runfolder.paths import RunPaths
 
@@ -43,6 +44,24 @@ def test_delivered_gold_is_counted(mixed_home: Path) -> None:
         assert line["gold"] == (question.replace("q-", "d-") in line["passages"])
     assert {line["gold"] for line in packed(mixed_home, "oracle-removed-bm25-2").values()} == {0}
     assert {line["gold"] for line in packed(mixed_home, "random-bm25-2").values()} == {0}
+
+
+def test_the_saved_passages_are_those_that_were_packed(mixed_copy: Path, home: Path) -> None:
+    grid, folder = Grid(*load_config(str(home / "mixed.yaml"))), RunPaths(mixed_copy)
+    fresh = pack_all(grid, folder)
+    for corpus in (home / "corpora").iterdir():
+        if corpus.is_dir():
+            shutil.rmtree(corpus)  # neither corpus nor index is needed
+    wanted = {task.spec.name: [q.id for q in task.questions[1:3]] for task in grid.tasks}
+    stored = stored_packing(grid, folder, wanted)
+    assert stored.keys() == fresh.keys()
+    for (task, arm), held in stored.items():
+        assert list(held) == wanted[task]
+        for name, delivery in held.items():
+            expected = [(p.id, p.title, p.text) for p in fresh[task, arm][name].passages]
+            assert [(p.id, p.title, p.text) for p in delivery.passages] == expected
+    with pytest.raises(DataError, match="no packing of question 'gone'"):
+        stored_packing(grid, folder, wanted | {"facts": ["gone"]})
 
 
 def test_an_oracle_without_gold_is_refused(mixed_copy: Path, home: Path) -> None:
