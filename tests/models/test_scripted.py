@@ -259,18 +259,24 @@ def test_a_plan_shows_it(pair: Path) -> None:
 
 
 def test_a_run_goes_on_where_it_failed(pair: Path) -> None:
-    """17 cells of six questions and two models; each answer is asked for once."""
+    """17 cells of six questions and two models; each distinct prompt of a task is asked once."""
     plan = make_plan(OfflineGrid(*load_config(str(pair / "mixed.yaml"))))
-    asked = sum(n or 0 for model, *_, n in plan.cells if model == "general")
+    n_records = sum(n or 0 for model, *_, n in plan.cells if model == "general")
     first = run(pair, "models.general.fail_every=5")
-    assert first.errors == asked // 5 > 0
+    paths = [p for p in first.folder.all_records() if p.name.startswith("general+")]
+    found = [record for path in paths for record in read_records(path)]
+    prompts = {(record.task, record.prompt) for record in found}
+    failed = {(record.task, record.prompt) for record in found if record.error}
+    assert len(found) == n_records > len(prompts)
+    assert len(failed) == len(prompts) // 5 > 0
+    assert first.errors == sum((record.task, record.prompt) in failed for record in found)
     calls = pair / "calls.jsonl"
-    assert len(calls.read_text(encoding="utf-8").splitlines()) == asked
+    assert len(calls.read_text(encoding="utf-8").splitlines()) == len(prompts)
     second = run(pair, "models.general.fail_every=null", "models.bio.concurrency=3")
     assert second.errors == 0
-    assert len(calls.read_text(encoding="utf-8").splitlines()) == asked + first.errors
+    assert len(calls.read_text(encoding="utf-8").splitlines()) == len(prompts) + len(failed)
     run(pair)
-    assert len(calls.read_text(encoding="utf-8").splitlines()) == asked + first.errors
+    assert len(calls.read_text(encoding="utf-8").splitlines()) == len(prompts) + len(failed)
     with pytest.raises(UsageError, match="another config"):
         run(pair, "models.general.seed=2")
 
