@@ -47,6 +47,7 @@ def main() -> None:
     parser.add_argument("url")
     parser.add_argument("--model", help="name that the server knows; by default the tokenizer's")
     parser.add_argument("--tokenizer", required=True)
+    parser.add_argument("--context", type=int, help="for a server that does not report it")
     parser.add_argument("--format", default="chat", choices=["chat", "plain"])
     parser.add_argument("--texts", action="store_true", help="score the texts of options")
     parser.add_argument("--old", default="echo", help="the way to compare with")
@@ -65,6 +66,7 @@ def main() -> None:
             "model": arguments.model or arguments.tokenizer,
             "tokenizer": arguments.tokenizer,
             "format": arguments.format,
+            "context": arguments.context,
         }
         found = ServerModel(ModelSpec.model_validate(entry | ({"letters": way} if way else {})))
         found.check_abilities([Asked("options" if arguments.texts else "letters", False)])
