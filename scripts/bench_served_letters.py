@@ -1,5 +1,7 @@
 """Benchmark of letters behind a server: one token of the reply, or the text echoed per letter.
 
+With ``--texts`` the texts of options are scored: all in one request, or each in its own.
+
 Both ways take turns on the same questions, at each concurrency, for some rounds. The script prints
 the median of questions/s, the ratio of the medians, and whether the picks agree. No prompt is sent
 in two rounds, so that none is in the server's cache.
@@ -45,7 +47,9 @@ def main() -> None:
     parser.add_argument("url")
     parser.add_argument("--model", help="name that the server knows; by default the tokenizer's")
     parser.add_argument("--tokenizer", required=True)
+    parser.add_argument("--context", type=int, help="for a server that does not report it")
     parser.add_argument("--format", default="chat", choices=["chat", "plain"])
+    parser.add_argument("--texts", action="store_true", help="score the texts of options")
     parser.add_argument("--old", default="echo", help="the way to compare with")
     parser.add_argument("--new", help="the way to measure; by default the best")
     parser.add_argument("--words", type=int, default=300, help="length of a passage")
@@ -62,15 +66,21 @@ def main() -> None:
             "model": arguments.model or arguments.tokenizer,
             "tokenizer": arguments.tokenizer,
             "format": arguments.format,
+            "context": arguments.context,
         }
         found = ServerModel(ModelSpec.model_validate(entry | ({"letters": way} if way else {})))
-        found.check_abilities([Asked("letters", False)])
+        found.check_abilities([Asked("options" if arguments.texts else "letters", False)])
         return found
 
-    ways = {"new": made(arguments.new), "old": made(arguments.old)}
+    ways = {"new": made(arguments.new), "old": made(None if arguments.texts else arguments.old)}
+    replies = LETTERS
+    if arguments.texts:
+        replies = tuple(" ".join(WORDS[n : n + 4]) for n in range(0, 16, 4))
+        ways["old"]._asker.takes_lists = False
     for way, each_model in ways.items():
         facts = each_model.facts().served
-        print(f"{way}: {facts.letters if facts else ''}")
+        if facts:
+            print(f"{way}: {facts.letters}; texts in one request: {facts.takes_lists}")
     draws = random.Random(time.time_ns())
 
     def prompts() -> list[str]:
@@ -84,7 +94,7 @@ def main() -> None:
         for turn in range(arguments.rounds):
             for way in sorted(ways, reverse=bool(turn % 2)):
                 given = prompts()
-                seconds = _ask(ways[way], given, concurrency)[0]
+                seconds = _ask(ways[way], given, replies, concurrency)[0]
                 rates[way].append(len(given) / seconds)
         new, old = (statistics.median(rates[way]) for way in ("new", "old"))
         print(
@@ -94,22 +104,22 @@ def main() -> None:
             flush=True,
         )
     given = prompts()
-    found = {way: _ask(model, given, 8)[1] for way, model in ways.items()}
-    picks = [[pick_option(one.log_likelihoods, LETTERS)[0] for one in found[way]] for way in found]
+    found = {way: _ask(model, given, replies, 8)[1] for way, model in ways.items()}
+    picks = [[pick_option(one.log_likelihoods, replies)[0] for one in found[way]] for way in found]
     same = sum(one == other for one, other in zip(*picks, strict=True))
     each = ", ".join(
-        f"{way} {sum(one.requests or 1 + len(LETTERS) for one in found[way]) / len(given):.2f}"
+        f"{way} {sum(one.requests or 1 + len(replies) for one in found[way]) / len(given):.2f}"
         for way in found
     )
     print(f"requests per question: {each}; same picks: {same} of {len(given)}")
 
 
 def _ask(
-    model: ServerModel, prompts: list[str], concurrency: int
+    model: ServerModel, prompts: list[str], replies: tuple[str, ...], concurrency: int
 ) -> tuple[float, list[OptionScores]]:
     started = time.perf_counter()
     with ThreadPoolExecutor(concurrency) as pool:
-        found = list(pool.map(lambda prompt: model.score_options(prompt, LETTERS), prompts))
+        found = list(pool.map(lambda prompt: model.score_options(prompt, replies), prompts))
     return time.perf_counter() - started, found
 
 

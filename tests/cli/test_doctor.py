@@ -21,7 +21,6 @@ def test_doctor_tells_what_is_here(home: Path) -> None:
     assert facts["free_disk_bytes"] > 0
     assert facts["devices"][0].startswith("cpu: ")
     assert "CPU" in facts["faiss"] or "GPU" in facts["faiss"]
-    assert "faiss" in ragbench(home, "doctor").stdout
 
 
 def test_doctor_gives_the_line_that_installs(home: Path) -> None:

@@ -19,6 +19,7 @@ def test_everything_of_the_page_does_what_it_says(tmp_path: Path) -> None:
     assert "Traceback" not in follow(PAGE, tmp_path)
 
 
+@pytest.mark.slow
 def test_what_needs_no_model_does_what_it_says(tmp_path: Path) -> None:
     text = PAGE.read_text(encoding="utf-8")
     part = tmp_path / "python.md"

@@ -28,7 +28,7 @@ arms: [closed-book]
 @pytest.mark.parametrize(
     ("vocabulary", "share"),
     # Random weights are about fair: four letters of the tokens.
-    [(None, 0.04), (4000, 0.001)],
+    [pytest.param(None, 0.04, marks=pytest.mark.slow), (4000, 0.001)],
 )
 def test_letters_without_mass_are_a_warning(
     home: Path, vocabulary: int | None, share: float

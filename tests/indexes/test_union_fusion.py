@@ -161,6 +161,7 @@ def test_passages_of_one_id_in_two_corpora_are_two(minilm: Encoder) -> None:
     assert min(by_id["x"], by_id["y"]) > 2 / (K0 + len(expected)) > others[0]
 
 
+@pytest.mark.slow
 def test_fusion_over_two_books(home: Path, shared_data: Path, minilm: Encoder) -> None:
     """Real passages, those in the middle of two books."""
     members: dict[str, dict[str, str]] = {}

@@ -34,6 +34,7 @@ def made() -> tuple[list[str], dict[str, Any]]:
     return lines, split
 
 
+@pytest.mark.slow
 def test_the_shipped_split_is_the_scripts(made: tuple[list[str], dict[str, Any]]) -> None:
     assert json.loads((DEMO / "split.json").read_text(encoding="utf-8")) == made[1]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from ragbench.base import home
 from ragbench.base.errors import RagbenchError
 from ragbench.runfolder.paths import RunPaths
-from ragbench.runfolder.records import read_records
+from ragbench.runfolder.records import Covered, Record, read_records
 from ragbench.runfolder.runfile import RunFile, read_run_file
 
 FEWEST, MOST = 10, 500  # answers from which a rate is measured: of a model, and of each cell
@@ -69,8 +69,8 @@ def _measured(path: Path, run: RunFile, model: str, scoring: str) -> float | Non
     for name, facts in run.identity.models.items():
         if facts.digest != model:
             continue
-        seconds = [
-            record.elapsed_s
+        answered = [
+            record
             for task, known in run.identity.tasks.items()
             if known.scoring == scoring
             for arm in known.arms
@@ -78,7 +78,23 @@ def _measured(path: Path, run: RunFile, model: str, scoring: str) -> float | Non
             if record.elapsed_s is not None
         ]
         billing = run.config.billing.get(name)
-        took = math.fsum(seconds)
-        if len(seconds) >= FEWEST and took and billing is not None:
-            return len(seconds) * min(billing.in_flight, len(seconds)) / took
+        if len(answered) < FEWEST or billing is None:
+            continue
+        if took := _took(answered, min(billing.in_flight, len(answered))):
+            return len(answered) / took
     return None
+
+
+def _took(answered: Sequence[Record], in_flight: int) -> float:
+    """Return the seconds in which at least one question was being answered.
+
+    Records of an earlier version have no times; then it is the sum over all questions, shared by
+    those in flight.
+    """
+    covered, took = Covered(), 0.0
+    for record in answered:
+        seconds = record.elapsed_s or 0.0
+        if record.ended_at is None:
+            return math.fsum(one.elapsed_s or 0.0 for one in answered) / in_flight
+        took += covered.add(record.ended_at - seconds, record.ended_at)
+    return took

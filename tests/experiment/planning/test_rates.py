@@ -66,21 +66,36 @@ def test_a_stated_rate_is_taken_and_is_no_part_of_the_run(home: Path, server: Lo
     assert "questions_per_s" not in (home / "runs" / "timed" / "run.json").read_text()
 
 
-def test_a_former_run_of_the_same_model_gives_the_rate(home: Path, server: Loopback) -> None:
-    """12 answers of 3 s each, two at a time: 12 / (36 / 2) questions a second."""
+@pytest.mark.parametrize(
+    ("ends", "wall"),
+    [
+        # Two at a time, without a break and with one of an hour: 6 times 3 s.
+        ([3.0 * (n // 2 + 1) for n in range(N)], 18.0),
+        ([3.0 * (n // 2 + 1) + 3600 * (n > 5) for n in range(N)], 18.0),
+        ([3.0 * (n + 1) for n in range(N)], 36.0),  # one at a time, as a busy server allows
+        (None, 18.0),  # no times: 36 s, two in flight
+    ],
+)
+def test_a_former_run_of_the_same_model_gives_the_rate(
+    home: Path, server: Loopback, ends: list[float] | None, wall: float
+) -> None:
+    """12 answers of 3 s each."""
     path = config(home, server, "generate")
     run_experiment(*load_config(path))
     records = home / "runs" / "timed" / "records" / "m+asked+closed-book.0.jsonl"
     lines = [json.loads(line) for line in records.read_text().splitlines()]
-    slower = [sealed(Record(**{**line, "elapsed_s": 3.0, "sum": None})) for line in lines]
-    records.write_text("".join(json.dumps(record_to_json(r)) + "\n" for r in slower))
+    for n, line in enumerate(lines):
+        line |= {"elapsed_s": 3.0, "sum": None, "ended_at": 1e9 + ends[n] if ends else None}
+    slower = [record_to_json(sealed(Record(**line))) for line in lines]
+    records.write_text("".join(json.dumps(line) + "\n" for line in slower))
     seconds, line = time_of(path, "name=another")
-    assert seconds == pytest.approx(18.0)
-    assert "0.667 questions/s, as measured in the run timed" in line
-    records.write_text("".join(json.dumps(record_to_json(r)) + "\n" for r in slower[:9]))
-    assert time_of(path, "name=another")[0] is None  # too few answers to tell
-    (home / "runs" / "timed" / "run.json").write_text("{}")
-    assert time_of(path, "name=another")[0] is None
+    assert seconds == pytest.approx(wall)
+    assert f"{N / wall:.3f} questions/s, as measured in the run timed" in line
+    if ends is None:
+        records.write_text("".join(json.dumps(line) + "\n" for line in slower[:9]))
+        assert time_of(path, "name=another")[0] is None  # too few answers to tell
+        (home / "runs" / "timed" / "run.json").write_text("{}")
+        assert time_of(path, "name=another")[0] is None
 
 
 def test_letters_of_sample_prompts_give_the_rate_where_nothing_else_does(

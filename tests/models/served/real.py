@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -81,8 +82,7 @@ class RealServer:
     def __init__(self, name: str, model: Path, log: Path, *options: str, ready: str) -> None:
         if not (REPOSITORY / ".servers" / name / "bin").is_dir():
             pytest.skip(f"the environment .servers/{name} is missing: scripts/servers {name}")
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port: int = free.getsockname()[1]
+        self.port = _free_port()
         self.root = f"http://127.0.0.1:{self.port}"
         self.url = f"{self.root}/v1"
         self._command = [str(REPOSITORY / "scripts" / "serve"), name, str(model), str(self.port)]
@@ -121,9 +121,18 @@ class RealServer:
     def kill(self) -> None:
         """Kill the server and the processes that it started, as a crash does."""
         if self._process is not None:
-            os.killpg(self._process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it ended by itself
+                os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait(60)
             self._process = None
+
+
+def _free_port() -> int:
+    """Return a free port below those that systems give to clients while the server is starting."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 @contextmanager
