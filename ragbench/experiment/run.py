@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from ragbench.base import home
+from ragbench.base.cluster.engine import Cluster
 from ragbench.base.files import locked, private, remove_halves, write_text
 from ragbench.base.progress import say
 from ragbench.base.yamlfile import Document
@@ -81,15 +82,18 @@ class Prepared:
     units: int
 
 
-def run_experiment(config: Config, document: Document, *, extend: bool = False) -> Finished:
+def run_experiment(
+    config: Config, document: Document, *, extend: bool = False, cluster: Cluster | None = None
+) -> Finished:
     """Build missing parts, retrieve, pack, answer and score; answers of shards are merged first.
 
     Args:
         config: The checked config.
         document: The document it was read from.
         extend: Whether models, tasks, arms or questions may be added to the run folder.
+        cluster: The machines on which models in a process of ours answer; without it, this one.
     """
-    with _held(config, document) as (grid, folder):
+    with _held(config, document, cluster) as (grid, folder):
         known, packed = _deliver(grid, folder, extend=extend)
         jobs = Jobs(grid, packed)
         if said := merge_shards(grid, folder, jobs).sentence():
@@ -128,10 +132,12 @@ def prepare_experiment(config: Config, document: Document, *, extend: bool = Fal
 
 
 @contextmanager
-def _held(config: Config, document: Document) -> Iterator[tuple[Grid, RunPaths]]:
+def _held(
+    config: Config, document: Document, cluster: Cluster | None = None
+) -> Iterator[tuple[Grid, RunPaths]]:
     """Yield the grid of a config, and its run folder, which no other process writes meanwhile."""
     check_known(config, document)
-    grid = Grid(config, document)
+    grid = Grid(config, document, cluster)
     folder = RunPaths(home.home() / "runs" / config.name)
     grid.check_trust()  # before a corpus is read
     with (
