@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 
 from ragbench.base import home
@@ -43,6 +43,7 @@ from ragbench.experiment.stages.budget import choose_budget
 from ragbench.experiment.stages.deliver import pack_all
 from ragbench.experiment.stages.retrieve import retrieve_all
 from ragbench.experiment.stages.score import score_cells
+from ragbench.indexes.dense.cluster.encoding import encoding_on
 from ragbench.runfolder.paths import RunPaths
 from ragbench.runfolder.runfile import Identity, read_run_file, write_run_file
 from ragbench.runfolder.sums import INPUTS, measure, read_sums, write_sums
@@ -141,6 +142,7 @@ def _held(
     folder = RunPaths(home.home() / "runs" / config.name)
     grid.check_trust()  # before a corpus is read
     with (
+        nullcontext() if cluster is None else cluster.guarded(grid.check_node),
         private(grid.is_restricted, folder.path),
         locked(folder.path, what=f"the run {config.name!r}"),
     ):
@@ -158,7 +160,8 @@ def _deliver(grid: Grid, folder: RunPaths, *, extend: bool) -> tuple[Identity, P
         for remark in facts.served.remarks() if facts.served else ():
             say(f"{name}: {remark}")
     check_same(folder, resolved(grid), known, extend=extend)  # before anything is built
-    manifests = build_missing(grid.config, grid.tasks)
+    with encoding_on(grid.cluster):
+        manifests = build_missing(grid.config, grid.tasks)
     if grid.config.packing.budget_tokens is None:
         budget = choose_budget(grid)
         say(f"packing: {budget.tokens:,} tokens of passages per prompt ({budget.why})")

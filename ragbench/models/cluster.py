@@ -15,7 +15,7 @@ from ragbench.base.records import Message, OptionScores, Reply
 from ragbench.models.model import Choice, Model, OneByOne
 from ragbench.models.spec import ModelSpec, make_model
 
-HELD = "ragbench.models.cluster:ModelHost"
+HOST = "ragbench.models.cluster:ModelHost"
 R = TypeVar("R", OptionScores, Reply)
 
 
@@ -83,7 +83,7 @@ class ClusterModel(OneByOne):
     Args:
         spec: The entry of the config.
         inner: The model here; its weights are not loaded.
-        pool: Workers with a ``ModelHost`` each.
+        pool: Returns the workers, once an answer is needed.
     """
 
     def __init__(self, spec: ModelSpec, inner: Model, pool: Callable[[], Pool]) -> None:
@@ -99,7 +99,7 @@ class ClusterModel(OneByOne):
 
     @cached_property
     def _copy(self) -> Copy:
-        found: Copy = self._pool.call("describe", self._spec)
+        found: Copy = self._pool.call(f"{HOST}.describe", self._spec)
         return found
 
     @property
@@ -154,11 +154,13 @@ class ClusterModel(OneByOne):
         """Return the scores of each item, or its error, in the order of items."""
         # A sequence of options may be a view of something large.
         sent = [Choice(item.prompt, tuple(item.options)) for item in items]
-        return self._asked(partial(self._pool.call, "score"), len(sent), sent)
+        return self._asked(partial(self._pool.call, f"{HOST}.score"), len(sent), sent)
 
     def generate_batch(self, items: Sequence[str], *, limit: int) -> list[Reply | BackendError]:
         """Return the reply to each prompt, or its error, in the order of items."""
-        return self._asked(partial(self._pool.call, "generate"), len(items), list(items), limit)
+        return self._asked(
+            partial(self._pool.call, f"{HOST}.generate"), len(items), list(items), limit
+        )
 
     def _asked(self, call: Callable[..., Any], n: int, *arguments: object) -> list[Any]:
         try:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -83,6 +83,11 @@ def share_of(nodes: Sequence[Node], workers: int | None) -> Share:
     return Share(workers or sum(c // size for c in cpus), size, 0)
 
 
+def way_to(node: Node) -> WayOut:
+    """Return a machine of a cluster as a way out of this one, for the guard of restricted data."""
+    return WayOut("a node of the Ray cluster", (node.endpoint,), "--engine ray", "")
+
+
 class Cluster:
     """A running Ray cluster; ``close`` ends the workers and the connection.
 
@@ -95,7 +100,7 @@ class Cluster:
     """
 
     def __init__(self, *, address: str | None = None, workers: int | None = None) -> None:
-        self._pools: list[Pool] = []
+        self._checks: list[Callable[[Node], None]] = []
         self._is_ours = _connect(address)
         self._workers = workers
 
@@ -122,23 +127,28 @@ class Cluster:
 
         return Node(address, 0, 0, address == ray.util.get_node_ip_address())
 
-    def ways(self, nodes: Iterable[Node] | None = None) -> list[WayOut]:
-        """Return the machines as ways out of this one, for the guard of restricted data."""
-        found = self.nodes if nodes is None else nodes
-        return [
-            WayOut("a node of the Ray cluster", (node.endpoint,), "--engine", "") for node in found
-        ]
-
     @cached_property
     def share(self) -> Share:
         """What each worker gets, by the nodes that are up at the first look."""
         return share_of(self.nodes, self._workers)
 
-    def pool(self, held: str, *, check: Callable[[Node], None] = lambda node: None) -> Pool:
-        """Return workers that each hold an object of the class ``package.module:Name``.
+    @contextmanager
+    def guarded(self, check: Callable[[Node], None]) -> Iterator[None]:
+        """Refuse, in the block, every machine for which ``check`` raises an error.
 
-        ``check`` refuses a node by an error before anything is sent there.
+        Those that are up are checked at once, and others before anything is sent there.
         """
+        for node in self.nodes:
+            check(node)
+        self._checks.append(check)
+        try:
+            yield
+        finally:
+            self._checks.remove(check)
+
+    @cached_property
+    def pool(self) -> Pool:
+        """Workers for whatever is computed on the cluster, one after the other."""
         import ray
 
         share, actor = self.share, ray.remote(Host)
@@ -151,23 +161,22 @@ class Cluster:
             options = {"num_cpus": share.cpus, "num_gpus": share.gpus, "max_restarts": 0}
             return _RayWorker(
                 actor.options(scheduling_strategy="SPREAD", **options).remote(
-                    held, settings, str(Path.cwd())
+                    settings, str(Path.cwd())
                 )
             )
 
-        def check_node(hello: Hello) -> None:
-            check(self.node(hello.address))
+        def check(hello: Hello) -> None:
+            for one in self._checks:
+                one(self.node(hello.address))
 
-        pool = Pool(start, share.workers, check=check_node)
-        self._pools.append(pool)
-        return pool
+        return Pool(start, share.workers, check=check)
 
     def close(self) -> None:
         """End all workers, and the connection if it was made here."""
         import ray
 
-        for pool in self._pools:
-            pool.close()
+        if "pool" in self.__dict__:
+            self.pool.close()
         if self._is_ours:
             ray.shutdown()
 

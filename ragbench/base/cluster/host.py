@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -65,23 +67,20 @@ class Hello:
 
 
 class Host:
-    """An object in a process of a cluster.
+    """A process of a cluster, with one object at a time, such as a model.
 
     Args:
-        held: Class of the object, as ``package.module:Name``; it is made on the first call.
-        settings: Environment variables, set before the class is imported.
+        settings: Environment variables, set before a class is imported.
         folder: Folder that relative paths start from, if this node has it.
         address: Address of this node; asked of Ray if it is empty.
     """
 
-    def __init__(
-        self, held: str, settings: Mapping[str, str], folder: str = "", address: str = ""
-    ) -> None:
+    def __init__(self, settings: Mapping[str, str], folder: str = "", address: str = "") -> None:
         os.environ.update(settings)
         if Path(folder).is_dir():
             os.chdir(folder)
-        self._held = held
         self._address = address
+        self._held = ""
         self._object: Any = None
 
     def hello(self) -> Hello:
@@ -89,17 +88,33 @@ class Host:
         return Hello(ragbench.__version__, self._address or _address(), os.getpid())
 
     def call(self, method: str, arguments: tuple[Any, ...]) -> Any:
-        """Return what a method of the object returns, or the fields of its error."""
+        """Return what ``package.module:Class.method`` returns, or the fields of its error.
+
+        An object of the class is made on the first call, and kept until one of another is needed.
+        """
         try:
-            if self._object is None:
-                module, _, name = self._held.partition(":")
-                self._object = getattr(import_module(module), name)()
-            return getattr(self._object, method)(*arguments)
+            held, _, name = method.rpartition(".")
+            if held != self._held:
+                self._held, self._object = "", None
+                _free_memory()
+                module, _, kind = held.partition(":")
+                self._object = getattr(import_module(module), kind)()
+                self._held = held
+            return getattr(self._object, name)(*arguments)
         except RagbenchError as error:
             return Failure.of(error)
         except Exception as error:  # it could not be pickled, or its class is unknown elsewhere
             what = f"a worker on {self._address or _address()} failed: {type(error).__name__}: "
             return Failure(BackendError.__name__, what + first_line(error))
+
+
+def _free_memory() -> None:
+    gc.collect()
+    if "torch" in sys.modules:
+        import torch
+
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
 
 
 def _address() -> str:

@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from functools import cached_property, partial
 from itertools import chain
 
-from ragbench.base.cluster.engine import Cluster, Node
-from ragbench.base.cluster.pool import Pool
+from ragbench.base.cluster.engine import Cluster, Node, way_to
 from ragbench.base.endpoint import RESTRICTED, Endpoint, WayOut, is_local, refuse_restricted
 from ragbench.base.errors import RagbenchError
 from ragbench.base.yamlfile import Document
@@ -21,7 +20,7 @@ from ragbench.experiment.grid.questions import task_part
 from ragbench.experiment.grid.sources import WITHIN, corpora, corpora_of, searched
 from ragbench.indexes.loading import load_recipe
 from ragbench.indexes.reach import ways_out
-from ragbench.models.cluster import HELD, ClusterModel
+from ragbench.models.cluster import ClusterModel
 from ragbench.models.model import Adaptive, Asked, Checked, Model
 from ragbench.models.spec import ModelSpec, make_model
 from ragbench.runfolder.pairs import Pair, check_alike, differences, pairs_of
@@ -61,23 +60,16 @@ class Grid:
         model = make_model(spec)
         if self.cluster is None or spec.sends_to() != ():
             return model
-        return ClusterModel(spec, model, lambda: self._pool)
-
-    @cached_property
-    def _pool(self) -> Pool:
-        """Workers that all models share: one of them at a time has its weights in memory."""
-        if self.cluster is None:
-            raise ValueError("there is no cluster")
-        return self.cluster.pool(HELD, check=self.check_node)
+        cluster = self.cluster
+        return ClusterModel(spec, model, lambda: cluster.pool)
 
     def check_node(self, node: Node) -> None:
-        """Refuse restricted data for a machine of the cluster, before anything is sent there.
+        """Refuse restricted data for a machine of the cluster.
 
         Raises:
             UsageError: As ``check_trust``.
         """
-        if self.cluster is not None:
-            self._check_ways(self.cluster.ways([node]))
+        self._check_ways([way_to(node)])
 
     @cached_property
     def pairs(self) -> list[Pair]:
@@ -97,8 +89,6 @@ class Grid:
                 with it.
         """
         self._check_ways(model_ways(self.config.models))
-        if self.cluster is not None:
-            self._check_ways(self.cluster.ways())
         for task in self.tasks:
             for part in searched(self.config, task):
                 self._check_index(task, part)
