@@ -77,7 +77,7 @@ class Host:
 
     def __init__(self, settings: Mapping[str, str], folder: str = "", address: str = "") -> None:
         os.environ.update(settings)
-        if Path(folder).is_dir():
+        if folder and Path(folder).is_dir():
             os.chdir(folder)
         self._address = address
         self._held = ""
