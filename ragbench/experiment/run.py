@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from ragbench.base import home
 from ragbench.base.cluster.engine import Cluster
-from ragbench.base.files import locked, private, remove_halves, write_text
+from ragbench.base.files import JsonlAppender, locked, private, remove_halves, write_text
 from ragbench.base.progress import say
 from ragbench.base.yamlfile import Document
 from ragbench.experiment.answering.answer import answer_open
@@ -45,7 +45,8 @@ from ragbench.experiment.stages.retrieve import retrieve_all
 from ragbench.experiment.stages.score import score_cells
 from ragbench.indexes.dense.cluster.encoding import encoding_on
 from ragbench.runfolder.paths import RunPaths
-from ragbench.runfolder.runfile import Identity, read_run_file, write_run_file
+from ragbench.runfolder.runfile import Identity, Session, read_run_file, write_run_file
+from ragbench.runfolder.schema import to_json
 from ragbench.runfolder.sums import INPUTS, measure, read_sums, write_sums
 
 PROMPT_TEMPLATE = 2  # raised when stages/prompts.py changes prompts
@@ -111,6 +112,8 @@ def run_experiment(
             if cache is not None:
                 cache.close()
             record_answerers(folder, watch)
+            if cluster is not None:
+                _record_nodes(folder, cluster)
         if said := spending.sentence():
             say(said)
         scored = score_cells(folder)
@@ -208,6 +211,15 @@ def record_answerers(folder: RunPaths, watch: Watch) -> None:
     if said:
         write_run_file(folder.run, replace(read_run_file(folder.run), answered_by=said))
         write_sums(folder, (read_sums(folder) or {}) | measure(folder, ["run.json"]))
+
+
+def _record_nodes(folder: RunPaths, cluster: Cluster) -> None:
+    """Log which machines of a cluster have answered in this session, and how often."""
+    if cluster.calls:
+        with JsonlAppender(folder.sessions) as log:
+            log.append(to_json(replace(Session.begin(), answered_on=cluster.calls)))
+        sums = (read_sums(folder) or {}) | measure(folder, ["sessions.jsonl"])
+        write_sums(folder, sums)
 
 
 def _keep_budget(grid: Grid, folder: RunPaths) -> None:

@@ -40,6 +40,7 @@ class ModelHost:
     def __init__(self) -> None:
         self._models: dict[str, Model] = {}
         self._copies: dict[str, Copy] = {}
+        self._last = ""
 
     def describe(self, spec: ModelSpec) -> Copy:
         """Return what the copy here says of itself; computed once per model."""
@@ -69,9 +70,9 @@ class ModelHost:
     def _model(self, spec: ModelSpec) -> Model:
         if spec.name not in self._models:
             self._models[spec.name] = make_model(spec)
-        for name, model in self._models.items():
-            if name != spec.name:
-                model.release()
+        if self._last not in ("", spec.name):
+            self._models[self._last].release()
+        self._last = spec.name
         return self._models[spec.name]
 
 

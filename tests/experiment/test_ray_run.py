@@ -31,6 +31,7 @@ arms:
 reply_limit: 8
 """
 N = 120
+TIMES = ("elapsed_s", "ended_at", "seal", "sum")
 
 
 @pytest.fixture
@@ -109,6 +110,8 @@ def test_a_node_or_a_process_that_is_killed_changes_no_byte(
         kill = machines.kill_node if what == "node" else partial(kill_worker, cluster)
         with once(lambda: calls(cluster) > 8 and len(cluster.pool._busy) == 2, kill):
             run(home, "many", model, cluster)
+        logged = (home / "many" / "sessions.jsonl").read_text().splitlines()
+        assert json.loads(logged[-1])["answered_on"] == cluster.calls
         assert "was lost" in capfd.readouterr().err
     assert tables(home, "many") == tables(home, "alone")
     assert answers(home, "many") == answers(home, "alone")

@@ -171,6 +171,11 @@ class Cluster:
 
         return Pool(start, share.workers, check=check)
 
+    @property
+    def calls(self) -> dict[str, int]:
+        """Number of calls that workers have answered, by the address of their node."""
+        return dict(self.pool.calls) if "pool" in self.__dict__ else {}
+
     def close(self) -> None:
         """End all workers, and the connection if it was made here."""
         import ray

@@ -53,7 +53,7 @@ def kill_worker(cluster: Cluster) -> None:
 
 def calls(cluster: Cluster) -> int:
     """Return the number of calls that the workers have answered."""
-    return sum(cluster.pool.calls.values()) if "pool" in cluster.__dict__ else 0
+    return sum(cluster.calls.values())
 
 
 @contextmanager

@@ -48,7 +48,9 @@ class RemoteEncoder:
 
     def passages(self, texts: Sequence[str]) -> Vectors:
         """Return the vectors of passages, as ``Encoder.passages`` does."""
-        found: Vectors = self.pool.call("passages", self.card, self.device, self.dtype, list(texts))
+        found: Vectors = self.pool.call(
+            f"{HOST}.passages", self.card, self.device, self.dtype, list(texts)
+        )
         return found
 
 

@@ -99,7 +99,7 @@ def test_an_index_of_a_cluster_whose_node_is_killed_is_that_of_one_machine(
 ) -> None:
     monkeypatch.setattr(embeddings, "SHARD_ROWS", 64)
     corpus_of("some", many_texts(1000))
-    recipe = write_recipe(home, index="Flat")
+    recipe = write_recipe(home, factory="Flat")
     alone = build_index(recipe, "some", name="alone", device="cpu")
     expected = vectors_of("alone")
     machines = Machines()
