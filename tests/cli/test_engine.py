@@ -16,9 +16,11 @@ def test_without_the_engine_there_is_no_cluster_and_its_options_are_refused() ->
     with cluster_of("local", None, None) as cluster:
         assert cluster is None
     for options in ((2, None), (None, "10.0.0.1:6379")):
-        with pytest.raises(UsageError, match="options of a Ray cluster") as caught:
-            with cluster_of("local", *options):
-                pass
+        with (
+            pytest.raises(UsageError, match="options of a Ray cluster") as caught,
+            cluster_of("local", *options),
+        ):
+            pass
         assert caught.value.fix == "add --engine ray"
 
 
@@ -34,13 +36,14 @@ def test_without_ray_a_command_says_what_to_install(
     assert "pip install 'ragbench[ray]'" in capsys.readouterr().err
 
 
-def test_a_cluster_that_is_not_there_is_a_prerequisite_with_what_to_type() -> None:
+@pytest.mark.parametrize("address", ["127.0.0.1:9", "127.0.0.1", "[::1]:9"])
+def test_a_cluster_that_is_not_there_is_a_prerequisite_with_what_to_type(address: str) -> None:
     pytest.importorskip("ray")
     with pytest.raises(UsageError, match="Ray client"), cluster_of("ray", None, "ray://a:10001"):
         pass
     with (
         pytest.raises(PrerequisiteError, match="no Ray cluster to connect to") as caught,
-        cluster_of("ray", None, "127.0.0.1:9"),
+        cluster_of("ray", None, address),
     ):
         pass
     assert "ray start --head" in caught.value.fix

@@ -77,9 +77,9 @@ def tables(home: Path, name: str) -> list[bytes]:
     return [(home / name / table).read_bytes() for table in ("results.csv", "effects.csv")]
 
 
-def answers(home: Path, name: str) -> list[object]:
+def answers(home: Path, name: str) -> list[tuple[str, str, dict[str, object]]]:
     """Return everything in the records but times."""
-    found = []
+    found: list[tuple[str, str, dict[str, object]]] = []
     for path in sorted((home / name / "records").glob("*.jsonl")):
         for line in map(json.loads, path.read_text().splitlines()):
             kept = {

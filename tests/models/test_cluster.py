@@ -92,10 +92,9 @@ def test_a_cluster_whose_copies_differ_is_refused_with_what_differs(
 def test_a_worker_has_the_weights_of_one_model_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     released: list[str] = []
     host = ModelHost()
-    made = cluster.make_model
 
     def noted(spec: ModelSpec) -> Model:
-        model = made(spec)
+        model = make_model(spec)
         monkeypatch.setattr(model, "release", lambda: released.append(spec.name), raising=False)
         return model
 

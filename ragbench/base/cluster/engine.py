@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from ragbench.base.endpoint import Endpoint, WayOut, node_endpoint
 from ragbench.base.errors import BackendError, PrerequisiteError, UsageError, first_line
 
 PASSED_ON = ("RAGBENCH_CACHE", "HF_HOME", "HF_HUB_CACHE", "HF_HUB_OFFLINE")
+REACH_S = 10.0
 START = "start one with `ray start --head`, and on other machines `ray start --address=HOST:6379`"
 
 
@@ -207,14 +209,29 @@ def _connect(address: str | None) -> bool:
             fix="start it on a node of the cluster, and give HOST:PORT or nothing",
         )
     try:
+        _reach(wanted)
         ray.init(address=wanted, log_to_driver=False, logging_level="ERROR")
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise PrerequisiteError(
             f"there is no Ray cluster to connect to: {first_line(error)}",
             where=f"address {wanted}",
             fix=START,
         ) from None
     return True
+
+
+def _reach(address: str) -> None:
+    """Open a connection to ``HOST:PORT``, for which Ray would wait for minutes.
+
+    Raises:
+        OSError: Nothing answers there.
+        ValueError: It is no such address.
+    """
+    if address == "auto":
+        return
+    host, _, port = address.rpartition(":")
+    with socket.create_connection((host.strip("[]"), int(port)), timeout=REACH_S):
+        pass
 
 
 class _RayWorker:
