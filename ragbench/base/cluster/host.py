@@ -11,9 +11,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import ragbench
 from ragbench.base import errors
 from ragbench.base.errors import BackendError, RagbenchError, first_line
+from ragbench.base.provenance import version
+
+VERSION = version("ragbench") or "without a version"
 
 KINDS = {
     kind.__name__: kind
@@ -85,7 +87,7 @@ class Host:
 
     def hello(self) -> Hello:
         """Return the version of ragbench here, and where this is."""
-        return Hello(ragbench.__version__, self._address or _address(), os.getpid())
+        return Hello(VERSION, self._address or _address(), os.getpid())
 
     def call(self, method: str, arguments: tuple[Any, ...]) -> Any:
         """Return what ``package.module:Class.method`` returns, or the fields of its error.

@@ -8,8 +8,7 @@ from collections.abc import Callable
 from threading import Condition
 from typing import Any, Protocol
 
-import ragbench
-from ragbench.base.cluster.host import Failure, Hello
+from ragbench.base.cluster.host import VERSION, Failure, Hello
 from ragbench.base.errors import BackendError, PrerequisiteError, UnavailableError
 from ragbench.base.progress import say
 
@@ -184,10 +183,9 @@ class Pool:
 
 
 def _check_version(hello: Hello) -> None:
-    if hello.version != ragbench.__version__:
+    if hello.version != VERSION:
         raise PrerequisiteError(
-            f"ragbench {hello.version} runs on the node {hello.address}, and "
-            f"{ragbench.__version__} here",
+            f"ragbench {hello.version} runs on the node {hello.address}, and {VERSION} here",
             where="nodes of the cluster",
             fix="install the same version on every node, and start Ray on them again",
         )

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-import ragbench
-from ragbench.base.cluster.host import Failure, Hello, Host
+from ragbench.base.cluster.host import VERSION, Failure, Hello, Host
 from ragbench.base.errors import (
     BackendError,
     DataError,
@@ -63,7 +62,7 @@ def test_errors_in_a_method_are_returned() -> None:
     assert host.call(f"{HERE}:Breaks.bare", ()) == Failure(
         "BackendError", "a worker on 10.0.0.9 failed: ValueError: a bad"
     )
-    assert host.hello() == Hello(ragbench.__version__, "10.0.0.9", os.getpid())
+    assert host.hello() == Hello(VERSION, "10.0.0.9", os.getpid())
 
 
 def test_an_object_is_kept_until_another_is_needed(
