@@ -35,8 +35,13 @@ class Machines:
             cluster.close()
 
     def kill_node(self) -> None:
-        """Kill a node and all its processes at once."""
-        self._cluster.remove_node(self.nodes.pop(), allow_graceful=False)
+        """Kill a node and all its processes at once; not the one that this process is on."""
+        import ray
+
+        own = ray._private.worker.global_worker.node.raylet_socket_name
+        node = next(node for node in self.nodes if node.raylet_socket_name != own)
+        self.nodes.remove(node)
+        self._cluster.remove_node(node, allow_graceful=False)
 
     def stop(self) -> None:
         """End the cluster."""
