@@ -296,7 +296,8 @@ def test_units_in_flight_are_those_of_one_after_the_other(
         path.unlink()
     batches = note_batches(grid, monkeypatch, 5)
     model = grid.models["scripted"]
-    real, meeting, together = model.score_batch, Barrier(3), []
+    real, meeting = model.score_batch, Barrier(3)
+    together: list[bool] = []
 
     def meet(items: Any) -> Any:
         if not together:  # the first three units wait for each other
@@ -323,7 +324,8 @@ def test_a_model_that_can_be_asked_no_more_loses_no_unit_in_flight(
         path.unlink()
     note_batches(grid, monkeypatch, 5)
     model = grid.models["scripted"]
-    real, meeting, asked = model.score_batch, Barrier(2), []
+    real, meeting = model.score_batch, Barrier(2)
+    asked: list[Any] = []
 
     def ask(items: Any) -> Any:
         asked.append(items)
