@@ -12,6 +12,7 @@ from ragbench.base.errors import BackendError, SpentError, UsageError
 
 if TYPE_CHECKING:
     from ragbench.analysis.notebook import RunTables
+    from ragbench.base.cluster.engine import Cluster
     from ragbench.base.records import Passage
     from ragbench.corpora.corpus import Corpus
     from ragbench.experiment.run import Finished
@@ -229,6 +230,7 @@ def run_to_report(
     overrides: Sequence[str],
     *,
     extend: bool,
+    cluster: Cluster | None = None,
 ) -> tuple[Finished, Written]:
     """Run an experiment and write its report; incomplete cells are no error here."""
     from ragbench.experiment.config.config import load_config
@@ -236,7 +238,8 @@ def run_to_report(
     from ragbench.report.write import write_report
 
     reference = config if isinstance(config, Mapping) else os.fspath(config)
-    finished = run_experiment(*load_config(reference, overrides), extend=extend)
+    loaded = load_config(reference, overrides)
+    finished = run_experiment(*loaded, extend=extend, cluster=cluster)
     return finished, write_report(finished.folder.path)
 
 

@@ -19,7 +19,9 @@ ADDRESS = re.compile(
     r"(?::(?P<port>[0-9]{1,5}))?(?P<path>(?:/[A-Za-z0-9._~-]+)*)/?",
     re.IGNORECASE,
 )
-PORTS = {"http": 80, "https": 443}
+NODE = re.compile(r"ray://(?P<host>[A-Za-z0-9._:-]+|\[[0-9A-Fa-f:.]+\])/?", re.IGNORECASE)
+RAY_PORT = 6379  # the processes of a node have a port each, none of which an address names
+PORTS = {"http": 80, "https": 443, "ray": RAY_PORT}
 RESTRICTED = "restricted"
 OURS = "ragbench."
 LOOPBACK_V4 = ipaddress.IPv4Network("127.0.0.0/8")
@@ -34,7 +36,7 @@ class Endpoint:
     """The address of a server in normal form.
 
     Attributes:
-        scheme: ``http`` or ``https``.
+        scheme: ``http`` or ``https``; ``ray`` for a machine of a Ray cluster.
         host: In lower case; an IPv6 address without brackets.
         port: The scheme's port if none was written.
         path: Without a trailing slash.
@@ -118,6 +120,22 @@ def parse(address: str, *, port: int | None = None) -> Endpoint:
     return Endpoint(scheme, host, number, found["path"])
 
 
+def node_endpoint(address: str) -> Endpoint:
+    """Return the endpoint of a machine of a Ray cluster at an address in numbers.
+
+    Raises:
+        ValueError: It is not such an address.
+    """
+    try:
+        host = str(ipaddress.ip_address(address.strip("[]")))
+    except ValueError:
+        raise ValueError(
+            "a node of a Ray cluster is ray://ADDRESS, with the address in numbers that "
+            "`ray status` and ragbench's message name"
+        ) from None
+    return Endpoint("ray", host, RAY_PORT)
+
+
 def parse_origin(address: str) -> Endpoint:
     """Return the endpoint at an address without a path, such as ``https://HOST``.
 
@@ -141,6 +159,8 @@ def trusted_origin(address: str) -> str:
     Raises:
         ValueError: It is neither.
     """
+    if node := NODE.fullmatch(address):
+        return node_endpoint(node["host"]).origin
     if "*" not in address:
         return parse_origin(address).origin
     if not ANY_HOST.match(address) or address.count("*") > 1:
@@ -163,6 +183,8 @@ def trusted_origin(address: str) -> str:
 
 def _covers(trusted: str, endpoint: Endpoint) -> bool:
     """Say whether an origin or a pattern, as ``trusted_origin`` returns it, covers an endpoint."""
+    if NODE.fullmatch(trusted) or endpoint.scheme == "ray":
+        return trusted == endpoint.origin
     if "*" not in trusted:
         return parse(trusted).origin == endpoint.origin
     below = parse(ANY_HOST.sub(r"\1", trusted_origin(trusted)))

@@ -34,6 +34,7 @@ NEEDS = {
         ("langchain_community", "pypdf", "bs4"), "'ragbench[documents]'"
     ),
     "data sets of the hub": {"datasets": "'ragbench[hub]'"},
+    "Ray clusters": {"ray": "'ragbench[ray]'"},
     "vector stores": {
         "langchain_chroma": "langchain-chroma",
         "langchain_milvus": "langchain-milvus",

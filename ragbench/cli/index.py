@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ragbench.cli.engine import cluster_of, with_engine
 from ragbench.cli.index_quality import check, clean
 from ragbench.cli.output import echo, emit_json, emit_table, size, terminal_width
 from ragbench.cli.retrieval.evaluate import evaluate
@@ -40,13 +41,24 @@ index.add_command(clean)
 @DEVICE
 @click.option("--replace", is_flag=True, help="Replace an index that has different content.")
 @click.option("--anyway", is_flag=True, help="Build even if memory or disk seems too small.")
+@with_engine
 def build(
-    recipe: str, corpus: str, name: str | None, device: Device, replace: bool, anyway: bool
+    recipe: str,
+    corpus: str,
+    name: str | None,
+    device: Device,
+    replace: bool,
+    anyway: bool,
+    engine: str,
+    workers: int | None,
+    ray_address: str | None,
 ) -> None:
     """Build the index of RECIPE over a corpus."""
     from ragbench.indexes.build import build_index
+    from ragbench.indexes.dense.cluster.encoding import encoding_on
 
-    made = build_index(recipe, corpus, name=name, replace=replace, device=device, anyway=anyway)
+    with cluster_of(engine, workers, ray_address) as cluster, encoding_on(cluster):
+        made = build_index(recipe, corpus, name=name, replace=replace, device=device, anyway=anyway)
     parts = f", searches {', '.join(part.name for part in made.parts)}" if made.parts else ""
     echo(
         f"{made.name}: {made.corpus.n:,} passages, {size(made.size_bytes)}, "

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ragbench.base.errors import masked
+from ragbench.cli.engine import cluster_of, with_engine
 from ragbench.cli.output import echo
 
 if TYPE_CHECKING:
@@ -38,11 +39,21 @@ _extend = click.option(
 @_with_config
 @_extend
 @click.option("--all", "every", is_flag=True, help="Print every table after the verdict.")
-def run(config: str, overrides: tuple[str, ...], extend: bool, every: bool) -> None:
+@with_engine
+def run(
+    config: str,
+    overrides: tuple[str, ...],
+    extend: bool,
+    every: bool,
+    engine: str,
+    workers: int | None,
+    ray_address: str | None,
+) -> None:
     """Run CONFIG (a path or the name of a bundled config), or resume its run."""
     from ragbench.api import check_complete, run_to_report
 
-    finished, written = run_to_report(config, overrides, extend=extend)
+    with cluster_of(engine, workers, ray_address) as cluster:
+        finished, written = run_to_report(config, overrides, extend=extend, cluster=cluster)
     print_report(written, every=every)
     check_complete(finished)
 

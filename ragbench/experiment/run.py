@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 
 from ragbench.base import home
-from ragbench.base.files import locked, private, remove_halves, write_text
+from ragbench.base.cluster.engine import Cluster
+from ragbench.base.files import JsonlAppender, locked, private, remove_halves, write_text
 from ragbench.base.progress import say
 from ragbench.base.yamlfile import Document
 from ragbench.experiment.answering.answer import answer_open
@@ -42,8 +43,10 @@ from ragbench.experiment.stages.budget import choose_budget
 from ragbench.experiment.stages.deliver import pack_all
 from ragbench.experiment.stages.retrieve import retrieve_all
 from ragbench.experiment.stages.score import score_cells
+from ragbench.indexes.dense.cluster.encoding import encoding_on
 from ragbench.runfolder.paths import RunPaths
-from ragbench.runfolder.runfile import Identity, read_run_file, write_run_file
+from ragbench.runfolder.runfile import Identity, Session, read_run_file, write_run_file
+from ragbench.runfolder.schema import to_json
 from ragbench.runfolder.sums import INPUTS, measure, read_sums, write_sums
 
 PROMPT_TEMPLATE = 2  # raised when stages/prompts.py changes prompts
@@ -81,15 +84,18 @@ class Prepared:
     units: int
 
 
-def run_experiment(config: Config, document: Document, *, extend: bool = False) -> Finished:
+def run_experiment(
+    config: Config, document: Document, *, extend: bool = False, cluster: Cluster | None = None
+) -> Finished:
     """Build missing parts, retrieve, pack, answer and score; answers of shards are merged first.
 
     Args:
         config: The checked config.
         document: The document it was read from.
         extend: Whether models, tasks, arms or questions may be added to the run folder.
+        cluster: The machines on which models in a process of ours answer; without it, this one.
     """
-    with _held(config, document) as (grid, folder):
+    with _held(config, document, cluster) as (grid, folder):
         known, packed = _deliver(grid, folder, extend=extend)
         jobs = Jobs(grid, packed)
         if said := merge_shards(grid, folder, jobs).sentence():
@@ -106,6 +112,8 @@ def run_experiment(config: Config, document: Document, *, extend: bool = False) 
             if cache is not None:
                 cache.close()
             record_answerers(folder, watch)
+            if cluster is not None:
+                _record_nodes(folder, cluster)
         if said := spending.sentence():
             say(said)
         scored = score_cells(folder)
@@ -128,13 +136,16 @@ def prepare_experiment(config: Config, document: Document, *, extend: bool = Fal
 
 
 @contextmanager
-def _held(config: Config, document: Document) -> Iterator[tuple[Grid, RunPaths]]:
+def _held(
+    config: Config, document: Document, cluster: Cluster | None = None
+) -> Iterator[tuple[Grid, RunPaths]]:
     """Yield the grid of a config, and its run folder, which no other process writes meanwhile."""
     check_known(config, document)
-    grid = Grid(config, document)
+    grid = Grid(config, document, cluster)
     folder = RunPaths(home.home() / "runs" / config.name)
     grid.check_trust()  # before a corpus is read
     with (
+        nullcontext() if cluster is None else cluster.guarded(grid.check_node),
         private(grid.is_restricted, folder.path),
         locked(folder.path, what=f"the run {config.name!r}"),
     ):
@@ -152,7 +163,8 @@ def _deliver(grid: Grid, folder: RunPaths, *, extend: bool) -> tuple[Identity, P
         for remark in facts.served.remarks() if facts.served else ():
             say(f"{name}: {remark}")
     check_same(folder, resolved(grid), known, extend=extend)  # before anything is built
-    manifests = build_missing(grid.config, grid.tasks)
+    with encoding_on(grid.cluster):
+        manifests = build_missing(grid.config, grid.tasks)
     if grid.config.packing.budget_tokens is None:
         budget = choose_budget(grid)
         say(f"packing: {budget.tokens:,} tokens of passages per prompt ({budget.why})")
@@ -199,6 +211,15 @@ def record_answerers(folder: RunPaths, watch: Watch) -> None:
     if said:
         write_run_file(folder.run, replace(read_run_file(folder.run), answered_by=said))
         write_sums(folder, (read_sums(folder) or {}) | measure(folder, ["run.json"]))
+
+
+def _record_nodes(folder: RunPaths, cluster: Cluster) -> None:
+    """Log which machines of a cluster have answered in this session, and how often."""
+    if cluster.calls:
+        with JsonlAppender(folder.sessions) as log:
+            log.append(to_json(replace(Session.begin(), answered_on=cluster.calls)))
+        sums = (read_sums(folder) or {}) | measure(folder, ["sessions.jsonl"])
+        write_sums(folder, sums)
 
 
 def _keep_budget(grid: Grid, folder: RunPaths) -> None:

@@ -32,12 +32,15 @@ class Session:
         versions: Version by name of each package that can change a result.
         machine: ``platform`` and ``processor``.
         git: ``commit`` and ``state`` of the checkout; None if there is none.
+        answered_on: Calls that workers of a cluster answered, by the address of their node, in the
+            line that is written once they have; None in any other.
     """
 
     at: str
     versions: Mapping[str, str] = field(default_factory=dict)
     machine: Mapping[str, str] = field(default_factory=dict)
     git: Mapping[str, str] | None = None
+    answered_on: Mapping[str, int] | None = field(default=None, metadata=SPARSE)
 
     @classmethod
     def begin(cls) -> Session:

@@ -190,41 +190,58 @@ class _Session:
 
         queues = list(dict.fromkeys(going.values()))
         models = [self._grid.models[name] for name in going]
-        several = any(isinstance(model, Adaptive) or model.concurrency > 1 for model in models)
-        if several or len(queues) > 1:
-            return in_flight(ask_one, queues, may_start=self._spending.may_go_on)
         if any(model.batch_size > 1 for model in models):
             return self._by_units(going, lanes)
-        return in_turn(ask_one, queues, may_start=self._spending.may_go_on)
+        several = any(isinstance(model, Adaptive) or model.concurrency > 1 for model in models)
+        how = in_flight if several or len(queues) > 1 else in_turn
+        return how(ask_one, queues, may_start=self._spending.may_go_on)
 
     def _by_units(
         self, going: Mapping[str, Lane[Ask]], lanes: Sequence[Opened]
     ) -> Generator[tuple[Ask, Stamped], None, None]:
-        """Yield each prompt with its answer; a model answers those of a unit together.
+        """Yield each prompt with its answer; a model answers those of a unit together."""
+        queues = [
+            Lane(self._units(lane), lambda unit: self._grid.models[unit[0].model].concurrency)
+            for lane in lanes
+        ]
+
+        def may_start() -> bool:
+            is_stopped = any(lane.is_stopped for lane in going.values())
+            return self._spending.may_go_on() and not is_stopped
+
+        several = any(self._grid.models[name].concurrency > 1 for name in going)
+        how = in_flight if several or len(queues) > 1 else in_turn
+        with closing(how(self._ask_unit, queues, may_start=may_start)) as units:
+            for _, answers in units:
+                yield from answers
+
+    def _units(self, lane: Opened) -> Iterator[list[Ask]]:
+        """Yield the prompts of each unit of a lane that has open questions."""
+        for name, tasks in lane.items():
+            yield from self._asks.units(name, tasks)
+
+    def _ask_unit(self, unit: list[Ask]) -> list[tuple[Ask, Stamped]]:
+        """Return the open prompts of a unit with their answers.
 
         Prompts that have an answer already are asked beside the others of their unit all the same,
         so that the answers of a resumed run are those of an uninterrupted one.
         """
-        for name, tasks in (item for lane in lanes for item in lane.items()):
-            for unit in self._asks.units(name, tasks):
-                if going[name].is_stopped or not self._spending.may_go_on():
-                    return
-                for ask in unit:
-                    if ask.takers and ask.known is not None:
-                        yield ask, (ask.known, time.time())
-                if all(ask.known is not None for ask in unit if ask.takers):
-                    continue
-                beside = [ask for ask in unit if ask.is_beside]
-                try:
-                    answers = _ask(self._grid.models[name], beside)
-                except RagbenchError as error:  # of the model, not of a question
-                    yield next(ask for ask in unit if ask.takers), (error, time.time())
-                    return
-                at = time.time() - sum(_elapsed(answer) for answer in answers)
-                for ask, answer in zip(beside, answers, strict=True):
-                    at += _elapsed(answer)  # as if they had been answered one after the other
-                    if ask.takers and ask.known is None:
-                        yield ask, (answer, at)
+        found: list[tuple[Ask, Stamped]] = [
+            (ask, (ask.known, time.time())) for ask in unit if ask.takers and ask.known is not None
+        ]
+        if all(ask.known is not None for ask in unit if ask.takers):
+            return found
+        beside = [ask for ask in unit if ask.is_beside]
+        try:
+            answers = _ask(self._grid.models[unit[0].model], beside)
+        except RagbenchError as error:  # of the model, not of a question
+            return [*found, (next(ask for ask in unit if ask.takers), (error, time.time()))]
+        at = time.time() - sum(_elapsed(answer) for answer in answers)
+        for ask, answer in zip(beside, answers, strict=True):
+            at += _elapsed(answer)  # as if they had been answered one after the other
+            if ask.takers and ask.known is None:
+                found.append((ask, (answer, at)))
+        return found
 
 
 def _failed(ask: Ask, records: Sequence[Record]) -> BackendError | None:

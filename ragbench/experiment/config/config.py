@@ -61,7 +61,7 @@ class Config(Part):
         analysis: How results are analysed, and what the run is designed to test.
         trusted_endpoints: Servers, as ``https://HOST:PORT``, that may receive restricted data in
             addition to servers on this machine; ``https://*.gpu.hospital.example`` is every host
-            directly below that name.
+            directly below that name, and ``ray://ADDRESS`` a machine of a Ray cluster.
         prices: Prices by the name of a model, of a million tokens or of an hour; an entry of
             ``models`` may have its own as ``price``.
         currency: Label of prices and costs.

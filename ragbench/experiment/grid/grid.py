@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from functools import cached_property, partial
 from itertools import chain
 
+from ragbench.base.cluster.engine import Cluster, Node, way_to
 from ragbench.base.endpoint import RESTRICTED, Endpoint, WayOut, is_local, refuse_restricted
 from ragbench.base.errors import RagbenchError
 from ragbench.base.yamlfile import Document
@@ -19,17 +20,25 @@ from ragbench.experiment.grid.questions import task_part
 from ragbench.experiment.grid.sources import WITHIN, corpora, corpora_of, searched
 from ragbench.indexes.loading import load_recipe
 from ragbench.indexes.reach import ways_out
+from ragbench.models.cluster import ClusterModel
 from ragbench.models.model import Adaptive, Asked, Checked, Model
 from ragbench.models.spec import ModelSpec, make_model
 from ragbench.runfolder.pairs import Pair, check_alike, differences, pairs_of
 
 
 class Grid:
-    """A config with the tasks and models that it names; ``document`` locates errors."""
+    """A config with the tasks and models that it names.
 
-    def __init__(self, config: Config, document: Document) -> None:
+    Args:
+        config: The checked config.
+        document: The document it was read from, which locates errors.
+        cluster: The machines on which models in a process of ours answer; without it, this one.
+    """
+
+    def __init__(self, config: Config, document: Document, cluster: Cluster | None = None) -> None:
         self.config = config
         self.document = document
+        self.cluster = cluster
 
     @cached_property
     def tasks(self) -> list[TaskPart]:
@@ -40,12 +49,27 @@ class Grid:
     def models(self) -> dict[str, Model]:
         """Models by name; neither weights are loaded nor servers contacted yet."""
         self.check_trust()  # no model exists before this check
-        found = {spec.name: make_model(spec) for spec in self.config.models}
+        found = {spec.name: self._model(spec) for spec in self.config.models}
         for spec in self.config.models:
             model = found[spec.name]
             if isinstance(model, Adaptive):
                 model.allow_new(partial(self.check_new_server, spec))
         return found
+
+    def _model(self, spec: ModelSpec) -> Model:
+        model = make_model(spec)
+        if self.cluster is None or spec.sends_to() != ():
+            return model
+        cluster = self.cluster
+        return ClusterModel(spec, model, lambda: cluster.pool)
+
+    def check_node(self, node: Node) -> None:
+        """Refuse restricted data for a machine of the cluster.
+
+        Raises:
+            UsageError: As ``check_trust``.
+        """
+        self._check_ways([way_to(node)])
 
     @cached_property
     def pairs(self) -> list[Pair]:

@@ -11,21 +11,21 @@ where they lie. A union copies those of its members that are here, so that none 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Event, Lock
-from typing import Any
+from typing import Any, Protocol, cast
 
 import numpy as np
 
 from ragbench.base import home
 from ragbench.base.checksums import damaged
-from ragbench.base.devices import Device, pick_device, pick_dtype
+from ragbench.base.devices import Device, Dtype, pick_device, pick_dtype
 from ragbench.base.errors import RagbenchError
 from ragbench.base.files import (
     atomic_file,
@@ -39,6 +39,7 @@ from ragbench.base.progress import Progress, say, stage
 from ragbench.corpora.corpus import Corpus
 from ragbench.corpora.npy import map_array
 from ragbench.corpora.union import Union
+from ragbench.indexes.dense.cluster.encoding import RemoteEncoder, encoders
 from ragbench.indexes.dense.encoder_model import Vectors
 from ragbench.indexes.dense.encoders import NOT_OF_PASSAGES, Encoder, EncoderCard, unit
 from ragbench.indexes.dense.precomputed import Precomputed
@@ -63,6 +64,13 @@ def device_names(device: Device) -> list[str]:
     if picked == "cpu":
         return [picked]
     return [f"{picked}:{number}" for number in range(torch.cuda.device_count())]
+
+
+class Passages(Protocol):
+    """Something that encodes passages: an encoder here or on a cluster."""
+
+    def passages(self, texts: Sequence[str]) -> Vectors:
+        """Encode passages that the template has been applied to, as float32 (N, D)."""
 
 
 class Embeddings:
@@ -218,20 +226,38 @@ class Embeddings:
         return unit(vectors) if self.card.normalise else vectors
 
     def _embed_all(self, starts: Sequence[int], progress: Progress) -> None:
-        """Embed shards, by as many workers as there are devices; the first error stops all."""
+        """Embed shards, by as many workers as there are devices, or those of a cluster."""
+        with encoders(self.corpus) as pool:
+            if pool is None:
+                self._embed_here(starts, progress)
+                return
+            remote = RemoteEncoder(pool, self.card, self.device, cast("Dtype", self.dtype))
+            self._side_by_side(starts, [lambda: remote] * pool.size, progress)
+
+    def _embed_here(self, starts: Sequence[int], progress: Progress) -> None:
         names = device_names(self.device)[: len(starts)]
         if len(names) < 2:
             for start in starts:
                 self._embed(start, self.encoder, progress, Lock())
             return
+        make = partial(Encoder, self.card, self.device)
+        self._side_by_side(starts, [partial(make, device_name=name) for name in names], progress)
+
+    def _side_by_side(
+        self,
+        starts: Sequence[int],
+        encoders: Sequence[Callable[[], Passages]],
+        progress: Progress,
+    ) -> None:
+        """Embed shards by several encoders; the first error stops all."""
         queue: SimpleQueue[int] = SimpleQueue()
         for start in starts:
             queue.put(start)
         stop, lock = Event(), Lock()
 
-        def work(device_name: str) -> None:
+        def work(make: Callable[[], Passages]) -> None:
             try:
-                encoder = Encoder(self.card, self.device, device_name=device_name)
+                encoder = make()
                 while not stop.is_set():
                     self._embed(queue.get_nowait(), encoder, progress, lock)
             except Empty:
@@ -240,9 +266,9 @@ class Embeddings:
                 stop.set()
                 raise
 
-        with ThreadPoolExecutor(len(names)) as pool:
+        with ThreadPoolExecutor(len(encoders)) as pool:
             try:
-                for done in [pool.submit(work, device_name) for device_name in names]:
+                for done in [pool.submit(work, make) for make in encoders]:
                     done.result()
             finally:
                 stop.set()
@@ -276,7 +302,7 @@ class Embeddings:
                 start = high
         yield range(start, stop), None
 
-    def _embed(self, start: int, encoder: Encoder, progress: Progress, lock: Lock) -> None:
+    def _embed(self, start: int, encoder: Passages, progress: Progress, lock: Lock) -> None:
         stop = start + self._n_rows(start)
         step = min(STEP_ROWS, SHARD_ROWS // 8)
         parts: list[Vectors] = []

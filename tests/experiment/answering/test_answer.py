@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import pytest
 
-from ragbench.base.errors import BackendError, DataError, UsageError
+from ragbench.base.errors import BackendError, DataError, UnavailableError, UsageError
 from ragbench.base.files import sha256_text, write_jsonl
 from ragbench.experiment.answering.answer import answer_all
 from ragbench.experiment.answering.opening import Jobs, check_lengths, open_cells, plan_units
@@ -289,6 +290,65 @@ def test_a_killed_run_asks_the_batches_of_an_uninterrupted_one(
     assert all(batch in whole for batch in batches)
     assert len(batches) <= 2
     assert answers(folder) == expected
+
+
+def test_units_in_flight_are_those_of_one_after_the_other(
+    parts: tuple[Grid, RunPaths, Packed], run_copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grid, folder, _ = parts
+    expected = {
+        name: [{k: v for k, v in line.items() if k != "reused"} for line in found]
+        for name, found in answers(folder).items()
+    }
+    for path in (run_copy / "records").glob("*.jsonl"):
+        path.unlink()
+    batches = note_batches(grid, monkeypatch, 5)
+    model = grid.models["scripted"]
+    real, meeting = model.score_batch, Barrier(3)
+    together: list[bool] = []
+
+    def meet(items: Any) -> Any:
+        if not together:  # the first three units wait for each other
+            meeting.wait(10)
+            together.append(True)
+        return real(items)
+
+    monkeypatch.setattr(model, "score_batch", meet)
+    monkeypatch.setattr(model, "concurrency", 3)
+    assert answer_all(*parts) == 0
+    assert len(batches) == len(expected[CELL]) == len({batch[0] for batch in batches})
+    found = {
+        name: [{k: v for k, v in line.items() if k != "reused"} for line in records]
+        for name, records in answers(folder).items()
+    }
+    assert found == expected
+
+
+def test_a_model_that_can_be_asked_no_more_loses_no_unit_in_flight(
+    parts: tuple[Grid, RunPaths, Packed], run_copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grid, folder, _ = parts
+    for path in (run_copy / "records").glob("*.jsonl"):
+        path.unlink()
+    note_batches(grid, monkeypatch, 5)
+    model = grid.models["scripted"]
+    real, meeting = model.score_batch, Barrier(2)
+    asked: list[Any] = []
+
+    def ask(items: Any) -> Any:
+        asked.append(items)
+        is_first = len(asked) == 1
+        meeting.wait(10)
+        if is_first:
+            raise UnavailableError("no worker is left")
+        return real(items)
+
+    monkeypatch.setattr(model, "score_batch", ask)
+    monkeypatch.setattr(model, "concurrency", 2)
+    with pytest.raises(UnavailableError, match="no worker is left"):
+        answer_all(*parts)
+    assert len(asked) == 2
+    assert [len(records) for records in answers(folder).values()] == [1] * 5
 
 
 def test_arms_that_were_added_have_batches_of_their_own(
