@@ -14,12 +14,14 @@ from ragbench.base.devices import (
     hide_loading_bars,
     pick_device,
     pick_dtype,
+    threads_remark,
     torch_dtype,
 )
 from ragbench.base.endpoint import Endpoint
 from ragbench.base.errors import BackendError, PrerequisiteError, first_line
 from ragbench.base.files import plain_file, sha256_json, sha256_text
 from ragbench.base.modelfacts import ModelFacts
+from ragbench.base.progress import say
 from ragbench.base.records import Message, OptionScores, Reply
 from ragbench.base.weights import locate, weights_digest
 from ragbench.models.local.adapter import check_adapter, with_adapter
@@ -208,6 +210,8 @@ class HfModel(OneByOne):
         from safetensors import SafetensorError
         from transformers import AutoModelForCausalLM
 
+        if remark := threads_remark():
+            say(remark)
         try:
             loaded: Any = AutoModelForCausalLM.from_pretrained(
                 self._source,
