@@ -23,13 +23,14 @@ from ragbench.models.local.tree import (
 
 Write = Callable[[Sequence[Sequence[int]]], list[Written]]
 
-# Most tokens of a pass, by type of device: more bring nothing (docs/performance.md has figures).
+# What computes answers, and by which rule batches are made; a change of either changes numbers.
+ENGINE = "transformers, passes of least cost"
+# Tokens of a pass by type of device: more bring little (docs/performance.md has figures).
 BATCH_TOKENS = {"cpu": 512, "cuda": 8_192, "mps": 2_048}
 # Questions that are handed over together.
 BATCH_SIZE = {"cpu": 12, "cuda": 192, "mps": 48}
 # Out of memory, and what the code of a rare family raises on an input.
 FAILURES = (RuntimeError, IndexError, ValueError, TypeError, AttributeError)
-
 
 # Most tokens that replies and their prompts hold in memory together.
 WRITTEN_TOKENS = {"cpu": 8_192, "cuda": 65_536, "mps": 8_192}

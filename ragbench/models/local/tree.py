@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from ragbench.models.local.context import text_config
-from ragbench.models.local.prefix import keeps_only_keys
+from ragbench.models.local.prefix import input_device, keeps_only_keys
 
 if TYPE_CHECKING:
     import numpy as np
@@ -159,18 +159,19 @@ def tree_log_likelihoods(model: Any, items: Sequence[Scored]) -> list[list[float
             for node in path[item.start - 1 :]:
                 asked.setdefault(node, len(asked))
     given: dict[str, Any] = {}
+    device = input_device(model)
     if not tree.is_line:
-        mask = torch.from_numpy(tree.mask()).to(model.device)
-        hidden = torch.zeros(mask.shape, dtype=model.dtype, device=model.device)
+        mask = torch.from_numpy(tree.mask()).to(device)
+        hidden = torch.zeros(mask.shape, dtype=model.dtype, device=device)
         hidden.masked_fill_(~mask, torch.finfo(model.dtype).min)
         given = {
             "attention_mask": hidden[None, None],
-            "position_ids": torch.tensor([tree.depths], device=model.device),
+            "position_ids": torch.tensor([tree.depths], device=device),
         }
     with torch.inference_mode():
         logits = model(
-            input_ids=torch.tensor([tree.tokens], device=model.device),
-            logits_to_keep=torch.tensor(list(asked), device=model.device),
+            input_ids=torch.tensor([tree.tokens], device=device),
+            logits_to_keep=torch.tensor(list(asked)),  # the last layer may be on another device
             use_cache=False,
             **given,
         ).logits[0]
