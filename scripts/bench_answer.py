@@ -5,10 +5,11 @@ one passage, and with more that begin with this one. The former way scores a pro
 one of the prompt and one of its options. The script prints the medians of the rounds, their ratio,
 the agreement, and the share of the processor's own speed at multiplying matrices.
 
-With ``--mode generate`` the replies to these prompts are written in batches, or one by one.
+With ``--mode generate`` the replies to these prompts are written in batches, or one by one. With
+``--mode passes`` it prints the tokens per second of passes of 128, 256, ... tokens.
 
     python scripts/bench_answer.py [--items 12] [--passages 3] [--rounds 3] [--dtype auto]
-        [--mode generate] [--limit 32]
+        [--mode generate|passes] [--limit 32]
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from ragbench.corpora.readers.icd10cm import Icd10cmOptions, Icd10cmReader
 from ragbench.experiment.stages.prompts import continuations, messages
 from ragbench.metrics.choice import pick_option
 from ragbench.models.local.hf import HfModel
+from ragbench.models.local.measuring import SIZES, best_budget, pass_speeds
 from ragbench.models.local.options import HfOptions
 from ragbench.models.local.prefix import option_log_likelihoods
 from ragbench.models.model import Choice
@@ -103,11 +105,17 @@ def main() -> None:
     parser.add_argument("--passages", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--dtype", default="auto", choices=["auto", "float32", "bfloat16"])
-    parser.add_argument("--mode", default="score", choices=["score", "generate"])
+    parser.add_argument("--mode", default="score", choices=["score", "generate", "passes"])
     parser.add_argument("--limit", type=int, default=32, help="tokens of a reply")
     said = parser.parse_args()
     options = HfOptions(path=MODEL, dtype=said.dtype)
     model = HfModel(ModelSpec(name="smollm2-135m", options=options))
+    if said.mode == "passes":
+        speeds = pass_speeds(model._model, SIZES[:6], repeats=said.rounds, seconds=1e9, gain=0.0)
+        for size, speed in speeds.items():
+            print(f"{size:6,} tokens: {speed:8,.0f} tokens/s")
+        print(f"best: {best_budget(speeds):,}")
+        return
     if said.mode == "generate":
         arms = questions(model, said.items, said.passages, "options")
         for name, items in zip(("closed-book", "1 passage", "passages"), arms, strict=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ TASK = {"digest": "a", "n": 5, "arms": ["closed-book"], "metrics": ["accuracy"]}
 }
 IDENTITY: dict[str, Any] = {
     "tasks": {"t": TASK},
-    "models": {"m": {"digest": "b", "device": "cpu"}},
+    "models": {"m": {"digest": "b", "weights": "w", "device": "cpu"}},
     "indexes": {"i": {"digest": "c", "corpus": {"name": "c"}}},
 }
 

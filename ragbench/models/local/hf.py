@@ -265,7 +265,7 @@ class HfModel(OneByOne):
             )
             if self._adapter is not None:
                 model = with_adapter(model, self._adapter, name=self.spec.name)
-            return settle(model, self.device, self.spec.name)
+            return settle(model, self.device, self.spec)
         except (OSError, ValueError, RuntimeError, ImportError, SafetensorError) as error:
             raise _unavailable(self.spec, error) from None  # such as out of memory
 

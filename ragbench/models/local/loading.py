@@ -9,9 +9,12 @@ from typing import Any
 from ragbench.base.devices import threads_remark, torch_dtype
 from ragbench.base.errors import PrerequisiteError, first_line
 from ragbench.base.progress import say
+from ragbench.models.local.batches import BATCH_TOKENS
 from ragbench.models.local.generation import forget_sampling
+from ragbench.models.local.measuring import PROMPT, best_budget, pass_speeds
 from ragbench.models.local.options import HfOptions
 from ragbench.models.local.prefix import use_float32_output
+from ragbench.models.local.tree import longest_tree
 from ragbench.models.spec import ModelSpec
 
 
@@ -89,7 +92,7 @@ def no_attention(name: str, attention: str, error: Exception) -> PrerequisiteErr
     )
 
 
-def settle(model: Any, device: str, name: str) -> Any:
+def settle(model: Any, device: str, spec: ModelSpec) -> Any:
     """Return a loaded model in its place, with logits in float32, ready to answer."""
     places = vars(model).get("hf_device_map")
     if places is None:
@@ -102,11 +105,28 @@ def settle(model: Any, device: str, name: str) -> Any:
         slow = [part for part, place in places.items() if str(place) in ("cpu", "disk")]
         if slow and device != "cpu":
             say(
-                f"{name}: the GPUs hold {len(places) - len(slow)} of {len(places)} parts; the rest "
-                "is read from the processor's memory or the disk in every pass, which is many "
+                f"{spec.name}: the GPUs hold {len(places) - len(slow)} of {len(places)} parts; the "
+                "rest is read from the processor's memory or the disk in every pass, which is many "
                 "times slower"
             )
     model = model.eval()
     use_float32_output(model)
     forget_sampling(model)
+    if device == "cuda" and spec.read(HfOptions).batch_tokens is None:
+        _say_best_budget(model, device, spec.name)
     return model
+
+
+def _say_best_budget(model: Any, device: str, name: str) -> None:
+    """Say which tokens of a pass a short measurement on this GPU prefers to the default."""
+    used = BATCH_TOKENS[device]
+    if not longest_tree(model, range(PROMPT)):
+        return
+    speeds = pass_speeds(model)
+    best = best_budget(speeds) if speeds else used
+    if best != used:
+        shown = ", ".join(f"{size:,}: {speed:,.0f}/s" for size, speed in speeds.items())
+        say(
+            f"{name}: passes of {best:,} tokens are best on this GPU, not {used:,} (tokens per "
+            f"second by tokens of a pass: {shown}); `batch_tokens: {best}` uses them"
+        )

@@ -89,7 +89,8 @@ def _present(module: torch.nn.Module) -> AbstractContextManager[object]:
         return nullcontext()
     from accelerate.utils import align_module_device
 
-    return align_module_device(module)
+    present: AbstractContextManager[object] = align_module_device(module)
+    return present
 
 
 def input_device(model: Any) -> torch.device:

@@ -89,7 +89,7 @@ def check_quantised(config: Any, name: str, device: str, where: str) -> None:
     Raises:
         PrerequisiteError: A package is not installed, or a GPU is missing.
     """
-    from transformers.quantizers import AutoHfQuantizer
+    from transformers.quantizers.auto import AutoHfQuantizer
 
     try:
         method = AutoHfQuantizer.from_config(dict(_settings(config) or {}), pre_quantized=True)

@@ -75,9 +75,8 @@ def test_experts_under_other_names_are_known() -> None:
     """Two layers of 8 experts of three 16 x 32 matrices, of which a token uses 2."""
     sizes: dict[str, Any] = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
     sizes |= {"moe_intermediate_size": 16, "num_attention_heads": 2, "vocab_size": 100}
-    qwen = Qwen3MoeConfig(
-        **sizes, num_experts=8, num_experts_per_tok=2, num_key_value_heads=2, head_dim=16
-    )
+    makes: Any = Qwen3MoeConfig
+    qwen = makes(**sizes, num_experts=8, num_experts_per_tok=2, num_key_value_heads=2, head_dim=16)
     latent = DeepseekV3Config(
         **sizes,
         n_routed_experts=8,
