@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from ragbench.base.errors import PrerequisiteError
+from ragbench.base.records import OptionScores, Reply
 from ragbench.models.local import loading
 from ragbench.models.local.hf import HfModel
 from ragbench.models.local.loading import placement
@@ -34,11 +35,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def answers(model: HfModel) -> tuple[list[float], list[str]]:
-    scores = [
-        one.log_likelihoods for one in model.score_batch(ITEMS) if hasattr(one, "option_tokens")
-    ]
+    scores = [one for one in model.score_batch(ITEMS) if isinstance(one, OptionScores)]
     replies = model.generate_batch([item.prompt for item in ITEMS], limit=6)
-    return [x for one in scores for x in one], [getattr(one, "text", "") for one in replies]
+    written = [reply.text for reply in replies if isinstance(reply, Reply)]
+    assert len(scores) == len(written) == len(ITEMS)
+    return [x for one in scores for x in one.log_likelihoods], written
 
 
 def test_where_weights_go() -> None:
