@@ -111,7 +111,9 @@ def main() -> None:
     options = HfOptions(path=MODEL, dtype=said.dtype)
     model = HfModel(ModelSpec(name="smollm2-135m", options=options))
     if said.mode == "passes":
-        speeds = pass_speeds(model._model, SIZES[:5], repeats=said.rounds, seconds=1e9, gain=0.0)
+        every: dict[str, Any] = {"repeats": 1, "seconds": 1e9, "gain": 0.0}
+        found = [pass_speeds(model._model, SIZES[:5], **every) for _ in range(said.rounds)]
+        speeds = {size: max(one[size] for one in found) for size in SIZES[:5]}
         for size, speed in speeds.items():
             print(f"{size:6,} tokens: {speed:8,.0f} tokens/s")
         print(f"best: {best_budget(speeds):,}")

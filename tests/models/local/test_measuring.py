@@ -11,6 +11,7 @@ import torch
 
 from ragbench.models.local import measuring
 from ragbench.models.local.measuring import best_budget, pass_speeds
+from ragbench.models.local.tree import tree_log_likelihoods
 from tests.models.local.test_families import ATTENTION, model_of
 
 
@@ -55,7 +56,7 @@ def test_a_pass_that_is_not_faster_is_the_last(llama: Any) -> None:
 
 
 def test_without_memory_the_sizes_before_count(llama: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = measuring.tree_log_likelihoods
+    real = tree_log_likelihoods
 
     def small(model: Any, items: Any) -> Any:
         if len(items) > 8:
