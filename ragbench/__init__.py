@@ -15,13 +15,16 @@ The floors of the package, lowest first; a module imports only from floors below
     cli          one thin file per noun
 
 In Python, ``ragbench.run``, ``load_run``, ``open_corpus``, ``build_index`` and ``open_index`` do
-what the commands do (docs/python.md). Each is imported when it is first used.
+what the commands do (docs/python.md). Each is imported when it is first used. Import ragbench
+before torch, whose threads it sets (docs/performance.md).
 """
 
 from __future__ import annotations
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from ragbench.base.devices import spin_briefly
 
 if TYPE_CHECKING:
     from ragbench.analysis.notebook import load_run
@@ -46,6 +49,8 @@ _MODULES = {
     "open_index": "ragbench.api",
     "run": "ragbench.api",
 }
+
+spin_briefly()  # before torch is imported, in every way into the package
 
 
 if not TYPE_CHECKING:  # with it, type checkers would take any name for one of the package

@@ -20,7 +20,6 @@ from ragbench.cli.listing import REGISTRIES
 settings.register_profile("ragbench", deadline=None)  # the first call imports scipy or torch
 settings.load_profile("ragbench")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
-os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # as the command line does, before torch
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.pop("COLUMNS", None)  # pytest-xdist sets it, and tables would fold
 

@@ -1,7 +1,9 @@
-"""The device and the number format that torch uses, and compilation of loops by numba."""
+"""The device, threads and number format that torch uses, and compilation of loops by numba."""
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
@@ -61,6 +63,40 @@ def torch_dtype(name: str) -> torch.dtype:
         "bfloat16": torch.bfloat16,
         "float16": torch.float16,
     }[name]
+
+
+# Idle threads of GNU OpenMP spin 300,000 times by default, which makes a busy machine several times
+# slower; a short spin costs an idle machine nothing (docs/performance.md).
+SPINS = "10000"
+_loaded_before: list[str] = []
+
+
+def spin_briefly() -> None:
+    """Let idle threads of GNU OpenMP, which torch loads later, spin for a short time.
+
+    A value of the user's own (``GOMP_SPINCOUNT``, ``OMP_WAIT_POLICY``) is kept.
+    """
+    if {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & set(os.environ):
+        return
+    if "torch" in sys.modules:  # its OpenMP has read the environment
+        _loaded_before.append("torch")
+    os.environ["GOMP_SPINCOUNT"] = SPINS
+
+
+def threads_remark() -> str:
+    """Return, once per process, why torch is slow on a busy machine; empty if it is not."""
+    import torch
+
+    if not _loaded_before:
+        return ""
+    _loaded_before.clear()
+    if torch.get_num_threads() == 1 or "OpenMP" not in torch.__config__.parallel_info():
+        return ""
+    return (
+        "note: torch was imported before ragbench, so its idle threads spin long: answering is "
+        "several times slower on a busy machine. Import ragbench first, or set "
+        f"GOMP_SPINCOUNT={SPINS}"
+    )
 
 
 def hide_loading_bars() -> None:

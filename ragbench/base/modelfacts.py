@@ -89,6 +89,23 @@ REQUIRED = tuple(f.name for f in fields(ServedFacts) if f.default is MISSING)
 
 
 @dataclass(frozen=True, slots=True)
+class Footprint:
+    """What a model in this process needs.
+
+    Attributes:
+        weight_bytes: Bytes of the weights in their number format.
+        extra_bytes: Bytes that are held beside them, such as an output matrix in float32.
+        active_parameters: Parameters that a token uses; of a mixture of experts, not all.
+        cache_bytes: Bytes of the keys and values of a token.
+    """
+
+    weight_bytes: int
+    extra_bytes: int
+    active_parameters: int
+    cache_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class ModelFacts:
     """What is recorded of a model; None where nothing is known.
 
@@ -106,6 +123,7 @@ class ModelFacts:
             writes the day; None if it writes none, as far as is known.
         served: Facts of a model behind a server.
         stands_in: Whether the model is missing and a plan alone is made.
+        footprint: Memory and computation, for a plan; no run folder has it.
         own: Further facts of a backend.
     """
 
@@ -121,6 +139,7 @@ class ModelFacts:
     template_day: str | None = None
     served: ServedFacts | None = None
     stands_in: bool = False
+    footprint: Footprint | None = None
     own: Mapping[str, object] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, object]:

@@ -126,10 +126,6 @@ def main(arguments: list[str] | None = None) -> None:
     Exit codes: 0 success, 2 usage, 3 data, 4 prerequisite, 5 backend, 6 stopped at ``max_cost``.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
-    # Idle threads of GNU OpenMP spin long by default, which slows a busy machine down several
-    # times; a short spin costs an idle machine nothing (docs/performance.md).
-    if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     os.environ.update(QUIET)
     debug = "--debug" in arguments
     open_streams()

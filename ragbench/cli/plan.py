@@ -176,6 +176,9 @@ def _time(made: Plan, known: bool) -> str:
     devices = dict.fromkeys(
         e.device + f" ({e.rate})" * bool(e.rate) for e in made.estimates if e.seconds
     )
+    unfit = [e.model for e in made.estimates if e.unfit]
+    if unfit and not any(times):
+        return f"none: {_names(unfit)} would not fit"
     if not known or not any(value is not None for value in times):
         served = any(e.requests is not None for e in made.estimates)
         how = "`questions_per_s` of a model states it" if served else "--device h100 estimates it"

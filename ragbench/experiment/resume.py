@@ -28,15 +28,16 @@ FREE = (
     *("config.prices", "config.currency", "config.max_cost", "config.billing"),
     "config.reply_cache",
 )
-# How a server is reached; the model's digest says what it serves.
+# How a server is reached, and where weights are; the model's digest says what answers.
 SERVING = (
     *(".url", ".url_file", ".concurrency", ".timeout_s", ".retries", ".patience_s"),
     *(".api_key_env", ".letters", ".context", ".proxy", ".proxy_auth"),
+    *(".device", ".device_map"),
 )
 # Places of a model's files, whose spelling changes nothing.
 PLACES = (".path", ".adapter", ".tokenizer")
 # Facts of a model that may differ between two sessions with the same digest, and explain no other.
-HARMLESS = (".device", ".context_tokens", ".server", ".told.max_model_len", ".parameters")
+HARMLESS = (".context_tokens", ".server", ".told.max_model_len", ".parameters")
 MODEL_DIGEST = re.compile(r"models\..+\.digest")
 SHOWN_CHARACTERS = 72
 

@@ -32,6 +32,64 @@ def total(values):
 """
 CALL = "import numpy, loops; print(loops.total(numpy.arange(5)), loops.total.stats.cache_misses)"
 
+# Prints the variable as it is at the moment when something imports torch.
+WATCH = """
+import os, sys
+class Watch:
+    def find_spec(self, name, *_):
+        if name == "torch":
+            print(os.environ.get("GOMP_SPINCOUNT"))
+sys.meta_path.insert(0, Watch())
+"""
+WAYS = {
+    "api": "import ragbench.api",
+    "function": "from ragbench import open_index",
+    "backend": "import ragbench.models.local.hf",
+    "command line": "import ragbench.cli.main",
+}
+
+
+def alone(program: str, **environment: str) -> str:
+    kept = {k: v for k, v in os.environ.items() if k not in ("GOMP_SPINCOUNT", "OMP_NUM_THREADS")}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=kept | environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_threads_spin_briefly_by_every_way_in(way: str) -> None:
+    program = f"{WATCH}{WAYS[way]}\nimport importlib.util\nimportlib.util.find_spec('torch')"
+    assert alone(program) == "10000\n"
+
+
+@pytest.mark.parametrize("name", ["GOMP_SPINCOUNT", "OMP_WAIT_POLICY"])
+def test_a_users_own_setting_of_threads_stays(name: str) -> None:
+    program = f"import ragbench, os; print(os.environ.get({name!r}), os.environ.get('OTHER'))"
+    (other,) = {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} - {name}
+    assert alone(program.replace("OTHER", other), **{name: "7"}) == "7 None\n"
+
+
+@pytest.mark.slow
+def test_torch_before_ragbench_is_remarked_once() -> None:
+    program = (
+        "import torch; torch.set_num_threads(2); import ragbench\n"
+        "from ragbench.base.devices import threads_remark as said\n"
+        "print(said()); print(repr(said()))"
+    )
+    first, second = alone(program).splitlines()
+    assert "torch was imported before ragbench" in first
+    assert "GOMP_SPINCOUNT=10000" in first
+    assert second == "''"
+    after = program.replace(
+        "import torch; torch.set_num_threads(2); import ragbench", "import ragbench, torch"
+    )
+    assert alone(after) == "\n''\n"
+
 
 def test_cpu_is_always_to_be_had() -> None:
     assert pick_device("cpu") == "cpu"

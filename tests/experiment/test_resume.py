@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ TASK = {"digest": "a", "n": 5, "arms": ["closed-book"], "metrics": ["accuracy"]}
 }
 IDENTITY: dict[str, Any] = {
     "tasks": {"t": TASK},
-    "models": {"m": {"digest": "b", "device": "cpu"}},
+    "models": {"m": {"digest": "b", "weights": "w", "device": "cpu"}},
     "indexes": {"i": {"digest": "c", "corpus": {"name": "c"}}},
 }
 
@@ -102,12 +103,25 @@ def test_another_experiment_is_refused(
         ("config.description", "new words"),
         ("config.analysis", {"alpha": 0.1}),
         ("identity.models.m.device", "cuda"),
+        ("config.models.0.device", "auto"),  # the model's digest has the kind that it was
+        ("config.models.0.device_map", "auto"),
     ],
 )
 def test_what_changes_no_record_may_change(folder: RunPaths, path: str, value: object) -> None:
     start(folder, *changed(path, value), extend=False)
     check_same(folder, *changed(path, value), extend=False)
     assert (folder.path / "run.json").is_file()
+
+
+def test_another_kind_of_device_is_named(folder: RunPaths) -> None:
+    config, identity = changed("identity.models.m.device", "cuda")
+    known = identity.models["m"]
+    moved = replace(identity, models={"m": replace(known, digest="of a GPU")})
+    with pytest.raises(UsageError, match="another config") as caught:
+        check_same(folder, config, moved, extend=False)
+    assert "models.m.device: " in caught.value.where
+    assert "-> 'cuda'" in caught.value.where
+    assert "digest" not in caught.value.where
 
 
 def test_extend_adds_and_nothing_else(folder: RunPaths) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from ragbench.base.records import Scoring
 from ragbench.experiment.planning.devices import GEMM_SHARE, StatedDevice, products_per_s
+from ragbench.experiment.planning.fitting import Spread, fit, fits_here, weight_bytes
 from ragbench.experiment.planning.rates import Rate
 from ragbench.models.model import Model
 from ragbench.runfolder.config import Billing
+
+PLAIN = ("float32", "bfloat16", "float16")
+ANY = Spread()
 
 
 @dataclass(frozen=True)
@@ -22,11 +25,12 @@ class CostEstimate:
         prompt_tokens: Approximate tokens of all prompts; a full budget where passages are unknown.
         reply_tokens: Maximum tokens generated.
         weight_bytes: Bytes of the weights in their number format.
-        seconds: Time on the device: prompts at 40 % of the peak speed of a matrix product; replies,
-            one at a time, at half the memory bandwidth of a stated device. Of a server, the time of
-            its questions at a stated or measured rate.
+        seconds: Time on the device: prompts at 40 % of the peak speed of a matrix product; replies
+            at half the memory bandwidth of a stated device, as many at a time as the backend
+            writes. Of a server, the time of its questions at a stated or measured rate.
         device: Device of the time estimate.
-        devices: Number of devices that hold 1.2 times the weights.
+        devices: Number of devices that hold the weights and the longest prompt.
+        unfit: Why the model cannot run so; empty if it can.
         money: Cost at most, in the config's currency; 0 on the own machine.
         own_machine: Whether the cost is 0 because prompts stay in this process.
         requests: Requests to a server; None for a model in this process.
@@ -42,6 +46,7 @@ class CostEstimate:
     seconds: float | None
     device: str = ""
     devices: int | None = None
+    unfit: str = ""
     money: float | None = None
     own_machine: bool = False
     requests: int | None = None
@@ -75,6 +80,7 @@ class Load:
         written: Maximum tokens of replies.
         requests: Requests to a server.
         by_scoring: Prompts by how their answers are taken.
+        longest: Tokens of the longest prompt with its reply.
     """
 
     prompts: int = 0
@@ -83,6 +89,7 @@ class Load:
     written: int = 0
     requests: int = 0
     by_scoring: dict[Scoring, int] = field(default_factory=dict)
+    longest: int = 0
 
     def add(self, prompts: int, tokens: int, asked: Asking, reply: int, scoring: Scoring) -> None:
         """Add prompts and their tokens, with the requests and reply tokens that they take."""
@@ -101,6 +108,7 @@ def estimate(
     stated: StatedDevice | None,
     billing: Billing,
     rates: Mapping[Scoring, Rate] | None = None,
+    spread: Spread = ANY,
 ) -> CostEstimate:
     """Return the cost of a model.
 
@@ -111,8 +119,9 @@ def estimate(
         stated: The device of times; None for this machine.
         billing: What it costs.
         rates: Questions a second that a server answers, by how answers are taken.
+        spread: How the backend uses several devices.
     """
-    found = _time(name, model, load, stated)
+    found = _time(name, model, load, stated, spread)
     if rates and all(scoring in rates for scoring in load.by_scoring):
         sources = dict.fromkeys(
             f"{rates[scoring].per_s:.3g} questions/s, {rates[scoring].source}"
@@ -129,7 +138,9 @@ def estimate(
     return replace(found, money=money, own_machine=billing.own_machine and not priced)
 
 
-def _time(name: str, model: Model, load: Load, stated: StatedDevice | None) -> CostEstimate:
+def _time(
+    name: str, model: Model, load: Load, stated: StatedDevice | None, spread: Spread
+) -> CostEstimate:
     facts = model.facts()
     parameters, dtype = facts.parameters, str(facts.dtype)
     found = CostEstimate(name, load.prompts, load.tokens, load.written, None, None)
@@ -142,17 +153,26 @@ def _time(name: str, model: Model, load: Load, stated: StatedDevice | None) -> C
         return found
     if parameters == 0:
         return replace(found, weight_bytes=0, seconds=0.0, device="no weights")
-    held = parameters * (4 if dtype == "float32" else 2)
+    held = weight_bytes(facts) or 0
     found = replace(found, weight_bytes=held)
+    active = parameters if facts.footprint is None else facts.footprint.active_parameters
     if stated is not None:
-        count = math.ceil(held * 1.2 / stated.memory)
-        reading = 2.0 * parameters * load.tokens / (stated.products_per_s * GEMM_SHARE * count)
-        writing = load.written * held / (stated.bytes_per_s * 0.5 * count)
-        return replace(found, seconds=reading + writing, device=stated.title, devices=count)
+        fitting = fit(name, facts, load.longest, stated, spread)
+        if fitting.cards is None:
+            return replace(found, device="does not fit", unfit=fitting.refusal)
+        at_once = fitting.cards if spread.is_split else 1
+        reading = 2.0 * active * load.tokens / (stated.products_per_s * GEMM_SHARE * at_once)
+        passes = load.written / fitting.together
+        writing = passes * held / (stated.bytes_per_s * 0.5 * at_once)
+        seconds = reading + writing
+        return replace(found, seconds=seconds, device=stated.title, devices=fitting.cards)
     if facts.stands_in:
         return found
-    speed = products_per_s(str(facts.device), dtype) * GEMM_SHARE
-    seconds = 2.0 * parameters * (load.tokens + load.written) / speed
+    if unfit := fits_here(name, facts, load.longest):
+        return replace(found, device="does not fit", unfit=unfit)
+    plain = dtype if dtype in PLAIN else "bfloat16"  # few bits are computed as such
+    speed = products_per_s(str(facts.device), plain) * GEMM_SHARE
+    seconds = 2.0 * active * (load.tokens + load.written) / speed
     return replace(found, seconds=seconds, device="this machine")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import cast
 
 from ragbench.base.errors import AbsentError, PrerequisiteError, RagbenchError
 from ragbench.base.modelfacts import AS_SERVED, ModelFacts
@@ -27,6 +28,7 @@ from ragbench.experiment.grid.sources import corpora, index_parts
 from ragbench.experiment.planning.builds import members
 from ragbench.indexes.loading import load_recipe
 from ragbench.models.cards import ModelCard, cards
+from ragbench.models.local.hf import HfModel
 from ragbench.models.model import Model, OneByOne
 from ragbench.models.spec import ModelSpec, Weights, make_model
 from ragbench.tasks import tasks
@@ -97,7 +99,10 @@ class OfflineGrid(Grid):
                 self.check_abilities(found[spec.name])
             except PrerequisiteError as error:
                 self._note(f"model {spec.name}", error, gated=_is_gated(spec))
-                found[spec.name] = StandIn(spec, self._counter)
+                made = found.get(spec.name)
+                # Its config and tokenizer are here, though it cannot run on this machine.
+                counter = made if isinstance(made, HfModel) else self._counter
+                found[spec.name] = StandIn(spec, counter)
         return found
 
     @cached_property
@@ -181,13 +186,23 @@ class StandIn(OneByOne):
         self.is_chat = spec.format == "chat" or (
             spec.format == "auto" and (self.card is None or self.card.chat_template != "no")
         )
+        if self._known is not None:
+            self.context_tokens, self.is_chat = counter.context_tokens, counter.is_chat
+
+    @property
+    def _known(self) -> HfModel | None:
+        """The model itself, if only its weights cannot be loaded here."""
+        is_own = isinstance(self._counter, HfModel) and self._counter.spec is self.spec
+        return cast(HfModel, self._counter) if is_own else None
 
     def digest(self) -> str:
         """Return an empty identity, as the weights are missing."""
         return ""
 
     def facts(self) -> ModelFacts:
-        """Return the facts of the card."""
+        """Return the facts of the model if its config is here, else of the card."""
+        if self._known is not None:
+            return replace(self._known.facts(), digest="", stands_in=True)
         served = self.spec.sends_to() != ()
         return ModelFacts(
             digest="",

@@ -31,6 +31,7 @@ from ragbench.experiment.planning.cost import (
     how_asked,
 )
 from ragbench.experiment.planning.devices import device_of
+from ragbench.experiment.planning.fitting import spread_of
 from ragbench.experiment.planning.offline import Missing, OfflineGrid
 from ragbench.experiment.planning.passages import PACKED, SAMPLES, SampledPassages, every
 from ragbench.experiment.planning.rates import Rate, rate_of
@@ -148,12 +149,13 @@ def make_plan(grid: Grid, *, device: str = "") -> Plan:
             _load_task(plan, grid, spec.name, task, load, lengths, sampled)
         model = grid.models[spec.name]
         billing = billing_of(spec, config.prices.get(spec.name), in_flight=1)
-        held = estimate(spec.name, model, load, stated, Billing()).weight_bytes
-        weighed = weigh_letters(model, spec.name, grid.tasks, plan.samples, held)
+        asked = estimate(spec.name, model, load, stated, Billing(), spread=spread_of(spec))
+        plan.notes += [f"warning: {asked.unfit}"] * bool(asked.unfit)
+        weighed = weigh_letters(model, spec.name, grid.tasks, plan.samples, asked.weight_bytes)
         plan.masses += weighed.masses
         plan.notes += weighed.notes
         rates = _rates(spec, model, load, weighed.seconds)
-        found = estimate(spec.name, model, load, stated, billing, rates)
+        found = estimate(spec.name, model, load, stated, billing, rates, spread_of(spec))
         plan.estimates.append(found)
         generates = any(task.scoring == "generate" for task in grid.tasks)
         if generates and model.facts().template_day == UNPINNED:
@@ -237,6 +239,7 @@ def _load_task(
         about = min(passages, lengths.expected(arm, task) or passages)
         tokens = n * _mean_prompt([s for s in samples if s.arm == arm.name], mean, about)
         reply = task.reply_limit if task.scoring == "generate" else 0
+        load.longest = max(load.longest, (longest[0] or mean) + passages + reply)
         load.add(n, tokens, asking_of(model, task.scoring, options, added), reply, task.scoring)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,13 +23,14 @@ from ragbench.models.local.tree import (
 
 Write = Callable[[Sequence[Sequence[int]]], list[Written]]
 
-# Most tokens of a pass, by type of device: more bring nothing (docs/performance.md has figures).
+# What computes answers, and by which rule batches are made; a change of either changes numbers.
+ENGINE = "transformers, passes of least cost"
+# Tokens of a pass by type of device: more bring little (docs/performance.md has figures).
 BATCH_TOKENS = {"cpu": 512, "cuda": 8_192, "mps": 2_048}
 # Questions that are handed over together.
 BATCH_SIZE = {"cpu": 12, "cuda": 192, "mps": 48}
 # Out of memory, and what the code of a rare family raises on an input.
 FAILURES = (RuntimeError, IndexError, ValueError, TypeError, AttributeError)
-
 
 # Most tokens that replies and their prompts hold in memory together.
 WRITTEN_TOKENS = {"cpu": 8_192, "cuda": 65_536, "mps": 8_192}
@@ -46,8 +47,8 @@ class Sums:
 def score_all(model: Any, items: Sequence[Scored], *, budget: int) -> list[Sums | Exception]:
     """Return the sums of each item, or why it has none, in the order of items.
 
-    Items whose sequences fit the model's longest tree share passes of up to ``budget`` tokens. Any
-    other has its own pass, or several. A pass that runs out of memory is halved.
+    Items whose sequences fit the model's longest tree share passes, as ``packs`` says. Any other
+    has its own pass, or several. A pass that runs out of memory is halved.
     """
     done: list[Sums | Exception | None] = [None] * len(items)
     together: list[int] = []
@@ -56,9 +57,8 @@ def score_all(model: Any, items: Sequence[Scored], *, budget: int) -> list[Sums 
         longest = max(map(len, item.sequences))
         fits = longest <= longest_tree(model, item.sequences[0])
         (together if fits else alone).append(place)
-    vocabulary = int(text_config(model.config).vocab_size) if together else 1
     chosen = [items[place] for place in together]
-    for pack in packs(chosen, budget=budget, vocabulary=vocabulary):
+    for pack in _packs(model, chosen, budget):
         places = [together[n] for n in pack]
         for place, found in zip(
             places, _passes(model, [items[place] for place in places]), strict=True
@@ -67,6 +67,13 @@ def score_all(model: Any, items: Sequence[Scored], *, budget: int) -> list[Sums 
     for place in alone:
         done[place] = _alone(model, items[place])
     return [found for found in done if found is not None]
+
+
+def _packs(model: Any, items: Sequence[Scored], budget: int) -> Iterator[list[int]]:
+    if items:
+        config = text_config(model.config)
+        sizes = {"vocabulary": int(config.vocab_size), "width": int(config.hidden_size)}
+        yield from packs(items, budget=budget, **sizes)
 
 
 def _passes(model: Any, items: Sequence[Scored]) -> list[Sums | Exception]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ragbench.models.local.context import text_config
+from ragbench.models.local.prefix import input_device
 
 # Some repositories omit these ends of a turn from their generation config.
 TURN_ENDS = ("<|im_end|>", "<|eot_id|>", "<|end|>", "<end_of_turn>", "<|end_of_turn|>")
@@ -89,10 +90,11 @@ def greedy(
     width = max(map(len, prompts))
     rows = [[pad] * (width - len(ids)) + list(ids) for ids in prompts]
     seen = [[0] * (width - len(ids)) + [1] * len(ids) for ids in prompts]
+    device = input_device(model)
     with torch.inference_mode():
         found = model.generate(
-            input_ids=torch.tensor(rows, device=model.device),
-            attention_mask=torch.tensor(seen, device=model.device),
+            input_ids=torch.tensor(rows, device=device),
+            attention_mask=torch.tensor(seen, device=device),
             generation_config=config,
             tokenizer=tokenizer,
         )

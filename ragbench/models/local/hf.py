@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -14,11 +14,10 @@ from ragbench.base.devices import (
     hide_loading_bars,
     pick_device,
     pick_dtype,
-    torch_dtype,
 )
 from ragbench.base.endpoint import Endpoint
 from ragbench.base.errors import BackendError, PrerequisiteError, first_line
-from ragbench.base.files import plain_file, sha256_json, sha256_text
+from ragbench.base.files import sha256_json, sha256_text
 from ragbench.base.modelfacts import ModelFacts
 from ragbench.base.records import Message, OptionScores, Reply
 from ragbench.base.weights import locate, weights_digest
@@ -26,6 +25,7 @@ from ragbench.models.local.adapter import check_adapter, with_adapter
 from ragbench.models.local.batches import (
     BATCH_SIZE,
     BATCH_TOKENS,
+    ENGINE,
     FAILURES,
     WRITTEN_TOKENS,
     Sums,
@@ -34,12 +34,20 @@ from ragbench.models.local.batches import (
     write_all,
 )
 from ragbench.models.local.context import context_of
-from ragbench.models.local.generation import forget_sampling, greedy, turn_ends
+from ragbench.models.local.generation import greedy, turn_ends
 from ragbench.models.local.gguf import converted
+from ragbench.models.local.loading import (
+    load_weights,
+    no_attention,
+    require_accelerate,
+    settle,
+)
 from ragbench.models.local.options import HfOptions
-from ragbench.models.local.prefix import option_log_likelihoods, use_float32_output
+from ragbench.models.local.prefix import option_log_likelihoods
+from ragbench.models.local.quantised import check_quantised, quantised
+from ragbench.models.local.skeleton import Skeleton, skeleton, stored_parameters
 from ragbench.models.local.tree import Scored
-from ragbench.models.model import Choice, OneByOne, or_error
+from ragbench.models.model import Asked, Choice, OneByOne, or_error
 from ragbench.models.rendering import (
     PROBES,
     ChatTemplate,
@@ -86,9 +94,13 @@ class HfModel(OneByOne):
             self._tokenizer: Any = AutoTokenizer.from_pretrained(self._source, **self._options)
         except Exception as error:  # tokenizers raises a bare one on a damaged file
             raise _unavailable(spec, error) from None
+        where = self._where = f"models: {spec.name}"
+        self._quantised = quantised(self._config)
+        if self._quantised is not None:
+            self._quantised.refuse(options.dtype, self._adapter, where)
+            self.dtype = self._quantised.name
         if self._adapter is not None:
             check_adapter(self._adapter)
-        where = f"models: {spec.name}"
         self.context_tokens = context_of(
             self._config, self._tokenizer, options.context, where=where
         )
@@ -104,24 +116,63 @@ class HfModel(OneByOne):
 
         self._template = ChatTemplate(self._tokenizer, day=options.date, where=where)
         self.batch_size = BATCH_SIZE[self.device]
+        self.batch_tokens = options.batch_tokens or BATCH_TOKENS[self.device]
+        self._attention = options.attn_implementation
 
     @classmethod
     def sends_to(cls, options: HfOptions) -> tuple[Endpoint, ...]:
         """Return no endpoint: the model runs in this process."""
         return ()
 
+    def check_abilities(self, asked: Collection[Asked]) -> None:
+        """Refuse, before the first question, weights that cannot be loaded on this machine.
+
+        Raises:
+            PrerequisiteError: A package or a GPU is missing, or the model does not have the
+                implementation of attention.
+        """
+        require_accelerate(self.spec, self.device)
+        if self._quantised is not None:
+            check_quantised(self._config, self.spec.name, self.device, self._where)
+        try:
+            self._skeleton  # noqa: B018 - refuses the attention
+        except (ImportError, ValueError) as error:
+            raise no_attention(self.spec.name, self._attention, error) from None
+
+    @cached_property
+    def _skeleton(self) -> Skeleton | None:
+        trusted = bool(self._options["trust_remote_code"])
+        return skeleton(self._config, self._attention, trust_remote_code=trusted)
+
     def digest(self) -> str:
-        """Return the identity of weights, number format and prompt format."""
+        """Return the identity of weights, number format, prompt format and computation."""
         between = self._template.between if self.is_chat else ""
+        sizes = [self.batch_size, self.batch_tokens, WRITTEN_TOKENS[self.device], "questions"]
         return sha256_json(
             {
                 "weights": self._weights_identity(),
                 "dtype": self.dtype,
                 "format": self.prompt_format,
-                "batches": ["questions", self.batch_size, BATCH_TOKENS[self.device]],
+                "engine": ENGINE,
+                "device": self.device,
+                "attention": self.attention(),
+                "batches": sizes,
+                **({"quantised": self._quantised.digest} if self._quantised else {}),
                 **({"before the reply": between} if between else {}),
             }
         )
+
+    def attention(self) -> str:
+        """Return the implementation of attention, such as ``sdpa``; as asked for if unknown."""
+        found = self._sized
+        return found.attention if found else self._attention
+
+    @property
+    def _sized(self) -> Skeleton | None:
+        try:
+            return self._skeleton
+        except (ImportError, ValueError):  # ``check_abilities`` refuses the attention
+            return None
 
     @property
     def _day(self) -> str | None:
@@ -150,24 +201,21 @@ class HfModel(OneByOne):
             architecture=(getattr(self._config, "architectures", None) or ["unknown"])[0],
             parameters=self.parameters(),
             template_day=self._day,
+            footprint=self._sized.footprint(self.dtype, self._quantised) if self._sized else None,
+            own={"attention": self.attention(), "batch_tokens": self.batch_tokens},
         )
 
     def parameters(self) -> int | None:
-        """Return the parameters in the headers of local weights; None for the hub."""
-        from safetensors import SafetensorError, safe_open
+        """Return the parameters in the headers of local weights; None for the hub.
 
-        files = sorted(Path(self._source).glob("*.safetensors"))
-        if not files:
-            return None
-        total = 0
-        for file in files:
-            try:
-                with safe_open(plain_file(file), framework="numpy") as tensors:
-                    for name in tensors.keys():  # noqa: SIM118 - not a mapping
-                        total += math.prod(tensors.get_slice(name).get_shape())
-            except SafetensorError as error:
-                raise _unavailable(self.spec, error) from None
-        return total
+        Those of quantised weights are packed, so that the config alone has their number.
+        """
+        if self._quantised is not None:
+            return self._sized.parameters if self._sized else None
+        try:
+            return stored_parameters(Path(self._source))
+        except ValueError as error:
+            raise _unavailable(self.spec, error) from None
 
     def render(self, messages: Sequence[Message]) -> str:
         """Return the prompt as the model reads it, up to the start of its reply.
@@ -215,37 +263,20 @@ class HfModel(OneByOne):
     @cached_property
     def _model(self) -> Any:
         from safetensors import SafetensorError
-        from transformers import AutoModelForCausalLM
 
         try:
-            loaded: Any = AutoModelForCausalLM.from_pretrained(
+            model = load_weights(
+                self.spec,
                 self._source,
-                dtype=torch_dtype(self.dtype),
-                use_safetensors=True,
-                output_loading_info=True,
-                **self._options,
+                dtype=None if self._quantised else self.dtype,
+                device=self.device,
+                options=self._options,
             )
+            if self._adapter is not None:
+                model = with_adapter(model, self._adapter, name=self.spec.name)
+            return settle(model, self.device, self.spec)
         except (OSError, ValueError, RuntimeError, ImportError, SafetensorError) as error:
-            raise _unavailable(self.spec, error) from None
-        model, report = loaded
-        if missing := sorted(
-            report["missing_keys"]
-        ):  # transformers fills these with random numbers
-            raise PrerequisiteError(
-                f"the weights of {self.spec.name!r} are missing {len(missing)} tensors of a causal "
-                f"language model, such as {missing[0]}",
-                where=f"models: {self.spec.name}: {self.spec.reference}",
-                fix="give a whole causal language model, not an encoder",
-            )
-        if self._adapter is not None:
-            model = with_adapter(model, self._adapter, name=self.spec.name)
-        try:
-            model = model.to(self.device).eval()
-        except RuntimeError as error:  # such as out of memory
-            raise _unavailable(self.spec, error) from None
-        use_float32_output(model)
-        forget_sampling(model)
-        return model
+            raise _unavailable(self.spec, error) from None  # such as out of memory
 
     def release(self) -> None:
         """Free the weights' memory; they are loaded again on the next use."""
@@ -290,7 +321,7 @@ class HfModel(OneByOne):
         Items share forward passes, and in these the beginnings that they have in common.
         """
         read = [self._read(item.prompt, item.options) for item in items]
-        found = score_all(self._model, [item for item, _ in read], budget=BATCH_TOKENS[self.device])
+        found = score_all(self._model, [item for item, _ in read], budget=self.batch_tokens)
         return [
             or_error(partial(self._scores, *pair, sums))
             if isinstance(sums, Sums)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from typing import Literal
 
 from pydantic import Field, model_validator
 
@@ -20,8 +21,13 @@ class HfOptions(BackendOptions):
             ``adapter`` whose ``base`` has the weights.
         adapter: Folder of a PEFT adapter in safetensors, or ``package:NAME/FOLDER``.
         revision: Revision on the hub.
-        dtype: ``auto`` is bfloat16 if the hardware supports it.
+        dtype: ``auto`` is bfloat16 if the hardware supports it. Quantised weights keep theirs.
         device: ``auto`` is the GPU if there is one.
+        device_map: ``auto`` spreads the layers over all GPUs; a processor takes them whole.
+        attn_implementation: Implementation of attention; ``auto`` is the one that transformers
+            chooses. ``flash_attention_2`` needs its package and scores prompts one by one.
+        batch_tokens: Tokens of a pass beyond which more bring little; by default 512 on a
+            processor and 8,192 on a GPU.
         trust_remote_code: Whether code in the model's repository may run.
         context: Maximum tokens of prompt and reply, if the model states none, or to use fewer.
         date: The date in the prompts of a chat template that writes today's.
@@ -33,6 +39,9 @@ class HfOptions(BackendOptions):
     revision: str | None = None
     dtype: Dtype = "auto"
     device: Device = "auto"
+    device_map: Literal["auto"] | None = None
+    attn_implementation: Literal["auto", "eager", "sdpa", "flash_attention_2"] = "auto"
+    batch_tokens: int | None = Field(None, gt=0)
     trust_remote_code: bool = False
     context: int | None = Field(None, gt=0)
     date: datetime.date = TEMPLATE_DAY

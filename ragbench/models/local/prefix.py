@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from inspect import signature
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
@@ -63,18 +64,41 @@ def use_float32_output(model: Any) -> None:
     import torch
 
     head = model.get_output_embeddings()
-    if head is None or head.weight.dtype == torch.float32:
-        return
-    bias = getattr(head, "bias", None)
-    wide = torch.nn.Linear(
-        head.weight.shape[1], head.weight.shape[0], bias=bias is not None, device=head.weight.device
-    )
-    with torch.no_grad():
+    if not isinstance(head, torch.nn.Linear) or not _is_half(head.weight):
+        return  # in float32 already, or quantised
+    device = input_device(model) if head.weight.is_meta else head.weight.device
+    bias = head.bias is not None
+    wide = torch.nn.Linear(head.in_features, head.out_features, bias=bias, device=device)
+    with torch.no_grad(), _present(head):
         wide.weight.copy_(head.weight)
-        if bias is not None:
-            wide.bias.copy_(bias)
-    wide.register_forward_pre_hook(lambda _, inputs: (inputs[0].float(),))
+        if bias:
+            wide.bias.copy_(head.bias)
+    wide.register_forward_pre_hook(lambda _, inputs: (inputs[0].to(device, torch.float32),))
     model.set_output_embeddings(wide)
+
+
+def _is_half(weight: torch.Tensor) -> bool:
+    import torch
+
+    return weight.dtype in (torch.bfloat16, torch.float16)
+
+
+def _present(module: torch.nn.Module) -> AbstractContextManager[object]:
+    """Return a context in which a module's weights are there, if accelerate keeps them away."""
+    if not any(parameter.is_meta for parameter in module.parameters()):
+        return nullcontext()
+    from accelerate.utils import align_module_device
+
+    present: AbstractContextManager[object] = align_module_device(module)
+    return present
+
+
+def input_device(model: Any) -> torch.device:
+    """Return the device that takes the tokens, also of a model that is split over several."""
+    import torch
+
+    device: torch.device = model.get_input_embeddings().weight.device
+    return torch.device("cpu") if device.type == "meta" else device
 
 
 def _common_length(sequences: Sequence[Sequence[int]]) -> int:
@@ -119,7 +143,7 @@ def keeps_only_keys(model: Any, ids: Sequence[int]) -> bool:
 def _cached(model: Any, ids: Sequence[int]) -> Any:
     import torch
 
-    tokens = torch.tensor([list(ids)], device=model.device)
+    tokens = torch.tensor([list(ids)], device=input_device(model))
     output = model.base_model(input_ids=tokens, use_cache=True)
     cache = getattr(output, "cache", None)
     if cache is None:  # its name before transformers 5.24
@@ -153,7 +177,7 @@ def _forward(model: Any, rows: Sequence[Sequence[int]], cache: Any) -> torch.Ten
     name = "cache" if "cache" in signature(model.forward).parameters else "past_key_values"
     # Some families without keys and values have no argument for them.
     given = {"use_cache": False} if cache is None else {name: cache, "use_cache": True}
-    logits: torch.Tensor = model(input_ids=tokens.to(model.device), **given).logits
+    logits: torch.Tensor = model(input_ids=tokens.to(input_device(model)), **given).logits
     return logits
 
 

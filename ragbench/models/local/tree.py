@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from inspect import signature
+from itertools import pairwise, takewhile
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from ragbench.models.local.context import text_config
-from ragbench.models.local.prefix import keeps_only_keys
+from ragbench.models.local.prefix import input_device, keeps_only_keys
 
 if TYPE_CHECKING:
     import numpy as np
@@ -74,24 +75,6 @@ class Tree:
             parent = node
         return path
 
-    def new_tokens(self, sequences: Sequence[Sequence[int]]) -> int:
-        """Return an upper bound of the nodes that these sequences would add."""
-        added, first = 0, sequences[0]
-        for place, sequence in enumerate(sequences):
-            parent, known = -1, 0
-            for token in sequence[:-1]:
-                node = self._children.get((parent, token))
-                if node is None:
-                    break
-                parent, known = node, known + 1
-            shared = known
-            if place:
-                pairs = zip(first[:-1], sequence[:-1], strict=False)
-                same = next((n for n, (a, b) in enumerate(pairs) if a != b), None)
-                shared = max(known, min(len(first), len(sequence)) - 1 if same is None else same)
-            added += len(sequence) - 1 - shared
-        return added
-
     def mask(self) -> Mask:
         """Return (T, T): whether a token, by row, sees another."""
         import numpy as np
@@ -104,28 +87,58 @@ class Tree:
         return seen
 
 
-def packs(items: Sequence[Scored], *, budget: int, vocabulary: int) -> Iterator[list[int]]:
+def packs(
+    items: Sequence[Scored], *, budget: int, vocabulary: int, width: int
+) -> Iterator[list[int]]:
     """Yield the items of each pass, by place: sorted by their tokens, so that neighbours share.
+
+    The passes are those of the least cost together, in tokens: T tokens cost T, their attention to
+    each other T^2 / 6 ``width``, which is its share of the operations of a usual layer, and each
+    pass an eighth of ``budget``. So prompts that share little fill about the budget, and those
+    with the same examples or passages far more.
 
     Args:
         items: What is to be scored.
-        budget: Most tokens of a pass; a longer item has a pass of its own.
+        budget: Tokens of a pass beyond which more bring little; no pass has more than this or
+            ``LONGEST_TREE``, except a single item's.
         vocabulary: Logits per token.
+        width: Hidden size of the model.
     """
     rows = max(1, MOST_LOGITS // vocabulary)
-    tree, pack, asked = Tree(), list[int](), 0
-    for place in sorted(range(len(items)), key=lambda place: list(items[place].sequences[0])):
-        item = items[place]
-        more = sum(len(ids) - item.start for ids in item.sequences)
-        if pack and (len(tree) + tree.new_tokens(item.sequences) > budget or asked + more > rows):
-            yield pack
-            tree, pack, asked = Tree(), [], 0
-        for ids in item.sequences:
-            tree.add(ids)
-        pack.append(place)
-        asked += more
-    if pack:
-        yield pack
+    order = sorted(range(len(items)), key=lambda place: list(items[place].sequences[0]))
+    chosen = [items[place] for place in order]
+    sizes = [_tokens_of(item) for item in chosen]
+    asked = [sum(len(ids) - item.start for ids in item.sequences) for item in chosen]
+    shared = [0, *(_common(one, other) for one, other in pairwise(chosen))]
+    least = [(0.0, 0)]  # of the first items: cost, and where their last pass starts
+    for end in range(1, len(chosen) + 1):
+        tokens, logits, found = 0, 0, list[tuple[float, int]]()
+        for start in reversed(range(end)):
+            tokens += sizes[start] - (shared[start + 1] if start + 1 < end else 0)
+            logits += asked[start]
+            if found and (tokens > max(budget, LONGEST_TREE) or logits > rows):
+                break
+            cost = budget / 8 + tokens + tokens * tokens / (6 * width)
+            found.append((least[start][0] + cost, start))
+        least.append(min(found))
+    ends = [len(chosen)]
+    while ends[-1]:
+        ends.append(least[ends[-1]][1])
+    for start, end in pairwise(reversed(ends)):
+        yield order[start:end]
+
+
+def _tokens_of(item: Scored) -> int:
+    tree = Tree()
+    for ids in item.sequences:
+        tree.add(ids)
+    return len(tree)
+
+
+def _common(one: Scored, other: Scored) -> int:
+    """Return the tokens of an item's tree that it shares with the one before, at least."""
+    pairs = zip(one.sequences[0][:-1], other.sequences[0][:-1], strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def tree_log_likelihoods(model: Any, items: Sequence[Scored]) -> list[list[float]]:
@@ -146,18 +159,19 @@ def tree_log_likelihoods(model: Any, items: Sequence[Scored]) -> list[list[float
             for node in path[item.start - 1 :]:
                 asked.setdefault(node, len(asked))
     given: dict[str, Any] = {}
+    device = input_device(model)
     if not tree.is_line:
-        mask = torch.from_numpy(tree.mask()).to(model.device)
-        hidden = torch.zeros(mask.shape, dtype=model.dtype, device=model.device)
+        mask = torch.from_numpy(tree.mask()).to(device)
+        hidden = torch.zeros(mask.shape, dtype=model.dtype, device=device)
         hidden.masked_fill_(~mask, torch.finfo(model.dtype).min)
         given = {
             "attention_mask": hidden[None, None],
-            "position_ids": torch.tensor([tree.depths], device=model.device),
+            "position_ids": torch.tensor([tree.depths], device=device),
         }
     with torch.inference_mode():
         logits = model(
-            input_ids=torch.tensor([tree.tokens], device=model.device),
-            logits_to_keep=torch.tensor(list(asked), device=model.device),
+            input_ids=torch.tensor([tree.tokens], device=device),
+            logits_to_keep=torch.tensor(list(asked)),  # the last layer may be on another device
             use_cache=False,
             **given,
         ).logits[0]

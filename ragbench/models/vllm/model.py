@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from threading import Lock
@@ -21,6 +21,7 @@ from ragbench.models.local.generation import PLAIN_STOP, turn_ends, written
 from ragbench.models.local.hf import HfModel
 from ragbench.models.local.options import HfOptions
 from ragbench.models.local.tree import Scored
+from ragbench.models.model import Asked as Ability
 from ragbench.models.model import Choice, or_error
 from ragbench.models.spec import BackendOptions, ModelSpec
 from ragbench.models.vllm.engine import Asked, Engine, EngineOptions, engine_version
@@ -37,7 +38,10 @@ class VllmOptions(HfOptions):
         model: Id on the model hub. One of ``path`` and ``model`` is needed.
         adapter: Not supported: merge the adapter into its weights first.
         revision: Revision on the hub.
-        dtype: ``auto`` is bfloat16 if the hardware supports it.
+        dtype: ``auto`` is bfloat16 if the hardware supports it. Quantised weights keep theirs.
+        device_map: Not supported: ``engine`` splits a model over GPUs.
+        attn_implementation: The package decides it: ``auto`` is the only value.
+        batch_tokens: Not supported: the package decides it.
         device: The package decides it: ``auto`` is the only value.
         trust_remote_code: Whether code in the model's repository may run.
         context: Maximum tokens of prompt and reply, if the model states none, or to use fewer.
@@ -48,6 +52,9 @@ class VllmOptions(HfOptions):
 
     adapter: None = None
     device: Literal["auto"] = "auto"
+    device_map: None = None
+    attn_implementation: Literal["auto"] = "auto"
+    batch_tokens: None = None
     engine: EngineOptions = EngineOptions()
     concurrency: int = Field(CONCURRENCY, gt=0, le=1024, exclude=True)
 
@@ -100,6 +107,13 @@ class VllmModel(HfModel):
             {"model": super().digest(), "engine": self._version, "arguments": self._given}
         )
 
+    def attention(self) -> str:
+        """Return that the package decides it."""
+        return "auto"
+
+    def check_abilities(self, asked: Collection[Ability]) -> None:
+        """Leave the check to the engine, which has kernels of its own for quantised weights."""
+
     def facts(self) -> ModelFacts:
         """Return the facts that the run folder records."""
         own = {"engine": self._version, **({"arguments": self._given} if self._given else {})}
@@ -113,7 +127,7 @@ class VllmModel(HfModel):
             "revision": self._revision,
             "tokenizer_revision": self._revision,
             "trust_remote_code": self._options["trust_remote_code"],
-            "dtype": self.dtype,
+            "dtype": "auto" if self._quantised else self.dtype,
             "max_model_len": self.context_tokens,
             "seed": 0,
             "use_tqdm_on_load": False,

@@ -17,6 +17,7 @@ from ragbench.experiment.planning.offline import OfflineGrid, StandIn, card_of
 from ragbench.experiment.planning.plan import Plan, make_plan
 from ragbench.models.cards import cards
 from ragbench.models.spec import ModelSpec
+from tests.models.local import tiny
 from tests.unions import write_corpus
 
 PAPER = ("cases-8b", "cases-70b", "clue-level1", "clue-level2", "rag-or-finetuning")
@@ -96,7 +97,9 @@ def test_stores_encoders_and_rerankers_that_are_not_here_are_named(
     assert [line.split()[3] for line in built] == ["medcpt-flat", "bm25-rerank", "bm25"]
 
 
-def test_what_a_model_takes_follows_from_its_card(home: Path) -> None:
+def test_what_a_model_takes_follows_from_its_card(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (home / "data").mkdir()
     questions = [
         {"id": f"q{i}", "question": f"Which vitamin is lacking in case {i}?",
@@ -117,12 +120,23 @@ def test_what_a_model_takes_follows_from_its_card(home: Path) -> None:
     estimate = plan.estimates[0]
     assert estimate.prompts == 5
     assert estimate.reply_tokens == 500
-    # 70.6e9 parameters of two bytes, and a fifth more, on 80 GB each: 169 / 80 -> 3
+    # 70.6e9 parameters of two bytes; of 80 GB a card, nine tenths less 3 GB: 141.2 / 69 -> 3
     assert estimate.weight_bytes == 141_200_000_000
-    assert estimate.devices == 3
+    assert (estimate.devices, estimate.seconds, estimate.device) == (None, None, "does not fit")
+    assert plan.notes[0] == (
+        "warning: openbiollm-70b does not fit on 1 x H100 SXM, 80 GB: it needs 141 GB; "
+        "device_map: auto uses 3"
+    )
+    print_plan(plan, prompts=0, whole=False)
+    assert "none: openbiollm-70b, llama-3-70b-instruct would not fit" in capsys.readouterr().out
+    maps = [f"models.{name}.device_map=auto" for name in (0, 1)]
+    plan = plan_of(str(home / "big.yaml"), *maps, device="h100")
+    estimate = plan.estimates[0]
+    assert (estimate.devices, estimate.unfit) == (3, "")
+    # The layers of three cards follow one another; 192 replies are written at a time.
     h100 = DEVICES["h100"]
-    reading = 2 * 70.6e9 * estimate.prompt_tokens / (h100.products_per_s * 0.4 * 3)
-    writing = 500 * 141.2e9 / (h100.bytes_per_s * 0.5 * 3)
+    reading = 2 * 70.6e9 * estimate.prompt_tokens / (h100.products_per_s * 0.4)
+    writing = 500 / 192 * 141.2e9 / (h100.bytes_per_s * 0.5)
     assert estimate.seconds == pytest.approx(reading + writing)
     assert len(plan.samples) == 2 * 3
     assert all("vitamin" in sample.prompt for sample in plan.samples)
@@ -140,6 +154,28 @@ def test_a_stand_in_only_plans() -> None:
     assert model.count_tokens("a b c") == 3
     with pytest.raises(PrerequisiteError, match="can only be planned"):
         model.generate("x", limit=1)
+
+
+def test_a_quantised_folder_is_planned_where_it_cannot_run(home: Path) -> None:
+    """Its tokenizer and sizes are here; the package that loads it is not."""
+    tiny.llama(home / "small", tiny.tokenizer(), max_position_embeddings=512)
+    path = home / "small" / "config.json"
+    settings = {"quantization_config": {"quant_method": "gptq", "bits": 4}}
+    path.write_text(json.dumps(json.loads(path.read_text()) | settings))
+    question = {"id": "q", "question": "Which?", "options": ["a", "b"], "answer": "a"}
+    (home / "q.jsonl").write_text(json.dumps(question))
+    (home / "four.yaml").write_text(
+        "name: four\nmodels: [{name: four, path: small}]\narms: [closed-book]\n"
+        "tasks: [{name: mcq, scoring: letters, options: {path: q.jsonl}}]\n"
+    )
+    plan = plan_of(str(home / "four.yaml"), device="rtx-4090")
+    assert [part.what for part in plan.missing] == ["model four"]
+    assert "quantised (gptq-int4)" in plan.missing[0].reason
+    estimate = plan.estimates[0]
+    # Half a byte for the weights of the layers, two for embedding, head and norms.
+    assert estimate.weight_bytes == 2 * 10_240 // 2 + 2 * (2 * 101 * 32 + 5 * 32)
+    assert (estimate.devices, estimate.unfit) == (1, "")
+    assert plan.samples[0].prompt_tokens == len(plan.samples[0].prompt)  # one per character
 
 
 def bring(home: Path) -> None:
@@ -210,4 +246,7 @@ def test_with_its_files_every_prompt_of_a_config_of_the_paper_is_rendered(
     assert samples == {cell[:3] for cell in plan.cells}
     assert len(plan.samples) == 3 * len(plan.cells)
     assert all(sample.prompt and sample.prompt_tokens > 20 for sample in plan.samples)
-    assert all(estimate.seconds and estimate.devices for estimate in plan.estimates)
+    assert all(estimate.unfit or estimate.seconds for estimate in plan.estimates)
+    assert {estimate.model for estimate in plan.estimates if estimate.unfit} == {
+        estimate.model for estimate in plan.estimates if (estimate.weight_bytes or 0) > 69e9
+    }

@@ -59,22 +59,54 @@ ITEMS = st.lists(
 
 
 @given(items=ITEMS, budget=st.integers(1, 60))
-def test_every_item_is_in_one_pass_within_the_budget(items: list[Scored], budget: int) -> None:
-    found = list(packs(items, budget=budget, vocabulary=10))
+def test_every_item_is_in_one_pass(items: list[Scored], budget: int) -> None:
+    found = list(packs(items, budget=budget, vocabulary=10, width=8))
     assert sorted(place for pack in found for place in pack) == list(range(len(items)))
-    for pack in found:
-        tree = Tree()
-        for place in pack:
-            for ids in items[place].sequences:
-                tree.add(ids)
-        assert len(pack) == 1 or len(tree) <= budget
+
+
+def prompts(count: int, shared: int, own: int) -> list[Scored]:
+    """Letters of prompts that share tokens and have others of their own."""
+    return [
+        Scored([[*range(shared), *[10_000 + n] * own, letter] for letter in (1, 2)], shared + own)
+        for n in range(count)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("items", "expected"),
+    [
+        # k prompts cost 64 + T + T^2 / 3456 with T = 450 + 107 k. Per prompt that is 222 for 12,
+        # 233 for 8, 238 for 24, 711 for 1; so 24 prompts take two passes.
+        (prompts(24, 450, 107), [12, 12]),
+        # Twice 64 + 500 + 72 is less than 64 + 1000 + 289.
+        (prompts(4, 0, 500), [1, 1, 1, 1]),
+        # 512 tokens at most: five cost 64 + 500 + 72, ten 64 + 1000 + 289.
+        (prompts(10, 0, 100), [5, 5]),
+        # Passages of k = 1, 5, 10 (150, 400 and 750 tokens that begin alike): 64 + 850 + 209
+        # together; alone 3 x 64 + 1300 + 215.
+        (
+            [Scored([[*range(k), *[20_000 + k] * 50, 1]], k + 50) for k in (100, 350, 700)],
+            [3],
+        ),
+    ],
+    ids=["few-shot", "unrelated", "short", "nested"],
+)
+def test_passes_of_the_least_cost_by_hand(items: list[Scored], expected: list[int]) -> None:
+    found = list(packs(items, budget=512, vocabulary=10, width=576))
+    assert [len(pack) for pack in found] == expected
+
+
+def test_no_pass_exceeds_the_longest_tree() -> None:
+    """64 prompts of 100 tokens that share 3,000: 11 of them have 4,100 tokens."""
+    found = list(packs(prompts(64, 3_000, 100), budget=512, vocabulary=10, width=100_000))
+    assert max(len(pack) for pack in found) == 10
 
 
 def test_the_logits_of_a_pass_are_bounded() -> None:
     """With 2^26 numbers at most and 2^25 per token, two tokens are scored at once."""
     items = [Scored([[1, 2, n]], 2) for n in range(5)]
-    found = list(packs(items, budget=100, vocabulary=1 << 25))
-    assert [len(pack) for pack in found] == [2, 2, 1]
+    found = list(packs(items, budget=100, vocabulary=1 << 25, width=8))
+    assert sorted(len(pack) for pack in found) == [1, 2, 2]
 
 
 @pytest.fixture(scope="module")
