@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from ragbench.base.errors import DataError, PrerequisiteError, UsageError, first_line, space_for
+from ragbench.base.errors import DataError, UsageError, space_for
 from ragbench.base.files import plain_file, write_text
 from ragbench.base.progress import stage
 from ragbench.indexes.dense import flatcodes
 from ragbench.indexes.dense.embeddings import Embeddings
+from ragbench.indexes.dense.library import faiss_reason
 
 MIN_ROWS_A_CELL = 39  # where FAISS begins to warn that cells are badly placed
 FEW_LINKS = re.compile(r"HNSW0*[01](?!\d)")
@@ -29,22 +30,6 @@ TRAINED = "trained.faiss"
 ADDING = "adding.faiss"
 FILLED_FROM = "filled-from.txt"
 CHECKPOINT_S = 300.0
-
-
-def import_faiss() -> Any:
-    """Return the module of faiss-cpu or faiss-gpu.
-
-    Raises:
-        PrerequisiteError: Neither is installed.
-    """
-    try:
-        import faiss
-    except ImportError as error:
-        raise PrerequisiteError(
-            f"FAISS cannot be imported: {error}",
-            fix="pip install faiss-cpu, or faiss-gpu on a machine with an NVIDIA GPU",
-        ) from None
-    return faiss
 
 
 def metric_number(faiss: Any, metric: str) -> int:
@@ -90,11 +75,6 @@ def _refused(factory: str, dimension: int, metric: str, reason: str) -> UsageErr
         where="recipe: factory",
         fix="write Flat, HNSW32, IVF,Flat or another string of FAISS's index factory",
     )
-
-
-def faiss_reason(error: RuntimeError) -> str:
-    """Return what a FAISS error says, without its C++ signature."""
-    return first_line(error).rpartition("Error: ")[2]
 
 
 def set_knobs(faiss: Any, index: Any, knobs: dict[str, int], *, factory: str) -> None:

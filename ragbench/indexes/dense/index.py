@@ -17,10 +17,9 @@ from ragbench.base.errors import DataError, first_line
 from ragbench.base.progress import stage
 from ragbench.base.records import Hit
 from ragbench.corpora.corpus import Corpus
-from ragbench.indexes.dense import gpu, recall
+from ragbench.indexes.dense import recall
 from ragbench.indexes.dense.ann import (
     fill,
-    import_faiss,
     metric_number,
     new_index,
     range_parameters,
@@ -30,6 +29,9 @@ from ragbench.indexes.dense.ann import (
 )
 from ragbench.indexes.dense.embeddings import Embeddings
 from ragbench.indexes.dense.encoders import Encoder, Vectors
+from ragbench.indexes.dense.gpu import cards
+from ragbench.indexes.dense.gpu.copies import to_gpus
+from ragbench.indexes.dense.library import import_faiss
 from ragbench.indexes.dense.recipe import DenseRecipe
 from ragbench.indexes.dense.tuning import tune
 from ragbench.indexes.recipe import Recipe
@@ -78,7 +80,7 @@ class DenseIndex:
         options = DenseRecipe.model_validate(recipe.model_dump())
         stored = Embeddings(corpus, options.encoder, device)
         if device == "cuda":
-            gpu.require(faiss)
+            cards.require(faiss)
         factory = resolve_factory(options.factory, len(corpus))
         index = new_index(faiss, factory, stored.dimension, options.metric)
         set_knobs(faiss, index, options.knobs(), factory=factory)
@@ -127,8 +129,8 @@ class DenseIndex:
         knobs = options.knobs() | facts.get("tuned", {})
         set_knobs(faiss, index, knobs, factory=options.factory)
         found = index
-        if gpu.is_wanted(faiss, device, options.factory):
-            found = gpu.to_gpus(faiss, index, float16=options.gpu_float16)
+        if cards.is_wanted(faiss, device, options.factory):
+            found = to_gpus(faiss, index, float16=options.gpu_float16)
         on_gpu = found is not index
         return cls(found, encoder, options, corpus, folder=folder, facts=facts, on_gpu=on_gpu)
 
@@ -145,18 +147,18 @@ class DenseIndex:
         if not self._on_gpu:
             parameters = range_parameters(import_faiss(), self._index, rows)
         if parameters is None:
-            depth = gpu.MAX_K if self._on_gpu else None
+            depth = cards.MAX_K if self._on_gpu else None
             return [found[rows] for found in deepen(self, queries, {rows: k}, depth=depth)]
         return self._nearest(queries, k, parameters) if queries else []
 
     def _nearest(self, queries: Sequence[str], k: int, parameters: Any) -> list[list[Hit]]:
         if self._on_gpu:
-            gpu.check_k(k, len(self.corpus))
+            cards.check_k(k, len(self.corpus))
         vectors = self._encoder.queries(queries)
 
         def ask(places: Sequence[int], size: int) -> tuple[Scores, Rows]:
             if self._on_gpu:
-                size = min(size, gpu.MAX_K)
+                size = min(size, cards.MAX_K)
             given = {} if parameters is None else {"params": parameters}
             scores, rows = self._index.search(vectors[list(places)], size, **given)
             return (-scores if self.metric == "l2" else scores), rows

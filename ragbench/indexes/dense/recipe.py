@@ -12,8 +12,8 @@ from ragbench.base.devices import Device
 from ragbench.base.endpoint import Reach
 from ragbench.base.errors import UsageError
 from ragbench.corpora.corpus import Corpus
-from ragbench.indexes.dense import flatcodes, gpu
-from ragbench.indexes.dense.ann import KNOBS, import_faiss, new_index, resolve_factory
+from ragbench.indexes.dense import flatcodes
+from ragbench.indexes.dense.ann import KNOBS, new_index, resolve_factory
 from ragbench.indexes.dense.embeddings import Embeddings
 from ragbench.indexes.dense.encoders import EncoderCard
 from ragbench.indexes.dense.footprint import (
@@ -22,6 +22,8 @@ from ragbench.indexes.dense.footprint import (
     operations,
     products_per_second,
 )
+from ragbench.indexes.dense.gpu.forms import has_form
+from ragbench.indexes.dense.library import import_faiss
 from ragbench.indexes.dense.tuning import knob_of
 from ragbench.indexes.recipe import BASE_MEMORY, Footprint, HubModels, Recipe
 
@@ -147,7 +149,7 @@ class DenseRecipe(Recipe):
         empty = new_index(faiss, factory, dimension, self.metric)
         sample = 0.0 if self.is_exact else 4.0 * dimension * min(n, self.train_rows)
         in_memory = 0.0 if flatcodes.streams(faiss, empty) else disk
-        on_gpu = disk if gpu.has_form(faiss, empty) else None
+        on_gpu = disk if has_form(faiss, empty) else None
         if on_gpu is not None and self.gpu_float16 and self.is_exact:
             on_gpu /= 2
         hours = None
