@@ -40,13 +40,32 @@ index.add_command(clean)
 @DEVICE
 @click.option("--replace", is_flag=True, help="Replace an index that has different content.")
 @click.option("--anyway", is_flag=True, help="Build even if memory or disk seems too small.")
+@click.option("--embedded", is_flag=True, help="Encode nothing: refuse missing vectors.")
 def build(
-    recipe: str, corpus: str, name: str | None, device: Device, replace: bool, anyway: bool
+    recipe: str,
+    corpus: str,
+    name: str | None,
+    device: Device,
+    replace: bool,
+    anyway: bool,
+    embedded: bool,
 ) -> None:
-    """Build the index of RECIPE over a corpus."""
+    """Build the index of RECIPE over a corpus.
+
+    Vectors that `ragbench embed` made are used; missing ones are made now, or with --embedded
+    named in an error.
+    """
     from ragbench.indexes.build import build_index
 
-    made = build_index(recipe, corpus, name=name, replace=replace, device=device, anyway=anyway)
+    made = build_index(
+        recipe,
+        corpus,
+        name=name,
+        replace=replace,
+        device=device,
+        anyway=anyway,
+        embedded=embedded,
+    )
     parts = f", searches {', '.join(part.name for part in made.parts)}" if made.parts else ""
     echo(
         f"{made.name}: {made.corpus.n:,} passages, {size(made.size_bytes)}, "

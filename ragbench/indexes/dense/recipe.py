@@ -122,16 +122,20 @@ class DenseRecipe(Recipe):
         """Return the encoder's models that come from the hub, with their revisions."""
         return self.encoder.hub_models()
 
+    def embeddings(self, corpus: Corpus, device: Device) -> Embeddings:
+        """Return the vectors of the corpus, which may not be made yet."""
+        return Embeddings(corpus, self.encoder, device)
+
     def estimate(
         self, name: str, corpus: Corpus, *, measure: bool, device: Device
     ) -> Footprint | None:
         """Return what the FAISS index takes, and the vectors that it still needs."""
-        return self._footprint(name, Embeddings(corpus, self.encoder, device), measure)
+        return self._footprint(name, self.embeddings(corpus, device), measure)
 
     def alternatives(self, name: str, corpus: Corpus, device: Device) -> list[Footprint]:
         """Return what other FAISS types would take for the same encoder."""
         settings = dict.fromkeys((*KNOBS, "target_recall"))
-        stored = Embeddings(corpus, self.encoder, device)
+        stored = self.embeddings(corpus, device)
         found: list[Footprint] = []
         for factory in TYPES:
             if factory == self.factory:

@@ -15,9 +15,9 @@ import torch
 from ragbench.base.checksums import sums_of
 from ragbench.base.errors import DataError, PrerequisiteError, UsageError
 from ragbench.corpora.corpus import Corpus
+from ragbench.indexes import storage
 from ragbench.indexes.build import build_index
 from ragbench.indexes.built import MANIFEST, folder_of, is_built, open_index, read_manifest
-from ragbench.indexes.dense import embeddings
 from ragbench.indexes.dense import index as dense
 from ragbench.indexes.dense.ann import KNOBS
 from ragbench.indexes.dense.encoders import Encoder, Vectors
@@ -109,7 +109,7 @@ def test_no_query_gives_no_list(index: IndexKind) -> None:
 def test_manifest_tells_what_was_built(home: Path, corpus_of: CorpusOf) -> None:
     corpus_of("few", short_texts(3))
     manifest = build_index(write_recipe(home), "few", device="cpu")
-    (kept,) = embeddings.kept()
+    (kept,) = storage.kept()
     assert manifest.facts == {
         "dimension": 384,
         "n_vectors": 3,

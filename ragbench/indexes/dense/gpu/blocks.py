@@ -13,6 +13,7 @@ Nearest = Callable[..., tuple[Any, Any]]
 
 
 def on_gpu(faiss: Any, float16: bool) -> Nearest:
+    """Return the search of one block by one card, in half precision with ``float16``."""
     resources = faiss.StandardGpuResources()
 
     def nearest(queries: Any, vectors: Any, k: int, metric: int) -> tuple[Any, Any]:
