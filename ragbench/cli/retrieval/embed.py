@@ -14,26 +14,24 @@ if TYPE_CHECKING:
     from ragbench.base.devices import Device
 
 
-class Share(click.ParamType):
-    """One of several parts, such as ``3/16``; parts count from 1."""
-
-    name = "I/N"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, int]:
-        """Return the part and the number of parts."""
-        found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", str(value))
-        if found and 1 <= int(found[1]) <= int(found[2]):
-            return int(found[1]), int(found[2])
-        self.fail(f"{value!r} is not a part such as 1/16 or 16/16", param, ctx)
+def _share(context: click.Context, option: click.Parameter, text: str) -> tuple[int, int]:
+    """Return the part and the number of parts of such as ``3/16``; parts count from 1."""
+    found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", text)
+    if found and 1 <= int(found[1]) <= int(found[2]):
+        return int(found[1]), int(found[2])
+    raise click.BadParameter(f"{text!r} is not a part such as 1/16 or 16/16", context, option)
 
 
 @click.command()
 @click.argument("recipe")
 @click.option("--corpus", required=True, help="Name of a built corpus.")
 @click.option(
-    "--shard", type=Share(), default="1/1", show_default=True, help="Which share, such as 3/16."
+    "--shard",
+    metavar="I/N",
+    callback=_share,
+    default="1/1",
+    show_default=True,
+    help="Which share, such as 3/16.",
 )
 @DEVICE
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -22,7 +22,7 @@ from ragbench.indexes.dense.footprint import (
     operations,
     products_per_second,
 )
-from ragbench.indexes.dense.gpu.forms import has_form
+from ragbench.indexes.dense.gpu.forms import has_form, held_bytes
 from ragbench.indexes.dense.library import import_faiss
 from ragbench.indexes.dense.tuning import knob_of
 from ragbench.indexes.recipe import BASE_MEMORY, Footprint, HubModels, Recipe
@@ -153,9 +153,9 @@ class DenseRecipe(Recipe):
         empty = new_index(faiss, factory, dimension, self.metric)
         sample = 0.0 if self.is_exact else 4.0 * dimension * min(n, self.train_rows)
         in_memory = 0.0 if flatcodes.streams(faiss, empty) else disk
-        on_gpu = disk if has_form(faiss, empty) else None
-        if on_gpu is not None and self.gpu_float16 and self.is_exact:
-            on_gpu /= 2
+        on_gpu = None
+        if has_form(faiss, empty):
+            on_gpu = held_bytes(faiss, empty, n, float16=self.gpu_float16)
         hours = None
         if measure:
             encoding = 0.0 if stored.is_whole else encoding_seconds(stored)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ragbench.base.devices import Device, pick_device
-from ragbench.base.errors import PrerequisiteError, UsageError
+from ragbench.base.errors import PrerequisiteError
 
 MAX_K = 2048  # hits, and cells of one search
+TEMPORARY = 2 << 30  # bytes of a card: FAISS's own buffers, and pages of what is copied
+SHARE = 0.9  # of what is left
 
 
 def count(faiss: Any) -> int:
@@ -40,14 +43,16 @@ def is_wanted(faiss: Any, device: Device, factory: str) -> bool:
     return is_seen and "HNSW" not in factory
 
 
-def check_k(k: int, n: int) -> None:
-    """Refuse more hits than FAISS gives on a GPU, as their end would look like the ranking's.
+def free_bytes(cards: int) -> list[int]:
+    """Return the free memory of each card."""
+    import torch
 
-    Raises:
-        UsageError: It is more, and there are as many vectors.
+    return [int(torch.cuda.mem_get_info(card)[0]) for card in range(cards)]
+
+
+def fits(each: float, free: Sequence[int]) -> bool:
+    """Say whether every card has room for the bytes that each of them would hold.
+
+    An error while FAISS copies an index to several cards ends the process, so this is asked before.
     """
-    if min(k, n) > MAX_K:
-        raise UsageError(
-            f"{k:,} hits are wanted, and FAISS gives at most {MAX_K:,} on a GPU",
-            fix="search with --device cpu, or ask for fewer",
-        )
+    return all(each <= SHARE * (room - TEMPORARY) for room in free)

@@ -5,17 +5,18 @@ from __future__ import annotations
 import faiss
 import pytest
 
-from ragbench.base.errors import PrerequisiteError, UsageError
+from ragbench.base.errors import PrerequisiteError
 from ragbench.indexes.dense.gpu import cards
 from tests.indexes.dense.gpu.cases import NO_GPU
 
 
-def test_more_hits_than_a_gpu_gives_are_refused() -> None:
-    cards.check_k(2048, 9999)
-    cards.check_k(5000, 2000)  # all there are
-    with pytest.raises(UsageError, match=r"2,049 hits are wanted, .* at most 2,048") as caught:
-        cards.check_k(2049, 9999)
-    assert "--device cpu" in caught.value.fix
+def test_the_share_of_an_index_must_fit_onto_every_card() -> None:
+    """Two cards of 80 and 24 GB: 0.9 of what 2 GiB of buffers leave of the smaller is 19.67 GB."""
+    free = [80_000_000_000, 24_000_000_000]
+    assert cards.fits(19.66e9, free)
+    assert not cards.fits(19.68e9, free)
+    assert cards.fits(60e9, free[:1])
+    assert not cards.fits(1, [1 << 30])
 
 
 @pytest.mark.skipif(not NO_GPU, reason="this machine has a GPU that FAISS can use")
