@@ -15,10 +15,12 @@ from ragbench.base.files import plain_file, write_text
 from ragbench.base.progress import stage
 from ragbench.indexes.dense import flatcodes
 from ragbench.indexes.dense.embeddings import Embeddings
+from ragbench.indexes.dense.gpu.training import train
 from ragbench.indexes.dense.library import faiss_reason
 
 MIN_ROWS_A_CELL = 39  # where FAISS begins to warn that cells are badly placed
 FEW_LINKS = re.compile(r"HNSW0*[01](?!\d)")
+CELLS = re.compile(r"(?<![A-Za-z])IVF([0-9]+)")
 AUTO_IVF = re.compile(r"(?<![A-Za-z])IVF(?=[,_]|$)")
 KNOBS = {
     "nprobe": "nprobe",
@@ -44,6 +46,15 @@ def resolve_factory(factory: str, n: int) -> str:
     """
     cells = max(1, min(round(4 * math.sqrt(n)), n // MIN_ROWS_A_CELL))
     return AUTO_IVF.sub(f"IVF{cells}", factory)
+
+
+def training_rows(factory: str, n: int, wanted: int) -> int:
+    """Return how many of n vectors train an index of a resolved factory string.
+
+    They are as many as are wanted, or more where a cell of IVF would have fewer than 39 of them.
+    """
+    cells = CELLS.search(factory)
+    return min(n, max(wanted, MIN_ROWS_A_CELL * int(cells[1]) if cells else 0))
 
 
 def new_index(faiss: Any, factory: str, dimension: int, metric: str) -> Any:
@@ -126,7 +137,7 @@ def fill(
     if kept is not None:
         index = faiss.read_index(str(kept))
     if not index.is_trained:
-        _train(faiss, index, stored, min(train_rows, n), seed)
+        _train(faiss, index, stored, train_rows, seed)
         write_index(faiss, index, work / TRAINED)
     head = flatcodes.header(faiss, index, n)
     if head is None:
@@ -187,7 +198,7 @@ def _train(faiss: Any, index: Any, stored: Embeddings, size: int, seed: int) -> 
     rows = np.sort(np.random.default_rng(seed).choice(n, size=size, replace=False))
     with stage(f"index over {name}: training", size) as progress:
         try:
-            index.train(stored.rows(rows))
+            train(faiss, index, stored.rows(rows), stored.device)
         except RuntimeError as error:
             raise DataError(
                 f"the index cannot be trained on {size:,} passages: {faiss_reason(error)}",

@@ -26,6 +26,7 @@ from ragbench.indexes.dense.ann import (
     read_mapped,
     resolve_factory,
     set_knobs,
+    training_rows,
 )
 from ragbench.indexes.dense.embeddings import Embeddings
 from ragbench.indexes.dense.encoders import Encoder, Vectors
@@ -90,7 +91,7 @@ class DenseIndex:
         index = new_index(faiss, factory, stored.dimension, options.metric)
         set_knobs(faiss, index, options.knobs(), factory=factory)
         stored.make()
-        rows, seed = options.train_rows, options.seed
+        rows, seed = training_rows(factory, len(corpus), options.train_rows), options.seed
         index = fill(faiss, index, stored, train_rows=rows, seed=seed, path=work / INDEX)
         set_knobs(faiss, index, options.knobs(), factory=factory)
         return {

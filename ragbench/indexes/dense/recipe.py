@@ -13,7 +13,7 @@ from ragbench.base.endpoint import Reach
 from ragbench.base.errors import UsageError
 from ragbench.corpora.corpus import Corpus
 from ragbench.indexes.dense import flatcodes
-from ragbench.indexes.dense.ann import KNOBS, new_index, resolve_factory
+from ragbench.indexes.dense.ann import KNOBS, new_index, resolve_factory, training_rows
 from ragbench.indexes.dense.embeddings import Embeddings
 from ragbench.indexes.dense.encoders import EncoderCard
 from ragbench.indexes.dense.footprint import (
@@ -47,7 +47,8 @@ class DenseRecipe(Recipe):
         k_factor: Number of candidates that refined codes rank, as a multiple of k.
         target_recall: Recall for which the build finds the smallest ``nprobe``, ``ef_search`` or
             ``k_factor``.
-        train_rows: Maximum number of vectors that train the index.
+        train_rows: Number of vectors that train the index; more where a cell of IVF would have
+            fewer than 39 of them, which FAISS warns of.
         min_recall: Recall@k against exact search below which the build fails; not for ``Flat``.
         min_self_retrieval: Share of vectors that must find themselves, below which the build fails;
             ``Flat`` must find all.
@@ -151,7 +152,8 @@ class DenseRecipe(Recipe):
         factory = resolve_factory(self.factory, n)
         disk = faiss_bytes(factory, dimension, n, self.metric)
         empty = new_index(faiss, factory, dimension, self.metric)
-        sample = 0.0 if self.is_exact else 4.0 * dimension * min(n, self.train_rows)
+        trained = training_rows(factory, n, self.train_rows)
+        sample = 0.0 if self.is_exact else 4.0 * dimension * trained
         in_memory = 0.0 if flatcodes.streams(faiss, empty) else disk
         on_gpu = None
         if has_form(faiss, empty):
@@ -159,7 +161,7 @@ class DenseRecipe(Recipe):
         hours = None
         if measure:
             encoding = 0.0 if stored.is_whole else encoding_seconds(stored)
-            trained, around = min(n, self.train_rows), self.ef_construction or 40
+            around = self.ef_construction or 40
             computing = operations(factory, dimension, n, trained=trained, around=around)
             hours = (encoding + computing / products_per_second()) / 3600
         return Footprint(

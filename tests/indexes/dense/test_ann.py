@@ -20,6 +20,7 @@ from ragbench.indexes.dense.ann import (
     range_parameters,
     resolve_factory,
     set_knobs,
+    training_rows,
 )
 from ragbench.indexes.dense.embeddings import Embeddings
 from ragbench.indexes.dense.encoders import EncoderCard
@@ -43,6 +44,23 @@ CorpusOf = Callable[[str, Mapping[str, str]], Corpus]
 )
 def test_a_bare_ivf_counts_its_cells(factory: str, n: int, expected: str) -> None:
     assert resolve_factory(factory, n) == expected
+
+
+@pytest.mark.parametrize(
+    ("factory", "n", "wanted", "expected"),
+    [
+        ("IVF4000,Flat", 1_000_000, 100_000, 156_000),  # 39 x 4000
+        ("OPQ96,IVF19555,PQ96,Refine(SQ8)", 23_900_000, 100_000, 762_645),  # 39 x 19555
+        ("OPQ96,IVF19555,PQ96", 23_900_000, 1_000_000, 1_000_000),
+        ("IVF64_HNSW32,SQ8", 160_000, 100_000, 100_000),
+        ("IVF64,Flat", 2_000, 100_000, 2_000),  # all there are
+        ("OPQ48,PQ48", 160_000, 100_000, 100_000),
+    ],
+)
+def test_each_cell_is_trained_by_39_vectors(
+    factory: str, n: int, wanted: int, expected: int
+) -> None:
+    assert training_rows(factory, n, wanted) == expected
 
 
 @pytest.mark.parametrize("factory", ["Flat", "HNSW8", "HNSW8,SQ8", "IVF2,Flat", "IVF2,PQ4", "SQ8"])
