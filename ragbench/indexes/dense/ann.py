@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import re
 import time
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,7 @@ TRAINED = "trained.faiss"
 ADDING = "adding.faiss"
 FILLED_FROM = "filled-from.txt"
 CHECKPOINT_S = 300.0
+FILES_OF_A_CALL = 16  # of the embeddings: 131,072 vectors
 
 
 def metric_number(faiss: Any, metric: str) -> int:
@@ -122,14 +125,21 @@ def range_parameters(faiss: Any, index: Any, rows: range) -> Any:
 
 
 def fill(
-    faiss: Any, index: Any, stored: Embeddings, *, train_rows: int, seed: int, path: Path
+    faiss: Any,
+    index: Any,
+    stored: Embeddings,
+    *,
+    train_rows: int,
+    seed: int,
+    path: Path,
+    all_threads: bool = False,
 ) -> Any:
     """Return an index, trained on a sample if it needs training, filled and written to ``path``.
 
     The folder keeps what is trained, and every few minutes what has been added, so that a build
     that was killed resumes. Plain codes are written to the file block by block. A graph is filled
-    by one thread: with more, its links would depend on which of them is first, and no two builds
-    would give the same file.
+    by one thread unless ``all_threads`` is set: with more, its links depend on which of them is
+    first, and no two builds give the same file.
     """
     n, work = len(stored.corpus), path.parent
     _forget_other_vectors(work, path, stored.digest)
@@ -141,7 +151,7 @@ def fill(
         write_index(faiss, index, work / TRAINED)
     head = flatcodes.header(faiss, index, n)
     if head is None:
-        _add(faiss, index, stored, seed, work)
+        _add(faiss, index, stored, seed, work, all_threads)
         write_index(faiss, index, path)
     else:
         flatcodes.write(index, head, stored, path)
@@ -169,22 +179,33 @@ def _graph(faiss: Any, index: Any) -> Any:
     return index if hasattr(index, "hnsw") else None
 
 
-def _add(faiss: Any, index: Any, stored: Embeddings, seed: int, work: Path) -> None:
+def _blocks(stored: Embeddings, first: int, count: int) -> Iterator[tuple[int, Any]]:
+    """Yield (first row, vectors) of ``count`` files at a time, from the row ``first`` on."""
+    files = ((start, vectors) for start, vectors in stored.shards() if start >= first)
+    while some := list(islice(files, count)):
+        vectors = [vectors for _, vectors in some]
+        block = vectors[0] if len(some) == 1 else np.concatenate(vectors)
+        yield some[0][0], np.ascontiguousarray(block, dtype=np.float32)
+
+
+def _add(
+    faiss: Any, index: Any, stored: Embeddings, seed: int, work: Path, all_threads: bool
+) -> None:
     n, name = len(stored.corpus), stored.corpus.name
     threads = faiss.omp_get_max_threads()
     graph = _graph(faiss, index)
-    if graph is not None:
+    if graph is not None and not all_threads:
         faiss.omp_set_num_threads(1)
+    # Each call prepares a lock for every vector of the graph, so that threads get large blocks.
+    files = FILES_OF_A_CALL if graph is not None and all_threads else 1
     last = time.monotonic()
     try:
         with stage(f"index over {name}: adding", n) as progress:
             progress.advance(index.ntotal)
-            for start, vectors in stored.shards():
-                if start < index.ntotal:
-                    continue
+            for start, vectors in _blocks(stored, index.ntotal, files):
                 if graph is not None:  # its heights, too, as if it had never stopped
                     graph.hnsw.rng = faiss.RandomGenerator(seed + start)
-                index.add(np.ascontiguousarray(vectors, dtype=np.float32))
+                index.add(vectors)
                 progress.advance(len(vectors))
                 if time.monotonic() - last > CHECKPOINT_S and index.ntotal < n:
                     write_index(faiss, index, work / ADDING)

@@ -92,7 +92,15 @@ class DenseIndex:
         set_knobs(faiss, index, options.knobs(), factory=factory)
         stored.make()
         rows, seed = training_rows(factory, len(corpus), options.train_rows), options.seed
-        index = fill(faiss, index, stored, train_rows=rows, seed=seed, path=work / INDEX)
+        index = fill(
+            faiss,
+            index,
+            stored,
+            train_rows=rows,
+            seed=seed,
+            path=work / INDEX,
+            all_threads=options.fill_threads == "all",
+        )
         set_knobs(faiss, index, options.knobs(), factory=factory)
         return {
             "dimension": index.d,

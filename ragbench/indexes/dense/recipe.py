@@ -27,6 +27,7 @@ from ragbench.indexes.dense.library import import_faiss
 from ragbench.indexes.dense.tuning import knob_of
 from ragbench.indexes.recipe import BASE_MEMORY, Footprint, HubModels, Recipe
 
+HNSW = re.compile(r"(?!.*IVF).*HNSW")
 HALVES = re.compile(r"(?!.*(?:IVF|HNSW|Refine))(?:.*,)?Flat")
 # What `ragbench index estimate` sets beside a recipe, from the largest to the smallest.
 TYPES = ("HNSW32", "Flat", "IVF,Flat", "SQfp16", "SQ8", "IVF,SQ8", "OPQ48,IVF,PQ48")
@@ -43,6 +44,8 @@ class DenseRecipe(Recipe):
         encoder: The encoder that makes the vectors.
         ef_construction: Number of candidates while HNSW is built.
         ef_search: Number of candidates of an HNSW search.
+        fill_threads: Threads that fill HNSW; with ``all`` it is faster, and no two builds have the
+            same links.
         nprobe: Number of cells that an IVF search reads.
         k_factor: Number of candidates that refined codes rank, as a multiple of k.
         target_recall: Recall for which the build finds the smallest ``nprobe``, ``ef_search`` or
@@ -63,6 +66,7 @@ class DenseRecipe(Recipe):
     encoder: EncoderCard
     ef_construction: int | None = Field(None, gt=0)
     ef_search: int | None = Field(None, gt=0)
+    fill_threads: Literal["one", "all"] = "one"
     nprobe: int | None = Field(None, gt=0)
     k_factor: int | None = Field(None, gt=0)
     target_recall: float | None = Field(None, gt=0, le=1)
@@ -92,6 +96,8 @@ class DenseRecipe(Recipe):
             raise ValueError(f"`factory: Flat` is exact and has no {', '.join(self.knobs())}")
         if self.gpu_float16 and not HALVES.fullmatch(self.factory):
             raise ValueError("`gpu_float16` is of `Flat` alone; other types have their own codes")
+        if self.fill_threads == "all" and not HNSW.match(self.factory):
+            raise ValueError("`fill_threads` is of HNSW alone; other types use all threads")
         if self.target_recall is not None:
             knob = knob_of(self.factory)
             if knob in self.knobs():
@@ -104,6 +110,8 @@ class DenseRecipe(Recipe):
         if self.is_exact:
             keys = ("kind", "factory", "metric", "encoder", "gpu_float16")
             return {key: every[key] for key in keys}
+        if self.fill_threads == "one":  # as before there was a choice
+            del every["fill_threads"]
         return every
 
     def sends_to(self) -> Reach:

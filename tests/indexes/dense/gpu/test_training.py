@@ -74,7 +74,7 @@ def test_cards_place_cells_as_well_as_the_processor(factory: str, metric: int) -
     found = []
     for device in ("cpu", "cuda"):
         index = faiss.index_factory(24, factory, metric)
-        training.train(faiss, index, vectors, device)  # type: ignore[arg-type]
+        training.train(faiss, index, vectors, device)
         index.add(vectors)
         faiss.ParameterSpace().set_index_parameter(index, "nprobe", 4)
         rows = index.search(queries, 10)[1]
