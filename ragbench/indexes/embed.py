@@ -56,7 +56,8 @@ def embed(
     check_corpus(recipe, corpus, recipe_name)
     found = []
     for stored in all_embeddings(recipe, corpus, device):
-        with private(is_restricted(corpus), stored.folder), needing(stored.missing_bytes()):
+        need = needing(stored.missing_bytes() / shards)
+        with private(is_restricted(corpus), stored.folder), need:
             n_encoded = stored.make_shard(shard, shards)
         n_passages = sum(stored.n_rows(start) for start in stored.starts(shard, shards))
         found.append(Embedded(stored.card.model, n_passages, n_encoded, str(stored.folder)))

@@ -32,28 +32,35 @@ class OnCards:
         self.cpu = cpu
         self.most = most
         self._gpu = gpu
-        self._has_said = False
+        self._said: set[str] = set()
 
     def search(self, queries: Any, k: int, *, params: Any = None) -> tuple[Any, Any]:
         """Return scores and rows of the nearest vectors, both (Q, k), as FAISS does.
 
-        More hits than the cards give, and ``params`` such as a range of rows, are searched for on
-        the processor.
+        More hits than the cards give, ``params`` such as a range of rows, and what a card has no
+        memory for, are searched for on the processor.
         """
         found: tuple[Any, Any]
         if params is not None:
             found = self.cpu.search(queries, k, params=params)
-        elif k > self.most:
-            if not self._has_said:
-                say(
-                    f"FAISS gives {self.most:,} hits of this index on a GPU; more are searched for "
-                    "on the processor"
-                )
-                self._has_said = True
-            found = self.cpu.search(queries, k)
+            return found
+        if k <= self.most:
+            try:
+                found = self._gpu.search(queries, k)
+            except RuntimeError as error:
+                self._say(f"a GPU cannot search: {faiss_reason(error)}")
+            else:
+                return found
         else:
-            found = self._gpu.search(queries, k)
+            self._say(f"FAISS gives {self.most:,} hits of this index on a GPU, and more are wanted")
+        found = self.cpu.search(queries, k)
         return found
+
+    def _say(self, why: str) -> None:
+        """Say once why the processor searches."""
+        if why not in self._said:
+            self._said.add(why)
+            say(f"{why}; the processor searches instead")
 
 
 def to_gpus(faiss: Any, index: Any, *, float16: bool) -> Any:

@@ -49,8 +49,9 @@ def gpu_flat(faiss: Any, d: int, metric: int, *, float16: bool) -> Make:
         config.device = card
         config.useFloat16 = float16
         config.use_cuvs = False
-        own = resources.setdefault(card, faiss.StandardGpuResources())
-        return faiss.GpuIndexFlat(own, d, metric, config)
+        if card not in resources:
+            resources[card] = faiss.StandardGpuResources()
+        return faiss.GpuIndexFlat(resources[card], d, metric, config)
 
     return make
 

@@ -111,6 +111,22 @@ def test_more_hits_than_a_card_gives_are_searched_for_on_the_processor(
     assert set(found.search(queries, 10, params=params)[1].ravel()) == set(range(100, 110))
 
 
+def test_a_card_without_memory_leaves_a_search_to_the_processor(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    index, queries = some(faiss.METRIC_L2)
+
+    class Full:
+        def search(self, queries: Any, k: int) -> tuple[Any, Any]:
+            raise RuntimeError("Error in allocMemory at x.cpp: Error: out of memory\nmore")
+
+    found = OnCards(Full(), index)
+    for _ in range(2):
+        np.testing.assert_array_equal(found.search(queries, 5)[1], index.search(queries, 5)[1])
+    told = capsys.readouterr().err
+    assert told.count("a GPU cannot search: out of memory; the processor searches instead") == 1
+
+
 def test_a_refined_index_is_asked_for_less(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each hit needs eight candidates, and 8 x 256 = 2,048."""
     monkeypatch.setattr(copies, "free_bytes", lambda cards: [1 << 40])
