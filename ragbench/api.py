@@ -153,6 +153,7 @@ def build_index(
     replace: bool = False,
     device: Device = "auto",
     anyway: bool = False,
+    embedded: bool = False,
 ) -> Index:
     """Build an index over a built corpus, or open it if the same one is built already.
 
@@ -163,6 +164,7 @@ def build_index(
         replace: Whether to replace an index of this name and other content.
         device: Where an encoder computes: ``auto``, ``cpu`` or ``cuda``.
         anyway: Whether to build it even if disk or memory seem too small.
+        embedded: Whether to refuse to encode passages that ``ragbench embed`` did not.
 
     Returns:
         The open index.
@@ -174,7 +176,13 @@ def build_index(
     from ragbench.indexes import build
 
     made = build.build_index(
-        recipe, corpus, name=name, replace=replace, device=device, anyway=anyway
+        recipe,
+        corpus,
+        name=name,
+        replace=replace,
+        device=device,
+        anyway=anyway,
+        embedded=embedded,
     )
     return open_index(made.name, device=device)
 

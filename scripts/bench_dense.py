@@ -18,8 +18,9 @@ from pathlib import Path
 import numpy as np
 
 from ragbench.indexes.built import folder_of, open_index, read_manifest, recipe_of
-from ragbench.indexes.dense.ann import KNOBS, import_faiss
+from ragbench.indexes.dense.ann import KNOBS
 from ragbench.indexes.dense.index import INDEX
+from ragbench.indexes.dense.library import import_faiss
 from ragbench.indexes.dense.recipe import DenseRecipe
 from ragbench.indexes.evaluation.runfile import read_queries
 

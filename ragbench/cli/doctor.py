@@ -56,7 +56,8 @@ def doctor(as_json: bool) -> None:
         for module, what in modules.items()
         if find_spec(module) is None
     ]
-    faiss, devices = _faiss(), _devices()
+    (faiss, broken), devices = _faiss(), _devices()
+    problems = [one for one in (broken, _clash()) if one is not None]
     place = next(path for path in (home.home(), *home.home().parents) if path.exists())
     free = shutil.disk_usage(place).free
     facts = {
@@ -67,6 +68,7 @@ def doctor(as_json: bool) -> None:
         "faiss": faiss,
         "devices": devices,
         "missing": missing,
+        "problems": problems,
     }
     if as_json:
         emit_json(facts)
@@ -77,20 +79,33 @@ def doctor(as_json: bool) -> None:
     echo()
     for line in missing:
         echo(f"missing for {line['part']}: {line['module']}  ->  {line['install']}")
+    for problem in problems:
+        echo(f"problem: {problem['what']}  ->  {problem['fix']}")
     if not missing:
         echo("nothing is missing")
 
 
-def _faiss() -> str:
+def _faiss() -> tuple[str, dict[str, str] | None]:
+    """Return what there is, and what is wrong with it."""
+    from ragbench.base.errors import PrerequisiteError
+    from ragbench.indexes.dense.library import import_faiss
+
     if find_spec("faiss") is None:
-        return "not installed"
+        return "not installed", None
     try:
-        import faiss
-    except ImportError as error:
-        return f"cannot be imported: {error}"
+        faiss = import_faiss()
+    except PrerequisiteError as error:
+        return "cannot be imported", {"what": error.what, "fix": error.fix}
     if not hasattr(faiss, "StandardGpuResources"):
-        return f"{faiss.__version__}, CPU only"
-    return f"{faiss.__version__}, with GPU support, {faiss.get_num_gpus()} GPUs"
+        return f"{faiss.__version__}, CPU only", None
+    return f"{faiss.__version__}, with GPU support, {faiss.get_num_gpus()} GPUs", None
+
+
+def _clash() -> dict[str, str] | None:
+    from ragbench.indexes.dense.library import clash, remedy
+
+    what = clash()
+    return None if what is None else {"what": what, "fix": remedy()}
 
 
 def _devices() -> list[str]:

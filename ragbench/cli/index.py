@@ -41,6 +41,7 @@ index.add_command(clean)
 @DEVICE
 @click.option("--replace", is_flag=True, help="Replace an index that has different content.")
 @click.option("--anyway", is_flag=True, help="Build even if memory or disk seems too small.")
+@click.option("--embedded", is_flag=True, help="Encode nothing: refuse missing vectors.")
 @with_engine
 def build(
     recipe: str,
@@ -49,16 +50,29 @@ def build(
     device: Device,
     replace: bool,
     anyway: bool,
+    embedded: bool,
     engine: str,
     workers: int | None,
     ray_address: str | None,
 ) -> None:
-    """Build the index of RECIPE over a corpus."""
+    """Build the index of RECIPE over a corpus.
+
+    Vectors that `ragbench embed` made are used; missing ones are made now, or with --embedded
+    named in an error.
+    """
     from ragbench.indexes.build import build_index
     from ragbench.indexes.dense.cluster.encoding import encoding_on
 
     with cluster_of(engine, workers, ray_address) as cluster, encoding_on(cluster):
-        made = build_index(recipe, corpus, name=name, replace=replace, device=device, anyway=anyway)
+        made = build_index(
+            recipe,
+            corpus,
+            name=name,
+            replace=replace,
+            device=device,
+            anyway=anyway,
+            embedded=embedded,
+        )
     parts = f", searches {', '.join(part.name for part in made.parts)}" if made.parts else ""
     echo(
         f"{made.name}: {made.corpus.n:,} passages, {size(made.size_bytes)}, "

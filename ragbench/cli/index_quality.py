@@ -44,7 +44,7 @@ def check(name: str, device: Device, as_json: bool) -> None:
 @click.option("--dry-run", is_flag=True, help="List the embeddings without removing them.")
 def clean(dry_run: bool) -> None:
     """Remove stored embeddings; built indexes still work."""
-    from ragbench.indexes.dense.embeddings import kept, remove
+    from ragbench.indexes.storage import kept, remove
 
     total = 0
     for found in kept():

@@ -33,6 +33,7 @@ COMMANDS = {
     "init": ("ragbench.cli.init.command:init", "Write a commented config for your data."),
     "corpus": ("ragbench.cli.corpus:corpus", "Add, build, show and check corpora."),
     "index": ("ragbench.cli.index:index", "Build, search, evaluate and check indexes."),
+    "embed": ("ragbench.cli.retrieval.embed:embed", "Encode a share of a corpus's passages."),
     "plan": ("ragbench.cli.plan:plan", "Show what a run would do, without running it."),
     "run": ("ragbench.cli.run:run", "Run or resume an experiment."),
     "prepare": ("ragbench.cli.run:prepare", "Do everything of a run before its first answer."),

@@ -7,6 +7,8 @@ reach       where indexes send text, and the guard of restricted corpora
 built       built indexes: their manifests, and opening them with their parts
 build       recipe + corpus -> index folder, the parts first
 estimate    what an index takes before it is built, and whether it fits
+embed       the vectors of a corpus, made in parts on several machines
+storage     embeddings on disk, listed and removed
 check       whether a built index is sound
 within      hits of some of the rows, from any retriever
 bm25        lexical search

@@ -34,6 +34,7 @@ from ragbench.indexes.built import (
     listed,
     read_manifest,
 )
+from ragbench.indexes.embed import check_embedded
 from ragbench.indexes.estimate import check_fits, estimate
 from ragbench.indexes.loading import load_recipe
 from ragbench.indexes.reach import check_corpus
@@ -48,6 +49,7 @@ def build_index(
     replace: bool = False,
     device: Device = "auto",
     anyway: bool = False,
+    embedded: bool = False,
 ) -> IndexManifest:
     """Build an index and those of its parts that are missing, or return the manifest of the same.
 
@@ -59,13 +61,16 @@ def build_index(
             only if its digest is another one, or its files have changed.
         device: Where an encoder computes.
         anyway: Whether to build it where there seems to be too little room.
+        embedded: Whether to refuse a build that would have to encode passages, instead of encoding
+            those that ``ragbench embed`` did not.
 
     Returns:
         The manifest.
 
     Raises:
         DataError: An index of this name and another digest exists and ``replace`` is false, or
-            the folder is not an index, or the corpus's card has changed since its build.
+            the folder is not an index, or the corpus's card has changed since its build, or
+            vectors are missing with ``embedded``.
         UsageError: Two indexes of different options would have one name, or a restricted corpus
             would go where it may not.
     """
@@ -77,6 +82,8 @@ def build_index(
     if not replace and (manifest := _kept(name, recipe, corpus, replace=False)):
         return manifest
     check_replaceable(folder_of(name), MANIFEST, what="index")
+    if embedded:
+        check_embedded(recipe_name, recipe, corpus, device)
     parts = estimate(recipe_name, recipe, corpus, measure=False)
     if not anyway:
         check_fits(recipe_name, corpus, parts)

@@ -22,7 +22,8 @@ from ragbench.base.errors import (
     needing,
     space_for,
 )
-from ragbench.indexes.dense.ann import import_faiss, write_index
+from ragbench.indexes.dense.ann import write_index
+from ragbench.indexes.dense.library import import_faiss
 
 
 def test_message_has_what_where_and_fix_on_lines_of_their_own() -> None:

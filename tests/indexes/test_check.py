@@ -15,10 +15,10 @@ import pytest
 from ragbench.base.checksums import sums_of
 from ragbench.base.errors import DataError
 from ragbench.corpora.corpus import Corpus
+from ragbench.indexes import storage
 from ragbench.indexes.build import build_index
 from ragbench.indexes.built import MANIFEST, folder_of, read_manifest
 from ragbench.indexes.check import check_index
-from ragbench.indexes.dense import embeddings
 from ragbench.indexes.retriever import Finding
 from tests.manifests import edit
 
@@ -79,8 +79,8 @@ def test_passages_without_words_are_not_searched_for(home: Path, corpus_of: Corp
 
 
 def test_recall_needs_the_embeddings_and_says_so(home_of_three: Path) -> None:
-    (kept,) = embeddings.kept()
-    embeddings.remove(kept)
+    (kept,) = storage.kept()
+    storage.remove(kept)
     found = {finding.what: finding for finding in check_index("ivf-some", device="cpu")}
     assert found["recall"].is_ok
     assert "the embeddings are not here" in found["recall"].value

@@ -15,6 +15,9 @@ from ragbench.base.records import Hit
 from ragbench.corpora.corpus import Corpus
 from ragbench.indexes.build import build_index
 from ragbench.indexes.built import open_index
+from ragbench.indexes.dense import index as dense
+from ragbench.indexes.dense.gpu import cards
+from ragbench.indexes.dense.gpu.copies import OnCards
 from ragbench.indexes.retriever import Bounded, Within
 from ragbench.indexes.within import deepen, hits_within
 
@@ -86,6 +89,62 @@ def test_dense_hits_within_ranges(
     assert index.search_within([], 3, range(5)) == []
     if not is_deepened:  # nothing but the range is ranked
         assert len(index.search_within(["gout"], 50, range(7, 10))[0]) <= 3
+
+
+class Shallow:
+    """An index that, as a card does, gives 24 hits at most, and no range of rows."""
+
+    def __init__(self, index: Any) -> None:
+        self._index = index
+        self.depths: list[int] = []
+
+    def search(self, queries: Any, k: int) -> tuple[Any, Any]:
+        assert k <= 24
+        self.depths.append(k)
+        found: tuple[Any, Any] = self._index.search(queries, k)
+        return found
+
+
+@pytest.mark.parametrize(
+    ("factory", "keys"), [("Flat", {}), ("IVF,Flat", {"nprobe": 7}), ("L2norm,Flat", {})], ids=str
+)
+def test_what_a_card_ranks_too_shallowly_the_processor_finds(
+    home: Path,
+    corpus: Corpus,
+    monkeypatch: pytest.MonkeyPatch,
+    factory: str,
+    keys: dict[str, Any],
+) -> None:
+    """FAISS ends at 2,048 hits on a GPU, here at 24; ranges and depths beyond are as without one.
+
+    There are no parameters of a range behind transforms, so that the ranking is deepened.
+    """
+    recipe = {"kind": "faiss", "encoder": MINILM, "factory": factory, "min_recall": 0.5, **keys}
+    build_index(write_recipe(home, "dense", **recipe), "some", device="cpu")
+    index = open_index("dense-some", device="cpu")
+    expected = hits_within(index, QUERIES, NEEDS)
+    ranked = index.search(QUERIES, 100)
+
+    shallow: list[Shallow] = []
+
+    def to_gpus(faiss: Any, index: Any, *, float16: bool) -> OnCards:
+        shallow.append(Shallow(index))
+        return OnCards(shallow[0], index, 24)
+
+    monkeypatch.setattr(cards, "is_wanted", lambda *_: True)
+    monkeypatch.setattr(dense, "to_gpus", to_gpus)
+    opened = open_index("dense-some", device="cpu")
+    found = hits_within(opened, QUERIES, NEEDS)
+    assert [ids_of(one) for one in found] == [ids_of(one) for one in expected]
+    assert [[hit.id for hit in one] for one in opened.search(QUERIES, 100)] == [
+        [hit.id for hit in one] for one in ranked
+    ]
+    assert shallow[0].depths
+    assert max(shallow[0].depths) <= 24
+
+
+def ids_of(found: Mapping[range, Sequence[Hit]]) -> dict[range, list[str]]:
+    return {rows: [hit.id for hit in hits] for rows, hits in found.items()}
 
 
 def test_a_hybrid_is_asked_for_its_depth_and_no_more(home: Path, corpus: Corpus) -> None:

@@ -14,4 +14,5 @@ ann            approximate indexes, trained and filled in blocks
 tuning         parameters of a search
 recall         what an approximate index misses
 gpu            FAISS on graphics cards
+library        the installed FAISS, and what to install
 """

@@ -5,19 +5,24 @@ from __future__ import annotations
 import math
 import re
 import time
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ragbench.base.errors import DataError, PrerequisiteError, UsageError, first_line, space_for
+from ragbench.base.errors import DataError, UsageError, space_for
 from ragbench.base.files import plain_file, write_text
 from ragbench.base.progress import stage
 from ragbench.indexes.dense import flatcodes
 from ragbench.indexes.dense.embeddings import Embeddings
+from ragbench.indexes.dense.gpu.training import train
+from ragbench.indexes.dense.library import faiss_reason
 
 MIN_ROWS_A_CELL = 39  # where FAISS begins to warn that cells are badly placed
 FEW_LINKS = re.compile(r"HNSW0*[01](?!\d)")
+CELLS = re.compile(r"(?<![A-Za-z])IVF([0-9]+)")
 AUTO_IVF = re.compile(r"(?<![A-Za-z])IVF(?=[,_]|$)")
 KNOBS = {
     "nprobe": "nprobe",
@@ -29,22 +34,7 @@ TRAINED = "trained.faiss"
 ADDING = "adding.faiss"
 FILLED_FROM = "filled-from.txt"
 CHECKPOINT_S = 300.0
-
-
-def import_faiss() -> Any:
-    """Return the module of faiss-cpu or faiss-gpu.
-
-    Raises:
-        PrerequisiteError: Neither is installed.
-    """
-    try:
-        import faiss
-    except ImportError as error:
-        raise PrerequisiteError(
-            f"FAISS cannot be imported: {error}",
-            fix="pip install faiss-cpu, or faiss-gpu on a machine with an NVIDIA GPU",
-        ) from None
-    return faiss
+FILES_OF_A_CALL = 16  # of the embeddings: 131,072 vectors
 
 
 def metric_number(faiss: Any, metric: str) -> int:
@@ -59,6 +49,15 @@ def resolve_factory(factory: str, n: int) -> str:
     """
     cells = max(1, min(round(4 * math.sqrt(n)), n // MIN_ROWS_A_CELL))
     return AUTO_IVF.sub(f"IVF{cells}", factory)
+
+
+def training_rows(factory: str, n: int, wanted: int) -> int:
+    """Return how many of n vectors train an index of a resolved factory string.
+
+    They are as many as are wanted, or more where a cell of IVF would have fewer than 39 of them.
+    """
+    cells = CELLS.search(factory)
+    return min(n, max(wanted, MIN_ROWS_A_CELL * int(cells[1]) if cells else 0))
 
 
 def new_index(faiss: Any, factory: str, dimension: int, metric: str) -> Any:
@@ -90,11 +89,6 @@ def _refused(factory: str, dimension: int, metric: str, reason: str) -> UsageErr
         where="recipe: factory",
         fix="write Flat, HNSW32, IVF,Flat or another string of FAISS's index factory",
     )
-
-
-def faiss_reason(error: RuntimeError) -> str:
-    """Return what a FAISS error says, without its C++ signature."""
-    return first_line(error).rpartition("Error: ")[2]
 
 
 def set_knobs(faiss: Any, index: Any, knobs: dict[str, int], *, factory: str) -> None:
@@ -131,14 +125,21 @@ def range_parameters(faiss: Any, index: Any, rows: range) -> Any:
 
 
 def fill(
-    faiss: Any, index: Any, stored: Embeddings, *, train_rows: int, seed: int, path: Path
+    faiss: Any,
+    index: Any,
+    stored: Embeddings,
+    *,
+    train_rows: int,
+    seed: int,
+    path: Path,
+    all_threads: bool = False,
 ) -> Any:
     """Return an index, trained on a sample if it needs training, filled and written to ``path``.
 
     The folder keeps what is trained, and every few minutes what has been added, so that a build
     that was killed resumes. Plain codes are written to the file block by block. A graph is filled
-    by one thread: with more, its links would depend on which of them is first, and no two builds
-    would give the same file.
+    by one thread unless ``all_threads`` is set: with more, its links depend on which of them is
+    first, and no two builds give the same file.
     """
     n, work = len(stored.corpus), path.parent
     _forget_other_vectors(work, path, stored.digest)
@@ -146,11 +147,11 @@ def fill(
     if kept is not None:
         index = faiss.read_index(str(kept))
     if not index.is_trained:
-        _train(faiss, index, stored, min(train_rows, n), seed)
+        _train(faiss, index, stored, train_rows, seed)
         write_index(faiss, index, work / TRAINED)
     head = flatcodes.header(faiss, index, n)
     if head is None:
-        _add(faiss, index, stored, seed, work)
+        _add(faiss, index, stored, seed, work, all_threads)
         write_index(faiss, index, path)
     else:
         flatcodes.write(index, head, stored, path)
@@ -178,22 +179,33 @@ def _graph(faiss: Any, index: Any) -> Any:
     return index if hasattr(index, "hnsw") else None
 
 
-def _add(faiss: Any, index: Any, stored: Embeddings, seed: int, work: Path) -> None:
+def _blocks(stored: Embeddings, first: int, count: int) -> Iterator[tuple[int, Any]]:
+    """Yield (first row, vectors) of ``count`` files at a time, from the row ``first`` on."""
+    files = ((start, vectors) for start, vectors in stored.shards() if start >= first)
+    while some := list(islice(files, count)):
+        vectors = [vectors for _, vectors in some]
+        block = vectors[0] if len(some) == 1 else np.concatenate(vectors)
+        yield some[0][0], np.ascontiguousarray(block, dtype=np.float32)
+
+
+def _add(
+    faiss: Any, index: Any, stored: Embeddings, seed: int, work: Path, all_threads: bool
+) -> None:
     n, name = len(stored.corpus), stored.corpus.name
     threads = faiss.omp_get_max_threads()
     graph = _graph(faiss, index)
-    if graph is not None:
+    if graph is not None and not all_threads:
         faiss.omp_set_num_threads(1)
+    # Each call prepares a lock for every vector of the graph, so that threads get large blocks.
+    files = FILES_OF_A_CALL if graph is not None and all_threads else 1
     last = time.monotonic()
     try:
         with stage(f"index over {name}: adding", n) as progress:
             progress.advance(index.ntotal)
-            for start, vectors in stored.shards():
-                if start < index.ntotal:
-                    continue
+            for start, vectors in _blocks(stored, index.ntotal, files):
                 if graph is not None:  # its heights, too, as if it had never stopped
                     graph.hnsw.rng = faiss.RandomGenerator(seed + start)
-                index.add(np.ascontiguousarray(vectors, dtype=np.float32))
+                index.add(vectors)
                 progress.advance(len(vectors))
                 if time.monotonic() - last > CHECKPOINT_S and index.ntotal < n:
                     write_index(faiss, index, work / ADDING)
@@ -207,7 +219,7 @@ def _train(faiss: Any, index: Any, stored: Embeddings, size: int, seed: int) -> 
     rows = np.sort(np.random.default_rng(seed).choice(n, size=size, replace=False))
     with stage(f"index over {name}: training", size) as progress:
         try:
-            index.train(stored.rows(rows))
+            train(faiss, index, stored.rows(rows), stored.device)
         except RuntimeError as error:
             raise DataError(
                 f"the index cannot be trained on {size:,} passages: {faiss_reason(error)}",

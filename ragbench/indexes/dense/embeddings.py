@@ -3,23 +3,23 @@
 ``indexes/.embeddings/DIGEST/`` holds ``about.json`` and the shards ``ROW.npy``, named by their
 first row: float32 (rows, D), each with its size and SHA-256 beside it. A shard appears whole or
 not at all, so a killed build goes on after the last one; one whose bytes have changed is made
-again. Where there are several GPUs, each makes shards of its own. Indexes do not need embeddings
-for searching; ``ragbench index clean`` removes them. Vectors that were made elsewhere are read
-where they lie. A union copies those of its members that are here, so that none is encoded twice.
+again. Where there are several GPUs, each makes shards of its own. So do several machines, each of
+which makes every n-th file, with the bytes that one process would write. Indexes do not need
+embeddings for searching. Vectors that were made elsewhere are read where they lie. A union copies
+those of its members that are here, so that none is encoded twice.
 """
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
 from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Event, Lock
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, cast, get_args
 
 import numpy as np
 
@@ -49,6 +49,7 @@ FORMAT = 1
 SHARD_ROWS = 8192
 STEP_ROWS = 1024
 ABOUT = "about.json"
+SHARDS = "shards"  # of `ragbench embed`, in the note
 
 
 def root() -> Path:
@@ -77,7 +78,8 @@ class Embeddings:
     """The vectors of one corpus by one encoder, made on demand.
 
     What cannot change a passage's vector (the query's prefix, the batch size) is not part of the
-    identity. The device decides the number format where the card does not.
+    identity. The device decides the number format where the card does not, unless ``make_shard``
+    has begun vectors in another format, as on a machine with a GPU.
     """
 
     def __init__(self, corpus: Corpus, card: EncoderCard, device: Device) -> None:
@@ -85,27 +87,59 @@ class Embeddings:
         self.card = card
         self.device = device
         self._given = None if card.vectors is None else Precomputed(card.vectors, corpus)
-        self.dtype = (
-            pick_dtype(card.dtype, pick_device(device))
-            if self._given is None
-            else self._given.dtype
-        )
-        self.about = {
+        self.about: dict[str, Any] = {
             "format": FORMAT,
             "corpus": corpus.digest,
             "encoder": card.model_dump(exclude=NOT_OF_PASSAGES),
             "weights": card.passage_digest(),
-            "dtype": self.dtype,
         }
-        if self._given is not None:
+        if self._given is None:
+            self.dtype = self._pick_dtype()
+        else:
+            self.dtype = self._given.dtype
             self.about["encoder"] = {"normalise": card.normalise}
+        self.about["dtype"] = self.dtype
         self.digest = sha256_json(self.about)
         self.folder = root() / self.digest
+
+    def _pick_dtype(self) -> str:
+        own = pick_dtype(self.card.dtype, pick_device(self.device))
+        if self.card.dtype == "auto" and not self._note(own):
+            for other in get_args(Dtype):
+                if SHARDS in self._note(other):
+                    return str(other)
+        return own
+
+    def _note(self, dtype: str) -> dict[str, Any]:
+        """Return what is noted of the vectors in a number format; nothing where there are none."""
+        path = root() / sha256_json({**self.about, "dtype": dtype}) / ABOUT
+        if not path.is_file():
+            return {}
+        try:
+            return read_json(path, what="the note of the embeddings")
+        except RagbenchError:
+            return {}
+
+    @property
+    def is_given(self) -> bool:
+        """Whether the vectors were made elsewhere and are read where they are."""
+        return self._given is not None
+
+    @property
+    def planned_shards(self) -> int:
+        """How many shards ``make_shard`` was asked for last; 1 if it was not."""
+        count = self._note(self.dtype).get(SHARDS)
+        return count if isinstance(count, int) and count > 0 else 1
 
     @cached_property
     def encoder(self) -> Encoder:
         """The encoder, loaded on first use."""
-        return Encoder(self.card, self.device)
+        return self._loaded(None)
+
+    def _loaded(self, device_name: str | None) -> Encoder:
+        same = {} if self.is_given else {"dtype": self.dtype}
+        card = self.card.model_copy(update=same)
+        return Encoder(card, self.device, device_name=device_name)
 
     @property
     def dimension(self) -> int:
@@ -119,7 +153,7 @@ class Embeddings:
     def is_whole(self) -> bool:
         """Whether every shard is on disk."""
         return self._given is not None or all(
-            self._load(start) is not None for start in self._starts()
+            self._load(start) is not None for start in self.starts()
         )
 
     def missing_bytes(self) -> float:
@@ -138,37 +172,61 @@ class Embeddings:
             return
         if not self.verify():
             return
-        with locked(self.folder, what=f"the embeddings of {self.corpus.name!r}"):
-            about = {**self.about, "corpus_name": self.corpus.name, "n": len(self.corpus)}
-            if self._lenders:
-                about["copied_from"] = {one.corpus.name: one.digest for _, one in self._lenders}
-            write_json(self.folder / ABOUT, about)
-            missing = self.verify()
-            for start in missing:
-                if self._sum_path(start).is_file():
-                    say(f"{self._path(start)} is not as it was written; it is made again")
-            with stage(f"index over {self.corpus.name}: embedding", len(self.corpus)) as progress:
-                progress.advance(sum(map(self._n_rows, set(self._starts()) - set(missing))))
-                self._embed_all(missing, progress)
+        with alone(self.folder, f"the embeddings of {self.corpus.name!r}"):
+            self._make(self.starts(), {})
 
-    def verify(self) -> list[int]:
+    def make_shard(self, shard: int, shards: int) -> int:
+        """Embed the rows of one of several shards that are not on disk; return their number.
+
+        Shards count from 1. Others may be made at the same time, on this machine or another.
+
+        Raises:
+            DataError: Another process makes the same shard.
+        """
+        what = f"shard {shard}/{shards} of the embeddings of {self.corpus.name!r}"
+        place = self.folder.with_name(f"{self.digest}.{shard}-of-{shards}")
+        with locked(place, what=what):
+            return self._make(self.starts(shard, shards), {SHARDS: shards})
+
+    def _make(self, starts: Sequence[int], notes: dict[str, Any]) -> int:
+        """Embed those of some files that are missing; return how many rows they have."""
+        about = {**self.about, "corpus_name": self.corpus.name, "n": len(self.corpus)}
+        if self._lenders:
+            about["copied_from"] = {one.corpus.name: one.digest for _, one in self._lenders}
+        known = self._note(self.dtype)
+        about |= {SHARDS: known[SHARDS]} if SHARDS in known else {}
+        if known != about | notes:
+            write_json(self.folder / ABOUT, about | notes)
+        missing = self.verify(starts)
+        for start in missing:
+            if self._sum_path(start).is_file():
+                say(f"{self._path(start)} is not as it was written; it is made again")
+        n_rows, n_missing = (sum(map(self.n_rows, some)) for some in (starts, missing))
+        with stage(f"index over {self.corpus.name}: embedding", n_rows) as progress:
+            progress.advance(n_rows - n_missing)
+            self._embed_all(missing, progress)
+        return n_missing
+
+    def verify(self, among: Sequence[int] | None = None) -> list[int]:
         """Return the first rows of the shards that are not there as they were written.
 
-        A shard that was found whole is read again only if its time or size has changed.
+        A shard that was found whole is read again only if its time or size has changed. ``among``
+        are first rows, all by default.
         """
         if self._given is not None:
             return []
-        sums = {self._path(start).name: self._sum(start) for start in self._starts()}
+        starts = self.starts() if among is None else among
+        sums = {self._path(start).name: self._sum(start) for start in starts}
         wrong = damaged(self.folder, {name: facts for name, facts in sums.items() if facts})
         return [
             start
-            for start, (name, facts) in zip(self._starts(), sums.items(), strict=True)
+            for start, (name, facts) in zip(starts, sums.items(), strict=True)
             if facts is None or name in wrong
         ]
 
     def shards(self) -> Iterator[tuple[int, Vectors]]:
         """Yield (first row, vectors) of each shard, memory-mapped."""
-        for start in self._starts():
+        for start in self.starts():
             yield start, self._shard(start)
 
     def rows(self, rows: Sequence[int] | Rows) -> Vectors:
@@ -182,10 +240,16 @@ class Embeddings:
             found[here] = self._shard(int(start))[wanted[here] - start]
         return found
 
-    def _starts(self) -> range:
-        return range(0, len(self.corpus), SHARD_ROWS)
+    def starts(self, shard: int = 1, shards: int = 1) -> range:
+        """Return the first rows of the files of one of several shards; all by default."""
+        return range((shard - 1) * SHARD_ROWS, len(self.corpus), shards * SHARD_ROWS)
 
-    def _n_rows(self, start: int) -> int:
+    def shard_of(self, start: int, shards: int) -> int:
+        """Return which of several shards makes the file with a first row."""
+        return start // SHARD_ROWS % shards + 1
+
+    def n_rows(self, start: int) -> int:
+        """Return the number of rows of the file with a first row."""
         return min(SHARD_ROWS, len(self.corpus) - start)
 
     def _path(self, start: int) -> Path:
@@ -213,7 +277,7 @@ class Embeddings:
 
     def _load(self, start: int) -> Vectors | None:
         """Return a shard; None if it is not there, or was cut to another length."""
-        rows = self._n_rows(start)
+        rows = self.n_rows(start)
         if self._given is not None:
             return self._scaled(self._given.slice(start, start + rows))
         try:
@@ -240,8 +304,7 @@ class Embeddings:
             for start in starts:
                 self._embed(start, self.encoder, progress, Lock())
             return
-        make = partial(Encoder, self.card, self.device)
-        self._side_by_side(starts, [partial(make, device_name=name) for name in names], progress)
+        self._side_by_side(starts, [partial(self._loaded, name) for name in names], progress)
 
     def _side_by_side(
         self,
@@ -303,7 +366,7 @@ class Embeddings:
         yield range(start, stop), None
 
     def _embed(self, start: int, encoder: Passages, progress: Progress, lock: Lock) -> None:
-        stop = start + self._n_rows(start)
+        stop = start + self.n_rows(start)
         step = min(STEP_ROWS, SHARD_ROWS // 8)
         parts: list[Vectors] = []
         for rows, vectors in self._spans(start, stop):
@@ -323,36 +386,16 @@ class Embeddings:
         write_json(self._sum_path(start), facts)
 
 
-@dataclass(frozen=True)
-class Kept:
-    """Embeddings on disk."""
-
-    folder: Path
-    corpus: str
-    encoder: str
-    size_bytes: int
-
-
-def kept() -> list[Kept]:
-    """Return all embeddings on disk, those of half-made builds included."""
-    found: list[Kept] = []
-    for folder in sorted(path for path in root().glob("*") if path.is_dir()):
-        try:
-            about = read_json(folder / ABOUT, what="the note of the embeddings")
-        except RagbenchError:
-            about = {}
-        encoder = about.get("encoder")
-        size = sum(path.stat().st_size for path in folder.iterdir())
-        model = str(encoder.get("model", "?")) if isinstance(encoder, dict) else "?"
-        found.append(Kept(folder, str(about.get("corpus_name", "?")), model, size))
-    return found
-
-
-def remove(embeddings: Kept) -> None:
-    """Remove embeddings.
+@contextmanager
+def alone(folder: Path, what: str) -> Iterator[None]:
+    """Hold the locks of a folder of embeddings and of every shard that was begun.
 
     Raises:
-        DataError: A build is writing them.
+        DataError: Another process writes to the folder.
     """
-    with locked(embeddings.folder, what=f"the embeddings of {embeddings.corpus!r}"):
-        shutil.rmtree(embeddings.folder)
+    with ExitStack() as locks:
+        locks.enter_context(locked(folder, what=what))
+        for lock in sorted(folder.parent.glob(f".{folder.name}.*-of-*.lock")):
+            place = lock.with_name(lock.name[1:].removesuffix(".lock"))
+            locks.enter_context(locked(place, what=what))
+        yield

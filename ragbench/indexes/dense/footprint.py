@@ -13,8 +13,9 @@ import time
 
 import numpy as np
 
-from ragbench.indexes.dense.ann import import_faiss, new_index
+from ragbench.indexes.dense.ann import new_index
 from ragbench.indexes.dense.embeddings import Embeddings
+from ragbench.indexes.dense.library import import_faiss
 from ragbench.indexes.retriever import passage_text
 
 SAMPLE = 64  # passages that are encoded

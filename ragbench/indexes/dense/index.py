@@ -17,23 +17,33 @@ from ragbench.base.errors import DataError, first_line
 from ragbench.base.progress import stage
 from ragbench.base.records import Hit
 from ragbench.corpora.corpus import Corpus
-from ragbench.indexes.dense import gpu, recall
+from ragbench.indexes.dense import recall
 from ragbench.indexes.dense.ann import (
     fill,
-    import_faiss,
     metric_number,
     new_index,
     range_parameters,
     read_mapped,
     resolve_factory,
     set_knobs,
+    training_rows,
 )
 from ragbench.indexes.dense.embeddings import Embeddings
 from ragbench.indexes.dense.encoders import Encoder, Vectors
+from ragbench.indexes.dense.gpu import cards
+from ragbench.indexes.dense.gpu.copies import OnCards, to_gpus
+from ragbench.indexes.dense.library import import_faiss
 from ragbench.indexes.dense.recipe import DenseRecipe
 from ragbench.indexes.dense.tuning import tune
 from ragbench.indexes.recipe import Recipe
-from ragbench.indexes.retriever import Finding, Rows, Scores, passage_text, top_hits
+from ragbench.indexes.retriever import (
+    TIE_MARGIN,
+    Finding,
+    Rows,
+    Scores,
+    passage_text,
+    top_hits,
+)
 from ragbench.indexes.within import deepen
 
 INDEX = "index.faiss"
@@ -56,7 +66,6 @@ class DenseIndex:
         *,
         folder: Path,
         facts: dict[str, Any],
-        on_gpu: bool,
     ) -> None:
         self.corpus = corpus
         self.metric = recipe.metric
@@ -65,7 +74,6 @@ class DenseIndex:
         self.facts = facts
         self._index = index
         self._encoder = encoder
-        self._on_gpu = on_gpu
 
     @classmethod
     def build(cls, recipe: Recipe, corpus: Corpus, work: Path, device: Device) -> dict[str, Any]:
@@ -78,13 +86,21 @@ class DenseIndex:
         options = DenseRecipe.model_validate(recipe.model_dump())
         stored = Embeddings(corpus, options.encoder, device)
         if device == "cuda":
-            gpu.require(faiss)
+            cards.require(faiss)
         factory = resolve_factory(options.factory, len(corpus))
         index = new_index(faiss, factory, stored.dimension, options.metric)
         set_knobs(faiss, index, options.knobs(), factory=factory)
         stored.make()
-        rows, seed = options.train_rows, options.seed
-        index = fill(faiss, index, stored, train_rows=rows, seed=seed, path=work / INDEX)
+        rows, seed = training_rows(factory, len(corpus), options.train_rows), options.seed
+        index = fill(
+            faiss,
+            index,
+            stored,
+            train_rows=rows,
+            seed=seed,
+            path=work / INDEX,
+            all_threads=options.fill_threads == "all",
+        )
         set_knobs(faiss, index, options.knobs(), factory=factory)
         return {
             "dimension": index.d,
@@ -126,11 +142,9 @@ class DenseIndex:
         encoder = Encoder(options.encoder, device, "float32")
         knobs = options.knobs() | facts.get("tuned", {})
         set_knobs(faiss, index, knobs, factory=options.factory)
-        found = index
-        if gpu.is_wanted(faiss, device, options.factory):
-            found = gpu.to_gpus(faiss, index, float16=options.gpu_float16)
-        on_gpu = found is not index
-        return cls(found, encoder, options, corpus, folder=folder, facts=facts, on_gpu=on_gpu)
+        if cards.is_wanted(faiss, device, options.factory):
+            index = to_gpus(faiss, index, float16=options.gpu_float16)
+        return cls(index, encoder, options, corpus, folder=folder, facts=facts)
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
         """Return the k nearest passages per query: nearest first, ties by passage id ascending.
@@ -140,23 +154,41 @@ class DenseIndex:
         return self._nearest(queries, k, None) if queries else []
 
     def search_within(self, queries: Sequence[str], k: int, rows: range) -> list[list[Hit]]:
-        """Return the k nearest passages per query among a range of rows, as ``search`` does."""
-        parameters = None
-        if not self._on_gpu:
-            parameters = range_parameters(import_faiss(), self._index, rows)
+        """Return the k nearest passages per query among a range of rows, as ``search`` does.
+
+        A GPU ranks all rows as deep as it can; for queries with too few hits among them, the
+        processor searches the range.
+        """
+        found: list[list[Hit]] = [[] for _ in queries]
+        pending = list(range(len(queries)))
+        if isinstance(self._index, OnCards):
+            depth = min(max(1, self._index.most - TIE_MARGIN), len(self.corpus))
+            ranked = self.search(queries, depth)
+            found = [[hit for hit in ranking if hit.row in rows][:k] for ranking in ranked]
+            pending = [
+                query
+                for query, ranking in enumerate(ranked)
+                if len(found[query]) < min(k, len(rows))
+                and depth <= len(ranking) < len(self.corpus)
+            ]
+        if pending:
+            rest = self._search_range([queries[query] for query in pending], k, rows)
+            for query, hits in zip(pending, rest, strict=True):
+                found[query] = hits
+        return found
+
+    def _search_range(self, queries: Sequence[str], k: int, rows: range) -> list[list[Hit]]:
+        """Search a range on the processor, or deeper and deeper in the whole ranking."""
+        cpu = self._index.cpu if isinstance(self._index, OnCards) else self._index
+        parameters = range_parameters(import_faiss(), cpu, rows)
         if parameters is None:
-            depth = gpu.MAX_K if self._on_gpu else None
-            return [found[rows] for found in deepen(self, queries, {rows: k}, depth=depth)]
-        return self._nearest(queries, k, parameters) if queries else []
+            return [found[rows] for found in deepen(self, queries, {rows: k})]
+        return self._nearest(queries, k, parameters)
 
     def _nearest(self, queries: Sequence[str], k: int, parameters: Any) -> list[list[Hit]]:
-        if self._on_gpu:
-            gpu.check_k(k, len(self.corpus))
         vectors = self._encoder.queries(queries)
 
         def ask(places: Sequence[int], size: int) -> tuple[Scores, Rows]:
-            if self._on_gpu:
-                size = min(size, gpu.MAX_K)
             given = {} if parameters is None else {"params": parameters}
             scores, rows = self._index.search(vectors[list(places)], size, **given)
             return (-scores if self.metric == "l2" else scores), rows

@@ -12,8 +12,8 @@ from ragbench.base.devices import Device
 from ragbench.base.endpoint import Reach
 from ragbench.base.errors import UsageError
 from ragbench.corpora.corpus import Corpus
-from ragbench.indexes.dense import flatcodes, gpu
-from ragbench.indexes.dense.ann import KNOBS, import_faiss, new_index, resolve_factory
+from ragbench.indexes.dense import flatcodes
+from ragbench.indexes.dense.ann import KNOBS, new_index, resolve_factory, training_rows
 from ragbench.indexes.dense.embeddings import Embeddings
 from ragbench.indexes.dense.encoders import EncoderCard
 from ragbench.indexes.dense.footprint import (
@@ -22,9 +22,12 @@ from ragbench.indexes.dense.footprint import (
     operations,
     products_per_second,
 )
+from ragbench.indexes.dense.gpu.forms import has_form, held_bytes
+from ragbench.indexes.dense.library import import_faiss
 from ragbench.indexes.dense.tuning import knob_of
 from ragbench.indexes.recipe import BASE_MEMORY, Footprint, HubModels, Recipe
 
+HNSW = re.compile(r"(?!.*IVF).*HNSW")
 HALVES = re.compile(r"(?!.*(?:IVF|HNSW|Refine))(?:.*,)?Flat")
 # What `ragbench index estimate` sets beside a recipe, from the largest to the smallest.
 TYPES = ("HNSW32", "Flat", "IVF,Flat", "SQfp16", "SQ8", "IVF,SQ8", "OPQ48,IVF,PQ48")
@@ -41,11 +44,14 @@ class DenseRecipe(Recipe):
         encoder: The encoder that makes the vectors.
         ef_construction: Number of candidates while HNSW is built.
         ef_search: Number of candidates of an HNSW search.
+        fill_threads: Threads that fill HNSW; with ``all`` it is faster, and no two builds have the
+            same links.
         nprobe: Number of cells that an IVF search reads.
         k_factor: Number of candidates that refined codes rank, as a multiple of k.
         target_recall: Recall for which the build finds the smallest ``nprobe``, ``ef_search`` or
             ``k_factor``.
-        train_rows: Maximum number of vectors that train the index.
+        train_rows: Number of vectors that train the index; more where a cell of IVF would have
+            fewer than 39 of them, which FAISS warns of.
         min_recall: Recall@k against exact search below which the build fails; not for ``Flat``.
         min_self_retrieval: Share of vectors that must find themselves, below which the build fails;
             ``Flat`` must find all.
@@ -60,6 +66,7 @@ class DenseRecipe(Recipe):
     encoder: EncoderCard
     ef_construction: int | None = Field(None, gt=0)
     ef_search: int | None = Field(None, gt=0)
+    fill_threads: Literal["one", "all"] = "one"
     nprobe: int | None = Field(None, gt=0)
     k_factor: int | None = Field(None, gt=0)
     target_recall: float | None = Field(None, gt=0, le=1)
@@ -89,6 +96,8 @@ class DenseRecipe(Recipe):
             raise ValueError(f"`factory: Flat` is exact and has no {', '.join(self.knobs())}")
         if self.gpu_float16 and not HALVES.fullmatch(self.factory):
             raise ValueError("`gpu_float16` is of `Flat` alone; other types have their own codes")
+        if self.fill_threads == "all" and not HNSW.match(self.factory):
+            raise ValueError("`fill_threads` is of HNSW alone; other types use all threads")
         if self.target_recall is not None:
             knob = knob_of(self.factory)
             if knob in self.knobs():
@@ -101,6 +110,8 @@ class DenseRecipe(Recipe):
         if self.is_exact:
             keys = ("kind", "factory", "metric", "encoder", "gpu_float16")
             return {key: every[key] for key in keys}
+        if self.fill_threads == "one":  # as before there was a choice
+            del every["fill_threads"]
         return every
 
     def sends_to(self) -> Reach:
@@ -120,16 +131,20 @@ class DenseRecipe(Recipe):
         """Return the encoder's models that come from the hub, with their revisions."""
         return self.encoder.hub_models()
 
+    def embeddings(self, corpus: Corpus, device: Device) -> Embeddings:
+        """Return the vectors of the corpus, which may not be made yet."""
+        return Embeddings(corpus, self.encoder, device)
+
     def estimate(
         self, name: str, corpus: Corpus, *, measure: bool, device: Device
     ) -> Footprint | None:
         """Return what the FAISS index takes, and the vectors that it still needs."""
-        return self._footprint(name, Embeddings(corpus, self.encoder, device), measure)
+        return self._footprint(name, self.embeddings(corpus, device), measure)
 
     def alternatives(self, name: str, corpus: Corpus, device: Device) -> list[Footprint]:
         """Return what other FAISS types would take for the same encoder."""
         settings = dict.fromkeys((*KNOBS, "target_recall"))
-        stored = Embeddings(corpus, self.encoder, device)
+        stored = self.embeddings(corpus, device)
         found: list[Footprint] = []
         for factory in TYPES:
             if factory == self.factory:
@@ -145,15 +160,16 @@ class DenseRecipe(Recipe):
         factory = resolve_factory(self.factory, n)
         disk = faiss_bytes(factory, dimension, n, self.metric)
         empty = new_index(faiss, factory, dimension, self.metric)
-        sample = 0.0 if self.is_exact else 4.0 * dimension * min(n, self.train_rows)
+        trained = training_rows(factory, n, self.train_rows)
+        sample = 0.0 if self.is_exact else 4.0 * dimension * trained
         in_memory = 0.0 if flatcodes.streams(faiss, empty) else disk
-        on_gpu = disk if gpu.has_form(faiss, empty) else None
-        if on_gpu is not None and self.gpu_float16 and self.is_exact:
-            on_gpu /= 2
+        on_gpu = None
+        if has_form(faiss, empty):
+            on_gpu = held_bytes(faiss, empty, n, float16=self.gpu_float16)
         hours = None
         if measure:
             encoding = 0.0 if stored.is_whole else encoding_seconds(stored)
-            trained, around = min(n, self.train_rows), self.ef_construction or 40
+            around = self.ef_construction or 40
             computing = operations(factory, dimension, n, trained=trained, around=around)
             hours = (encoding + computing / products_per_second()) / 3600
         return Footprint(

@@ -103,11 +103,15 @@ class VectorstoreRecipe(Recipe):
         """Return the encoder's models that come from the hub, with their revisions."""
         return self.encoder.hub_models()
 
+    def embeddings(self, corpus: Corpus, device: Device) -> Embeddings:
+        """Return the vectors of the corpus, which may not be made yet."""
+        return Embeddings(corpus, self.encoder, device)
+
     def estimate(
         self, name: str, corpus: Corpus, *, measure: bool, device: Device
     ) -> Footprint | None:
         """Return what the vectors and texts take, counted once; a store may keep more."""
-        stored = Embeddings(corpus, self.encoder, device)
+        stored = self.embeddings(corpus, device)
         missing = stored.missing_bytes()
         if self.url:  # another machine has the store
             return Footprint(name, self.store, 0.0, missing)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -11,11 +11,7 @@ import pytest
 from ragbench.corpora.corpus import Corpus
 from ragbench.corpora.open import open_corpus
 from ragbench.indexes.build import build_index
-from ragbench.indexes.dense.encoders import Encoder, Vectors
-from tests.indexes.dense_recipes import (
-    Counted,
-    write_recipe,
-)
+from tests.indexes.dense_recipes import write_recipe
 
 CorpusOf = Callable[[str, Mapping[str, str]], Corpus]
 
@@ -48,19 +44,3 @@ def some(dense_home: Path, home: Path) -> Path:
     """A fresh RAGBENCH_HOME with a copy of it."""
     shutil.copytree(dense_home, home, dirs_exist_ok=True)
     return home
-
-
-@pytest.fixture
-def counted(monkeypatch: pytest.MonkeyPatch) -> Counted:
-    """The real encoder, counting the texts that it is given, and stopping when told to."""
-    counted = Counted()
-    encode = Encoder.passages
-
-    def passages(self: Encoder, texts: Sequence[str]) -> Vectors:
-        if len(counted.texts) >= counted.stop_at:
-            raise KeyboardInterrupt
-        counted.texts.extend(texts)
-        return encode(self, texts)
-
-    monkeypatch.setattr(Encoder, "passages", passages)
-    return counted

@@ -12,7 +12,7 @@ import pytest
 
 from ragbench.base.errors import UsageError
 from ragbench.corpora.corpus import Corpus
-from ragbench.indexes.dense import ann, flatcodes
+from ragbench.indexes.dense import ann, embeddings, flatcodes
 from ragbench.indexes.dense.ann import (
     fill,
     metric_number,
@@ -20,6 +20,7 @@ from ragbench.indexes.dense.ann import (
     range_parameters,
     resolve_factory,
     set_knobs,
+    training_rows,
 )
 from ragbench.indexes.dense.embeddings import Embeddings
 from ragbench.indexes.dense.encoders import EncoderCard
@@ -43,6 +44,23 @@ CorpusOf = Callable[[str, Mapping[str, str]], Corpus]
 )
 def test_a_bare_ivf_counts_its_cells(factory: str, n: int, expected: str) -> None:
     assert resolve_factory(factory, n) == expected
+
+
+@pytest.mark.parametrize(
+    ("factory", "n", "wanted", "expected"),
+    [
+        ("IVF4000,Flat", 1_000_000, 100_000, 156_000),  # 39 x 4000
+        ("OPQ96,IVF19555,PQ96,Refine(SQ8)", 23_900_000, 100_000, 762_645),  # 39 x 19555
+        ("OPQ96,IVF19555,PQ96", 23_900_000, 1_000_000, 1_000_000),
+        ("IVF64_HNSW32,SQ8", 160_000, 100_000, 100_000),
+        ("IVF64,Flat", 2_000, 100_000, 2_000),  # all there are
+        ("OPQ48,PQ48", 160_000, 100_000, 100_000),
+    ],
+)
+def test_each_cell_is_trained_by_39_vectors(
+    factory: str, n: int, wanted: int, expected: int
+) -> None:
+    assert training_rows(factory, n, wanted) == expected
 
 
 @pytest.mark.parametrize("factory", ["Flat", "HNSW8", "HNSW8,SQ8", "IVF2,Flat", "IVF2,PQ4", "SQ8"])
@@ -139,3 +157,46 @@ def test_a_build_stopped_over_other_vectors_is_not_gone_on_with(
     assert (tmp_path / "on" / ann.TRAINED).is_file()
     assert filled("on", "bfloat16") == expected
     assert [path.name for path in (tmp_path / "on").iterdir()] == ["index.faiss"]
+
+
+@pytest.mark.parametrize(
+    ("all_threads", "sizes"), [(False, [8] * 11 + [2]), (True, [24] * 3 + [18])]
+)
+def test_a_graph_is_filled_by_one_thread_or_by_all_in_large_blocks(
+    home: Path,
+    corpus_of: CorpusOf,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    all_threads: bool,
+    sizes: list[int],
+) -> None:
+    """Files of 8 of 90 vectors, and three files per call for all threads."""
+    monkeypatch.setattr(embeddings, "SHARD_ROWS", 8)
+    monkeypatch.setattr(ann, "FILES_OF_A_CALL", 3)
+    corpus = corpus_of("some", {f"d{n}": f"gout {n}" for n in range(90)})
+    vectors = np.random.default_rng(3).normal(size=(90, 16)).astype(np.float32)
+    np.save(tmp_path / "vectors.npy", vectors)
+    card = EncoderCard(model="owner/model", vectors=str(tmp_path / "vectors.npy"), normalise=False)
+    stored = Embeddings(corpus, card, "cpu")
+    calls: list[tuple[int, int]] = []
+    add = faiss.IndexHNSWFlat.add
+
+    def counted(self: Any, block: Any) -> None:
+        calls.append((len(block), faiss.omp_get_max_threads()))
+        add(self, block)
+
+    monkeypatch.setattr(faiss.IndexHNSWFlat, "add", counted)
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(2)
+    try:
+        path = tmp_path / "index.faiss"
+        index = new_index(faiss, "HNSW8", 16, "l2")
+        index = fill(
+            *(faiss, index, stored), train_rows=0, seed=1, path=path, all_threads=all_threads
+        )
+        assert faiss.omp_get_max_threads() == 2
+    finally:
+        faiss.omp_set_num_threads(before)
+    assert calls == [(size, 2 if all_threads else 1) for size in sizes]
+    np.testing.assert_array_equal(index.reconstruct_n(0, 90), vectors)
+    assert (index.search(vectors, 1)[1][:, 0] == np.arange(90)).mean() > 0.9

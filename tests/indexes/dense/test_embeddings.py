@@ -12,11 +12,12 @@ import torch
 from transformers import PreTrainedModel
 
 from ragbench.base import checksums
-from ragbench.base.errors import BackendError, DataError
-from ragbench.base.files import locked, sha256_file
+from ragbench.base.errors import BackendError
+from ragbench.base.files import sha256_file
 from ragbench.corpora.build import build_corpus
 from ragbench.corpora.corpus import Corpus
 from ragbench.corpora.open import open_corpus
+from ragbench.indexes import storage
 from ragbench.indexes.dense import embeddings
 from ragbench.indexes.dense.embeddings import Embeddings
 from ragbench.indexes.dense.encoders import Encoder, EncoderCard, Vectors
@@ -153,7 +154,7 @@ def test_several_workers_make_the_shards_that_one_makes(
     stored = Embeddings(corpus_of("small", texts), card(), "cpu")
     stored.make()
     before = {path.name: path.read_bytes() for path in stored.folder.glob("0*")}
-    embeddings.remove(embeddings.kept()[0])
+    storage.remove(storage.kept()[0])
     monkeypatch.setattr(embeddings, "device_names", lambda device: ["cpu", "cpu"])
     tying = PreTrainedModel.tie_weights
     stored.make()
@@ -197,20 +198,6 @@ def test_several_gpus_share_the_shards(
     np.testing.assert_allclose(stored.rows(range(50)), expected, atol=1e-3)
 
 
-def test_they_are_listed_and_removed_but_not_under_a_build(home: Path, corpus_of: CorpusOf) -> None:
-    assert embeddings.kept() == []
-    stored = Embeddings(corpus_of("small", TEXTS), card(), "cpu")
-    stored.make()
-    (kept,) = embeddings.kept()
-    assert (kept.corpus, kept.encoder, kept.folder) == ("small", MINILM, stored.folder)
-    assert 4 * 384 * 4 < kept.size_bytes < 4 * 384 * 4 + 2500
-    with locked(stored.folder, what="a build"), pytest.raises(DataError, match="another process"):
-        embeddings.remove(kept)
-    embeddings.remove(kept)
-    assert embeddings.kept() == []
-    assert not stored.folder.exists()
-
-
 def test_a_union_copies_what_its_members_have_and_encodes_the_rest(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -224,7 +211,7 @@ def test_a_union_copies_what_its_members_have_and_encodes_the_rest(
     alone = Embeddings(union, card(), "cpu")
     alone.make()
     expected = alone.rows(range(14))
-    embeddings.remove(embeddings.kept()[0])
+    storage.remove(storage.kept()[0])
 
     member = Embeddings(open_corpus("second"), card(), "cpu")
     member.make()
@@ -248,7 +235,7 @@ def test_a_union_copies_what_its_members_have_and_encodes_the_rest(
     assert about["copied_from"] == {"second": member.digest}
 
     # A member whose vectors have changed lends none.
-    embeddings.remove(next(one for one in embeddings.kept() if one.corpus == union.name))
+    storage.remove(next(one for one in storage.kept() if one.corpus == union.name))
     shard = member.folder / "000000000000.npy"
     shard.write_bytes(shard.read_bytes()[:-1] + b"?")
     read.clear()

@@ -18,8 +18,9 @@ from ragbench.base.devices import has_fast_bfloat16
 from ragbench.base.errors import BackendError, PrerequisiteError, UsageError
 from ragbench.base.weights import locate
 from ragbench.corpora.open import open_corpus
-from ragbench.indexes.dense.ann import import_faiss, new_index, resolve_factory
+from ragbench.indexes.dense.ann import new_index, resolve_factory
 from ragbench.indexes.dense.encoders import Encoder, EncoderCard, Vectors
+from ragbench.indexes.dense.library import import_faiss
 from ragbench.indexes.dense.recipe import DenseRecipe
 from ragbench.indexes.loading import load_recipe
 from tests.indexes import encoder_models

@@ -15,12 +15,14 @@ import torch
 from ragbench.base.checksums import sums_of
 from ragbench.base.errors import DataError, PrerequisiteError, UsageError
 from ragbench.corpora.corpus import Corpus
+from ragbench.indexes import storage
 from ragbench.indexes.build import build_index
 from ragbench.indexes.built import MANIFEST, folder_of, is_built, open_index, read_manifest
-from ragbench.indexes.dense import embeddings, gpu
 from ragbench.indexes.dense import index as dense
-from ragbench.indexes.dense.ann import KNOBS, import_faiss
+from ragbench.indexes.dense.ann import KNOBS
 from ragbench.indexes.dense.encoders import Encoder, Vectors
+from ragbench.indexes.dense.gpu import cards
+from ragbench.indexes.dense.library import import_faiss
 from ragbench.indexes.retriever import IndexKind
 from tests.indexes.dense_recipes import (
     MINILM,
@@ -107,7 +109,7 @@ def test_no_query_gives_no_list(index: IndexKind) -> None:
 def test_manifest_tells_what_was_built(home: Path, corpus_of: CorpusOf) -> None:
     corpus_of("few", short_texts(3))
     manifest = build_index(write_recipe(home), "few", device="cpu")
-    (kept,) = embeddings.kept()
+    (kept,) = storage.kept()
     assert manifest.facts == {
         "dimension": 384,
         "n_vectors": 3,
@@ -245,7 +247,7 @@ def test_a_corpus_of_one_passage_can_be_indexed(
 
 @pytest.mark.gpu
 def test_gpu_and_cpu_find_the_same(home: Path, corpus_of: CorpusOf, texts: dict[str, str]) -> None:
-    if gpu.count(import_faiss()) == 0:
+    if cards.count(import_faiss()) == 0:
         pytest.skip("this FAISS sees no GPU")
     corpus_of("some", texts)
     recipe = write_recipe(home)

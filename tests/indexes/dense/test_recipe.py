@@ -32,6 +32,16 @@ def test_knobs_are_the_settings_that_are_given() -> None:
         recipe(factory="IVF,Flat", nprobe=3, target_recall=0.9)
 
 
+def test_threads_that_fill_a_graph_are_of_hnsw_alone_and_part_of_its_identity() -> None:
+    one, every = recipe(factory="HNSW32"), recipe(factory="HNSW32", fill_threads="all")
+    assert "fill_threads" not in one.identity()  # so that digests of before still hold
+    assert every.identity() == one.identity() | {"fill_threads": "all"}
+    recipe(factory="PCA16,HNSW32,RFlat", fill_threads="all")
+    for factory in ("Flat", "IVF_HNSW32,SQ8", "SQ8"):
+        with pytest.raises(ValidationError, match="of HNSW alone"):
+            recipe(factory=factory, fill_threads="all")
+
+
 def test_models_of_the_hub_are_those_of_both_sides() -> None:
     assert recipe().hub_models() == {"owner/reads-passages": None}
     encoder = {

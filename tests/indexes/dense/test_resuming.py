@@ -15,6 +15,7 @@ import torch
 
 from ragbench.base.errors import PrerequisiteError
 from ragbench.corpora.corpus import Corpus
+from ragbench.indexes import storage
 from ragbench.indexes.build import build_index
 from ragbench.indexes.built import folder_of, is_built, open_index, read_manifest
 from ragbench.indexes.dense import embeddings
@@ -56,8 +57,8 @@ def test_a_stopped_build_goes_on_from_its_shards(
     recipe = write_recipe(home)
     monkeypatch.setattr(embeddings, "SHARD_ROWS", 16)  # 16 + 16 + 4, two texts at a time
     build_index(recipe, "half", name="whole", device="cpu")
-    (kept,) = embeddings.kept()
-    embeddings.remove(kept)
+    (kept,) = storage.kept()
+    storage.remove(kept)
 
     counted.texts, counted.stop_at = [], 34
     with pytest.raises(KeyboardInterrupt):
@@ -92,7 +93,7 @@ def test_a_build_that_was_killed_goes_on_in_another_process(
     assert counted.texts == list(short_texts(36).values())[32:]
     assert vectors_of("minilm-half").shape == (36, 384)
     assert open_index("minilm-half", device="cpu").search(["gout"], 1)[0]
-    embeddings.remove(embeddings.kept()[0])
+    storage.remove(storage.kept()[0])
     build_index(recipe, "half", name="whole", device="cpu")
     manifests = [read_manifest(name) for name in ("minilm-half", "whole")]
     assert manifests[0].sums == manifests[1].sums
@@ -143,7 +144,7 @@ def test_a_second_recipe_over_the_same_vectors_does_not_embed_again(
     build_index(write_recipe(home, "other", factory="HNSW8", encoder=encoder), "few", device="cpu")
     assert len(counted.texts) == 20
     np.testing.assert_array_equal(vectors_of("other-few"), vectors_of("minilm-few"))
-    assert len(embeddings.kept()) == 1
+    assert len(storage.kept()) == 1
 
 
 @pytest.mark.parametrize(

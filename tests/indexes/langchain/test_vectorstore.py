@@ -16,6 +16,7 @@ import pytest
 from ragbench.base.errors import BackendError, DataError, UsageError
 from ragbench.corpora.corpus import Corpus
 from ragbench.corpora.open import open_corpus
+from ragbench.indexes import storage
 from ragbench.indexes.build import build_index
 from ragbench.indexes.built import folder_of, is_built, open_index, read_manifest
 from ragbench.indexes.check import check_index
@@ -118,7 +119,7 @@ def some(stretched_home: Path, home: Path) -> Path:
 
 
 def vectors_here() -> Vectors:
-    (kept,) = embeddings.kept()
+    (kept,) = storage.kept()
     found: Vectors = np.load(kept.folder / f"{0:012d}.npy")
     return found
 
