@@ -381,8 +381,7 @@ class Embeddings:
                     progress.advance(len(texts))
         with atomic_file(self._path(start)) as handle:
             np.save(handle, np.concatenate(parts))
-        size = self._path(start).stat().st_size
-        facts = {"size": size, "sha256": sha256_file(self._path(start))}
+        facts = {"size": self._path(start).stat().st_size, "sha256": sha256_file(self._path(start))}
         write_json(self._sum_path(start), facts)
 
 

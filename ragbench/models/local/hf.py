@@ -10,11 +10,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ragbench.base.devices import (
-    hide_loading_bars,
-    pick_device,
-    pick_dtype,
-)
+from ragbench.base.devices import hide_loading_bars, pick_device, pick_dtype
 from ragbench.base.endpoint import Endpoint
 from ragbench.base.errors import BackendError, PrerequisiteError, first_line
 from ragbench.base.files import sha256_json, sha256_text
@@ -41,6 +37,7 @@ from ragbench.models.local.loading import (
     no_attention,
     require_accelerate,
     settle,
+    unavailable,
 )
 from ragbench.models.local.options import HfOptions
 from ragbench.models.local.prefix import option_log_likelihoods
@@ -93,7 +90,7 @@ class HfModel(OneByOne):
             self._config: Any = AutoConfig.from_pretrained(self._source, **self._options)
             self._tokenizer: Any = AutoTokenizer.from_pretrained(self._source, **self._options)
         except Exception as error:  # tokenizers raises a bare one on a damaged file
-            raise _unavailable(spec, error) from None
+            raise unavailable(spec, error) from None
         where = self._where = f"models: {spec.name}"
         self._quantised = quantised(self._config)
         if self._quantised is not None:
@@ -215,7 +212,7 @@ class HfModel(OneByOne):
         try:
             return stored_parameters(Path(self._source))
         except ValueError as error:
-            raise _unavailable(self.spec, error) from None
+            raise unavailable(self.spec, error) from None
 
     def render(self, messages: Sequence[Message]) -> str:
         """Return the prompt as the model reads it, up to the start of its reply.
@@ -276,7 +273,7 @@ class HfModel(OneByOne):
                 model = with_adapter(model, self._adapter, name=self.spec.name)
             return settle(model, self.device, self.spec)
         except (OSError, ValueError, RuntimeError, ImportError, SafetensorError) as error:
-            raise _unavailable(self.spec, error) from None  # such as out of memory
+            raise unavailable(self.spec, error) from None  # such as out of memory
 
     def release(self) -> None:
         """Free the weights' memory; they are loaded again on the next use."""
@@ -398,12 +395,4 @@ def _failed(spec: ModelSpec, error: Exception) -> BackendError:
     return BackendError(
         f"{spec.name} failed: {first_line(error)}",
         fix="a smaller context budget or another dtype or device may help",
-    )
-
-
-def _unavailable(spec: ModelSpec, error: Exception) -> PrerequisiteError:
-    return PrerequisiteError(
-        f"the model {spec.name!r} cannot be loaded: {first_line(error)}",
-        where=f"models: {spec.name}: {spec.reference}",
-        fix="check the path or id; a hub model needs the network once, and a gated one a login",
     )

@@ -92,6 +92,15 @@ def no_attention(name: str, attention: str, error: Exception) -> PrerequisiteErr
     )
 
 
+def unavailable(spec: ModelSpec, error: Exception) -> PrerequisiteError:
+    """Return the error of a model that cannot be loaded."""
+    return PrerequisiteError(
+        f"the model {spec.name!r} cannot be loaded: {first_line(error)}",
+        where=f"models: {spec.name}: {spec.reference}",
+        fix="check the path or id; a hub model needs the network once, and a gated one a login",
+    )
+
+
 def settle(model: Any, device: str, spec: ModelSpec) -> Any:
     """Return a loaded model in its place, with logits in float32, ready to answer."""
     places = vars(model).get("hf_device_map")
