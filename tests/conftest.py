@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
@@ -28,6 +29,11 @@ os.environ.pop("COLUMNS", None)  # pytest-xdist sets it, and tables would fold
 REPOSITORY = Path(__file__).parents[1]
 STARTED_WITH = os.environ.get("PYTHONPATH")
 OUTSIDE_LAB = REPOSITORY / "tests" / "data" / "outside_lab"
+
+
+def pytest_collection_finish() -> None:
+    """Leave modules and tests out of every later search for garbage; some libraries force many."""
+    gc.freeze()
 
 
 @pytest.fixture
