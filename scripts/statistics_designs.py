@@ -63,7 +63,7 @@ def paired(draw: Draw, n: int, up: float, down: float) -> list[Cells]:
 
 
 def cells_of(n: int, helped: int, hurt: int) -> Cells:
-    """Return two cells of which so many questions were helped and hurt."""
+    """Return two cells; the numbers of helped and hurt questions are given."""
     values = np.zeros((n, 2))
     values[:helped, 0] = 1.0
     values[helped : helped + hurt, 1] = -1.0

@@ -8,128 +8,49 @@ from __future__ import annotations
 
 import json
 import os
-import socket
-import stat
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
 from ragbench.base.endpoint import Endpoint
 from ragbench.base.errors import RagbenchError, UsageError
-from ragbench.base.records import Hit, Reply
 from ragbench.base.registry import Entry
 from ragbench.corpora.build import build_corpus
 from ragbench.corpora.open import open_corpus
 from ragbench.experiment.answering import in_flight
-from ragbench.experiment.config.config import load_config
 from ragbench.experiment.run import run_experiment
 from ragbench.experiment.stages.score import score_run
 from ragbench.indexes import retrievers
-from ragbench.indexes.bm25.index import Bm25Index
 from ragbench.indexes.build import build_index
 from ragbench.indexes.built import open_index
 from ragbench.indexes.langchain.adapters import FromLangchain, as_langchain
-from ragbench.indexes.recipe import Recipe
 from ragbench.models import models
-from ragbench.models.model import OneByOne
-from ragbench.models.scripted import ScriptedModel
 from ragbench.models.served.addresses import watch
-from ragbench.models.spec import BackendOptions
 from ragbench.report.write import write_report
+from tests.experiment.leaks import (
+    FACTORY,
+    LEAKS,
+    SECRET,
+    LeakyIndex,
+    LeakyModel,
+    LeakyOwn,
+    LeakyScripted,
+    Listening,
+)
+from tests.experiment.ward import RECIPES, STORE, config, modes, remote, restrict, write_recipe
 from tests.indexes import encoder_models
 from tests.indexes.cross_encoders import save_cross_encoder
 from tests.indexes.langchain.serving import running_milvus
 from tests.models.conftest import SMOLLM2
 from tests.models.loopback import MODEL, Request, Sent, chat, loopback
 
-SECRET = "zyxnephritis"
-ENCODER = {"model": "./encoder", "dtype": "float32"}
-STORE = {"kind": "vectorstore", "encoder": ENCODER, "min_recall": 0}
-RECIPES: dict[str, dict[str, Any]] = {  # those that send nothing
-    "bm25": {"kind": "bm25"},
-    "faiss": {"kind": "faiss", "encoder": ENCODER},
-    "hybrid": {"kind": "hybrid", "parts": ["bm25", "faiss"]},
-    "quota": {"kind": "quota", "of": "bm25", "quotas": {"a": 1, "b": 1}},
-    "rerank": {"kind": "rerank", "first": "bm25", "depth": 2},
-    "langchain": {
-        "kind": "langchain",
-        "factory": "reach_factory:local",
-        "trust_code": True,
-        "servers": [],
-    },
-    "in-memory": {**STORE, "store": "in-memory"},
-    "qdrant": {**STORE, "store": "qdrant"},
-    "chroma": {**STORE, "store": "chroma"},
-}
 # What the default tier leaves to the slow one: other stores, and indexes of the same parts.
 SLOWER = ("hybrid", "quota", "qdrant", "chroma")
-FACTORY = """
-import socket
-from langchain_core.documents import Document
-from langchain_core.retrievers import BaseRetriever
-
-
-def send(port, text):
-    with socket.create_connection(("127.0.0.1", port)) as peer:
-        peer.sendall(text.encode())
-
-
-class First(BaseRetriever):
-    corpus: object
-    port: int = 0
-
-    def _get_relevant_documents(self, query, *, run_manager):
-        if self.port:
-            send(self.port, query)
-        return [Document(self.corpus[0].text, metadata={"id": self.corpus[0].id})]
-
-
-def local(corpus, port=0):
-    if port:
-        send(port, corpus[0].text)
-    return First(corpus=corpus, port=port)
-"""
-
-
-class Listening:
-    """A server that reads what comes, answers nothing, and counts."""
-
-    def __init__(self) -> None:
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self._socket.settimeout(0.05)
-        self.port: int = self._socket.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.seen = b""
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._serve, daemon=True)
-        self._thread.start()
-
-    def _serve(self) -> None:
-        while not self._stop.is_set():
-            try:
-                peer, _ = self._socket.accept()
-            except TimeoutError:
-                continue
-            with peer:
-                peer.settimeout(0.3)
-                try:
-                    while part := peer.recv(1 << 16):
-                        self.seen += part
-                except OSError:
-                    continue
-
-    def close(self) -> bytes:
-        """Return all that came."""
-        threading.Event().wait(0.2)
-        self._stop.set()
-        self._thread.join(5)
-        self._socket.close()
-        return self.seen
 
 
 @pytest.fixture
@@ -146,51 +67,6 @@ def listening(monkeypatch: pytest.MonkeyPatch) -> Iterator[Listening]:
     server.close()
 
 
-LEAKS: dict[str, int] = {}
-
-
-def leak(text: str) -> None:
-    with socket.create_connection(("127.0.0.1", LEAKS["port"])) as peer:
-        peer.sendall(text.encode())
-
-
-class LeakyModel(OneByOne):
-    """A backend from outside that does not say where it sends prompts."""
-
-    Options: ClassVar[type[BackendOptions]] = BackendOptions
-    is_chat = False
-    context_tokens = 4096
-
-    def __init__(self, spec: object) -> None:
-        leak(SECRET)
-
-
-class LeakyScripted(ScriptedModel):
-    """A backend from outside that inherits the word of one of ragbench's."""
-
-    def generate(self, prompt: str, *, limit: int) -> Reply:
-        leak(prompt)
-        return super().generate(prompt, limit=limit)
-
-
-class LeakyRecipe(Recipe):
-    """A recipe from outside that does not say where it sends text."""
-
-
-class LeakyIndex(Bm25Index):
-    """A kind of index from outside that inherits the recipe of one of ragbench's."""
-
-    def search(self, queries: Any, k: int) -> list[list[Hit]]:
-        leak(queries[0])
-        return super().search(queries, k)
-
-
-class LeakyOwn(LeakyIndex):
-    """A kind of index from outside with a recipe of its own."""
-
-    Options: ClassVar[type[Recipe]] = LeakyRecipe
-
-
 @pytest.fixture
 def outside(monkeypatch: pytest.MonkeyPatch) -> None:
     assert models.names() and retrievers.names()  # entry points are read
@@ -199,7 +75,7 @@ def outside(monkeypatch: pytest.MonkeyPatch) -> None:
         (retrievers, {"leaky": LeakyIndex, "leaky-own": LeakyOwn}),
     ):
         for name, kind in kinds.items():
-            entry = Entry(f"{__name__}:{kind.__name__}", "")
+            entry = Entry(f"{kind.__module__}:{kind.__name__}", "")
             monkeypatch.setitem(registry._table, name, entry)
 
 
@@ -235,31 +111,6 @@ def ward(home: Path, small_models: Path) -> Iterator[Path]:
     sys.modules.pop("reach_factory", None)
 
 
-def write_recipe(home: Path, name: str, recipe: dict[str, Any]) -> None:
-    (home / "indexes" / f"{name}.yaml").write_text(json.dumps(recipe))
-
-
-def restrict(home: Path, *, corpus: bool) -> None:
-    for name in "ab":
-        card = {"reader": "jsonl", "path": f"{name}.jsonl"}
-        card |= {"data_use": "restricted" if corpus else "open"}
-        (home / "corpora" / f"{name}.yaml").write_text(json.dumps(card))
-
-
-def config(home: Path, recipe: str, *, model: str = "", task: str, trusted: str = "") -> Any:
-    corpus = "a--b" if recipe == "quota" else "a"
-    use = "{path: asked.jsonl, data_use: " + task + "}"
-    path = home / "reach.yaml"
-    path.write_text(
-        f"name: reach\nmodels: [{{name: m, {model or 'backend: scripted'}}}]\n"
-        f"indexes: {{it: {{recipe: {recipe}, corpus: {corpus}}}}}\n"
-        f"tasks: [{{name: asked, task: mcq, scoring: generate, reply_limit: 4, options: {use}}}]\n"
-        "arms: [closed-book, {retriever: it, k: 1, name: found}]\n"
-        f"trusted_endpoints: [{trusted}]\n"
-    )
-    return load_config(str(path))
-
-
 SIDES = pytest.mark.parametrize("side", ["task", "corpus"])
 
 
@@ -268,13 +119,6 @@ def restricted_run(home: Path, side: str, recipe: str, **keys: str) -> Callable[
     task = "restricted" if side == "task" else "open"
     made = config(home, recipe, task=task, **keys)
     return lambda: run_experiment(*made)
-
-
-def modes(folder: Path) -> set[tuple[str, str]]:
-    return {
-        ("folder" if path.is_dir() else "file", oct(stat.S_IMODE(path.lstat().st_mode)))
-        for path in (folder, *folder.rglob("*"))
-    }
 
 
 def local_recipes() -> Iterator[Any]:
@@ -319,29 +163,6 @@ def test_every_kind_of_retriever_and_backend_is_here() -> None:
     assert kinds == ours
     backends = {name for name, entry in models.items() if entry.target.startswith("ragbench.")}
     assert backends == {"hf", "scripted", "server", "vllm"}
-
-
-def remote(url: str) -> dict[str, dict[str, Any]]:
-    port = int(url.rpartition(":")[2])
-    there = {"url": url, "trust_url": True}
-    factory = {k: v for k, v in RECIPES["langchain"].items() if k != "servers"}
-    factory |= {"options": {"port": port}}
-    return {
-        "qdrant there": {**STORE, "store": "qdrant", **there},
-        "milvus there": {**STORE, "store": "milvus", **there},
-        "langchain unknown": factory,
-        "langchain there": {**factory, "servers": [url]},
-        "hybrid": {"kind": "hybrid", "parts": ["bm25", "part"]},
-        "quota": {"kind": "quota", "of": "part", "quotas": {"a": 1}},
-        "rerank": {
-            "kind": "rerank",
-            "first": "part",
-            "depth": 2,
-            "reranker": {"model": "./reranker"},
-        },
-        "outside": {"kind": "leaky"},
-        "outside, own recipe": {"kind": "leaky-own"},
-    }
 
 
 @SIDES

@@ -18,20 +18,12 @@ from ragbench.models.served import http
 from ragbench.report.write import write_report
 from ragbench.runfolder.records import Record
 from ragbench.runfolder.schema import parse
-from tests.models.loopback import MODEL, Loopback, Sent, loopback
+from tests.experiment.asked import asked
+from tests.models.loopback import Loopback, Sent, loopback
 from tests.models.vendors import LIKELY, Lists, RuleModel, VendorServer
 from tests.runfolder.sealing import reseal
 
 TEXT = "/v1/completions"
-CONFIG = """\
-name: lettered
-models:
-  - {{name: m, backend: server, url: "{url}", model: {model}, format: plain, retries: 0,
-     context: 4096, concurrency: 1}}
-tasks:
-  - {{name: asked, task: mcq, scoring: letters, options: {{path: asked.jsonl}}}}
-arms: [closed-book]
-"""
 N = 8
 
 
@@ -44,14 +36,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback]:
 
 @pytest.fixture
 def config(home: Path, server: Loopback) -> str:
-    lines = [
-        {"id": f"q{n}", "question": f"Question {n}?", "options": ["x", "y", "z"], "answer": "B"}
-        for n in range(N)
-    ]
-    (home / "asked.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    path = home / "lettered.yaml"
-    path.write_text(CONFIG.format(url=server.url, model=MODEL))
-    return str(path)
+    keys = "format: plain, retries: 0, concurrency: 1"
+    return asked(home, server, "lettered", n=N, keys=keys)
 
 
 def records(home: Path) -> list[dict[str, Any]]:

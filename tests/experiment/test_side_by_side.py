@@ -273,15 +273,21 @@ def test_the_servers_of_a_file_change_while_the_run_goes_on(
 def test_a_server_that_is_asked_too_often_gets_less_and_no_question_is_lost(
     config: str, home: Path, servers: tuple[Loopback, Loopback], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The server takes 4 requests at a time and refuses every other with 429."""
-    slots = threading.Semaphore(4)
+    """The server takes 4 requests at a time and refuses every other with 429.
+
+    The first 4 wait for a refusal, however slowly the others arrive.
+    """
+    slots, refused = threading.Semaphore(4), threading.Event()
     busy = Sent({"error": {"message": "slow down"}}, 429)
 
     def answer(request: Request) -> Sent:
         if not slots.acquire(blocking=False):
+            refused.set()
             return busy
         try:
-            threading.Event().wait(0.01)
+            if number_of(request) is not None:
+                refused.wait(300)
+                threading.Event().wait(0.01)
             return right(request)
         finally:
             slots.release()

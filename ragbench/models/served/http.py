@@ -128,7 +128,7 @@ class Client:
         key_env: Environment variable of the key.
         headers: Further headers, as ``Keys`` reads them.
         query: Query of every request, such as ``?api-version=2024-10-21``.
-        patience_s: Seconds that an outage is waited out, once ``outages`` has begun.
+        patience_s: Seconds that an outage is waited out, once ``outages`` has started.
         proxy: Address of a proxy.
         proxy_auth: Variable of its user and password, as ``Keys`` reads it.
 

@@ -17,18 +17,11 @@ from ragbench.experiment.planning.plan import make_plan
 from ragbench.experiment.run import run_experiment
 from ragbench.models.served import http
 from ragbench.report.write import write_report
+from tests.experiment.asked import asked
 from tests.models.loopback import MODEL, Loopback, Request, Sent, chat, loopback
 from tests.models.vendors import LIKELY, RuleModel, VendorServer
 
 CHAT = "/v1/chat/completions"
-CONFIG = """\
-name: watched
-models:
-  - {{name: m, backend: server, url: "{url}", model: {model}, context: 4096, concurrency: 1}}
-tasks:
-  - {{name: asked, task: mcq, scoring: {scoring}, options: {{path: asked.jsonl}}}}
-arms: [closed-book]
-"""
 N = 20
 
 
@@ -40,14 +33,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback]:
 
 
 def config(home: Path, server: Loopback, scoring: str) -> str:
-    lines = [
-        {"id": f"q{n}", "question": f"Question {n}?", "options": ["x", "y", "z"], "answer": "B"}
-        for n in range(N)
-    ]
-    (home / "asked.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    path = home / "watched.yaml"
-    path.write_text(CONFIG.format(url=server.url, model=MODEL, scoring=scoring))
-    return str(path)
+    return asked(home, server, "watched", n=N, keys="concurrency: 1", scoring=scoring)
 
 
 def records(home: Path) -> list[dict[str, Any]]:

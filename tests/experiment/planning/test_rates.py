@@ -16,17 +16,10 @@ from ragbench.experiment.planning.rates import rate_of
 from ragbench.experiment.run import run_experiment
 from ragbench.models.served import http
 from ragbench.runfolder.records import Record, record_to_json, sealed
-from tests.models.loopback import MODEL, Loopback, loopback
+from tests.experiment.asked import asked
+from tests.models.loopback import Loopback, loopback
 from tests.models.vendors import RuleModel, VendorServer
 
-CONFIG = """\
-name: timed
-models:
-  - {{name: m, backend: server, url: "{url}", model: {model}, context: 4096, concurrency: 2}}
-tasks:
-  - {{name: asked, task: mcq, scoring: {scoring}, options: {{path: asked.jsonl}}}}
-arms: [closed-book]
-"""
 N = 12
 
 
@@ -39,14 +32,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback]:
 
 
 def config(home: Path, server: Loopback, scoring: str) -> str:
-    lines = [
-        {"id": f"q{n}", "question": f"Question {n}?", "options": ["x", "y", "z"], "answer": "B"}
-        for n in range(N)
-    ]
-    (home / "asked.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    path = home / "timed.yaml"
-    path.write_text(CONFIG.format(url=server.url, model=MODEL, scoring=scoring))
-    return str(path)
+    return asked(home, server, "timed", n=N, keys="concurrency: 2", scoring=scoring)
 
 
 def time_of(path: str, *overrides: str) -> tuple[float | None, str]:

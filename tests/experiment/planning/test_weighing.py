@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,17 +11,9 @@ from ragbench.experiment.config.config import load_config
 from ragbench.experiment.planning.offline import OfflineGrid
 from ragbench.experiment.planning.plan import make_plan
 from ragbench.models.served import http
-from tests.models.loopback import MODEL, Loopback, Request, Sent, loopback
+from tests.experiment.asked import asked
+from tests.models.loopback import Loopback, Request, Sent, loopback
 from tests.models.vendors import RuleModel, VendorServer
-
-CONFIG = """\
-name: weighed
-models:
-  - {{name: m, backend: server, url: "{url}", model: {model}, context: 4096, retries: 0}}
-tasks:
-  - {{name: asked, task: mcq, scoring: letters, options: {{path: asked.jsonl}}}}
-arms: [closed-book]
-"""
 
 
 @pytest.fixture
@@ -34,14 +25,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback]:
 
 @pytest.fixture
 def config(home: Path, server: Loopback) -> str:
-    lines = [
-        {"id": f"q{n}", "question": f"Question {n}?", "options": ["x", "y", "z"], "answer": "B"}
-        for n in range(3)
-    ]
-    (home / "asked.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    path = home / "weighed.yaml"
-    path.write_text(CONFIG.format(url=server.url, model=MODEL))
-    return str(path)
+    return asked(home, server, "weighed", n=3, keys="retries: 0")
 
 
 def test_letters_are_weighed_unless_no_task_takes_them(server: Loopback, config: str) -> None:

@@ -109,16 +109,16 @@ def test_a_server_without_log_probabilities_is_refused_before_the_first_question
         ServerModel(spec(server, format="plain")).check_abilities([OPTIONS])
 
 
-def test_a_begun_reply_needs_a_server_that_goes_on_with_it(server: Loopback) -> None:
-    begun = Asked("generate", True)
+def test_a_started_reply_needs_a_server_that_goes_on_with_it(server: Loopback) -> None:
+    started = Asked("generate", True)
 
     def vllm(request: Request) -> Sent:
         return Sent(chat("Yes", size=15 if "continue_final_message" in request.body else 20))
 
     server.answers[CHAT] = vllm
-    ServerModel(spec(server)).check_abilities([begun])
+    ServerModel(spec(server)).check_abilities([started])
     for sent in (
-        lambda _: Sent(chat("Yes")),  # leaves the field out: another turn is begun
+        lambda _: Sent(chat("Yes")),  # leaves the field out: it starts another turn
         lambda _: Sent({"choices": [{"message": {"content": "Yes"}}]}),
         lambda r: (
             Sent({"detail": "Unexpected fields"}, 422)
@@ -128,9 +128,9 @@ def test_a_begun_reply_needs_a_server_that_goes_on_with_it(server: Loopback) -> 
     ):
         server.answers[CHAT] = sent
         with pytest.raises(PrerequisiteError, match="does not continue it") as caught:
-            ServerModel(spec(server)).check_abilities([begun])
+            ServerModel(spec(server)).check_abilities([started])
         assert "format: plain" in caught.value.fix
-    ServerModel(spec(server, format="plain")).check_abilities([begun])
+    ServerModel(spec(server, format="plain")).check_abilities([started])
 
 
 @pytest.mark.parametrize("sent", [Sent(b"<html>"), Sent({}), Sent({"message": "no"}, 404)])
@@ -152,11 +152,11 @@ def test_every_address_is_checked(server: Loopback) -> None:
 
 
 def test_the_beginning_of_a_reply_that_a_server_repeats_is_removed(server: Loopback) -> None:
-    begun = [*TURNS, Message("assistant", "The code:")]
+    started = [*TURNS, Message("assistant", "The code:")]
     for sent in ("The code: M10.9", " M10.9"):
         server.script(CHAT, Sent(chat(sent)))
         model = ServerModel(spec(server))
-        assert model.generate(model.render(begun), limit=5).text == " M10.9"
+        assert model.generate(model.render(started), limit=5).text == " M10.9"
     server.script(CHAT, Sent(chat("The code: M10.9")))
     model = ServerModel(spec(server))
     assert model.generate(model.render(TURNS), limit=5).text == "The code: M10.9"
@@ -172,9 +172,9 @@ def test_some_continue_a_reply_that_a_task_begins(server: Loopback, vendor: str)
     url = VendorServer(vendor, rule).install(server)
     model = ServerModel(spec(server, url=url, context=4096))
     model.check_abilities([Asked("generate", True)])
-    begun = [*TURNS, Message("assistant", "The code is")]
-    reply = model.generate(model.render(begun), limit=5)
-    prompt = templated([{"role": m.role, "content": m.content} for m in begun], continued=True)
+    started = [*TURNS, Message("assistant", "The code is")]
+    reply = model.generate(model.render(started), limit=5)
+    prompt = templated([{"role": m.role, "content": m.content} for m in started], continued=True)
     assert reply.text == rule.write(prompt, 5)
     assert reply.prompt_tokens == len(rule.tokens(prompt))
 
