@@ -72,8 +72,8 @@ def test_git_state_follows_the_checkout_of_the_package(tmp_path: Path) -> None:
     root = tmp_path / "checkout"
     source = Path(provenance.__file__).parents[1]
     (root / "ragbench" / "base").mkdir(parents=True)
-    for name in ("__init__.py", "base/__init__.py", "base/provenance.py"):
-        shutil.copy(source / name, root / "ragbench" / name)
+    for path in (source / "__init__.py", *(source / "base").glob("*.py")):
+        shutil.copy(path, root / "ragbench" / path.relative_to(source))
     (root / ".gitignore").write_text("__pycache__/\n", encoding="utf-8")
     assert state_of(root) == "None"
     git(root, "init", "-q")
