@@ -11,9 +11,11 @@ from ragbench.base.errors import first_line
 from ragbench.base.progress import say
 from ragbench.models.local.context import text_config
 from ragbench.models.local.generation import Written
-from ragbench.models.local.prefix import option_log_likelihoods
+from ragbench.models.local.prefix import Beginning, beginning, option_log_likelihoods
 from ragbench.models.local.tree import (
     Scored,
+    common_beginning,
+    continues_beginnings,
     longest_tree,
     packs,
     picks_logits,
@@ -24,7 +26,7 @@ from ragbench.models.local.tree import (
 Write = Callable[[Sequence[Sequence[int]]], list[Written]]
 
 # What computes answers, and by which rule batches are made; a change of either changes numbers.
-ENGINE = "transformers, passes of least cost"
+ENGINE = "transformers, passes of least cost, beginnings"
 # Tokens of a pass by type of device: more bring little (docs/performance.md has figures).
 BATCH_TOKENS = {"cpu": 512, "cuda": 8_192, "mps": 2_048}
 # Questions that are handed over together.
@@ -47,8 +49,9 @@ class Sums:
 def score_all(model: Any, items: Sequence[Scored], *, budget: int) -> list[Sums | Exception]:
     """Return the sums of each item, or why it has none, in the order of items.
 
-    Items whose sequences fit the model's longest tree share passes, as ``packs`` says. Any other
-    has its own pass, or several. A pass that runs out of memory is halved.
+    Items whose sequences fit the model's longest tree share passes, as ``packs`` says, and their
+    common beginning has a pass of its own, which the next items may use again. Any other item has
+    its own pass, or several. A pass that runs out of memory is halved.
     """
     done: list[Sums | Exception | None] = [None] * len(items)
     together: list[int] = []
@@ -58,29 +61,46 @@ def score_all(model: Any, items: Sequence[Scored], *, budget: int) -> list[Sums 
         fits = longest <= longest_tree(model, item.sequences[0])
         (together if fits else alone).append(place)
     chosen = [items[place] for place in together]
-    for pack in _packs(model, chosen, budget):
+    before = _beginning(model, chosen)
+    for pack in _packs(model, chosen, budget, before):
         places = [together[n] for n in pack]
-        for place, found in zip(
-            places, _passes(model, [items[place] for place in places]), strict=True
-        ):
+        passed = _passes(model, [items[place] for place in places], before)
+        for place, found in zip(places, passed, strict=True):
             done[place] = found
     for place in alone:
         done[place] = _alone(model, items[place])
     return [found for found in done if found is not None]
 
 
-def _packs(model: Any, items: Sequence[Scored], budget: int) -> Iterator[list[int]]:
+def _beginning(model: Any, items: Sequence[Scored]) -> Beginning | None:
+    """Return what all items begin with, if it is long; None if memory is short as well."""
+    tokens = common_beginning(items)
+    if not tokens or not continues_beginnings(model, tokens):
+        return None
+    try:
+        return beginning(model, tokens)
+    except FAILURES:
+        _free()
+        return None
+
+
+def _packs(
+    model: Any, items: Sequence[Scored], budget: int, before: Beginning | None
+) -> Iterator[list[int]]:
     if items:
         config = text_config(model.config)
         sizes = {"vocabulary": int(config.vocab_size), "width": int(config.hidden_size)}
-        yield from packs(items, budget=budget, **sizes)
+        start = len(before.tokens) if before else 0
+        yield from packs(items, budget=budget, before=start, **sizes)
 
 
-def _passes(model: Any, items: Sequence[Scored]) -> list[Sums | Exception]:
+def _passes(
+    model: Any, items: Sequence[Scored], before: Beginning | None
+) -> list[Sums | Exception]:
     """Return the sums of items in one pass, or in more where it fails."""
     started = time.perf_counter()
     try:
-        sums = tree_log_likelihoods(model, items)
+        sums = tree_log_likelihoods(model, items, before)
     except FAILURES as error:
         if len(items) == 1:
             return [_alone(model, items[0])]
@@ -88,7 +108,7 @@ def _passes(model: Any, items: Sequence[Scored]) -> list[Sums | Exception]:
             _free()
             say(f"out of memory with {len(items)} questions in one pass: halved")
         half = len(items) // 2
-        return [*_passes(model, items[:half]), *_passes(model, items[half:])]
+        return [*_passes(model, items[:half], before), *_passes(model, items[half:], before)]
     elapsed = time.perf_counter() - started
     sizes = [max(map(len, item.sequences)) for item in items]
     return [

@@ -18,6 +18,7 @@ from ragbench.base.modelfacts import ModelFacts
 from ragbench.base.records import Message, OptionScores, Reply
 from ragbench.base.weights import locate, weights_digest
 from ragbench.models.local.adapter import check_adapter, with_adapter
+from ragbench.models.local.attention import suits
 from ragbench.models.local.batches import (
     BATCH_SIZE,
     BATCH_TOKENS,
@@ -110,11 +111,11 @@ class HfModel(OneByOne):
                 where=f"models: {spec.name}: format: chat",
                 fix="write format: plain",
             )
-
         self._template = ChatTemplate(self._tokenizer, day=options.date, where=where)
         self.batch_size = BATCH_SIZE[self.device]
         self.batch_tokens = options.batch_tokens or BATCH_TOKENS[self.device]
         self._attention = options.attn_implementation
+        self._blocks = suits(self._attention, self.device, self.dtype)
 
     @classmethod
     def sends_to(cls, options: HfOptions) -> tuple[Endpoint, ...]:
@@ -139,7 +140,8 @@ class HfModel(OneByOne):
     @cached_property
     def _skeleton(self) -> Skeleton | None:
         trusted = bool(self._options["trust_remote_code"])
-        return skeleton(self._config, self._attention, trust_remote_code=trusted)
+        asked = self._attention, self._blocks
+        return skeleton(self._config, *asked, trust_remote_code=trusted)
 
     def digest(self) -> str:
         """Return the identity of weights, number format, prompt format and computation."""
@@ -271,7 +273,7 @@ class HfModel(OneByOne):
             )
             if self._adapter is not None:
                 model = with_adapter(model, self._adapter, name=self.spec.name)
-            return settle(model, self.device, self.spec)
+            return settle(model, self.device, self.spec, blocks=self._blocks)
         except (OSError, ValueError, RuntimeError, ImportError, SafetensorError) as error:
             raise unavailable(self.spec, error) from None  # such as out of memory
 

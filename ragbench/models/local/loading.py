@@ -9,6 +9,7 @@ from typing import Any
 from ragbench.base.devices import threads_remark, torch_dtype
 from ragbench.base.errors import PrerequisiteError, first_line
 from ragbench.base.progress import say
+from ragbench.models.local.attention import use_blocks
 from ragbench.models.local.batches import BATCH_TOKENS
 from ragbench.models.local.generation import forget_sampling
 from ragbench.models.local.measuring import PROMPT, best_budget, pass_speeds
@@ -101,8 +102,15 @@ def unavailable(spec: ModelSpec, error: Exception) -> PrerequisiteError:
     )
 
 
-def settle(model: Any, device: str, spec: ModelSpec) -> Any:
-    """Return a loaded model in its place, with logits in float32, ready to answer."""
+def settle(model: Any, device: str, spec: ModelSpec, *, blocks: bool) -> Any:
+    """Return a loaded model in its place, with logits in float32, ready to answer.
+
+    Args:
+        model: As loaded.
+        device: ``cpu`` or ``cuda``.
+        spec: Its entry in the config.
+        blocks: Whether it attends in blocks if its code allows that.
+    """
     places = vars(model).get("hf_device_map")
     if places is None:
         model = model.to(device)
@@ -119,6 +127,8 @@ def settle(model: Any, device: str, spec: ModelSpec) -> Any:
                 "times slower"
             )
     model = model.eval()
+    if blocks:
+        use_blocks(model)
     use_float32_output(model)
     forget_sampling(model)
     if device == "cuda" and spec.read(HfOptions).batch_tokens is None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from inspect import signature
 from typing import TYPE_CHECKING, Any
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, WeakSet
 
 if TYPE_CHECKING:
     import torch
@@ -158,6 +159,47 @@ def _is_repeatable(cache: Any) -> bool:
     return bool(kinds) and kinds <= REPEATABLE
 
 
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """Tokens with their keys and values in a cache."""
+
+    tokens: tuple[int, ...]
+    cache: Any
+
+    def arguments(self, model: Any) -> dict[str, Any]:
+        """Return the arguments of a pass that continues the tokens; the pass before is dropped."""
+        if added := self.cache.get_seq_length() - len(self.tokens):
+            self.cache.crop(-added)
+        return {cache_argument(model): self.cache, "use_cache": True}
+
+
+_beginnings: WeakKeyDictionary[Any, Beginning] = WeakKeyDictionary()
+
+
+def beginning(model: Any, ids: Sequence[int]) -> Beginning | None:
+    """Return a beginning, computed once as long as it is the same; None of a model that forgets.
+
+    A model's layers forget if they keep the last tokens only, or anything else than keys and
+    values.
+    """
+    import torch
+
+    tokens = tuple(ids)
+    kept = _beginnings.get(model)
+    if kept is None or kept.tokens != tokens:
+        with torch.inference_mode():
+            cache = _prefill(model, tokens)
+        if cache is None or any(type(x).__name__ != "DynamicLayer" for x in cache.layers):
+            return None
+        kept = _beginnings[model] = Beginning(tokens, cache)
+    return kept
+
+
+def cache_argument(model: Any) -> str:
+    """Return the name of the argument that takes a cache: before transformers 5.24 another one."""
+    return "cache" if "cache" in signature(model.forward).parameters else "past_key_values"
+
+
 def _next(logits: torch.Tensor, sequences: Sequence[Sequence[int]]) -> list[float]:
     """Return the log-probability of each sequence's last token after the same prompt."""
     import torch
@@ -174,9 +216,10 @@ def _forward(model: Any, rows: Sequence[Sequence[int]], cache: Any) -> torch.Ten
     tokens = torch.zeros((len(rows), width), dtype=torch.long)
     for index, row in enumerate(rows):
         tokens[index, : len(row)] = torch.tensor(list(row))
-    name = "cache" if "cache" in signature(model.forward).parameters else "past_key_values"
     # Some families without keys and values have no argument for them.
-    given = {"use_cache": False} if cache is None else {name: cache, "use_cache": True}
+    given = (
+        {"use_cache": False} if cache is None else {cache_argument(model): cache, "use_cache": True}
+    )
     logits: torch.Tensor = model(input_ids=tokens.to(input_device(model)), **given).logits
     return logits
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from ragbench.base.files import plain_file
 from ragbench.base.modelfacts import Footprint
+from ragbench.models.local.attention import use_blocks
 from ragbench.models.local.context import text_config
 from ragbench.models.local.quantised import Quantised
 
@@ -51,12 +52,15 @@ class Skeleton:
         )
 
 
-def skeleton(config: Any, attention: str, *, trust_remote_code: bool) -> Skeleton | None:
+def skeleton(
+    config: Any, attention: str, blocks: bool, *, trust_remote_code: bool
+) -> Skeleton | None:
     """Return what a config says of its model; None if transformers cannot build it so.
 
     Args:
         config: The model's config in transformers.
         attention: Implementation of attention that is asked for; ``auto`` leaves it open.
+        blocks: Whether it attends in blocks if its code allows that.
         trust_remote_code: Whether code in the model's repository may run.
 
     Raises:
@@ -79,6 +83,8 @@ def skeleton(config: Any, attention: str, *, trust_remote_code: bool) -> Skeleto
         return None
     except (RuntimeError, TypeError, AttributeError, KeyError, IndexError, OSError):
         return None
+    if blocks:
+        use_blocks(model)
     sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}
     part = text_config(model.config)
     experts = sum(size for name, size in sizes.items() if ".experts." in name)

@@ -2,8 +2,8 @@
 
 The nodes of the tree are the tokens of one row. An attention mask lets each token see only those
 before it in its own sequences, and its position is its depth. So a prompt is computed once for all
-its options, few-shot examples once for all questions, and the first passages once for the arms that
-begin with them, without a padding token.
+its options, and the first passages once for the arms that begin with them, without a padding token.
+A beginning of all sequences, such as few-shot examples, is computed once for many passes.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from itertools import pairwise, takewhile
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
+from ragbench.models.local.attention import BLOCKS
 from ragbench.models.local.context import text_config
-from ragbench.models.local.prefix import input_device, keeps_only_keys
+from ragbench.models.local.prefix import Beginning, beginning, input_device, keeps_only_keys
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 MOST_LOGITS = 1 << 26  # numbers, at most 256 MB in float32
 LONGEST_TREE = 4_096  # tokens; the mask grows with the square
 EXAMINED = 40  # tokens of a model's examination
+# Least tokens of a beginning that is worth a pass of its own, and its step: questions that
+# happen to begin alike do not change it.
+BEGINNING, STEP = 128, 64
 # These change the positions of short sequences beside long ones.
 CHANGING_ROPES = {"dynamic", "longrope"}
 
@@ -75,25 +79,29 @@ class Tree:
             parent = node
         return path
 
-    def mask(self) -> Mask:
-        """Return (T, T): whether a token, by row, sees another."""
+    def mask(self, before: int = 0) -> Mask:
+        """Return (T, ``before`` + T): whether a token, by row, sees another.
+
+        All of them see those of the beginning, which is no part of the tree.
+        """
         import numpy as np
 
-        seen = np.zeros((len(self), len(self)), dtype=np.bool_)
+        seen = np.zeros((len(self), before + len(self)), dtype=np.bool_)
+        seen[:, :before] = True
         for node, parent in enumerate(self.parents):
             if parent >= 0:
-                seen[node, : parent + 1] = seen[parent, : parent + 1]
-            seen[node, node] = True
+                seen[node, : before + parent + 1] = seen[parent, : before + parent + 1]
+            seen[node, before + node] = True
         return seen
 
 
 def packs(
-    items: Sequence[Scored], *, budget: int, vocabulary: int, width: int
+    items: Sequence[Scored], *, budget: int, vocabulary: int, width: int, before: int = 0
 ) -> Iterator[list[int]]:
     """Yield the items of each pass, by place: sorted by their tokens, so that neighbours share.
 
     The passes are those of the least cost together, in tokens: T tokens cost T, their attention to
-    each other T^2 / 6 ``width``, which is its share of the operations of a usual layer, and each
+    each other T (T + 2 ``before``) / 6 ``width``, which is its share of a usual layer, and each
     pass an eighth of ``budget``. So prompts that share little fill about the budget, and those
     with the same examples or passages far more.
 
@@ -103,13 +111,14 @@ def packs(
             ``LONGEST_TREE``, except a single item's.
         vocabulary: Logits per token.
         width: Hidden size of the model.
+        before: Tokens of a beginning that is computed before.
     """
     rows = max(1, MOST_LOGITS // vocabulary)
     order = sorted(range(len(items)), key=lambda place: list(items[place].sequences[0]))
     chosen = [items[place] for place in order]
-    sizes = [_tokens_of(item) for item in chosen]
+    sizes = [_tokens_of(item) - before for item in chosen]
     asked = [sum(len(ids) - item.start for ids in item.sequences) for item in chosen]
-    shared = [0, *(_common(one, other) for one, other in pairwise(chosen))]
+    shared = [0, *(_common(one, other) - before for one, other in pairwise(chosen))]
     least = [(0.0, 0)]  # of the first items: cost, and where their last pass starts
     for end in range(1, len(chosen) + 1):
         tokens, logits, found = 0, 0, list[tuple[float, int]]()
@@ -118,7 +127,7 @@ def packs(
             logits += asked[start]
             if found and (tokens > max(budget, LONGEST_TREE) or logits > rows):
                 break
-            cost = budget / 8 + tokens + tokens * tokens / (6 * width)
+            cost = budget / 8 + tokens + tokens * (tokens + 2 * before) / (6 * width)
             found.append((least[start][0] + cost, start))
         least.append(min(found))
     ends = [len(chosen)]
@@ -126,6 +135,18 @@ def packs(
         ends.append(least[ends[-1]][1])
     for start, end in pairwise(reversed(ends)):
         yield order[start:end]
+
+
+def common_beginning(items: Sequence[Scored]) -> list[int]:
+    """Return the tokens that all sequences begin with, if a pass of their own is worth while."""
+    if len(items) < 2:
+        return []
+    first, size = items[0], min(item.start for item in items) - 1
+    for other in items[1:]:
+        size = min(size, _common(first, other))
+        if size < BEGINNING:
+            return []
+    return list(first.sequences[0][: size // STEP * STEP])
 
 
 def _tokens_of(item: Scored) -> int:
@@ -141,45 +162,49 @@ def _common(one: Scored, other: Scored) -> int:
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
-def tree_log_likelihoods(model: Any, items: Sequence[Scored]) -> list[list[float]]:
+def tree_log_likelihoods(
+    model: Any, items: Sequence[Scored], before: Beginning | None = None
+) -> list[list[float]]:
     """Return the summed natural log-probability of each sequence's reply, by item, in one pass.
 
     Args:
         model: One for which ``longest_tree`` is at least the longest sequence, or, if all sequences
             are one up to their last tokens, one that ``picks_logits``.
         items: What is to be scored.
+        before: What all sequences begin with; it ends before the last token of a prompt.
     """
     import torch
 
+    size = len(before.tokens) if before else 0
     tree = Tree()
-    paths = [[tree.add(ids) for ids in item.sequences] for item in items]
+    paths = [[tree.add(ids[size:]) for ids in item.sequences] for item in items]
     asked: dict[int, int] = {}  # node -> row of the logits
     for item, found in zip(items, paths, strict=True):
         for path in found:
-            for node in path[item.start - 1 :]:
+            for node in path[item.start - size - 1 :]:
                 asked.setdefault(node, len(asked))
-    given: dict[str, Any] = {}
+    given: dict[str, Any] = {"use_cache": False} if before is None else before.arguments(model)
     device = input_device(model)
-    if not tree.is_line:
-        mask = torch.from_numpy(tree.mask()).to(device)
+    if before is not None or not tree.is_line:
+        mask = torch.from_numpy(tree.mask(size)).to(device)
         hidden = torch.zeros(mask.shape, dtype=model.dtype, device=device)
         hidden.masked_fill_(~mask, torch.finfo(model.dtype).min)
-        given = {
+        depths = [size + depth for depth in tree.depths]
+        given |= {
             "attention_mask": hidden[None, None],
-            "position_ids": torch.tensor([tree.depths], device=device),
+            "position_ids": torch.tensor([depths], device=device),
         }
     with torch.inference_mode():
         logits = model(
             input_ids=torch.tensor([tree.tokens], device=device),
             logits_to_keep=torch.tensor(list(asked)),  # the last layer may be on another device
-            use_cache=False,
             **given,
         ).logits[0]
         rows: list[int] = []
         targets: list[int] = []
         for item, found in zip(items, paths, strict=True):
             for ids, path in zip(item.sequences, found, strict=True):
-                rows += [asked[node] for node in path[item.start - 1 :]]
+                rows += [asked[node] for node in path[item.start - size - 1 :]]
                 targets += ids[item.start :]
         logits = logits.float()
         totals = torch.logsumexp(logits, dim=-1)
@@ -220,7 +245,7 @@ def longest_tree(model: Any, sample: Sequence[int]) -> int:
 
 def _examined(model: Any, sample: Sequence[int]) -> int:
     config = text_config(model.config)
-    if getattr(config, "_attn_implementation", None) not in ("sdpa", "eager"):
+    if getattr(config, "_attn_implementation", None) not in ("sdpa", "eager", BLOCKS):
         return 0
     if not picks_logits(model) or not takes_padding(model, sample):
         return 0
@@ -230,6 +255,39 @@ def _examined(model: Any, sample: Sequence[int]) -> int:
         return longest if longest >= EXAMINED and _agrees(model, sample) else 0
     except (RuntimeError, IndexError, ValueError, TypeError, AttributeError, KeyError):
         return 0
+
+
+_continued: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
+
+
+def continues_beginnings(model: Any, sample: Sequence[int]) -> bool:
+    """Say whether a tree that continues a beginning has the numbers of whole sequences.
+
+    It is tried once per model, one for which ``longest_tree`` is not 0.
+    """
+    if model not in _continued:
+        try:
+            _continued[model] = _continues(model, sample)
+        except (RuntimeError, IndexError, ValueError, TypeError, AttributeError, KeyError):
+            _continued[model] = False
+    return _continued[model]
+
+
+def _continues(model: Any, sample: Sequence[int]) -> bool:
+    import torch
+
+    ids = (list(sample) * EXAMINED)[:EXAMINED]
+    items = [Scored([ids[:20] + ids[25:33]], 20), Scored([ids[:20] + ids[20:28][::-1]], 20)]
+    kept = beginning(model, ids[:16])
+    if kept is None:
+        return False
+    near = 1e-3 if model.dtype == torch.float32 else 1.5
+    whole = [found[0] for found in tree_log_likelihoods(model, items)]
+    for _ in range(2):  # the second pass finds what the first has left
+        found = [sums[0] for sums in tree_log_likelihoods(model, items, kept)]
+        if any(abs(a - b) >= near for a, b in zip(whole, found, strict=True)):
+            return False
+    return True
 
 
 def takes_padding(model: Any, sample: Sequence[int]) -> bool:

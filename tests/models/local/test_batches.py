@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 import torch
 
-from ragbench.models.local import batches
+from ragbench.models.local import batches, prefix
 from ragbench.models.local.batches import Sums, Timed, score_all, write_all
 from ragbench.models.local.generation import Written
 from ragbench.models.local.tree import LONGEST_TREE, Scored, tree_log_likelihoods
 from tests.models.local.test_families import ATTENTION, HYBRID, model_of, whole
+from tests.models.local.test_tree import FAMILIES
 
 ITEMS = [
     Scored([[20 + n, *range(5, 15 + n), 50 + n], [20 + n, *range(5, 15 + n), 60, 61]], 11 + n)
@@ -40,7 +41,7 @@ def test_answers_come_in_the_order_of_the_items(
 ) -> None:
     sizes = []
 
-    def noted(model: Any, items: Sequence[Scored]) -> list[list[float]]:
+    def noted(model: Any, items: Sequence[Scored], before: None) -> list[list[float]]:
         sizes.append(len(items))
         return tree_log_likelihoods(model, items)
 
@@ -69,7 +70,7 @@ def test_a_pass_without_memory_is_halved(
 ) -> None:
     sizes = []
 
-    def small(model: Any, items: Sequence[Scored]) -> list[list[float]]:
+    def small(model: Any, items: Sequence[Scored], before: None) -> list[list[float]]:
         sizes.append(len(items))
         if len(items) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
@@ -81,10 +82,43 @@ def test_a_pass_without_memory_is_halved(
     assert "out of memory with 7 questions in one pass" in capsys.readouterr().err
 
 
+LONG = [5 + 7 * n % 90 for n in range(200)]
+
+
+@pytest.mark.parametrize("kind", ["llama", "qwen3_moe", "mistral", "mamba"])
+def test_examples_before_all_questions_are_computed_once(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """192 of the 200 tokens are kept, as 64 divides them; a window or a state keeps nothing."""
+    window = {"sliding_window": 300} if kind == "mistral" else {}
+    model = model_of(kind, FAMILIES[kind][0] | window)
+    items = [
+        Scored([[*LONG, 30 + n, 40, letter] for letter in (50, 51, 52)], len(LONG) + 2)
+        for n in range(6)
+    ]
+    computed: list[int] = []
+
+    def noted(model: Any, ids: Sequence[int]) -> Any:
+        computed.append(len(ids))
+        return cached(model, ids)
+
+    cached = prefix._cached
+    monkeypatch.setattr(prefix, "_cached", noted)
+    for some in (items[:3], items[3:], items):
+        check(model, score_all(model, some, budget=10), some)
+    kept = [size for size in computed if size >= 128]
+    assert kept == ([192] if kind in ("llama", "qwen3_moe") else [])
+
+
+def test_texts_that_end_in_the_examples_are_scored_whole(llama: Any) -> None:
+    items = [Scored([[*LONG[:150], 50, 51]], 100), Scored([[*LONG[:150], 60, 61]], 140)]
+    check(llama, score_all(llama, items, budget=1000), items)
+
+
 def test_an_item_that_fails_takes_no_other_with_it(
     llama: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(model: Any, items: Sequence[Scored]) -> list[list[float]]:
+    def fail(model: Any, items: Sequence[Scored], before: None) -> list[list[float]]:
         if any(item is ITEMS[3] for item in items):
             raise RuntimeError("a bad input")
         return tree_log_likelihoods(model, items)

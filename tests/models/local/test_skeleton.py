@@ -31,7 +31,7 @@ LLAMA_8B = LlamaConfig(
 
 
 def sized(config: Any) -> Skeleton:
-    found = skeleton(config, "auto", trust_remote_code=False)
+    found = skeleton(config, "auto", False, trust_remote_code=False)
     assert found is not None
     return found
 
