@@ -183,8 +183,9 @@ def cut(whole: Path, run: Path, steps: list[tuple[str, bytes]], size: int) -> No
         size -= len(data)
 
 
-def test_resume_equals_uninterrupted_at_fifty_random_kill_points(
-    mixed_copy: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("points", [10, pytest.param(50, marks=pytest.mark.slow)])
+def test_resume_equals_uninterrupted_at_random_kill_points(
+    points: int, mixed_copy: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every state of the folder that a kill can leave behind."""
     overrides = [*ONE_TASK, "name=whole"]
@@ -203,7 +204,7 @@ def test_resume_equals_uninterrupted_at_fifty_random_kill_points(
     total = sum(len(data) for _, data in steps)
     draw = random.Random(11)
     config, document = load_config(str(home / "mixed.yaml"), [*ONE_TASK, "name=cut"])
-    for point in range(50):
+    for point in range(points):
         size = draw.randint(-8, -1) if point % 5 == 0 else draw.randint(0, total)
         cut(whole, run, steps, size)
         kept = whole_lines(run)

@@ -35,9 +35,10 @@ def llama() -> Any:
 
 def test_speeds_are_tokens_by_seconds(llama: Any) -> None:
     """Every reading of the clock is 1 s later: each pass takes 1 s, two passes 3 s and one more."""
+    sizes = measuring.SIZES[:4]
     ticks: Iterator[int] = count()
-    found = pass_speeds(llama, seconds=1e9, clock=lambda: float(next(ticks)))
-    assert found == {size: float(size) for size in measuring.SIZES}
+    found = pass_speeds(llama, sizes=sizes, seconds=1e9, clock=lambda: float(next(ticks)))
+    assert found == {size: float(size) for size in sizes}
     short = pass_speeds(llama, seconds=6.0, clock=lambda: float(next(ticks)))
     assert list(short) == [128, 256]
 
