@@ -111,7 +111,9 @@ def power(
             _of_share(s, difference, questions, alpha or 0.05, chance) for s in shares or (1.0,)
         ]
         if sequential:
-            found = [row | _until_decided(row, margin, min_questions, seed, tokens) for row in found]
+            found = [
+                row | _until_decided(row, margin, min_questions, seed, tokens) for row in found
+            ]
     if as_json:
         emit_json(found)
     else:

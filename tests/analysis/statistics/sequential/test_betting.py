@@ -54,7 +54,9 @@ def test_pairs_are_a_ratio_of_probabilities(helped: int, hurt: int, prior: int) 
     assert found == pytest.approx(integral, rel=1e-6)
 
 
-@pytest.mark.parametrize(("helped", "hurt"), [(3, 0), (12, 5), (60, 90), (1200, 1010), (5000, 4900)])
+@pytest.mark.parametrize(
+    ("helped", "hurt"), [(3, 0), (12, 5), (60, 90), (1200, 1010), (5000, 4900)]
+)
 def test_bets_on_a_grid_have_the_closed_form(helped: int, hurt: int) -> None:
     bets = Bets(of_questions(changes(helped, hurt, 40), PAIR), [helped + hurt + 40])
     found = log_e_values(bets.log_capitals(0.0))[0]

@@ -62,7 +62,7 @@ def test_equivalent_within_the_margin() -> None:
     at = next(look for look in state.looks if look.questions == state.decided_at)
     assert at.p_equivalence < 0.05 <= state.looks[looks.index(at.questions) - 1].p_equivalence
     # The interval is at half the level on each side, so it is within the margin somewhat later.
-    within = next(k for k in state.looks if -0.03 < k.low and k.high < 0.03)
+    within = next(k for k in state.looks if k.low > -0.03 and k.high < 0.03)
     assert at.questions <= within.questions <= 2 * at.questions
     assert one(values, looks, replace(ALONE, margin=0.001)).verdict == "open"
 
@@ -92,21 +92,21 @@ def test_a_prefix_decides_as_the_whole() -> None:
 
 def test_a_family_is_adjusted_by_holm() -> None:
     """By hand: p is 1 / e, times 2 for the smaller of two, and the larger is not below it."""
-    strong, weak = shuffled(30, 2, 68), shuffled(22, 8, 70)
+    strong, weak = shuffled(30, 2, 68), shuffled(26, 8, 66)
     family = [effect(weak, (100,), "weak"), effect(strong, (100,), "strong")]
-    p = [1 / e_value_of_pairs(22, 8), 1 / e_value_of_pairs(30, 2)]
-    assert p[1] < 0.025 < 0.05 / 2 < p[0] * 2
+    p = [1 / e_value_of_pairs(26, 8), 1 / e_value_of_pairs(30, 2)]
+    assert 2 * p[1] < 0.05
     found = decide(family, ALONE)
     assert [state.name for state in found] == [("weak",), ("strong",)]
     assert [state.p_adjusted for state in found] == pytest.approx([p[0], 2 * p[1]], rel=1e-6)
-    assert [state.verdict for state in found] == ["shown" if p[0] < 0.05 else "open", "shown"]
+    assert [state.verdict for state in found] == ["shown", "shown"]
 
 
 def test_an_effect_is_shown_when_the_rest_of_its_family_is() -> None:
-    """The p of the first stays 0.04 or so, which is enough once the second is shown."""
-    first, second = shuffled(22, 8, 70), np.concatenate([np.zeros(100), np.ones(40)])
+    """The p of the first stays between 0.025 and 0.05, which is enough once the second is shown."""
+    first, second = shuffled(26, 8, 66), np.concatenate([np.zeros(100), np.ones(40)])
     family = [effect(first, (100, 100), "first"), effect(second, (100, 140), "second")]
-    p = 1 / e_value_of_pairs(22, 8)
+    p = 1 / e_value_of_pairs(26, 8)
     assert 0.025 < p < 0.05
     found = decide(family, ALONE)
     assert found[0].looks[0].p == pytest.approx(p, rel=1e-6)
@@ -129,7 +129,7 @@ def test_the_test_of_all_questions_has_the_rest_of_alpha() -> None:
     """By hand: mid-p of 20 helped and 7 hurt over 0.8; the sequence alone does not show it."""
     rules, values = Rules(), shuffled(20, 7, 173)
     full = tested(20, 7, 200, rules)
-    assert full.p == pytest.approx(0.0131, abs=1e-3)
+    assert full.p == pytest.approx(0.01254, abs=1e-5)
     open_one = replace(effect(values, (50, 100, 200, 200)), exhausted=True)
     (without,) = decide([open_one], rules)
     assert (without.verdict, without.decided_at) == ("exhausted", 200)
