@@ -14,7 +14,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -228,7 +228,7 @@ def lines(repeats: int, only: str | None = None) -> Iterator[str]:
         for name, held in of_the_set(repeats):
             yield f"| {name} | {held:.4f} |"
     if only in (None, "agreement"):
-        yield "| difference, discordant, questions | full run decided | share of alpha: same, asked |"
+        yield "| difference, discordant, questions | full run decided | share: same, asked (shown) |"
         yield "| --- | --- | --- |"
         for planted in [*PLANTED, *NULL]:
             parts = []
@@ -239,7 +239,7 @@ def lines(repeats: int, only: str | None = None) -> Iterator[str]:
             yield f"| {name} | {one.full:.3f} | {'; '.join(parts)} |"
 
 
-def main(write: Callable[[str], None] = partial(print, flush=True)) -> None:
+def main(write: Callable[[str], None] = print) -> None:
     """Print every table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--repeats", type=int, default=10_000)

@@ -33,7 +33,7 @@ def one(values: Values, looks: tuple[int, ...], rules: Rules) -> State:
 
 
 def test_shown_at_the_first_look_with_enough() -> None:
-    """By the closed form at each look: the e-value must be over 20, or 100 with a fifth of alpha."""
+    """By the closed form: the e-value must be over 20, or 100 with a fifth of alpha."""
     values, looks = shuffled(60, 20, 120), tuple(range(10, 201, 10))
     counts = [(int((values[:n] > 0).sum()), int((values[:n] < 0).sum())) for n in looks]
     e = np.array([e_value_of_pairs(*count) for count in counts])

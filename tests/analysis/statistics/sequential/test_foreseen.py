@@ -69,5 +69,5 @@ def test_a_set_smaller_than_the_least_is_asked_whole() -> None:
 
 
 def test_what_is_impossible_is_refused() -> None:
-    with pytest.raises(UsageError, match="impossible with 0.1 of the questions discordant"):
+    with pytest.raises(UsageError, match=r"impossible with 0\.1 of the questions discordant"):
         questions_until_decided(0.2, 0.1, 100, replace(Rules()))
