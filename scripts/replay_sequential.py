@@ -99,11 +99,9 @@ def replayed(family: list[Gain], seed: int) -> list[tuple[str, int]]:
         shown = holm(np.array([one.p for one in now])) < RULES.alpha
         near = holm(np.array([one.p_equivalence for one in now])) < RULES.alpha
         for place, one in enumerate(now):
-            if (
-                place not in found
-                and one.questions >= RULES.least
-                and (shown[place] or near[place])
-            ):
+            if place in found or one.questions < RULES.least:
+                continue
+            if shown[place] or near[place]:
                 found[place] = "shown" if shown[place] else "equivalent", one.questions
                 stopped[place] = one
     ends = [("exhausted", path[-1].questions) for path in paths]

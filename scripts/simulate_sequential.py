@@ -228,7 +228,7 @@ def lines(repeats: int, only: str | None = None) -> Iterator[str]:
         for name, held in of_the_set(repeats):
             yield f"| {name} | {held:.4f} |"
     if only in (None, "agreement"):
-        yield "| difference, discordant, questions | full run decided | share: same, asked (shown) |"
+        yield "| difference, discordant, questions | full run decided | share: same, asked, shown |"
         yield "| --- | --- | --- |"
         for planted in [*PLANTED, *NULL]:
             parts = []
