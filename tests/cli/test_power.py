@@ -54,3 +54,43 @@ def test_what_is_refused(command: list[str], message: str) -> None:
     result = CliRunner().invoke(cli, ["power", *command])
     assert result.exit_code == 2
     assert message in result.output
+
+
+def test_sequential_against_a_fixed_number() -> None:
+    command = ("--difference", "0.1", "--discordant", "0.2", "--sequential", "--tokens", "900")
+    (row,) = rows(*command)
+    needed = questions_needed(0.1, 0.2)
+    assert row["questions"] == needed
+    assert row["median"] <= row["most"] <= needed
+    assert 50 <= row["mean"] < needed
+    assert row["tokens"] == 900 * needed
+    assert row["tokens_expected"] == pytest.approx(900 * row["mean"], rel=0.01)
+    assert 0.7 < row["shown"] < 0.85  # the test of all of them has four fifths of alpha
+    assert rows(*command) == [row]
+    (other,) = rows(*command, "--seed", "1")
+    assert other["mean"] != row["mean"]
+    (late,) = rows(*command, "--min-questions", "100")
+    assert late["mean"] > row["mean"]
+
+
+def test_no_difference_at_all_is_equivalent_in_time() -> None:
+    command = ("-d", "0", "-n", "2000", "--discordant", "0.05", "--sequential")
+    (row,) = rows(*command)
+    assert row["equivalent"] > 0.9
+    assert row["mean"] < 1500
+    (strict,) = rows(*command, "--margin", "0.01")
+    assert strict["equivalent"] < 0.5
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (["--questions", "100", "--sequential"], "--sequential needs --difference"),
+        (["mixed", "-d", "0.1", "--sequential"], "does not accept --questions, --discordant or"),
+        (["-d", "0", "--sequential"], "a difference of zero is never found"),
+    ],
+)
+def test_what_sequential_refuses(command: list[str], message: str) -> None:
+    result = CliRunner().invoke(cli, ["power", *command])
+    assert result.exit_code == 2
+    assert message in " ".join((result.output + repr(result.exception)).split())
