@@ -46,8 +46,16 @@ def replay(scripts: pytest.MonkeyPatch) -> ModuleType:
 
 @pytest.mark.parametrize(
     ("group", "place"),
-    [("two cells", 0), ("two cells", 5), ("two cells", 9), ("interactions", 2)]
-    + [("metrics", 4), ("clusters", 8), ("averages", 2), ("averages", 5)],
+    [
+        ("two cells", 0),
+        ("two cells", 5),
+        ("two cells", 9),
+        ("interactions", 2),
+        ("metrics", 4),
+        ("clusters", 8),
+        ("averages", 2),
+        ("averages", 5),
+    ],
 )
 def test_sequences_hold_at_all_looks(
     simulate: ModuleType, designs: ModuleType, group: str, place: int
