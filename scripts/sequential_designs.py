@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -64,7 +64,7 @@ def changes(up: float, down: float, n: int = N) -> Design:
     """Return two cells of which shares of the questions are helped and hurt."""
     name = f"{100 * up:g} % helped, {100 * down:g} % hurt"
     found = plain(name, [1.0, -1.0, 0.0], [up, down, 1 - up - down])
-    return Design(**{**vars(found), "n": n})
+    return replace(found, n=n)
 
 
 def two_cells() -> Iterator[Design]:
