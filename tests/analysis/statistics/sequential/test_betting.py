@@ -38,7 +38,7 @@ def test_pairs_by_hand() -> None:
 
 
 @pytest.mark.parametrize(("helped", "hurt"), [(3, 0), (12, 5), (60, 90), (400, 330)])
-@pytest.mark.parametrize("prior", [1, 2, 5])
+@pytest.mark.parametrize("prior", [1, 3, 5])
 def test_pairs_are_a_ratio_of_probabilities(helped: int, hurt: int, prior: int) -> None:
     """SciPy's beta-binomial over its binomial at one half; and the integral by quadrature."""
     m = helped + hurt
@@ -67,9 +67,9 @@ def test_the_money_is_all_that_there_is() -> None:
     stake, share = stakes()
     assert share.sum() == pytest.approx(1)
     assert ((stake > 0) & (stake < 1)).all()
-    # The mean of 2 p - 1 for p from beta(2, 2) above one half: by hand 3/8.
-    assert PRIOR == 2
-    assert stake @ share == pytest.approx(3 / 8)
+    # The density of 2 p - 1, for p from beta(3, 3) above one half, is 15/8 (1 - s^2)^2: mean 5/16.
+    assert PRIOR == 3
+    assert stake @ share == pytest.approx(5 / 16)
 
 
 def products(units: Units, n: int, mean: float) -> float:
