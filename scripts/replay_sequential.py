@@ -1,12 +1,12 @@
 """Replay finished runs as streams of questions that stop when their gains are decided.
 
-    python scripts/replay_sequential.py RUN [RUN ...] [--orders 200]
+    python scripts/replay_sequential.py RUN [RUN ...] [--orders 200] [--share 0.2] [--alone]
 
 Each run has closed-book and one retrieval arm, such as an imported one. Its questions are asked
 again in random orders, all tasks in proportion, with 100 looks. The retrieval gains over all tasks
-are one family. A gain that is decided is not asked again. For each task the script prints the
-verdict of the full run (Holm's procedure), the share of the orders with the same verdict, and the
-questions that it took: mean, median and nine of ten orders.
+are one family, or each is a family of its own (--alone). A gain that is decided is not asked again.
+For each task the script prints the verdict of the full run (Holm's procedure), the share of the
+orders with the same verdict, and the questions that it took: mean, median and nine of ten orders.
 """
 
 from __future__ import annotations
@@ -29,7 +29,6 @@ from ragbench.analysis.statistics.sequential.units import Units, of_clusters
 from ragbench.runfolder.paths import find_run
 
 LOOKS = 100
-RULES = Rules()
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ class Gain:
         return of_clusters(values, codes[order], (-reach, reach), largest=largest)
 
 
-def gains(run: Run) -> Iterator[Gain]:
+def gains(run: Run, rules: Rules) -> Iterator[Gain]:
     """Yield the gain of the run's first model on each task; unanswered questions are left out."""
     for task in run.members("tasks"):
         contrast = next(c for c in contrasts(run, task, run.config.models[0]) if c.effect == GAIN)
@@ -65,8 +64,8 @@ def gains(run: Run) -> Iterator[Gain]:
         clusters = None if cells.clusters is None else cells.clusters[known]
         cells = Cells(cells.values[known], clusters)
         tests = []
-        for alpha in (RULES.alpha, RULES.of_full):
-            settings = Settings(run.config.seed, alpha, 10_000, RULES.margin)
+        for alpha in (rules.alpha, rules.of_full or rules.alpha):
+            settings = Settings(run.config.seed, alpha, 10_000, rules.margin)
             found = interval_and_p([cells], settings, [task])
             if found is None:
                 raise SystemExit(f"{task} has too few questions")
@@ -74,32 +73,32 @@ def gains(run: Run) -> Iterator[Gain]:
         yield Gain(task, cells, *tests)
 
 
-def verdicts(family: list[Gain]) -> list[set[str]]:
+def verdicts(family: list[Gain], rules: Rules) -> list[set[str]]:
     """Return what the full run finds of each gain."""
-    shown = holm(np.array([gain.full.p for gain in family])) < RULES.alpha
-    near = holm(np.array([gain.full.p_equivalence for gain in family])) < RULES.alpha
+    shown = holm(np.array([gain.full.p for gain in family])) < rules.alpha
+    near = holm(np.array([gain.full.p_equivalence for gain in family])) < rules.alpha
     return [
         {name for name, held in (("shown", far), ("equivalent", close)) if held} or {"exhausted"}
         for far, close in zip(shown, near, strict=True)
     ]
 
 
-def replayed(family: list[Gain], seed: int) -> list[tuple[str, int]]:
+def replayed(family: list[Gain], rules: Rules, seed: int) -> list[tuple[str, int]]:
     """Return the verdict of each gain, and the number of its questions, in one random order."""
     draw, paths = np.random.default_rng(seed), []
     for gain in family:
         units = gain.in_order(draw)
         looks = np.ceil(np.linspace(0, 1, LOOKS + 1)[1:] * units.values.size).astype(int)
         effect = Effect((gain.task,), units, tuple(looks.tolist()), True, gain.last)
-        paths.append(trajectory(effect, RULES))
+        paths.append(trajectory(effect, rules))
     found: dict[int, tuple[str, int]] = {}
     stopped: dict[int, Look] = {}
     for look in range(LOOKS):
         now = [stopped.get(place, path[look]) for place, path in enumerate(paths)]
-        shown = holm(np.array([one.p for one in now])) < RULES.alpha
-        near = holm(np.array([one.p_equivalence for one in now])) < RULES.alpha
+        shown = holm(np.array([one.p for one in now])) < rules.alpha
+        near = holm(np.array([one.p_equivalence for one in now])) < rules.alpha
         for place, one in enumerate(now):
-            if place in found or one.questions < RULES.least:
+            if place in found or one.questions < rules.least:
                 continue
             if shown[place] or near[place]:
                 found[place] = "shown" if shown[place] else "equivalent", one.questions
@@ -108,11 +107,14 @@ def replayed(family: list[Gain], seed: int) -> list[tuple[str, int]]:
     return [found.get(place, end) for place, end in enumerate(ends)]
 
 
-def lines(run: Run, orders: int) -> Iterator[str]:
+def lines(run: Run, rules: Rules, orders: int, *, alone: bool) -> Iterator[str]:
     """Yield the table of a run."""
-    family = list(gains(run))
-    known = verdicts(family)
-    found = [replayed(family, seed) for seed in range(orders)]
+    family = list(gains(run, rules))
+    families = [[gain] for gain in family] if alone else [family]
+    known = [names for one in families for names in verdicts(one, rules)]
+    found = [
+        [end for one in families for end in replayed(one, rules, seed)] for seed in range(orders)
+    ]
     yield f"| {run.path.name} | gain | full run | same | mean | median | nine of ten | share |"
     yield "| --- | --- | --- | --- | --- | --- | --- | --- |"
     for place, gain in enumerate(family):
@@ -137,9 +139,12 @@ def main(write: Callable[[str], None] = print) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("runs", nargs="+")
     parser.add_argument("--orders", type=int, default=200)
+    parser.add_argument("--share", type=float, default=Rules().share)
+    parser.add_argument("--alone", action="store_true")
     said = parser.parse_args()
+    rules = Rules(share=said.share)
     for name in said.runs:
-        for line in lines(load_run(find_run(name).path), said.orders):
+        for line in lines(load_run(find_run(name).path), rules, said.orders, alone=said.alone):
             write(line)
 
 

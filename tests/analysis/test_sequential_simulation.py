@@ -16,6 +16,7 @@ import pytest
 
 from ragbench.analysis.statistics.estimate import Cells, Settings, interval_and_p
 from ragbench.analysis.statistics.inference import Values
+from ragbench.analysis.statistics.sequential.decide import Rules
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 REPEATS = 400
@@ -106,8 +107,8 @@ def test_the_verdict_is_that_of_the_full_run(simulate: ModuleType) -> None:
 def gain(replay: ModuleType, task: str, values: Values) -> object:
     cells = Cells(np.column_stack([np.maximum(values, 0), np.minimum(values, 0)]), None)
     tests = []
-    for alpha in (replay.RULES.alpha, replay.RULES.of_full):
-        settings = Settings(1, alpha, 99, replay.RULES.margin)
+    for alpha in (Rules().alpha, Rules().of_full):
+        settings = Settings(1, alpha, 99, Rules().margin)
         tests.append(interval_and_p([cells], settings, [task]))
     return replay.Gain(task, cells, *tests)
 
@@ -116,10 +117,11 @@ def test_a_replay_stops_each_gain_when_it_is_decided(replay: ModuleType) -> None
     large = np.repeat([1.0, -1.0, 0.0], [80, 20, 100])
     none = np.repeat([1.0, -1.0, 0.0], [12, 12, 126])
     family = [gain(replay, "large", large), gain(replay, "none", none)]
-    assert replay.verdicts(family) == [{"shown"}, {"exhausted"}]
+    assert replay.verdicts(family, Rules()) == [{"shown"}, {"exhausted"}]
     for seed in range(3):
-        first, second = replay.replayed(family, seed)
+        first, second = replay.replayed(family, Rules(), seed)
         assert first[0] == "shown"
         assert 50 <= first[1] < 200
         assert second == ("exhausted", 150)
-    assert replay.replayed(family, 0) == replay.replayed(family, 0)
+    again = [replay.replayed(family, Rules(), 0) for _ in range(2)]
+    assert again[0] == again[1]
