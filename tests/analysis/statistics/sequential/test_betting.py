@@ -86,7 +86,8 @@ def products(units: Units, n: int, mean: float) -> float:
 
 def metric(seed: int = 3) -> Units:
     draw = np.random.default_rng(seed)
-    return of_questions(draw.beta(2, 5, size=60) - draw.beta(2, 6, size=60), PAIR)
+    values = draw.beta(2, 5, size=60) - draw.beta(2, 6, size=60)
+    return of_questions(np.asarray(values, dtype=np.float64), PAIR)
 
 
 def interaction() -> Units:
