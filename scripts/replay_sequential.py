@@ -25,7 +25,7 @@ from ragbench.analysis.statistics.estimate import Cells, Settings, Tested, inter
 from ragbench.analysis.statistics.inference import Clusters
 from ragbench.analysis.statistics.multiplicity import holm
 from ragbench.analysis.statistics.sequential.decide import Effect, Look, Rules, trajectory
-from ragbench.analysis.statistics.sequential.units import Units, of_clusters
+from ragbench.analysis.statistics.sequential.units import Units, of_cells
 from ragbench.runfolder.paths import find_run
 
 LOOKS = 100
@@ -50,9 +50,8 @@ class Gain:
         """Return the units in a random order, clusters whole."""
         codes = np.unique(self.codes, return_inverse=True)[1]
         order = np.argsort(draw.permutation(codes.max() + 1)[codes], kind="stable")
-        reach, largest = self.cells.reach, int(np.bincount(codes).max())
-        values = self.cells.differences[order]
-        return of_clusters(values, codes[order], (-reach, reach), largest=largest)
+        largest = int(np.bincount(codes).max())
+        return of_cells(Cells(self.cells.values[order], codes[order]), largest=largest)
 
 
 def gains(run: Run, rules: Rules) -> Iterator[Gain]:

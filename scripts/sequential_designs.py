@@ -105,7 +105,9 @@ def metrics() -> Iterator[Design]:
             density /= density.sum()
             if not centre:
                 density = (density + density[::-1]) / 2
-            yield plain(f"metric, normal, deviation {spread:g}, {centre:g}", grid, density)
+            yield plain(
+                f"metric, normal, deviation {spread:g}, {centre:g}", list(grid), list(density)
+            )
     # Many a little worse, few much better, and no difference on average.
     yield plain("metric, skewed: 90 % -0.05, 10 % +0.45", [-0.05, 0.45], [0.9, 0.1])
     yield plain("metric, skewed: 99 % -0.01, 1 % +0.99", [-0.01, 0.99], [0.99, 0.01])
@@ -170,8 +172,8 @@ def clusters() -> Iterator[Design]:
                 yield clustered(what, sizes, changed, dict.fromkeys(sizes, better), 0.3)
     # One question: 0.2 better; twenty: as much worse as gives no effect over all questions.
     sizes = SIZES["1, 20"]
-    better = {1: 0.5 + 0.2, 20: 0.5 - 0.2 * 0.9 / 2}
-    yield clustered("sizes 1, 20, opposite effects, none on average", sizes, 0.5, better, 0.3)
+    opposite = {1: 0.5 + 0.2, 20: 0.5 - 0.2 * 0.9 / 2}
+    yield clustered("sizes 1, 20, opposite effects, none on average", sizes, 0.5, opposite, 0.3)
 
 
 def several(

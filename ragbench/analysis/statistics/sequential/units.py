@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ragbench.analysis.statistics.estimate import Cells
 from ragbench.analysis.statistics.inference import Bounds, Clusters, Values
 from ragbench.base.errors import DataError
 
@@ -75,6 +76,17 @@ def of_clusters(values: Values, clusters: Clusters, bounds: Bounds, *, largest: 
     low, high = bounds
     means = np.clip(sums / sizes, low, high)  # a sum of ends is rounded
     return Units(means, sizes / largest, sizes, bounds, largest)
+
+
+def of_cells(cells: Cells, *, largest: int = 1) -> Units:
+    """Return the units of a contrast of cells, its questions in the order asked.
+
+    ``largest`` is the size of the largest cluster in the set, not only in what was asked.
+    """
+    bounds = -cells.reach, cells.reach
+    if cells.clusters is None:
+        return of_questions(cells.differences, bounds)
+    return of_clusters(cells.differences, cells.clusters, bounds, largest=largest)
 
 
 def of_tasks(tasks: Sequence[Units], totals: Sequence[int], order: Clusters) -> Units:

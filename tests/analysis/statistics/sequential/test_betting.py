@@ -102,7 +102,8 @@ def clustered() -> Units:
 
 
 def rate() -> Units:
-    return of_questions((np.random.default_rng(6).random(60) < 0.7) * 1.0, (0.0, 1.0))
+    right = np.random.default_rng(6).random(60) < 0.7
+    return of_questions(right.astype(np.float64), (0.0, 1.0))
 
 
 @pytest.mark.parametrize("make", [metric, interaction, clustered, rate])

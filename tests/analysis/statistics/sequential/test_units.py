@@ -7,7 +7,13 @@ import math
 import numpy as np
 import pytest
 
-from ragbench.analysis.statistics.sequential.units import of_clusters, of_questions, of_tasks
+from ragbench.analysis.statistics.estimate import Cells
+from ragbench.analysis.statistics.sequential.units import (
+    of_cells,
+    of_clusters,
+    of_questions,
+    of_tasks,
+)
 from ragbench.base.errors import DataError
 
 PAIR = (-1.0, 1.0)
@@ -30,6 +36,20 @@ def test_clusters_count_by_their_questions() -> None:
     assert units.values == pytest.approx([0.5, -1.0, 1 / 3])
     assert units.weights.tolist() == [0.5, 0.25, 0.75]
     assert units.estimate == pytest.approx(values.mean())
+
+
+def test_cells_of_a_contrast_have_bounds_of_their_own() -> None:
+    """An interaction of four cells reaches from -2 to 2."""
+    values = np.array([[1.0, -1.0, -1.0, 1.0], [1.0, 0.0, 0.0, 1.0], [0.0, -1.0, -1.0, 0.0]])
+    units = of_cells(Cells(values, None))
+    assert units.bounds == (-2.0, 2.0)
+    assert units.values.tolist() == [0.0, 2.0, -2.0]
+    units = of_cells(Cells(values[:, :2], np.array([4, 4, 2])), largest=3)
+    assert units.bounds == PAIR
+    assert units.values.tolist() == [0.5, -1.0]  # clusters of 2 and 1 questions
+    assert units.weights == pytest.approx([2 / 3, 1 / 3])
+    with pytest.raises(DataError, match="have no bounds"):
+        of_cells(Cells(3 * values, None))
 
 
 def test_tasks_count_the_same_whatever_their_sizes() -> None:
