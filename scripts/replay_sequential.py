@@ -89,7 +89,7 @@ def replayed(family: list[Gain], rules: Rules, seed: int) -> list[tuple[str, int
         units = gain.in_order(draw)
         looks = np.ceil(np.linspace(0, 1, LOOKS + 1)[1:] * units.values.size).astype(int)
         effect = Effect((gain.task,), units, tuple(looks.tolist()), True, gain.last)
-        paths.append(trajectory(effect, rules))
+        paths.append(trajectory(effect, (), rules))
     found: dict[int, tuple[str, int]] = {}
     stopped: dict[int, Look] = {}
     for look in range(LOOKS):

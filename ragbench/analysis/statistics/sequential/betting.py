@@ -117,8 +117,10 @@ class Bets:
         counts = self._counts[looks]
         return log_capitals(self._values, self._weights, counts, mean, self._units.bounds)
 
-    def sequence(self, alpha: float) -> tuple[Values, Values]:
+    def sequence(self, alpha: float, known: Bounds | None = None) -> tuple[Values, Values]:
         """Return the ends of the confidence sequence at each look, both (L,).
+
+        ``known`` is the interval of the look before the first one.
 
         All of them hold the mean with a probability of at least 1 - alpha. Each is within the one
         before it. Where it would be empty, which has a probability of at most alpha, it is the
@@ -127,7 +129,7 @@ class Bets:
         bottom, top = self._units.bounds
         step = NEAR * (top - bottom)
         lows, highs = np.empty(len(self._looks)), np.empty(len(self._looks))
-        low, high = bottom, top
+        low, high = known or (bottom, top)
         for look, n in enumerate(self._looks):
 
             def excess(mean: float, look: int = look) -> float:
@@ -136,10 +138,11 @@ class Bets:
 
             if n:
                 middle = min(max(self._units.mean_of(n), bottom + step), top - step)
+                before = low, high
                 low = max(low, _end(excess, max(low, bottom + step), middle, low))
                 high = min(high, _end(excess, min(high, top - step), middle, high))
                 if low > high:
-                    low = high = lows[look - 1] if middle < lows[look - 1] else highs[look - 1]
+                    low = high = before[0] if middle < before[0] else before[1]
             lows[look], highs[look] = low, high
         return lows, highs
 

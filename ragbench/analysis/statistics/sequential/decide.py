@@ -106,7 +106,8 @@ class Look:
         high: Upper end.
         e_value: The e-value of no effect.
         p: p of no effect, valid at any look.
-        p_equivalence: p of an effect outside of plus or minus the margin, valid at any look.
+        p_below: p of an effect of minus the margin or less, valid at any look.
+        p_above: p of an effect of the margin or more, valid at any look.
     """
 
     questions: int
@@ -115,7 +116,13 @@ class Look:
     high: float
     e_value: float
     p: float
-    p_equivalence: float
+    p_below: float
+    p_above: float
+
+    @property
+    def p_equivalence(self) -> float:
+        """The p of an effect outside of plus or minus the margin, valid at any look."""
+        return max(self.p_below, self.p_above)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,12 +169,13 @@ class State:
         return self.now.questions if self.exhausted else None
 
 
-def decide(family: Sequence[Effect], rules: Rules) -> list[State]:
+def decide(family: Sequence[Effect], rules: Rules, before: Sequence[State] = ()) -> list[State]:
     """Return the state of each effect of a family, in its order.
 
     Every effect of the family must be there from the first look on, with or without units: their
     number decides how small a p must be. The result depends on the values, their order and the
-    looks alone, so that a run that was resumed decides as one that was not.
+    looks alone, so that a run that was resumed decides as one that was not. ``before``, the states
+    after fewer looks at the same family, saves the time to take those looks again.
 
     Raises:
         UsageError: The effects have no looks, or not the same number of them.
@@ -176,7 +184,8 @@ def decide(family: Sequence[Effect], rules: Rules) -> list[State]:
         return []
     if len({len(effect.looks) for effect in family}) > 1 or not family[0].looks:
         raise UsageError("the effects of a family must be looked at equally often, at least once")
-    paths = [trajectory(effect, rules) for effect in family]
+    known = [state.looks for state in before] or [()] * len(family)
+    paths = [trajectory(*both, rules) for both in zip(family, known, strict=True)]
     adjusted, outside = (
         _stepped([[getattr(look, name) for look in path] for path in paths])
         for name in ("p", "p_equivalence")
@@ -208,41 +217,45 @@ def _first(path: Sequence[Look], adjusted: Values, rules: Rules) -> int | None:
     return None
 
 
-def trajectory(effect: Effect, rules: Rules) -> tuple[Look, ...]:
-    """Return what each look at one effect gave, without an adjustment for its family."""
-    units, looks = effect.units, effect.looks
+def trajectory(effect: Effect, known: Sequence[Look], rules: Rules) -> tuple[Look, ...]:
+    """Return what each look at one effect gave, without an adjustment for its family.
+
+    ``known`` are its first looks, if they were taken before.
+    """
+    units, looks = effect.units, effect.looks[len(known) :]
+    if not looks:
+        return tuple(known)
     bets = Bets(units, looks)
     e = log_e_values(bets.log_capitals(0.0))
-    larger, _ = bets.log_capitals(-rules.margin)
-    _, smaller = bets.log_capitals(rules.margin)
-    # Each bet needs 1 / alpha at some look, not both at the same: either refutes one side.
-    inside = np.minimum(np.maximum.accumulate(larger), np.maximum.accumulate(smaller))
-    p = _p(np.maximum.accumulate(e)) / rules.share
-    p_equivalence = _p(inside) / rules.share
-    low, high = bets.sequence(rules.of_sequence)
+    # Either bet on equivalence refutes one side, at whichever look it has enough.
+    refuted = e, bets.log_capitals(-rules.margin)[0], bets.log_capitals(rules.margin)[1]
+    p = np.column_stack([p_of(np.exp(np.minimum(log_e, 700.0))) for log_e in refuted])
+    p = np.minimum(p / rules.share, 1.0)
+    interval = None
+    if known:
+        last = known[-1]
+        p, interval = np.minimum(p, (last.p, last.p_below, last.p_above)), (last.low, last.high)
+    p = np.minimum.accumulate(p)
+    low, high = bets.sequence(rules.of_sequence, interval)
     if (full := effect.full) is not None and effect.exhausted and rules.share < 1:
-        last = slice(looks.index(looks[-1]), None)  # the look at its last question, and all after
-        rest = 1 - rules.share
-        p[last] = np.minimum(p[last], full.p / rest)
-        p_equivalence[last] = np.minimum(p_equivalence[last], full.p_equivalence / rest)
-        low[last], high[last] = _both((low[-1], high[-1]), (full.low, full.high))
+        end = slice(looks.index(looks[-1]), None)  # the look at its last question, and all after
+        of_full = np.array([full.p, full.p_equivalence, full.p_equivalence]) / (1 - rules.share)
+        p[end] = np.minimum(p[end], of_full)
+        low[end], high[end] = _both((low[-1], high[-1]), (full.low, full.high))
     asked = np.concatenate([[0.0], units.sizes.cumsum()])
-    return tuple(
+    return *known, *(
         Look(
             questions=int(asked[n]),
             estimate=units.mean_of(n),
             low=float(low[place]),
             high=float(high[place]),
             e_value=math.exp(min(float(e[place]), 700.0)),
-            p=min(1.0, float(p[place])),
-            p_equivalence=min(1.0, float(p_equivalence[place])),
+            p=float(p[place, 0]),
+            p_below=float(p[place, 1]),
+            p_above=float(p[place, 2]),
         )
         for place, n in enumerate(looks)
     )
-
-
-def _p(log_e: Values) -> Values:
-    return p_of(np.exp(np.minimum(log_e, 700.0)))
 
 
 def _both(one: tuple[float, float], other: tuple[float, float]) -> tuple[float, float]:

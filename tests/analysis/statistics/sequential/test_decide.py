@@ -90,6 +90,21 @@ def test_a_prefix_decides_as_the_whole() -> None:
             assert part.decided_at == whole.decided_at
 
 
+def test_looks_that_were_taken_are_not_taken_again() -> None:
+    values, looks = shuffled(55, 25, 220), tuple(range(20, 301, 20))
+    family = [effect(values, looks, "one"), effect(-values[::-1], looks, "other")]
+    whole = decide(family, Rules())
+    states: list[State] = []
+    for number in range(1, len(looks) + 1):
+        now = [effect(one.units.values[: looks[number - 1]], looks[:number]) for one in family]
+        states = decide(now, Rules(), states)
+    for mine, theirs in zip(states, whole, strict=True):
+        assert (mine.shown_at, mine.equivalent_at) == (theirs.shown_at, theirs.equivalent_at)
+        for one, other in zip(mine.looks, theirs.looks, strict=True):
+            assert astuple(one) == pytest.approx(astuple(other), abs=1e-7)
+    assert decide(family, Rules(), whole) == whole
+
+
 def test_a_family_is_adjusted_by_holm() -> None:
     """By hand: p is 1 / e, times 2 for the smaller of two, and the larger is not below it."""
     strong, weak = shuffled(30, 2, 68), shuffled(26, 8, 66)
