@@ -211,6 +211,33 @@ def repeated(repeats: int, discordant: float, *, seed: int = 5) -> float:
     return sum(found) / repeats
 
 
+def needed(
+    difference: float, discordant: float, n: int, prior: float, repeats: int, *, seed: int = 6
+) -> float:
+    """Return the mean number of questions until an effect is decided by bets with a prior.
+
+    Looks are at every twentieth question up to n; the sequence has a fifth of alpha.
+    """
+    design = changes((discordant + difference) / 2, (discordant - difference) / 2, n)
+    looks = np.arange(20, n + 1, 20)
+    counts = design.draw(np.random.default_rng(seed), repeats, looks)
+    flat, enough = counts.reshape(-1, 3), -math.log(ALPHA / 5)
+
+    def bets(mean: float) -> tuple[Values, Values]:
+        return log_capitals(design.values, design.weights, flat, mean, design.bounds, prior)
+
+    far = (log_e_values(bets(0.0)) > enough).reshape(repeats, -1)
+    sides = bets(-MARGIN)[0] > enough, bets(MARGIN)[1] > enough
+    near = [np.logical_or.accumulate(side.reshape(repeats, -1), axis=1) for side in sides]
+    decided = far | (near[0] & near[1])
+    asked = np.where(decided.any(axis=1), looks[decided.argmax(axis=1)], n)
+    return float(asked.mean())
+
+
+PRIORS = (1, 2, 3, 5, 10, 20)
+NEEDED = [(0.02, 0.1, 8000), (0.05, 0.1, 2000), (0.05, 0.2, 3000), (0.05, 0.4, 4000)]
+NEEDED += [(0.1, 0.2, 1000), (0.1, 0.4, 2000), (0.2, 0.3, 600), (0.2, 0.5, 800)]
+NEEDED += [(0.0, 0.02, 3000), (0.0, 0.1, 6000), (0.0, 0.2, 12000), (0.0, 0.4, 20000)]
 PLANTED = [(0.05, 0.2, 1000), (0.05, 0.1, 1000), (0.1, 0.2, 400), (0.1, 0.4, 1000)]
 PLANTED += [(0.2, 0.4, 400), (0.03, 0.2, 4000), (0.05, 0.3, 4000), (0.0, 0.05, 1000)]
 PLANTED += [(0.0, 0.2, 4000), (0.01, 0.1, 4000)]
@@ -230,6 +257,13 @@ def lines(repeats: int, only: str | None = None) -> Iterator[str]:
             false = abs(design.mean) >= MARGIN - 1e-12
             inside = f"{found.equivalent:.4f}" + (" (false)" if false else "")
             yield f"| {design.name} | {found.held:.4f} | {found.least:.4f} | {kind} | {inside} |"
+    if only in (None, "prior"):
+        yield f"| difference, discordant | {' | '.join(map(str, PRIORS))} |"
+        yield f"| --- |{' --- |' * len(PRIORS)}"
+        for design in NEEDED:
+            found = [needed(*design, prior, max(1, repeats // 30)) for prior in PRIORS]
+            figures = " | ".join(f"{asked:.0f}" for asked in found)
+            yield f"| {design[0]:g}, {design[1]:g} | {figures} |"
     if only in (None, "repeated"):
         yield f"McNemar's mid-p at any of 50 looks, no effect: {repeated(repeats // 10, 0.2):.3f}"
     if only in (None, "family"):
@@ -259,7 +293,9 @@ def main(write: Callable[[str], None] = print) -> None:
     """Print every table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--repeats", type=int, default=10_000)
-    parser.add_argument("--only", choices=[*GROUPS, "repeated", "family", "set", "agreement"])
+    parser.add_argument(
+        "--only", choices=[*GROUPS, "prior", "repeated", "family", "set", "agreement"]
+    )
     said = parser.parse_args()
     start = time.monotonic()
     for line in lines(said.repeats, said.only):

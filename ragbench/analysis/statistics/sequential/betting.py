@@ -61,7 +61,12 @@ def stakes(prior: float = PRIOR) -> tuple[Values, Values]:
 
 
 def log_capitals(
-    values: Values, weights: Values, counts: Values, mean: float, bounds: Bounds
+    values: Values,
+    weights: Values,
+    counts: Values,
+    mean: float,
+    bounds: Bounds,
+    prior: float = PRIOR,
 ) -> tuple[Values, Values]:
     """Return the logarithm of what bets on a larger, and on a smaller mean have, both (L,).
 
@@ -71,8 +76,9 @@ def log_capitals(
         counts: (L, D) how often each came up to each look.
         mean: The mean that is bet against, between the bounds.
         bounds: Smallest and largest possible value.
+        prior: How the money is spread over stakes (``stakes``).
     """
-    stake, share = stakes()
+    stake, share = stakes(prior)
     away, (low, high) = weights * (values - mean), bounds
     larger, smaller = np.empty(len(counts)), np.empty(len(counts))
     for found, gains in ((larger, away / (mean - low)), (smaller, -away / (high - mean))):
