@@ -17,7 +17,10 @@ OPEN = click.FloatRange(0, 1, min_open=True, max_open=True)
 @click.command()
 @click.argument("run_folder", metavar="[RUN]", required=False)
 @click.option(
-    "--difference", "-d", type=SHARE, help="Difference of two accuracies (5 points: 0.05)."
+    "--difference",
+    "-d",
+    type=click.FloatRange(0, 1),
+    help="Difference of two accuracies (5 points: 0.05).",
 )
 @click.option("--questions", "-n", type=click.IntRange(1), help="Number of questions.")
 @click.option(
@@ -34,6 +37,37 @@ OPEN = click.FloatRange(0, 1, min_open=True, max_open=True)
 @click.option(
     "--power", "chance", type=OPEN, default=0.8, show_default=True, help="Power to reach."
 )
+@click.option(
+    "--sequential",
+    is_flag=True,
+    help="Also compute how many questions it takes if the run stops when the effect is decided.",
+)
+@click.option(
+    "--margin",
+    type=OPEN,
+    default=0.03,
+    show_default=True,
+    help="With --sequential: largest difference that does not matter.",
+)
+@click.option(
+    "--min-questions",
+    type=click.IntRange(1),
+    default=50,
+    show_default=True,
+    help="With --sequential: number of questions before which nothing is decided.",
+)
+@click.option(
+    "--tokens",
+    type=click.IntRange(1),
+    help="With --sequential: tokens that one question costs in both arms together.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="With --sequential: seed for every random draw.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 def power(
     run_folder: str | None,
@@ -42,6 +76,11 @@ def power(
     discordant: tuple[float, ...],
     alpha: float | None,
     chance: float,
+    sequential: bool,
+    margin: float,
+    min_questions: int,
+    tokens: int | None,
+    seed: int,
     as_json: bool,
 ) -> None:
     """Compute the power of a paired comparison by McNemar's mid-p test.
@@ -49,20 +88,32 @@ def power(
     With --difference: the number of questions it takes. With --questions: the smallest detectable
     difference. With both: the power. With RUN: the smallest detectable difference of each effect
     of the run, and the number of questions that --difference takes at the observed spread.
+
+    With --sequential and --difference: also the mean and the median number of questions until the
+    effect is decided, the number that nine of ten runs do not exceed (most), and the shares of
+    runs that show the effect and that show equivalence, from 1,000 imagined runs. The set has
+    --questions, or as many as the test of a fixed number needs.
     """
     if run_folder is not None:
-        if difference is None or questions is not None or discordant:
+        if not difference or questions is not None or discordant or sequential:
             raise click.UsageError(
-                "RUN needs --difference and does not accept --questions or --discordant"
+                "RUN needs --difference and does not accept --questions, --discordant or "
+                "--sequential"
             )
         found = _needed_by_run(run_folder, difference, alpha, chance)
     elif difference is None and questions is None:
         raise click.UsageError("give --difference, --questions, or both")
+    elif sequential and difference is None:
+        raise click.UsageError("--sequential needs --difference")
     else:
         shares = discordant or tuple(s for s in SHARES if s >= (difference or 0))
         found = [
             _of_share(s, difference, questions, alpha or 0.05, chance) for s in shares or (1.0,)
         ]
+        if sequential:
+            found = [
+                row | _until_decided(row, margin, min_questions, seed, tokens) for row in found
+            ]
     if as_json:
         emit_json(found)
     else:
@@ -94,6 +145,27 @@ def _of_share(
         "power": round(at, 4),
         "alpha": alpha,
     }
+
+
+def _until_decided(
+    row: dict[str, Any], margin: float, least: int, seed: int, tokens: int | None
+) -> dict[str, Any]:
+    from ragbench.analysis.statistics.sequential.decide import Rules
+    from ragbench.analysis.statistics.sequential.foreseen import questions_until_decided
+
+    rules = Rules(alpha=row["alpha"], margin=margin, least=least)
+    n = row["questions"]
+    found = questions_until_decided(row["difference"], row["discordant"], n, rules, seed=seed)
+    figures: dict[str, Any] = {
+        "mean": round(found.mean, 1),
+        "median": found.median,
+        "most": found.most,
+        "shown": round(found.shown, 3),
+        "equivalent": round(found.equivalent, 3),
+    }
+    if tokens is not None:
+        figures |= {"tokens": n * tokens, "tokens_expected": round(found.mean * tokens)}
+    return figures
 
 
 def _needed_by_run(

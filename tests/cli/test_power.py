@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from ragbench.analysis.statistics.power import mid_p_power, questions_needed, smallest_difference
+from ragbench.base.errors import UsageError
 from ragbench.cli.main import cli
 
 
@@ -54,3 +55,48 @@ def test_what_is_refused(command: list[str], message: str) -> None:
     result = CliRunner().invoke(cli, ["power", *command])
     assert result.exit_code == 2
     assert message in result.output
+
+
+def test_sequential_against_a_fixed_number() -> None:
+    command = ("--difference", "0.1", "--discordant", "0.2", "--sequential", "--tokens", "900")
+    (row,) = rows(*command)
+    needed = questions_needed(0.1, 0.2)
+    assert row["questions"] == needed
+    assert row["median"] <= row["most"] <= needed
+    assert 50 <= row["mean"] < needed
+    assert row["tokens"] == 900 * needed
+    assert row["tokens_expected"] == pytest.approx(900 * row["mean"], rel=0.01)
+    assert 0.7 < row["shown"] < 0.85  # the test of all of them has four fifths of alpha
+    assert rows(*command) == [row]
+    (other,) = rows(*command, "--seed", "1")
+    assert other["mean"] != row["mean"]
+    (late,) = rows(*command, "--min-questions", "100")
+    assert late["mean"] > row["mean"]
+
+
+def test_no_difference_at_all_is_equivalent_in_time() -> None:
+    command = ("-d", "0", "-n", "1000", "--discordant", "0.02", "--sequential")
+    (row,) = rows(*command)
+    assert row["equivalent"] > 0.95
+    assert row["mean"] < 800
+    (wide,) = rows(*command, "--margin", "0.1")
+    assert wide["mean"] < row["mean"] / 2
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (["--questions", "100", "--sequential"], "--sequential needs --difference"),
+        (["mixed", "-d", "0.1", "--sequential"], "does not accept --questions, --discordant or"),
+    ],
+)
+def test_what_sequential_refuses(command: list[str], message: str) -> None:
+    result = CliRunner().invoke(cli, ["power", *command])
+    assert result.exit_code == 2
+    assert message in " ".join(result.output.split())
+
+
+def test_no_number_of_questions_finds_no_difference() -> None:
+    result = CliRunner().invoke(cli, ["power", "-d", "0", "--sequential"])
+    assert isinstance(result.exception, UsageError)
+    assert "a difference of zero is never found" in str(result.exception)

@@ -11,4 +11,5 @@ multiplicity  Holm, Benjamini and Hochberg
 pooled        the meta-analysis of five tasks and more
 power         what a number of questions finds
 foretold      what flips of clusters would find
+sequential    e-values and confidence sequences, valid at any look
 """
