@@ -115,6 +115,8 @@ class Run:
     def corpus_of(self, task: str, arm: str) -> str:
         """Return the corpus that an arm's passages come from; empty for an arm without any."""
         spec = self.config.imitated(arm)
+        if spec.write is not None:  # only a random control of written passages has a corpus
+            return spec.corpus or "" if self.config.arm(arm).control == "random" else ""
         sources = spec.fuse or (spec.retriever or "",)  # what is fused shares one corpus
         key = spec.name if spec.run_file else sources[0]
         if key and spec.within == "documents":

@@ -8,9 +8,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from ragbench.analysis.load import load_run
+from ragbench.analysis.panels.leakage import leakage
 from ragbench.base.files import sha256_text
 from ragbench.experiment.config.config import load_config
 from ragbench.experiment.run import prepare_experiment
+from ragbench.report.page.browse import browser
 from ragbench.runfolder.packed import delivered_ids, read_filtered
 from ragbench.runfolder.paths import RunPaths
 from ragbench.runfolder.retrieval import read_note
@@ -138,6 +141,39 @@ def test_the_report_says_whose_queries_they_are(written_run: Path) -> None:
     assert "each with its own queries" in text
     assert "llama wrote a rationale as the query; all models get the same passages" in text
     assert "llama, which saw the options, wrote a rewritten query" in text
+
+
+def test_the_page_shows_each_model_its_own_passages(written_run: Path) -> None:
+    core = json.loads(browser(load_run(written_run)).blocks["core"])
+    (task,) = core["tasks"]
+    arms = task["arms"]
+    assert {arms[int(place)] for place in task["own"]} == {
+        *("own-1", "memory", "random-own-1", "random-memory", "shuffled-memory")
+    }
+    found = task["own"][str(arms.index("own-1"))]
+    for model, lists in zip(core["models"], found, strict=True):
+        packed = delivered_ids(RunPaths(written_run).packed("cases", "own-1", model))
+        named = [tuple(core["passages"][place] for place in places) for places in lists]
+        assert dict(zip(task["ids"], named, strict=True)) == packed
+
+
+def test_the_corpus_of_written_passages_is_none(written_run: Path) -> None:
+    run = load_run(written_run)
+    found = {arm: run.corpus_of("cases", arm) for arm in run.arms("cases")}
+    assert found == {
+        **dict.fromkeys(("closed-book", "memory", "shuffled-memory"), ""),
+        **dict.fromkeys(("plain-1", "rationale-1", "own-1", "parts-2", "shown-1"), "facts"),
+        **dict.fromkeys(("filtered-1", "random-own-1", "random-memory"), "facts"),
+    }
+
+
+def test_leakage_is_counted_by_model_where_passages_differ(written_run: Path) -> None:
+    facts = leakage(load_run(written_run))
+    models = facts.groupby("arm").model.unique().map(sorted).to_dict()
+    assert models["rationale-1"] == [""] and models["own-1"] == ["llama", "med"]
+    shares = facts[facts.arm == "own-1"].groupby("model").source_delivered.mean()
+    assert shares["llama"] == 1 and shares["med"] < 1
+    assert len(facts[facts.arm == "own-1"]) == 2 * N
 
 
 def test_nothing_is_written_twice(written_copy: Path, home: Path) -> None:
