@@ -81,6 +81,10 @@ class Run:
     def _questions(self) -> dict[str, list[Question]]:
         return {}
 
+    def readers(self, arm: str) -> list[str]:
+        """Return the models that each get their own passages; an empty name if all get the same."""
+        return self.members("models") if self.config.has_own(arm) else [""]
+
     def cell(self, model: str, task: str, arm: str) -> pd.DataFrame:
         """Return the scores of one cell, one row per question."""
         found = self._cells.get((model, task, arm))
@@ -110,13 +114,14 @@ class Run:
 
     def corpus_of(self, task: str, arm: str) -> str:
         """Return the corpus that an arm's passages come from; empty for an arm without any."""
-        spec = self.config.arm(arm)
-        for _ in self.config.arms:  # a shuffled arm may imitate one that imitates another
-            spec = spec if spec.like is None else self.config.arm(spec.like)
+        spec = self.config.imitated(arm)
+        if spec.write is not None:  # only a random control of written passages has a corpus
+            return spec.corpus or "" if self.config.arm(arm).control == "random" else ""
         sources = spec.fuse or (spec.retriever or "",)  # what is fused shares one corpus
         key = spec.name if spec.run_file else sources[0]
         if key and spec.within == "documents":
             key += "~documents"  # as its retrieval's files are named
+        key = self.config.ranking(arm, key, self.members("models")[0])
         return self.retrievals.get((task, key), RetrievalNote()).corpus or ""
 
     def shown_classes(self, task: str) -> tuple[str, ...] | None:

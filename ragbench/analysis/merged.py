@@ -10,6 +10,7 @@ from ragbench.runfolder.paths import RunPaths
 from ragbench.runfolder.records import last_records
 from ragbench.runfolder.runfile import RunFile
 
+Packing = tuple[tuple[str, tuple[str, ...]], ...]  # passages by question
 Prompts = tuple[tuple[str, str, str], ...]
 
 
@@ -31,13 +32,14 @@ def _of_task(files: RunPaths, config: RunConfig, task: str, arms: Sequence[str])
         return config.arm(arm).control is not None, arm != CLOSED_BOOK
 
     # Records are long, so they are read only where the packings are equal.
-    alike: dict[tuple[tuple[str, tuple[str, ...]], ...], list[str]] = {}
+    alike: dict[tuple[Packing, ...], list[str]] = {}
     for arm in sorted(arms, key=rank):
-        path = files.packed(task, arm)
-        if path.exists():
-            alike.setdefault(tuple(delivered_ids(path).items()), []).append(arm)
+        paths = [files.delivered(task, arm, model.name) for model in config.models]
+        if all(path.exists() for path in paths):
+            held = {path: tuple(delivered_ids(path).items()) for path in dict.fromkeys(paths)}
+            alike.setdefault(tuple(held[path] for path in paths), []).append(arm)
     found: dict[str, str] = {}
-    for packing, members in alike.items():
+    for (packing, *_), members in alike.items():
         kept: dict[Prompts, str] = {}
         for arm in members if len(members) > 1 else ():
             prompts = _prompts(files, config, task, arm)

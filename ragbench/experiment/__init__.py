@@ -4,6 +4,7 @@ config     the YAML of an experiment, resolved and checked
 grid       tasks, models and sources of passages that a config names
 stages     retrieve, deliver, score
 answering  the answers of models, in this process or in shards
+writing    queries, passages and judgements that models write before the answers
 planning   what a run would do
 importing  runs made elsewhere
 resume     whether a run folder belongs to the same experiment

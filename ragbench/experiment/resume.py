@@ -93,7 +93,7 @@ def prepared_budget(run: RunFile) -> int | None:
 
 
 def _has_records(folder: RunPaths) -> bool:
-    folders = [folder, *folder.shards()]
+    folders = [folder, folder.written, *folder.shards()]
     return any(path.stat().st_size for each in folders for path in each.all_records())
 
 

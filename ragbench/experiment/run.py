@@ -43,9 +43,14 @@ from ragbench.experiment.stages.budget import choose_budget
 from ragbench.experiment.stages.deliver import pack_all
 from ragbench.experiment.stages.retrieve import retrieve_all
 from ragbench.experiment.stages.score import score_cells
+from ragbench.experiment.writing.asking import Session
+from ragbench.experiment.writing.filtering import encoder_digests, filter_passages
+from ragbench.experiment.writing.instructions import WRITTEN_TEMPLATE
+from ragbench.experiment.writing.texts import write_texts, writes
 from ragbench.indexes.dense.cluster.encoding import encoding_on
 from ragbench.runfolder.paths import RunPaths
-from ragbench.runfolder.runfile import Identity, Session, read_run_file, write_run_file
+from ragbench.runfolder.runfile import Identity, read_run_file, write_run_file
+from ragbench.runfolder.runfile import Session as LoggedSession
 from ragbench.runfolder.schema import to_json
 from ragbench.runfolder.sums import INPUTS, measure, read_sums, write_sums
 
@@ -95,22 +100,19 @@ def run_experiment(
         extend: Whether models, tasks, arms or questions may be added to the run folder.
         cluster: The machines on which models in a process of ours answer; without it, this one.
     """
-    with _held(config, document, cluster) as (grid, folder):
-        known, packed = _deliver(grid, folder, extend=extend)
+    with _held(config, document, cluster) as (grid, folder), _cache(grid) as cache:
+        spending = Spending(billing(grid), config.max_cost, config.currency)
+        known, packed = _deliver(grid, Session(folder, spending, cache), extend=extend)
         jobs = Jobs(grid, packed)
         if said := merge_shards(grid, folder, jobs).sentence():
             say(said)
-        spending = Spending(billing(grid), config.max_cost, config.currency)
         watch = Watch([name for name, facts in known.models.items() if facts.served])
         opened = _open(grid, folder, jobs, spending, watch)
-        cache = reply_cache(grid)
         try:
             answer_open(grid, folder, opened, jobs, spending, watch, cache)
         finally:
             for model in grid.models.values():
                 model.release()
-            if cache is not None:
-                cache.close()
             record_answerers(folder, watch)
             if cluster is not None:
                 _record_nodes(folder, cluster)
@@ -122,8 +124,9 @@ def run_experiment(
 
 def prepare_experiment(config: Config, document: Document, *, extend: bool = False) -> Prepared:
     """Do everything of a run before its first answer; arguments are those of ``run_experiment``."""
-    with _held(config, document) as (grid, folder):
-        _, packed = _deliver(grid, folder, extend=extend)
+    with _held(config, document) as (grid, folder), _cache(grid) as cache:
+        spending = Spending(billing(grid), config.max_cost, config.currency)
+        _, packed = _deliver(grid, Session(folder, spending, cache), extend=extend)
         opened = _open(grid, folder, Jobs(grid, packed), Spending(), Watch())
         for model in grid.models.values():
             model.release()
@@ -154,8 +157,23 @@ def _held(
         yield grid, folder
 
 
-def _deliver(grid: Grid, folder: RunPaths, *, extend: bool) -> tuple[Identity, Packed]:
-    """Build what is missing, retrieve and pack; return the models' facts and the passages."""
+@contextmanager
+def _cache(grid: Grid) -> Iterator[ReplyCache | None]:
+    """Yield the cache of replies while a run uses it."""
+    cache = reply_cache(grid)
+    try:
+        yield cache
+    finally:
+        if cache is not None:
+            cache.close()
+
+
+def _deliver(grid: Grid, session: Session, *, extend: bool) -> tuple[Identity, Packed]:
+    """Build what is missing, retrieve and pack; return the models' facts and the passages.
+
+    Queries and passages that models write are written before, and what a filter judges in between.
+    """
+    folder = session.folder
     _keep_budget(grid, folder)
     grid.check_supported()  # a served model's identity has the abilities that are found
     known = replace(known_identity(grid), run_files=run_file_digests(grid))
@@ -173,17 +191,24 @@ def _deliver(grid: Grid, folder: RunPaths, *, extend: bool) -> tuple[Identity, P
         known,
         indexes={name: index_facts(manifest) for name, manifest in manifests.items()},
         corpora={name: corpus_facts(name) for name in corpora(grid.config, grid.tasks)},
-        prompts={"template": PROMPT_TEMPLATE},
+        prompts={"template": PROMPT_TEMPLATE} | _written_template(grid),
+        filters=encoder_digests(grid) or None,
     )
     start(folder, resolved(grid), identity, extend=extend)
     write_text(folder.path / "config.yaml", grid.document.text)
     check_corpora(identity)
-    retrieve_all(grid, folder, manifests)
+    written = write_texts(grid, session)
+    retrieve_all(grid, folder, manifests, written.queries)
+    filter_passages(grid, session, written)
     check_corpora(identity)
-    packed = pack_all(grid, folder)
+    packed = pack_all(grid, folder, written)
     check_corpora(identity)
     write_sums(folder, measure(folder, INPUTS))
     return known, packed
+
+
+def _written_template(grid: Grid) -> dict[str, int]:
+    return {"written": WRITTEN_TEMPLATE} if writes(grid.config) else {}
 
 
 def _open(grid: Grid, folder: RunPaths, jobs: Jobs, spending: Spending, watch: Watch) -> Opened:
@@ -217,7 +242,7 @@ def _record_nodes(folder: RunPaths, cluster: Cluster) -> None:
     """Log which machines of a cluster have answered in this session, and how often."""
     if cluster.calls:
         with JsonlAppender(folder.sessions) as log:
-            log.append(to_json(replace(Session.begin(), answered_on=cluster.calls)))
+            log.append(to_json(replace(LoggedSession.begin(), answered_on=cluster.calls)))
         sums = (read_sums(folder) or {}) | measure(folder, ["sessions.jsonl"])
         write_sums(folder, sums)
 

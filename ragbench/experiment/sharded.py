@@ -26,6 +26,7 @@ from ragbench.experiment.run import Finished, record_answerers
 from ragbench.experiment.stages.deliver import stored_packing
 from ragbench.experiment.stages.score import score_cells
 from ragbench.runfolder.paths import RunPaths
+from ragbench.runfolder.records import read_records
 from ragbench.runfolder.runfile import Identity, RunFile, Session, read_run_file
 from ragbench.runfolder.schema import to_json
 from ragbench.runfolder.sums import check_inputs
@@ -53,7 +54,8 @@ class Answered:
 def answer_shard(config: Config, document: Document, shard: Shard) -> Answered:
     """Ask the questions of one shard of a prepared run, and write only into the shard's folder.
 
-    Neither a corpus nor an index is needed. A shard stops at its share of ``max_cost``.
+    Neither a corpus nor an index is needed. A shard stops at its share of what is left of
+    ``max_cost`` after all that models wrote before the answers.
 
     Raises:
         UsageError: The config, the questions or a model are not those that were prepared.
@@ -67,7 +69,10 @@ def answer_shard(config: Config, document: Document, shard: Shard) -> Answered:
         known = _check(grid, folder, run)
         units = plan_units(grid, shard)
         jobs = Jobs(grid, stored_packing(grid, folder, _questions(grid, units)))
-        limit = None if config.max_cost is None else config.max_cost / shard.of
+        before = Spending(billing(grid))
+        _add_written(folder, before)
+        left = None if config.max_cost is None else max(config.max_cost - before.total, 0.0)
+        limit = None if left is None else left / shard.of
         spending = Spending(billing(grid), limit, config.currency)
         watch = Watch([name for name, facts in known.models.items() if facts.served])
         opened = open_cells(grid, own, jobs, units, spending, watch, base=folder)
@@ -108,6 +113,7 @@ def finish_experiment(config: Config, document: Document, *, command: str) -> Fi
         if said := merged.sentence():
             say(said)
         spending = Spending(billing(grid), None, config.currency)
+        _add_written(folder, spending)
         watch = Watch([name for name, facts in known.models.items() if facts.served])
         opened = open_cells(grid, folder, jobs, units, spending, watch)
         record_answerers(folder, watch)
@@ -117,6 +123,13 @@ def finish_experiment(config: Config, document: Document, *, command: str) -> Fi
             say(said)
         scored = score_cells(folder)
     return Finished(folder, scored.errors, scored.unmeasured, spending)
+
+
+def _add_written(folder: RunPaths, spending: Spending) -> None:
+    """Add the cost of what models wrote before the answers."""
+    for path in folder.written.all_records():
+        for record in read_records(path):
+            spending.add(record)
 
 
 def _prepared(config: Config, document: Document) -> tuple[Grid, RunPaths, RunFile]:

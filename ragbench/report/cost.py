@@ -11,7 +11,7 @@ from ragbench.analysis.family import BASELINE, GAIN
 from ragbench.analysis.load import Run
 from ragbench.report.tables import NONE, Rows, between, coverage
 from ragbench.runfolder.config import Billing, money_text
-from ragbench.runfolder.records import Covered
+from ragbench.runfolder.records import Covered, written_records
 
 OWN = "0 (own machine)"
 
@@ -33,6 +33,7 @@ def cost_rows(run: Run, effects: pd.DataFrame) -> Rows:
         for row in gains.to_dict(orient="records")
     }
     rows = []
+    writes = any(run.config.writings(arm.name) for arm in run.config.arms)
     for model in run.members("models"):
         for task in run.members("tasks"):
             cells = {arm: _cost(run.cell(model, task, arm)) for arm in run.arms(task)}
@@ -40,11 +41,15 @@ def cost_rows(run: Run, effects: pd.DataFrame) -> Rows:
                 if not math.isnan(cost["prompt"]):
                     gain = known.get((model, task, arm), [math.nan] * 3)
                     row = [model, task, arm, *_cells(cost, cells.get(BASELINE), gain)]
-                    rows.append([*row, *_money(run, model, cost)] if run.config.billing else row)
+                    row += _before(run.cell(model, task, arm)) if writes else []
+                    more = _money(run, model, cost, _written(run, model, task, arm))
+                    rows.append([*row, *more] if run.config.billing else row)
     header = ["model", "task", "arm", "n", "prompt tokens", "of them passages", "reply tokens"]
     header += ["seconds a question", "seconds in all", "wall seconds", "prompt, times closed-book"]
     header += ["seconds, times closed-book", "points per 1,000 more tokens"]
     header.append(f"{coverage(run)} interval")
+    if writes:
+        header += ["calls before, a question", "tokens sent before", "tokens written before"]
     if not run.config.billing:
         return header, rows
     money = run.config.currency
@@ -85,10 +90,38 @@ def _wall(answered: pd.DataFrame) -> float:
     return sum(map(covered.add, starts.tolist(), ends.tolist()))
 
 
-def _money(run: Run, model: str, cost: dict[str, float]) -> list[str]:
-    """Return the cost of a cell per 1,000 questions and in all, by what the answers took."""
+def _before(cell: pd.DataFrame) -> list[str]:
+    """Return the calls before an answer, and their tokens, as means over all questions."""
+    names = ("written_calls", "written_sent_tokens", "written_reply_tokens")
+    means = (float(cell[name].astype(float).mean()) if name in cell else 0.0 for name in names)
+    return [_number(mean, ".1f") for mean in means]
+
+
+def _written(run: Run, model: str, task: str, arm: str) -> float | None:
+    """Return what the calls before the answers of a cell cost; None if it is unknown.
+
+    Several arms may use the same queries, which are paid once; here each arm has their whole cost.
+    """
+    sums: dict[str, list[float]] = {}
+    for _, writer, record in written_records(run.files, run.config, task, arm, model):
+        parts = (record.sent_tokens, record.cached_tokens, record.reply_tokens, record.elapsed_s)
+        before = sums.setdefault(writer, [0.0] * len(parts))
+        sums[writer] = [old + (new or 0) for old, new in zip(before, parts, strict=True)]
+    costs = [
+        run.config.billing.get(writer, Billing()).cost(
+            sent=sent, cached=cached, written=written, seconds=seconds
+        )
+        for writer, (sent, cached, written, seconds) in sums.items()
+    ]
+    known = [cost for cost in costs if cost is not None]
+    return sum(known) if len(known) == len(costs) else None
+
+
+def _money(run: Run, model: str, cost: dict[str, float], before: float | None) -> list[str]:
+    """Return the cost of a cell per 1,000 questions and in all, by what its calls took."""
     billing = run.config.billing.get(model, Billing())
-    if billing.own_machine and billing.input is None and billing.per_hour is None:
+    is_free = billing.own_machine and billing.input is None and billing.per_hour is None
+    if is_free and before == 0:
         return [OWN, OWN]
     total = billing.cost(
         sent=cost["sent_tokens"],
@@ -97,8 +130,9 @@ def _money(run: Run, model: str, cost: dict[str, float]) -> list[str]:
         seconds=cost["all"],
         wall=None if math.isnan(cost["wall"]) else cost["wall"],
     )
-    if total is None or math.isnan(total):
+    if total is None or math.isnan(total) or before is None:
         return ["unknown", "unknown"]
+    total += before
     return [money_text(1000 * total / cost["n"]), money_text(total, 4)]
 
 

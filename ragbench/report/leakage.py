@@ -78,15 +78,15 @@ def panels(run: Run, leaks: Leaks) -> list[tuple[str, Rows, str]]:
 
 
 def leakage_rows(facts: pd.DataFrame) -> Rows:
-    """Return shares of questions by task and arm; they are the same for every model."""
+    """Return shares of questions by task and arm, and by model where passages differ."""
     rows = []
-    for (task, arm), found in facts.groupby(["task", "arm"], sort=False):
+    for (task, arm, model), found in facts.groupby(["task", "arm", "model"], sort=False):
         held = parts(found)
         known = found["ngram_share"].notna()
         rows.append(
             [
                 str(task),
-                str(arm),
+                f"{arm} ({model})" if model else str(arm),
                 str(len(found)),
                 percent(float(found["source_known"].mean())),
                 _share(found["source_delivered"]),

@@ -11,7 +11,7 @@ settings    settings of the analysis, with their defaults
 facts       recorded facts of tasks, indexes and corpora
 questions   ``questions/TASK.jsonl``
 retrieval   ``retrieval/TASK+SOURCE.json`` and its measures
-packed      ``packed/TASK+ARM.jsonl``: passages of each question
+packed      ``packed/TASK+ARM.jsonl``: passages of each question; ``filtered/``: what was judged
 passages    ``passages.jsonl`` and the prompts: texts, each once
 records     ``records/MODEL+TASK+ARM.0.jsonl``: raw answers
 scores      ``scores/MODE.parquet``: columns and their types

@@ -8,7 +8,24 @@ from dataclasses import dataclass, field
 from ragbench.base.records import Mode
 from ragbench.runfolder.settings import AnalysisSettings
 
+EACH = "each"  # every model writes its own queries, passages or judgements
+CROSS_ENCODER = "cross-encoder"  # judges passages, and writes nothing
 CLOSED_BOOK = "closed-book"  # the arm without passages
+
+
+def query_name(queries: str) -> str:
+    """Return the name of the records of written queries, by their name in the config."""
+    return f"queries.{queries}"
+
+
+def passages_name(arm: str) -> str:
+    """Return the name of the records of written passages."""
+    return f"passages.{arm}"
+
+
+def filter_name(ranking: str, depth: int, options: str) -> str:
+    """Return the name of the records of judgements; arms that differ only in k share them."""
+    return f"filter.{ranking}~{depth}" + "~shown" * (options == "shown")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +58,29 @@ class TaskEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WritingEntry:
+    """Queries, passages or judgements that a model writes; keys as in the config.
+
+    Attributes:
+        by: A model; ``each`` if every model writes for itself; ``cross-encoder``.
+        write: Kind of the queries; empty for anything else.
+        options: Whether the writer saw the options of the question: ``hidden`` or ``shown``.
+        n: Number of texts.
+        keep: Least score of a passage that a filter keeps.
+    """
+
+    by: str
+    write: str = ""
+    options: str = "hidden"
+    n: int | None = None
+    keep: float | None = None
+
+    def writer(self, model: str) -> str:
+        """Return the model that writes for a model."""
+        return model if self.by == EACH else self.by
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ArmEntry:
     """One arm of the config, with one k and one place; the keys are those of ``ArmSpec``."""
 
@@ -49,6 +89,9 @@ class ArmEntry:
     fuse: tuple[str, ...] = ()
     run_file: str | None = None
     documents: str | None = None
+    write: WritingEntry | None = None
+    queries: str | None = None
+    filter: WritingEntry | None = None
     within: str = "corpus"
     budget_tokens: int | None = None
     corpus: str | None = None
@@ -131,6 +174,7 @@ class RunConfig:
         seed: Seed for every random draw.
         mode: How questions are asked and scored.
         metrics: Options by the name of a metric.
+        queries: Texts that models wrote to search with, by the names that arms use.
     """
 
     seed: int
@@ -140,6 +184,7 @@ class RunConfig:
     mode: Mode = "correct"
     description: str = ""
     metrics: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    queries: Mapping[str, WritingEntry] = field(default_factory=dict)
     analysis: AnalysisSettings = field(default_factory=AnalysisSettings)
     currency: str = "USD"
     max_cost: float | None = None
@@ -149,6 +194,52 @@ class RunConfig:
     def arm(self, name: str) -> ArmEntry:
         """Return the arm with a name."""
         return next(arm for arm in self.arms if arm.name == name)
+
+    def imitated(self, name: str) -> ArmEntry:
+        """Return the arm that a control imitates in the end, or the arm itself."""
+        arm = self.arm(name)
+        for _ in self.arms:  # a control may imitate one that imitates another
+            arm = arm if arm.like is None else self.arm(arm.like)
+        return arm
+
+    def writings(self, arm: str) -> list[WritingEntry]:
+        """Return what models write for an arm, in the order: queries, passages, judgements."""
+        spec = self.imitated(arm)
+        queries = self.queries.get(spec.queries or "")
+        return [one for one in (queries, spec.write, spec.filter) if one is not None]
+
+    def has_own(self, arm: str) -> bool:
+        """Say whether each model gets passages of its own in an arm."""
+        return any(one.by == EACH for one in self.writings(arm))
+
+    def ranking(self, arm: str, part: str, model: str) -> str:
+        """Return the name of a ranking in ``retrieval/`` that an arm takes from an index.
+
+        Args:
+            arm: The arm.
+            part: The index, with its suffix.
+            model: The model that gets the passages.
+        """
+        spec = self.imitated(arm)
+        if spec.queries is None or spec.queries not in self.queries:
+            return part
+        own = f"@{model}" if self.queries[spec.queries].by == EACH else ""
+        return f"{part}~{spec.queries}{own}"
+
+    def written_for(self, arm: str, model: str) -> list[tuple[str, str]]:
+        """Return (writer, name of its records) of all that is written for an arm and a model."""
+        spec = self.imitated(arm)
+        found = []
+        if spec.queries is not None and spec.queries in self.queries:
+            found.append((self.queries[spec.queries].writer(model), query_name(spec.queries)))
+        if spec.write is not None:
+            found.append((spec.write.writer(model), passages_name(spec.name)))
+        if spec.filter is not None and spec.filter.by != CROSS_ENCODER:
+            part = (spec.retriever or "") + "~documents" * (spec.within == "documents")
+            ranking = self.ranking(arm, part, model)
+            name = filter_name(ranking, spec.depth or 0, spec.filter.options)
+            found.append((spec.filter.writer(model), name))
+        return found
 
     def budget(self, arm: str) -> int | None:
         """Return the maximum tokens of passages in the prompts of an arm; None if unknown."""

@@ -1,14 +1,18 @@
-"""``packed/TASK+ARM.jsonl``: passages of each question in an arm, the same for every model."""
+"""``packed/TASK+ARM.jsonl``: passages of each question in an arm, and ``filtered/``.
+
+All models get the same passages, unless each writes its own queries, passages or judgements: then
+every model has a file ``packed/TASK+ARM+MODEL.jsonl``.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ragbench.base.errors import DataError
 from ragbench.base.files import read_jsonl, write_jsonl
-from ragbench.runfolder.schema import parse, to_json
+from ragbench.runfolder.schema import SPARSE, parse, parse_lines, to_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +29,7 @@ class PackedLine:
         gold: Number of gold passages delivered.
         gold_known: Number of gold passages in the corpus.
         answer_truncated: Whether the budget cut or excluded a document that contains the answer.
+        dropped: Number of passages that a filter dropped; None in an arm without one.
     """
 
     question_id: str
@@ -37,6 +42,31 @@ class PackedLine:
     gold: int = 0
     gold_known: int = 0
     answer_truncated: bool = False
+    dropped: int | None = field(default=None, metadata=SPARSE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilteredLine:
+    """What a filter has judged of the ranking of one question.
+
+    Attributes:
+        passages: Ids of the judged passages, in the order of the ranking.
+        scores: Probability of a yes, or sigmoid of a cross-encoder's output, of each.
+        keep: Least score of a passage that is kept.
+        by: The model or cross-encoder that judged.
+    """
+
+    question_id: str
+    passages: tuple[str, ...]
+    scores: tuple[float, ...]
+    keep: float
+    by: str
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """Ids of the passages that are kept, in the order of the ranking."""
+        pairs = zip(self.passages, self.scores, strict=True)
+        return tuple(passage for passage, score in pairs if score >= self.keep)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +77,7 @@ class Counts:
     delivered: int
     left_out: int
     answer_truncated: bool = False
+    dropped: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +90,8 @@ class Fewer:
         delivered: Mean number of passages delivered.
         by_budget: Number of questions for which the budget left passages out.
         by_ranking: Number of questions whose ranking has fewer passages than requested.
+        by_filter: Number of questions of which a filter kept fewer passages than requested.
+        bare: Number of those that kept no passage, and are asked closed-book.
         truncated: Number of questions of which the budget cut or excluded the answer.
     """
 
@@ -68,6 +101,8 @@ class Fewer:
     by_budget: int
     by_ranking: int
     truncated: int
+    by_filter: int = 0
+    bare: int = 0
 
     def sentence(self, task: str, arm: str, budget: int | None, same: str) -> str:
         """Return the sentence on the arm, without a full stop.
@@ -84,6 +119,10 @@ class Fewer:
             why.append(f"{tokens} left passages out for {self.by_budget:,} of {self.n:,} questions")
         if self.by_ranking:
             why.append(f"the ranking has fewer for {self.by_ranking:,} of {self.n:,} questions")
+        if self.by_filter:
+            why.append(f"the filter kept fewer for {self.by_filter:,} of {self.n:,} questions")
+        if self.bare:
+            why.append(f"it kept none for {self.bare:,}, which were asked closed-book")
         if self.truncated:
             why.append(f"the answer of {self.truncated:,} was cut or excluded")
         ending = f": the same as {same}" if same else ""
@@ -103,8 +142,10 @@ def fewer(counts: Sequence[Counts]) -> Fewer | None:
         sum(c.requested for c in counts) / n,
         sum(c.delivered for c in counts) / n,
         sum(c.left_out > 0 for c in counts),
-        sum(c.delivered + c.left_out < c.requested for c in counts),
+        sum(c.delivered + c.left_out < c.requested and not c.dropped for c in counts),
         sum(c.answer_truncated for c in counts),
+        sum(c.delivered + c.left_out < c.requested and c.dropped > 0 for c in counts),
+        sum(c.delivered + c.left_out == 0 and c.dropped > 0 for c in counts),
     )
 
 
@@ -126,6 +167,25 @@ def read_packed(path: Path) -> dict[str, PackedLine]:
             line = replace(line, delivered=len(line.passages))
         found[line.question_id] = line
     return found
+
+
+def read_filtered(path: Path) -> dict[str, FilteredLine]:
+    """Return what a filter has judged of each question by its id; empty if there is no file.
+
+    Raises:
+        DataError: A line is unreadable, or has not one score per passage.
+    """
+    found = {}
+    for where, line in parse_lines(FilteredLine, path) if path.exists() else ():
+        if len(line.scores) != len(line.passages):
+            raise DataError("the line has not one score per passage", where=where)
+        found[line.question_id] = line
+    return found
+
+
+def write_filtered(path: Path, lines: Iterable[FilteredLine]) -> None:
+    """Write what a filter has judged."""
+    write_jsonl(path, map(to_json, lines))
 
 
 def delivered_ids(path: Path) -> dict[str, tuple[str, ...]]:

@@ -61,9 +61,25 @@ class RunPaths:
         """Return a file of one retrieval; the suffix is trec, json or quality.jsonl."""
         return self._file("retrieval", task, source, suffix=f".{suffix}")
 
-    def packed(self, task: str, arm: str) -> Path:
-        """Return the file of an arm's deliveries."""
-        return self._file("packed", task, arm, suffix=".jsonl")
+    def packed(self, task: str, arm: str, model: str = "") -> Path:
+        """Return the file of an arm's deliveries: those of one model if it has its own."""
+        names = (task, arm, model) if model else (task, arm)
+        return self._file("packed", *names, suffix=".jsonl")
+
+    def delivered(self, task: str, arm: str, model: str) -> Path:
+        """Return the file of what a model gets in an arm: its own, or that of all models."""
+        own = self.packed(task, arm, model)
+        return own if own.exists() else self.packed(task, arm)
+
+    def filtered(self, task: str, arm: str, model: str = "") -> Path:
+        """Return the file of what a filter has judged; named as the deliveries are."""
+        names = (task, arm, model) if model else (task, arm)
+        return self._file("filtered", *names, suffix=".jsonl")
+
+    @property
+    def written(self) -> RunPaths:
+        """The folder of what models wrote before the answers, with records and prompts."""
+        return RunPaths(self.path / "written")
 
     def records(self, model: str, task: str, arm: str) -> Path:
         """Return the file of one cell's records."""

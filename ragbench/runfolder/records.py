@@ -11,6 +11,7 @@ from typing import Any, Literal
 from ragbench.base.errors import DataError
 from ragbench.base.files import read_jsonl, sha256_json, write_jsonl
 from ragbench.base.records import AnsweredBy
+from ragbench.runfolder.config import RunConfig
 from ragbench.runfolder.facts import TaskFacts
 from ragbench.runfolder.packed import read_packed
 from ragbench.runfolder.passages import prompt_lines
@@ -160,6 +161,26 @@ def _digest(value: Mapping[str, object]) -> str:
     return sha256_json({key: value[key] for key in value if key != SUM})
 
 
+def pair_id(question: str, rank: int) -> str:
+    """Return the id of the judgement of the passage at a rank, counted from 1."""
+    return f"{question}#{rank}"
+
+
+def written_records(
+    files: RunPaths, config: RunConfig, task: str, arm: str, model: str
+) -> Iterator[tuple[str, str, Record]]:
+    """Yield all that was written for an arm and a model before its answers.
+
+    Yields:
+        Question, writer and record; several per question.
+    """
+    for writer, name in config.written_for(arm, model):
+        is_judged = name.startswith("filter.")
+        for record in last_records(files.written.records(writer, task, name)).values():
+            question = record.question_id
+            yield question.rpartition("#")[0] if is_judged else question, writer, record
+
+
 def record_key(
     *, task: str, question: str, model: str, prompt: str, scoring: str, reply_limit: int, seed: int
 ) -> str:
@@ -209,9 +230,9 @@ def check_records(files: RunPaths, run: RunFile) -> None:
         facts = run.identity.tasks[task.name]
         questions = {q.id: question_digest(q) for q in read_questions(files.questions(task.name))}
         for arm in facts.arms:
-            path = files.packed(task.name, arm)
-            packed = read_packed(path) if path.exists() else {}
             for model in run.config.models:
+                path = files.delivered(task.name, arm, model.name)
+                packed = read_packed(path) if path.exists() else {}
                 path = files.records(model.name, task.name, arm)
                 for where, record in records_with_places(path):
                     if record.question is None:

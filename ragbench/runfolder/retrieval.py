@@ -30,6 +30,9 @@ class RetrievalNote:
         parts: Digests of the indexes of a fusion.
         run_file: Digest of a run file.
         queries: Digest of the queries.
+        written_by: The model that wrote the queries; None if they are the questions.
+        empty_queries: Number of questions whose written query was empty, so that the question was
+            the query.
         depth: Number of passages ranked per question.
         k0: Constant of the fusion.
         corpus_digest: Digest of the corpus of a run file.
@@ -59,6 +62,8 @@ class RetrievalNote:
     gold_matches: str | None = _sparse()
     ranking_sum: str | None = _sparse()
     quality_sum: str | None = _sparse()
+    written_by: str | None = _sparse()
+    empty_queries: int | None = _sparse()
     sum: str | None = _sparse()
 
     def says(self, asked: RetrievalNote) -> bool:

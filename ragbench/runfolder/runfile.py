@@ -57,7 +57,9 @@ class Identity:
         imported_format: ``mirage`` or ``lm-eval``: the format of these files; None if not recorded.
         packing: Model whose tokenizer counted passages, under ``tokenizer``.
         run_files: Digest of the run file of each arm that has one.
-        prompts: Number of the prompt template, under ``template``.
+        prompts: Number of the prompt template, under ``template``, and of the prompts of texts that
+            models write before the answers, under ``written``.
+        filters: Digest of the cross-encoder of each arm that filters by one.
     """
 
     imported_from: Mapping[str, str] | None = field(default=None, metadata=SPARSE)
@@ -69,6 +71,7 @@ class Identity:
     indexes: Mapping[str, IndexFacts] | None = field(default=None, metadata=SPARSE)
     corpora: Mapping[str, CorpusFacts] | None = field(default=None, metadata=SPARSE)
     prompts: Mapping[str, int] | None = field(default=None, metadata=SPARSE)
+    filters: Mapping[str, str] | None = field(default=None, metadata=SPARSE)
 
     @property
     def is_restricted(self) -> bool:

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 CELL = ["model", "task", "arm", "mode", "scoring", "seed", "k"]  # columns that identify a cell
 NEEDED = {"model", "task", "arm", "question_id", "outcome"}
 # Columns that runs scored by earlier versions do not have.
-NEWER = {"likeliest", "sent_tokens", "cached_tokens", "ended_at"}
+NEWER = {"likeliest", "sent_tokens", "cached_tokens", "ended_at"} | {
+    *("written_calls", "written_sent_tokens", "written_reply_tokens", "written_seconds"),
+}
 # A column that is missing in every row has no type of its own.
 TYPES: dict[str, str] = {
     **dict.fromkeys(
@@ -70,6 +72,11 @@ class ScoreRow:
         finish: How the answer ended.
         elapsed_s: Seconds that the model took.
         ended_at: Unix time at which the answer arrived, if it is known.
+        written_calls: Calls of models before the answer, which wrote queries or passages for it, or
+            judged its passages; those of a control are those of the arm that it imitates.
+        written_sent_tokens: Tokens of all requests of these calls.
+        written_reply_tokens: Tokens of their replies.
+        written_seconds: Their seconds.
         metrics: Value by metric; NaN without an answer.
     """
 
@@ -108,6 +115,10 @@ class ScoreRow:
     finish: str | None
     elapsed_s: float | None
     ended_at: float | None = None
+    written_calls: int = 0
+    written_sent_tokens: int = 0
+    written_reply_tokens: int = 0
+    written_seconds: float = 0.0
     metrics: Mapping[str, float] = field(default_factory=dict)
 
 

@@ -24,6 +24,7 @@ from ragbench.runfolder.schema import AGAIN, SPARSE, parse, to_json
 INPUTS = (
     *("run.json", "config.yaml", "sessions.jsonl", "passages.jsonl", "questions/*.jsonl"),
     *("retrieval/*.trec", "retrieval/*.json", "retrieval/*.jsonl", "packed/*.jsonl"),
+    *("filtered/*.jsonl", "written/records/*.jsonl", "written/prompts/*.jsonl"),
 )
 GROWING = ("prompts/*.jsonl", "records/*.jsonl")
 SCORES = ("scores/*.parquet",)
@@ -147,7 +148,10 @@ def check_inputs(folder: RunPaths, run_format: int) -> dict[str, FileSum]:
 
 
 def _matches(name: str, patterns: Collection[str]) -> bool:
-    return any(Path(name).match(pattern) for pattern in patterns)
+    path = Path(name)  # a pattern matches from the right: ``written/records`` is not ``records``
+    return any(
+        path.match(pattern) and len(path.parts) == pattern.count("/") + 1 for pattern in patterns
+    )
 
 
 def _foreign(folder: RunPaths, name: str) -> DataError:

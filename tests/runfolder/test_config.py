@@ -42,3 +42,33 @@ def test_an_entry_has_every_key_of_an_arm() -> None:
     assert to_json(parse(ArmEntry, spec.model_dump(mode="json"), "")) == spec.model_dump(
         mode="json"
     )
+
+
+def test_what_is_written_for_an_arm_has_the_names_of_its_records() -> None:
+    arms = [
+        {"name": "closed-book"},
+        {"name": "own", "retriever": "bm25", "k": 1, "queries": "q"},
+        {
+            **{"name": "kept", "retriever": "bm25", "k": 1, "queries": "q", "depth": 8},
+            "filter": {"by": "judge", "keep": 0.5, "options": "shown"},
+        },
+        {"name": "memory", "write": {"by": "writer", "n": 3}},
+        {"name": "random", "control": "random", "like": "memory"},
+        {"name": "encoded", "retriever": "bm25", "filter": {"by": "cross-encoder", "keep": 0.5}},
+    ]
+    raw = {
+        **{"seed": 1, "models": [{"name": "m"}], "tasks": [{"name": "t"}], "arms": arms},
+        "queries": {"q": {"by": "each", "write": "rationale"}},
+    }
+    config = parse(RunConfig, raw, "")
+    assert {arm.name: config.written_for(arm.name, "m") for arm in config.arms} == {
+        "closed-book": [],
+        "own": [("m", "queries.q")],
+        "kept": [("m", "queries.q"), ("judge", "filter.bm25~q@m~8~shown")],
+        "memory": [("writer", "passages.memory")],
+        "random": [("writer", "passages.memory")],
+        "encoded": [],
+    }
+    assert [arm.name for arm in config.arms if config.has_own(arm.name)] == ["own", "kept"]
+    assert config.ranking("kept", "bm25", "m") == "bm25~q@m"
+    assert config.ranking("memory", "bm25", "m") == "bm25"

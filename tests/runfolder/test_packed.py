@@ -8,7 +8,17 @@ from pathlib import Path
 import pytest
 
 from ragbench.base.errors import DataError
-from ragbench.runfolder.packed import PackedLine, check_packed, read_packed, write_packed
+from ragbench.runfolder.packed import (
+    Counts,
+    FilteredLine,
+    PackedLine,
+    check_packed,
+    fewer,
+    read_filtered,
+    read_packed,
+    write_filtered,
+    write_packed,
+)
 from tests.runfolder.golden import MIRAGE, OWN, lines
 
 
@@ -48,3 +58,35 @@ def test_a_broken_line_and_a_missing_question_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no packing of question 'r'") as caught:
         check_packed(path, {"q": PackedLine(question_id="q", passages=())}, ["q", "r"])
     assert caught.value.where == str(path)
+
+
+def test_a_filter_keeps_what_reaches_its_threshold(tmp_path: Path) -> None:
+    path = tmp_path / "f.jsonl"
+    assert read_filtered(path) == {}
+    line = FilteredLine(
+        question_id="q", passages=("a", "b", "c"), scores=(0.5, 0.49, 0.9), keep=0.5, by="m"
+    )
+    write_filtered(path, [line])
+    assert read_filtered(path) == {"q": line}
+    assert line.kept == ("a", "c")
+    path.write_text(path.read_text().replace("0.49,", ""))
+    with pytest.raises(DataError, match="one score per passage"):
+        read_filtered(path)
+
+
+def test_questions_that_keep_nothing_are_counted() -> None:
+    """Of four questions two keep fewer than 2, and one of them nothing; the budget cuts one."""
+    counts = [
+        Counts(2, 2, 0, dropped=3),
+        Counts(2, 1, 0, dropped=4),
+        Counts(2, 0, 0, dropped=5),
+        Counts(2, 1, 1, dropped=0),
+    ]
+    found = fewer(counts)
+    assert found is not None
+    assert (found.by_filter, found.bare, found.by_budget, found.by_ranking) == (2, 1, 1, 0)
+    assert found.sentence("t", "a", 90, "") == (
+        "a on t delivered 1.0 passages on average, not 2 (the budget of 90 tokens left passages "
+        "out for 1 of 4 questions; the filter kept fewer for 2 of 4 questions; it kept none for "
+        "1, which were asked closed-book)"
+    )

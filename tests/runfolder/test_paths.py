@@ -134,3 +134,16 @@ def test_the_mode_of_a_run_json_is_no_path(run_copy: Path, mode: object) -> None
         with pytest.raises(DataError, match=r"unreadable 'config\.mode'"):
             command(run_copy)
     assert sorted(run_copy.parents[1].rglob("*")) == before
+
+
+def test_a_model_gets_its_own_passages_or_those_of_all(tmp_path: Path) -> None:
+    run = RunPaths(tmp_path)
+    shared = tmp_path / "packed" / "t+a.jsonl"
+    assert run.delivered("t", "a", "m") == run.packed("t", "a") == shared
+    own = run.packed("t", "a", "m")
+    assert own == tmp_path / "packed" / "t+a+m.jsonl"
+    own.parent.mkdir()
+    own.touch()
+    assert run.delivered("t", "a", "m") == own and run.delivered("t", "a", "n") == shared
+    assert run.filtered("t", "a", "m") == tmp_path / "filtered" / "t+a+m.jsonl"
+    assert run.written.records("m", "t", "q").parent == tmp_path / "written" / "records"

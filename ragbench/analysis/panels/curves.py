@@ -179,9 +179,11 @@ def places(run: Run) -> pd.DataFrame:
             key[1]: p.doc_id for key, p in read_passages(run.files.passages).items()
         }
         for name, arms in _placed(run, task).items():
-            found = pd.concat([_first_gold(run, task, arm, gold, by_passage) for arm in arms])
-            if found.place.nunique() > 1:
-                for model in run.members("models"):
+            for model in run.members("models"):
+                found = pd.concat(
+                    [_first_gold(run, model, task, arm, gold, by_passage) for arm in arms]
+                )
+                if found.place.nunique() > 1:
                     rows += _by_place(run, model, task, name, found)
     return pd.DataFrame(rows, columns=PLACE_COLUMNS)
 
@@ -196,11 +198,16 @@ def _placed(run: Run, task: str) -> dict[str, list[str]]:
 
 
 def _first_gold(
-    run: Run, task: str, arm: str, gold: Mapping[str, set[str]], doc_ids: Mapping[str, str]
+    run: Run,
+    model: str,
+    task: str,
+    arm: str,
+    gold: Mapping[str, set[str]],
+    doc_ids: Mapping[str, str],
 ) -> pd.DataFrame:
-    told = run.cell(run.members("models")[0], task, arm).set_index("question_id").gold_delivered
+    told = run.cell(model, task, arm).set_index("question_id").gold_delivered
     rows = []
-    for question, passages in delivered_ids(run.files.packed(task, arm)).items():
+    for question, passages in delivered_ids(run.files.delivered(task, arm, model)).items():
         wanted = gold.get(question, set())
         # Gold ids match passages if any do, else documents; the run has counted them.
         for names in (passages, [doc_ids.get(passage) for passage in passages]):

@@ -33,6 +33,7 @@ BREAK = " | "  # not a word, so that no match crosses it
 FACT_COLUMNS = [
     "task",
     "arm",
+    "model",
     "question_id",
     "passages",
     "source_known",
@@ -188,8 +189,9 @@ def leakage(run: Run, *, size: int = NGRAM) -> pd.DataFrame:
     appendix C) takes any common n-gram, n 8 to 13. Both compare questions with training data;
     here it is the passages in the prompt.
 
-    There is one row per task, arm that delivers passages, and question; an imported run, whose
-    passages are not known, has none.
+    There is one row per task, arm that delivers passages, and question, with an empty ``model``;
+    where each model gets its own passages there is one per model. An imported run, whose passages
+    are not known, has none.
     """
     texts = {
         key: _Text(p.doc_id, f" {plain(p.title)}{BREAK}{plain(p.text)} ")
@@ -202,30 +204,36 @@ def leakage(run: Run, *, size: int = NGRAM) -> pd.DataFrame:
 
 
 def _task_rows(run: Run, task: str, texts: dict[Key, _Text], size: int) -> list[dict[str, Any]]:
-    packed = {arm: delivered_ids(run.files.packed(task, arm)) for arm in run.arms(task)}
-    packed = {arm: found for arm, found in packed.items() if any(found.values())}
-    corpora = {arm: _corpus(run, task, arm, found, texts) for arm, found in packed.items()}
-    model = run.members("models")[0]  # what is delivered is the same for every model
-    known = {a: dict(run.cell(model, task, a)[["question_id", "has_gold"]].values) for a in packed}
-    rows: dict[str, list[dict[str, Any]]] = {arm: [] for arm in packed}
+    every = [(arm, model) for arm in run.arms(task) for model in run.readers(arm)]
+    packed = {key: delivered_ids(run.files.packed(task, *key)) for key in every}
+    packed = {key: found for key, found in packed.items() if any(found.values())}
+    corpora = {key: _corpus(run, task, key[0], found, texts) for key, found in packed.items()}
+    first = run.members("models")[0]  # the corpus is the same for every model
+    known = {
+        key: dict(run.cell(first, task, key[0])[["question_id", "has_gold"]].values)
+        for key in packed
+    }
+    rows: dict[tuple[str, str], list[dict[str, Any]]] = {key: [] for key in packed}
     for question in run.questions(task):
         asked = _Asked(question, size)
         matches: dict[Key, _Match] = {}  # arms share passages
-        for arm, found in packed.items():
+        for (arm, model), found in packed.items():
             if question.id not in found:
                 raise missing(run, f"packing of question {question.id!r} in the arm {arm!r}")
-            keys = [(corpora[arm], i) for i in found[question.id]]
+            corpus = corpora[arm, model]
+            keys = [(corpus, i) for i in found[question.id]]
             for key in keys:
                 if key not in texts:
                     raise missing(run, f"text of passage {key[1]!r} of the corpus {key[0]!r}")
                 if key not in matches:
                     matches[key] = asked.match(texts[key].words)
-            sources = run.ids_in(corpora[arm], question.gold_doc_ids)
-            in_corpus = bool(known[arm].get(question.id, False))
+            sources = run.ids_in(corpus, question.gold_doc_ids)
+            in_corpus = bool(known[arm, model].get(question.id, False))
             delivered = any(k[1] in sources or texts[k].doc_id in sources for k in keys)
-            row = {"task": task, "arm": arm, "question_id": question.id, "passages": len(keys)}
+            row: dict[str, Any] = {"task": task, "arm": arm, "model": model}
+            row |= {"question_id": question.id, "passages": len(keys)}
             row |= {"source_known": in_corpus, "source_delivered": delivered if in_corpus else None}
-            rows[arm].append(row | asked.most([matches[key] for key in keys]))
+            rows[arm, model].append(row | asked.most([matches[key] for key in keys]))
     return [row for found in rows.values() for row in found]
 
 
@@ -286,7 +294,8 @@ def splits(run: Run, facts: pd.DataFrame) -> pd.DataFrame:
     """
     rows: list[dict[str, Any]] = []
     for model in run.members("models"):
-        for (task, arm), found in facts.groupby(["task", "arm"], sort=False):
+        mine = facts[facts["model"].isin(["", model])]
+        for (task, arm), found in mine.groupby(["task", "arm"], sort=False):
             rows += _part_rows(run, model, str(task), str(arm), found)
     return pd.DataFrame(rows, columns=SPLIT_COLUMNS).astype({"n_clusters": "Int64"})
 

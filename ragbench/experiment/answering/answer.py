@@ -64,12 +64,15 @@ def answer_open(
     spending: Spending,
     watch: Watch,
     cache: ReplyCache | None = None,
+    *,
+    label: str = "answer",
 ) -> int:
     """Ask every open question, and return the number of backend errors.
 
     A question with an error is asked again on resume. ``folder`` gets records and prompts, and
     ``spending`` the cost of all answers; once its limit is reached, nothing more is asked.
     ``watch`` gets all answers, and warns. ``cache`` has answers of earlier runs, and gets new ones.
+    ``label`` names the stage.
 
     Raises:
         BackendError: Several questions in a row failed.
@@ -83,7 +86,7 @@ def answer_open(
     asks = Asks(jobs, cache)
     phases = phases_of(spec for spec in grid.config.models if spec.name in todo)
     before: list[str] = []
-    with closing(Writer(grid.config.seed, folder)) as writer, stage("answer", total) as progress:
+    with closing(Writer(grid.config.seed, folder)) as writer, stage(label, total) as progress:
         session = _Session(grid, asks, writer, progress, spending, watch)
         for phase in phases:
             for name in before:

@@ -27,7 +27,8 @@ from ragbench.runfolder.records import Record, place_of, record_key, records_wit
 
 SPECIAL_TOKENS = 2  # a tokenizer may add these to a plain prompt
 COUNTED = 512  # prompts that are counted together
-Packed = Mapping[tuple[str, str], Mapping[str, Delivery]]
+# By task and arm, and by model where each gets its own passages.
+Packed = Mapping[tuple[str, ...], Mapping[str, Delivery]]
 Units = dict[str, dict[str, list[Unit]]]  # by model and task
 
 
@@ -60,7 +61,9 @@ class Jobs:
         """Return a question of a cell with its rendered prompt and its record's key."""
         model, task = self._grid.models[cell.model_name], cell.task
         digest = self.model_digest(cell.model_name)
-        passages = self._packed[task.spec.name, cell.arm][question.id].passages
+        own = self._packed.get((task.spec.name, cell.arm, cell.model_name))
+        found = self._packed[task.spec.name, cell.arm] if own is None else own
+        passages = found[question.id].passages
         prompt = model.render(messages(task.info, question, passages, task.scoring))
         key = record_key(
             task=task.spec.task,
@@ -133,10 +136,32 @@ def open_cells(
     Raises:
         DataError: A folder has answers to other prompts, or to questions that are not asked.
     """
-    opened: Opened = {spec.name: [] for spec in grid.config.models}
-    for cell in cells(grid):
-        tasks = opened[cell.model_name]
-        mine = units[cell.model_name][cell.task.spec.name]
+    every = ((cell, units[cell.model_name][cell.task.spec.name]) for cell in cells(grid))
+    return open_each(folder, every, jobs, spending, watch, base=base)
+
+
+def open_each(
+    folder: RunPaths,
+    planned: Iterable[tuple[Cell, Sequence[Unit]]],
+    jobs: Jobs,
+    spending: Spending,
+    watch: Watch,
+    *,
+    base: RunPaths | None = None,
+) -> Opened:
+    """Return some cells with their open questions.
+
+    Args:
+        folder: The folder that gets the answers.
+        planned: The cells with their units; those of a model and task follow one another.
+        jobs: As in ``open_cells``, with all that follow.
+        spending: Gets the cost of earlier answers.
+        watch: Gets earlier answers.
+        base: The run folder of a shard.
+    """
+    opened: Opened = {}
+    for cell, mine in planned:
+        tasks = opened.setdefault(cell.model_name, [])
         if not tasks or tasks[-1].task is not cell.task:
             tasks.append(OpenTask(cell.task, mine))
         tasks[-1].cells.append(_open_cell(folder, base, cell, jobs, mine, spending, watch))

@@ -1,7 +1,9 @@
 """The config of an experiment.
 
-config         one YAML file, overrides, references checked
+config         one YAML file, references checked
+overrides      values from --set and the environment
 spec           its parts and every default
+written        what models write before the answers
 prompt_format  chat and plain prompts
 prices         prices of models
 samples        right samples of keys, for messages

@@ -11,15 +11,17 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, mo
 
 from ragbench.base import home
 from ragbench.base.endpoint import trusted_origin
-from ragbench.base.errors import UsageError, may_be_secret, near
+from ragbench.base.errors import UsageError, near
 from ragbench.base.records import Mode, Scoring
-from ragbench.base.yamlfile import Document, Keys, check, from_mapping, load, parse_value
+from ragbench.base.yamlfile import Document, Keys, check, from_mapping, load
+from ragbench.experiment.config.overrides import override_all
 from ragbench.experiment.config.prices import PriceSpec, gather_prices
 from ragbench.experiment.config.prompt_format import PromptFormat, in_formats
 from ragbench.experiment.config.samples import listed, model_entry, sample_of
 from ragbench.experiment.config.spec import (
     CLOSED_BOOK,
     LEAST_BUDGET,
+    WRITTEN,
     AnalysisSpec,
     ArmSpec,
     IndexSpec,
@@ -27,10 +29,10 @@ from ragbench.experiment.config.spec import (
     Part,
     TaskSpec,
 )
+from ragbench.experiment.config.written import QuerySpec
 from ragbench.models.cards import join_cards
 from ragbench.models.spec import ModelSpec
-
-ENVIRONMENT = "RAGBENCH_SET_"
+from ragbench.runfolder.config import CROSS_ENCODER, EACH
 
 
 def _model(value: Any) -> Any:
@@ -46,6 +48,7 @@ class Config(Part):
         seed: Seed for every random draw.
         corpora: Corpora to build in addition to those that the indexes need.
         indexes: Recipes over corpora, by the names that arms use.
+        queries: Texts that models write to search with, by the names that arms use.
         models: Models to compare; ``card:NAME`` adds a model card and its base.
         prompt_format: ``chat`` or ``plain`` for every model without a ``format``, or ``both`` to
             ask each in both; ``auto`` is chat if the tokenizer has a template.
@@ -76,6 +79,7 @@ class Config(Part):
     seed: int = Field(17, ge=0, lt=2**63)
     corpora: tuple[str, ...] = ()
     indexes: dict[str, IndexSpec] = Field(default_factory=dict)
+    queries: dict[str, QuerySpec] = Field(default_factory=dict)
     models: tuple[Annotated[ModelSpec, BeforeValidator(_model)], ...] = Field(min_length=1)
     prompt_format: PromptFormat = "auto"
     tasks: tuple[TaskSpec, ...] = Field(min_length=1)
@@ -126,7 +130,10 @@ class Config(Part):
         packing = self.packing.model_copy(update={"tokenizer": reference})
         priced = {model.name: self._price(model.name) for model in models}
         prices = {name: price for name, price in priced.items() if price is not None}
-        return self.model_copy(update={"models": models, "packing": packing, "prices": prices})
+        queries = {key: spec.in_formats(names) for key, spec in self.queries.items()}
+        arms = tuple(arm.in_formats(names) for arm in self.arms)
+        update = {"models": models, "packing": packing, "prices": prices, "queries": queries}
+        return self.model_copy(update=update | {"arms": arms})
 
     def _price(self, name: str) -> PriceSpec | None:
         """Return the price of a model by its name with or without its format."""
@@ -161,8 +168,7 @@ def load_config(
     """
     document = _document(reference)
     join_cards(document)  # so that an override can reach into a card
-    for text, origin in [*_from_environment(os.environ), *((o, _origin(o)) for o in overrides)]:
-        _override(document, text, origin)
+    override_all(document, overrides, os.environ)
     join_cards(document)  # cards that overrides name
     gather_prices(document)
     config = check(Config, document, sample=sample_of)
@@ -186,65 +192,6 @@ def _document(reference: str | Mapping[str, Any]) -> Document:
     return load(path)
 
 
-def _from_environment(environment: Mapping[str, str]) -> Iterable[tuple[str, str]]:
-    """Yield overrides such as RAGBENCH_SET_tasks__0__limit=5."""
-    for name in sorted(environment):
-        if name.startswith(ENVIRONMENT):
-            key = name.removeprefix(ENVIRONMENT).replace("__", ".")
-            yield f"{key}={environment[name]}", f"the environment variable {name}"
-
-
-def _origin(override: str) -> str:
-    """Return how a message names an override; the value of an address or a key is left out."""
-    key, _, _ = override.partition("=")
-    return f"--set {key}=..." if may_be_secret(key.split(".")[-1]) else f"--set {override}"
-
-
-def _override(document: Document, text: str, origin: str) -> None:
-    """Set one value; list members are found by position or by ``name``."""
-    key, equals, raw = text.partition("=")
-    if not equals or not key:
-        raise UsageError(f"{text!r} is not key=value", where=origin, fix="write --set seed=3")
-    place: Any = document.value
-    keys: list[str | int] = []
-    parts = key.split(".")
-    for position, part in enumerate(parts):
-        last = position == len(parts) - 1
-        if isinstance(place, dict):
-            keys.append(part)
-            if not last:
-                place = place.setdefault(part, {})
-            else:
-                place[part] = parse_value(raw)
-        elif isinstance(place, list):
-            index = _member(place, ".".join(parts[position:]), part, origin)
-            keys.append(index)
-            if last:
-                place[index] = parse_value(raw)
-            elif isinstance(place[index], str):
-                place[index] = {"name": place[index]}
-                place = place[index]
-            else:
-                place = place[index]
-        else:
-            raise UsageError(f"there is nothing under {'.'.join(map(str, keys))!r}", where=origin)
-    document.origins[tuple(keys)] = origin
-
-
-def _member(members: list[Any], rest: str, part: str, origin: str) -> int:
-    names = [m.get("name") if isinstance(m, dict) else m for m in members]
-    if part in names:
-        return names.index(part)
-    if part.isascii() and part.isdigit() and int(part) < len(members):
-        return int(part)
-    raise UsageError(
-        f"there is no member {part!r} (of {rest!r})",
-        where=origin,
-        fix=f"use a position from 0 to {len(members) - 1}, or a name: "
-        + ", ".join(str(n) for n in names if n),
-    )
-
-
 def _check_references(config: Config, document: Document) -> None:
     """Refuse unknown names and repeated names."""
     for field in ("models", "tasks", "arms"):
@@ -266,6 +213,9 @@ def _check_references(config: Config, document: Document) -> None:
     _check_prices(config, document)
     for name in config.indexes:
         home.check_name(name, what="an index")
+    for name, queries in config.queries.items():
+        home.check_name(name, what="queries")
+        _check_writer(queries.by, config, document, ("queries", name, "by"))
     _check_arms(config, document)
     _check_primary(config, document)
 
@@ -306,7 +256,8 @@ def _check_unique(field: str, config: Config, document: Document) -> None:
 def _check_arms(config: Config, document: Document) -> None:
     tasks = [task.name for task in config.tasks]
     entries = [(i, size) for i, entry in enumerate(_entries(document)) for size in range(entry)]
-    others = [arm.name for arm in config.arms if arm.kind == "retriever"]
+    others = [arm.name for arm in config.arms if arm.kind in ("retriever", WRITTEN)]
+    written = {arm.name: arm for arm in config.arms if arm.write is not None}
     for (index, _), arm in zip(entries, config.arms, strict=True):
         if arm.retriever is not None:
             keys: Keys = ("arms", index, "retriever")
@@ -328,8 +279,39 @@ def _check_arms(config: Config, document: Document) -> None:
         if arm.like is not None:
             keys = ("arms", index, "like")
             _must_be_among(arm.like, others, "arm with a retriever", document, keys)
+            if arm.like in written:
+                _check_imitation(arm, written[arm.like], document, keys)
+        if arm.queries is not None:
+            keys = ("arms", index, "queries")
+            _must_be_among(arm.queries, config.queries, "entry of `queries`", document, keys)
+        if arm.write is not None:
+            _check_writer(arm.write.by, config, document, ("arms", index, "write", "by"))
+        if arm.filter is not None and arm.filter.by != CROSS_ENCODER:
+            _check_writer(arm.filter.by, config, document, ("arms", index, "filter", "by"))
         for place, task in enumerate(arm.tasks):
             _must_be_among(task, tasks, "task", document, ("arms", index, "tasks", place))
+
+
+def _check_writer(by: str, config: Config, document: Document, keys: Keys) -> None:
+    """Refuse a writer that is neither a model of the config nor every model."""
+    _must_be_among(by, [*(model.name for model in config.models), EACH], "model", document, keys)
+
+
+def _check_imitation(arm: ArmSpec, like: ArmSpec, document: Document, keys: Keys) -> None:
+    """Refuse a control that needs a corpus of an arm whose passages a model writes."""
+    if arm.control == "random" and like.corpus is None:
+        raise UsageError(
+            f"the arm {arm.name!r} draws passages from a corpus, and {like.name!r} has none",
+            where=document.where(keys),
+            fix=f"add `corpus: NAME` to the arm {like.name!r}",
+        )
+    if arm.control not in ("random", "shuffled"):
+        raise UsageError(
+            f"`control: {arm.control}` needs the ranking of a corpus, and the passages of "
+            f"{like.name!r} are written by a model",
+            where=document.where(keys),
+            fix="imitate an arm with a retriever, or use `control: random` or `shuffled`",
+        )
 
 
 def _entries(document: Document) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Literal
 
 from pydantic import (
@@ -18,11 +19,13 @@ from ragbench.base import home
 from ragbench.base.records import Scoring
 from ragbench.corpora.union import joined_name
 from ragbench.experiment.config.samples import named_entry, refusal
+from ragbench.experiment.config.written import FilterSpec, WriteSpec
 from ragbench.runfolder.settings import PRIMARY_EFFECTS, AnalysisSettings, PrimaryEffect
 
 TASK_CORPUS = "task"
 CLOSED_BOOK = "closed-book"
 DOCUMENTS = "documents"
+WRITTEN = "written"
 MAX_K = 1000
 LEAST_BUDGET = 2048  # tokens of passages, where the config names no budget
 DEFAULTS = AnalysisSettings()
@@ -115,11 +118,14 @@ class ArmSpec(Part):
         fuse: Two or more keys of ``indexes`` over one corpus, fused by reciprocal ranks.
         run_file: A TREC run made elsewhere, over ``corpus``.
         documents: ``whole`` delivers the question's own documents, as the task draws them.
-        corpus: Corpus of ``run_file`` or ``documents``; a list is a union; ``task`` is each task's
-            own corpus.
+        write: Passages that a model writes from memory, without a corpus.
+        queries: A key of ``queries``: search with these texts instead of the question.
+        filter: Which of the first ``depth`` passages of the ``retriever`` may be delivered.
+        corpus: Corpus of ``run_file`` or ``documents``, or of a ``random`` control of ``write``; a
+            list is a union; ``task`` is each task's own corpus.
         within: ``documents`` ranks only the passages of the question's own documents.
         k: Number of passages requested; a list makes one arm per number.
-        depth: Hits of each retriever that ``fuse`` combines.
+        depth: Hits of each retriever that ``fuse`` combines, or that ``filter`` judges.
         k0: Constant of reciprocal rank fusion.
         control: What the arm does with the passages of ``like``.
         like: The arm that a control imitates.
@@ -135,6 +141,9 @@ class ArmSpec(Part):
     fuse: tuple[str, ...] = ()
     run_file: str | None = None
     documents: Literal["whole"] | None = None
+    write: WriteSpec | None = None
+    queries: str | None = None
+    filter: FilterSpec | None = None
     within: Literal["corpus", "documents"] = "corpus"
     budget_tokens: int | None = Field(None, gt=0)
     corpus: str | None = None
@@ -182,15 +191,15 @@ class ArmSpec(Part):
         if self.name == CLOSED_BOOK and self.kind != CLOSED_BOOK:
             raise ValueError("the name closed-book is reserved for the arm without passages")
         given = [self.retriever, self.run_file, self.control, self.fuse or None, self.documents]
-        sources = sum(value is not None for value in given)
+        sources = sum(value is not None for value in [*given, self.write])
         if sources > 1:
             raise ValueError(
-                "give one of `retriever`, `fuse`, `run_file`, `documents` and `control`"
+                "give one of `retriever`, `fuse`, `run_file`, `documents`, `write` and `control`"
             )
         if sources == 0 and self.name != CLOSED_BOOK:
             raise ValueError(
-                "an arm is `closed-book` or has a `retriever`, `fuse`, `run_file`, `documents` "
-                "or `control`"
+                "an arm is `closed-book` or has a `retriever`, `fuse`, `run_file`, `documents`, "
+                "`write` or `control`"
             )
         if (self.control is not None) != (self.like is not None):
             raise ValueError("a control needs `like: ARM`, and no other arm has it")
@@ -206,21 +215,34 @@ class ArmSpec(Part):
     def _check_keys(self) -> None:
         """Refuse keys that the arm's kind does not use."""
         uses = {
-            "corpus": self.run_file is not None or self.documents is not None,
+            "corpus": any((self.run_file, self.documents, self.write)),
             "within": bool(self.retriever or self.fuse),
+            "queries": bool(self.retriever or self.fuse),
+            "filter": self.retriever is not None,
             "budget_tokens": self.kind != CLOSED_BOOK and self.control not in REARRANGE,
-            "depth": bool(self.fuse),
+            "depth": bool(self.fuse or self.filter),
             "k0": bool(self.fuse),
             "fill": self.control == "oracle",
             "order": self.kind not in (CLOSED_BOOK, DOCUMENTS, *REARRANGE),
         }
         for key, used in uses.items():
             if key in self.model_fields_set and not used:
-                raise ValueError(f"`{key}` has no effect in an arm of kind {self.kind}")
+                kind = "run_file" if self.run_file is not None else self.kind
+                raise ValueError(f"`{key}` has no effect in an arm of kind {kind}")
         if self.fuse and (len(self.fuse) < 2 or len(set(self.fuse)) < len(self.fuse)):
             raise ValueError("`fuse` takes two or more different retrievers")
         if self.fuse and max(self.sizes()) > self.depth:
             raise ValueError("k is larger than the `depth` of the fusion")
+        if self.filter is not None and "depth" not in self.model_fields_set:
+            raise ValueError("an arm with `filter` needs `depth`, the number of passages it judges")
+        if self.filter is not None and max(self.sizes()) > self.depth:
+            raise ValueError("k is larger than the `depth` that the filter judges")
+
+    def in_formats(self, names: Collection[str]) -> ArmSpec:
+        """Return the arm with the writers that ``prompt_format: both`` names anew."""
+        own = {"write": self.write, "filter": self.filter}
+        new = {key: spec.in_formats(names) for key, spec in own.items() if spec is not None}
+        return self.model_copy(update=new) if new else self
 
     @property
     def kind(self) -> str:
@@ -229,6 +251,8 @@ class ArmSpec(Part):
             return self.control
         if self.documents is not None:
             return DOCUMENTS
+        if self.write is not None:
+            return WRITTEN
         return "retriever" if self.retriever or self.fuse or self.run_file else CLOSED_BOOK
 
     def sizes(self) -> tuple[int, ...]:
@@ -257,9 +281,13 @@ class ArmSpec(Part):
             return [self.model_copy(update={"name": stem or f"{self.control}-{self.like}{at}"})]
         if self.documents is not None:
             return [self.model_copy(update={"name": stem or DOCUMENTS})]
+        if self.write is not None:
+            return [self.model_copy(update={"name": stem or f"{WRITTEN}-{self.write.n}"})]
         if self.k is None:
             return [self]
         base = stem or self.retriever or "-".join(self.fuse) or "run-file"
+        if not stem:
+            base = "-".join(filter(None, [base, self.queries, "filtered" if self.filter else ""]))
         return [
             self.model_copy(update={"k": k, "name": f"{base}-{k}" if several or not stem else stem})
             for k in self.sizes()

@@ -17,12 +17,13 @@ from ragbench.experiment.config.trust import model_ways, new_way, untrusted
 from ragbench.experiment.grid.building import check_depths, commands
 from ragbench.experiment.grid.parts import IndexPart, TaskPart
 from ragbench.experiment.grid.questions import task_part
-from ragbench.experiment.grid.sources import WITHIN, corpora, corpora_of, searched
+from ragbench.experiment.grid.sources import corpora, corpora_of, searched
 from ragbench.indexes.loading import load_recipe
 from ragbench.indexes.reach import ways_out
 from ragbench.models.cluster import ClusterModel
 from ragbench.models.model import Adaptive, Asked, Checked, Model
 from ragbench.models.spec import ModelSpec, make_model
+from ragbench.runfolder.config import EACH
 from ragbench.runfolder.pairs import Pair, check_alike, differences, pairs_of
 
 
@@ -119,7 +120,7 @@ class Grid:
             recipe = load_recipe(part.recipe)
         except RagbenchError:  # it cannot be searched either
             return
-        key = part.key.removesuffix(WITHIN)
+        key = part.key.partition("~")[0]
         ways = list(ways_out(recipe, part.recipe, f"indexes: {key}"))
         if _is_closed(task):
             refuse_restricted(f"the task {task.spec.name!r}", ways, self.config.trusted_endpoints)
@@ -143,13 +144,21 @@ class Grid:
         for pair in self.pairs:
             members = (pair.biomedical, pair.general)
             check_alike(pair, {name: self.models[name].facts() for name in members})
-        for model in self.models.values():
-            self.check_abilities(model)
+        for name, model in self.models.items():
+            self.check_abilities(name, model)
 
-    def check_abilities(self, model: Model) -> None:
-        """Check that a model behind a server supports what the tasks need."""
-        if isinstance(model, Checked):
-            model.check_abilities({Asked(t.scoring, bool(t.info.cue)) for t in self.tasks})
+    def check_abilities(self, name: str, model: Model) -> None:
+        """Check that a model behind a server supports what the tasks and its writings need."""
+        if not isinstance(model, Checked):
+            return
+        asked = {Asked(task.scoring, bool(task.info.cue)) for task in self.tasks}
+        config, mine = self.config, (name, EACH)
+        if any(arm.filter is not None and arm.filter.by in mine for arm in config.arms):
+            asked.add(Asked("letters", False))
+        writes = [*config.queries.values(), *(a.write for a in config.arms if a.write is not None)]
+        if any(spec.by in mine for spec in writes):
+            asked.add(Asked("generate", False))
+        model.check_abilities(asked)
 
     def missing(self) -> list[str]:
         """Return the commands that build missing parts; checks recipes and cards."""

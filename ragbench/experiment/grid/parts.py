@@ -46,14 +46,21 @@ class IndexPart:
     """An index that the config needs for a task.
 
     Attributes:
-        key: Name of its ranking: the name in the config, with a suffix if it is ``within``.
+        key: Name of its ranking: the name in the config, with a suffix if it is ``within``, and one
+            that names written queries.
         within: Whether only the question's own documents are ranked.
+        queries: The entry of ``queries`` that it is searched with; empty for the question.
+        writer: The model that wrote them.
+        is_fused: Whether a question has several queries, whose rankings are fused.
     """
 
     key: str
     recipe: str
     corpus: str
     within: bool = False
+    queries: str = ""
+    writer: str = ""
+    is_fused: bool = False
 
     @property
     def name(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ragbench.base import home
 from ragbench.base.errors import UsageError
@@ -12,6 +13,7 @@ from ragbench.experiment.config.config import Config
 from ragbench.experiment.config.spec import TASK_CORPUS, ArmSpec
 from ragbench.experiment.grid.gold import find_gold
 from ragbench.experiment.grid.parts import IndexPart, Source, TaskPart
+from ragbench.runfolder.config import EACH
 
 WITHIN = "~documents"
 DEPTH, K0 = ArmSpec.model_fields["depth"].default, ArmSpec.model_fields["k0"].default
@@ -36,10 +38,32 @@ def imitated(config: Config, arm: ArmSpec) -> ArmSpec:
     return next(other for other in config.arms if other.name == arm.like)
 
 
-def source_of(config: Config, arm: ArmSpec, task: TaskPart) -> Source | None:
-    """Return the source of an arm's ranking; None for closed-book."""
+def readers_of(config: Config, arm: ArmSpec) -> tuple[str, ...]:
+    """Return the models that each get their own passages in an arm; ``("",)`` if all get the same.
+
+    A control imitates what the same model gets.
+    """
     arm = imitated(config, arm)
-    if arm.documents is not None:
+    by = [spec.by for spec in (arm.write, arm.filter) if spec is not None]
+    if arm.queries is not None:
+        by.append(config.queries[arm.queries].by)
+    return tuple(model.name for model in config.models) if EACH in by else ("",)
+
+
+def source_of(config: Config, arm: ArmSpec, task: TaskPart, model: str = "") -> Source | None:
+    """Return the source of an arm's ranking; None for closed-book.
+
+    Args:
+        config: The config.
+        arm: One of its arms.
+        task: One of its tasks.
+        model: The model that gets the passages. It matters where each model writes queries; by
+            default it is the first. All models have the same corpus.
+    """
+    control, arm = arm.control, imitated(config, arm)
+    if arm.write is not None and (control != "random" or arm.corpus is None):
+        return None
+    if arm.documents is not None or arm.write is not None:
         return Source("", _corpus(arm.corpus or TASK_CORPUS, task, f"arm {arm.name}"))
     if arm.run_file is not None:
         corpus = _corpus(arm.corpus or TASK_CORPUS, task, f"arm {arm.name}")
@@ -49,6 +73,8 @@ def source_of(config: Config, arm: ArmSpec, task: TaskPart) -> Source | None:
     within = arm.within == "documents"
     keys = arm.fuse or (arm.retriever or "",)
     parts = tuple(_index(config, key, task, within=within) for key in keys)
+    if arm.queries is not None:
+        parts = tuple(_searched_with(config, part, arm.queries, model) for part in parts)
     if not arm.fuse:
         return Source(parts[0].key, parts[0].corpus, parts)
     changed = (arm.depth, arm.k0) != (DEPTH, K0)
@@ -60,6 +86,16 @@ def _index(config: Config, key: str, task: TaskPart, *, within: bool) -> IndexPa
     spec = config.indexes[key]
     corpus = _corpus(spec.corpus, task, f"indexes: {key}")
     return IndexPart(key + WITHIN if within else key, spec.recipe, corpus, within)
+
+
+def _searched_with(config: Config, part: IndexPart, name: str, model: str) -> IndexPart:
+    """Return an index that is searched with written queries."""
+    spec = config.queries[name]
+    writer, key = spec.by, f"{part.key}~{name}"
+    if spec.by == EACH:
+        writer = model or config.models[0].name
+        key += f"@{writer}"
+    return replace(part, key=key, queries=name, writer=writer, is_fused=spec.texts > 1)
 
 
 def _corpus(name: str, task: TaskPart, where: str) -> str:
@@ -78,14 +114,16 @@ def sources(config: Config, task: TaskPart) -> dict[Source, int]:
     """Return every source of a task's arms with the depth that it must rank."""
     deepest: dict[Source, int] = {}
     for arm in arms_of(config, task):
-        source = source_of(config, arm, task)
-        if source is None or not source.key:
-            continue
-        # Removed gold is replaced from further down the ranking.
-        removes = arm.control == "oracle-removed"
-        extra = _most_gold(task, source.corpus) if removes else 0
-        asked = imitated(config, arm).asked + extra
-        deepest[source] = max(deepest.get(source, 0), asked)
+        like = imitated(config, arm)
+        for model in readers_of(config, arm):
+            source = source_of(config, arm, task, model)
+            if source is None or not source.key:
+                continue
+            # Removed gold is replaced from further down the ranking.
+            removes = arm.control == "oracle-removed"
+            extra = _most_gold(task, source.corpus) if removes else 0
+            asked = like.asked + extra if like.filter is None else max(like.asked, like.depth)
+            deepest[source] = max(deepest.get(source, 0), asked)
     return deepest
 
 
@@ -112,13 +150,18 @@ def searches(config: Config, task: TaskPart) -> dict[IndexPart, int]:
     deepest: dict[IndexPart, int] = {}
     for source, k in sources(config, task).items():
         for part in source.parts:
-            deepest[part] = max(deepest.get(part, 0), k, source.depth)
+            fused = DEPTH if part.is_fused else 0
+            deepest[part] = max(deepest.get(part, 0), k, source.depth, fused)
     return deepest
 
 
 def searched(config: Config, task: TaskPart) -> list[IndexPart]:
     """Return every index of a task's arms, each once; no corpus is opened."""
-    found = (source_of(config, arm, task) for arm in arms_of(config, task))
+    found = (
+        source_of(config, arm, task, model)
+        for arm in arms_of(config, task)
+        for model in readers_of(config, arm)
+    )
     return list(dict.fromkeys(part for source in found if source for part in source.parts))
 
 

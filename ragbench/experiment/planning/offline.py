@@ -96,7 +96,7 @@ class OfflineGrid(Grid):
         for spec in self.config.models:
             try:
                 found[spec.name] = make_model(spec)
-                self.check_abilities(found[spec.name])
+                self.check_abilities(spec.name, found[spec.name])
             except PrerequisiteError as error:
                 self._note(f"model {spec.name}", error, gated=_is_gated(spec))
                 made = found.get(spec.name)

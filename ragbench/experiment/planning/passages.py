@@ -8,7 +8,7 @@ from ragbench.base.records import Question
 from ragbench.experiment.config.spec import DOCUMENTS, ArmSpec
 from ragbench.experiment.grid.grid import Grid
 from ragbench.experiment.grid.parts import TaskPart
-from ragbench.experiment.grid.sources import arms_of, source_of
+from ragbench.experiment.grid.sources import arms_of, imitated, source_of
 from ragbench.experiment.stages.arms import Context, Delivery, pack
 from ragbench.indexes import built as indexes
 from ragbench.indexes.retriever import IndexKind
@@ -32,13 +32,19 @@ class SampledPassages:
 
     def note(self, arm: ArmSpec, task: TaskPart) -> str:
         """Return why passages are not shown; empty if they are, or if the arm has none."""
-        source = source_of(self._grid.config, arm, task)
+        source, like = source_of(self._grid.config, arm, task), imitated(self._grid.config, arm)
+        if like.write is not None:
+            return "passages that a model writes, when the run starts"
         if source is None:
             return ""
         if arm.kind == DOCUMENTS or arm.within == DOCUMENTS:
             return "the question's own documents; the run chooses them when it packs"
         if arm.control is not None:
             return f"a control of {arm.like}; the run chooses its passages when it packs"
+        if arm.queries is not None:
+            return "the run ranks its passages when a model has written the queries"
+        if arm.filter is not None:
+            return "the run chooses its passages when they are judged"
         if len(source.parts) != 1:
             return "the run ranks its passages when it retrieves"
         name = source.parts[0].name

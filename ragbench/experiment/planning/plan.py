@@ -36,10 +36,12 @@ from ragbench.experiment.planning.offline import Missing, OfflineGrid
 from ragbench.experiment.planning.passages import PACKED, SAMPLES, SampledPassages, every
 from ragbench.experiment.planning.rates import Rate, rate_of
 from ragbench.experiment.planning.weighing import OptionMass, PromptSample, weigh_letters
+from ragbench.experiment.planning.written import add_writings, who_gets_what
 from ragbench.experiment.resume import kept_budget
 from ragbench.experiment.stages.arms import Delivery
 from ragbench.experiment.stages.budget import Budget, choose_budget, longest_closed_book
 from ragbench.experiment.stages.prompts import continuations, messages
+from ragbench.experiment.writing.instructions import PASSAGES
 from ragbench.models.model import Model
 from ragbench.models.spec import ModelSpec
 from ragbench.runfolder.config import Billing
@@ -129,7 +131,7 @@ def make_plan(grid: Grid, *, device: str = "") -> Plan:
     plan = Plan(
         name=config.name,
         to_build=grid.missing(),
-        notes=grid.unlike(),
+        notes=[*grid.unlike(), *who_gets_what(config)],
         not_built=list(config.not_built),
         currency=config.currency,
         max_cost=config.max_cost,
@@ -147,6 +149,7 @@ def make_plan(grid: Grid, *, device: str = "") -> Plan:
         load = Load()
         for task in tasks:
             _load_task(plan, grid, spec.name, task, load, lengths, sampled)
+            plan.notes += add_writings(grid, spec.name, task, load, lengths.of)
         model = grid.models[spec.name]
         billing = billing_of(spec, config.prices.get(spec.name), in_flight=1)
         asked = estimate(spec.name, model, load, stated, Billing(), spread=spread_of(spec))
@@ -259,8 +262,10 @@ class _Lengths:
 
     def expected(self, arm: ArmSpec, task: TaskPart) -> int | None:
         """Return the tokens that an arm of k passages requests; None if unknown."""
-        source = source_of(self._grid.config, arm, task)
-        k = imitated(self._grid.config, arm).asked
+        source, like = source_of(self._grid.config, arm, task), imitated(self._grid.config, arm)
+        if like.write is not None:
+            return like.write.reply_limit or PASSAGES.limit * like.write.n
+        k = like.asked
         length = None if source is None or not k else self.of(source.corpus)
         return None if length is None else k * length
 

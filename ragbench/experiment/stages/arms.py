@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from ragbench.base.errors import DataError
@@ -30,6 +30,7 @@ class Delivery:
         left_out: Number of passages that did not fit the budget.
         gold: Number of gold passages.
         answer_truncated: Whether the budget cut or excluded a document that contains the answer.
+        dropped: Number of passages that a filter dropped; None without one.
     """
 
     passages: tuple[Passage, ...] = ()
@@ -39,6 +40,7 @@ class Delivery:
     left_out: int = 0
     gold: int = 0
     answer_truncated: bool = False
+    dropped: int | None = None
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,8 @@ class Context:
         count_tokens: The reference tokenizer.
         budget_tokens: Maximum tokens delivered.
         seed: The run's seed.
+        written: Passages that a model has written, by question id.
+        dropped: Number of passages that a filter dropped of ``ranked``, by question id.
     """
 
     task: str
@@ -66,6 +70,8 @@ class Context:
     count_tokens: Callable[[str], int]
     budget_tokens: int
     seed: int
+    written: Mapping[str, tuple[Passage, ...]] = field(default_factory=dict)
+    dropped: Mapping[str, int] = field(default_factory=dict)
 
     def generator(self, name: str, question: Question) -> np.random.Generator:
         """Return a generator that depends on the seed, the task, a name and the question."""
@@ -107,7 +113,21 @@ class Retrieved:
         k = self.spec.asked
         ids = context.ranked.get(question.id, [])[:k]
         found = pack((fetch(context.corpus, i) for i in ids), context, order=self.spec.order)
-        return replace(found, requested=k)
+        return replace(found, requested=k, dropped=context.dropped.get(question.id))
+
+
+class Written:
+    """Passages that a model has written from memory."""
+
+    def __init__(self, spec: ArmSpec) -> None:
+        self.spec = spec
+
+    def deliver(self, question: Question, context: Context) -> Delivery:
+        """Return whole passages within the budget, in the order written or the reverse."""
+        passages = context.written.get(question.id, ())
+        found = pack(passages, context, order=self.spec.order)
+        n = self.spec.write.n if self.spec.write is not None else len(passages)
+        return replace(found, requested=n)
 
 
 arms: Registry[type[Arm]] = Registry(
@@ -117,6 +137,10 @@ arms: Registry[type[Arm]] = Registry(
         "retriever": Entry(
             "ragbench.experiment.stages.arms:Retrieved",
             "the first k of a retriever, of several fused, or of a TREC run file",
+        ),
+        "written": Entry(
+            "ragbench.experiment.stages.arms:Written",
+            "passages that a model writes from memory, without a corpus",
         ),
         "documents": Entry(
             "ragbench.experiment.stages.documents:Documents",

@@ -1,4 +1,7 @@
-"""Passages of every question in every arm, chosen once for all models and saved."""
+"""Passages of every question in every arm, chosen once and saved.
+
+They are the same for all models, unless each writes its own queries, passages or judgements.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,8 @@ from ragbench.experiment.config.spec import DOCUMENTS, ArmSpec
 from ragbench.experiment.grid.gold import Gold
 from ragbench.experiment.grid.grid import Grid
 from ragbench.experiment.grid.parts import TaskPart
-from ragbench.experiment.grid.sources import arms_of, imitated, source_of
+from ragbench.experiment.grid.sources import arms_of, imitated, readers_of, source_of
+from ragbench.experiment.grid.written import Kept, Written
 from ragbench.experiment.stages.arms import Context, Delivery, arms
 from ragbench.experiment.stages.documents import whole
 from ragbench.experiment.stages.retrieve import Ranked, gold_of, ranking
@@ -31,42 +35,57 @@ from ragbench.runfolder.passages import read_passages, write_passages
 from ragbench.runfolder.paths import RunPaths
 
 NEEDS_GOLD = ("oracle", "oracle-removed", "moved")
-Packed = dict[tuple[str, str], dict[str, Delivery]]
+# By task and arm, and by model where each gets its own passages.
+Packed = dict[tuple[str, ...], dict[str, Delivery]]
 
 
-def pack_all(grid: Grid, folder: RunPaths) -> Packed:
+def pack_all(grid: Grid, folder: RunPaths, written: Written | None = None) -> Packed:
     """Choose and save the passages of every question in every arm.
 
-    ``folder`` has the TREC runs and gets the packings and the texts of passages.
+    Args:
+        grid: Tasks and arms.
+        folder: The run, which has the rankings and gets the packings and the texts of passages.
+        written: What models have written for the arms.
 
     Returns:
-        Deliveries by (task, arm) and question id, the same for every model.
+        Deliveries by question id, by (task, arm) if they are the same for every model, else by
+        (task, arm, model).
 
     Raises:
         UsageError: An arm needs gold passages, and the arm's corpus has none for the task.
     """
     packed: Packed = {}
     texts: dict[tuple[str, str], Passage] = {}
-    total = sum(len(task.questions) * len(arms_of(grid.config, task)) for task in grid.tasks)
+    total = sum(
+        len(task.questions) * len(readers_of(grid.config, arm))
+        for task in grid.tasks
+        for arm in arms_of(grid.config, task)
+    )
     with stage("pack passages", total) as progress:
         for task in grid.tasks:
-            contexts = _Contexts(grid, folder, task)
-            for arm in sorted(arms_of(grid.config, task), key=lambda arm: arm.like is not None):
-                context = contexts.context(arm, packed)
+            contexts = _Contexts(grid, folder, task, written or Written())
+            arms = sorted(arms_of(grid.config, task), key=lambda arm: arm.like is not None)
+            for arm, model in ((a, m) for a in arms for m in readers_of(grid.config, a)):
+                context = contexts.context(arm, model, packed)
                 found = _deliver(arm, task, context)
-                packed[task.spec.name, arm.name] = found
+                packed[key_of(task.spec.name, arm.name, model)] = found
                 corpus = context.corpus.name if context.corpus else ""
                 for name, delivery in found.items():  # equal passages are in memory once
                     shared = (texts.setdefault((corpus, p.id), p) for p in delivery.passages)
                     found[name] = replace(delivery, passages=tuple(shared))
                 lines = [_line(q, found[q.id], context) for q in task.questions]
-                write_packed(folder.packed(task.spec.name, arm.name), lines)
+                write_packed(folder.packed(task.spec.name, arm.name, model), lines)
                 progress.advance(len(found))
     for task in grid.tasks:
         for line in shortfalls(grid, task, packed):
             say(f"note: {line}")
     write_passages(folder.passages, texts)
     return packed
+
+
+def key_of(task: str, arm: str, model: str) -> tuple[str, ...]:
+    """Return the key of deliveries; the model is empty if all models get the same."""
+    return (task, arm, model) if model else (task, arm)
 
 
 def stored_packing(grid: Grid, folder: RunPaths, wanted: Mapping[str, Collection[str]]) -> Packed:
@@ -80,15 +99,17 @@ def stored_packing(grid: Grid, folder: RunPaths, wanted: Mapping[str, Collection
     Raises:
         DataError: A question is not packed, or a passage's text is missing.
     """
-    lines: dict[tuple[str, str], tuple[str, dict[str, PackedLine]]] = {}
+    lines: dict[tuple[str, ...], tuple[str, dict[str, PackedLine]]] = {}
     for task in grid.tasks:
         name = task.spec.name
         for arm in arms_of(grid.config, task):
-            source, path = source_of(grid.config, arm, task), folder.packed(name, arm.name)
-            packed = read_packed(path)
-            check_packed(path, packed, wanted[name])
-            held = {key: packed[key] for key in wanted[name]}
-            lines[name, arm.name] = source.corpus if source else "", held
+            source = source_of(grid.config, arm, task)
+            for model in readers_of(grid.config, arm):
+                path = folder.packed(name, arm.name, model)
+                packed = read_packed(path)
+                check_packed(path, packed, wanted[name])
+                held = {key: packed[key] for key in wanted[name]}
+                lines[key_of(name, arm.name, model)] = source.corpus if source else "", held
     texts = read_passages(
         folder.passages,
         {(corpus, p) for corpus, held in lines.values() for x in held.values() for p in x.passages},
@@ -134,15 +155,17 @@ def _deliver(arm: ArmSpec, task: TaskPart, context: Context) -> dict[str, Delive
 class _Contexts:
     """Contexts of a task's arms; corpora, gold and rankings are read once."""
 
-    def __init__(self, grid: Grid, folder: RunPaths, task: TaskPart) -> None:
+    def __init__(self, grid: Grid, folder: RunPaths, task: TaskPart, written: Written) -> None:
+        self._written = written
         self._grid = grid
         self._folder = folder
         self._task = task
         self._corpora: dict[str, tuple[Corpus, Gold]] = {}
         self._ranked: dict[str, Ranked] = {}
 
-    def context(self, arm: ArmSpec, packed: Packed) -> Context:
-        source = source_of(self._grid.config, arm, self._task)
+    def context(self, arm: ArmSpec, model: str, packed: Packed) -> Context:
+        name, like = self._task.spec.name, imitated(self._grid.config, arm)
+        source = source_of(self._grid.config, arm, self._task, model)
         corpus, gold, ranked = None, Gold("no gold", {}, {}), Ranked()
         if source is not None:
             if source.corpus not in self._corpora:
@@ -152,16 +175,21 @@ class _Contexts:
             if source.key and source.key not in self._ranked:
                 self._ranked[source.key] = ranking(self._folder, self._task, source)
             ranked = self._ranked.get(source.key, Ranked())
+        kept = self._written.kept.get((name, like.name, model))
+        if kept is not None:
+            ranked = {q.id: list(kept.get(q.id, Kept()).ids) for q in self._task.questions}
         return Context(
-            task=self._task.spec.name,
+            task=name,
             corpus=corpus,
             ranked=ranked,
             gold=gold.rows,
-            like=packed[self._task.spec.name, arm.like] if arm.like else {},
+            like=packed[key_of(name, arm.like, model)] if arm.like else {},
             like_spec=imitated(self._grid.config, arm) if arm.like else None,
             count_tokens=self._grid.reference_model.count_tokens,
             budget_tokens=self._grid.config.budget(arm),
             seed=self._grid.config.seed,
+            written=self._written.passages.get((name, like.name, model), {}),
+            dropped={question: one.dropped for question, one in (kept or {}).items()},
         )
 
 
@@ -169,21 +197,26 @@ def shortfalls(grid: Grid, task: TaskPart, packed: Packed) -> Iterator[str]:
     """Yield the arms of a task that deliver less than they request, and those that are the same."""
     name, config = task.spec.name, grid.config
     kept: dict[tuple[tuple[str, ...], ...], str] = {}
-    for arm in arms_of(config, task):
-        found = packed[name, arm.name]
+    every = ((arm, model) for arm in arms_of(config, task) for model in readers_of(config, arm))
+    for arm, model in every:
+        found, label = packed[key_of(name, arm.name, model)], _label(arm.name, model)
         ids = tuple(tuple(p.id for p in found[q.id].passages) for q in task.questions)
-        same = kept.setdefault(ids, arm.name)
-        same = "" if same == arm.name else same
+        same = kept.setdefault(ids, label)
+        same = "" if same == label else same
         counts = [
-            Counts(d.requested, len(d.passages), d.left_out, d.answer_truncated)
+            Counts(d.requested, len(d.passages), d.left_out, d.answer_truncated, d.dropped or 0)
             for d in found.values()
         ]
         less = fewer(counts) if reports_fewer(arm.control) else None
         if less is not None:
-            said = less.sentence(name, arm.name, config.budget(arm), same)
+            said = less.sentence(name, label, config.budget(arm), same)
             yield f"{said}; {_advice(arm)}" if less.by_budget or less.truncated else said
         elif same:
-            yield f"{arm.name} on {name} delivers the same passages as {same}"
+            yield f"{label} on {name} delivers the same passages as {same}"
+
+
+def _label(arm: str, model: str) -> str:
+    return f"{arm} for {model}" if model else arm
 
 
 def _advice(arm: ArmSpec) -> str:
@@ -205,4 +238,5 @@ def _line(question: Question, delivery: Delivery, context: Context) -> PackedLin
         gold=delivery.gold,
         gold_known=len(context.gold.get(question.id, ())),
         answer_truncated=delivery.answer_truncated,
+        dropped=delivery.dropped,
     )

@@ -1,14 +1,14 @@
 """Stage 1: one ranking per source and task, saved as a TREC run with its quality.
 
-An index is searched once per task, at the largest k that any arm needs. Fusions are made from the
-saved runs. A run file is checked and copied.
+An index is searched once per task and kind of query, at the largest k that any arm needs. Fusions
+are made from the saved runs. A run file is checked and copied.
 """
 
 from __future__ import annotations
 
 import gzip
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ragbench.base.errors import DataError
@@ -21,10 +21,19 @@ from ragbench.corpora.open import open_corpus
 from ragbench.experiment.grid.gold import Gold, find_gold
 from ragbench.experiment.grid.grid import Grid
 from ragbench.experiment.grid.parts import IndexPart, Source, TaskPart
-from ragbench.experiment.grid.sources import arms_of, imitated, searches, source_of, sources
+from ragbench.experiment.grid.sources import (
+    arms_of,
+    imitated,
+    readers_of,
+    searches,
+    source_of,
+    sources,
+)
+from ragbench.experiment.grid.written import Queries
 from ragbench.indexes.built import IndexManifest, open_index
 from ragbench.indexes.composite.fusion import rrf
 from ragbench.indexes.evaluation.runfile import check_run_ids, ranking_lines, read_run, write_run
+from ragbench.indexes.retriever import IndexKind
 from ragbench.metrics.retrieval import per_query
 from ragbench.runfolder.paths import RunPaths
 from ragbench.runfolder.questions import write_questions
@@ -43,19 +52,33 @@ MAX_HITS = 4_000_000  # in memory at once
 Ranked = dict[str, list[str]]
 
 
-def retrieve_all(grid: Grid, folder: RunPaths, manifests: Mapping[str, IndexManifest]) -> None:
-    """Save a ranking of every source of every task in ``folder``; saved rankings are kept."""
+def retrieve_all(
+    grid: Grid,
+    folder: RunPaths,
+    manifests: Mapping[str, IndexManifest],
+    written: Queries | None = None,
+) -> None:
+    """Save a ranking of every source of every task in ``folder``; saved rankings are kept.
+
+    Args:
+        grid: Tasks and arms.
+        folder: The run.
+        manifests: The indexes by name.
+        written: Queries that models have written.
+    """
     for task in grid.tasks:
         write_questions(folder.questions(task.spec.name), task.questions)
         for part, k in searches(grid.config, task).items():
-            _search(task, part, k, manifests[part.name], folder)
+            asked = _Asked(task, part, written or {})
+            _search(task, part, k, manifests[part.name], folder, asked)
         found = list(sources(grid.config, task))
         for source in found:
             if len(source.parts) > 1:
                 _fuse(task, source, folder)
             elif source.run_file is not None:
                 _copy_run_file(task, source, folder)
-        parts = [Source(p.key, p.corpus, (p,)) for source in found for p in source.parts]
+        fused = [source for source in found if len(source.parts) > 1]
+        parts = [Source(p.key, p.corpus, (p,)) for source in fused for p in source.parts]
         for source in dict.fromkeys([*found, *parts]):
             _judge(grid, task, source, folder)
 
@@ -73,10 +96,11 @@ def measures(grid: Grid, task: TaskPart, source: Source) -> list[str]:
     """
     asked = set()
     for arm in arms_of(grid.config, task):
-        of = source_of(grid.config, arm, task)
-        is_part = bool(source.parts) and of is not None and set(source.parts) < set(of.parts)
-        if of is not None and (of == source or is_part):
-            asked.add(imitated(grid.config, arm).asked)
+        for model in readers_of(grid.config, arm):
+            of = source_of(grid.config, arm, task, model)
+            is_part = bool(source.parts) and of is not None and set(source.parts) < set(of.parts)
+            if of is not None and (of == source or is_part):
+                asked.add(imitated(grid.config, arm).asked)
     return [f"R@{depth}" for depth in sorted(asked)] + [f"RR@{max(asked)}"]
 
 
@@ -108,11 +132,45 @@ def _queries(task: TaskPart, *, within: bool = False) -> str:
     return sha256_json([[q.id, q.query] for q in task.questions])
 
 
+class _Asked:
+    """The queries that an index is searched with; those of a question are one text or several."""
+
+    def __init__(self, task: TaskPart, part: IndexPart, written: Queries) -> None:
+        self._task, self._part = task, part
+        found = written[task.spec.name, part.queries, part.writer] if part.queries else {}
+        self.texts = [found.get(q.id) or (q.query,) for q in task.questions]
+        self.empty = sum(not texts for texts in found.values()) if part.queries else None
+
+    def digest(self) -> str:
+        """Return the digest of the queries, and within documents of the documents."""
+        own = _queries(self._task, within=self._part.within)
+        return sha256_json([own, self.texts]) if self._part.queries else own
+
+    def search(self, index: IndexKind, start: int, end: int, depth: int) -> list[list[Hit]]:
+        """Return the hits of some questions, fused where a question has several queries."""
+        some = self.texts[start:end]
+        flat = iter(index.search([clean_query(t) for texts in some for t in texts], depth))
+        return [_fused([next(flat) for _ in texts]) for texts in some]
+
+
+def _fused(rankings: Sequence[list[Hit]]) -> list[Hit]:
+    """Return the hits of several queries of one question, by reciprocal ranks."""
+    if len(rankings) == 1:
+        return rankings[0]
+    hits = {hit.id: hit for ranking in rankings for hit in ranking}
+    scores = rrf([[hit.id for hit in ranking] for ranking in rankings])
+    return [hits[identifier]._replace(score=score) for identifier, score in scores]
+
+
 def _search(
-    task: TaskPart, part: IndexPart, k: int, manifest: IndexManifest, folder: RunPaths
+    task: TaskPart,
+    part: IndexPart,
+    k: int,
+    manifest: IndexManifest,
+    folder: RunPaths,
+    searched: _Asked,
 ) -> None:
-    queries_asked = _queries(task, within=part.within)
-    asked = RetrievalNote(index=manifest.digest, queries=queries_asked, depth=k)
+    asked = RetrievalNote(index=manifest.digest, queries=searched.digest(), depth=k)
     if _is_saved(folder, task, part.key, asked):
         return
     index = open_index(part.name)
@@ -120,11 +178,12 @@ def _search(
     hits: list[list[Hit]] = []
     # The question's own documents may have any rank in the corpus.
     depth = len(index.corpus) if part.within else k
-    size = max(1, min(BATCH_QUERIES, MAX_HITS // depth))
+    most = max(map(len, searched.texts), default=1)
+    size = max(1, min(BATCH_QUERIES, MAX_HITS // depth) // most)
     with stage(f"retrieve {task.spec.name} with {part.key}", len(queries)) as progress:
         for start in range(0, len(queries), size):
             batch = queries[start : start + size]
-            found = index.search([query.text for query in batch], depth)
+            found = searched.search(index, start, start + size, depth)
             if part.within:
                 asked_of = task.questions[start : start + size]
                 own = [_own(q, index.corpus, task.info.default_corpus) for q in asked_of]
@@ -132,10 +191,12 @@ def _search(
                     [hit for hit in some if hit.doc_id in documents][:k]
                     for documents, some in zip(own, found, strict=True)
                 ]
-            hits += found
+            hits += [some[:k] for some in found] if part.is_fused else found
             progress.advance(len(batch))
     write_run(folder.retrieval(task.spec.name, part.key, "trec"), queries, hits, tag=part.name)
     note = replace(asked, kind="index", index_name=part.name, corpus=part.corpus)
+    if part.queries:
+        note = replace(note, written_by=part.writer, empty_queries=searched.empty)
     _save_note(folder, task, part.key, note)
 
 
@@ -148,9 +209,12 @@ def _own(question: Question, corpus: Corpus, prefer: str) -> set[str]:
 def _fuse(task: TaskPart, source: Source, folder: RunPaths) -> None:
     """Fuse the saved runs of the parts, each cut at the fusion's depth."""
     notes = [_note(folder, task, part.key) for part in source.parts]
+    queries = _queries(task, within=any(part.within for part in source.parts))
+    if source.parts[0].queries:
+        queries = sha256_json([note.queries for note in notes])
     asked = RetrievalNote(
         parts=tuple(note.index for note in notes if note.index is not None),
-        queries=_queries(task, within=any(part.within for part in source.parts)),
+        queries=queries,
         depth=source.depth,
         k0=source.k0,
     )
@@ -164,6 +228,7 @@ def _fuse(task: TaskPart, source: Source, folder: RunPaths) -> None:
             lines = ranking_lines(question.id, rrf(ranked, k0=source.k0), tag="rrf")
             handle.write(lines.encode("utf-8"))
     note = replace(asked, kind="fusion", index_name=source.key, corpus=source.corpus)
+    note = replace(note, written_by=notes[0].written_by, empty_queries=notes[0].empty_queries)
     _save_note(folder, task, source.key, note)
 
 

@@ -26,6 +26,7 @@ from ragbench.runfolder.records import (
     check_records,
     last_records,
     read_records,
+    written_records,
 )
 from ragbench.runfolder.runfile import read_run_file
 from ragbench.runfolder.scores import (
@@ -116,9 +117,10 @@ def _task_rows(
         if facts.scoring == "generate"
     }
     for arm in facts.arms:
-        packed = read_packed(folder.packed(task, arm))
-        check_packed(folder.packed(task, arm), packed, (question.id for question in questions))
         for model in config.models:
+            path = folder.delivered(task, arm, model.name)
+            packed = read_packed(path)
+            check_packed(path, packed, (question.id for question in questions))
             path = folder.records(model.name, task, arm)
             records = last_records(path)
             _report_long(facts, path, records)
@@ -127,10 +129,29 @@ def _task_rows(
             if nothing is not None:
                 found = [ReadAnswer(outcome="error", tied=reading.tied) for reading in found]
             values = _metrics(questions, found, records, facts.metrics, config.metrics)
+            before = _written(folder, config, task, arm, model.name)
             for question, reading, value in zip(questions, found, values, strict=True):
                 record, line = records.get(question.id), packed[question.id]
                 cell = (config, model.name, task, arm)
-                yield _row(cell, facts, question, record, line, reading, value, nothing)
+                row = _row(cell, facts, question, record, line, reading, value, nothing)
+                calls = before.get(question.id, ())
+                yield replace(
+                    row,
+                    written_calls=len(calls),
+                    written_sent_tokens=sum(call.sent_tokens for call in calls),
+                    written_reply_tokens=sum(call.reply_tokens or 0 for call in calls),
+                    written_seconds=sum(call.elapsed_s or 0.0 for call in calls),
+                )
+
+
+def _written(
+    folder: RunPaths, config: RunConfig, task: str, arm: str, model: str
+) -> dict[str, list[Record]]:
+    """Return all that models wrote for an arm and a model before the answers, by question."""
+    found: dict[str, list[Record]] = {}
+    for question, _, record in written_records(folder, config, task, arm, model):
+        found.setdefault(question, []).append(record)
+    return found
 
 
 def _nothing(found: Sequence[ReadAnswer], records: Mapping[str, Record]) -> str | None:

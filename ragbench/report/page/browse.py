@@ -44,6 +44,9 @@ class Browser:
     left_out: list[str]
 
 
+_Packed = list[tuple[tuple[str, str], ...]]  # (corpus, id)s by question
+
+
 @dataclass(frozen=True)
 class _Cell:
     model: str
@@ -56,7 +59,8 @@ class _Cell:
 class _Task:
     name: str
     questions: Sequence[Question]
-    packed: dict[str, list[tuple[tuple[str, str], ...]]]  # arm -> (corpus, id)s by question
+    packed: dict[str, _Packed]  # arm -> what all models get, or the first
+    own: dict[str, list[_Packed]]  # arm -> what each model gets, if each gets its own passages
     cells: list[_Cell]
 
 
@@ -90,12 +94,13 @@ def browser(run: Run, *, limit: int = LIMIT_BYTES) -> Browser:
 def _task(run: Run, name: str) -> _Task:
     questions = run.questions(name)
     ids = [question.id for question in questions]
-    packed = {}
+    packed, own = {}, {}
     for arm in run.arms(name):
-        path, corpus = run.files.packed(name, arm), run.corpus_of(name, arm)
-        lines = delivered_ids(path)
-        check_packed(path, lines, ids)
-        packed[arm] = [tuple((corpus, passage) for passage in lines[i]) for i in ids]
+        readers = run.readers(arm)
+        lists = [_delivery(run, name, arm, model, ids) for model in readers]
+        packed[arm] = lists[0]
+        if len(lists) > 1:
+            own[arm] = lists
     cells = []
     for model in run.members("models"):
         for arm in run.arms(name):
@@ -104,7 +109,14 @@ def _task(run: Run, name: str) -> _Task:
             found = [{str(k): v for k, v in _score(run, scores, i).items()} for i in ids]
             records = last_records(run.files.records(model, name, arm))
             cells.append(_Cell(model, arm, found, [records.get(i) for i in ids]))
-    return _Task(name, questions, packed, cells)
+    return _Task(name, questions, packed, own, cells)
+
+
+def _delivery(run: Run, task: str, arm: str, model: str, ids: Sequence[str]) -> _Packed:
+    path, corpus = run.files.packed(task, arm, model), run.corpus_of(task, arm)
+    lines = delivered_ids(path)
+    check_packed(path, lines, ids)
+    return [tuple((corpus, passage) for passage in lines[i]) for i in ids]
 
 
 def _score(run: Run, scores: dict[str, Any], question: str) -> Any:
@@ -119,7 +131,7 @@ def _score(run: Run, scores: dict[str, Any], question: str) -> Any:
 
 def _delivered(tasks: list[_Task]) -> Iterator[tuple[str, str]]:
     for task in tasks:
-        for lists in task.packed.values():
+        for lists in [*task.packed.values(), *(x for own in task.own.values() for x in own)]:
             for keys in lists:
                 yield from keys
 
@@ -146,6 +158,12 @@ def _core(run: Run, tasks: list[_Task], keys: list[tuple[str, str]]) -> dict[str
                     [[numbers[key] for key in keys] for keys in task.packed[arm]]
                     for arm in run.arms(task.name)
                 ],
+                "own": {
+                    str(run.arms(task.name).index(arm)): [
+                        [[numbers[key] for key in keys] for keys in lists] for lists in found
+                    ]
+                    for arm, found in task.own.items()
+                },
                 "cells": [_numbers(run, task, cell) for cell in task.cells],
             }
             for task in tasks

@@ -131,10 +131,15 @@ function answered(core, texts, t, q, cell, effect) {
   return card;
 }
 
+// What an arm delivers: one entry for all models, or one for each if each has its own passages.
+function deliveries(core, task, arm, q) {
+  if (!task.own[arm]) return [{ arm, label: task.arms[arm], places: task.packed[arm][q] }];
+  return task.own[arm].map((found, m) => ({ arm, label: `${task.arms[arm]}, ${core.models[m]}`, places: found[q] }));
+}
+
 // The passages of one arm in the order of its prompt; gold ones are open.
-function delivered(core, texts, t, q, arm) {
+function delivered(core, texts, t, q, { arm, label: name, places }) {
   const task = core.tasks[t];
-  const places = task.packed[arm][q];
   const stored = block("passages");
   const answer = texts && task.answer[q] >= 0 ? texts[t].options[q][task.answer[q]] : "";
   const words = texts ? wordsOf(texts[t].queries[q] || texts[t].text[q]) : [];
@@ -157,6 +162,6 @@ function delivered(core, texts, t, q, arm) {
     : task.unknown.includes(arm)
       ? "the passages are not known"
       : "no passages";
-  const head = make("h5", "", task.arms[arm], make("span", "soft", says));
+  const head = make("h5", "", name, make("span", "soft", says));
   return make("section", "arm", head, ...(entries.length ? [make("ol", "passages", ...entries)] : []));
 }

@@ -130,9 +130,9 @@ function browse() {
     head.append(make("p", "soft", [task.name, task.strata[q]].filter(Boolean).join(" \u00b7 ")));
     head.append(make("p", "pager", turn("Previous", -1), turn("Next", 1)));
     const answers = cells[t].map((cell) => answered(core, texts, t, q, cell, change(t, q, cell)));
-    const arms = [...new Set(cells[t].map((cell) => cell.arm))].filter(
-      (arm) => task.packed[arm][q].length || task.unknown.includes(arm),
-    );
+    const arms = [...new Set(cells[t].map((cell) => cell.arm))]
+      .flatMap((arm) => deliveries(core, task, arm, q))
+      .filter(({ arm, places }) => places.length || task.unknown.includes(arm));
     const parts = [head, ...asked(core, texts, t, q), make("h4", "", "Answers"), make("div", "cells", ...answers)];
     if (arms.length) {
       parts.push(make("h4", "", "Passages in the order of the prompt"));

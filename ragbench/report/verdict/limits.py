@@ -16,6 +16,7 @@ from ragbench.base.records import coarse_grid, coarse_remark
 from ragbench.report.policies import assumed_answers
 from ragbench.report.tables import percent
 from ragbench.report.verdict.clauses import named
+from ragbench.report.verdict.written import written
 from ragbench.runfolder.packed import Counts, fewer, read_packed, reports_fewer
 from ragbench.runfolder.pairs import Pair
 from ragbench.runfolder.records import last_records
@@ -51,6 +52,7 @@ def limits(run: Run, pairs: list[Pair]) -> Iterator[str]:
         cells = run.scores[run.scores.task == task]
         yield from _one_answer(run, task, cells)
         yield from _fewer(run, task)
+        yield from written(run, task)
         yield from _merged(run, task)
         if not retrieval_arms(run, task):
             none = f"{task} has no retrieval arm"
@@ -136,18 +138,26 @@ def _fewer(run: Run, task: str) -> Iterator[str]:
         return
     same = run.same[task]
     for arm in run.arms(task):
-        spec, path = run.config.arm(arm), run.files.packed(task, arm)
-        if not reports_fewer(spec.control) or not path.is_file():
-            continue
-        lines = read_packed(path).values()
-        counts = [
-            Counts(n.requested or 0, len(n.passages), n.left_out or 0, n.answer_truncated)
-            for n in lines
-        ]
-        found = fewer(counts)
-        if found is not None:
-            alike = next((kept for other, kept in same.items() if other == arm), "")
-            yield f"{found.sentence(task, arm, run.config.budget(arm), alike)}."
+        for model in run.readers(arm):
+            spec, path = run.config.arm(arm), run.files.packed(task, arm, model)
+            if not reports_fewer(spec.control) or not path.is_file():
+                continue
+            lines = read_packed(path).values()
+            counts = [
+                Counts(
+                    n.requested or 0,
+                    len(n.passages),
+                    n.left_out or 0,
+                    n.answer_truncated,
+                    n.dropped or 0,
+                )
+                for n in lines
+            ]
+            found = fewer(counts)
+            if found is not None:
+                alike = next((kept for other, kept in same.items() if other == arm), "")
+                name = f"{arm} for {model}" if model else arm
+                yield f"{found.sentence(task, name, run.config.budget(arm), alike)}."
 
 
 def _one_answer(run: Run, task: str, cells: pd.DataFrame) -> Iterator[str]:

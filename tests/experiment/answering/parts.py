@@ -39,7 +39,7 @@ def make_parts(home: Path) -> tuple[Grid, Packed]:
     (home / "parts.yaml").write_text(CONFIG)
     grid = Grid(*load_config(str(home / "parts.yaml")))
     passage = Passage("d", "d", "", "A passage.")
-    packed = {
+    packed: Packed = {
         (task.spec.name, arm): {
             question.id: Delivery(() if arm == "closed-book" else (passage,))
             for question in task.questions

@@ -1,0 +1,114 @@
+"""What models write before the answers, in a plan: calls and tokens at most."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from ragbench.base.records import Passage, Question
+from ragbench.experiment.config.config import Config
+from ragbench.experiment.config.spec import ArmSpec
+from ragbench.experiment.grid.grid import Grid
+from ragbench.experiment.grid.parts import TaskPart
+from ragbench.experiment.grid.sources import arms_of, readers_of, source_of
+from ragbench.experiment.planning.cost import Load, asking_of
+from ragbench.experiment.stages.prompts import messages
+from ragbench.experiment.writing.asking import writing_part
+from ragbench.experiment.writing.instructions import JUDGEMENT, VERDICTS, user_text
+from ragbench.experiment.writing.texts import passage_writings, query_writings, shown_options
+from ragbench.models.model import Model
+from ragbench.runfolder.config import CROSS_ENCODER, EACH
+
+SAMPLE = 20  # prompts that are counted
+PASSAGE = 200  # tokens of a passage of unknown length
+
+
+def add_writings(
+    grid: Grid, name: str, task: TaskPart, load: Load, length_of: Callable[[str], int | None]
+) -> Iterator[str]:
+    """Add what a model writes for a task to its load, and yield it in words.
+
+    Args:
+        grid: The experiment.
+        name: The model.
+        task: A task with its questions; nothing is known without them.
+        load: The model's prompts.
+        length_of: Mean tokens of a corpus's passages, as far as they are known.
+    """
+    model = grid.models[name]
+    found = [(f"the queries {key!r}", w) for t, key, w in query_writings(grid) if t is task]
+    found += [(f"the passages of {a.name}", w) for t, a, w in passage_writings(grid) if t is task]
+    for what, writing in found:
+        if name not in writing.writers or not writing.size:
+            continue
+        tokens, limit = _mean(model, writing.part), writing.part.reply_limit
+        load.longest = max(load.longest, tokens + limit)
+        asked = asking_of(model, "generate", 0.0)
+        load.add(writing.size, writing.size * tokens, asked, limit, "generate")
+        yield (
+            f"{name} writes {what} on {task.spec.name}: {writing.size:,} replies of at most "
+            f"{limit:,} tokens, before the first answer"
+        )
+    for (key, depth, _), (arm, corpus) in _judged(grid.config, name, task).items():
+        if not task.questions:
+            continue
+        part = _judgements(task, arm)
+        n = len(task.questions) * depth
+        tokens = _mean(model, part) + (length_of(corpus) or PASSAGE)
+        added = sum(model.count_tokens(model.continuation(letter)) for letter in ("A", "B"))
+        asked = asking_of(model, "letters", len(VERDICTS), float(added))
+        load.longest = max(load.longest, tokens)
+        load.add(n, n * tokens, asked, 0, "letters")
+        yield (
+            f"{name} judges the first {depth:,} passages of {key} on {task.spec.name}: at most "
+            f"{n:,} prompts, before the first answer"
+        )
+
+
+def who_gets_what(config: Config) -> Iterator[str]:
+    """Yield, for each arm that a model writes for, whether all models get the same passages."""
+    for arm in config.arms:
+        if arm.control is not None or not (arm.queries or arm.write or arm.filter):
+            continue
+        if len(readers_of(config, arm)) > 1:
+            yield (
+                f"{arm.name}: each model has its own queries, passages or judgements, so the "
+                "models get different passages"
+            )
+        elif len(config.models) > 1:
+            yield f"{arm.name}: all models get the same passages"
+
+
+def _judged(
+    config: Config, name: str, task: TaskPart
+) -> dict[tuple[str, int, str], tuple[ArmSpec, str]]:
+    """Return what a model judges: ranking, depth and options, with an arm and the corpus."""
+    found: dict[tuple[str, int, str], tuple[ArmSpec, str]] = {}
+    for arm in arms_of(config, task):
+        if arm.filter is None or arm.filter.by == CROSS_ENCODER:
+            continue
+        for reader in readers_of(config, arm):
+            source = source_of(config, arm, task, reader)
+            if source is not None and name == (reader if arm.filter.by == EACH else arm.filter.by):
+                key = (source.key, arm.depth, arm.filter.options)
+                found.setdefault(key, (arm, source.corpus))
+    return found
+
+
+def _judgements(task: TaskPart, arm: ArmSpec) -> TaskPart:
+    spec = arm.filter
+    some = task.questions[:: max(1, len(task.questions) // SAMPLE)]
+    prompts = [
+        (q.id, user_text(JUDGEMENT, q.text, shown_options(q, spec) if spec else ())) for q in some
+    ]
+    return writing_part(task, "judgements", JUDGEMENT, prompts, scoring="letters")
+
+
+def _mean(model: Model, part: TaskPart) -> int:
+    """Return the mean tokens of a prompt, without any passage."""
+    some = part.questions[:: max(1, len(part.questions) // SAMPLE)]
+    return sum(model.count_tokens(_prompt(model, part, q)) for q in some) // len(some)
+
+
+def _prompt(model: Model, part: TaskPart, question: Question) -> str:
+    nothing: list[Passage] = []
+    return model.render(messages(part.info, question, nothing, part.scoring))

@@ -1,0 +1,8 @@
+"""What models write before the answers: queries, passages, and judgements of passages.
+
+instructions  the prompts of all writings
+parsing       replies -> queries and passages
+asking        writings as cells, asked as questions are; each reply is a record
+texts         queries and passages of a run
+filtering     passages that a filter keeps
+"""

@@ -1,0 +1,71 @@
+"""What a reader must know of arms whose queries, passages or judgements a model wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ragbench.analysis.load import Run
+from ragbench.runfolder.config import EACH, ArmEntry, WritingEntry
+
+KINDS = {
+    "rationale": "a rationale",
+    "passage": "a hypothetical passage",
+    "rewrite": "a rewritten query",
+    "subquestions": "subquestions",
+}
+
+
+def written(run: Run, task: str) -> Iterator[str]:
+    """Yield who wrote what for each arm of a task, and what follows for comparisons of models."""
+    for arm in run.arms(task):
+        spec = run.config.arm(arm)
+        if spec.control is not None:
+            continue
+        parts = list(_parts(run, spec))
+        if not parts:
+            continue
+        what = f"In the arm {arm} on {task}, {'; '.join(parts)}"
+        several = len(run.members("models")) > 1
+        if several and run.config.has_own(arm):
+            yield (
+                f"{what}. So each model has its own passages there, and a difference between two "
+                "models is that of models each with its own queries, passages or judgements."
+            )
+        else:
+            yield f"{what}{'; all models get the same passages' if several else ''}."
+        yield from _empty(run, task, spec)
+
+
+def _parts(run: Run, spec: ArmEntry) -> Iterator[str]:
+    queries = run.config.queries.get(spec.queries or "")
+    if queries is not None:
+        yield f"{_who(queries)} wrote {KINDS.get(queries.write, queries.write)} as the query"
+    if spec.write is not None:
+        yield f"{_who(spec.write)} wrote the passages from memory, without a corpus"
+    if spec.filter is not None:
+        yield (
+            f"{_who(spec.filter)} judged the first {spec.depth} passages, and those below "
+            f"{spec.filter.keep:g} were dropped"
+        )
+
+
+def _who(one: WritingEntry) -> str:
+    who = {EACH: "each model", "cross-encoder": "a cross-encoder"}.get(one.by, one.by)
+    return f"{who}, which saw the options," if one.options == "shown" else who
+
+
+def _empty(run: Run, task: str, spec: ArmEntry) -> Iterator[str]:
+    """Yield how many replies of writers of queries were empty."""
+    if spec.queries is None:
+        return
+    key = (spec.fuse or (spec.retriever or "",))[0]
+    key += "~documents" if spec.within == "documents" else ""
+    for model in run.readers(spec.name):
+        note = run.retrievals.get((task, run.config.ranking(spec.name, key, model)))
+        if note is not None and note.empty_queries:
+            n = run.facts(task).n
+            yield (
+                f"{note.empty_queries:,} of {n:,} replies of {note.written_by} to write the "
+                f"queries {spec.queries!r} for {task} were empty; the question itself was the "
+                "query there."
+            )
