@@ -115,6 +115,8 @@ class Run:
             spec = spec if spec.like is None else self.config.arm(spec.like)
         sources = spec.fuse or (spec.retriever or "",)  # what is fused shares one corpus
         key = spec.name if spec.run_file else sources[0]
+        if spec.runnable is not None:
+            key = spec.runnable.name
         if key and spec.within == "documents":
             key += "~documents"  # as its retrieval's files are named
         return self.retrievals.get((task, key), RetrievalNote()).corpus or ""

@@ -41,6 +41,15 @@ class TaskEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunnableEntry:
+    """The runnable of an arm: its name in tables, its code, and whether it saw the options."""
+
+    name: str
+    factory: str = ""
+    show_options: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ArmEntry:
     """One arm of the config, with one k and one place; the keys are those of ``ArmSpec``."""
 
@@ -49,6 +58,7 @@ class ArmEntry:
     fuse: tuple[str, ...] = ()
     run_file: str | None = None
     documents: str | None = None
+    runnable: RunnableEntry | None = None
     within: str = "corpus"
     budget_tokens: int | None = None
     corpus: str | None = None

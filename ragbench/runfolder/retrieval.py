@@ -23,7 +23,7 @@ def _sparse() -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetrievalNote:
-    """Inputs of a ranking by an index, by a fusion, or from a run file.
+    """Inputs of a ranking by an index, a fusion or a runnable, or from a run file.
 
     Attributes:
         index: Digest of the index.
@@ -32,9 +32,10 @@ class RetrievalNote:
         queries: Digest of the queries.
         depth: Number of passages ranked per question.
         k0: Constant of the fusion.
-        corpus_digest: Digest of the corpus of a run file.
-        kind: ``index``, ``fusion`` or ``run file``.
-        index_name: Name of the index, fusion or file.
+        runnable: Digest of the code and the keys of a runnable.
+        corpus_digest: Digest of the corpus of a run file or a runnable.
+        kind: ``index``, ``fusion``, ``run file`` or ``runnable``.
+        index_name: Name of the index, fusion, file or runnable.
         corpus: Name of the corpus.
         gold: Digest of the gold passages that the ranking was compared with.
         measures: Computed measures.
@@ -47,6 +48,7 @@ class RetrievalNote:
     index: str | None = _sparse()
     parts: tuple[str, ...] | None = _sparse()
     run_file: str | None = _sparse()
+    runnable: str | None = _sparse()
     queries: str | None = _sparse()
     depth: int | None = _sparse()
     k0: int | None = _sparse()

@@ -4,6 +4,8 @@ config         one YAML file, overrides, references checked
 spec           its parts and every default
 prompt_format  chat and plain prompts
 prices         prices of models
+runnable       arms whose passages code of the user's returns
+arm_checks     what the arms of a whole config must agree on
 samples        right samples of keys, for messages
 trust          restricted data goes only to servers that are trusted
 """

@@ -14,6 +14,7 @@ from ragbench.base.endpoint import trusted_origin
 from ragbench.base.errors import UsageError, may_be_secret, near
 from ragbench.base.records import Mode, Scoring
 from ragbench.base.yamlfile import Document, Keys, check, from_mapping, load, parse_value
+from ragbench.experiment.config.arm_checks import check_runnables
 from ragbench.experiment.config.prices import PriceSpec, gather_prices
 from ragbench.experiment.config.prompt_format import PromptFormat, in_formats
 from ragbench.experiment.config.samples import listed, model_entry, sample_of
@@ -267,6 +268,7 @@ def _check_references(config: Config, document: Document) -> None:
     for name in config.indexes:
         home.check_name(name, what="an index")
     _check_arms(config, document)
+    check_runnables(config.arms, config.indexes, document)
     _check_primary(config, document)
 
 

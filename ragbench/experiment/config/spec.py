@@ -17,6 +17,7 @@ from pydantic_core import PydanticCustomError
 from ragbench.base import home
 from ragbench.base.records import Scoring
 from ragbench.corpora.union import joined_name
+from ragbench.experiment.config.runnable import RunnableSpec
 from ragbench.experiment.config.samples import named_entry, refusal
 from ragbench.runfolder.settings import PRIMARY_EFFECTS, AnalysisSettings, PrimaryEffect
 
@@ -115,8 +116,9 @@ class ArmSpec(Part):
         fuse: Two or more keys of ``indexes`` over one corpus, fused by reciprocal ranks.
         run_file: A TREC run made elsewhere, over ``corpus``.
         documents: ``whole`` delivers the question's own documents, as the task draws them.
-        corpus: Corpus of ``run_file`` or ``documents``; a list is a union; ``task`` is each task's
-            own corpus.
+        runnable: A LangChain runnable or LangGraph app that returns passages.
+        corpus: Corpus of ``run_file``, ``documents`` or ``runnable``; a list is a union; ``task``
+            is each task's own corpus. A runnable without it has no known passages.
         within: ``documents`` ranks only the passages of the question's own documents.
         k: Number of passages requested; a list makes one arm per number.
         depth: Hits of each retriever that ``fuse`` combines.
@@ -135,6 +137,7 @@ class ArmSpec(Part):
     fuse: tuple[str, ...] = ()
     run_file: str | None = None
     documents: Literal["whole"] | None = None
+    runnable: RunnableSpec | None = None
     within: Literal["corpus", "documents"] = "corpus"
     budget_tokens: int | None = Field(None, gt=0)
     corpus: str | None = None
@@ -182,21 +185,22 @@ class ArmSpec(Part):
         if self.name == CLOSED_BOOK and self.kind != CLOSED_BOOK:
             raise ValueError("the name closed-book is reserved for the arm without passages")
         given = [self.retriever, self.run_file, self.control, self.fuse or None, self.documents]
-        sources = sum(value is not None for value in given)
+        sources = sum(value is not None for value in [*given, self.runnable])
         if sources > 1:
             raise ValueError(
-                "give one of `retriever`, `fuse`, `run_file`, `documents` and `control`"
+                "give one of `retriever`, `fuse`, `run_file`, `documents`, `runnable` and `control`"
             )
         if sources == 0 and self.name != CLOSED_BOOK:
             raise ValueError(
-                "an arm is `closed-book` or has a `retriever`, `fuse`, `run_file`, `documents` "
-                "or `control`"
+                "an arm is `closed-book` or has a `retriever`, `fuse`, `run_file`, `documents`, "
+                "`runnable` or `control`"
             )
         if (self.control is not None) != (self.like is not None):
             raise ValueError("a control needs `like: ARM`, and no other arm has it")
         if (self.kind == "retriever") != (self.k is not None):
             raise ValueError(
-                "an arm with `retriever`, `fuse` or `run_file` needs `k`, and no other arm has it"
+                "an arm with `retriever`, `fuse`, `run_file` or `runnable` needs `k`, and no other "
+                "arm has it"
             )
         if (self.control == "moved") != (self.place is not None):
             raise ValueError("`control: moved` needs `place`, and no other arm has it")
@@ -206,7 +210,7 @@ class ArmSpec(Part):
     def _check_keys(self) -> None:
         """Refuse keys that the arm's kind does not use."""
         uses = {
-            "corpus": self.run_file is not None or self.documents is not None,
+            "corpus": any(x is not None for x in (self.run_file, self.documents, self.runnable)),
             "within": bool(self.retriever or self.fuse),
             "budget_tokens": self.kind != CLOSED_BOOK and self.control not in REARRANGE,
             "depth": bool(self.fuse),
@@ -229,7 +233,8 @@ class ArmSpec(Part):
             return self.control
         if self.documents is not None:
             return DOCUMENTS
-        return "retriever" if self.retriever or self.fuse or self.run_file else CLOSED_BOOK
+        ranked = self.retriever or self.fuse or self.run_file or self.runnable
+        return "retriever" if ranked else CLOSED_BOOK
 
     def sizes(self) -> tuple[int, ...]:
         """Return every k of the entry."""
@@ -259,9 +264,13 @@ class ArmSpec(Part):
             return [self.model_copy(update={"name": stem or DOCUMENTS})]
         if self.k is None:
             return [self]
-        base = stem or self.retriever or "-".join(self.fuse) or "run-file"
+        last = "run-file" if self.runnable is None else "runnable"
+        base = stem or self.retriever or "-".join(self.fuse) or last
+        shared = {} if self.runnable is None else {"runnable": self.runnable.named(base)}
         return [
-            self.model_copy(update={"k": k, "name": f"{base}-{k}" if several or not stem else stem})
+            self.model_copy(
+                update={"k": k, "name": f"{base}-{k}" if several or not stem else stem} | shared
+            )
             for k in self.sizes()
         ]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from ragbench.base.errors import DataError
@@ -55,6 +55,7 @@ class Context:
         count_tokens: The reference tokenizer.
         budget_tokens: Maximum tokens delivered.
         seed: The run's seed.
+        given: Passages of the ranking that are in no corpus, by their id.
     """
 
     task: str
@@ -66,6 +67,11 @@ class Context:
     count_tokens: Callable[[str], int]
     budget_tokens: int
     seed: int
+    given: Mapping[str, Passage] = field(default_factory=dict)
+
+    def fetch(self, identifier: str) -> Passage:
+        """Return a passage of the ranking; DataError if neither corpus nor ranking has it."""
+        return self.given.get(identifier) or fetch(self.corpus, identifier)
 
     def generator(self, name: str, question: Question) -> np.random.Generator:
         """Return a generator that depends on the seed, the task, a name and the question."""
@@ -97,7 +103,7 @@ class ClosedBook:
 
 
 class Retrieved:
-    """The first k passages of a ranking: a retriever's, a fusion's or a run file's."""
+    """The first k passages of a ranking: a retriever's, a fusion's, a run file's, a runnable's."""
 
     def __init__(self, spec: ArmSpec) -> None:
         self.spec = spec
@@ -106,7 +112,7 @@ class Retrieved:
         """Return whole passages within the budget, in the arm's order."""
         k = self.spec.asked
         ids = context.ranked.get(question.id, [])[:k]
-        found = pack((fetch(context.corpus, i) for i in ids), context, order=self.spec.order)
+        found = pack(map(context.fetch, ids), context, order=self.spec.order)
         return replace(found, requested=k)
 
 
@@ -116,7 +122,7 @@ arms: Registry[type[Arm]] = Registry(
         "closed-book": Entry("ragbench.experiment.stages.arms:ClosedBook", "no passages"),
         "retriever": Entry(
             "ragbench.experiment.stages.arms:Retrieved",
-            "the first k of a retriever, of several fused, or of a TREC run file",
+            "the first k of a retriever, of several fused, a TREC run or a LangChain runnable",
         ),
         "documents": Entry(
             "ragbench.experiment.stages.documents:Documents",

@@ -15,6 +15,7 @@ from ragbench.experiment.grid.gold import Gold
 from ragbench.experiment.grid.grid import Grid
 from ragbench.experiment.grid.parts import TaskPart
 from ragbench.experiment.grid.sources import arms_of, imitated, source_of
+from ragbench.experiment.runnables.calling import given_passages
 from ragbench.experiment.stages.arms import Context, Delivery, arms
 from ragbench.experiment.stages.documents import whole
 from ragbench.experiment.stages.retrieve import Ranked, gold_of, ranking
@@ -144,11 +145,15 @@ class _Contexts:
     def context(self, arm: ArmSpec, packed: Packed) -> Context:
         source = source_of(self._grid.config, arm, self._task)
         corpus, gold, ranked = None, Gold("no gold", {}, {}), Ranked()
-        if source is not None:
+        given: dict[str, Passage] = {}
+        if source is not None and source.corpus:
             if source.corpus not in self._corpora:
                 opened = open_corpus(source.corpus)
                 self._corpora[source.corpus] = opened, gold_of(self._task, opened)
             corpus, gold = self._corpora[source.corpus]
+        if source is not None:
+            if source.runnable is not None:
+                given = given_passages(self._task, source, self._folder)
             if source.key and source.key not in self._ranked:
                 self._ranked[source.key] = ranking(self._folder, self._task, source)
             ranked = self._ranked.get(source.key, Ranked())
@@ -162,6 +167,7 @@ class _Contexts:
             count_tokens=self._grid.reference_model.count_tokens,
             budget_tokens=self._grid.config.budget(arm),
             seed=self._grid.config.seed,
+            given=given,
         )
 
 
