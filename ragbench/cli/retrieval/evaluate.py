@@ -26,7 +26,12 @@ MEASURES = ("nDCG@10", "R@5", "R@10", "RR@10")
 
 @click.command("eval")
 @click.argument("name")
-@click.option("--qrels", required=True, type=FILE, help="Qrels: TREC (4 columns) or BEIR (3).")
+@click.option(
+    "--qrels",
+    required=True,
+    type=FILE,
+    help="Qrels: TREC (4 columns), BEIR (3), or questions (JSON lines with gold_doc_ids).",
+)
 @click.option("--queries", type=FILE, help="Queries to search: JSON lines or a table.")
 @ID_FIELD
 @QUERY_FIELD
