@@ -171,7 +171,8 @@ class RunnableProcess:
     def _line(self, deadline: float) -> bytes:
         """Return the next line; TimeoutError or EOFError if there is none."""
         got = bytearray(self._left)
-        while b"\n" not in got:
+        is_whole = b"\n" in got
+        while not is_whole:
             if len(got) > MOST_BYTES:
                 raise self._useless(f"it returned more than {MOST_BYTES >> 20} MiB")
             left = deadline - time.monotonic()
@@ -188,6 +189,7 @@ class RunnableProcess:
             if not block:
                 raise EOFError
             got += block
+            is_whole = b"\n" in block
         line, _, self._left = bytes(got).partition(b"\n")
         return line
 
@@ -198,7 +200,8 @@ class RunnableProcess:
             raise self._useless(
                 f"its process wrote something else than JSON while {what}"
             ) from None
-        answer = parse(Answer, value, self._where, what="answer of the runnable")
+        what_read = "answer of the runnable's process"
+        answer = parse(Answer, value, self._where, what=what_read, fix=RESUME)
         if not answer.fault:
             return answer
         if answer.fault == "unusable":

@@ -61,7 +61,9 @@ def failed(question: str, **keys: Any) -> RagbenchError:
         ),
     ],
 )
-def test_a_question_that_goes_wrong_is_named(question: str, kind: type, what: str) -> None:
+def test_a_question_that_goes_wrong_is_named(
+    question: str, kind: type[RagbenchError], what: str
+) -> None:
     error = failed(question)
     assert isinstance(error, kind)
     assert what in error.what
@@ -94,7 +96,9 @@ def test_a_process_that_is_killed_or_leaves_another_or_floods(question: str, wha
         ("hangs", BackendError, "took more than 4 s while it was loaded"),
     ],
 )
-def test_a_pipeline_that_cannot_be_loaded(at_start: str, kind: type, what: str) -> None:
+def test_a_pipeline_that_cannot_be_loaded(
+    at_start: str, kind: type[RagbenchError], what: str
+) -> None:
     with pytest.raises(kind) as caught:
         process("Wrong", start_seconds=4, options={"at_start": at_start})
     assert what in str(caught.value)
