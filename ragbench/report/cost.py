@@ -10,9 +10,9 @@ import pandas as pd
 from ragbench.analysis.family import BASELINE, GAIN
 from ragbench.analysis.load import Run
 from ragbench.report.tables import NONE, Rows, between, coverage
-from ragbench.runfolder.calls import read_calls
 from ragbench.runfolder.config import Billing, money_text
 from ragbench.runfolder.records import Covered
+from ragbench.runfolder.retrieval import read_calls
 
 OWN = "0 (own machine)"
 

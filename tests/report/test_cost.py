@@ -7,8 +7,7 @@ from pathlib import Path
 
 from ragbench.analysis.effects import effects
 from ragbench.report.cost import cost_rows, runnable_rows
-from ragbench.runfolder.calls import CallLine, sealed, write_calls
-from ragbench.runfolder.retrieval import RetrievalNote
+from ragbench.runfolder.retrieval import CallLine, RetrievalNote, sealed, write_calls
 from tests.analysis.making import make_run
 from tests.report.verdict.test_odd_runs import tango
 
@@ -80,17 +79,12 @@ def test_imported_answers_have_no_cost(tmp_path: Path) -> None:
 def test_calls_of_a_runnable_by_hand(tmp_path: Path) -> None:
     """Two questions of 1.5 s and 0.5 s with three calls, of which two report 10 + 5 and 20 + 7."""
     run = make_run(tmp_path / "run", {("m", "t", "closed-book"): "10"})
-    counts = {"q0": (1.5, 2, 1, 10, 5), "q1": (0.5, 1, 1, 20, 7), "gone": (9.0, 9, 9, 9, 9)}
-    names = ("seconds", "model_calls", "reported_calls", "sent_tokens", "written_tokens")
-    write_calls(
-        run.files.retrieval("t", "theirs", "calls.jsonl"),
-        [
-            sealed(
-                CallLine(key="k", question_id=q, passages=(), **dict(zip(names, some, strict=True)))
-            )
-            for q, some in counts.items()
-        ],
-    )
+    one = CallLine(key="k", question_id="q0", passages=(), seconds=1.5)
+    one = replace(one, model_calls=2, reported_calls=1, sent_tokens=10, written_tokens=5)
+    two = replace(one, question_id="q1", seconds=0.5, model_calls=1, sent_tokens=20)
+    gone = replace(one, question_id="gone", seconds=9.0)
+    calls = [one, replace(two, written_tokens=7), gone]
+    write_calls(run.files.retrieval("t", "theirs", "calls.jsonl"), map(sealed, calls))
     notes = {("t", "theirs"): RetrievalNote(kind="runnable"), ("t", "b"): RetrievalNote()}
     header, (row,) = runnable_rows(replace(run, retrievals=notes))
     assert dict(zip(header, row, strict=True)) == {

@@ -22,9 +22,15 @@ from ragbench.corpora.open import open_corpus
 from ragbench.experiment.config.runnable import RunnableSpec
 from ragbench.experiment.grid.parts import Source, TaskPart
 from ragbench.experiment.runnables.process import Answer, RunnableProcess
-from ragbench.runfolder.calls import CallLine, GivenPassage, read_calls, sealed, write_calls
 from ragbench.runfolder.paths import RunPaths
-from ragbench.runfolder.retrieval import RetrievalNote
+from ragbench.runfolder.retrieval import (
+    CallLine,
+    GivenPassage,
+    RetrievalNote,
+    read_calls,
+    sealed,
+    write_calls,
+)
 from ragbench.runfolder.schema import to_json
 from ragbench.tasks.replies.answers import letters
 

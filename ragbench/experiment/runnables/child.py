@@ -33,7 +33,7 @@ MOST_OF_MESSAGE = 500  # characters
 class Pipeline(Protocol):
     """Anything with ``invoke``."""
 
-    def invoke(self, value: Any, /, **keys: Any) -> Any:
+    def invoke(self, value: Any, /) -> Any:
         """Return what the pipeline makes of its input."""
 
 
@@ -101,13 +101,13 @@ def called(pipeline: Pipeline, question: str, spec: RunnableSpec) -> dict[str, A
     from langchain_core.runnables import Runnable
     from langsmith import tracing_context
 
-    usage = Usage()
-    keys: dict[str, Any] = {}
-    if isinstance(pipeline, Runnable):
-        keys = {"config": {"callbacks": [counter(usage)]}}
+    usage, value = Usage(), input_of(question, spec.input)
     try:
         with tracing_context(enabled=False):
-            returned = pipeline.invoke(input_of(question, spec.input), **keys)
+            if isinstance(pipeline, Runnable):
+                returned = pipeline.invoke(value, {"callbacks": [counter(usage)]})
+            else:
+                returned = pipeline.invoke(value)
     except Exception as error:  # whatever the user's code raises
         return {"fault": RAISED, "detail": _message(error)}
     try:

@@ -22,7 +22,7 @@ from typing import Any
 
 from ragbench.base.errors import BackendError, DataError, UsageError
 from ragbench.experiment.config.runnable import RunnableSpec
-from ragbench.runfolder.calls import GivenPassage
+from ragbench.runfolder.retrieval import GivenPassage
 from ragbench.runfolder.schema import parse
 
 MODULE = "ragbench.experiment.runnables.child"

@@ -16,6 +16,7 @@ from typing import Any
 from langchain_core.documents import Document
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage
+from langchain_core.messages.ai import UsageMetadata
 from langchain_core.runnables import Runnable, RunnableLambda
 
 FACTS = {"gout": "Gout is urate in a joint.", "croup": "Croup is a barking cough.", "tea": "Tea."}
@@ -42,8 +43,8 @@ def search(log: str = "") -> Runnable[Any, Any]:
 
 def talk() -> Runnable[Any, Any]:
     """Return a pipeline with two calls of a model, of which one reports its tokens."""
-    usage = {"input_tokens": 11, "output_tokens": 3, "total_tokens": 14}
-    replies = [AIMessage("gout", usage_metadata=usage), AIMessage("croup")]  # type: ignore[arg-type]
+    usage = UsageMetadata(input_tokens=11, output_tokens=3, total_tokens=14)
+    replies = [AIMessage("gout", usage_metadata=usage), AIMessage("croup")]
     model = GenericFakeChatModel(messages=iter(replies * 9))
 
     def answer(question: str) -> list[Document]:
