@@ -37,8 +37,8 @@ def runnable_notes(grid: Grid) -> Iterator[str]:
             arm.runnable.source()
             shown = ", which it sees with its options" if arm.runnable.show_options else ""
             yield (
-                f"the run calls {arm.runnable.factory} once per question of {task.spec.name}"
-                f"{shown}: {len(task.questions):,} calls, whose cost is unknown before"
+                f"the run calls {arm.runnable.name} ({arm.runnable.factory}) once per question of "
+                f"{task.spec.name}{shown}: {len(task.questions):,} calls, whose cost is unknown"
             )
 
 

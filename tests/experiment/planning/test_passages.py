@@ -82,8 +82,8 @@ def test_a_runnable_is_announced_once_per_task_and_not_run(grid: Grid, home: Pat
     arms = f"arms=[closed-book, {{name: theirs, k: [1, 2], runnable: {runnable}}}]"
     asked = Grid(*load_config(str(home / "x.yaml"), [arms]))
     assert list(runnable_notes(asked)) == [
-        "the run calls planned_app:app once per question of mcq, which it sees with its options: 3 "
-        "calls, whose cost is unknown before"
+        "the run calls theirs (planned_app:app) once per question of mcq, which it sees with its "
+        "options: 3 calls, whose cost is unknown"
     ]
     plan = make_plan(asked)
     assert len(plan.notes) == 1 and {cell[2] for cell in plan.cells} == {

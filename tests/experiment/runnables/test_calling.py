@@ -164,6 +164,11 @@ def test_restricted_questions_are_refused_before_any_code_runs(ward: Path) -> No
     entry["runnable"]["servers"] = ["https://models.example.org"]
     with pytest.raises(UsageError, match=r"is served by models\.example\.org"):
         run(entry, data_use="restricted")
+    del entry["runnable"]["servers"]
+    card = ward / "corpora" / "facts.yaml"
+    card.write_text(card.read_text() + "data_use: restricted\n")
+    with pytest.raises(UsageError, match="the corpus 'facts' is restricted, and the runnable of"):
+        run({**entry, "corpus": "facts"})
     assert not log.exists()
     entry["runnable"]["servers"] = []
     assert run(entry, data_use="restricted").errors == 0
