@@ -10,6 +10,7 @@ csvfile     tables as CSV without formulas
 needed      how many questions its effects need
 compare     cells of two runs against each other
 quality     retrieval quality over queries, and what parts two retrievers
+querykinds  retrieval with written queries against retrieval with the question
 notebook    a run for notebooks
 statistics  estimates, intervals and tests
 panels      analyses beside the effects

@@ -119,6 +119,8 @@ class Run:
             return spec.corpus or "" if self.config.arm(arm).control == "random" else ""
         sources = spec.fuse or (spec.retriever or "",)  # what is fused shares one corpus
         key = spec.name if spec.run_file else sources[0]
+        if spec.runnable is not None:
+            key = spec.runnable.name
         if key and spec.within == "documents":
             key += "~documents"  # as its retrieval's files are named
         key = self.config.ranking(arm, key, self.members("models")[0])

@@ -43,7 +43,7 @@ class Difference:
         low: Lower end of its 95 % interval.
         high: Upper end.
         p: Two-sided p of no difference, of the method of the interval.
-        p_adjusted: p adjusted over the measures by Holm's procedure.
+        p_adjusted: p adjusted by Holm's procedure over the measures, and over all that is compared.
         better: Number of queries on which the first is better.
         worse: Number of queries on which it is worse.
         smallest_detectable: The true difference that is found four times in five.
@@ -109,8 +109,13 @@ def differences(
             worse,
             spread([cells]).smallest(settings.alpha),
         )
-    adjusted = holm(np.array([one.p for one in found.values()]))
-    return {
-        measure: replace(one, p_adjusted=float(p))
-        for (measure, one), p in zip(found.items(), adjusted, strict=True)
-    }
+    return holm_over([found])[0]
+
+
+def holm_over(several: Sequence[Mapping[str, Difference]]) -> list[dict[str, Difference]]:
+    """Return differences with p adjusted by Holm's procedure over all of them together."""
+    adjusted = iter(holm(np.array([one.p for found in several for one in found.values()])))
+    return [
+        {measure: replace(one, p_adjusted=float(next(adjusted))) for measure, one in found.items()}
+        for found in several
+    ]

@@ -2,6 +2,7 @@
 
 config     the YAML of an experiment, resolved and checked
 grid       tasks, models and sources of passages that a config names
+runnables  pipelines of the user's, called in a process of their own
 stages     retrieve, deliver, score
 answering  the answers of models, in this process or in shards
 writing    queries, passages and judgements that models write before the answers

@@ -118,6 +118,16 @@ def run_file_digests(grid: Grid) -> dict[str, str]:
     return found
 
 
+def runnable_digests(grid: Grid) -> dict[str, str] | None:
+    """Return the digest of the code and keys of each runnable, by its name; None without any.
+
+    Raises:
+        UsageError: The module of a runnable has no file.
+    """
+    every = (source for task in grid.tasks for source in sources(grid.config, task))
+    return {s.key: s.runnable.digest() for s in every if s.runnable is not None} or None
+
+
 def index_facts(manifest: IndexManifest) -> IndexFacts:
     """Return the recorded facts of an index."""
     return IndexFacts(

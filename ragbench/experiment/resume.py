@@ -146,6 +146,8 @@ def _changes(old: Mapping[str, Any], new: Mapping[str, Any], *, extend: bool) ->
             continue
         if key.startswith("models.") and key not in facts:
             continue
+        if key.startswith("config.arms.") and key.endswith(".runnable.timeout_s"):
+            continue
         if key.startswith("tasks.") and ".sources_of_questions" in key:
             continue  # the digest of the questions decides
         is_fixed = facts.get(key, False)

@@ -37,6 +37,7 @@ from ragbench.experiment.identity import (
     known_identity,
     resolved,
     run_file_digests,
+    runnable_digests,
 )
 from ragbench.experiment.resume import check_same, kept_budget, start
 from ragbench.experiment.stages.budget import choose_budget
@@ -176,7 +177,9 @@ def _deliver(grid: Grid, session: Session, *, extend: bool) -> tuple[Identity, P
     folder = session.folder
     _keep_budget(grid, folder)
     grid.check_supported()  # a served model's identity has the abilities that are found
-    known = replace(known_identity(grid), run_files=run_file_digests(grid))
+    known = replace(
+        known_identity(grid), run_files=run_file_digests(grid), runnables=runnable_digests(grid)
+    )
     for name, facts in known.models.items():
         for remark in facts.served.remarks() if facts.served else ():
             say(f"{name}: {remark}")

@@ -12,6 +12,7 @@ from ragbench.analysis.load import Run
 from ragbench.report.tables import NONE, Rows, between, coverage
 from ragbench.runfolder.config import Billing, money_text
 from ragbench.runfolder.records import Covered, written_records
+from ragbench.runfolder.retrieval import read_calls
 
 OWN = "0 (own machine)"
 
@@ -54,6 +55,35 @@ def cost_rows(run: Run, effects: pd.DataFrame) -> Rows:
         return header, rows
     money = run.config.currency
     return [*header, f"{money} per 1,000 questions", f"{money} in all"], rows
+
+
+def runnable_rows(run: Run) -> Rows:
+    """Return what the calls of each runnable took, by its ranking.
+
+    Model calls are those that LangChain announced; tokens are those of the calls that reported any.
+    """
+    rows = []
+    for (task, source), note in run.retrievals.items():
+        if note.kind != "runnable":
+            continue
+        asked = {question.id for question in run.questions(task)}
+        read = read_calls(run.files.retrieval(task, source, "calls.jsonl"))
+        calls = [call for name, call in read.items() if name in asked]
+        n, model_calls = len(calls), sum(call.model_calls for call in calls)
+        told = sum(call.reported_calls for call in calls)
+        seconds = sum(call.seconds for call in calls)
+        sent = sum(call.sent_tokens for call in calls)
+        written = sum(call.written_tokens for call in calls)
+        rows.append(
+            [
+                *(task, source, f"{n:,}", _number(seconds / max(n, 1), ".3f")),
+                *(_number(seconds, ".1f"), f"{model_calls:,}", f"{told:,}"),
+                *(f"{sent:,}" if told else NONE, f"{written:,}" if told else NONE),
+            ]
+        )
+    header = ["task", "retriever", "questions", "seconds per question", "seconds in all"]
+    header += ["model calls", "of them with tokens reported", "prompt tokens", "reply tokens"]
+    return header, rows
 
 
 def _cost(cell: pd.DataFrame) -> dict[str, float]:

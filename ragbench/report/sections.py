@@ -25,7 +25,7 @@ from ragbench.report.charts.kcurve import (
 from ragbench.report.charts.shares import share_bars
 from ragbench.report.charts.slope import slope_charts
 from ragbench.report.charts.spent import spent_plots
-from ragbench.report.cost import cost_rows
+from ragbench.report.cost import cost_rows, runnable_rows
 from ragbench.report.leakage import Leaks, find_leaks, panels
 from ragbench.report.policies import policy_rows, unread_rows
 from ragbench.report.published import beside_rows
@@ -38,6 +38,7 @@ from ragbench.report.tables import (
     metric_rows,
     outcome_rows,
     pair_rows,
+    query_kind_rows,
     retrieval_rows,
     stratum_rows,
 )
@@ -66,9 +67,20 @@ COST_NOTE = (
     "or from its price of an hour and the seconds; without a price it is unknown, unless nothing "
     "leaves the own machine."
 )
+QUERIES_NOTE = (
+    "The same index searched with the text that a model wrote, and with the question itself. The "
+    "difference and its interval are paired over the questions with a known gold passage. p is "
+    "adjusted by Holm's procedure over the rows of this table."
+)
+CALLS_NOTE = (
+    "A runnable is called once per question, for all models together: what it takes is in addition "
+    "to the cost of the arms above. Calls of language models are those that LangChain announced, "
+    "and tokens are those of the calls that reported them; what a pipeline asks of servers in "
+    "other ways is not counted."
+)
 # Columns that name a row when they lead; all others hold figures.
 NAMING = {"model", "task", "arm", "control", "stratum", "what", "pair", "effect", "part"}
-NAMING |= {"retriever", "measure", "metric", "gold matched by", "if unread", "answer"}
+NAMING |= {"retriever", "against", "measure", "metric", "gold matched by", "if unread", "answer"}
 
 
 @dataclass(frozen=True)
@@ -158,6 +170,12 @@ def _parts(
             {"drawings": place_charts(run, placed), "note": NOT_DRAWN},
         ),
         (RETRIEVAL, "Retrieval quality", retrieval_rows(run, results), {}),
+        (
+            RETRIEVAL,
+            "Written queries against the question",
+            query_kind_rows(run),
+            {"note": QUERIES_NOTE},
+        ),
         (RETRIEVAL, "What was delivered, per question", delivered_rows(run), {}),
         (OUTCOMES, "Outcomes", outcome_rows(run, results), {"drawings": share_bars(run)}),
         (OUTCOMES, "Replies without an answer", unread_rows(unread_rates(run)), {}),
@@ -174,6 +192,7 @@ def _parts(
             cost_rows(run, effects),
             {"note": COST_NOTE, "drawings": spent_plots(run, results)},
         ),
+        (COST, "Calls of runnables", runnable_rows(run), {"note": CALLS_NOTE}),
         (ACCURACY, PUBLISHED, beside_rows(run, results) if beside else ([], []), {}),
     ]
     for number, (group, title, (header, rows), more) in enumerate(parts):

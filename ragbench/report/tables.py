@@ -20,6 +20,7 @@ from ragbench.analysis.family import (
 )
 from ragbench.analysis.load import Run
 from ragbench.analysis.panels.aggregates import CODE_COUNTS
+from ragbench.analysis.querykinds import query_kinds
 from ragbench.analysis.results import NO_MODEL
 from ragbench.analysis.statistics.clustered import FEWEST_CLUSTERS
 from ragbench.base.records import OUTCOMES
@@ -186,6 +187,23 @@ def retrieval_rows(run: Run, results: pd.DataFrame) -> Rows:
     ]
     header = ["task", "retriever", "measure", "gold matched by", "n", "mean"]
     return [*header, f"{coverage(run)} interval"], rows
+
+
+def query_kind_rows(run: Run) -> Rows:
+    """Return retrieval with written queries against retrieval with the question, by index."""
+    signed = "{:+.3f}".format
+    rows = [
+        [
+            *(one.task, one.source, one.other, one.measure, str(one.n)),
+            *(f"{one.value:.3f}", f"{one.other_value:.3f}", signed(one.estimate)),
+            *(between(one.low, one.high, signed), f"{one.better} / {one.worse}"),
+            *(p_value(one.p), p_value(one.p_adjusted)),
+        ]
+        for one in query_kinds(run)
+    ]
+    header = ["task", "retriever", "against", "measure", "n", "mean", "mean with the question"]
+    header += ["difference", f"{coverage(run)} interval", "better / worse", "p", "adjusted p"]
+    return header, rows
 
 
 def has_assumed(run: Run) -> bool:

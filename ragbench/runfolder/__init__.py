@@ -10,7 +10,7 @@ config      the part of the resolved config that is read again
 settings    settings of the analysis, with their defaults
 facts       recorded facts of tasks, indexes and corpora
 questions   ``questions/TASK.jsonl``
-retrieval   ``retrieval/TASK+SOURCE.json`` and its measures
+retrieval   ``retrieval/TASK+SOURCE.json``, its measures, and the calls of a runnable
 packed      ``packed/TASK+ARM.jsonl``: passages of each question; ``filtered/``: what was judged
 passages    ``passages.jsonl`` and the prompts: texts, each once
 records     ``records/MODEL+TASK+ARM.0.jsonl``: raw answers

@@ -81,6 +81,15 @@ class WritingEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunnableEntry:
+    """The runnable of an arm: its name in tables, its code, and whether it saw the options."""
+
+    name: str
+    factory: str = ""
+    show_options: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ArmEntry:
     """One arm of the config, with one k and one place; the keys are those of ``ArmSpec``."""
 
@@ -92,6 +101,7 @@ class ArmEntry:
     write: WritingEntry | None = None
     queries: str | None = None
     filter: WritingEntry | None = None
+    runnable: RunnableEntry | None = None
     within: str = "corpus"
     budget_tokens: int | None = None
     corpus: str | None = None

@@ -58,7 +58,7 @@ class RunPaths:
         return self._file("questions", task, suffix=".jsonl")
 
     def retrieval(self, task: str, source: str, suffix: str) -> Path:
-        """Return a file of one retrieval; the suffix is trec, json or quality.jsonl."""
+        """Return a file of one retrieval; the suffix is trec, json or *.jsonl."""
         return self._file("retrieval", task, source, suffix=f".{suffix}")
 
     def packed(self, task: str, arm: str, model: str = "") -> Path:

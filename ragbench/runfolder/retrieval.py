@@ -1,4 +1,4 @@
-"""``retrieval/``: inputs of each ranking, and its quality."""
+"""``retrieval/``: inputs of each ranking, what a runnable returned, and the quality."""
 
 from __future__ import annotations
 
@@ -6,13 +6,21 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ragbench.base.errors import DataError
-from ragbench.base.files import read_json, sha256_file, sha256_json, write_json, write_jsonl
+from ragbench.base.files import (
+    read_json,
+    read_jsonl,
+    sha256_file,
+    sha256_json,
+    write_json,
+    write_jsonl,
+)
 from ragbench.runfolder.schema import SPARSE, parse, parse_lines, to_json
 
 MEASURE = re.compile(r"[A-Za-z]+@[1-9][0-9]{0,8}", re.ASCII)
+Sealed = TypeVar("Sealed", "RetrievalNote", "CallLine")
 SEARCH_AGAIN = "remove the folder `retrieval` of the run and give the same `ragbench run` again"
 
 
@@ -23,7 +31,7 @@ def _sparse() -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetrievalNote:
-    """Inputs of a ranking by an index, by a fusion, or from a run file.
+    """Inputs of a ranking by an index, a fusion or a runnable, or from a run file.
 
     Attributes:
         index: Digest of the index.
@@ -35,9 +43,10 @@ class RetrievalNote:
             the query.
         depth: Number of passages ranked per question.
         k0: Constant of the fusion.
-        corpus_digest: Digest of the corpus of a run file.
-        kind: ``index``, ``fusion`` or ``run file``.
-        index_name: Name of the index, fusion or file.
+        runnable: Digest of the code and the keys of a runnable.
+        corpus_digest: Digest of the corpus of a run file or a runnable.
+        kind: ``index``, ``fusion``, ``run file`` or ``runnable``.
+        index_name: Name of the index, fusion, file or runnable.
         corpus: Name of the corpus.
         gold: Digest of the gold passages that the ranking was compared with.
         measures: Computed measures.
@@ -50,6 +59,7 @@ class RetrievalNote:
     index: str | None = _sparse()
     parts: tuple[str, ...] | None = _sparse()
     run_file: str | None = _sparse()
+    runnable: str | None = _sparse()
     queries: str | None = _sparse()
     depth: int | None = _sparse()
     k0: int | None = _sparse()
@@ -82,9 +92,45 @@ class QualityLine:
     value: float
 
 
-def sealed(note: RetrievalNote) -> RetrievalNote:
-    """Return the note with the digest of its fields, which its reader compares."""
-    return replace(note, sum=_digest(to_json(note)))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenPassage:
+    """A passage as a pipeline returned it; title and id may be empty."""
+
+    id: str = ""
+    title: str = ""
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallLine:
+    """One call of a pipeline.
+
+    Attributes:
+        key: Digest of the pipeline's code and keys, and of the question as it was given.
+        question_id: The question.
+        passages: What came back, best first.
+        seconds: From sending the question to the passages.
+        model_calls: Calls of language models that LangChain announced.
+        reported_calls: Those of them that reported their tokens.
+        sent_tokens: Tokens of their prompts.
+        written_tokens: Tokens of their replies.
+        sum: Digest of all other fields.
+    """
+
+    key: str
+    question_id: str
+    passages: tuple[GivenPassage, ...]
+    seconds: float
+    model_calls: int = 0
+    reported_calls: int = 0
+    sent_tokens: int = 0
+    written_tokens: int = 0
+    sum: str = ""
+
+
+def sealed(value: Sealed) -> Sealed:
+    """Return a note or a call with the digest of its fields, which its reader compares."""
+    return replace(value, sum=_digest(to_json(value)))
 
 
 def _digest(value: Mapping[str, object]) -> str:
@@ -142,3 +188,25 @@ def read_quality(path: Path) -> list[QualityLine]:
 def write_quality(path: Path, lines: Iterable[QualityLine]) -> None:
     """Write the measures of a ranking."""
     write_jsonl(path, map(to_json, lines))
+
+
+def read_calls(path: Path) -> dict[str, CallLine]:
+    """Return the last call of each question by its id; none if there is no file.
+
+    Raises:
+        DataError: A line cannot be read, or has changed since it was written.
+    """
+    found = {}
+    for number, value in read_jsonl(path) if path.is_file() else ():
+        where = f"{path}:{number}"
+        line = parse(CallLine, value, where, what="call of a runnable", fix=SEARCH_AGAIN)
+        if line.sum != _digest(value):
+            what = "the call of a runnable has changed since it was written"
+            raise DataError(what, where=where, fix=SEARCH_AGAIN)
+        found[line.question_id] = line
+    return found
+
+
+def write_calls(path: Path, calls: Iterable[CallLine]) -> None:
+    """Write calls, one per line."""
+    write_jsonl(path, map(to_json, calls))

@@ -57,6 +57,7 @@ class Identity:
         imported_format: ``mirage`` or ``lm-eval``: the format of these files; None if not recorded.
         packing: Model whose tokenizer counted passages, under ``tokenizer``.
         run_files: Digest of the run file of each arm that has one.
+        runnables: Digest of the code and the keys of each runnable; None without any.
         prompts: Number of the prompt template, under ``template``, and of the prompts of texts that
             models write before the answers, under ``written``.
         filters: Digest of the cross-encoder of each arm that filters by one.
@@ -68,6 +69,7 @@ class Identity:
     models: Mapping[str, ModelFacts] = field(default_factory=dict)
     packing: Mapping[str, str] | None = field(default=None, metadata=SPARSE)
     run_files: Mapping[str, str] | None = field(default=None, metadata=SPARSE)
+    runnables: Mapping[str, str] | None = field(default=None, metadata=SPARSE)
     indexes: Mapping[str, IndexFacts] | None = field(default=None, metadata=SPARSE)
     corpora: Mapping[str, CorpusFacts] | None = field(default=None, metadata=SPARSE)
     prompts: Mapping[str, int] | None = field(default=None, metadata=SPARSE)

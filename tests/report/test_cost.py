@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from ragbench.analysis.effects import effects
-from ragbench.report.cost import cost_rows
+from ragbench.report.cost import cost_rows, runnable_rows
+from ragbench.runfolder.retrieval import CallLine, RetrievalNote, sealed, write_calls
 from tests.analysis.making import make_run
 from tests.report.verdict.test_odd_runs import tango
 
@@ -72,3 +74,21 @@ def test_imported_answers_have_no_cost(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", {("m", "t", "closed-book"): "10"}, full=True)
     run.scores["prompt_tokens"] = None
     assert cost_rows(run, effects(run))[1] == []
+
+
+def test_calls_of_a_runnable_by_hand(tmp_path: Path) -> None:
+    """Two questions of 1.5 s and 0.5 s with three calls, of which two report 10 + 5 and 20 + 7."""
+    run = make_run(tmp_path / "run", {("m", "t", "closed-book"): "10"})
+    one = CallLine(key="k", question_id="q0", passages=(), seconds=1.5)
+    one = replace(one, model_calls=2, reported_calls=1, sent_tokens=10, written_tokens=5)
+    two = replace(one, question_id="q1", seconds=0.5, model_calls=1, sent_tokens=20)
+    gone = replace(one, question_id="gone", seconds=9.0)
+    calls = [one, replace(two, written_tokens=7), gone]
+    write_calls(run.files.retrieval("t", "theirs", "calls.jsonl"), map(sealed, calls))
+    notes = {("t", "theirs"): RetrievalNote(kind="runnable"), ("t", "b"): RetrievalNote()}
+    header, (row,) = runnable_rows(replace(run, retrievals=notes))
+    assert dict(zip(header, row, strict=True)) == {
+        **{"task": "t", "retriever": "theirs", "questions": "2", "seconds per question": "1.000"},
+        **{"seconds in all": "2.0", "model calls": "3", "of them with tokens reported": "2"},
+        **{"prompt tokens": "30", "reply tokens": "12"},
+    }

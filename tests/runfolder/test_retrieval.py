@@ -1,4 +1,4 @@
-"""Notes of rankings, and their measures."""
+"""Notes of rankings, their measures, and the calls of a runnable."""
 
 from __future__ import annotations
 
@@ -11,10 +11,15 @@ import pytest
 
 from ragbench.base.errors import DataError
 from ragbench.runfolder.retrieval import (
+    CallLine,
+    GivenPassage,
     QualityLine,
     RetrievalNote,
+    read_calls,
     read_note,
     read_quality,
+    sealed,
+    write_calls,
     write_note,
     write_quality,
 )
@@ -61,3 +66,24 @@ def test_measures_question_by_question(tmp_path: Path) -> None:
     first, second = read_quality(tmp_path / "q.jsonl")
     assert first == line
     assert math.isnan(second.value)
+
+
+def call(question: str, seconds: float = 0.5) -> CallLine:
+    passage = GivenPassage(id="d1", title="Joints", text="Gout.")
+    return sealed(CallLine(key="k", question_id=question, passages=(passage,), seconds=seconds))
+
+
+def test_the_last_call_of_a_question_counts(tmp_path: Path) -> None:
+    path = tmp_path / "a.calls.jsonl"
+    assert read_calls(path) == {}
+    write_calls(path, [call("q1"), call("q2"), call("q1", 2.0)])
+    assert read_calls(path) == {"q1": call("q1", 2.0), "q2": call("q2")}
+
+
+def test_a_changed_call_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.calls.jsonl"
+    write_calls(path, [call("q1"), call("q2")])
+    path.write_text(path.read_text().replace("Gout.", "Rout.", 1))
+    with pytest.raises(DataError, match="has changed since it was written") as caught:
+        read_calls(path)
+    assert caught.value.where.endswith(":1")

@@ -20,12 +20,18 @@ if TYPE_CHECKING:
     from ragbench.cli.retrieval.judged import Judged
     from ragbench.indexes.evaluation.qrels import Missing
 
+INTERVAL = "95 % interval"
 MEASURES = ("nDCG@10", "R@5", "R@10", "RR@10")
 
 
 @click.command("eval")
 @click.argument("name")
-@click.option("--qrels", required=True, type=FILE, help="Qrels: TREC (4 columns) or BEIR (3).")
+@click.option(
+    "--qrels",
+    required=True,
+    type=FILE,
+    help="Qrels: TREC (4 columns), BEIR (3), or questions (JSON lines with gold_doc_ids).",
+)
 @click.option("--queries", type=FILE, help="Queries to search: JSON lines or a table.")
 @ID_FIELD
 @QUERY_FIELD
@@ -45,7 +51,13 @@ MEASURES = ("nDCG@10", "R@5", "R@10", "RR@10")
     help="Relevant ids that are not in the corpus: stop, or count them as never found.",
 )
 @click.option("--against", metavar="OTHER", help="Compare with the index OTHER, query by query.")
-@click.option("--against-run", type=FILE, help="Compare with a TREC run over the same corpus.")
+@click.option(
+    "--against-run",
+    "against_runs",
+    type=FILE,
+    multiple=True,
+    help="Compare with a TREC run over the same corpus; repeatable.",
+)
 @click.option("--per-query", is_flag=True, help="Print each query's value of each measure.")
 @click.option("--run", "out", type=OUT, help="TREC run file to write.")
 @click.option("--run-file", type=FILE, help="Evaluate this TREC run; do not search.")
@@ -61,7 +73,7 @@ def evaluate(
     k: int,
     missing: Missing,
     against: str | None,
-    against_run: Path | None,
+    against_runs: tuple[Path, ...],
     per_query: bool,
     out: Path | None,
     run_file: Path | None,
@@ -72,8 +84,9 @@ def evaluate(
 
     Means come with 95 % intervals. With --against, the same queries are searched in both indexes,
     and the difference of each measure has an interval and a p value, paired over the queries.
+    Several TREC runs are each compared with the first; p is then adjusted over all of them.
     """
-    from ragbench.analysis.quality import differences, means, query_clusters
+    from ragbench.analysis.quality import differences, holm_over, means, query_clusters
     from ragbench.base.errors import UsageError
     from ragbench.cli.retrieval.judged import Source, judge
     from ragbench.indexes.evaluation.runfile import read_queries
@@ -83,7 +96,7 @@ def evaluate(
             "give --queries FILE to search (and --run FILE to keep the run), or --run-file FILE",
             fix=f"ragbench index eval {name} --queries q.jsonl --qrels qrels.tsv",
         )
-    _check(queries, against, against_run, fields=(id_field, query_field))
+    _check(queries, against, against_runs, fields=(id_field, query_field))
     asked = (
         None
         if queries is None
@@ -93,8 +106,7 @@ def evaluate(
     sources = [Source(name, run_file, out, k, device)]
     if against is not None:
         sources.append(Source(against, None, None, k, device))
-    elif against_run is not None:
-        sources.append(Source(name, against_run, None, k, device))
+    sources += [Source(name, path, None, k, device) for path in against_runs]
     judged = [judge(source, asked, qrels, chosen, missing) for source in sources]
     _check_pair(judged)
     by_id = {query.id: query for query in asked or ()}
@@ -102,7 +114,7 @@ def evaluate(
     clusters = query_clusters(mine) if mine else None
     n_clusters = None if clusters is None else len(set(clusters.tolist()))
     found = [means(one.values, clusters) for one in judged]
-    parts = differences(judged[0].values, judged[1].values, clusters) if judged[1:] else {}
+    parts = holm_over([differences(judged[0].values, one.values, clusters) for one in judged[1:]])
     if per_query and as_json:
         emit_json_lines(_by_query(judged))
     elif as_json:
@@ -114,13 +126,13 @@ def evaluate(
 def _check(
     queries: Path | None,
     against: str | None,
-    against_run: Path | None,
+    against_runs: tuple[Path, ...],
     *,
     fields: tuple[str | None, ...],
 ) -> None:
     from ragbench.base.errors import UsageError
 
-    if against is not None and against_run is not None:
+    if against is not None and against_runs:
         raise UsageError("--against and --against-run exclude each other", fix="give one of them")
     if queries is None and against is not None:
         raise UsageError(
@@ -135,36 +147,41 @@ def _check(
 
 
 def _check_pair(judged: list[Judged]) -> None:
-    """Refuse two sources that were judged by different kinds of ids."""
+    """Refuse sources that were judged by different kinds of ids."""
     from ragbench.base.errors import DataError
 
-    if not judged[1:]:
-        return
-    first, second = judged
-    if first.level != second.level:
-        raise DataError(
-            f"the qrels match {first.level} ids in {first.source} and {second.level} ids in "
-            f"{second.source}, so that their measures are not of the same thing",
-            where="the qrels",
-            fix="compare indexes over corpora with the same passages, or give qrels of documents",
-        )
+    first = judged[0]
+    for other in judged[1:]:
+        if first.level != other.level:
+            raise DataError(
+                f"the qrels match {first.level} ids in {first.source} and {other.level} ids in "
+                f"{other.source}, so that their measures are not of the same thing",
+                where="the qrels",
+                fix="compare indexes over corpora with the same passages, or give qrels of "
+                "documents",
+            )
 
 
 def _by_query(judged: list[Judged]) -> Iterator[dict[str, object]]:
-    """Yield an object per query and measure; with the other source's value and the difference."""
+    """Yield an object per query and measure; with another source's value and the difference.
+
+    Of several others, each has an object, which names it.
+    """
     for query in judged[0].queries:
         for measure, values in judged[0].values.items():
             row: dict[str, object] = {"query": query, "measure": measure, "value": values[query]}
-            if judged[1:]:
-                other = judged[1].values[measure][query]
-                row |= {"other": other, "difference": values[query] - other}
-            yield row
+            if not judged[1:]:
+                yield row
+            for other in judged[1:]:
+                value = other.values[measure][query]
+                named = {"against": other.source} if judged[2:] else {}
+                yield row | named | {"other": value, "difference": values[query] - value}
 
 
 def _as_json(
     judged: list[Judged],
     found: list[dict[str, Mean]],
-    parts: dict[str, Difference],
+    parts: list[dict[str, Difference]],
     n_clusters: int | None,
 ) -> dict[str, object]:
     sides: list[dict[str, object]] = [
@@ -185,16 +202,23 @@ def _as_json(
         }
         for one, summary in zip(judged, found, strict=True)
     ]
-    if not parts:
-        return sides[0]
-    return {
-        **sides[0],
-        "against": {"name": judged[1].source, **sides[1]},
-        "differences": {
-            measure: {key: _number(value) for key, value in asdict(part).items()}
-            for measure, part in parts.items()
-        },
-    }
+    others: list[tuple[dict[str, object], dict[str, object]]] = [
+        (
+            {"name": one.source, **side},
+            {
+                measure: {key: _number(value) for key, value in asdict(part).items()}
+                for measure, part in compared.items()
+            },
+        )
+        for one, side, compared in zip(judged[1:], sides[1:], parts, strict=True)
+    ]
+    if len(others) == 1:
+        ((other, compared),) = others
+        return {**sides[0], "against": other, "differences": compared}
+    if others:
+        each = [{**other, "differences": compared} for other, compared in others]
+        return {**sides[0], "against": each}
+    return sides[0]
 
 
 def _number(value: float) -> float | None:
@@ -204,13 +228,12 @@ def _number(value: float) -> float | None:
 def _print(
     judged: list[Judged],
     found: list[dict[str, Mean]],
-    parts: dict[str, Difference],
+    parts: list[dict[str, Difference]],
     n_clusters: int | None,
     *,
     per_query: bool,
 ) -> None:
     from ragbench.analysis.statistics.clustered import FEWEST_CLUSTERS
-    from ragbench.report.tables import between, p_value
 
     if per_query:
         rows = list(_by_query(judged))
@@ -219,7 +242,26 @@ def _print(
             [[f"{v:.4f}" if isinstance(v, float) else v for v in row.values()] for row in rows],
         )
         echo()
-    interval = "95 % interval"
+    if judged[2:]:
+        _print_several(judged, found, parts)
+    else:
+        _print_values(judged, found, parts)
+    for one in judged:
+        _print_counts(one, f"{one.source}: " if parts else "")
+    if n_clusters is not None:
+        few = f"; fewer than {FEWEST_CLUSTERS} give neither" * (n_clusters < FEWEST_CLUSTERS)
+        echo(
+            f"{len(judged[0].queries):,} queries in {n_clusters:,} clusters (of one field cluster "
+            f"or the same words), the\nunits of intervals and tests{few}"
+        )
+
+
+def _print_values(
+    judged: list[Judged], found: list[dict[str, Mean]], parts: list[dict[str, Difference]]
+) -> None:
+    """Print the measures of one source, or of two beside each other."""
+    from ragbench.report.tables import between, p_value
+
     table = [
         [
             measure,
@@ -235,35 +277,56 @@ def _print(
         for measure in found[0]
     ]
     if not parts:
-        emit_table(["measure", "value", interval], table)
-    else:
-        echo(f"first: {judged[0].source}; second: {judged[1].source}")
-        emit_table(["measure", "first", interval, "second", interval], table)
-        echo()
-        signed = "{:+.4f}".format
-        emit_table(
-            ["measure", "first - second", interval, "better / worse", "p", "adjusted p"],
+        emit_table(["measure", "value", INTERVAL], table)
+        return
+    echo(f"first: {judged[0].source}; second: {judged[1].source}")
+    emit_table(["measure", "first", INTERVAL, "second", INTERVAL], table)
+    echo()
+    signed = "{:+.4f}".format
+    emit_table(
+        ["measure", "first - second", INTERVAL, "better / worse", "p", "adjusted p"],
+        [
             [
+                measure,
+                signed(part.estimate),
+                between(part.low, part.high, signed),
+                f"{part.better} / {part.worse}",
+                p_value(part.p),
+                p_value(part.p_adjusted),
+            ]
+            for measure, part in parts[0].items()
+        ],
+    )
+    echo()
+
+
+def _print_several(
+    judged: list[Judged], found: list[dict[str, Mean]], parts: list[dict[str, Difference]]
+) -> None:
+    """Print the measures of the first source, and below it those of each other one."""
+    from ragbench.report.tables import between, p_value
+
+    signed = "{:+.4f}".format
+    rows = []
+    for measure, mean in found[0].items():
+        rows.append([measure, judged[0].source, f"{mean.value:.4f}", "", "", "", ""])
+        for one, summary, compared in zip(judged[1:], found[1:], parts, strict=True):
+            part = compared[measure]
+            rows.append(
                 [
-                    measure,
-                    signed(part.estimate),
-                    between(part.low, part.high, signed),
-                    f"{part.better} / {part.worse}",
-                    p_value(part.p),
+                    *("", one.source, f"{summary[measure].value:.4f}", signed(part.estimate)),
+                    *(between(part.low, part.high, signed), f"{part.better} / {part.worse}"),
                     p_value(part.p_adjusted),
                 ]
-                for measure, part in parts.items()
-            ],
-        )
-        echo()
-    for one in judged:
-        _print_counts(one, f"{one.source}: " if parts else "")
-    if n_clusters is not None:
-        few = f"; fewer than {FEWEST_CLUSTERS} give neither" * (n_clusters < FEWEST_CLUSTERS)
-        echo(
-            f"{len(judged[0].queries):,} queries in {n_clusters:,} clusters (of one field cluster "
-            f"or the same words), the\nunits of intervals and tests{few}"
-        )
+            )
+    emit_table(
+        [
+            *("measure", "run", "value", "first - it", INTERVAL, "better / worse"),
+            "adjusted p",
+        ],
+        rows,
+    )
+    echo()
 
 
 def _print_counts(one: Judged, who: str) -> None:

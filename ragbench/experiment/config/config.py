@@ -14,6 +14,7 @@ from ragbench.base.endpoint import trusted_origin
 from ragbench.base.errors import UsageError, near
 from ragbench.base.records import Mode, Scoring
 from ragbench.base.yamlfile import Document, Keys, check, from_mapping, load
+from ragbench.experiment.config.arm_checks import check_runnables
 from ragbench.experiment.config.overrides import override_all
 from ragbench.experiment.config.prices import PriceSpec, gather_prices
 from ragbench.experiment.config.prompt_format import PromptFormat, in_formats
@@ -217,6 +218,7 @@ def _check_references(config: Config, document: Document) -> None:
         home.check_name(name, what="queries")
         _check_writer(queries.by, config, document, ("queries", name, "by"))
     _check_arms(config, document)
+    check_runnables(config.arms, config.indexes, document)
     _check_primary(config, document)
 
 

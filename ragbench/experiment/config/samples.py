@@ -27,6 +27,7 @@ SAMPLES: Mapping[str, str] = {
     "arms": "arms: [closed-book, {retriever: bm25, k: 5}]",
     "arms.*": "{retriever: bm25, k: 5}, {control: random, like: bm25-5}, or closed-book",
     "arms.*.k": "k: 5, or k: [1, 5]",
+    "arms.*.runnable": "runnable: {factory: my_app:build, trust_code: true}",
     "arms.*.fuse": "fuse: [bm25, dense]",
     "arms.*.tasks": "tasks: [icd10cm]",
     "arms.*.write": "write: {by: each, n: 3}",

@@ -18,6 +18,7 @@ from pydantic_core import PydanticCustomError
 from ragbench.base import home
 from ragbench.base.records import Scoring
 from ragbench.corpora.union import joined_name
+from ragbench.experiment.config.runnable import RunnableSpec
 from ragbench.experiment.config.samples import named_entry, refusal
 from ragbench.experiment.config.written import FilterSpec, WriteSpec
 from ragbench.runfolder.settings import PRIMARY_EFFECTS, AnalysisSettings, PrimaryEffect
@@ -121,8 +122,10 @@ class ArmSpec(Part):
         write: Passages that a model writes from memory, without a corpus.
         queries: A key of ``queries``: search with these texts instead of the question.
         filter: Which of the first ``depth`` passages of the ``retriever`` may be delivered.
-        corpus: Corpus of ``run_file`` or ``documents``, or of a ``random`` control of ``write``; a
-            list is a union; ``task`` is each task's own corpus.
+        runnable: A LangChain runnable or LangGraph app that returns passages.
+        corpus: Corpus of ``run_file``, ``documents`` or ``runnable``, or of a ``random`` control of
+            ``write``; a list is a union; ``task`` is each task's own corpus. A runnable without it
+            has no known passages.
         within: ``documents`` ranks only the passages of the question's own documents.
         k: Number of passages requested; a list makes one arm per number.
         depth: Hits of each retriever that ``fuse`` combines, or that ``filter`` judges.
@@ -144,6 +147,7 @@ class ArmSpec(Part):
     write: WriteSpec | None = None
     queries: str | None = None
     filter: FilterSpec | None = None
+    runnable: RunnableSpec | None = None
     within: Literal["corpus", "documents"] = "corpus"
     budget_tokens: int | None = Field(None, gt=0)
     corpus: str | None = None
@@ -191,21 +195,23 @@ class ArmSpec(Part):
         if self.name == CLOSED_BOOK and self.kind != CLOSED_BOOK:
             raise ValueError("the name closed-book is reserved for the arm without passages")
         given = [self.retriever, self.run_file, self.control, self.fuse or None, self.documents]
-        sources = sum(value is not None for value in [*given, self.write])
+        sources = sum(value is not None for value in [*given, self.write, self.runnable])
         if sources > 1:
             raise ValueError(
-                "give one of `retriever`, `fuse`, `run_file`, `documents`, `write` and `control`"
+                "give one of `retriever`, `fuse`, `run_file`, `documents`, `write`, `runnable` and "
+                "`control`"
             )
         if sources == 0 and self.name != CLOSED_BOOK:
             raise ValueError(
                 "an arm is `closed-book` or has a `retriever`, `fuse`, `run_file`, `documents`, "
-                "`write` or `control`"
+                "`write`, `runnable` or `control`"
             )
         if (self.control is not None) != (self.like is not None):
             raise ValueError("a control needs `like: ARM`, and no other arm has it")
         if (self.kind == "retriever") != (self.k is not None):
             raise ValueError(
-                "an arm with `retriever`, `fuse` or `run_file` needs `k`, and no other arm has it"
+                "an arm with `retriever`, `fuse`, `run_file` or `runnable` needs `k`, and no other "
+                "arm has it"
             )
         if (self.control == "moved") != (self.place is not None):
             raise ValueError("`control: moved` needs `place`, and no other arm has it")
@@ -215,7 +221,7 @@ class ArmSpec(Part):
     def _check_keys(self) -> None:
         """Refuse keys that the arm's kind does not use."""
         uses = {
-            "corpus": any((self.run_file, self.documents, self.write)),
+            "corpus": any((self.run_file, self.documents, self.write, self.runnable)),
             "within": bool(self.retriever or self.fuse),
             "queries": bool(self.retriever or self.fuse),
             "filter": self.retriever is not None,
@@ -253,7 +259,8 @@ class ArmSpec(Part):
             return DOCUMENTS
         if self.write is not None:
             return WRITTEN
-        return "retriever" if self.retriever or self.fuse or self.run_file else CLOSED_BOOK
+        ranked = self.retriever or self.fuse or self.run_file or self.runnable
+        return "retriever" if ranked else CLOSED_BOOK
 
     def sizes(self) -> tuple[int, ...]:
         """Return every k of the entry."""
@@ -285,11 +292,15 @@ class ArmSpec(Part):
             return [self.model_copy(update={"name": stem or f"{WRITTEN}-{self.write.n}"})]
         if self.k is None:
             return [self]
-        base = stem or self.retriever or "-".join(self.fuse) or "run-file"
+        last = "run-file" if self.runnable is None else "runnable"
+        base = stem or self.retriever or "-".join(self.fuse) or last
         if not stem:
             base = "-".join(filter(None, [base, self.queries, "filtered" if self.filter else ""]))
+        shared = {} if self.runnable is None else {"runnable": self.runnable.named(base)}
         return [
-            self.model_copy(update={"k": k, "name": f"{base}-{k}" if several or not stem else stem})
+            self.model_copy(
+                update={"k": k, "name": f"{base}-{k}" if several or not stem else stem} | shared
+            )
             for k in self.sizes()
         ]
 

@@ -13,11 +13,18 @@ from ragbench.base.yamlfile import Document
 from ragbench.corpora.card import load_card
 from ragbench.corpora.terms import is_restricted_name
 from ragbench.experiment.config.config import Config
+from ragbench.experiment.config.spec import ArmSpec
 from ragbench.experiment.config.trust import model_ways, new_way, untrusted
 from ragbench.experiment.grid.building import check_depths, commands
 from ragbench.experiment.grid.parts import IndexPart, TaskPart
 from ragbench.experiment.grid.questions import task_part
-from ragbench.experiment.grid.sources import corpora, corpora_of, searched
+from ragbench.experiment.grid.sources import (
+    arms_of,
+    corpora,
+    corpora_of,
+    searched,
+    source_of,
+)
 from ragbench.indexes.loading import load_recipe
 from ragbench.indexes.reach import ways_out
 from ragbench.models.cluster import ClusterModel
@@ -93,6 +100,8 @@ class Grid:
         for task in self.tasks:
             for part in searched(self.config, task):
                 self._check_index(task, part)
+            for arm in arms_of(self.config, task):
+                self._check_runnable(task, arm)
 
     def check_new_server(self, model: ModelSpec, endpoint: Endpoint) -> None:
         """Refuse restricted data for a server that a model found during the run.
@@ -126,6 +135,17 @@ class Grid:
             refuse_restricted(f"the task {task.spec.name!r}", ways, self.config.trusted_endpoints)
         if not all(is_local(way.reach) for way in ways) and is_restricted_name(part.corpus):
             refuse_restricted(f"the corpus {part.corpus!r}", ways)
+
+    def _check_runnable(self, task: TaskPart, arm: ArmSpec) -> None:
+        """Refuse restricted data for code of the user's, of which nobody knows what it does."""
+        source = source_of(self.config, arm, task)
+        if source is None or source.runnable is None:
+            return
+        ways, trusted = [source.runnable.way(arm.name)], self.config.trusted_endpoints
+        if _is_closed(task):
+            refuse_restricted(f"the task {task.spec.name!r}", ways, trusted)
+        if source.corpus and is_restricted_name(source.corpus):
+            refuse_restricted(f"the corpus {source.corpus!r}", ways, trusted)
 
     @cached_property
     def is_restricted(self) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ragbench.base.files import sha256_json
 from ragbench.base.records import Question, Scoring
+from ragbench.experiment.config.runnable import RunnableSpec
 from ragbench.experiment.config.spec import TaskSpec
 from ragbench.indexes.recipe import index_name
 from ragbench.runfolder.questions import question_digest
@@ -70,11 +71,11 @@ class IndexPart:
 
 @dataclass(frozen=True)
 class Source:
-    """Source of an arm's ranking: one index, several fused, or a run file.
+    """Source of an arm's ranking: one index, several fused, a run file, or a runnable.
 
     Attributes:
         key: Its name in file names and tables; empty if nothing is ranked.
-        corpus: Corpus of the ranked passages.
+        corpus: Corpus of the ranked passages; empty for a runnable without one.
         depth: Hits of each part that are fused.
         k0: Constant of the fusion.
     """
@@ -85,3 +86,4 @@ class Source:
     run_file: Path | None = None
     depth: int = 0
     k0: int = 0
+    runnable: RunnableSpec | None = field(default=None, compare=False)

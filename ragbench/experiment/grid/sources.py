@@ -68,6 +68,9 @@ def source_of(config: Config, arm: ArmSpec, task: TaskPart, model: str = "") -> 
     if arm.run_file is not None:
         corpus = _corpus(arm.corpus or TASK_CORPUS, task, f"arm {arm.name}")
         return Source(arm.name, corpus, run_file=home.home() / home.expand(arm.run_file))
+    if arm.runnable is not None:
+        corpus = _corpus(arm.corpus, task, f"arm {arm.name}") if arm.corpus else ""
+        return Source(arm.runnable.name, corpus, runnable=arm.runnable)
     if arm.retriever is None and not arm.fuse:
         return None
     within = arm.within == "documents"
@@ -175,7 +178,8 @@ def corpora_of(config: Config, tasks: Sequence[TaskPart]) -> dict[str, str]:
     found: dict[str, str] = {}
     for task in tasks:
         for arm in arms_of(config, task):
-            if source := source_of(config, arm, task):
+            source = source_of(config, arm, task)
+            if source and source.corpus:
                 found.setdefault(source.corpus, arm.name)
     return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from ragbench.base.records import Question
 from ragbench.experiment.config.spec import DOCUMENTS, ArmSpec
@@ -20,6 +20,26 @@ SAMPLES = 3  # of them whose prompts are shown
 def every(questions: Sequence[Question], n: int) -> list[Question]:
     """Return n evenly spaced questions, or all if there are fewer."""
     return list(questions[:: max(1, len(questions) // n)][:n])
+
+
+def runnable_notes(grid: Grid) -> Iterator[str]:
+    """Yield how often each runnable of an arm is called; none is imported.
+
+    Raises:
+        UsageError: The module of one has no file.
+    """
+    seen: set[tuple[str, str]] = set()
+    for task in grid.tasks:
+        for arm in arms_of(grid.config, task):
+            if arm.runnable is None or (task.spec.name, arm.runnable.name) in seen:
+                continue
+            seen.add((task.spec.name, arm.runnable.name))
+            arm.runnable.source()
+            shown = ", which it sees with its options" if arm.runnable.show_options else ""
+            yield (
+                f"the run calls {arm.runnable.name} ({arm.runnable.factory}) once per question of "
+                f"{task.spec.name}{shown}: {len(task.questions):,} calls, whose cost is unknown"
+            )
 
 
 class SampledPassages:

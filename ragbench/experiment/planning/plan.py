@@ -33,7 +33,13 @@ from ragbench.experiment.planning.cost import (
 from ragbench.experiment.planning.devices import device_of
 from ragbench.experiment.planning.fitting import spread_of
 from ragbench.experiment.planning.offline import Missing, OfflineGrid
-from ragbench.experiment.planning.passages import PACKED, SAMPLES, SampledPassages, every
+from ragbench.experiment.planning.passages import (
+    PACKED,
+    SAMPLES,
+    SampledPassages,
+    every,
+    runnable_notes,
+)
 from ragbench.experiment.planning.rates import Rate, rate_of
 from ragbench.experiment.planning.weighing import OptionMass, PromptSample, weigh_letters
 from ragbench.experiment.planning.written import add_writings, who_gets_what
@@ -131,7 +137,7 @@ def make_plan(grid: Grid, *, device: str = "") -> Plan:
     plan = Plan(
         name=config.name,
         to_build=grid.missing(),
-        notes=[*grid.unlike(), *who_gets_what(config)],
+        notes=[*grid.unlike(), *who_gets_what(config), *runnable_notes(grid)],
         not_built=list(config.not_built),
         currency=config.currency,
         max_cost=config.max_cost,
@@ -255,6 +261,8 @@ class _Lengths:
 
     def of(self, corpus: str) -> int | None:
         """Return the mean tokens of a passage; None if unknown."""
+        if not corpus:
+            return None
         if corpus not in self._sizes:
             self._sizes[corpus] = size_of(corpus)
         size = self._sizes[corpus]

@@ -59,6 +59,7 @@ class Context:
         seed: The run's seed.
         written: Passages that a model has written, by question id.
         dropped: Number of passages that a filter dropped of ``ranked``, by question id.
+        given: Passages of the ranking that are in no corpus, by their id.
     """
 
     task: str
@@ -72,6 +73,11 @@ class Context:
     seed: int
     written: Mapping[str, tuple[Passage, ...]] = field(default_factory=dict)
     dropped: Mapping[str, int] = field(default_factory=dict)
+    given: Mapping[str, Passage] = field(default_factory=dict)
+
+    def fetch(self, identifier: str) -> Passage:
+        """Return a passage of the ranking; DataError if neither corpus nor ranking has it."""
+        return self.given.get(identifier) or fetch(self.corpus, identifier)
 
     def generator(self, name: str, question: Question) -> np.random.Generator:
         """Return a generator that depends on the seed, the task, a name and the question."""
@@ -103,7 +109,7 @@ class ClosedBook:
 
 
 class Retrieved:
-    """The first k passages of a ranking: a retriever's, a fusion's or a run file's."""
+    """The first k passages of a ranking: a retriever's, a fusion's, a run file's, a runnable's."""
 
     def __init__(self, spec: ArmSpec) -> None:
         self.spec = spec
@@ -112,7 +118,7 @@ class Retrieved:
         """Return whole passages within the budget, in the arm's order."""
         k = self.spec.asked
         ids = context.ranked.get(question.id, [])[:k]
-        found = pack((fetch(context.corpus, i) for i in ids), context, order=self.spec.order)
+        found = pack(map(context.fetch, ids), context, order=self.spec.order)
         return replace(found, requested=k, dropped=context.dropped.get(question.id))
 
 
@@ -136,7 +142,7 @@ arms: Registry[type[Arm]] = Registry(
         "closed-book": Entry("ragbench.experiment.stages.arms:ClosedBook", "no passages"),
         "retriever": Entry(
             "ragbench.experiment.stages.arms:Retrieved",
-            "the first k of a retriever, of several fused, or of a TREC run file",
+            "the first k of a retriever, of several fused, a TREC run or a LangChain runnable",
         ),
         "written": Entry(
             "ragbench.experiment.stages.arms:Written",

@@ -74,7 +74,7 @@ def _needs(grid: Grid) -> Iterator[tuple[int, str]]:
             source = source_of(grid.config, arm, task)
             if _own(arm) or arm.control is not None or source is None:
                 continue
-            if not is_built(source.corpus):
+            if not source.corpus or not is_built(source.corpus):
                 continue
             if source.corpus not in lengths:
                 lengths[source.corpus] = long_passage(open_corpus(source.corpus), grid)

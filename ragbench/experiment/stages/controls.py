@@ -8,7 +8,7 @@ from dataclasses import replace
 from ragbench.base.records import Passage, Question
 from ragbench.corpora.corpus import Corpus
 from ragbench.experiment.config.spec import ArmSpec
-from ragbench.experiment.stages.arms import Context, Delivery, fetch, pack
+from ragbench.experiment.stages.arms import Context, Delivery, pack
 from ragbench.experiment.stages.prompts import passage_entry
 
 LENGTH_TOLERANCE = 0.10
@@ -86,7 +86,7 @@ class Oracle:
         seen = {passage.id for passage in gold}
         others = [i for i in context.ranked.get(question.id, []) if i not in seen]
         for identifier in others[: max(0, n - len(gold))]:
-            yield fetch(corpus, identifier)
+            yield context.fetch(identifier)
 
 
 class OracleRemoved:
@@ -102,7 +102,7 @@ class OracleRemoved:
         rows = context.gold.get(question.id, ())
         gold = {corpus[row].id for row in rows} if corpus is not None else set()
         ids = [i for i in context.ranked.get(question.id, []) if i not in gold][:k]
-        found = pack((fetch(corpus, i) for i in ids), context, order=self.spec.order)
+        found = pack(map(context.fetch, ids), context, order=self.spec.order)
         return replace(found, requested=k)
 
 

@@ -19,6 +19,7 @@ from ragbench.experiment.grid.grid import Grid
 from ragbench.experiment.grid.parts import TaskPart
 from ragbench.experiment.grid.sources import arms_of, imitated, readers_of, source_of
 from ragbench.experiment.grid.written import Kept, Written
+from ragbench.experiment.runnables.calling import given_passages
 from ragbench.experiment.stages.arms import Context, Delivery, arms
 from ragbench.experiment.stages.documents import whole
 from ragbench.experiment.stages.retrieve import Ranked, gold_of, ranking
@@ -167,11 +168,15 @@ class _Contexts:
         name, like = self._task.spec.name, imitated(self._grid.config, arm)
         source = source_of(self._grid.config, arm, self._task, model)
         corpus, gold, ranked = None, Gold("no gold", {}, {}), Ranked()
-        if source is not None:
+        given: dict[str, Passage] = {}
+        if source is not None and source.corpus:
             if source.corpus not in self._corpora:
                 opened = open_corpus(source.corpus)
                 self._corpora[source.corpus] = opened, gold_of(self._task, opened)
             corpus, gold = self._corpora[source.corpus]
+        if source is not None:
+            if source.runnable is not None:
+                given = given_passages(self._task, source, self._folder)
             if source.key and source.key not in self._ranked:
                 self._ranked[source.key] = ranking(self._folder, self._task, source)
             ranked = self._ranked.get(source.key, Ranked())
@@ -190,6 +195,7 @@ class _Contexts:
             seed=self._grid.config.seed,
             written=self._written.passages.get((name, like.name, model), {}),
             dropped={question: one.dropped for question, one in (kept or {}).items()},
+            given=given,
         )
 
 

@@ -1,7 +1,7 @@
 """Stage 1: one ranking per source and task, saved as a TREC run with its quality.
 
 An index is searched once per task and kind of query, at the largest k that any arm needs. Fusions
-are made from the saved runs. A run file is checked and copied.
+are made from the saved runs. A run file is checked and copied, and a runnable is called.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from ragbench.experiment.grid.sources import (
     sources,
 )
 from ragbench.experiment.grid.written import Queries
+from ragbench.experiment.runnables.calling import call_all, calls_note
 from ragbench.indexes.built import IndexManifest, open_index
 from ragbench.indexes.composite.fusion import rrf
 from ragbench.indexes.evaluation.runfile import check_run_ids, ranking_lines, read_run, write_run
@@ -77,6 +78,8 @@ def retrieve_all(
                 _fuse(task, source, folder)
             elif source.run_file is not None:
                 _copy_run_file(task, source, folder)
+            elif source.runnable is not None:
+                _call(task, source, folder)
         fused = [source for source in found if len(source.parts) > 1]
         parts = [Source(p.key, p.corpus, (p,)) for source in fused for p in source.parts]
         for source in dict.fromkeys([*found, *parts]):
@@ -262,6 +265,21 @@ def _copy_run_file(task: TaskPart, source: Source, folder: RunPaths) -> None:
     _save_note(folder, task, source.key, note)
 
 
+def _call(task: TaskPart, source: Source, folder: RunPaths) -> None:
+    """Rank what the user's pipeline returns for each question."""
+    asked = calls_note(task, source)
+    if _is_saved(folder, task, source.key, asked):
+        return
+    ranked = call_all(task, source, folder)
+    with atomic_file(folder.retrieval(task.spec.name, source.key, "trec")) as handle:
+        for question, ids in ranked.items():
+            scored = ((identifier, 1 / rank) for rank, identifier in enumerate(ids, 1))
+            handle.write(ranking_lines(question, scored, tag="runnable").encode("utf-8"))
+    name = source.runnable.factory if source.runnable is not None else None
+    note = replace(asked, kind="runnable", index_name=name, corpus=source.corpus or None)
+    _save_note(folder, task, source.key, note)
+
+
 def _judge(grid: Grid, task: TaskPart, source: Source, folder: RunPaths) -> None:
     """Compare a saved ranking with the gold passages, if the corpus has any."""
     name = task.spec.name
@@ -275,15 +293,15 @@ def _judge(grid: Grid, task: TaskPart, source: Source, folder: RunPaths) -> None
     if note.says(asked):
         check_saved(path, note.quality_sum)
         return
-    corpus = open_corpus(source.corpus)
-    gold = gold_of(task, corpus)
+    corpus = open_corpus(source.corpus) if source.corpus else None
+    gold = Gold("no corpus", {}, {}) if corpus is None else gold_of(task, corpus)
     ranked = ranking(folder, task, source)
     values: dict[str, dict[str, float]] = {}
     for measure in wanted if gold.ids else ():
         # An arm delivers k passages, which may come from fewer documents.
         k = int(measure.partition("@")[2])
         found = {query: ids[:k] for query, ids in ranked.items()}
-        if gold.level == "document":
+        if gold.level == "document" and corpus is not None:
             found = {query: _documents(corpus, ids) for query, ids in found.items()}
         values |= per_query([measure], gold.ids, found)
     write_quality(

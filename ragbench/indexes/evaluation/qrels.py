@@ -1,7 +1,8 @@
-"""Judgements of relevance: TREC's four columns, or BEIR's three with a header.
+"""Judgements of relevance: TREC's four columns, BEIR's three with a header, or questions.
 
-TREC   query-id iteration id grade          no header
-BEIR   query-id <tab> corpus-id <tab> score with that header
+TREC       query-id iteration id grade          no header
+BEIR       query-id <tab> corpus-id <tab> score with that header
+questions  JSON lines with id and gold_doc_ids, such as those of a run folder
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from ragbench.base.errors import DataError
+from ragbench.base.files import read_jsonl
 from ragbench.corpora.corpus import Corpus
 from ragbench.indexes.evaluation.runfile import text_lines
 
@@ -24,11 +26,15 @@ Qrels = dict[str, dict[str, int]]
 def read_qrels(path: Path) -> Qrels:
     """Return the grade by passage or document id, by query id; 0 or less is not relevant.
 
+    The gold ids of questions have the grade 1; a question without any is not judged.
+
     Raises:
         DataError: A line has other columns, a grade is not a whole number or is beyond a million,
             an id has two different grades, or nothing is judged.
     """
     qrels: Qrels = {}
+    if path.name.endswith((".jsonl", ".jsonl.gz")):
+        return _of_questions(path)
     is_beir = False
     for number, line in text_lines(path, what="the qrels"):
         where = f"{path}:{number}"
@@ -58,6 +64,23 @@ def read_qrels(path: Path) -> Qrels:
             )
     if not qrels:
         raise DataError("the file holds no judgement", where=str(path))
+    return qrels
+
+
+def _of_questions(path: Path) -> Qrels:
+    qrels: Qrels = {}
+    for number, line in read_jsonl(path):
+        identifier, gold = line.get("id"), line.get("gold_doc_ids", [])
+        if not isinstance(identifier, str) or not isinstance(gold, list):
+            raise DataError(
+                "the line has no `id` that is a text, or `gold_doc_ids` that are no list",
+                where=f"{path}:{number}",
+                fix="give qrels, or the questions of a run: runs/NAME/questions/TASK.jsonl",
+            )
+        if gold:
+            qrels[identifier] = {str(name): 1 for name in gold}
+    if not qrels:
+        raise DataError("the file holds no question with gold_doc_ids", where=str(path))
     return qrels
 
 

@@ -44,6 +44,7 @@ def limits(run: Run, pairs: list[Pair]) -> Iterator[str]:
         )
     yield from _dated(run)
     yield from _served(run)
+    yield from _shown_options(run)
     for task in run.members("tasks"):
         arms = run.arms(task)
         if BASELINE not in arms:
@@ -76,6 +77,16 @@ def limits(run: Run, pairs: list[Pair]) -> Iterator[str]:
         yield from _no_spread(run, task, cells)
         yield from _alike(run, task, pairs)
     yield from assumed_answers(run)
+
+
+def _shown_options(run: Run) -> Iterator[str]:
+    """Yield the arms whose runnable saw the options, which no retriever does."""
+    for arm in run.config.arms:
+        if arm.runnable is not None and arm.runnable.show_options:
+            yield (
+                f"The runnable of {arm.name} was given the options of each question, which the "
+                "retrievers are not: its passages may support an option that it chose."
+            )
 
 
 def _dated(run: Run) -> Iterator[str]:

@@ -276,3 +276,30 @@ def test_fields_of_queries_can_be_chosen(small: Path) -> None:
     with pytest.raises(DataError, match="the line has no field 'no'") as caught:
         raise done.exception
     assert caught.value.fix == "known: nr, plain, text"
+
+
+def test_several_runs_are_each_compared_with_the_first(small: Path) -> None:
+    """RR of q1, q2, q3, q9: 1, 1, 0, 0 against 1/2, 0, 0, 0 and against itself."""
+    (small / "a").write_text("q1 Q0 d2 1 9 t\nq2 Q0 d1 1 9 t\n", encoding="utf-8")
+    (small / "b").write_text("q1 Q0 d4 1 9 t\nq1 Q0 d2 2 8 t\n", encoding="utf-8")
+    (small / "c").write_text((small / "a").read_text(encoding="utf-8"), encoding="utf-8")
+    asked = ("--run-file", "a", "--against-run", "b", "--against-run", "c", "-m", "RR")
+    first, second = evaluate(*asked)["against"]
+    assert (first["name"], second["name"]) == ("b", "c")
+    assert (first["RR"], second["RR"]) == pytest.approx((1 / 8, 2 / 4))
+    parts = [one["differences"]["RR"] for one in (first, second)]
+    assert [part["estimate"] for part in parts] == pytest.approx([3 / 8, 0])
+    # Holm over both: the smaller p is doubled, and p of no difference stays 1.
+    assert parts[0]["p_adjusted"] == pytest.approx(min(1, 2 * parts[0]["p"]))
+    assert parts[1]["p_adjusted"] == 1
+    done = run("eval", "bm25-small", "--qrels", "qrels", *asked)
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert ["RR", "a", "0.5000"] in lines
+    assert any(line[:3] == ["b", "0.1250", "+0.3750"] for line in lines)
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    each = run("eval", "bm25-small", "--qrels", "qrels", *asked, "--per-query", "--json")
+    assert [json.loads(line) for line in each.stdout.splitlines()[:2]] == [
+        {"query": "q1", "measure": "RR", "value": 1.0, "against": name, "other": other}
+        | {"difference": 1.0 - other}
+        for name, other in (("b", 0.5), ("c", 1.0))
+    ]

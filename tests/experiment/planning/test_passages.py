@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from ragbench.base.errors import UsageError
 from ragbench.corpora.build import build_corpus
 from ragbench.experiment.config.config import load_config
 from ragbench.experiment.grid.grid import Grid
-from ragbench.experiment.planning.passages import SampledPassages, every
+from ragbench.experiment.planning.passages import SampledPassages, every, runnable_notes
 from ragbench.experiment.planning.plan import make_plan
 from ragbench.indexes.build import build_index
 from tests.unions import write_texts
@@ -73,3 +74,21 @@ def test_short_and_equal_deliveries_are_said(grid: Grid) -> None:
 def test_a_sample_is_evenly_spaced() -> None:
     assert every(list(range(10)), 3) == [0, 3, 6]  # type: ignore[arg-type,comparison-overlap]
     assert every([], 3) == []
+
+
+def test_a_runnable_is_announced_once_per_task_and_not_run(grid: Grid, home: Path) -> None:
+    (home / "planned_app.py").write_text("raise SystemExit(9)\n")
+    runnable = "{factory: 'planned_app:app', trust_code: true, show_options: true}"
+    arms = f"arms=[closed-book, {{name: theirs, k: [1, 2], runnable: {runnable}}}]"
+    asked = Grid(*load_config(str(home / "x.yaml"), [arms]))
+    assert list(runnable_notes(asked)) == [
+        "the run calls theirs (planned_app:app) once per question of mcq, which it sees with its "
+        "options: 3 calls, whose cost is unknown"
+    ]
+    plan = make_plan(asked)
+    assert len(plan.notes) == 1 and {cell[2] for cell in plan.cells} == {
+        *("closed-book", "theirs-1", "theirs-2")
+    }
+    (home / "planned_app.py").unlink()
+    with pytest.raises(UsageError, match="there is no file of a module 'planned_app'"):
+        make_plan(asked)

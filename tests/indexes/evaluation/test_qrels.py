@@ -185,3 +185,19 @@ def test_judged_documents_of_a_union(home: Path) -> None:
     assert own == {"q": {"a/d1": 1, "b/d2": 1, "b/d3": 0, "nowhere": 0}}
     passages = [passage.id for passage in union][::-1]
     assert best_first(union, passages, "document") == ["b/d3", "b/d2", "a/d2", "a/d1"]
+
+
+def test_questions_with_gold_are_judgements(tmp_path: Path) -> None:
+    lines = (
+        '{"id": "q1", "gold_doc_ids": ["d1", "d2"]}\n{"id": "q2", "gold_doc_ids": []}\n'
+        '{"id": "q3"}\n'
+    )
+    path = write(tmp_path / "asked.jsonl", lines)
+    assert read_qrels(path) == {"q1": {"d1": 1, "d2": 1}}
+    write(path, '{"id": "q2"}\n')
+    with pytest.raises(DataError, match="holds no question with gold_doc_ids"):
+        read_qrels(path)
+    write(path, '{"id": "q2", "gold_doc_ids": "d1"}\n')
+    with pytest.raises(DataError, match="gold_doc_ids` that are no list") as caught:
+        read_qrels(path)
+    assert caught.value.where == f"{path}:1"

@@ -12,7 +12,7 @@ from ragbench.base.records import Scoring
 from ragbench.report.markdown import methods
 from ragbench.report.verdict.limits import limits, listed
 from ragbench.runfolder.pairs import pairs_of
-from tests.analysis.making import edited, make_run, question, write_prompts
+from tests.analysis.making import edited, make_run, question, with_arms, write_prompts
 from tests.report.verdict.test_verdict import N, cell, pair_run, said
 
 
@@ -161,3 +161,15 @@ def test_lists_in_a_sentence() -> None:
     assert listed(["a"]) == "a"
     assert listed(["a", "b"]) == "a and b"
     assert listed(["a", "b", "c"]) == "a, b and c"
+
+
+def test_a_runnable_that_saw_the_options_is_named(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", {("m", "t", arm): "10" for arm in ("closed-book", "theirs")})
+    for shown in (True, False):
+        keys = {"runnable": {"name": "theirs", "show_options": shown}}
+        found = [line for line in limits(with_arms(run, theirs=keys), []) if "was given" in line]
+        sentence = (
+            "The runnable of theirs was given the options of each question, which the retrievers "
+            "are not: its passages may support an option that it chose."
+        )
+        assert found == [sentence] * shown

@@ -1,0 +1,69 @@
+"""What pipelines return, as passages: documents, mappings, texts; and what is none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from langchain_core.documents import Document
+
+from ragbench.experiment.runnables.replies import input_of, passages_of
+
+GOUT = Document("Gout.", metadata={"id": 7, "title": "Joints"})
+BARE = Document("Tea.", id="t")
+
+
+def test_documents_mappings_and_texts_are_passages() -> None:
+    given = [GOUT, BARE, {"page_content": "a", "metadata": {"id": "x"}}, {"text": "b"}, "c"]
+    assert passages_of(given, "") == [
+        {"text": "Gout.", "title": "Joints", "id": "7"},
+        {"text": "Tea.", "title": "", "id": "t"},
+        {"text": "a", "title": "", "id": "x"},
+        {"text": "b", "title": "", "id": ""},
+        {"text": "c", "title": "", "id": ""},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("returned", "key", "n"),
+    [
+        ({"answer": "yes", "context": [GOUT]}, "", 1),
+        ({"messages": ["hi"], "context": (GOUT, BARE)}, "", 2),
+        ({"history": [], "context": [GOUT]}, "", 1),
+        ({"answer": "none", "context": []}, "", 0),
+        ({"first": [GOUT], "last": [GOUT, BARE]}, "last", 2),
+        ({"texts": ["a", "b"]}, "texts", 2),
+        ([], "", 0),
+    ],
+)
+def test_the_list_of_documents_is_found_in_a_mapping(returned: Any, key: str, n: int) -> None:
+    assert len(passages_of(returned, key)) == n
+
+
+@pytest.mark.parametrize(
+    ("returned", "key", "what"),
+    [
+        ("an answer", "", "it returned a str, not a list of documents"),
+        (GOUT, "", "it returned a Document, not"),
+        (None, "", "it returned a NoneType"),
+        ({"answer": "yes"}, "", "no list of documents; its keys are 'answer': name one with"),
+        ({}, "", r"its keys are \(none\)"),
+        ({"first": [GOUT], "last": [BARE]}, "", "several lists of documents.*`passages: KEY`"),
+        ({"first": [], "last": []}, "", "several lists of documents"),
+        ({"context": [GOUT]}, "docs", "no key 'docs'; its keys are 'context'"),
+        ({"context": "text"}, "context", "it returned a str, not"),
+        ([GOUT], "docs", "it returned a list, which has no key 'docs'"),
+        ([GOUT, 3], "", "its passage 2 is no document"),
+        ([GOUT, ""], "", "its passage 2 has no text"),
+        ([{"metadata": {}}], "", "its passage 1 has no text"),
+    ],
+)
+def test_what_is_no_list_of_passages_is_named(returned: Any, key: str, what: str) -> None:
+    with pytest.raises(ValueError, match=what):
+        passages_of(returned, key)
+
+
+def test_the_question_is_the_input_or_under_its_key() -> None:
+    assert input_of("Gout?", "") == "Gout?"
+    assert input_of("Gout?", "question") == {"question": "Gout?"}
+    assert input_of("Gout?", "messages") == {"messages": [{"role": "user", "content": "Gout?"}]}
