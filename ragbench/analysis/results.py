@@ -17,6 +17,8 @@ from ragbench.analysis.load import Run
 from ragbench.analysis.panels.aggregates import aggregates, majority
 from ragbench.analysis.panels.clue import LONGHEALTH, first_doubled, level_scores, task_score
 from ragbench.analysis.panels.curves import curves, places
+from ragbench.analysis.panels.evidence import SHARE, evidence
+from ragbench.analysis.panels.misled import misled
 from ragbench.analysis.panels.policies import policies
 from ragbench.analysis.statistics.inference import Clusters
 from ragbench.analysis.statistics.intervals import interval_of_mean, seeded, wilson
@@ -299,6 +301,8 @@ def write_tables(run: Run) -> tuple[pd.DataFrame, pd.DataFrame]:
         "policies.csv": policies(run),
         "curves.csv": curves(run).points,
         "places.csv": places(run),
+        "evidence.csv": evidence(run),
+        "misled.csv": misled(run),
     }
     with private(run.about.identity.is_restricted):
         for name, table in tables.items():
@@ -308,12 +312,19 @@ def write_tables(run: Run) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def as_objects(run: Run, found: pd.DataFrame, gains: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return gains and accuracies as one list of JSON objects; what is not known is null."""
+    """Return gains, accuracies and shares of evidence use as one list of JSON objects.
+
+    What is not known is null.
+    """
     first = {run.metrics(task)[0] for task in run.members("tasks")}
     accuracies = found[found.metric.isin(first) & (found.model != NO_MODEL)].rename(
         columns={"metric": "effect", "value": "estimate"}
     )
-    table = pd.concat([gains, accuracies[["effect", "estimate", *_SHARED]]], ignore_index=True)
+    used = evidence(run)
+    shares = used[used.kind == SHARE].rename(columns={"value": "estimate"})
+    shares["effect"] = "share " + shares.part
+    further = [part[["effect", "estimate", *_SHARED]] for part in (accuracies, shares)]
+    table = pd.concat([gains, *(part for part in further if len(part))], ignore_index=True)
     return json_rows(table[EFFECT_COLUMNS])
 
 

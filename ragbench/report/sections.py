@@ -8,9 +8,12 @@ from typing import Any
 
 import pandas as pd
 
+from ragbench.analysis.effects import NEAR_GAIN
 from ragbench.analysis.family import HEADROOM, PLACEBO
 from ragbench.analysis.load import Run
 from ragbench.analysis.panels.curves import curves, places
+from ragbench.analysis.panels.evidence import evidence
+from ragbench.analysis.panels.misled import misled
 from ragbench.analysis.panels.policies import policies, unread_rates
 from ragbench.report.baselines import constant_rows
 from ragbench.report.charts.drawing import Drawing
@@ -22,10 +25,19 @@ from ragbench.report.charts.kcurve import (
     place_rows,
     trend_rows,
 )
-from ragbench.report.charts.shares import share_bars
+from ragbench.report.charts.shares import evidence_bars, share_bars
 from ragbench.report.charts.slope import slope_charts
 from ragbench.report.charts.spent import spent_plots
 from ragbench.report.cost import cost_rows
+from ragbench.report.evidence import (
+    CHANGED_NOTE,
+    SHARES_NOTE,
+    changed_rows,
+    misled_note,
+    misled_rows,
+    quadrant_rows,
+    share_rows,
+)
 from ragbench.report.leakage import Leaks, find_leaks, panels
 from ragbench.report.policies import policy_rows, unread_rows
 from ragbench.report.published import beside_rows
@@ -122,6 +134,7 @@ def _parts(
 ) -> Iterator[Section]:
     score = measured(run).capitalize()
     found, placed = curves(run), places(run)
+    used, planted = evidence(run), misled(run)
     parts: list[tuple[str, str, Rows, dict[str, Any]]] = [
         (
             EFFECTS,
@@ -140,7 +153,7 @@ def _parts(
     for kind in effects.effect[effects.base == ""].unique():
         title = kind[:1].upper() + kind[1:]
         drawn = {"drawings": plots(run, effects, kind)}
-        group = CONTROLS if kind in (PLACEBO, *HEADROOM) else EFFECTS
+        group = CONTROLS if kind in (PLACEBO, NEAR_GAIN, *HEADROOM) else EFFECTS
         parts.append((group, title, effect_table(run, effects, kind), drawn))
     parts += [
         (ACCURACY, f"{score} by stratum", stratum_rows(run, results), {}),
@@ -151,6 +164,25 @@ def _parts(
             {"drawings": curve_charts(run, found)},
         ),
         (ACCURACY, "What twice the passages bring", trend_rows(run, found), {}),
+        (
+            EVIDENCE,
+            "What the gold passages did",
+            share_rows(run, used),
+            {"drawings": evidence_bars(run, used), "note": SHARES_NOTE},
+        ),
+        (
+            EVIDENCE,
+            "Wrong closed-book, then right",
+            changed_rows(run, used),
+            {"note": CHANGED_NOTE},
+        ),
+        (EVIDENCE, "Gold delivered or missing, right or wrong", quadrant_rows(run, used), {}),
+        (
+            EVIDENCE,
+            "Planted errors",
+            misled_rows(run, planted),
+            {"note": misled_note(run, planted)},
+        ),
         (
             EVIDENCE,
             "By the place of the gold passage",

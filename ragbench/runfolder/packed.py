@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ragbench.base.errors import DataError
 from ragbench.base.files import read_jsonl, write_jsonl
-from ragbench.runfolder.schema import parse, to_json
+from ragbench.runfolder.schema import SPARSE, parse, to_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +25,8 @@ class PackedLine:
         gold: Number of gold passages delivered.
         gold_known: Number of gold passages in the corpus.
         answer_truncated: Whether the budget cut or excluded a document that contains the answer.
+        planted: Index of the wrong option that stands in place of the right answer; written only
+            where a control planted one.
     """
 
     question_id: str
@@ -37,6 +39,7 @@ class PackedLine:
     gold: int = 0
     gold_known: int = 0
     answer_truncated: bool = False
+    planted: int | None = field(default=None, metadata=SPARSE)
 
 
 @dataclass(frozen=True, slots=True)

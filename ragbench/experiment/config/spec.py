@@ -26,8 +26,8 @@ DOCUMENTS = "documents"
 MAX_K = 1000
 LEAST_BUDGET = 2048  # tokens of passages, where the config names no budget
 DEFAULTS = AnalysisSettings()
-REARRANGE = ("shuffled", "moved")  # controls that reorder another arm's passages
-Control = Literal["random", "oracle", "oracle-removed", "shuffled", "moved"]
+REARRANGE = ("shuffled", "moved", "misled")  # controls that keep another arm's passages
+Control = Literal["random", "near", "oracle", "oracle-removed", "shuffled", "moved", "misled"]
 
 
 class Part(BaseModel):
@@ -212,7 +212,7 @@ class ArmSpec(Part):
             "depth": bool(self.fuse),
             "k0": bool(self.fuse),
             "fill": self.control == "oracle",
-            "order": self.kind not in (CLOSED_BOOK, DOCUMENTS, *REARRANGE),
+            "order": self.kind not in (CLOSED_BOOK, DOCUMENTS, "near", *REARRANGE),
         }
         for key, used in uses.items():
             if key in self.model_fields_set and not used:

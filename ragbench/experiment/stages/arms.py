@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from ragbench.base.errors import DataError
@@ -30,6 +31,7 @@ class Delivery:
         left_out: Number of passages that did not fit the budget.
         gold: Number of gold passages.
         answer_truncated: Whether the budget cut or excluded a document that contains the answer.
+        planted: Index of the wrong option that stands in place of the right answer; None without.
     """
 
     passages: tuple[Passage, ...] = ()
@@ -39,6 +41,7 @@ class Delivery:
     left_out: int = 0
     gold: int = 0
     answer_truncated: bool = False
+    planted: int | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,16 @@ class Context:
     count_tokens: Callable[[str], int]
     budget_tokens: int
     seed: int
+
+    @cached_property
+    def asked(self) -> tuple[str, ...]:
+        """Ids of the imitated arm's questions, in the order asked."""
+        return tuple(self.like)
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Place of each question among ``asked``."""
+        return {name: place for place, name in enumerate(self.asked)}
 
     def generator(self, name: str, question: Question) -> np.random.Generator:
         """Return a generator that depends on the seed, the task, a name and the question."""
@@ -141,6 +154,14 @@ arms: Registry[type[Arm]] = Registry(
         "moved": Entry(
             "ragbench.experiment.stages.controls:Moved",
             "another arm's passages with the gold one at a stated place",
+        ),
+        "near": Entry(
+            "ragbench.experiment.stages.controls:Near",
+            "hard negatives: passages ranked best for other questions, as long as another arm's",
+        ),
+        "misled": Entry(
+            "ragbench.experiment.stages.controls:Misled",
+            "another arm's passages with a wrong option in place of the right answer",
         ),
     },
     source=__file__,
