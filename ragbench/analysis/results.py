@@ -14,7 +14,9 @@ from ragbench.analysis.clusters import cluster_codes
 from ragbench.analysis.csvfile import write_csv
 from ragbench.analysis.effects import EFFECT_COLUMNS, effects
 from ragbench.analysis.load import Run
+from ragbench.analysis.panels.abstaining import abstaining
 from ragbench.analysis.panels.aggregates import aggregates, majority
+from ragbench.analysis.panels.citations import citations
 from ragbench.analysis.panels.clue import LONGHEALTH, first_doubled, level_scores, task_score
 from ragbench.analysis.panels.curves import curves, places
 from ragbench.analysis.panels.evidence import SHARE, evidence
@@ -304,6 +306,8 @@ def write_tables(run: Run) -> tuple[pd.DataFrame, pd.DataFrame]:
         "evidence.csv": evidence(run),
         "misled.csv": misled(run),
     }
+    further = {"citations.csv": citations(run), "abstaining.csv": abstaining(run)}
+    tables |= {name: table for name, table in further.items() if len(table)}
     with private(run.about.identity.is_restricted):
         for name, table in tables.items():
             write_csv(table, run.path / name)

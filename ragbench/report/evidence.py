@@ -43,6 +43,18 @@ MISLED_NOTE = (
     "no sense, and other passages in the prompt may still give the right answer."
 )
 
+CITATIONS_NOTE = (
+    "Replies were asked to name passages by their numbers. Each passage that a reply names counts "
+    "once. Gold is counted among the citations of passages in prompts of which it is known which "
+    "passages are gold. A gold passage that is cited was not necessarily used."
+)
+ABSTAINING_NOTE = (
+    "Every question has one more option, that the passages do not say. Coverage is the share of "
+    "questions that get another answer, and risk the share of wrong answers among these. Accuracy "
+    "counts an abstention as wrong. A cell is better than another if its coverage is higher at no "
+    "higher risk; two cells that differ in both show a choice, not a gain."
+)
+
 
 def share_rows(run: Run, table: pd.DataFrame) -> Rows:
     """Return the five shares with their intervals, one row per cell."""
@@ -127,6 +139,43 @@ def misled_sentences(run: Run, table: pd.DataFrame) -> Iterator[str]:
                 f"otherwise closed-book ({percent(row['followed_share'])}, {coverage(run)} "
                 f"interval {between(row['followed_low'], row['followed_high'], percent)})."
             )
+
+
+def citation_rows(run: Run, table: pd.DataFrame) -> Rows:
+    """Return what replies cite, one row per cell."""
+    rows = [
+        [
+            *(str(row[key]) for key in (*KEYS, "n")),
+            percent(row["citing_share"]),
+            between(row["citing_low"], row["citing_high"], percent),
+            *(str(row["citations"]), percent(row["nonexistent_share"])),
+            *(str(row["judged"]), percent(row["gold_share"])),
+        ]
+        for row in table.to_dict(orient="records")
+    ]
+    header = [*KEYS, "n", "replies that cite", f"{coverage(run)} interval", "citations"]
+    return [*header, "of no passage", "of known passages", "of these gold"], rows
+
+
+def abstaining_rows(run: Run, table: pd.DataFrame) -> Rows:
+    """Return risk against coverage, one row per cell; none of a cell with failed questions."""
+    rows = [
+        [
+            *(str(row[key]) for key in (*KEYS, "n")),
+            percent(row["coverage"]),
+            between(row["coverage_low"], row["coverage_high"], percent),
+            percent(row["risk"]),
+            between(row["risk_low"], row["risk_high"], percent),
+            *(
+                f"{row[f'abstained_{kind}']} of {row[of]}" if row[of] else NONE
+                for kind, of in (("with_gold", "gold_delivered"), ("without_gold", "gold_missing"))
+            ),
+        ]
+        for row in table[table.status == "complete"].to_dict(orient="records")
+    ]
+    interval = f"{coverage(run)} interval"
+    header = [*KEYS, "n", "coverage", interval, "risk", interval]
+    return [*header, "abstained with gold delivered", "with gold missing"], rows
 
 
 def _cells(

@@ -11,6 +11,8 @@ import pandas as pd
 from ragbench.analysis.effects import NEAR_GAIN
 from ragbench.analysis.family import HEADROOM, PLACEBO
 from ragbench.analysis.load import Run
+from ragbench.analysis.panels.abstaining import abstaining
+from ragbench.analysis.panels.citations import citations
 from ragbench.analysis.panels.curves import curves, places
 from ragbench.analysis.panels.evidence import evidence
 from ragbench.analysis.panels.misled import misled
@@ -30,9 +32,13 @@ from ragbench.report.charts.slope import slope_charts
 from ragbench.report.charts.spent import spent_plots
 from ragbench.report.cost import cost_rows
 from ragbench.report.evidence import (
+    ABSTAINING_NOTE,
     CHANGED_NOTE,
+    CITATIONS_NOTE,
     SHARES_NOTE,
+    abstaining_rows,
     changed_rows,
+    citation_rows,
     misled_note,
     misled_rows,
     quadrant_rows,
@@ -182,6 +188,13 @@ def _parts(
             "Planted errors",
             misled_rows(run, planted),
             {"note": misled_note(run, planted)},
+        ),
+        (EVIDENCE, "Citations", citation_rows(run, citations(run)), {"note": CITATIONS_NOTE}),
+        (
+            EVIDENCE,
+            "Risk against coverage",
+            abstaining_rows(run, abstaining(run)),
+            {"note": ABSTAINING_NOTE},
         ),
         (
             EVIDENCE,

@@ -82,6 +82,8 @@ class TaskSpec(Part):
             the task.
         reply_limit: Maximum tokens of a generated reply; by default that of the config.
         metrics: Metrics in addition to the task's own.
+        cite: Whether generated replies are asked to name their passages by number.
+        abstain: Whether every question has one more option, that the passages do not say.
         options: The task's own options.
     """
 
@@ -91,6 +93,8 @@ class TaskSpec(Part):
     scoring: Scoring | None = None
     reply_limit: int | None = Field(None, gt=0)
     metrics: tuple[str, ...] = ()
+    cite: bool = False
+    abstain: bool = False
     options: dict[str, Any] = Field(default_factory=dict)
 
     _name = field_validator("name")(home.legal_name)

@@ -9,14 +9,14 @@ import re
 from dataclasses import dataclass, replace
 
 from ragbench.base.files import sha256_text
-from ragbench.base.records import Passage
+from ragbench.base.records import ABSTAIN, UNANSWERABLE, Passage
 from ragbench.base.words import plain
 
 LEAST_CHARACTERS = 4  # a shorter answer, such as `no`, is in too many texts by chance
 MARK = "~misled-"
 ENDING = ".,;: "
 # Options that speak of other options, and not of the matter.
-REFERS = re.compile(r"(all|none|both|neither|either|any)\b.*\b(above|below|these|[a-e])$|n/a$")
+REFERS = re.compile(r"(all|none|both|neither|either|any)\b.*\b(above|below|these|[a-e])$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Mentions:
         """Say whether an option can be planted: it is about the matter, and is another answer."""
         words = plain(option)
         return (
-            words not in ("", plain(self.answer))
+            words not in ("", *map(plain, (self.answer, ABSTAIN, UNANSWERABLE)))
             and not REFERS.match(words)
             and not self.pattern.search(option)
         )

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.proportion import proportion_confint
 
@@ -130,6 +130,7 @@ def test_without_closed_book_there_are_quadrants_only(tmp_path: Path) -> None:
     assert dict(zip(found.part, found["count"], strict=True)) == dict.fromkeys(QUADRANTS, 1)
 
 
+@settings(max_examples=25)
 @given(st.lists(st.tuples(*[st.sampled_from("01?")] * 2, st.sampled_from("01")), min_size=1))
 def test_every_question_is_in_one_share(
     tmp_path_factory: pytest.TempPathFactory, cells: list[tuple[str, str, str]]
