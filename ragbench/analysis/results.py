@@ -296,14 +296,14 @@ def write_tables(run: Run) -> tuple[pd.DataFrame, pd.DataFrame]:
     Returns:
         The two tables.
     """
-    found, gains = results(run), effects(run)
+    found, gains, used = results(run), effects(run), evidence(run)
     tables = {
         "results.csv": found,
         "effects.csv": gains,
         "policies.csv": policies(run),
         "curves.csv": curves(run).points,
         "places.csv": places(run),
-        "evidence.csv": evidence(run),
+        "evidence.csv": used,
         "misled.csv": misled(run),
     }
     further = {"citations.csv": citations(run), "abstaining.csv": abstaining(run)}
@@ -311,20 +311,22 @@ def write_tables(run: Run) -> tuple[pd.DataFrame, pd.DataFrame]:
     with private(run.about.identity.is_restricted):
         for name, table in tables.items():
             write_csv(table, run.path / name)
-        write_json(run.path / "analysis.json", as_objects(run, found, gains))
+        write_json(run.path / "analysis.json", as_objects(run, found, gains, used))
     return found, gains
 
 
-def as_objects(run: Run, found: pd.DataFrame, gains: pd.DataFrame) -> list[dict[str, Any]]:
+def as_objects(
+    run: Run, found: pd.DataFrame, gains: pd.DataFrame, used: pd.DataFrame | None = None
+) -> list[dict[str, Any]]:
     """Return gains, accuracies and shares of evidence use as one list of JSON objects.
 
-    What is not known is null.
+    ``used`` saves computing the shares again. What is not known is null.
     """
     first = {run.metrics(task)[0] for task in run.members("tasks")}
     accuracies = found[found.metric.isin(first) & (found.model != NO_MODEL)].rename(
         columns={"metric": "effect", "value": "estimate"}
     )
-    used = evidence(run)
+    used = evidence(run) if used is None else used
     shares = used[used.kind == SHARE].rename(columns={"value": "estimate"})
     shares["effect"] = "share " + shares.part
     further = [part[["effect", "estimate", *_SHARED]] for part in (accuracies, shares)]

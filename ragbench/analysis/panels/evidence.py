@@ -165,7 +165,7 @@ def _asked(run: Run, model: str, task: str, held: pd.DataFrame) -> _Asked:
 
 def _answers(cell: pd.DataFrame) -> npt.NDArray[np.float64]:
     values = cell["accuracy"].astype(float).mask(cell.outcome == "error")
-    return values.to_numpy(dtype=np.float64)
+    return np.asarray(values, dtype=np.float64)
 
 
 class _Row:

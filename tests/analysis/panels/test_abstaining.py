@@ -36,10 +36,9 @@ def made(path: Path, picks: str = PICKS) -> Run:
     ]
     run = make_run(path, cells, full=True, questions={"t": questions})
     scores = run.scores.copy()
-    ways = {"A": lambda _: 3, "1": lambda r: r, "0": lambda r: (r + 1) % 3}
-    scores["pick"] = pd.array(
-        [ways[w](r) if w in ways else None for w, r in zip(letters, right, strict=True)], "Int64"
-    )
+    picks = {"A": [3] * len(right), "1": right, "0": [(r + 1) % 3 for r in right]}
+    given = [picks[w][n] if w in picks else None for n, w in enumerate(letters)]
+    scores["pick"] = pd.Series(given, index=scores.index, dtype="Int64")
     run = edited(replace(run, scores=scores), "identity.tasks.t.abstain", True)
     return with_gold(run, "bm25", GOLD_)
 

@@ -33,7 +33,7 @@ def made(path: Path, replies: list[str | None], outcomes: dict[str, str] | None 
         full=True,
     )
     scores = run.scores.copy()
-    scores["reply"] = pd.array(replies, "string")
+    scores["reply"] = pd.Series(replies, index=scores.index, dtype="string")
     scores["gold_delivered"] = [1, 1, 0, 1, 0]
     for name, outcome in (outcomes or {}).items():
         scores.loc[scores.question_id == name, "outcome"] = outcome

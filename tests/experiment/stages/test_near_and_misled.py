@@ -151,7 +151,7 @@ def test_what_cannot_be_changed_stays(corpus: Corpus) -> None:
     found, arm = context(corpus), Misled(MISLED)
     target = found.like["q-rickets"]
     asked = question("rickets")
-    not_delivered = replace(found, gold={"q-rickets": (corpus.find("d-gout"),)})
+    not_delivered = replace(found, gold={"q-rickets": (corpus.find("d-gout") or 0,)})
     assert arm.deliver(asked, not_delivered) == target
     for options in (("osteomalacia", "gout"), ("yes", "no"), ("rickets", "renal rickets")):
         assert arm.deliver(replace(asked, options=options), found) == target
