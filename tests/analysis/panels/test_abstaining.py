@@ -36,8 +36,8 @@ def made(path: Path, picks: str = PICKS) -> Run:
     ]
     run = make_run(path, cells, full=True, questions={"t": questions})
     scores = run.scores.copy()
-    picks = {"A": [3] * len(right), "1": right, "0": [(r + 1) % 3 for r in right]}
-    given = [picks[w][n] if w in picks else None for n, w in enumerate(letters)]
+    ways = {"A": [3] * len(right), "1": right, "0": [(r + 1) % 3 for r in right]}
+    given = [ways[w][n] if w in ways else None for n, w in enumerate(letters)]
     scores["pick"] = pd.Series(given, index=scores.index, dtype="Int64")
     run = edited(replace(run, scores=scores), "identity.tasks.t.abstain", True)
     return with_gold(run, "bm25", GOLD_)
