@@ -37,10 +37,12 @@ from ragbench.runfolder.config import ModelEntry
 
 GOLD_GAIN = "gain from gold passages"
 ORDER = "order effect"
+NEAR_GAIN = "gain over another question's passages"
 # What a control says of the arm that it imitates; all are arm less control, but for headroom,
 # which is control less arm.
 OF_CONTROL = {
     "random": (PLACEBO,),
+    "near": (NEAR_GAIN,),
     "oracle": HEADROOM,
     "oracle-removed": (GOLD_GAIN,),
     "shuffled": (ORDER,),
@@ -101,6 +103,7 @@ def effects(run: Run) -> pd.DataFrame:
 
     Of one model: ``gain over closed-book`` (arm less closed-book), and against the controls that
     imitate an arm ``placebo-corrected gain`` (arm less random passages of the same length),
+    ``gain over another question's passages`` (arm less the best ones of other questions),
     ``gain from gold passages`` (arm less the same ranking without gold), ``order effect`` (arm
     less the same passages shuffled). Headroom is gold passages less arm, once over the questions
     ``with gold missing`` from the arm's prompt, and once over those ``with gold delivered``; a

@@ -14,9 +14,13 @@ from ragbench.analysis.clusters import cluster_codes
 from ragbench.analysis.csvfile import write_csv
 from ragbench.analysis.effects import EFFECT_COLUMNS, effects
 from ragbench.analysis.load import Run
+from ragbench.analysis.panels.abstaining import abstaining
 from ragbench.analysis.panels.aggregates import aggregates, majority
+from ragbench.analysis.panels.citations import citations
 from ragbench.analysis.panels.clue import LONGHEALTH, first_doubled, level_scores, task_score
 from ragbench.analysis.panels.curves import curves, places
+from ragbench.analysis.panels.evidence import SHARE, evidence
+from ragbench.analysis.panels.misled import misled
 from ragbench.analysis.panels.policies import policies
 from ragbench.analysis.statistics.inference import Clusters
 from ragbench.analysis.statistics.intervals import interval_of_mean, seeded, wilson
@@ -292,28 +296,41 @@ def write_tables(run: Run) -> tuple[pd.DataFrame, pd.DataFrame]:
     Returns:
         The two tables.
     """
-    found, gains = results(run), effects(run)
+    found, gains, used = results(run), effects(run), evidence(run)
     tables = {
         "results.csv": found,
         "effects.csv": gains,
         "policies.csv": policies(run),
         "curves.csv": curves(run).points,
         "places.csv": places(run),
+        "evidence.csv": used,
+        "misled.csv": misled(run),
     }
+    further = {"citations.csv": citations(run), "abstaining.csv": abstaining(run)}
+    tables |= {name: table for name, table in further.items() if len(table)}
     with private(run.about.identity.is_restricted):
         for name, table in tables.items():
             write_csv(table, run.path / name)
-        write_json(run.path / "analysis.json", as_objects(run, found, gains))
+        write_json(run.path / "analysis.json", as_objects(run, found, gains, used))
     return found, gains
 
 
-def as_objects(run: Run, found: pd.DataFrame, gains: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return gains and accuracies as one list of JSON objects; what is not known is null."""
+def as_objects(
+    run: Run, found: pd.DataFrame, gains: pd.DataFrame, used: pd.DataFrame | None = None
+) -> list[dict[str, Any]]:
+    """Return gains, accuracies and shares of evidence use as one list of JSON objects.
+
+    ``used`` saves computing the shares again. What is not known is null.
+    """
     first = {run.metrics(task)[0] for task in run.members("tasks")}
     accuracies = found[found.metric.isin(first) & (found.model != NO_MODEL)].rename(
         columns={"metric": "effect", "value": "estimate"}
     )
-    table = pd.concat([gains, accuracies[["effect", "estimate", *_SHARED]]], ignore_index=True)
+    used = evidence(run) if used is None else used
+    shares = used[used.kind == SHARE].rename(columns={"value": "estimate"})
+    shares["effect"] = "share " + shares.part
+    further = [part[["effect", "estimate", *_SHARED]] for part in (accuracies, shares)]
+    table = pd.concat([gains, *(part for part in further if len(part))], ignore_index=True)
     return json_rows(table[EFFECT_COLUMNS])
 
 

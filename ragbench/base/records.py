@@ -14,6 +14,8 @@ DataUse = Literal["open", "restricted", "bring-your-own"]
 Scoring = Literal["options", "letters", "generate"]
 # The option of LongHealth that calls a question unanswerable.
 UNANSWERABLE = "Question cannot be answered with provided documents"
+# The option that the config key `abstain` adds to every question.
+ABSTAIN = "The passages do not say"
 Finish = Literal["stop", "length", "filtered"]
 Mode = Literal["correct", "clue-2024", "clue-2025", "mirage"]
 # How an imported answer ended if it has no reply, and if the reply before it is scored instead.

@@ -15,6 +15,9 @@ SIGNS = "+<=>±≤≥≈←↑→↓"  # options may differ in these only
 UNSEEN = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff]")
 SURROGATE = re.compile("[\ud800-\udfff]")
 WORD = re.compile(rf"[^\W_]+(?:\.\d[^\W_]*)*|[{SIGNS}]")
+# Citations of passages in a reply, such as [1], [2, 3] or [1-3].
+CITATION = re.compile(r"\s*\[(\d{1,3}(?:\s*[,;\u2013-]\s*\d{1,3})*)\]")
+CITED = re.compile(r"(\d+)(?:\s*[\u2013-]\s*(\d+))?")
 
 
 def plain(text: str) -> str:
@@ -53,3 +56,26 @@ def whole_characters(value: Any) -> tuple[Any, int]:
         names, others = whole_characters(list(value))
         return dict(zip(names, inner, strict=True)), count + others
     return value, 0
+
+
+def cited(text: str) -> tuple[int, ...]:
+    """Return the numbers of the passages that a text names, each once, in their order.
+
+    >>> cited("Scurvy [2], as in [1-3; 7]. See [a] and (4).")
+    (2, 1, 3, 7)
+    """
+    numbers: list[int] = []
+    for group in CITATION.findall(text):
+        for first, last in CITED.findall(group):
+            end = int(last) if last else int(first)
+            numbers += range(int(first), end + 1)
+    return tuple(dict.fromkeys(numbers))
+
+
+def uncited(text: str) -> str:
+    """Return a text without its citations and the blanks before them.
+
+    >>> uncited("Scurvy [2], as in [1-3].")
+    'Scurvy, as in.'
+    """
+    return CITATION.sub("", text)

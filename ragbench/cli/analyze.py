@@ -52,8 +52,12 @@ def emit_results(
 ) -> None:
     """Print the verdict with its cells and bars; then, if asked for, every table.
 
-    The tables are accuracy by cell, effects against controls, retrieval quality, and the pairs.
+    The tables are accuracy by cell, effects against controls, retrieval quality, what the gold
+    passages and planted errors did, and the pairs.
     """
+    from ragbench.analysis.panels.evidence import evidence
+    from ragbench.analysis.panels.misled import misled
+    from ragbench.report.evidence import misled_rows, share_rows
     from ragbench.report.headline import headline
     from ragbench.report.policies import assumed_answers
     from ragbench.report.tables import (
@@ -76,7 +80,8 @@ def emit_results(
     if not every:
         return
     tables = [accuracy_rows(run, found, gains), effect_rows(run, gains)]
-    tables += [retrieval_rows(run, found), pair_rows(run, gains, primary_only=True)]
+    tables += [retrieval_rows(run, found), share_rows(run, evidence(run))]
+    tables += [misled_rows(run, misled(run)), pair_rows(run, gains, primary_only=True)]
     for header, rows in tables:
         if rows:
             echo()

@@ -102,6 +102,8 @@ def task_facts(grid: Grid, task: TaskPart) -> TaskFacts:
         note=task.info.note,
         licence=task.info.licence,
         data_use=task.info.data_use,
+        cite=task.spec.cite or None,
+        abstain=task.spec.abstain or None,
     )
 
 

@@ -6,6 +6,7 @@ tables     headers and rows of the main tables, and how numbers are written
 baselines  the same answer to every question
 cost       tokens and seconds, and the points gained for them
 leakage    what the passages give away, scores by part, duplicates
+evidence   what the gold passages did, and what planted errors did
 policies   replies without an answer
 published  published figures beside the run's own
 sections   the parts of a report: tables, charts and notes

@@ -8,9 +8,14 @@ from typing import Any
 
 import pandas as pd
 
+from ragbench.analysis.effects import NEAR_GAIN
 from ragbench.analysis.family import HEADROOM, PLACEBO
 from ragbench.analysis.load import Run
+from ragbench.analysis.panels.abstaining import abstaining
+from ragbench.analysis.panels.citations import citations
 from ragbench.analysis.panels.curves import curves, places
+from ragbench.analysis.panels.evidence import evidence
+from ragbench.analysis.panels.misled import misled
 from ragbench.analysis.panels.policies import policies, unread_rates
 from ragbench.report.baselines import constant_rows
 from ragbench.report.charts.drawing import Drawing
@@ -22,10 +27,23 @@ from ragbench.report.charts.kcurve import (
     place_rows,
     trend_rows,
 )
-from ragbench.report.charts.shares import share_bars
+from ragbench.report.charts.shares import evidence_bars, share_bars
 from ragbench.report.charts.slope import slope_charts
 from ragbench.report.charts.spent import spent_plots
 from ragbench.report.cost import cost_rows, runnable_rows
+from ragbench.report.evidence import (
+    ABSTAINING_NOTE,
+    CHANGED_NOTE,
+    CITATIONS_NOTE,
+    SHARES_NOTE,
+    abstaining_rows,
+    changed_rows,
+    citation_rows,
+    misled_note,
+    misled_rows,
+    quadrant_rows,
+    share_rows,
+)
 from ragbench.report.leakage import Leaks, find_leaks, panels
 from ragbench.report.policies import policy_rows, unread_rows
 from ragbench.report.published import beside_rows
@@ -134,6 +152,7 @@ def _parts(
 ) -> Iterator[Section]:
     score = measured(run).capitalize()
     found, placed = curves(run), places(run)
+    used, planted = evidence(run), misled(run)
     parts: list[tuple[str, str, Rows, dict[str, Any]]] = [
         (
             EFFECTS,
@@ -152,7 +171,7 @@ def _parts(
     for kind in effects.effect[effects.base == ""].unique():
         title = kind[:1].upper() + kind[1:]
         drawn = {"drawings": plots(run, effects, kind)}
-        group = CONTROLS if kind in (PLACEBO, *HEADROOM) else EFFECTS
+        group = CONTROLS if kind in (PLACEBO, NEAR_GAIN, *HEADROOM) else EFFECTS
         parts.append((group, title, effect_table(run, effects, kind), drawn))
     parts += [
         (ACCURACY, f"{score} by stratum", stratum_rows(run, results), {}),
@@ -163,6 +182,32 @@ def _parts(
             {"drawings": curve_charts(run, found)},
         ),
         (ACCURACY, "What twice the passages bring", trend_rows(run, found), {}),
+        (
+            EVIDENCE,
+            "What the gold passages did",
+            share_rows(run, used),
+            {"drawings": evidence_bars(run, used), "note": SHARES_NOTE},
+        ),
+        (
+            EVIDENCE,
+            "Wrong closed-book, then right",
+            changed_rows(run, used),
+            {"note": CHANGED_NOTE},
+        ),
+        (EVIDENCE, "Gold delivered or missing, right or wrong", quadrant_rows(run, used), {}),
+        (
+            EVIDENCE,
+            "Planted errors",
+            misled_rows(run, planted),
+            {"note": misled_note(run, planted)},
+        ),
+        (EVIDENCE, "Citations", citation_rows(run, citations(run)), {"note": CITATIONS_NOTE}),
+        (
+            EVIDENCE,
+            "Risk against coverage",
+            abstaining_rows(run, abstaining(run)),
+            {"note": ABSTAINING_NOTE},
+        ),
         (
             EVIDENCE,
             "By the place of the gold passage",

@@ -33,6 +33,9 @@ class TaskFacts:
         note: Caveat for readers of the results.
         licence: Terms of the questions.
         data_use: Who may see the questions; None if unknown.
+        cite: Whether replies were asked to name their passages; written only then.
+        abstain: Whether the last option of every question is that the passages do not say;
+            written only then.
     """
 
     digest: str = ""
@@ -53,6 +56,8 @@ class TaskFacts:
     note: str = ""
     licence: str = ""
     data_use: str | None = None
+    cite: bool | None = field(default=None, metadata=SPARSE)
+    abstain: bool | None = field(default=None, metadata=SPARSE)
 
 
 def shared_options(questions: Sequence[Question]) -> tuple[str, ...] | None:

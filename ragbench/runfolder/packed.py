@@ -30,6 +30,8 @@ class PackedLine:
         gold_known: Number of gold passages in the corpus.
         answer_truncated: Whether the budget cut or excluded a document that contains the answer.
         dropped: Number of passages that a filter dropped; None in an arm without one.
+        planted: Index of the wrong option that stands in place of the right answer; written only
+            where a control planted one.
     """
 
     question_id: str
@@ -43,6 +45,7 @@ class PackedLine:
     gold_known: int = 0
     answer_truncated: bool = False
     dropped: int | None = field(default=None, metadata=SPARSE)
+    planted: int | None = field(default=None, metadata=SPARSE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -85,6 +85,11 @@ class TaskInfo:
         return self.reader or self.answers
 
 
+def lists_options(info: TaskInfo, scoring: Scoring) -> bool:
+    """Say whether a prompt lists lettered options."""
+    return scoring == "letters" or (scoring == "generate" and info.answers == "option")
+
+
 class Task(Protocol):
     """A source of questions.
 

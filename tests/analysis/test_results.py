@@ -13,6 +13,7 @@ from scipy.stats import t
 
 from ragbench.analysis.effects import effects
 from ragbench.analysis.load import load_run
+from ragbench.analysis.panels.evidence import SHARES
 from ragbench.analysis.results import as_objects, results, write_tables
 from ragbench.analysis.statistics.paired import mcnemar_exact, mcnemar_mid_p
 from ragbench.experiment.stages.score import score_run
@@ -93,7 +94,8 @@ def test_analysis_objects_are_json_without_nan(run_copy: Path) -> None:
     found = as_objects(run, *write_tables(run))
     json.dumps(found, allow_nan=False)
     kinds = {entry["effect"] for entry in found}
-    assert kinds == {"gain over closed-book", "placebo-corrected gain", "accuracy"}
+    shares = {f"share {part}" for part in SHARES}
+    assert kinds == {"gain over closed-book", "placebo-corrected gain", "accuracy", *shares}
     assert json.loads((run_copy / "analysis.json").read_text()) == found
 
 

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from ragbench.base.words import plain, plain_or_whole, replace_surrogates, whole_characters
+from ragbench.base.words import (
+    cited,
+    plain,
+    plain_or_whole,
+    replace_surrogates,
+    uncited,
+    whole_characters,
+)
 
 
 @pytest.mark.parametrize(
@@ -35,3 +42,19 @@ def test_halves_are_replaced_wherever_json_has_them() -> None:
     value = {"a\ud83d": ["x\udc00", {"b": "\ud83d\ud83d", "n": 1}], "c": None}
     whole = {"a\ufffd": ["x\ufffd", {"b": "\ufffd\ufffd", "n": 1}], "c": None}
     assert whole_characters(value) == (whole, 4)
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers", "rest"),
+    [
+        ("A [1]", (1,), "A"),
+        ("A [2][1].", (2, 1), "A."),
+        ("A [1, 3], [1\u20133; 12]", (1, 3, 2, 12), "A,"),
+        ("[4] says so, and [4] again", (4,), " says so, and again"),
+        ("[a], (1), [1234], [], [3-1]", (), "[a], (1), [1234], [],"),
+        ("", (), ""),
+    ],
+)
+def test_citations(text: str, numbers: tuple[int, ...], rest: str) -> None:
+    assert cited(text) == numbers
+    assert uncited(text) == rest

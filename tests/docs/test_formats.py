@@ -50,6 +50,8 @@ def test_scores(run: Path) -> None:
     [
         ("results.csv", "**results.csv** has"),
         ("effects.csv", "one row per model, task, arm and stratum (empty for all):"),
+        ("evidence.csv", "has the [use of evidence](statistics.md#use-of-evidence):"),
+        ("misled.csv", "with [planted errors](controls.md#planted-errors):"),
     ],
 )
 def test_tables(run: Path, name: str, after: str) -> None:

@@ -91,7 +91,14 @@ class Watch:
 
     def _count(self, tally: _Tally, task: TaskPart, question: Question, record: Record) -> None:
         try:
-            read = read_answer(question, record, task.scoring, task.info.reads, record.opened or "")
+            read = read_answer(
+                question,
+                record,
+                task.scoring,
+                task.info.reads,
+                record.opened or "",
+                cites=task.spec.cite,
+            )
         except DataError:  # the scoring reports it
             return
         tally.answers += 1

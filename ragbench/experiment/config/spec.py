@@ -30,8 +30,8 @@ WRITTEN = "written"
 MAX_K = 1000
 LEAST_BUDGET = 2048  # tokens of passages, where the config names no budget
 DEFAULTS = AnalysisSettings()
-REARRANGE = ("shuffled", "moved")  # controls that reorder another arm's passages
-Control = Literal["random", "oracle", "oracle-removed", "shuffled", "moved"]
+REARRANGE = ("shuffled", "moved", "misled")  # controls that keep another arm's passages
+Control = Literal["random", "near", "oracle", "oracle-removed", "shuffled", "moved", "misled"]
 
 
 class Part(BaseModel):
@@ -86,6 +86,8 @@ class TaskSpec(Part):
             the task.
         reply_limit: Maximum tokens of a generated reply; by default that of the config.
         metrics: Metrics in addition to the task's own.
+        cite: Whether generated replies are asked to name their passages by number.
+        abstain: Whether every question has one more option, that the passages do not say.
         options: The task's own options.
     """
 
@@ -95,6 +97,8 @@ class TaskSpec(Part):
     scoring: Scoring | None = None
     reply_limit: int | None = Field(None, gt=0)
     metrics: tuple[str, ...] = ()
+    cite: bool = False
+    abstain: bool = False
     options: dict[str, Any] = Field(default_factory=dict)
 
     _name = field_validator("name")(home.legal_name)
@@ -229,7 +233,7 @@ class ArmSpec(Part):
             "depth": bool(self.fuse or self.filter),
             "k0": bool(self.fuse),
             "fill": self.control == "oracle",
-            "order": self.kind not in (CLOSED_BOOK, DOCUMENTS, *REARRANGE),
+            "order": self.kind not in (CLOSED_BOOK, DOCUMENTS, "near", *REARRANGE),
         }
         for key, used in uses.items():
             if key in self.model_fields_set and not used:

@@ -9,6 +9,7 @@ from ragbench.base.records import Scoring
 from ragbench.base.yamlfile import Document, check
 from ragbench.experiment.config.config import Config
 from ragbench.experiment.config.spec import TaskSpec
+from ragbench.experiment.grid.additions import with_additions
 from ragbench.experiment.grid.parts import TaskPart
 from ragbench.metrics import metrics
 from ragbench.tasks import tasks
@@ -37,7 +38,8 @@ def task_part(config: Config, document: Document, index: int) -> TaskPart:
     info = task.info
     _check_known(info, kind, spec, document, index)
     limit = spec.reply_limit or config.reply_limit or info.reply_limit
-    return TaskPart(spec, info, questions, _scoring(config, spec, info), limit)
+    part = TaskPart(spec, info, questions, _scoring(config, spec, info), limit)
+    return with_additions(part, document.where(("tasks", index)))
 
 
 def checked_options(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from ragbench.base.errors import DataError
@@ -31,6 +32,7 @@ class Delivery:
         gold: Number of gold passages.
         answer_truncated: Whether the budget cut or excluded a document that contains the answer.
         dropped: Number of passages that a filter dropped; None without one.
+        planted: Index of the wrong option that stands in place of the right answer; None without.
     """
 
     passages: tuple[Passage, ...] = ()
@@ -41,6 +43,7 @@ class Delivery:
     gold: int = 0
     answer_truncated: bool = False
     dropped: int | None = None
+    planted: int | None = None
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,16 @@ class Context:
     def fetch(self, identifier: str) -> Passage:
         """Return a passage of the ranking; DataError if neither corpus nor ranking has it."""
         return self.given.get(identifier) or fetch(self.corpus, identifier)
+
+    @cached_property
+    def asked(self) -> tuple[str, ...]:
+        """Ids of the imitated arm's questions, in the order asked."""
+        return tuple(self.like)
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Place of each question among ``asked``."""
+        return {name: place for place, name in enumerate(self.asked)}
 
     def generator(self, name: str, question: Question) -> np.random.Generator:
         """Return a generator that depends on the seed, the task, a name and the question."""
@@ -171,6 +184,14 @@ arms: Registry[type[Arm]] = Registry(
         "moved": Entry(
             "ragbench.experiment.stages.controls:Moved",
             "another arm's passages with the gold one at a stated place",
+        ),
+        "near": Entry(
+            "ragbench.experiment.stages.controls:Near",
+            "hard negatives: passages ranked best for other questions, as long as another arm's",
+        ),
+        "misled": Entry(
+            "ragbench.experiment.stages.controls:Misled",
+            "another arm's passages with a wrong option in place of the right answer",
         ),
     },
     source=__file__,

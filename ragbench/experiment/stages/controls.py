@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import islice
 
 from ragbench.base.records import Passage, Question
 from ragbench.corpora.corpus import Corpus
 from ragbench.experiment.config.spec import ArmSpec
 from ragbench.experiment.stages.arms import Context, Delivery, pack
+from ragbench.experiment.stages.planting import mentions_of
 from ragbench.experiment.stages.prompts import passage_entry
 
 LENGTH_TOLERANCE = 0.10
@@ -29,25 +31,9 @@ class RandomLike:
     def deliver(self, question: Question, context: Context) -> Delivery:
         """Return passages drawn by the run's seed, the task, the arm and the question."""
         target = context.like[question.id]
-        if context.corpus is None or target.tokens == 0:
+        if context.corpus is None:
             return Delivery(requested=target.requested)
-        least = target.tokens * (1 - LENGTH_TOLERANCE)
-        most = min(target.tokens * (1 + LENGTH_TOLERANCE), context.budget_tokens)
-        # Some of the passages drawn so far, by their length: every length that can be reached.
-        reached: dict[int, tuple[Passage, ...]] = {0: ()}
-        for passage in self._drawn(question, context, context.corpus):
-            sizes: dict[int, int] = {}  # by the number that the prompt gives the passage
-            for tokens, chosen in list(reached.items()):
-                number = len(chosen) + 1
-                if number not in sizes:
-                    sizes[number] = context.count_tokens(passage_entry(number, passage))
-                if tokens + sizes[number] <= most:
-                    reached.setdefault(tokens + sizes[number], (*chosen, passage))
-            if max(reached) >= least:
-                break
-        tokens = max(reached)
-        shortfall = 0 if tokens >= least else target.tokens - tokens
-        return Delivery(reached[tokens], tokens, target.requested, shortfall)
+        return _as_long(target, self._drawn(question, context, context.corpus), context)
 
     def _drawn(self, question: Question, context: Context, corpus: Corpus) -> Iterator[Passage]:
         """Yield random passages that are not gold, each once; all of them of a small corpus."""
@@ -57,6 +43,72 @@ class RandomLike:
         for row in dict.fromkeys(rows.tolist()):
             if row not in gold:
                 yield corpus[row]
+
+
+class Near:
+    """Hard negatives: the best-ranked passages of other questions, as long as the imitated ones.
+
+    The other question is drawn from those asked before this one, so that questions added to a run
+    change nothing; only where these are too few do the later ones follow. Its first k passages are
+    taken in their order, without gold passages of this question and without those that the
+    imitated arm delivers to it, until some of them are together within 10 % of the imitated
+    delivery; the passages of the next drawn question follow. Shortfalls are recorded as for random
+    passages.
+    """
+
+    def __init__(self, spec: ArmSpec) -> None:
+        self.spec = spec
+
+    def deliver(self, question: Question, context: Context) -> Delivery:
+        """Return passages of other questions, drawn by seed, task, arm and question."""
+        target = context.like[question.id]
+        found = islice(self._of_others(question, target, context), MAX_DRAWS)
+        return _as_long(target, found, context)
+
+    def _of_others(
+        self, question: Question, target: Delivery, context: Context
+    ) -> Iterator[Passage]:
+        corpus, k = context.corpus, context.like_spec.asked if context.like_spec else 0
+        gold = context.gold.get(question.id, ())
+        seen = {corpus[row].id for row in gold} if corpus is not None else set()
+        seen |= {passage.id for passage in target.passages}
+        for other in self._others(question, context):
+            for identifier in context.ranked.get(other, [])[:k]:
+                if identifier not in seen:
+                    seen.add(identifier)
+                    yield context.fetch(identifier)
+
+    def _others(self, question: Question, context: Context) -> Iterator[str]:
+        place = context.places[question.id]
+        before = context.generator(self.spec.name, question).permutation(place)
+        yield from (context.asked[i] for i in before.tolist())
+        yield from context.asked[place + 1 :]
+
+
+def _as_long(target: Delivery, passages: Iterable[Passage], context: Context) -> Delivery:
+    """Return some of the passages, the first that are together within 10 % of a delivery.
+
+    If none are, the longest that do not exceed it, and the missing tokens as the shortfall.
+    """
+    if target.tokens == 0:
+        return Delivery(requested=target.requested)
+    least = target.tokens * (1 - LENGTH_TOLERANCE)
+    most = min(target.tokens * (1 + LENGTH_TOLERANCE), context.budget_tokens)
+    # Some of the passages drawn so far, by their length: every length that can be reached.
+    reached: dict[int, tuple[Passage, ...]] = {0: ()}
+    for passage in passages:
+        sizes: dict[int, int] = {}  # by the number that the prompt gives the passage
+        for tokens, chosen in list(reached.items()):
+            number = len(chosen) + 1
+            if number not in sizes:
+                sizes[number] = context.count_tokens(passage_entry(number, passage))
+            if tokens + sizes[number] <= most:
+                reached.setdefault(tokens + sizes[number], (*chosen, passage))
+        if max(reached) >= least:
+            break
+    tokens = max(reached)
+    shortfall = 0 if tokens >= least else target.tokens - tokens
+    return Delivery(reached[tokens], tokens, target.requested, shortfall)
 
 
 class Oracle:
@@ -161,3 +213,40 @@ class Moved:
     @property
     def _place(self) -> int:
         return self.spec.place if isinstance(self.spec.place, int) else 1
+
+
+class Misled:
+    """The imitated arm's passages with an error planted in the gold ones.
+
+    Each mention of the right answer in a gold passage, title included, becomes a wrong option
+    of the question, drawn by the run's seed, the task and the question, so that every such arm
+    plants the same one. An option that would exceed the budget gives way to the next. A question
+    without options, delivered gold or a mention gets the imitated delivery, unchanged.
+    """
+
+    def __init__(self, spec: ArmSpec) -> None:
+        self.spec = spec
+
+    def deliver(self, question: Question, context: Context) -> Delivery:
+        """Return the passages, and which option was planted."""
+        target, corpus = context.like[question.id], context.corpus
+        if corpus is None or question.answer < 0:
+            return target
+        mentions = mentions_of(question.options[question.answer])
+        gold = {corpus[row].id for row in context.gold.get(question.id, ())}
+        held = [passage for passage in target.passages if passage.id in gold]
+        if mentions is None or not held:
+            return target
+        for option in context.generator("misled", question).permutation(len(question.options)):
+            planted = question.options[option]
+            if not mentions.can_become(planted):
+                continue
+            changed = {passage.id: mentions.planted(passage, planted) for passage in held}
+            passages = tuple(changed.get(passage.id, passage) for passage in target.passages)
+            if passages == target.passages:
+                return target
+            entries = (passage_entry(number, p) for number, p in enumerate(passages, 1))
+            tokens = sum(map(context.count_tokens, entries))
+            if tokens <= max(context.budget_tokens, target.tokens):
+                return replace(target, passages=passages, tokens=tokens, planted=int(option))
+        return target

@@ -35,7 +35,7 @@ from ragbench.runfolder.packed import (
 from ragbench.runfolder.passages import read_passages, write_passages
 from ragbench.runfolder.paths import RunPaths
 
-NEEDS_GOLD = ("oracle", "oracle-removed", "moved")
+NEEDS_GOLD = ("oracle", "oracle-removed", "moved", "misled")
 # By task and arm, and by model where each gets its own passages.
 Packed = dict[tuple[str, ...], dict[str, Delivery]]
 
@@ -133,6 +133,13 @@ def _deliver(arm: ArmSpec, task: TaskPart, context: Context) -> dict[str, Delive
             where=f"arms: {arm.name}",
             fix=f"remove the arm, or limit it with `tasks:` to tasks other than {task.spec.name}",
         )
+    if arm.control == "misled" and not any(q.options for q in task.questions):
+        raise UsageError(
+            f"the arm {arm.name!r} plants a wrong option, and the questions of "
+            f"{task.spec.name!r} have no options",
+            where=f"arms: {arm.name}",
+            fix=f"limit it with `tasks:` to tasks other than {task.spec.name}",
+        )
     if DOCUMENTS in (arm.kind, arm.within) and not any(q.documents for q in task.questions):
         raise UsageError(
             f"the arm {arm.name!r} delivers the question's own documents, and the questions of "
@@ -213,6 +220,9 @@ def shortfalls(grid: Grid, task: TaskPart, packed: Packed) -> Iterator[str]:
             Counts(d.requested, len(d.passages), d.left_out, d.answer_truncated, d.dropped or 0)
             for d in found.values()
         ]
+        if arm.control == "misled":
+            n = sum(delivery.planted is not None for delivery in found.values())
+            yield f"{arm.name} on {name} changed the passages of {n:,} of {len(found):,} questions"
         less = fewer(counts) if reports_fewer(arm.control) else None
         if less is not None:
             said = less.sentence(name, label, config.budget(arm), same)
@@ -245,4 +255,5 @@ def _line(question: Question, delivery: Delivery, context: Context) -> PackedLin
         gold_known=len(context.gold.get(question.id, ())),
         answer_truncated=delivery.answer_truncated,
         dropped=delivery.dropped,
+        planted=delivery.planted,
     )

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from ragbench.base.records import Message, Passage, Question, Scoring
 from ragbench.tasks.replies.answers import letters
-from ragbench.tasks.task import TaskInfo
+from ragbench.tasks.task import TaskInfo, lists_options
 
 HEADING = "Reference passages:"
 LETTER_RULE = "Reply with the letter of the right option."
@@ -32,11 +32,6 @@ def question_text(info: TaskInfo, question: Question, scoring: Scoring) -> str:
         for letter, option in zip(letters(len(question.options)), question.options, strict=True)
     )
     return f"{question.text}\n\n{listed}\n\n{info.rule or LETTER_RULE}"
-
-
-def lists_options(info: TaskInfo, scoring: Scoring) -> bool:
-    """Say whether a prompt lists lettered options."""
-    return scoring == "letters" or (scoring == "generate" and info.answers == "option")
 
 
 def continuations(question: Question, scoring: Scoring) -> tuple[str, ...]:

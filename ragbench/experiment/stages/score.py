@@ -11,6 +11,7 @@ from ragbench.base.errors import DataError
 from ragbench.base.files import private
 from ragbench.base.progress import say
 from ragbench.base.records import NO_REPLY, REPEATED, Answered, Outcome, Question, Scoring
+from ragbench.base.words import uncited
 from ragbench.experiment.stages.prompts import continuations
 from ragbench.metrics import metrics
 from ragbench.metrics.choice import pick_option
@@ -40,7 +41,7 @@ from ragbench.runfolder.scores import (
 from ragbench.runfolder.sums import check_inputs, measure, write_sums
 from ragbench.tasks.replies import reply_readers
 from ragbench.tasks.replies.patterns import MAX_PARSED
-from ragbench.tasks.replies.traces import opened_by_prompts, read_without_trace
+from ragbench.tasks.replies.traces import citing, opened_by_prompts, read_without_trace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +129,7 @@ def _task_rows(
             nothing = _nothing(found, records)
             if nothing is not None:
                 found = [ReadAnswer(outcome="error", tied=reading.tied) for reading in found]
-            values = _metrics(questions, found, records, facts.metrics, config.metrics)
+            values = _metrics(questions, found, records, facts, config.metrics)
             before = _written(folder, config, task, arm, model.name)
             for question, reading, value in zip(questions, found, values, strict=True):
                 record, line = records.get(question.id), packed[question.id]
@@ -195,7 +196,7 @@ def _readings(
     if facts.reader == "mirage":
         held = repeat_replies(held)
     return [
-        read_answer(question, record, facts.scoring, facts.reader, opened)
+        read_answer(question, record, facts.scoring, facts.reader, opened, cites=bool(facts.cite))
         for question, record in zip(questions, held, strict=True)
     ]
 
@@ -221,9 +222,19 @@ def repeat_replies(records: Sequence[Record | None]) -> list[Record | None]:
 
 
 def read_answer(
-    question: Question, record: Record | None, scoring: Scoring, reader: str, opened: str
+    question: Question,
+    record: Record | None,
+    scoring: Scoring,
+    reader: str,
+    opened: str,
+    *,
+    cites: bool = False,
 ) -> ReadAnswer:
-    """Return the answer in a record; ``opened`` is a trace that its prompt opened unrecorded."""
+    """Return the answer in a record.
+
+    ``opened`` is a trace that its prompt opened unrecorded; ``cites`` says that the prompt asked
+    for citations, which are no part of the answer.
+    """
     if record is None or record.error is not None:
         return ReadAnswer(outcome="error")
     if record.finish == "filtered" and record.reply is not None:
@@ -232,6 +243,7 @@ def read_answer(
         if record.reply is None:
             raise _without(question, record, "reply")
         read = reply_readers.get(reader, where=f"task {record.task}")
+        read = citing(read) if cites else read
         opened = (record.opened or opened) if record.reply else ""
         finish = record.finish or ""
         found = read_without_trace(read, record.reply, question, finish, opened=opened)
@@ -274,23 +286,23 @@ def _metrics(
     questions: Sequence[Question],
     found: Sequence[ReadAnswer],
     records: Mapping[str, Record],
-    names: Sequence[str],
+    facts: TaskFacts,
     options: Mapping[str, Mapping[str, object]],
 ) -> list[dict[str, float]]:
-    """Return the metrics of each question; NaN without an answer."""
+    """Return the metrics of each question, without citations; NaN without an answer."""
     answered = {
         i: Answered(
             question,
             reading.outcome,
             reading.pick,
-            reading.reply or "",
+            uncited(reading.reply or "") if facts.cite else reading.reply or "",
             records[question.id].log_likelihoods or (),
         )
         for i, (question, reading) in enumerate(zip(questions, found, strict=True))
         if reading.outcome != "error"
     }
-    values: list[dict[str, float]] = [dict.fromkeys(names, float("nan")) for _ in questions]
-    for name in names:
+    values: list[dict[str, float]] = [dict.fromkeys(facts.metrics, float("nan")) for _ in questions]
+    for name in facts.metrics:
         scored = metrics.get(name)(list(answered.values()), options.get(name, {}))
         for i, value in zip(answered, scored, strict=True):
             values[i][name] = float(value)

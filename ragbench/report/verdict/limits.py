@@ -236,10 +236,10 @@ def _failed(cells: pd.DataFrame) -> Iterator[str]:
 
 
 def _short(run: Run, task: str, cells: pd.DataFrame) -> Iterator[str]:
-    """Yield the random controls that deliver less than the arm that they imitate."""
+    """Yield the controls of the same length that deliver less than the arm that they imitate."""
     for arm in run.arms(task):
         spec = run.config.arm(arm)
-        if spec.control != "random" or "shortfall_tokens" not in cells:
+        if spec.control not in ("random", "near") or "shortfall_tokens" not in cells:
             continue
         cell = cells[cells.arm == arm].drop_duplicates("question_id")  # of all models the same
         short = cell[cell.shortfall_tokens > 0]

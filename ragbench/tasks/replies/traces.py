@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from ragbench.base.records import TRACES, Question
+from ragbench.base.words import uncited
 from ragbench.tasks.replies.reader import Reading, ReplyReader
 
 
@@ -46,6 +47,16 @@ def read_without_trace(
     if text == reply.strip():
         return reader(reply, question, finish)
     return replace(reader(text, question, finish), reasoning=reasoning)
+
+
+def citing(reader: ReplyReader) -> ReplyReader:
+    """Return a reader that reads a reply without its citations, and keeps them in its text."""
+
+    def read(reply: str, question: Question, finish: str, /) -> Reading:
+        found = reader(uncited(reply), question, finish)
+        return replace(found, text=split_reasoning(reply)[1])
+
+    return read
 
 
 def opened_by_prompts(replies: Collection[str]) -> str:
