@@ -107,7 +107,9 @@ class Fewer:
     by_filter: int = 0
     bare: int = 0
 
-    def sentence(self, task: str, arm: str, budget: int | None, same: str) -> str:
+    def sentence(
+        self, task: str, arm: str, budget: int | None, same: str, *, is_written: bool = False
+    ) -> str:
         """Return the sentence on the arm, without a full stop.
 
         Args:
@@ -115,13 +117,15 @@ class Fewer:
             arm: The arm.
             budget: Its maximum tokens of passages; None if unknown.
             same: Another arm that delivers the same passages; empty if none does.
+            is_written: Whether a model wrote the passages.
         """
         why = []
         if self.by_budget:
             tokens = "the budget" if budget is None else f"the budget of {budget:,} tokens"
             why.append(f"{tokens} left passages out for {self.by_budget:,} of {self.n:,} questions")
         if self.by_ranking:
-            why.append(f"the ranking has fewer for {self.by_ranking:,} of {self.n:,} questions")
+            who = "the model wrote" if is_written else "the ranking has"
+            why.append(f"{who} fewer for {self.by_ranking:,} of {self.n:,} questions")
         if self.by_filter:
             why.append(f"the filter kept fewer for {self.by_filter:,} of {self.n:,} questions")
         if self.bare:

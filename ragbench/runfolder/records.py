@@ -13,7 +13,7 @@ from ragbench.base.files import read_jsonl, sha256_json, write_jsonl
 from ragbench.base.records import AnsweredBy
 from ragbench.runfolder.config import RunConfig
 from ragbench.runfolder.facts import TaskFacts
-from ragbench.runfolder.packed import read_packed
+from ragbench.runfolder.packed import PackedLine, read_packed
 from ragbench.runfolder.passages import prompt_lines
 from ragbench.runfolder.paths import RunPaths
 from ragbench.runfolder.questions import question_digest, read_questions
@@ -230,9 +230,12 @@ def check_records(files: RunPaths, run: RunFile) -> None:
         facts = run.identity.tasks[task.name]
         questions = {q.id: question_digest(q) for q in read_questions(files.questions(task.name))}
         for arm in facts.arms:
+            held: dict[Path, dict[str, PackedLine]] = {}  # most arms have one file for all models
             for model in run.config.models:
                 path = files.delivered(task.name, arm, model.name)
-                packed = read_packed(path) if path.exists() else {}
+                if path not in held:
+                    held[path] = read_packed(path) if path.exists() else {}
+                packed = held[path]
                 path = files.records(model.name, task.name, arm)
                 for where, record in records_with_places(path):
                     if record.question is None:

@@ -90,3 +90,8 @@ def test_questions_that_keep_nothing_are_counted() -> None:
         "out for 1 of 4 questions; the filter kept fewer for 2 of 4 questions; it kept none for "
         "1, which were asked closed-book)"
     )
+    short = fewer([Counts(2, 1, 0)])
+    assert short is not None and "the ranking has fewer for 1 of 1" in short.sentence(
+        "t", "a", 9, ""
+    )
+    assert "the model wrote fewer for 1 of 1" in short.sentence("t", "a", 9, "", is_written=True)

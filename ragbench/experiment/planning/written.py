@@ -12,7 +12,7 @@ from ragbench.experiment.grid.parts import TaskPart
 from ragbench.experiment.grid.sources import arms_of, readers_of, source_of
 from ragbench.experiment.planning.cost import Load, asking_of
 from ragbench.experiment.stages.prompts import messages
-from ragbench.experiment.writing.asking import writing_part
+from ragbench.experiment.writing.asking import writing_parts
 from ragbench.experiment.writing.instructions import JUDGEMENT, VERDICTS, user_text
 from ragbench.experiment.writing.texts import passage_writings, query_writings, shown_options
 from ragbench.models.model import Model
@@ -100,7 +100,7 @@ def _judgements(task: TaskPart, arm: ArmSpec) -> TaskPart:
     prompts = [
         (q.id, user_text(JUDGEMENT, q.text, shown_options(q, spec) if spec else ())) for q in some
     ]
-    return writing_part(task, "judgements", JUDGEMENT, prompts, scoring="letters")
+    return writing_parts(task, "judgements", JUDGEMENT, prompts, scoring="letters")[0]
 
 
 def _mean(model: Model, part: TaskPart) -> int:

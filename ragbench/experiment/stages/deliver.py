@@ -225,7 +225,8 @@ def shortfalls(grid: Grid, task: TaskPart, packed: Packed) -> Iterator[str]:
             yield f"{arm.name} on {name} changed the passages of {n:,} of {len(found):,} questions"
         less = fewer(counts) if reports_fewer(arm.control) else None
         if less is not None:
-            said = less.sentence(name, label, config.budget(arm), same)
+            is_written = arm.write is not None
+            said = less.sentence(name, label, config.budget(arm), same, is_written=is_written)
             yield f"{said}; {_advice(arm)}" if less.by_budget or less.truncated else said
         elif same:
             yield f"{label} on {name} delivers the same passages as {same}"

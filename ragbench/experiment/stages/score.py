@@ -118,10 +118,13 @@ def _task_rows(
         if facts.scoring == "generate"
     }
     for arm in facts.arms:
+        held: dict[Path, dict[str, PackedLine]] = {}  # most arms have one file for all models
         for model in config.models:
             path = folder.delivered(task, arm, model.name)
-            packed = read_packed(path)
-            check_packed(path, packed, (question.id for question in questions))
+            if path not in held:
+                held[path] = read_packed(path)
+                check_packed(path, held[path], (question.id for question in questions))
+            packed = held[path]
             path = folder.records(model.name, task, arm)
             records = last_records(path)
             _report_long(facts, path, records)

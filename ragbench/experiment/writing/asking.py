@@ -6,7 +6,7 @@ So a killed writing continues with the next text, and every reply counts in ``ma
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ragbench.base.errors import BackendError, SpentError
 from ragbench.base.records import Question, Scoring
@@ -48,13 +48,15 @@ class Writing:
 
     Attributes:
         name: Its name in the files of its records, such as ``queries.rationale``.
-        part: The questions as the writer sees them, without their answers.
+        part: The questions as a writer of chats sees them, without their answers.
+        plain: The same as a writer with the plain format sees them.
         writers: Models that write it.
         shown: Passages by question that are judged.
     """
 
     name: str
     part: TaskPart
+    plain: TaskPart
     writers: tuple[str, ...]
     shown: Mapping[str, Delivery] = field(default_factory=dict)
 
@@ -64,7 +66,7 @@ class Writing:
         return len(self.part.questions)
 
 
-def writing_part(
+def writing_parts(
     task: TaskPart,
     kind: str,
     asked: Instruction,
@@ -73,8 +75,8 @@ def writing_part(
     n: int = 1,
     scoring: Scoring = "generate",
     limit: int | None = None,
-) -> TaskPart:
-    """Return a task of a writer.
+) -> tuple[TaskPart, TaskPart]:
+    """Return a task of writers, for chats and in the plain format.
 
     Args:
         task: The task whose questions it is for.
@@ -97,9 +99,9 @@ def writing_part(
     )
     options = () if scoring == "generate" else VERDICTS
     made = [Question(name, text, options, -1, "") for name, text in questions]
-    return TaskPart(
-        TaskSpec(name=task.spec.name, task=f"written: {kind}"), info, made, scoring, reply_limit
-    )
+    spec = TaskSpec(name=task.spec.name, task=f"written: {kind}")
+    chat = TaskPart(spec, info, made, scoring, reply_limit)
+    return chat, replace(chat, info=replace(info, cue=asked.cue)) if asked.cue else chat
 
 
 def ask(grid: Grid, session: Session, writings: Sequence[Writing]) -> None:
@@ -112,7 +114,7 @@ def ask(grid: Grid, session: Session, writings: Sequence[Writing]) -> None:
     """
     folder = session.folder.written
     planned = [
-        (Cell(model.name, writing.part, writing.name), _units(grid, model.name, writing))
+        (_cell(grid, model.name, writing), _units(grid, model.name, writing))
         for model in grid.config.models
         for writing in writings
         if model.name in writing.writers
@@ -140,6 +142,11 @@ def records_of(session: Session, writing: Writing, writer: str) -> dict[str, Rec
     """Return what a writer has written by question."""
     task = writing.part.spec.name
     return last_records(session.folder.written.records(writer, task, writing.name))
+
+
+def _cell(grid: Grid, model: str, writing: Writing) -> Cell:
+    part = writing.part if grid.models[model].is_chat else writing.plain
+    return Cell(model, part, writing.name)
 
 
 def _units(grid: Grid, model: str, writing: Writing) -> list[Unit]:

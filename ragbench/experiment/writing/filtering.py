@@ -18,7 +18,7 @@ from ragbench.experiment.grid.sources import arms_of, readers_of, source_of
 from ragbench.experiment.grid.written import Kept, Written
 from ragbench.experiment.stages.arms import Delivery, fetch
 from ragbench.experiment.stages.retrieve import Ranked, ranking
-from ragbench.experiment.writing.asking import Session, Writing, ask, records_of, writing_part
+from ragbench.experiment.writing.asking import Session, Writing, ask, records_of, writing_parts
 from ragbench.experiment.writing.instructions import JUDGEMENT, user_text
 from ragbench.experiment.writing.texts import shown_options
 from ragbench.indexes.composite.cross_encoder import CrossEncoder, RerankerCard
@@ -148,8 +148,8 @@ def _writing(one: _Judged, judges: tuple[str, ...]) -> Writing:
         for rank, identifier in enumerate(one.ranked[question.id], 1):
             prompts.append((pair_id(question.id, rank), text))
             shown[pair_id(question.id, rank)] = Delivery((fetch(one.corpus, identifier),))
-    part = writing_part(one.task, "judgements", JUDGEMENT, prompts, scoring="letters")
-    return Writing(one.name, part, judges, shown)
+    parts = writing_parts(one.task, "judgements", JUDGEMENT, prompts, scoring="letters")
+    return Writing(one.name, *parts, judges, shown)
 
 
 def _probabilities(one: _Judged, session: Session, writing: Writing) -> Scores:

@@ -22,11 +22,13 @@ class Instruction:
         system: System turn; ``{n}`` is the number of texts.
         request: Last line of the user turn.
         limit: Maximum tokens of the reply, unless the config names them.
+        cue: Last line of a prompt in the plain format, which a base model continues.
     """
 
     system: str
     request: str
     limit: int
+    cue: str = ""
 
 
 QUERIES: Mapping[Kind, Instruction] = {
@@ -36,12 +38,14 @@ QUERIES: Mapping[Kind, Instruction] = {
         "question. Write one paragraph.",
         "Write the reasoning that leads to the answer.",
         256,
+        "Reasoning:",
     ),
     # A hypothetical passage is the query: HyDE, Gao et al. 2022 (arXiv 2212.10496).
     "passage": Instruction(
         "You are a medical expert. Write one passage of a medical textbook.",
         "Write a passage that answers the question.",
         256,
+        "Passage:",
     ),
     # Ma et al. 2023, "Query Rewriting for Retrieval-Augmented LLMs" (arXiv 2305.14283).
     "rewrite": Instruction(
@@ -49,6 +53,7 @@ QUERIES: Mapping[Kind, Instruction] = {
         "nothing else.",
         "Write a query that finds the knowledge that the question needs.",
         64,
+        "Query:",
     ),
     # Decomposition: RQ-RAG, Chan et al. 2024 (arXiv 2404.00610).
     "subquestions": Instruction(
@@ -56,6 +61,7 @@ QUERIES: Mapping[Kind, Instruction] = {
         "Reply with one question per line and nothing else.",
         "Write {n} simpler questions, one per line.",
         192,
+        "Questions:",
     ),
 }
 # Passages from the model's own memory: GenRead, Yu et al. 2022 (arXiv 2209.10063), and MedGENIE,
@@ -65,6 +71,7 @@ PASSAGES = Instruction(
     "Separate passages by an empty line.",
     "Write {n} passages that help to answer the question.",
     200,
+    "Passages:",
 )
 # Evidence filter: Kim et al. 2025 (arXiv 2511.06738).
 JUDGEMENT = Instruction(

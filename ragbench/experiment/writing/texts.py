@@ -13,7 +13,7 @@ from ragbench.experiment.grid.grid import Grid
 from ragbench.experiment.grid.parts import TaskPart
 from ragbench.experiment.grid.sources import arms_of, readers_of
 from ragbench.experiment.grid.written import Written
-from ragbench.experiment.writing.asking import Session, Writing, ask, records_of, writing_part
+from ragbench.experiment.writing.asking import Session, Writing, ask, records_of, writing_parts
 from ragbench.experiment.writing.instructions import PASSAGES, QUERIES, user_text
 from ragbench.experiment.writing.parsing import passages_of, queries_of, texts_of
 from ragbench.runfolder.config import EACH, passages_name, query_name
@@ -71,10 +71,10 @@ def query_writings(grid: Grid) -> Iterator[tuple[TaskPart, str, Writing]]:
                 asked = grid.config.queries[arm.queries].model_copy(update={"by": ""})
                 alike.setdefault(asked, []).append(arm.queries)
         for asked, names in alike.items():
-            part = _query_part(task, asked)
+            part, plain = _query_parts(task, asked)
             for name in dict.fromkeys(names):
                 writers = writers_of(grid.config, grid.config.queries[name])
-                yield task, name, Writing(query_name(name), part, writers)
+                yield task, name, Writing(query_name(name), part, plain, writers)
 
 
 def passage_writings(grid: Grid) -> Iterator[tuple[TaskPart, ArmSpec, Writing]]:
@@ -85,8 +85,9 @@ def passage_writings(grid: Grid) -> Iterator[tuple[TaskPart, ArmSpec, Writing]]:
                 continue
             texts = [(q.id, _user_text(q, spec, spec.n)) for q in task.questions]
             limit = spec.reply_limit or PASSAGES.limit * spec.n
-            part = writing_part(task, "passages", PASSAGES, texts, n=spec.n, limit=limit)
-            yield task, arm, Writing(passages_name(arm.name), part, writers_of(grid.config, spec))
+            parts = writing_parts(task, "passages", PASSAGES, texts, n=spec.n, limit=limit)
+            writers = writers_of(grid.config, spec)
+            yield task, arm, Writing(passages_name(arm.name), *parts, writers)
 
 
 def writers_of(config: Config, spec: WritingSpec) -> tuple[str, ...]:
@@ -99,12 +100,12 @@ def shown_options(question: Question, spec: WritingSpec) -> tuple[str, ...]:
     return question.options if spec.options == "shown" else ()
 
 
-def _query_part(task: TaskPart, spec: QuerySpec) -> TaskPart:
+def _query_parts(task: TaskPart, spec: QuerySpec) -> tuple[TaskPart, TaskPart]:
     asked = QUERIES[spec.write]
     texts = [
         (q.id, user_text(asked, q.text, shown_options(q, spec), spec.texts)) for q in task.questions
     ]
-    return writing_part(task, spec.write, asked, texts, n=spec.texts, limit=spec.reply_limit)
+    return writing_parts(task, spec.write, asked, texts, n=spec.texts, limit=spec.reply_limit)
 
 
 def _user_text(question: Question, spec: WritingSpec, n: int) -> str:

@@ -168,7 +168,8 @@ def _fewer(run: Run, task: str) -> Iterator[str]:
             if found is not None:
                 alike = next((kept for other, kept in same.items() if other == arm), "")
                 name = f"{arm} for {model}" if model else arm
-                yield f"{found.sentence(task, name, run.config.budget(arm), alike)}."
+                budget, is_written = run.config.budget(arm), spec.write is not None
+                yield f"{found.sentence(task, name, budget, alike, is_written=is_written)}."
 
 
 def _one_answer(run: Run, task: str, cells: pd.DataFrame) -> Iterator[str]:

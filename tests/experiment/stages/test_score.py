@@ -18,6 +18,7 @@ from ragbench.base.errors import DataError
 from ragbench.base.files import write_jsonl
 from ragbench.experiment.stages.score import score_run
 from ragbench.runfolder.paths import RunPaths
+from ragbench.runfolder.scores import COLUMNS
 from tests.runfolder.golden import LM_EVAL, RUNS, lines
 from tests.runfolder.sealing import sealed_line
 
@@ -29,7 +30,7 @@ def test_scores_are_those_of_the_golden_run(golden: RunPaths, tmp_path: Path) ->
     failed = score_run(run)
     found = pd.read_parquet(run.scores("correct"))
     assert failed == (found.outcome == "error").sum() == 0
-    newer = [name for name in map(str, found) if name.startswith("written_")]
+    newer = [name for name in COLUMNS if name.startswith("written_")]
     found = found.drop(columns=["sent_tokens", "cached_tokens", "ended_at", *newer])
     again = found.to_json(orient="records", lines=True, double_precision=15)
     expected = run.scores("correct").with_suffix(".jsonl")

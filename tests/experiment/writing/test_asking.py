@@ -180,6 +180,19 @@ def test_shards_answer_with_what_was_prepared(home: Path, tmp_path: Path) -> Non
     check_scores(finished, run_cases(home, FEW))
 
 
+def test_the_cache_of_replies_has_written_texts_too(home: Path) -> None:
+    make_cases(home)
+    path = str(home / "written.yaml")
+    prepare_experiment(*load_config(path, [FEW, "reply_cache=true"]))
+    before = calls(home)
+    prepare_experiment(*load_config(path, [FEW, "reply_cache=true", "name=again"]))
+    assert calls(home) == before
+    again = home / "runs" / "again"
+    assert texts(again) == texts(home / "runs" / "written")
+    records = (again / "written" / "records").glob("*.jsonl")
+    assert all(record["reused"] == "cache" for path in records for record in lines(path))
+
+
 def test_another_writer_or_query_is_another_run(written_copy: Path, home: Path) -> None:
     path = str(home / "written.yaml")
     with pytest.raises(UsageError, match="another config") as refused:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
@@ -10,13 +11,15 @@ import pytest
 
 from ragbench.analysis.load import load_run
 from ragbench.base.errors import BackendError, DataError
+from ragbench.base.weights import weights_digest
 from ragbench.experiment.config.config import load_config
 from ragbench.experiment.run import run_experiment
 from ragbench.experiment.stages.score import score_run
-from ragbench.indexes.composite import cross_encoder
 from ragbench.runfolder.packed import read_filtered, read_packed
 from ragbench.runfolder.paths import RunPaths
-from tests.experiment.writing.cases import NAMES, UNSUPPORTED, N, lines, make_cases, run_cases
+from tests.conftest import FACTS
+from tests.experiment.writing.cases import NAMES, UNSUPPORTED, N, case, lines, make_cases, run_cases
+from tests.indexes.cross_encoders import save_cross_encoder, scored_alone
 
 FEW = (
     "arms=[closed-book, {name: kept-1, retriever: bm25, k: 1, depth: 12, queries: parts, "
@@ -104,34 +107,24 @@ def test_a_judge_that_gives_no_judgement_stops_the_run(
     run_cases(home, FEW)
 
 
-class Planted:
-    """A cross-encoder that knows which fact a case is about; its output is a logit."""
-
-    def __init__(self, card: cross_encoder.RerankerCard, device: str) -> None:
-        assert card.model == "planted"
-
-    def scores(self, pairs: list[tuple[str, str]]) -> pd.Series:
-        return pd.Series([2.0 if "gout" in text else -2.0 for _, text in pairs])
-
-
-def test_a_cross_encoder_filters_by_the_sigmoid_of_its_output(
-    home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    where = "ragbench.experiment.writing.filtering"
-    monkeypatch.setattr(f"{where}.CrossEncoder", Planted)
-    monkeypatch.setattr(cross_encoder.RerankerCard, "digest", lambda self: "planted digest")
+def test_a_cross_encoder_filters_by_the_sigmoid_of_its_output(home: Path) -> None:
+    """The scores are those of transformers for each pair alone."""
+    encoder = save_cross_encoder(home / "encoder")
     folder = run_cases(
         make_cases(home),
         "arms=[closed-book, {name: ce-1, retriever: bm25, k: 1, depth: 12, queries: rationale, "
-        "filter: {by: cross-encoder, model: planted, keep: 0.88}}]",
+        "filter: {by: cross-encoder, model: encoder, keep: 0.5}}]",
     )
     judged = read_filtered(RunPaths(folder).filtered("cases", "ce-1"))
+    assert len(judged) == N
     for line in judged.values():
-        # 1 / (1 + e^-2) = 0.8808 and 1 / (1 + e^2) = 0.1192
-        expected = [0.8808 if p == "d-gout" else 0.1192 for p in line.passages]
-        assert line.scores == pytest.approx(expected, abs=5e-5)
-        assert set(line.kept) <= {"d-gout"}
-        assert line.by == "planted"
+        asked = case(line.question_id.removeprefix("q-"))
+        names = [passage.removeprefix("d-") for passage in line.passages]
+        outputs = scored_alone(encoder, [(asked, f"{n} is {FACTS[n]}.") for n in names], 512)
+        assert line.scores == pytest.approx([1 / (1 + math.exp(-x)) for x in outputs], abs=1e-5)
+        assert line.by == "encoder"
+    run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    assert run["identity"]["filters"] == {"ce-1": weights_digest(encoder)}
 
 
 def test_changed_judgements_are_refused(written_copy: Path) -> None:

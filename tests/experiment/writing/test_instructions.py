@@ -11,9 +11,10 @@ from ragbench.base.records import Question
 from ragbench.experiment.config.config import load_config
 from ragbench.experiment.grid.grid import Grid
 from ragbench.experiment.grid.parts import TaskPart
+from ragbench.experiment.run import prepare_experiment
 from ragbench.experiment.writing.instructions import JUDGEMENT, PASSAGES, QUERIES, user_text
 from ragbench.experiment.writing.texts import passage_writings, query_writings
-from tests.experiment.writing.cases import make_cases
+from tests.experiment.writing.cases import lines, make_cases
 
 
 def prompts(grid: Grid) -> list[str]:
@@ -63,3 +64,21 @@ def test_no_instruction_is_left_open() -> None:
     for asked in (*QUERIES.values(), PASSAGES, JUDGEMENT):
         for text in (asked.system, asked.request):
             assert "{" not in text.format(n=3)
+
+
+def test_a_plain_prompt_ends_with_what_is_asked_for(home: Path) -> None:
+    """A base model continues the prompt; after ``Answer:`` it would answer instead of writing."""
+    make_cases(home)
+    few = "arms=[closed-book, {name: own-1, retriever: bm25, k: 1, queries: own}]"
+    config = load_config(str(home / "written.yaml"), [few, "models.med.format=plain"])
+    folder = prepare_experiment(*config).folder.path / "written"
+    prompts = {line["digest"]: line["text"] for line in lines(folder / "prompts" / "0.jsonl")}
+    ends = {
+        model: {
+            prompts[record["prompt"]].rpartition("\n\n")[2]
+            for record in lines(folder / "records" / f"{model}+cases+queries.own.0.jsonl")
+        }
+        for model in ("llama", "med")
+    }
+    assert ends["med"] == {"Reasoning:"}
+    assert all(end.endswith("<|assistant|>\n") for end in ends["llama"])

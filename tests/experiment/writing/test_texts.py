@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from fractions import Fraction
 from pathlib import Path
 
 import pandas as pd
@@ -13,12 +14,24 @@ from ragbench.analysis.panels.leakage import leakage
 from ragbench.base.files import sha256_text
 from ragbench.experiment.config.config import load_config
 from ragbench.experiment.run import prepare_experiment
+from ragbench.indexes.built import open_index
+from ragbench.indexes.evaluation.runfile import read_run
 from ragbench.report.page.browse import browser
 from ragbench.runfolder.packed import delivered_ids, read_filtered
 from ragbench.runfolder.paths import RunPaths
 from ragbench.runfolder.retrieval import read_note
 from tests.conftest import FACTS
-from tests.experiment.writing.cases import EMPTY, NAMES, WRONG, N, calls, known, lines
+from tests.experiment.writing.cases import (
+    EMPTY,
+    NAMES,
+    WRONG,
+    N,
+    calls,
+    known,
+    lines,
+    make_cases,
+    run_cases,
+)
 
 
 @pytest.fixture
@@ -59,6 +72,48 @@ def test_each_model_gets_the_passages_of_its_own_queries(
     known_to_med = (N - len(WRONG) - 1) / N
     assert known_to_med - 1e-9 <= value(results, "med", "own-1", "accuracy") < 1
     assert value(results, "-", "bm25~own@med", "R@1") <= (N - len(WRONG)) / N
+
+
+def test_subquestions_are_fused_by_reciprocal_ranks(written_run: Path) -> None:
+    """Fused again with fractions from two searches of the index."""
+    index = open_index("bm25-facts")
+    found = read_run(RunPaths(written_run).retrieval("cases", "bm25~parts", "trec"))
+    for name in NAMES:
+        first, _, second = FACTS[name].partition(", ")
+        texts = [f"{first}?"] + [f"{second}?"] * bool(second)
+        scores: dict[str, Fraction] = {}
+        for hits in index.search(texts, 100):
+            for rank, hit in enumerate(hits, 1):
+                scores[hit.id] = scores.get(hit.id, Fraction()) + Fraction(1, 60 + rank)
+        expected = sorted(scores, key=lambda passage: (-scores[passage], passage))
+        ranked = [passage for passage, _ in found[f"q-{name}"]]
+        if second:
+            assert ranked == expected
+        else:  # a single search is not fused: ties are broken by the index
+            assert ranked == [hit.id for hit in index.search(texts, 100)[0]]
+
+
+def test_fused_retrievers_and_controls_take_written_queries(home: Path) -> None:
+    folder = run_cases(
+        make_cases(home),
+        "indexes.okapi={recipe: bm25-okapi, corpus: facts}",
+        "arms=[closed-book, {name: fused-2, fuse: [bm25, okapi], k: 2, queries: own}, "
+        "{name: parts-1, fuse: [bm25, okapi], k: 1, queries: parts}, "
+        "{name: single-1, retriever: bm25, k: 1, queries: parts}, "
+        "{control: oracle-removed, like: fused-2}, {control: oracle, like: single-1}, "
+        "{control: moved, like: fused-2, place: 1}]",
+    )
+    files = RunPaths(folder)
+    for model in ("llama", "med"):
+        note = read_note(files.retrieval("cases", f"bm25~own@{model}+okapi~own@{model}", "json"))
+        assert (note.kind, note.written_by) == ("fusion", model)
+        removed = delivered_ids(files.packed("cases", "oracle-removed-fused-2", model))
+        moved = delivered_ids(files.packed("cases", "moved-fused-2-at-1", model))
+        for name in NAMES:
+            assert f"d-{name}" not in removed[f"q-{name}"]
+            assert moved[f"q-{name}"][0] == f"d-{name}"
+    single = delivered_ids(files.packed("cases", "single-1"))
+    assert single == {f"q-{name}": (f"d-{name}",) for name in NAMES}
 
 
 def test_an_empty_reply_is_counted_and_the_question_is_the_query(written_run: Path) -> None:
