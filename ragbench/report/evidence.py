@@ -27,7 +27,8 @@ SHARES_NOTE = (
     "delivered, and the answer became right), found and not used (delivered, and still wrong), "
     "and not found (none was delivered), some of which are right anyway. The gain over closed-book "
     "on these questions is found and used, plus right anyway, less broken by context. Brackets "
-    "hold the interval of each share."
+    "hold the interval of each share. A right answer may be luck: a model that gives one answer to "
+    "every question already knows, by this count, those with that answer."
 )
 QUADRANTS_NOTE = (
     "Over the questions with known gold passages; the four shares add up to one, and brackets hold "
@@ -132,7 +133,10 @@ def misled_sentences(run: Run, table: pd.DataFrame) -> Iterator[str]:
         where = f"{row['model']} on {row['task']}, {row['arm']}"
         changed = f"{row['changed']:,} of {row['n']:,} questions"
         if row["changed"] == 0:
-            yield f"{where}: no passages mention the right answer, so no error was planted."
+            yield (
+                f"{where}: no delivered gold passage mentions the right answer, so no error was "
+                "planted."
+            )
         elif row["status"] == "incomplete":
             yield f"{where}: some of the {changed} with a planted error failed; no figures."
         elif row["at_risk"]:
