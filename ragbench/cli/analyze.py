@@ -80,7 +80,7 @@ def emit_results(
     if not every:
         return
     tables = [accuracy_rows(run, found, gains), effect_rows(run, gains)]
-    tables += [retrieval_rows(run, found), share_rows(run, evidence(run))]
+    tables += [retrieval_rows(run, found), share_rows(evidence(run))]
     tables += [misled_rows(run, misled(run)), pair_rows(run, gains, primary_only=True)]
     for header, rows in tables:
         if rows:

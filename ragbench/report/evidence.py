@@ -26,7 +26,13 @@ SHARES_NOTE = (
     "passages. The other three are wrong closed-book: found and used (a gold passage was "
     "delivered, and the answer became right), found and not used (delivered, and still wrong), "
     "and not found (none was delivered), some of which are right anyway. The gain over closed-book "
-    "on these questions is found and used, plus right anyway, less broken by context."
+    "on these questions is found and used, plus right anyway, less broken by context. Brackets "
+    "hold the interval of each share. A right answer may be luck: a model that gives one answer to "
+    "every question already knows, by this count, those with that answer."
+)
+QUADRANTS_NOTE = (
+    "Over the questions with known gold passages; the four shares add up to one, and brackets hold "
+    "the interval of each. An answer that is right with gold delivered may have been known before."
 )
 CHANGED_NOTE = (
     "Among the questions that are wrong closed-book: how many became right with a gold passage in "
@@ -56,7 +62,7 @@ ABSTAINING_NOTE = (
 )
 
 
-def share_rows(run: Run, table: pd.DataFrame) -> Rows:
+def share_rows(table: pd.DataFrame) -> Rows:
     """Return the five shares with their intervals, one row per cell."""
     rows = []
     for names, cell in _cells(table[table.kind != QUADRANT]):
@@ -66,9 +72,8 @@ def share_rows(run: Run, table: pd.DataFrame) -> Rows:
         counts = NONE if anyway is None else f"{anyway['count']} of {anyway['n']}"
         shares = [_interval(cell[part]) for part in SHARES]
         rows.append([*names, str(first["n"]), *shares, counts, str(first["without_gold"])])
-    header = [f"{part} ({coverage(run)} interval)" for part in SHARES]
     anyway_name = f"{NOT_FOUND}, but right anyway"
-    return [*KEYS, "n", *header, anyway_name, "questions without known gold"], rows
+    return [*KEYS, "n", *SHARES, anyway_name, "questions without known gold"], rows
 
 
 def changed_rows(run: Run, table: pd.DataFrame) -> Rows:
@@ -83,14 +88,13 @@ def changed_rows(run: Run, table: pd.DataFrame) -> Rows:
     return [*header, "gold missing", "of these right", interval], rows
 
 
-def quadrant_rows(run: Run, table: pd.DataFrame) -> Rows:
+def quadrant_rows(table: pd.DataFrame) -> Rows:
     """Return the shares of right and wrong answers by whether gold was delivered."""
     rows = []
     for names, cell in _cells(table[table.kind == QUADRANT]):
         shares = [_interval(cell[part]) for part in QUADRANTS]
         rows.append([*names, str(cell[QUADRANTS[0]]["n"]), *shares])
-    header = [f"gold {part} ({coverage(run)} interval)" for part in QUADRANTS]
-    return [*KEYS, "n", *header], rows
+    return [*KEYS, "n", *(f"gold {part}" for part in QUADRANTS)], rows
 
 
 def misled_rows(run: Run, table: pd.DataFrame) -> Rows:
@@ -129,7 +133,10 @@ def misled_sentences(run: Run, table: pd.DataFrame) -> Iterator[str]:
         where = f"{row['model']} on {row['task']}, {row['arm']}"
         changed = f"{row['changed']:,} of {row['n']:,} questions"
         if row["changed"] == 0:
-            yield f"{where}: no passages mention the right answer, so no error was planted."
+            yield (
+                f"{where}: no delivered gold passage mentions the right answer, so no error was "
+                "planted."
+            )
         elif row["status"] == "incomplete":
             yield f"{where}: some of the {changed} with a planted error failed; no figures."
         elif row["at_risk"]:
@@ -191,7 +198,7 @@ def _interval(row: Mapping[Hashable, Any]) -> str:
     """Return a share with its interval, or the bounds of one with failed questions."""
     if row["status"] == "incomplete":
         return f"bounds {_ends(row)}"
-    ends = _ends(row)
+    ends = between(row["ci_low"], row["ci_high"], lambda end: f"{100 * end:.1f}")
     return percent(row["value"]) + ("" if ends == NONE else f" ({ends})")
 
 

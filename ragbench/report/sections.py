@@ -35,6 +35,7 @@ from ragbench.report.evidence import (
     ABSTAINING_NOTE,
     CHANGED_NOTE,
     CITATIONS_NOTE,
+    QUADRANTS_NOTE,
     SHARES_NOTE,
     abstaining_rows,
     changed_rows,
@@ -185,7 +186,7 @@ def _parts(
         (
             EVIDENCE,
             "What the gold passages did",
-            share_rows(run, used),
+            share_rows(used),
             {"drawings": evidence_bars(run, used), "note": SHARES_NOTE},
         ),
         (
@@ -194,7 +195,12 @@ def _parts(
             changed_rows(run, used),
             {"note": CHANGED_NOTE},
         ),
-        (EVIDENCE, "Gold delivered or missing, right or wrong", quadrant_rows(run, used), {}),
+        (
+            EVIDENCE,
+            "Gold delivered or missing, right or wrong",
+            quadrant_rows(used),
+            {"note": QUADRANTS_NOTE},
+        ),
         (
             EVIDENCE,
             "Planted errors",

@@ -39,6 +39,7 @@ def test_analyze_prints_the_verdict_first_and_every_table_on_demand(
     for arm in ("closed-book", "bm25-2", "bm25-5", "dense-5", "random-5"):
         assert arm in words
     assert {"adjusted", "p"} <= words
+    assert {"known", "broken", "context"} <= words  # the shares of evidence use
     widest = max(map(len, every.splitlines()))
     assert widest <= int(columns) if columns else widest > 80  # a pipe has a line per row
     assert "\x1b" not in every

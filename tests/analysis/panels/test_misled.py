@@ -115,7 +115,7 @@ def test_where_nothing_could_be_changed(tmp_path: Path) -> None:
     found = row(run)
     assert (found["changed"], found["changed_share"]) == (0, 0)
     (sentence,) = misled_sentences(run, misled(run))
-    assert sentence.endswith("no passages mention the right answer, so no error was planted.")
+    assert "no delivered gold passage mentions the right answer" in sentence
     _, (cells,) = misled_rows(run, misled(run))
     assert cells[6:10] == ["0", "0.0 %", "-", "-"]
 
