@@ -47,7 +47,7 @@ from ragbench.tasks.replies.failures import is_failure
 from ragbench.tasks.task import Answers
 
 BACKEND = "imported"
-WRITINGS = {"queries", "write", "filter"}  # keys that no arm of an imported run has
+NEWER = {"queries", "write", "filter", "runnable"}  # keys that no arm of an imported run has
 
 
 @dataclass(frozen=True)
@@ -282,7 +282,7 @@ def _config(run: ImportedRun) -> dict[str, Any]:
         "indexes": {},
         "models": [model.model_dump(mode="json") for model in models],
         "tasks": [{"name": task.name, "task": task.name, "limit": None} for task in run.tasks],
-        "arms": [arm.model_dump(mode="json", exclude=WRITINGS) for arm in arms],
+        "arms": [arm.model_dump(mode="json", exclude=NEWER) for arm in arms],
         "mode": run.mode,
         "metrics": {},
         "analysis": AnalysisSpec().model_dump(mode="json"),

@@ -54,6 +54,8 @@ def main(number: int) -> None:
     lines: SimpleQueue[dict[str, Any]] = SimpleQueue()
     threading.Thread(target=_listen, args=(peer, lines), daemon=True).start()
     spec = RunnableSpec.model_validate(lines.get())
+    # Python takes compiled code of the same second and size for that of a file that has changed.
+    sys.dont_write_bytecode = True
     try:
         pipeline = made_by(spec)
     except RagbenchError as error:
