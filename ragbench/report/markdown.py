@@ -66,7 +66,8 @@ def report(
         found.append("## What cannot be said\n")
         found.append("\n".join(f"- {escape(line)}" for line in head.limits) + "\n")
     found.append("## What came out\n")
-    found.append("\n".join(f"- {escape(line)}" for line in verdict(run, effects)) + "\n")
+    shown = (line for line in verdict(run, effects) if line not in head.limits)
+    found.append("\n".join(f"- {escape(line)}" for line in shown) + "\n")
     found.append(f"![{measured(run).capitalize()} by arm with its interval]({figure})\n")
     for part in parts:
         found.append(f"## {part.title}\n")

@@ -153,7 +153,10 @@ def _found(counts: Counts, difference: float, alpha: float) -> float:
     varied = squares > 1e-9
     squares = np.where(varied, squares, 1.0)
     error = np.sqrt((squares + 2 * fourths / squares) / (n + 1) / (n + 2))
-    skew = cubes / n / (squares / n) ** 1.5 * math.sqrt(n * (n - 1)) / (n - 2) / math.sqrt(n + 2)
+    skew = np.zeros_like(cubes)
+    if n > 2:
+        skew = cubes / n / (squares / n) ** 1.5 * math.sqrt(n * (n - 1)) / (n - 2)
+        skew /= math.sqrt(n + 2)
     t = mean / np.where(varied, error, 1.0)
     t = t + skew * t**2 / 3 + skew**2 * t**3 / 27 + skew / 6
     freedom, place = np.unique(n - times.max(axis=1), return_inverse=True)

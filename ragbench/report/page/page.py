@@ -68,7 +68,7 @@ def page(run: Run, head: Headline, effects: pd.DataFrame, parts: Sequence[Sectio
         .get_template("page.html.j2")
         .render(
             run=run,
-            summary=verdict(run, effects),
+            summary=[line for line in verdict(run, effects) if line not in head.limits],
             headline=head,
             cards=views(run, head.cards),
             coverage=coverage(run),

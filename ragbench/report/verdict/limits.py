@@ -45,6 +45,7 @@ def limits(run: Run, pairs: list[Pair]) -> Iterator[str]:
     yield from _dated(run)
     yield from _served(run)
     yield from _shown_options(run)
+    yield from written(run)
     for task in run.members("tasks"):
         arms = run.arms(task)
         if BASELINE not in arms:
@@ -53,7 +54,6 @@ def limits(run: Run, pairs: list[Pair]) -> Iterator[str]:
         cells = run.scores[run.scores.task == task]
         yield from _one_answer(run, task, cells)
         yield from _fewer(run, task)
-        yield from written(run, task)
         yield from _merged(run, task)
         if not retrieval_arms(run, task):
             none = f"{task} has no retrieval arm"

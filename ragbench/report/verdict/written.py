@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ragbench.analysis.load import Run
 from ragbench.runfolder.config import EACH, ArmEntry, WritingEntry
@@ -15,16 +15,20 @@ KINDS = {
 }
 
 
-def written(run: Run, task: str) -> Iterator[str]:
-    """Yield who wrote what for each arm of a task, and what follows for comparisons of models."""
-    for arm in run.arms(task):
+def written(run: Run) -> Iterator[str]:
+    """Yield who wrote what for each arm, and what follows for comparisons of models."""
+    asked = [(arm, task) for task in run.members("tasks") for arm in run.arms(task)]
+    for arm in dict.fromkeys(arm for arm, _ in asked):
+        tasks = [task for other, task in asked if other == arm]
         spec = run.config.arm(arm)
         if spec.control is not None:
             continue
         parts = list(_parts(run, spec))
         if not parts:
             continue
-        what = f"In the arm {arm} on {task}, {'; '.join(parts)}"
+        some = len(tasks) < len(run.members("tasks"))
+        where = f" on {', '.join(tasks)}" if some else ""
+        what = f"In the arm {arm}{where}, {'; '.join(parts)}"
         several = len(run.members("models")) > 1
         if several and run.config.has_own(arm):
             yield (
@@ -33,7 +37,7 @@ def written(run: Run, task: str) -> Iterator[str]:
             )
         else:
             yield f"{what}{'; all models get the same passages' if several else ''}."
-        yield from _empty(run, task, spec)
+        yield from _empty(run, tasks, spec)
 
 
 def _parts(run: Run, spec: ArmEntry) -> Iterator[str]:
@@ -54,18 +58,21 @@ def _who(one: WritingEntry) -> str:
     return f"{who}, which saw the options," if one.options == "shown" else who
 
 
-def _empty(run: Run, task: str, spec: ArmEntry) -> Iterator[str]:
+def _empty(run: Run, tasks: Sequence[str], spec: ArmEntry) -> Iterator[str]:
     """Yield how many replies of writers of queries were empty."""
     if spec.queries is None:
         return
     key = (spec.fuse or (spec.retriever or "",))[0]
     key += "~documents" if spec.within == "documents" else ""
     for model in run.readers(spec.name):
-        note = run.retrievals.get((task, run.config.ranking(spec.name, key, model)))
-        if note is not None and note.empty_queries:
-            n = run.facts(task).n
+        ranking = run.config.ranking(spec.name, key, model)
+        notes = {task: run.retrievals.get((task, ranking)) for task in tasks}
+        empty = {task: note.empty_queries or 0 for task, note in notes.items() if note is not None}
+        total = sum(run.facts(task).n for task in empty)
+        if sum(empty.values()):
+            by = next(note.written_by for note in notes.values() if note is not None)
+            where = ", ".join(f"{count:,} for {task}" for task, count in empty.items() if count)
             yield (
-                f"{note.empty_queries:,} of {n:,} replies of {note.written_by} to write the "
-                f"queries {spec.queries!r} for {task} were empty; the question itself was the "
-                "query there."
+                f"{sum(empty.values()):,} of {total:,} replies of {by} to write the queries "
+                f"{spec.queries!r} were empty ({where}); the question itself was the query there."
             )
