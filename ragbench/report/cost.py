@@ -152,8 +152,8 @@ def frontier_rows(run: Run, table: pd.DataFrame) -> Rows:
 
 def _frontier_row(run: Run, row: Mapping[Any, Any]) -> list[str]:
     names = [row["model"], row["task"], row["arm"], str(row["n"])]
-    keys = ("tokens", "answer_sent_tokens", "answer_reply_tokens")
-    keys += ("written_sent_tokens", "written_reply_tokens")
+    keys = ["tokens", "answer_sent_tokens", "answer_reply_tokens"]
+    keys += ["written_sent_tokens", "written_reply_tokens"]
     cost = [_number(row["calls"], ".1f"), *(_number(row[key], ",.0f") for key in keys)]
     cost.append(_number(row["seconds"], ".3f"))
     if run.config.billing:
