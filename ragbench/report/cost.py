@@ -18,7 +18,7 @@ from ragbench.analysis.panels.costs import (
     cell_cost,
     written_money,
 )
-from ragbench.report.tables import NONE, Rows, between, coverage, p_value, points, scored
+from ragbench.report.tables import NONE, Rows, between, coverage, p_is, p_value, points, scored
 from ragbench.runfolder.config import Billing, money_text
 from ragbench.runfolder.records import last_records
 from ragbench.runfolder.retrieval import read_calls
@@ -182,8 +182,9 @@ def unpaid_sentences(run: Run, table: pd.DataFrame) -> Iterator[str]:
             change = f"lost {points(-row['gain']).lstrip('+')} points"
         yield (
             f"{row['model']} on {row['task']}: the {calls_text(more)} of {row['arm']} {change} "
-            f"({coverage(run)} interval {between(row['gain_low'], row['gain_high'], points)}), no "
-            f"gain shown, over the {calls_text(less)} of {row['against']}."
+            f"({coverage(run)} interval {between(row['gain_low'], row['gain_high'], points)}, "
+            f"adjusted {p_is(row['p_adjusted'])}), no gain shown, over the {calls_text(less)} of "
+            f"{row['against']}."
         )
 
 

@@ -120,6 +120,7 @@ def test_further_calls_without_a_shown_gain_have_a_sentence(tmp_path: Path) -> N
     low, high = tango(2, 1, 12)
     assert list(unpaid_sentences(run, table)) == [
         "m on t: the 5 calls of b gained +8.3 points (95 % interval "
-        f"{100 * low:+.1f} to {100 * high:+.1f}), no gain shown, over the 1 call of a."
+        f"{100 * low:+.1f} to {100 * high:+.1f}, adjusted p = 0.62), no gain shown, "
+        "over the 1 call of a."
     ]
     assert "A control has the calls" in frontier_note(run, table)

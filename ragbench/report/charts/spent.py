@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -15,6 +16,7 @@ from ragbench.report.tables import coverage, percent
 from ragbench.runfolder.config import money_text
 
 ARM_CHARACTERS = 18  # the label has the tokens too
+NEAR = 0.07  # of the width and of the height: marks that are nearer hide each other
 ON, OFF = "on the frontier", "other arms"
 
 
@@ -64,8 +66,10 @@ def _charts(run: Run, table: pd.DataFrame) -> Iterator[Chart]:
                 if len(known) < max(2, len(rows)):
                     continue
                 lines: dict[str, list[Value]] = {ON: [], OFF: []}
-                for n, row in sorted(known, key=lambda one: (one[1][by], one[0])):
-                    lines[ON if row[best] else OFF].append(_value(row, by, str(n)))
+                known.sort(key=lambda one: (one[1][by], one[0]))
+                drawn = _apart([_value(row, by, str(n)) for n, row in known])
+                for value, (_, row) in zip(drawn, known, strict=True):
+                    lines[ON if row[best] else OFF].append(value)
                 unit = "tokens of a question, all calls"
                 if by == "money":
                     unit = f"{run.config.currency} per 1,000 questions"
@@ -83,6 +87,21 @@ def _charts(run: Run, table: pd.DataFrame) -> Iterator[Chart]:
                 )
                 if found is not None:
                     yield found
+
+
+def _apart(values: Sequence[Value]) -> list[Value]:
+    """Return values in order of x whose marks do not hide each other: the first has them all."""
+    made: list[Value] = []
+    width = NEAR * ((values[-1].x - values[0].x) or 1.0)
+    for value in values:
+        for place, other in enumerate(made):
+            is_near = value.x - other.x < width and abs(value.value - other.value) < NEAR
+            if other.mark and is_near:
+                made[place] = replace(other, mark=f"{other.mark}, {value.mark}")
+                value = replace(value, mark="")
+                break
+        made.append(value)
+    return made
 
 
 def _value(row: Mapping[Any, Any], by: str, mark: str) -> Value:

@@ -63,8 +63,8 @@ def test_answers_cost_what_was_sent_and_replied(run: Run) -> None:
 
 def test_means_before_the_answers_and_of_runs_without_such_calls(run: Run) -> None:
     assert before_means(run.cell("m", "t", "asked")) == (0, 0, 0, 0)
-    columns = {"calls": [1, 2, 1, 0], "sent_tokens": 8, "reply_tokens": 2, "seconds": 0.5}
-    scores = run.scores.assign(**{f"written_{name}": value for name, value in columns.items()})
+    scores = run.scores.assign(written_calls=[1, 2, 1, 0], written_sent_tokens=8)
+    scores = scores.assign(written_reply_tokens=2, written_seconds=0.5)
     assert before_means(replace(run, scores=scores).cell("m", "t", "asked")) == (1, 8, 2, 0.5)
 
 

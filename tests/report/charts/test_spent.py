@@ -64,6 +64,13 @@ def test_the_frontier_joins_its_arms_alone_and_controls_are_left_out(tmp_path: P
     # By tokens, then name: closed-book, a, random-a, b, c.
     assert [point.mark for point in (*on.points, *off.points)] == ["1", "2", "5", "4"]
     assert "b, 400: 25.0 %" in off.points[0].text
+    # Arms of the same score for nearly as many tokens share one place for their numbers.
+    sent |= {"b": 201.0}
+    near = replace(run, scores=run.scores.assign(sent_tokens=run.scores.arm.map(sent)))
+    near.scores.loc[near.scores.arm == "b", "accuracy"] = [1.0, 1.0, 0.0, 0.0]
+    (other,) = frontier_charts(near, frontier(near, results(near)))
+    assert [point.mark for point in other.series[0].points] == ["1", "2, 4", "5"]
+    assert other.series[1].points[0].mark == ""
     drawn = figure([made])
     # Two joints between three arms, and the one of the legend.
     assert drawn.count('class="joint"') == 3 and ">5</text>" in drawn
