@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -33,11 +33,14 @@ from ragbench.analysis.statistics.clustered import FEWEST_CLUSTERS, variance_of_
 from ragbench.analysis.statistics.estimate import NO_FIGURES, Cells, Settings, estimate, spread
 from ragbench.analysis.statistics.pooled import random_effects
 from ragbench.analysis.statistics.power import Spread
-from ragbench.runfolder.config import ModelEntry
+from ragbench.runfolder.config import ArmEntry, ModelEntry
 
 GOLD_GAIN = "gain from gold passages"
 ORDER = "order effect"
 NEAR_GAIN = "gain over another question's passages"
+QUERY_GAIN = "gain from written queries"
+FILTER_GAIN = "gain from the filter"
+WRITING_GAIN = "gain from written queries and the filter"
 # What a control says of the arm that it imitates; all are arm less control, but for headroom,
 # which is control less arm.
 OF_CONTROL = {
@@ -107,7 +110,9 @@ def effects(run: Run) -> pd.DataFrame:
     ``gain from gold passages`` (arm less the same ranking without gold), ``order effect`` (arm
     less the same passages shuffled). Headroom is gold passages less arm, once over the questions
     ``with gold missing`` from the arm's prompt, and once over those ``with gold delivered``; a
-    question without known gold is in neither.
+    question without known gold is in neither. ``gain from written queries``, ``gain from the
+    filter`` and ``gain from written queries and the filter`` are an arm less the arm of the same
+    retrieval without them.
 
     Of a pair, a biomedical model and the general one it was made from: ``fine-tuning gain``
     (biomedical less general, closed-book), ``retrieval less fine-tuning`` (general with the arm
@@ -176,6 +181,8 @@ def contrasts(run: Run, task: str, model: ModelEntry) -> Iterator[Contrast]:
             sign = -1 if effect in HEADROOM else 1
             for name, arm in _controls(run, task, control):
                 yield Contrast(effect, me, "", arm, name, ((sign, me, arm), (-sign, me, name)))
+    for effect, arm, plain in _with_calls(run, task):
+        yield Contrast(effect, me, "", arm, plain, ((1, me, arm), (-1, me, plain)))
     if base is None:
         return
     if BASELINE in names:
@@ -206,6 +213,34 @@ def _controls(run: Run, task: str, control: str) -> Iterator[tuple[str, str]]:
             if pair[0] != pair[1] and BASELINE not in pair and pair not in seen:
                 seen.add(pair)
                 yield name, pair[1]
+
+
+def _with_calls(run: Run, task: str) -> Iterator[tuple[str, str, str]]:
+    """Yield each arm with written queries or a filter, and the same retrieval without them.
+
+    The two agree in retriever, k, budget and order. An arm with both is compared with the arms that
+    have one of them or none. Arms with the same prompts are one arm.
+    """
+    arms = [run.config.arm(name) for name in run.arms(task) if name not in run.same[task]]
+    ranked = [arm for arm in arms if arm.k is not None]
+    for mine in ranked:
+        for other in ranked:
+            queries = mine.queries is not None and other.queries is None
+            filtered = mine.filter is not None and other.filter is None
+            if _retrieval(mine) != _retrieval(other):
+                continue
+            if queries and filtered:
+                yield WRITING_GAIN, mine.name, other.name
+            elif queries and mine.filter == other.filter:
+                yield QUERY_GAIN, mine.name, other.name
+            elif filtered and mine.queries == other.queries:
+                yield FILTER_GAIN, mine.name, other.name
+
+
+def _retrieval(arm: ArmEntry) -> ArmEntry:
+    """Return an arm without name, queries and filter; only a fusion has a depth of its own."""
+    depth = arm.depth if arm.fuse else None
+    return replace(arm, name="", queries=None, filter=None, tasks=(), depth=depth)
 
 
 def values_of(run: Run, task: str, contrast: Contrast) -> dict[str, Cells]:

@@ -20,6 +20,7 @@ from ragbench.analysis.panels.citations import citations
 from ragbench.analysis.panels.clue import LONGHEALTH, first_doubled, level_scores, task_score
 from ragbench.analysis.panels.curves import curves, places
 from ragbench.analysis.panels.evidence import SHARE, evidence
+from ragbench.analysis.panels.frontier import frontier
 from ragbench.analysis.panels.misled import misled
 from ragbench.analysis.panels.policies import policies
 from ragbench.analysis.statistics.inference import Clusters
@@ -305,6 +306,7 @@ def write_tables(run: Run) -> tuple[pd.DataFrame, pd.DataFrame]:
         "places.csv": places(run),
         "evidence.csv": used,
         "misled.csv": misled(run),
+        "frontier.csv": frontier(run, found),
     }
     further = {"citations.csv": citations(run), "abstaining.csv": abstaining(run)}
     tables |= {name: table for name, table in further.items() if len(table)}

@@ -15,6 +15,7 @@ from ragbench.analysis.panels.abstaining import abstaining
 from ragbench.analysis.panels.citations import citations
 from ragbench.analysis.panels.curves import curves, places
 from ragbench.analysis.panels.evidence import evidence
+from ragbench.analysis.panels.frontier import frontier
 from ragbench.analysis.panels.misled import misled
 from ragbench.analysis.panels.policies import policies, unread_rates
 from ragbench.report.baselines import constant_rows
@@ -29,8 +30,14 @@ from ragbench.report.charts.kcurve import (
 )
 from ragbench.report.charts.shares import evidence_bars, share_bars
 from ragbench.report.charts.slope import slope_charts
-from ragbench.report.charts.spent import spent_plots
-from ragbench.report.cost import cost_rows, runnable_rows
+from ragbench.report.charts.spent import frontier_charts, spent_plots
+from ragbench.report.cost import (
+    cost_rows,
+    frontier_note,
+    frontier_rows,
+    runnable_rows,
+    writing_rows,
+)
 from ragbench.report.evidence import (
     ABSTAINING_NOTE,
     CHANGED_NOTE,
@@ -90,6 +97,10 @@ QUERIES_NOTE = (
     "The same index searched with the text that a model wrote, and with the question itself. The "
     "difference and its interval are paired over the questions with a known gold passage. p is "
     "adjusted by Holm's procedure over the rows of this table."
+)
+WRITING_NOTE = (
+    "What models wrote before the answers, or judged, each counted once whoever uses it. Money is "
+    "that of the model that wrote."
 )
 CALLS_NOTE = (
     "A runnable is called once per question, for all models together: what it takes is in addition "
@@ -153,7 +164,7 @@ def _parts(
 ) -> Iterator[Section]:
     score = measured(run).capitalize()
     found, placed = curves(run), places(run)
-    used, planted = evidence(run), misled(run)
+    used, planted, spent = evidence(run), misled(run), frontier(run, results)
     parts: list[tuple[str, str, Rows, dict[str, Any]]] = [
         (
             EFFECTS,
@@ -241,8 +252,18 @@ def _parts(
             COST,
             "Cost",
             cost_rows(run, effects),
-            {"note": COST_NOTE, "drawings": spent_plots(run, results)},
+            {"note": COST_NOTE},
         ),
+        (
+            COST,
+            "Scores against all calls",
+            frontier_rows(run, spent),
+            {
+                "note": frontier_note(run, spent),
+                "drawings": [*spent_plots(run, spent), *frontier_charts(run, spent)],
+            },
+        ),
+        (COST, "Calls before the answers", writing_rows(run), {"note": WRITING_NOTE}),
         (COST, "Calls of runnables", runnable_rows(run), {"note": CALLS_NOTE}),
         (ACCURACY, PUBLISHED, beside_rows(run, results) if beside else ([], []), {}),
     ]

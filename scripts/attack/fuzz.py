@@ -30,6 +30,7 @@ from pathlib import Path
 import direct
 import mutate
 from seeds import Target, write_home
+from strong import write_strong
 
 SECONDS, MEMORY = 20, 2 << 30
 HALF = re.compile(r"\..+\.\d+\.(tmp|old)(/|$)")
@@ -193,7 +194,8 @@ def work(seed: int, first: int, cases: int, only: str, repeat: str) -> None:
         folder = Path(place)
         os.environ |= {"RAGBENCH_HOME": place, "HF_HUB_OFFLINE": "1"}
         os.chdir(folder)
-        targets = [*write_home(folder, ragbench), *direct.TARGETS]
+        targets = [*write_home(folder, ragbench), *write_strong(folder, ragbench)]
+        targets += direct.TARGETS
         targets = [target for target in targets if fnmatch.fnmatch(target.kind, only or "*")]
         home = Home(folder)
         home.remember()

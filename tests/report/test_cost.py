@@ -6,7 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from ragbench.analysis.effects import effects
-from ragbench.report.cost import cost_rows, runnable_rows
+from ragbench.analysis.panels.frontier import frontier
+from ragbench.analysis.results import results
+from ragbench.report.cost import (
+    cost_rows,
+    frontier_note,
+    frontier_rows,
+    runnable_rows,
+    unpaid_sentences,
+)
 from ragbench.runfolder.retrieval import CallLine, RetrievalNote, sealed, write_calls
 from tests.analysis.making import make_run
 from tests.report.verdict.test_odd_runs import tango
@@ -92,3 +100,27 @@ def test_calls_of_a_runnable_by_hand(tmp_path: Path) -> None:
         **{"seconds in all": "2.0", "model calls": "3", "of them with tokens reported": "2"},
         **{"prompt tokens": "30", "reply tokens": "12"},
     }
+
+
+def test_further_calls_without_a_shown_gain_have_a_sentence(tmp_path: Path) -> None:
+    """Five calls help two and hurt one of four; the better arm of one call helps all eight."""
+    letters = {"closed-book": "0" * 12, "a": "1" * 8 + "0" * 4, "b": "1" * 7 + "0110" + "0"}
+    run = make_run(tmp_path / "run", {("m", "t", a): w for a, w in letters.items()}, full=True)
+    sent = run.scores.arm.map({"closed-book": 50.0, "a": 100.0, "b": 100.0})
+    scores = run.scores.assign(sent_tokens=sent, written_calls=4 * (run.scores.arm == "b"))
+    wrote = 100 * (run.scores.arm == "b")
+    run = replace(run, scores=scores.assign(written_sent_tokens=wrote))
+    table = frontier(run, results(run))
+    header, rows = frontier_rows(run, table)
+    assert [row[2] for row in rows] == ["closed-book", "a", "b"]
+    found = {row[2]: dict(zip(header, row, strict=True)) for row in rows}
+    assert [found[arm]["calls"] for arm in letters] == ["1.0", "1.0", "5.0"]
+    assert [found[arm]["on the frontier"] for arm in letters] == ["yes", "yes", "yes"]
+    assert (found["b"]["tokens"], found["b"]["against"]) == ("202", "a")
+    low, high = tango(2, 1, 12)
+    assert list(unpaid_sentences(run, table)) == [
+        "m on t: the 5 calls of b gained +8.3 points (95 % interval "
+        f"{100 * low:+.1f} to {100 * high:+.1f}, adjusted p = 0.62), no gain shown, "
+        "over the 1 call of a."
+    ]
+    assert "A control has the calls" in frontier_note(run, table)

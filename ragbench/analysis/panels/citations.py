@@ -61,7 +61,7 @@ def citations(run: Run) -> pd.DataFrame:
 def _row(run: Run, model: str, task: str, arm: str, doc_ids: dict[str, str]) -> dict[str, Any]:
     cell = run.cell(model, task, arm).set_index("question_id")
     answered = cell[cell.outcome != "error"]
-    packed = delivered_ids(run.files.packed(task, arm))
+    packed = delivered_ids(run.files.delivered(task, arm, model))
     corpus = run.corpus_of(task, arm)
     gold = {q.id: run.ids_in(corpus, q.gold_doc_ids) for q in run.questions(task)}
     counts = dict.fromkeys(("citations", "nonexistent", "judged", "gold"), 0)

@@ -71,7 +71,7 @@ def misled(run: Run) -> pd.DataFrame:
 
 def _row(run: Run, model: str, task: str, arm: str) -> dict[str, Any]:
     like = run.config.arm(arm).like or BASELINE
-    packed = read_packed(run.files.packed(task, arm))
+    packed = read_packed(run.files.delivered(task, arm, model))
     planted = {name: p.planted for name, p in packed.items() if p.planted is not None}
     cells = {
         name: run.cell(model, task, name).set_index("question_id") for name in (arm, like, BASELINE)

@@ -199,6 +199,7 @@ def _check_references(config: Config, document: Document) -> None:
         _check_unique(field, config, document)
     models = [model.name for model in config.models]
     for index, model in enumerate(config.models):
+        _check_free(model.name, model.name in (EACH, CROSS_ENCODER), document, ("models", index))
         if model.base is not None:
             _must_be_among(model.base, models, "model", document, ("models", index, "base"))
         if model.options.weights is not None and not model.reference:
@@ -216,10 +217,21 @@ def _check_references(config: Config, document: Document) -> None:
         home.check_name(name, what="an index")
     for name, queries in config.queries.items():
         home.check_name(name, what="queries")
+        _check_free(name, name == "documents" or name.isdigit(), document, ("queries", name))
         _check_writer(queries.by, config, document, ("queries", name, "by"))
     _check_arms(config, document)
     check_runnables(config.arms, config.indexes, document)
     _check_primary(config, document)
+
+
+def _check_free(name: str, taken: bool, document: Document, keys: Keys) -> None:
+    """Refuse a name that ragbench itself uses where this one would be written."""
+    if taken:
+        raise UsageError(
+            f"the name {name!r} has another meaning in {keys[0]}",
+            where=document.where(keys),
+            fix="use another name",
+        )
 
 
 def _check_prices(config: Config, document: Document) -> None:

@@ -5,7 +5,7 @@ chart    lines along one axis
 forest   effects with their intervals
 slope    two conditions joined by lines
 square   the 2 x 2 of a pair as bars
-spent    scores by the length of their prompts
+spent    scores by all tokens that they take
 kcurve   accuracy by the number of passages
 shares   shares of outcomes
 figure   the figures of a run

@@ -7,7 +7,7 @@ without its text shrinking.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -25,12 +25,17 @@ DASHES = ("solid", "dashed", "dotted", "dashdot")
 
 @dataclass(frozen=True)
 class Value:
-    """A score from 0 to 1 with its interval, at a place of the axis below; NaN where missing."""
+    """A score from 0 to 1 with its interval, at a place of the axis below; NaN where missing.
+
+    ``name`` stands in the tooltip, and ``mark`` beside the point.
+    """
 
     x: float
     value: float
     low: float
     high: float
+    name: str = ""
+    mark: str = ""
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,7 @@ class Point:
     low: float | None
     high: float | None
     text: str
+    mark: str
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,7 @@ class Series:
     Attributes:
         label: Name, shortened in the middle if it is long.
         said: Values that the legend shows; empty where it shows none.
+        joined: Whether a line joins the points.
     """
 
     name: str
@@ -61,6 +68,7 @@ class Series:
     dash: str
     legend_px: int
     points: list[Point]
+    joined: bool
 
 
 @dataclass(frozen=True)
@@ -92,11 +100,14 @@ def chart(
     below: str = "",
     beside: Sequence[Value] = (),
     said: bool = False,
+    scattered: Collection[str] = (),
+    apart: bool = True,
 ) -> Chart | None:
     """Return a chart of values by series, or None where there is nothing to draw.
 
     ``ticks`` are labels and places of the axis below; ``beside`` are values of other charts that
-    need the same scale; ``said`` puts the values into the legend.
+    need the same scale; ``said`` puts the values into the legend. No line joins the points of the
+    ``scattered`` series; ``apart`` keeps series at one place from hiding each other.
     """
     drawn = {n: [v for v in values if not math.isnan(v.value)] for n, values in lines.items()}
     drawn = {name: values for name, values in drawn.items() if values}
@@ -113,18 +124,20 @@ def chart(
     axis = min(x for _, x in ticks), max(x for _, x in ticks)
     series = []
     for number, (name, values) in enumerate(drawn.items()):
-        shift = APART * (number - (len(drawn) - 1) / 2)
+        shift = APART * (number - (len(drawn) - 1) / 2) * apart
         points = [
             Point(
                 x=round(_across(*axis, v.x) + shift, 4),
                 y=_down(scale, v.value, top),
                 low=None if math.isnan(v.low) else _down(scale, v.low, top),
                 high=None if math.isnan(v.high) else _down(scale, v.high, top),
-                text=f"{percent(v.value)} ({between(v.low, v.high, percent)})",
+                text=f"{v.name + ': ' if v.name else ''}{percent(v.value)} "
+                f"({between(v.low, v.high, percent)})",
+                mark=v.mark,
             )
             for v in values
         ]
-        legend = ", ".join(f"{_label(ticks, v.x)} {percent(v.value)}" for v in values)
+        legend = ", ".join(f"{v.name or _label(ticks, v.x)} {percent(v.value)}" for v in values)
         arrow = " \N{RIGHTWARDS ARROW} ".join(percent(v.value) for v in values)
         series.append(
             Series(
@@ -136,6 +149,7 @@ def chart(
                 dash=DASHES[number % len(DASHES)],
                 legend_px=line_px * number + 14,
                 points=points,
+                joined=name not in scattered,
             )
         )
     return Chart(

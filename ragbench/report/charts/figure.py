@@ -8,6 +8,7 @@ import pandas as pd
 
 from ragbench.analysis.family import OVER_TASKS
 from ragbench.analysis.load import Run
+from ragbench.analysis.panels.frontier import frontier
 from ragbench.report.charts.drawing import COLUMN, Drawing, figure, height_in
 from ragbench.report.charts.forest import ALL, Plot, pair_plots, plots, row_of, shortened, stacked
 from ragbench.report.charts.spent import spent_plots
@@ -22,7 +23,7 @@ def figures(
     """Yield the name and the SVG of each figure, as wide as a column of a journal.
 
     They are accuracy by arm, each effect of single models with its averages over tasks, the
-    effects of pairs, scores by the length of the prompt, and one figure per further drawing of the
+    effects of pairs, scores by all tokens, and one figure per further drawing of the
     page. Panels that are together taller than a column go on in a figure ``NAME 2``.
     """
     yield from _columns("accuracy", [_panel(run, results, task) for task in run.members("tasks")])
@@ -31,8 +32,8 @@ def figures(
             yield from _columns(f"effect {kind}", drawn)
     if drawn := pair_plots(run, effects):
         yield from _columns("effects of pairs", drawn)
-    if drawn := spent_plots(run, results):
-        yield from _columns("accuracy by prompt length", drawn)
+    if drawn := spent_plots(run, frontier(run, results)):
+        yield from _columns("accuracy by tokens", drawn)
     for drawing in drawings:
         if not isinstance(drawing, Plot):
             yield drawing.key, figure([drawing], COLUMN)

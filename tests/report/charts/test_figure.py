@@ -78,7 +78,7 @@ def test_effects_are_drawn_where_they_are(tmp_path: Path) -> None:
     named = dict(figures(run, results(run), effects(run), charts))
     assert list(named) == [
         *("accuracy", "effect gain over closed-book", "effects of pairs"),
-        *("accuracy by prompt length", "slope-0-0-0"),
+        *("accuracy by tokens", "slope-0-0-0"),
     ]
     drawn = {
         name: found["marker x"]
