@@ -21,6 +21,7 @@ from ragbench.runfolder.retrieval import RetrievalNote, read_note, read_quality
 from ragbench.runfolder.runfile import RunFile, read_run_file
 from ragbench.runfolder.schema import to_json
 from ragbench.runfolder.scores import read_scores
+from ragbench.runfolder.stopped import StopFile, read_stopped
 from ragbench.runfolder.sums import verify
 
 OPEN = ("open", "bring-your-own")
@@ -58,6 +59,17 @@ class Run:
     def same(self) -> Mapping[str, Mapping[str, str]]:
         """By task, each arm whose prompts are those of another arm, with that other arm."""
         return same_prompts(self.files, self.about)
+
+    @cached_property
+    def stopped(self) -> StopFile | None:
+        """The looks at a run that may stop early; None for one that asks every question."""
+        return read_stopped(self.files)
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether a cell was not asked all questions of its task."""
+        asked = () if self.stopped is None else self.stopped.asked
+        return any(cell.n < self.facts(cell.task).n for cell in asked)
 
     def facts(self, task: str) -> TaskFacts:
         """Return what is recorded of a task."""
@@ -182,12 +194,14 @@ def load_run(path: Path) -> Run:
 
 def _check_whole(path: Path, about: RunFile, scores: pd.DataFrame) -> None:
     """Refuse scores that an interrupted extension of the run has left behind its config."""
-    cells = {
+    cells: dict[tuple[str, ...], int] = {
         (model.name, task.name, arm): about.identity.tasks[task.name].n
         for model in about.config.models
         for task in about.config.tasks
         for arm in about.identity.tasks[task.name].arms
     }
+    if (stopped := read_stopped(RunPaths(path))) is not None:
+        cells |= {cell: n for cell, n in stopped.n.items() if cell in cells}
     if scores.groupby(["model", "task", "arm"]).size().to_dict() != cells:
         raise DataError(
             "the scores are not those of the run's models, tasks, arms and questions",

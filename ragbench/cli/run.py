@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from ragbench.api import UntilWhen
     from ragbench.report.write import Written
 
 
@@ -38,12 +39,19 @@ _extend = click.option(
 @click.command()
 @_with_config
 @_extend
+@click.option(
+    "--until",
+    type=click.Choice(["decided", "all"]),
+    help="Stop when the primary effects are decided, or ask all questions.  [default: decided "
+    "where the config has analysis.stop]",
+)
 @click.option("--all", "every", is_flag=True, help="Print every table after the verdict.")
 @with_engine
 def run(
     config: str,
     overrides: tuple[str, ...],
     extend: bool,
+    until: UntilWhen | None,
     every: bool,
     engine: str,
     workers: int | None,
@@ -53,7 +61,9 @@ def run(
     from ragbench.api import check_complete, run_to_report
 
     with cluster_of(engine, workers, ray_address) as cluster:
-        finished, written = run_to_report(config, overrides, extend=extend, cluster=cluster)
+        finished, written = run_to_report(
+            config, overrides, extend=extend, cluster=cluster, until=until
+        )
     print_report(written, every=every)
     check_complete(finished)
 

@@ -38,6 +38,7 @@ from ragbench.runfolder.scores import (
     ScoreRow,
     write_scores,
 )
+from ragbench.runfolder.stopped import read_stopped
 from ragbench.runfolder.sums import check_inputs, measure, write_sums
 from ragbench.tasks.replies import reply_readers
 from ragbench.tasks.replies.patterns import MAX_PARSED
@@ -111,7 +112,9 @@ def score_cells(folder: RunPaths) -> Scored:
 def _task_rows(
     folder: RunPaths, config: RunConfig, task: str, facts: TaskFacts
 ) -> Iterator[ScoreRow]:
-    questions = read_questions(folder.questions(task))
+    every = read_questions(folder.questions(task))
+    stopped = read_stopped(folder)
+    asked = {} if stopped is None else stopped.n
     opened = {
         model.name: _opened(folder, model.name, task, facts)
         for model in config.models
@@ -121,7 +124,8 @@ def _task_rows(
         for model in config.models:
             path = folder.delivered(task, arm, model.name)
             packed = read_packed(path)
-            check_packed(path, packed, (question.id for question in questions))
+            check_packed(path, packed, (question.id for question in every))
+            questions = every[: asked.get((model.name, task, arm))]
             path = folder.records(model.name, task, arm)
             records = last_records(path)
             _report_long(facts, path, records)
