@@ -89,6 +89,12 @@ class Run:
             self._questions[task] = read_questions(self.files.questions(task))
         return self._questions[task]
 
+    def shared(self, task: str) -> Sequence[Question]:
+        """Return the first questions of a task, those that every cell was asked."""
+        asked = () if self.stopped is None else self.stopped.asked
+        ns = [cell.n for cell in asked if cell.task == task]
+        return self.questions(task)[: min(ns, default=None)]
+
     @cached_property
     def _questions(self) -> dict[str, list[Question]]:
         return {}

@@ -28,8 +28,9 @@ def with_sequences(run: Run, table: pd.DataFrame) -> pd.DataFrame:
     table = table.copy()
     named = {effect.name: effect for effect in run.stopped.effects}
     keys = ["effect", "model", "base", "task", "arm", "baseline"]
-    for index, row in table.iterrows():
-        found = None if row["stratum"] else named.get(tuple(row[keys]))
+    for place, row in enumerate(table.to_dict(orient="records")):
+        index = table.index[place]
+        found = None if row["stratum"] else named.get(tuple(row[key] for key in keys))
         if row["status"] != "complete":
             continue
         if found is not None:
@@ -41,7 +42,7 @@ def with_sequences(run: Run, table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def _figures(found: EffectDecision, last: EffectLook) -> Iterator[tuple[str, object]]:
+def _figures(found: EffectDecision, last: EffectLook) -> Iterator[tuple[str, float | bool]]:
     yield "ci_low", last.low
     yield "ci_high", last.high
     yield "p", last.p
