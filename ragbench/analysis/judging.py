@@ -14,9 +14,9 @@ from ragbench.analysis.family import OVER_TASKS, primary_of, primary_test
 from ragbench.analysis.load import Run, load_run
 from ragbench.analysis.statistics.estimate import Cells, Settings, interval_and_p
 from ragbench.analysis.statistics.inference import Clusters
-from ragbench.analysis.statistics.sequential.decide import Effect, Rules, State, decide
+from ragbench.analysis.statistics.sequential.decide import Effect, Look, Rules, State, decide
 from ragbench.analysis.statistics.sequential.units import Units, of_clusters, of_questions
-from ragbench.base.errors import UsageError
+from ragbench.base.errors import DataError, UsageError
 from ragbench.runfolder.paths import RunPaths
 from ragbench.runfolder.stopped import EffectDecision, EffectLook, StopFile
 
@@ -31,7 +31,16 @@ def judge(folder: RunPaths, stopped: StopFile) -> tuple[EffectDecision, ...]:
     run = load_run(folder.path)
     named = [(task, contrast) for task, contrast in _family(run)]
     rules = rules_of(stopped)
-    states = decide([_effect(run, task, one, stopped, rules) for task, one in named], rules)
+    family = [_effect(run, task, one, stopped, rules) for task, one in named]
+    known = {effect.name: effect for effect in stopped.effects}
+    if known and known.keys() != {_name(*pair) for pair in named}:
+        raise DataError(
+            "the effects of the run are not those of its first look",
+            where=str(folder.stopped),
+            fix="give the config another `name:`, or remove the run folder",
+        )
+    before = [_state(known[_name(*pair)]) for pair in named] if known else []
+    states = decide(family, rules, before)
     return tuple(
         _decision(pair[0], pair[1], state) for pair, state in zip(named, states, strict=True)
     )
@@ -82,6 +91,29 @@ def _row(task: str, contrast: Contrast) -> dict[str, str]:
     }
 
 
+def _name(task: str, one: Contrast) -> tuple[str, ...]:
+    return one.effect, one.model, one.base, task, one.arm, one.baseline
+
+
+def _state(known: EffectDecision) -> State:
+    """Return what the looks before gave; they are not taken again."""
+    looks = tuple(
+        Look(
+            questions=look.n,
+            estimate=math.nan if look.estimate is None else look.estimate,
+            low=look.low,
+            high=look.high,
+            e_value=look.e_value,
+            p=look.p,
+            p_below=look.p_below,
+            p_above=look.p_above,
+        )
+        for look in known.looks
+    )
+    adjusted = known.p_adjusted, known.p_equivalence_adjusted
+    return State(known.name, looks, *adjusted, None, None, exhausted=False)
+
+
 def _effect(run: Run, task: str, contrast: Contrast, stopped: StopFile, rules: Rules) -> Effect:
     table = table_of(run, task, contrast)
     codes, largest = whole_clusters(run, task)
@@ -103,7 +135,7 @@ def _effect(run: Run, task: str, contrast: Contrast, stopped: StopFile, rules: R
         alone = clusters is None or np.unique(clusters).size == clusters.size
         full = interval_and_p([replace(cells, clusters=None) if alone else cells], settings, names)
     return Effect(
-        (contrast.effect, contrast.model, contrast.base, task, contrast.arm, contrast.baseline),
+        _name(task, contrast),
         _units(cells, largest, np.array([place < asked[-1] for place in mine], dtype=bool)),
         looks,
         exhausted,
@@ -144,7 +176,8 @@ def _decision(task: str, contrast: Contrast, state: State) -> EffectDecision:
                 high=look.high,
                 e_value=look.e_value,
                 p=look.p,
-                p_equivalence=look.p_equivalence,
+                p_below=look.p_below,
+                p_above=look.p_above,
             )
             for look in state.looks
         ),

@@ -43,7 +43,8 @@ class EffectLook:
         high: Upper end.
         e_value: The e-value of no effect.
         p: p of no effect.
-        p_equivalence: p of an effect outside of plus or minus the margin.
+        p_below: p of an effect of minus the margin or less.
+        p_above: p of an effect of the margin or more.
     """
 
     n: int
@@ -52,7 +53,13 @@ class EffectLook:
     high: float
     e_value: float
     p: float
-    p_equivalence: float
+    p_below: float
+    p_above: float
+
+    @property
+    def p_equivalence(self) -> float:
+        """The p of an effect outside of plus or minus the margin."""
+        return max(self.p_below, self.p_above)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-N = 160
+N = 60
 CONFIG = """\
 name: stops
 seed: 3
@@ -26,7 +26,7 @@ analysis:
 
 
 def make_stopping_home(folder: Path) -> Path:
-    """Fill a home with 160 facts, each with a question of four options."""
+    """Fill a home with 60 facts, each with a question of four options."""
     (folder / "corpora").mkdir(parents=True, exist_ok=True)
     names = [f"drug{i:03d}" for i in range(N)]
     passages = [

@@ -5,16 +5,22 @@ from __future__ import annotations
 import json
 from math import comb
 from pathlib import Path
+from shutil import copytree
 
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
 import ragbench
+from ragbench.analysis.effects import effects as effects_of
 from ragbench.analysis.judging import judge
 from ragbench.analysis.load import load_run
-from ragbench.base.errors import BackendError, UsageError
+from ragbench.analysis.results import write_tables
+from ragbench.base.errors import UsageError
+from ragbench.cli.watch import watch
 from ragbench.experiment.answering.rounds import Until
 from ragbench.experiment.config.config import load_config
+from ragbench.experiment.grid.grid import Grid
 from ragbench.experiment.run import run_experiment
 from ragbench.experiment.sharded import finish_experiment
 from ragbench.runfolder.paths import RunPaths
@@ -61,7 +67,8 @@ def test_the_first_look_is_the_bet_in_closed_form(stopped_home: Path) -> None:
     effects = pd.read_csv(stopped_home / "runs" / "stops" / "effects.csv")
     row = effects[(effects.model == "reads") & (effects.arm == "bm25-1")].iloc[0]
     helped, hurt = int(row.helped), int(row.hurt)
-    assert (look.n, helped, hurt) == (20, 18, 0)
+    assert look.n == row.n == 20
+    assert hurt < helped
     # 2^(h+l) B(3+h, 3+l) / B(3, 3); B(a, b) = 1 / (a C(a+b-1, a)), and B(3, 3) is 1/30
     beta = 1 / ((3 + helped) * comb(5 + helped + hurt, 3 + helped))
     assert look.e_value == pytest.approx(2 ** (helped + hurt) * beta * 30, rel=1e-9)
@@ -105,16 +112,17 @@ def test_a_run_killed_before_and_within_a_round_decides_the_same(
     path = folder.records("guesses", "facts", "bm25-1")
     text = path.read_text(encoding="utf-8")
     path.write_text(text[:-200], encoding="utf-8")  # the round's last record is torn
-    ragbench.run(str(home / "stops.yaml"))
+    run_until(home, Until(judge))
+    write_tables(load_run(folder.path))
     other = stopped_home / "runs" / "stops"
     for name in ("stopped.json", "results.csv", "effects.csv"):
         assert (folder.path / name).read_bytes() == (other / name).read_bytes()
 
 
-def test_a_stopped_run_is_extended_to_all(home: Path) -> None:
-    _stop(home)
+def test_a_stopped_run_is_extended_to_all(home: Path, stopped_home: Path) -> None:
+    copytree(stopped_home, home, dirs_exist_ok=True)
     before = of("reads", decisions(home))
-    ragbench.run(str(home / "stops.yaml"), until="all")
+    run_until(home, Until(judge, every=True))
     stopped = decisions(home)
     assert set(stopped.n.values()) == {N}
     after = of("reads", stopped)
@@ -122,7 +130,7 @@ def test_a_stopped_run_is_extended_to_all(home: Path) -> None:
     assert (after.verdict, after.decided_at) == (before.verdict, before.decided_at)
     run = load_run(home / "runs" / "stops")
     assert not run.is_stopped
-    effects = pd.read_csv(run.path / "effects.csv")
+    effects = effects_of(run)
     assert effects[["ci_low", "ci_high", "p"]].notna().all(axis=None)
     assert set(effects.n) == {N}
     order = [question.id for question in run.questions("facts")]
@@ -130,27 +138,44 @@ def test_a_stopped_run_is_extended_to_all(home: Path) -> None:
     assert [json.loads(line)["question_id"] for line in lines] == order
 
 
-def test_a_look_waits_for_all_its_answers(home: Path) -> None:
+@pytest.mark.slow
+def test_a_look_waits_for_all_its_answers(home: Path, stopped_home: Path) -> None:
     make_stopping_home(home)
-    with pytest.raises(BackendError, match="have no answer"):
-        ragbench.run(str(home / "stops.yaml"), overrides=["models.0.fail_on=disease7 "])
-    stopped = decisions(home)
-    if any(look for look in stopped.looks):
-        assert all("disease7" not in str(effect) for effect in stopped.effects)
-    ragbench.run(str(home / "stops.yaml"))
-    assert of("reads", decisions(home)).decided_at == 20
+    first = Grid(*load_config(str(home / "stops.yaml"))).tasks[0].questions[0]
+    failing = f"models.0.fail_on={first.text.split()[2]} "
+    loaded = load_config(str(home / "stops.yaml"), [failing])
+    finished = run_experiment(*loaded, until=Until(judge))
+    assert finished.errors
+    assert decisions(home).looks == ()
+    assert max(decisions(home).n.values()) == 20
+    run_until(home, Until(judge))
+    assert of("reads", decisions(home)) == of("reads", decisions(stopped_home))
 
 
 def test_other_settings_or_shards_are_refused(home: Path, stopped_home: Path) -> None:
-    make_stopping_home(home)
-    (home / "runs").mkdir(exist_ok=True)
-    stopped = decisions(stopped_home)
+    copytree(stopped_home, home, dirs_exist_ok=True)
     config = str(home / "stops.yaml")
     with pytest.raises(UsageError, match="does not say when to stop"):
         ragbench.run("quickstart", until="decided")
-    _stop(home)
-    assert decisions(home) == stopped
     with pytest.raises(UsageError, match="another alpha, margin"):
         ragbench.run(config, overrides=["analysis.stop.margin=0.1"])
     with pytest.raises(UsageError, match="not in shards"):
         finish_experiment(*load_config(config), command="stops.yaml")
+
+
+def test_the_report_says_how_it_stopped(stopped_home: Path) -> None:
+    text = (stopped_home / "runs" / "stops" / "report.md").read_text(encoding="utf-8")
+    asked, every = 4 * 20 + 2 * N, 6 * N
+    assert f"it asked {asked} of {every} answers (44 % saved)" in text  # 1 - 200/360
+    assert "the sequence has 0.01, and the test of a fixed number of questions has 0.04" in text
+
+
+def test_watch_prints_the_last_look(stopped_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAGBENCH_HOME", str(stopped_home))
+    shown = CliRunner().invoke(watch, ["stops"])
+    assert shown.exit_code == 0
+    rows = [line.split() for line in shown.output.splitlines()]
+    assert [row[-2:] for row in rows if "reads" in row] == [["shown", "20"]]
+    assert [row[-3:] for row in rows if "guesses" in row] == [["not", "shown", str(N)]]
+    found = json.loads(CliRunner().invoke(watch, ["stops", "--json"]).output)
+    assert [effect["verdict"] for effect in found] == ["shown", "exhausted"]
