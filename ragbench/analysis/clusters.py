@@ -13,7 +13,7 @@ import pandas as pd
 from ragbench.analysis.load import Run
 from ragbench.analysis.statistics.inference import Clusters
 from ragbench.base.errors import DataError
-from ragbench.runfolder.clusters import clusters_of, same
+from ragbench.runfolder.looks.clusters import clusters_of, same
 
 
 class _Task(NamedTuple):

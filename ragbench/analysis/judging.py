@@ -17,8 +17,8 @@ from ragbench.analysis.statistics.inference import Clusters
 from ragbench.analysis.statistics.sequential.decide import Effect, Look, Rules, State, decide
 from ragbench.analysis.statistics.sequential.units import Units, of_clusters, of_questions
 from ragbench.base.errors import DataError, UsageError
+from ragbench.runfolder.looks.stopped import EffectDecision, EffectLook, StopFile
 from ragbench.runfolder.paths import RunPaths
-from ragbench.runfolder.stopped import EffectDecision, EffectLook, StopFile
 
 
 def judge(folder: RunPaths, stopped: StopFile) -> tuple[EffectDecision, ...]:

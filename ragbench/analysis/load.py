@@ -14,6 +14,7 @@ from ragbench.base.errors import DataError
 from ragbench.base.records import Question
 from ragbench.runfolder.config import RunConfig
 from ragbench.runfolder.facts import CorpusFacts, TaskFacts
+from ragbench.runfolder.looks.stopped import StopFile, read_stopped
 from ragbench.runfolder.paths import RunPaths
 from ragbench.runfolder.questions import read_questions
 from ragbench.runfolder.records import check_records
@@ -21,7 +22,6 @@ from ragbench.runfolder.retrieval import RetrievalNote, read_note, read_quality
 from ragbench.runfolder.runfile import RunFile, read_run_file
 from ragbench.runfolder.schema import to_json
 from ragbench.runfolder.scores import read_scores
-from ragbench.runfolder.stopped import StopFile, read_stopped
 from ragbench.runfolder.sums import verify
 
 OPEN = ("open", "bring-your-own")

@@ -17,7 +17,7 @@ from ragbench.analysis.statistics.intervals import interval_of_mean, seeded
 from ragbench.analysis.statistics.multiplicity import holm
 from ragbench.base.records import Query
 from ragbench.base.words import plain_or_whole
-from ragbench.runfolder.clusters import joined
+from ragbench.runfolder.looks.clusters import joined
 from ragbench.runfolder.settings import AnalysisSettings
 
 ByQuery = Mapping[str, Mapping[str, float]]  # measure -> query -> value

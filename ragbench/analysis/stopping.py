@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from ragbench.analysis.load import Run
-from ragbench.runfolder.stopped import EffectDecision, EffectLook
+from ragbench.runfolder.looks.stopped import EffectDecision, EffectLook
 
 VOID = [
     *("ci_low", "ci_high", "p", "p_exact", "p_equivalence"),

@@ -18,7 +18,7 @@ from ragbench.analysis.clusters import cluster_codes, cluster_name, has_clusters
 from ragbench.analysis.load import Run
 from ragbench.base.errors import DataError
 from ragbench.base.records import Question
-from ragbench.runfolder.clusters import clusters_of, same
+from ragbench.runfolder.looks.clusters import clusters_of, same
 from ragbench.runfolder.questions import write_questions
 from ragbench.tasks.mirage import MirageOptions, MmluMedTask
 from tests.analysis.making import about_of, edited, make_run, question

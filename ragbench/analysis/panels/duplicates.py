@@ -13,7 +13,7 @@ from ragbench.analysis.load import Run
 from ragbench.analysis.panels.leakage import right_answer
 from ragbench.base.records import Question
 from ragbench.base.words import plain_or_whole
-from ragbench.runfolder.clusters import same
+from ragbench.runfolder.looks.clusters import same
 
 SHINGLE = 5  # words of an n-gram
 NEAR = 0.8  # Jaccard index

@@ -16,15 +16,15 @@ from ragbench.experiment.answering.units import Unit
 from ragbench.experiment.answering.writing import Cell
 from ragbench.experiment.grid.grid import Grid
 from ragbench.experiment.stages.score import Scored, score_cells
-from ragbench.runfolder.paths import RunPaths
-from ragbench.runfolder.settings import StopSettings
-from ragbench.runfolder.stopped import (
+from ragbench.runfolder.looks.stopped import (
     AskedCell,
     EffectDecision,
     StopFile,
     read_stopped,
     write_stopped,
 )
+from ragbench.runfolder.paths import RunPaths
+from ragbench.runfolder.settings import StopSettings
 from ragbench.runfolder.sums import measure, read_sums, write_sums
 
 SHARE = 0.2  # of alpha, for the sequence

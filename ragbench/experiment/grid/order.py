@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from ragbench.base.records import Question
 from ragbench.experiment.grid.parts import TaskPart
-from ragbench.runfolder.clusters import clusters_of
+from ragbench.runfolder.looks.clusters import clusters_of
 
 GROWTH = 1.25  # of the number of questions from look to look
 

@@ -18,6 +18,7 @@ from ragbench.metrics.choice import pick_option
 from ragbench.metrics.likelihood import follows_length, option_mass, probabilities
 from ragbench.runfolder.config import RunConfig
 from ragbench.runfolder.facts import TaskFacts
+from ragbench.runfolder.looks.stopped import read_stopped
 from ragbench.runfolder.packed import PackedLine, check_packed, read_packed
 from ragbench.runfolder.paths import RunPaths
 from ragbench.runfolder.questions import read_questions
@@ -38,7 +39,6 @@ from ragbench.runfolder.scores import (
     ScoreRow,
     write_scores,
 )
-from ragbench.runfolder.stopped import read_stopped
 from ragbench.runfolder.sums import check_inputs, measure, write_sums
 from ragbench.tasks.replies import reply_readers
 from ragbench.tasks.replies.patterns import MAX_PARSED

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from ragbench.runfolder.looks.stopped import EffectDecision, StopFile, read_stopped
+from ragbench.runfolder.paths import RunPaths
+
 N = 60
 CONFIG = """\
 name: stops
@@ -50,3 +53,13 @@ def make_stopping_home(folder: Path) -> Path:
     (folder / "corpora" / "facts.yaml").write_text(card, encoding="utf-8")
     (folder / "stops.yaml").write_text(CONFIG, encoding="utf-8")
     return folder
+
+
+def decisions(home: Path) -> StopFile:
+    found = read_stopped(RunPaths(home / "runs" / "stops"))
+    assert found is not None
+    return found
+
+
+def of(model: str, stopped: StopFile) -> EffectDecision:
+    return next(effect for effect in stopped.effects if effect.model == model)

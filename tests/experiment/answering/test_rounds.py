@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-from math import comb
 from pathlib import Path
 from shutil import copytree
 
-import pandas as pd
 import pytest
-from click.testing import CliRunner
 
 import ragbench
 from ragbench.analysis.effects import effects as effects_of
@@ -17,39 +14,14 @@ from ragbench.analysis.judging import judge
 from ragbench.analysis.load import load_run
 from ragbench.analysis.results import write_tables
 from ragbench.base.errors import UsageError
-from ragbench.cli.watch import watch
 from ragbench.experiment.answering.rounds import Until
 from ragbench.experiment.config.config import load_config
 from ragbench.experiment.grid.grid import Grid
 from ragbench.experiment.run import run_experiment
 from ragbench.experiment.sharded import finish_experiment
+from ragbench.runfolder.looks.stopped import EffectDecision, StopFile
 from ragbench.runfolder.paths import RunPaths
-from ragbench.runfolder.stopped import EffectDecision, StopFile, read_stopped
-from tests.conftest import made_once
-from tests.experiment.answering.stopping_home import N, make_stopping_home
-
-
-def _stop(folder: Path) -> None:
-    make_stopping_home(folder)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAGBENCH_HOME", str(folder))
-        ragbench.run(str(folder / "stops.yaml"))
-
-
-@pytest.fixture(scope="session")
-def stopped_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a home whose run stopped when its effects were decided; not to be written to."""
-    return made_once(tmp_path_factory, "stopped", _stop)
-
-
-def decisions(home: Path) -> StopFile:
-    found = read_stopped(RunPaths(home / "runs" / "stops"))
-    assert found is not None
-    return found
-
-
-def of(model: str, stopped: StopFile) -> EffectDecision:
-    return next(effect for effect in stopped.effects if effect.model == model)
+from tests.experiment.answering.stopping_home import N, decisions, make_stopping_home, of
 
 
 def test_what_is_decided_is_asked_no_more(stopped_home: Path) -> None:
@@ -60,34 +32,6 @@ def test_what_is_decided_is_asked_no_more(stopped_home: Path) -> None:
         records = RunPaths(stopped_home / "runs" / "stops").records(*cell)
         expected = N if cell[0] == "guesses" and "random" not in cell[2] else 20
         assert n == len(records.read_text(encoding="utf-8").splitlines()) == expected
-
-
-def test_the_first_look_is_the_bet_in_closed_form(stopped_home: Path) -> None:
-    (look, *_) = of("reads", decisions(stopped_home)).looks
-    effects = pd.read_csv(stopped_home / "runs" / "stops" / "effects.csv")
-    row = effects[(effects.model == "reads") & (effects.arm == "bm25-1")].iloc[0]
-    helped, hurt = int(row.helped), int(row.hurt)
-    assert look.n == row.n == 20
-    assert hurt < helped
-    # 2^(h+l) B(3+h, 3+l) / B(3, 3); B(a, b) = 1 / (a C(a+b-1, a)), and B(3, 3) is 1/30
-    beta = 1 / ((3 + helped) * comb(5 + helped + hurt, 3 + helped))
-    assert look.e_value == pytest.approx(2 ** (helped + hurt) * beta * 30, rel=1e-9)
-    assert look.p == pytest.approx(5 / look.e_value, rel=1e-9)  # a fifth of alpha
-    assert row.p_adjusted == pytest.approx(2 * look.p, rel=1e-9)  # Holm, two effects
-    assert (row.ci_low, row.ci_high) == pytest.approx((look.low, look.high), rel=1e-9)
-
-
-def test_only_effects_with_a_sequence_have_figures_of_inference(stopped_home: Path) -> None:
-    effects = pd.read_csv(stopped_home / "runs" / "stops" / "effects.csv")
-    assert (effects.status == "complete").all()
-    others = effects[effects.family != "primary"]
-    assert len(others) == 4
-    columns = ["ci_low", "ci_high", "p", "p_exact", "p_adjusted", "p_equivalence_adjusted"]
-    assert others[columns].isna().all(axis=None)
-    results = pd.read_csv(stopped_home / "runs" / "stops" / "results.csv")
-    assert (results.status == "complete").all()
-    asked = results[(results.metric == "accuracy") & (results.model != "-")]
-    assert set(asked.n) == {20, N}
 
 
 def run_until(home: Path, until: Until) -> None:
@@ -161,21 +105,3 @@ def test_other_settings_or_shards_are_refused(home: Path, stopped_home: Path) ->
         ragbench.run(config, overrides=["analysis.stop.margin=0.1"])
     with pytest.raises(UsageError, match="not in shards"):
         finish_experiment(*load_config(config), command="stops.yaml")
-
-
-def test_the_report_says_how_it_stopped(stopped_home: Path) -> None:
-    text = (stopped_home / "runs" / "stops" / "report.md").read_text(encoding="utf-8")
-    asked, every = 4 * 20 + 2 * N, 6 * N
-    assert f"it asked {asked} of {every} answers (44 % saved)" in text  # 1 - 200/360
-    assert "the sequence has 0.01, and the test of a fixed number of questions has 0.04" in text
-
-
-def test_watch_prints_the_last_look(stopped_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RAGBENCH_HOME", str(stopped_home))
-    shown = CliRunner().invoke(watch, ["stops"])
-    assert shown.exit_code == 0
-    rows = [line.split() for line in shown.output.splitlines()]
-    assert [row[-2:] for row in rows if "reads" in row] == [["shown", "20"]]
-    assert [row[-3:] for row in rows if "guesses" in row] == [["not", "shown", str(N)]]
-    found = json.loads(CliRunner().invoke(watch, ["stops", "--json"]).output)
-    assert [effect["verdict"] for effect in found] == ["shown", "exhausted"]
