@@ -10,6 +10,7 @@ import pandas as pd
 from ragbench.analysis.load import Run
 from ragbench.runfolder.looks.stopped import EffectDecision, EffectLook
 
+KEYS = ["effect", "model", "base", "task", "arm", "baseline"]
 VOID = [
     *("ci_low", "ci_high", "p", "p_exact", "p_equivalence"),
     *("p_adjusted", "p_equivalence_adjusted", "smallest_detectable"),
@@ -27,10 +28,9 @@ def with_sequences(run: Run, table: pd.DataFrame) -> pd.DataFrame:
         return table
     table = table.copy()
     named = {effect.name: effect for effect in run.stopped.effects}
-    keys = ["effect", "model", "base", "task", "arm", "baseline"]
     for place, row in enumerate(table.to_dict(orient="records")):
         index = table.index[place]
-        found = None if row["stratum"] else named.get(tuple(row[key] for key in keys))
+        found = None if row["stratum"] else named.get(tuple(row[key] for key in KEYS))
         if row["status"] != "complete":
             continue
         if found is not None:
@@ -51,3 +51,17 @@ def _figures(found: EffectDecision, last: EffectLook) -> Iterator[tuple[str, flo
     yield "p_equivalence", last.p_equivalence
     yield "p_adjusted", found.p_adjusted
     yield "p_equivalence_adjusted", found.p_equivalence_adjusted
+
+
+def trajectories(run: Run) -> pd.DataFrame:
+    """Return one row per look and primary effect; empty for a run that is not looked at."""
+    rows = [
+        dict(zip(KEYS, effect.name, strict=True))
+        | {"look": number, "n": look.n, "estimate": look.estimate}
+        | {"low": look.low, "high": look.high, "e_value": look.e_value}
+        | {"p": look.p, "p_equivalence": look.p_equivalence}
+        | {"verdict": effect.verdict, "decided_at": effect.decided_at}
+        for effect in (() if run.stopped is None else run.stopped.effects)
+        for number, look in enumerate(effect.looks, 1)
+    ]
+    return pd.DataFrame(rows)

@@ -47,6 +47,7 @@ from ragbench.report.evidence import (
 from ragbench.report.leakage import Leaks, find_leaks, panels
 from ragbench.report.policies import policy_rows, unread_rows
 from ragbench.report.published import beside_rows
+from ragbench.report.stopping import decision_rows, saved_rows
 from ragbench.report.tables import (
     Rows,
     accuracy_rows,
@@ -160,6 +161,7 @@ def _parts(
             pair_rows(run, effects),
             {"drawings": [*slope_charts(run, results), *pair_plots(run, effects)]},
         ),
+        (EFFECTS, "What was decided, and when", decision_rows(run), {}),
         (
             ACCURACY,
             f"{score}, and the gain over closed-book",
@@ -237,6 +239,7 @@ def _parts(
             cost_rows(run, effects),
             {"note": COST_NOTE, "drawings": spent_plots(run, results)},
         ),
+        (COST, "What stopping early saved", saved_rows(run), {}),
         (COST, "Calls of runnables", runnable_rows(run), {"note": CALLS_NOTE}),
         (ACCURACY, PUBLISHED, beside_rows(run, results) if beside else ([], []), {}),
     ]

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
+import pandas as pd
+
+from ragbench.analysis.family import OF_PAIR
 from ragbench.analysis.load import Run
+from ragbench.report.tables import Rows, between, points
 
 
 def methods(run: Run) -> str:
@@ -54,3 +60,50 @@ def limit(run: Run) -> str:
         f"({100 * (1 - asked / every):.0f} % saved). `ragbench run CONFIG --until all` asks the "
         "others."
     )
+
+
+def decision_rows(run: Run) -> Rows:
+    """Return the primary effects of a run that may stop early: what was decided, and when."""
+    header = ["effect", "model", "task", "arm", "n", "points", "sequence", "verdict", "decided at"]
+    effects = () if run.stopped is None else run.stopped.effects
+    rows = []
+    for effect in effects:
+        last = effect.looks[-1]
+        rows.append(
+            [
+                OF_PAIR.get(effect.effect, effect.effect),
+                effect.model,
+                effect.task,
+                effect.arm,
+                f"{last.n:,}",
+                points(math.nan if last.estimate is None else last.estimate),
+                between(last.low, last.high, points),
+                "not shown" if effect.verdict == "exhausted" else effect.verdict,
+                "-" if effect.decided_at is None else f"{effect.decided_at:,}",
+            ]
+        )
+    return header, rows
+
+
+def saved_rows(run: Run) -> Rows:
+    """Return what each cell of a stopped run was asked, and the tokens that it saved.
+
+    The questions that were not asked count with the mean tokens of those that were.
+    """
+    header = ["model", "task", "arm", "asked", "of", "tokens of a question", "tokens saved"]
+    rows = []
+    for cell in run.stopped.asked if run.stopped is not None and run.is_stopped else ():
+        of = run.facts(cell.task).n
+        scores = run.cell(*cell.key)
+        mean = scores["sent_tokens"].mean() + scores["reply_tokens"].fillna(0).mean()
+        known = not pd.isna(mean)
+        rows.append(
+            [
+                *cell.key,
+                f"{cell.n:,}",
+                f"{of:,}",
+                f"{mean:,.0f}" if known else "-",
+                f"{mean * (of - cell.n):,.0f}" if known else "-",
+            ]
+        )
+    return header, rows

@@ -20,3 +20,14 @@ def test_only_effects_with_a_sequence_have_figures_of_inference(stopped_home: Pa
     assert (results.status == "complete").all()
     asked = results[(results.metric == "accuracy") & (results.model != "-")]
     assert set(asked.n) == {20, N}
+
+
+def test_every_look_is_a_row(stopped_home: Path) -> None:
+    table = pd.read_csv(stopped_home / "runs" / "stops" / "trajectory.csv")
+    guesses = table[table.model == "guesses"]
+    # 20, then the next whole number from 1.25 times the last on, to all
+    assert guesses.n.tolist() == [20, 25, 32, 40, 50, 60]
+    assert guesses.look.tolist() == [1, 2, 3, 4, 5, 6]
+    assert (guesses.low.diff().dropna() >= 0).all()  # each sequence is within the one before
+    assert (guesses.high.diff().dropna() <= 0).all()
+    assert set(table[table.model == "reads"].n) == {20}
