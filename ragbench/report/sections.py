@@ -30,6 +30,7 @@ from ragbench.report.charts.kcurve import (
 from ragbench.report.charts.shares import evidence_bars, share_bars
 from ragbench.report.charts.slope import slope_charts
 from ragbench.report.charts.spent import spent_plots
+from ragbench.report.charts.trajectory import trajectory_charts
 from ragbench.report.cost import cost_rows, runnable_rows
 from ragbench.report.evidence import (
     ABSTAINING_NOTE,
@@ -161,7 +162,12 @@ def _parts(
             pair_rows(run, effects),
             {"drawings": [*slope_charts(run, results), *pair_plots(run, effects)]},
         ),
-        (EFFECTS, "What was decided, and when", decision_rows(run), {}),
+        (
+            EFFECTS,
+            "What was decided, and when",
+            decision_rows(run),
+            {"drawings": trajectory_charts(run)},
+        ),
         (
             ACCURACY,
             f"{score}, and the gain over closed-book",
