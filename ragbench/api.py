@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from ragbench.base.devices import Device
 from ragbench.base.errors import BackendError, SpentError, UsageError
@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from ragbench.base.cluster.engine import Cluster
     from ragbench.base.records import Passage
     from ragbench.corpora.corpus import Corpus
+    from ragbench.experiment.answering.rounds import Until
     from ragbench.experiment.run import Finished
     from ragbench.experiment.sharded import Answered
     from ragbench.indexes.built import IndexManifest
     from ragbench.indexes.retriever import IndexKind
     from ragbench.report.write import Written
 
+UntilWhen = Literal["decided", "all"]
 QUIETLY = 100  # the largest number of queries that are searched without a line of progress
 
 
@@ -210,6 +212,7 @@ def run(
     *,
     overrides: Sequence[str] = (),
     extend: bool = False,
+    until: UntilWhen | None = None,
 ) -> RunTables:
     """Run an experiment to its report, or go on with it, as ``ragbench run`` does.
 
@@ -217,6 +220,8 @@ def run(
         config: The path of a YAML file, the name of a config, or its contents as a mapping.
         overrides: ``key=value`` texts, as ``--set`` takes them.
         extend: Whether to add models, tasks, arms or questions to a run of this name.
+        until: ``decided`` or ``all`` questions, for a config with ``analysis: stop``, which stops
+            by default.
 
     Returns:
         The tables of the run; ``.path`` is its folder, with ``report.html``.
@@ -228,7 +233,7 @@ def run(
     """
     from ragbench.analysis.notebook import load_run
 
-    finished, written = run_to_report(config, overrides, extend=extend)
+    finished, written = run_to_report(config, overrides, extend=extend, until=until)
     check_complete(finished)
     return load_run(written.path.parent)
 
@@ -239,6 +244,7 @@ def run_to_report(
     *,
     extend: bool,
     cluster: Cluster | None = None,
+    until: UntilWhen | None = None,
 ) -> tuple[Finished, Written]:
     """Run an experiment and write its report; incomplete cells are no error here."""
     from ragbench.experiment.config.config import load_config
@@ -247,8 +253,25 @@ def run_to_report(
 
     reference = config if isinstance(config, Mapping) else os.fspath(config)
     loaded = load_config(reference, overrides)
-    finished = run_experiment(*loaded, extend=extend, cluster=cluster)
+    said = _until(loaded[0].analysis.stop is not None, until)
+    finished = run_experiment(*loaded, extend=extend, cluster=cluster, until=said)
     return finished, write_report(finished.folder.path)
+
+
+def _until(may_stop: bool, when: UntilWhen | None) -> Until | None:
+    """Return how long a run goes on; None if it asks every question and is not looked at before."""
+    if not may_stop:
+        if when == "decided":
+            raise UsageError(
+                "the config does not say when to stop, so its questions are in no random order",
+                where="--until decided",
+                fix="add `analysis: {stop: {}}`, or give --set analysis.stop.min_questions=50",
+            )
+        return None
+    from ragbench.analysis.judging import judge
+    from ragbench.experiment.answering.rounds import Until
+
+    return Until(judge, every=when == "all")
 
 
 def check_complete(finished: Finished) -> None:

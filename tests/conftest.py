@@ -249,3 +249,20 @@ def run_copy(finished_home: Path, home: Path) -> Path:
     """A private home with a copy of the finished run; returns the run folder."""
     shutil.copytree(finished_home, home, dirs_exist_ok=True)
     return home / "runs" / "small"
+
+
+def stop_a_run(folder: Path) -> None:
+    """Fill a home with a run that stops when its effects are decided."""
+    import ragbench as package
+    from tests.experiment.answering.stopping_home import make_stopping_home
+
+    make_stopping_home(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAGBENCH_HOME", str(folder))
+        package.run(str(folder / "stops.yaml"))
+
+
+@pytest.fixture(scope="session")
+def stopped_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a home whose run stopped when its effects were decided; not to be written to."""
+    return made_once(tmp_path_factory, "stopped", stop_a_run)

@@ -5,6 +5,8 @@ merged      arms that gave the same prompts, which are one arm to every effect
 clusters    which questions count as one
 family      kinds of effects, and which of them are primary
 effects     every effect of a run, as rows
+judging     the primary effects after each look at a run under way
+stopping    figures of effects in a run that may stop early
 results     every figure of a run, as rows
 csvfile     tables as CSV without formulas
 needed      how many questions its effects need

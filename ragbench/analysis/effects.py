@@ -33,6 +33,7 @@ from ragbench.analysis.statistics.clustered import FEWEST_CLUSTERS, variance_of_
 from ragbench.analysis.statistics.estimate import NO_FIGURES, Cells, Settings, estimate, spread
 from ragbench.analysis.statistics.pooled import random_effects
 from ragbench.analysis.statistics.power import Spread
+from ragbench.analysis.stopping import with_sequences
 from ragbench.runfolder.config import ArmEntry, ModelEntry
 
 GOLD_GAIN = "gain from gold passages"
@@ -164,6 +165,7 @@ def effects_and_spreads(run: Run) -> tuple[pd.DataFrame, list[Spread | None]]:
     table["smallest_detectable"] = [
         math.nan if found is None else found.smallest(float(level)) for found, level in levels
     ]
+    table = with_sequences(run, table)
     counts = dict.fromkeys(("n", "helped", "hurt", "n_clusters"), "Int64")
     return table[EFFECT_COLUMNS].astype(counts | {"p_is_bound": bool}), spreads
 
@@ -248,6 +250,27 @@ def values_of(run: Run, task: str, contrast: Contrast) -> dict[str, Cells]:
 
     There are none where no question counts for the headroom of an arm.
     """
+    table = table_of(run, task, contrast)
+    if table.empty and contrast.effect in HEADROOM:
+        return {}
+    _, model, arm = contrast.terms[-1]
+    asked = run.cell(model, task, arm).set_index("question_id").loc[table.index]
+    strata = asked.stratum
+    names = [name for name in sorted(strata.unique()) if name]
+    values = table.to_numpy(dtype=float)
+    parts = {"": Cells(values, cluster_codes(run, task, asked))}
+    if len(names) > 1:
+        for name in names:
+            held = (strata == name).to_numpy()
+            parts[name] = Cells(values[held], cluster_codes(run, task, asked[held]))
+    return parts
+
+
+def table_of(run: Run, task: str, contrast: Contrast) -> pd.DataFrame:
+    """Return the signed values by question, in the order asked, of what all its cells were asked.
+
+    NaN is a missing answer.
+    """
     metric = run.metrics(task)[0]
     columns, failed = [], []
     for sign, model, arm in contrast.terms:
@@ -260,18 +283,7 @@ def values_of(run: Run, task: str, contrast: Contrast) -> dict[str, Cells]:
     table = table[missing.loc[table.index] | table.notna().all(axis=1)]
     if contrast.effect in HEADROOM:
         table = table[_gold(run, task, contrast).loc[table.index]]
-        if table.empty:
-            return {}
-    strata = cell.stratum.loc[table.index]
-    names = [name for name in sorted(strata.unique()) if name]
-    values = table.to_numpy(dtype=float)
-    asked = cell.loc[table.index]
-    parts = {"": Cells(values, cluster_codes(run, task, asked))}
-    if len(names) > 1:
-        for name in names:
-            held = (strata == name).to_numpy()
-            parts[name] = Cells(values[held], cluster_codes(run, task, asked[held]))
-    return parts
+    return table
 
 
 def _gold(run: Run, task: str, contrast: Contrast) -> pd.Series[bool]:

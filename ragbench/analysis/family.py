@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -62,9 +63,14 @@ def primary_of(run: Run) -> PrimarySettings:
         )
     return replace(
         said,
-        effects=said.effects or PRIMARY_EFFECTS,
+        effects=_stopping(run) or said.effects or PRIMARY_EFFECTS,
         tasks=said.tasks or tuple(run.members("tasks")),
     )
+
+
+def _stopping(run: Run) -> tuple[str, ...]:
+    """Return the effects that were judged while the run went on; they are its primary ones."""
+    return () if run.stopped is None else run.stopped.settings.effects
 
 
 def retrieval_arms(run: Run, task: str) -> list[str]:
@@ -136,14 +142,8 @@ def adjusted(run: Run, table: pd.DataFrame) -> pd.DataFrame:
         ``level``: the level of the first step of Holm's procedure in the primary family, else the
         unadjusted one.
     """
-    declared = primary_of(run)
-    arms = {task: primary_arm(run, task) for task in declared.tasks}
-    pairs = pairs_of(run.config.bases())
-    general = {pair.general for pair in pairs} or set(run.members("models"))
-    first = np.array(
-        [_is_primary(row, declared, arms, general) for row in table.to_dict(orient="records")],
-        dtype=bool,
-    )
+    is_primary = primary_test(run)
+    first = np.array(list(map(is_primary, table.to_dict(orient="records"))), dtype=bool)
     again = table["task"].isin(set(OVER_TASKS) - {MACRO}).to_numpy(dtype=bool)
     others = ~first & ~again
     p, outside = (table[name].to_numpy(dtype=float) for name in ("p", "p_equivalence"))
@@ -161,11 +161,20 @@ def adjusted(run: Run, table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def primary_test(run: Run) -> Callable[[Mapping[Any, Any]], bool]:
+    """Return the function that says whether the row of an effect is a primary one."""
+    declared = primary_of(run)
+    arms = {task: primary_arm(run, task) for task in declared.tasks}
+    pairs = pairs_of(run.config.bases())
+    general = {pair.general for pair in pairs} or set(run.members("models"))
+    return partial(_is_primary, declared, arms, general)
+
+
 def _is_primary(
-    row: Mapping[Any, Any],
     declared: PrimarySettings,
     arms: Mapping[str, str | None],
     general: set[str],
+    row: Mapping[Any, Any],
 ) -> bool:
     if row["stratum"] or row["task"] not in arms or row["effect"] not in OF_PAIR:
         return False

@@ -14,6 +14,7 @@ from ragbench.base.errors import DataError
 from ragbench.base.records import Question
 from ragbench.runfolder.config import RunConfig
 from ragbench.runfolder.facts import CorpusFacts, TaskFacts
+from ragbench.runfolder.looks.stopped import StopFile, read_stopped
 from ragbench.runfolder.paths import RunPaths
 from ragbench.runfolder.questions import read_questions
 from ragbench.runfolder.records import check_records
@@ -59,6 +60,17 @@ class Run:
         """By task, each arm whose prompts are those of another arm, with that other arm."""
         return same_prompts(self.files, self.about)
 
+    @cached_property
+    def stopped(self) -> StopFile | None:
+        """The looks at a run that may stop early; None for one that asks every question."""
+        return read_stopped(self.files)
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether a cell was not asked all questions of its task."""
+        asked = () if self.stopped is None else self.stopped.asked
+        return any(cell.n < self.facts(cell.task).n for cell in asked)
+
     def facts(self, task: str) -> TaskFacts:
         """Return what is recorded of a task."""
         return self.about.identity.tasks[task]
@@ -76,6 +88,12 @@ class Run:
         if task not in self._questions:
             self._questions[task] = read_questions(self.files.questions(task))
         return self._questions[task]
+
+    def shared(self, task: str) -> Sequence[Question]:
+        """Return the first questions of a task, those that every cell was asked."""
+        asked = () if self.stopped is None else self.stopped.asked
+        ns = [cell.n for cell in asked if cell.task == task]
+        return self.questions(task)[: min(ns, default=None)]
 
     @cached_property
     def _questions(self) -> dict[str, list[Question]]:
@@ -182,12 +200,14 @@ def load_run(path: Path) -> Run:
 
 def _check_whole(path: Path, about: RunFile, scores: pd.DataFrame) -> None:
     """Refuse scores that an interrupted extension of the run has left behind its config."""
-    cells = {
+    cells: dict[tuple[str, ...], int] = {
         (model.name, task.name, arm): about.identity.tasks[task.name].n
         for model in about.config.models
         for task in about.config.tasks
         for arm in about.identity.tasks[task.name].arms
     }
+    if (stopped := read_stopped(RunPaths(path))) is not None:
+        cells |= {cell: n for cell, n in stopped.n.items() if cell in cells}
     if scores.groupby(["model", "task", "arm"]).size().to_dict() != cells:
         raise DataError(
             "the scores are not those of the run's models, tasks, arms and questions",

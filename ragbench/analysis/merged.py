@@ -11,7 +11,7 @@ from ragbench.runfolder.records import last_records
 from ragbench.runfolder.runfile import RunFile
 
 Packing = tuple[tuple[str, tuple[str, ...]], ...]  # passages by question
-Prompts = tuple[tuple[str, str, str], ...]
+Prompts = dict[tuple[str, str], str]  # by model and question
 
 
 def same_prompts(files: RunPaths, about: RunFile) -> dict[str, dict[str, str]]:
@@ -31,6 +31,7 @@ def _of_task(files: RunPaths, config: RunConfig, task: str, arms: Sequence[str])
     def rank(arm: str) -> tuple[bool, bool]:
         return config.arm(arm).control is not None, arm != CLOSED_BOOK
 
+    may_stop = files.stopped.is_file()  # then some prompts may not have been asked
     # Records are long, so they are read only where the packings are equal.
     alike: dict[tuple[Packing, ...], list[str]] = {}
     for arm in sorted(arms, key=rank):
@@ -40,23 +41,29 @@ def _of_task(files: RunPaths, config: RunConfig, task: str, arms: Sequence[str])
             alike.setdefault(tuple(held[path] for path in paths), []).append(arm)
     found: dict[str, str] = {}
     for (packing, *_), members in alike.items():
-        kept: dict[Prompts, str] = {}
+        kept: dict[str, Prompts] = {}
         for arm in members if len(members) > 1 else ():
             prompts = _prompts(files, config, task, arm)
-            if len(prompts) < len(packing) * len(config.models):
+            if len(prompts) < len(packing) * len(config.models) and not may_stop:
                 continue
-            if prompts in kept:
-                found[arm] = kept[prompts]
+            if other := next((name for name in kept if _is_alike(prompts, kept[name])), None):
+                found[arm] = other
             else:
-                kept[prompts] = arm
+                kept[arm] = prompts
     return found
 
 
+def _is_alike(one: Prompts, other: Prompts) -> bool:
+    """Say whether the prompts of two arms are the same where both are known."""
+    both = one.keys() & other.keys()
+    return bool(both) and all(one[key] == other[key] for key in both)
+
+
 def _prompts(files: RunPaths, config: RunConfig, task: str, arm: str) -> Prompts:
-    """Return (model, question, digest) of each prompt that is known."""
-    return tuple(
-        (model.name, question, record.prompt)
+    """Return the digest of each prompt that is known, by model and question."""
+    return {
+        (model.name, question): record.prompt
         for model in config.models
-        for question, record in sorted(last_records(files.records(model.name, task, arm)).items())
+        for question, record in last_records(files.records(model.name, task, arm)).items()
         if record.prompt
-    )
+    }

@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ragbench.analysis.clusters import joined
 from ragbench.analysis.statistics.estimate import Cells, Settings, interval_and_p, spread
 from ragbench.analysis.statistics.inference import Clusters
 from ragbench.analysis.statistics.intervals import interval_of_mean, seeded
 from ragbench.analysis.statistics.multiplicity import holm
 from ragbench.base.records import Query
 from ragbench.base.words import plain_or_whole
+from ragbench.runfolder.looks.clusters import joined
 from ragbench.runfolder.settings import AnalysisSettings
 
 ByQuery = Mapping[str, Mapping[str, float]]  # measure -> query -> value

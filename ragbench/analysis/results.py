@@ -25,6 +25,7 @@ from ragbench.analysis.panels.misled import misled
 from ragbench.analysis.panels.policies import policies
 from ragbench.analysis.statistics.inference import Clusters
 from ragbench.analysis.statistics.intervals import interval_of_mean, seeded, wilson
+from ragbench.analysis.stopping import trajectories
 from ragbench.base.files import private, write_json
 from ragbench.base.records import OUTCOMES
 from ragbench.runfolder.scores import CELL
@@ -309,6 +310,7 @@ def write_tables(run: Run) -> tuple[pd.DataFrame, pd.DataFrame]:
         "frontier.csv": frontier(run, found),
     }
     further = {"citations.csv": citations(run), "abstaining.csv": abstaining(run)}
+    further["trajectory.csv"] = trajectories(run)
     tables |= {name: table for name, table in further.items() if len(table)}
     with private(run.about.identity.is_restricted):
         for name, table in tables.items():

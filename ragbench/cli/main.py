@@ -36,6 +36,7 @@ COMMANDS = {
     "embed": ("ragbench.cli.retrieval.embed:embed", "Encode a share of a corpus's passages."),
     "plan": ("ragbench.cli.plan:plan", "Show what a run would do, without running it."),
     "run": ("ragbench.cli.run:run", "Run or resume an experiment."),
+    "watch": ("ragbench.cli.run:watch", "Print what a run under way has decided so far."),
     "prepare": ("ragbench.cli.run:prepare", "Do everything of a run before its first answer."),
     "answer": ("ragbench.cli.run:answer", "Ask the questions of one shard of a prepared run."),
     "finish": ("ragbench.cli.run:finish", "Merge the shards of a run, score and report it."),

@@ -12,6 +12,7 @@ import click
 from ragbench.cli.output import echo, emit_json, emit_table, size
 
 if TYPE_CHECKING:
+    from ragbench.experiment.config.config import Config
     from ragbench.experiment.planning.builds import BuildEstimate
     from ragbench.experiment.planning.cost import CostEstimate
     from ragbench.experiment.planning.offline import Missing
@@ -26,6 +27,8 @@ SEVERAL = {"model": "models", "task": "tasks", "corpus": "corpora", "index": "in
 ADDRESS = re.compile(r"https?://[^\s;,)]+")
 EXPECTED = re.compile(r"expected: (\S+)")
 OF_HUB = ("check the path or id", "accept its terms at the hub")
+DISCORDANT = 0.3  # share of questions that the note on stopping assumes
+DIFFERENCES = (0.05, 0.1, 0.2)
 
 
 @click.command()
@@ -71,12 +74,37 @@ def plan(
 
     grid = OfflineGrid(*load_config(config, overrides), tokenizer=tokenizer)
     made = make_plan(grid, device=device)
+    made.notes += stop_notes(grid.config, made)
     if as_json:
         emit_json(asdict(made))
     else:
         print_plan(made, prompts=prompts, whole=whole)
     if grid.refusals:
         raise grid.refusals[0]
+
+
+def stop_notes(config: Config, made: Plan) -> Iterator[str]:
+    """Yield how many questions per task a run asks that stops when an effect is decided."""
+    from ragbench.analysis.statistics.sequential.decide import Rules
+    from ragbench.analysis.statistics.sequential.foreseen import questions_until_decided
+
+    said = config.analysis
+    if said.stop is None:
+        return
+    margin = said.stop.margin or said.equivalence_margin
+    rules = Rules(alpha=said.alpha, margin=margin, least=said.stop.min_questions)
+    for task, n in dict.fromkeys((task, n) for _, task, _, n in made.cells if n):
+        parts = []
+        for difference in (0.0, *DIFFERENCES):
+            found = questions_until_decided(
+                difference, DISCORDANT, n or 0, rules, every=max(10, (n or 0) // 50), repeats=200
+            )
+            parts.append(f"{found.mean:,.0f} for a true difference of {100 * difference:g} points")
+        yield (
+            f"{task}: instead of {n:,} questions, a comparison of two cells is expected to ask "
+            f"{', '.join(parts)} until it is decided, if {100 * DISCORDANT:g} % of the questions "
+            "are discordant; more with several effects"
+        )
 
 
 def print_plan(made: Plan, *, prompts: int, whole: bool) -> None:

@@ -1,4 +1,4 @@
-"""``ragbench run``, its parts ``prepare``, ``answer`` and ``finish``, and ``ragbench score``."""
+"""``ragbench run``, its parts ``prepare``, ``answer`` and ``finish``, ``score`` and ``watch``."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ import click
 
 from ragbench.base.errors import masked
 from ragbench.cli.engine import cluster_of, with_engine
-from ragbench.cli.output import echo
+from ragbench.cli.output import echo, emit_json, emit_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from ragbench.api import UntilWhen
     from ragbench.report.write import Written
+    from ragbench.runfolder.looks.stopped import EffectDecision
 
 
 def _with_config(command: Callable[..., None]) -> Callable[..., None]:
@@ -38,12 +40,19 @@ _extend = click.option(
 @click.command()
 @_with_config
 @_extend
+@click.option(
+    "--until",
+    type=click.Choice(["decided", "all"]),
+    help="Stop when the primary effects are decided, or ask all questions.  [default: decided "
+    "where the config has analysis.stop]",
+)
 @click.option("--all", "every", is_flag=True, help="Print every table after the verdict.")
 @with_engine
 def run(
     config: str,
     overrides: tuple[str, ...],
     extend: bool,
+    until: UntilWhen | None,
     every: bool,
     engine: str,
     workers: int | None,
@@ -53,7 +62,9 @@ def run(
     from ragbench.api import check_complete, run_to_report
 
     with cluster_of(engine, workers, ray_address) as cluster:
-        finished, written = run_to_report(config, overrides, extend=extend, cluster=cluster)
+        finished, written = run_to_report(
+            config, overrides, extend=extend, cluster=cluster, until=until
+        )
     print_report(written, every=every)
     check_complete(finished)
 
@@ -142,3 +153,51 @@ def print_report(written: Written, *, every: bool = False) -> None:
     echo(f"\nreport: {written.page}\n        {written.path}\ntable:  {table}")
     name = shlex.quote(written.path.parent.name)
     echo(f"next:   ragbench report {name} --open\n        ragbench analyze {name} --all")
+
+
+@click.command()
+@click.argument("run_folder", metavar="RUN")
+@click.option("--json", "as_json", is_flag=True, help="Print stopped.json's effects as a list.")
+def watch(run_folder: str, as_json: bool) -> None:
+    """Print what the last look at RUN (a folder or a name) decided; the run may be under way.
+
+    Only a run whose config has `analysis: stop` is looked at. Its p values and sequences remain
+    valid however often they are printed.
+    """
+    from ragbench.base.errors import DataError
+    from ragbench.runfolder.looks.stopped import read_stopped
+    from ragbench.runfolder.paths import find_run
+    from ragbench.runfolder.schema import to_json
+
+    folder = find_run(run_folder)
+    stopped = read_stopped(folder)
+    if stopped is None or not stopped.looks:
+        raise DataError(
+            f"no look was taken at the run {folder.name!r} yet",
+            where=str(folder.stopped),
+            fix="wait for the first look; a run without `analysis: stop` has none",
+        )
+    if as_json:
+        emit_json([to_json(effect) for effect in stopped.effects])
+        return
+    header = ["effect", "model", "task", "arm", "n", "points", "sequence", "p", "verdict", "at"]
+    emit_table(header, [_row(effect) for effect in stopped.effects])
+    share = 100 * (1 - stopped.alpha * stopped.share)
+    echo()
+    echo(
+        f"look {len(stopped.looks)}; p is adjusted by Holm's procedure over these effects; the "
+        f"sequences cover {share:g} % at all looks together"
+    )
+
+
+def _row(effect: EffectDecision) -> list[str]:
+    last = effect.looks[-1]
+    points = "-" if last.estimate is None else f"{100 * last.estimate:+.1f}"
+    p = effect.p_equivalence_adjusted if effect.verdict == "equivalent" else effect.p_adjusted
+    return [
+        *(effect.effect, effect.model, effect.task, effect.arm, f"{last.n:,}", points),
+        f"{100 * last.low:+.1f} to {100 * last.high:+.1f}",
+        f"{p:.3g}",
+        "not shown" if effect.verdict == "exhausted" else effect.verdict,
+        "-" if effect.decided_at is None else f"{effect.decided_at:,}",
+    ]

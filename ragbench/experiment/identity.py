@@ -39,6 +39,8 @@ def known_identity(grid: Grid) -> Identity:
 def resolved(grid: Grid) -> RunConfig:
     """Return the config as run.json has it, with what each model costs."""
     value = grid.config.model_dump(mode="json")
+    if value["analysis"]["stop"] is None:
+        del value["analysis"]["stop"]  # as in runs of earlier versions
     value["billing"] = {name: to_json(costs) for name, costs in billing(grid).items()}
     return parse(RunConfig, value, str(grid.document.path), what="config")
 

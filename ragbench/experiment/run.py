@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 
 from ragbench.base import home
@@ -20,8 +21,10 @@ from ragbench.experiment.answering.opening import (
     Packed,
     check_lengths,
     open_cells,
+    open_each,
     plan_units,
 )
+from ragbench.experiment.answering.rounds import Planned, Until, answer_in_rounds
 from ragbench.experiment.answering.spending import Spending
 from ragbench.experiment.answering.watching import Watch
 from ragbench.experiment.config.config import Config
@@ -43,7 +46,7 @@ from ragbench.experiment.resume import check_same, kept_budget, start
 from ragbench.experiment.stages.budget import choose_budget
 from ragbench.experiment.stages.deliver import pack_all
 from ragbench.experiment.stages.retrieve import retrieve_all
-from ragbench.experiment.stages.score import score_cells
+from ragbench.experiment.stages.score import Scored, score_cells
 from ragbench.experiment.writing.asking import Session
 from ragbench.experiment.writing.filtering import encoder_digests, filter_passages
 from ragbench.experiment.writing.instructions import WRITTEN_TEMPLATE
@@ -91,7 +94,12 @@ class Prepared:
 
 
 def run_experiment(
-    config: Config, document: Document, *, extend: bool = False, cluster: Cluster | None = None
+    config: Config,
+    document: Document,
+    *,
+    extend: bool = False,
+    cluster: Cluster | None = None,
+    until: Until | None = None,
 ) -> Finished:
     """Build missing parts, retrieve, pack, answer and score; answers of shards are merged first.
 
@@ -100,27 +108,58 @@ def run_experiment(
         document: The document it was read from.
         extend: Whether models, tasks, arms or questions may be added to the run folder.
         cluster: The machines on which models in a process of ours answer; without it, this one.
+        until: How long a run goes on that may stop early; without it, every question is asked.
     """
     with _held(config, document, cluster) as (grid, folder), _cache(grid) as cache:
         spending = Spending(billing(grid), config.max_cost, config.currency)
+        scored = Scored(0, ())
         known, packed = _deliver(grid, Session(folder, spending, cache), extend=extend)
-        jobs = Jobs(grid, packed)
+        jobs, written = Jobs(grid, packed), deepcopy(spending)
         if said := merge_shards(grid, folder, jobs).sentence():
             say(said)
         watch = Watch([name for name, facts in known.models.items() if facts.served])
         opened = _open(grid, folder, jobs, spending, watch)
+        asking = _Asking(grid, folder, jobs, written, watch.served, cache)
         try:
-            answer_open(grid, folder, opened, jobs, spending, watch, cache)
+            if until is None:
+                answer_open(grid, folder, opened, jobs, spending, watch, cache)
+            else:
+                scored = answer_in_rounds(grid, folder, until, asking)
+                spending = asking.spending
         finally:
             for model in grid.models.values():
                 model.release()
-            record_answerers(folder, watch)
+            record_answerers(folder, watch if asking.watch is None else asking.watch)
             if cluster is not None:
                 _record_nodes(folder, cluster)
         if said := spending.sentence():
             say(said)
-        scored = score_cells(folder)
+        if until is None:
+            scored = score_cells(folder)
     return Finished(folder, scored.errors, scored.unmeasured, spending)
+
+
+@dataclass(slots=True)
+class _Asking:
+    """Asks the questions of a round; the cost and the remarks are those of all rounds."""
+
+    grid: Grid
+    folder: RunPaths
+    jobs: Jobs
+    before: Spending
+    served: Sequence[str]
+    cache: ReplyCache | None
+    spending: Spending = field(default_factory=Spending)
+    watch: Watch | None = None
+
+    def __call__(self, planned: Planned) -> bool:
+        """Ask what has no answer yet, and return whether all has one then."""
+        self.spending, self.watch = deepcopy(self.before), Watch(self.served)
+        opened = open_each(self.folder, planned, self.jobs, self.spending, self.watch)
+        errors = answer_open(
+            self.grid, self.folder, opened, self.jobs, self.spending, self.watch, self.cache
+        )
+        return not errors and not self.spending.left
 
 
 def prepare_experiment(config: Config, document: Document, *, extend: bool = False) -> Prepared:

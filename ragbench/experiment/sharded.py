@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ragbench.base import home
-from ragbench.base.errors import BackendError, DataError
+from ragbench.base.errors import BackendError, DataError, UsageError
 from ragbench.base.files import JsonlAppender, locked, private, remove_halves
 from ragbench.base.progress import say
 from ragbench.base.yamlfile import Document
@@ -146,6 +146,12 @@ def _prepared(config: Config, document: Document) -> tuple[Grid, RunPaths, RunFi
             "another machine",
         )
     folder.check_inside()
+    if folder.stopped.exists():
+        raise UsageError(
+            "looks were taken at the run, so its questions are asked in rounds, not in shards",
+            where=str(folder.stopped),
+            fix="ask all with `ragbench run CONFIG --until all`",
+        )
     run = read_run_file(folder.run)
     budget = prepared_budget(run)
     if grid.config.packing.budget_tokens is None and budget is not None:

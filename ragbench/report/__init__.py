@@ -14,6 +14,7 @@ charts     every chart as SVG
 page       the report as one HTML file
 markdown   the report in Markdown
 paper      small tables for a paper, in LaTeX
+stopping   what was done in a run that may stop early
 imported   the methods of imported runs
 export     tables as CSV, a paper's as LaTeX, figures as PNG, SVG and PDF
 write      all files of a report

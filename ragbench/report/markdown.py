@@ -10,6 +10,7 @@ from ragbench.analysis.clusters import cluster_name, has_clusters, repeats
 from ragbench.analysis.family import BASELINE, chosen_arm, primary_of
 from ragbench.analysis.load import Run
 from ragbench.analysis.statistics.estimate import Settings
+from ragbench.report import stopping
 from ragbench.report.headline import Headline
 from ragbench.report.imported import imported_methods
 from ragbench.report.sections import Section
@@ -141,7 +142,8 @@ def methods(run: Run) -> str:
         "equally, and (random effects) is the DerSimonian-Laird mean over tasks with Hartung and "
         "Knapp's interval, for five tasks or more. The detectable difference of an effect is the "
         "true one that its test would find with a power of 0.8 at the level of the first step of "
-        f"Holm's procedure, given the changes that were observed. {_retrieved(run)}"
+        f"Holm's procedure, given the changes that were observed. {stopping.methods(run)}"
+        f"{_retrieved(run)}"
         "A cell with unanswered questions shows bounds instead of an interval, and is not tested. "
         "Headroom is the oracle control less the arm, on the questions for which the arm delivered "
         "no gold passage and on those for which it did; every other effect is the arm less its "

@@ -31,6 +31,7 @@ from ragbench.report.charts.kcurve import (
 from ragbench.report.charts.shares import evidence_bars, share_bars
 from ragbench.report.charts.slope import slope_charts
 from ragbench.report.charts.spent import frontier_charts, spent_plots
+from ragbench.report.charts.trajectory import trajectory_charts
 from ragbench.report.cost import (
     cost_rows,
     frontier_note,
@@ -55,6 +56,7 @@ from ragbench.report.evidence import (
 from ragbench.report.leakage import Leaks, find_leaks, panels
 from ragbench.report.policies import policy_rows, unread_rows
 from ragbench.report.published import beside_rows
+from ragbench.report.stopping import decision_rows, saved_rows
 from ragbench.report.tables import (
     Rows,
     accuracy_rows,
@@ -173,6 +175,12 @@ def _parts(
             {"drawings": [*slope_charts(run, results), *pair_plots(run, effects)]},
         ),
         (
+            EFFECTS,
+            "What was decided, and when",
+            decision_rows(run),
+            {"drawings": trajectory_charts(run)},
+        ),
+        (
             ACCURACY,
             f"{score}, and the gain over closed-book",
             accuracy_rows(run, results, effects),
@@ -264,6 +272,7 @@ def _parts(
             },
         ),
         (COST, "Calls before the answers", writing_rows(run), {"note": WRITING_NOTE}),
+        (COST, "What stopping early saved", saved_rows(run), {}),
         (COST, "Calls of runnables", runnable_rows(run), {"note": CALLS_NOTE}),
         (ACCURACY, PUBLISHED, beside_rows(run, results) if beside else ([], []), {}),
     ]

@@ -16,5 +16,6 @@ passages    ``passages.jsonl`` and the prompts: texts, each once
 records     ``records/MODEL+TASK+ARM.0.jsonl``: raw answers
 scores      ``scores/MODE.parquet``: columns and their types
 pairs       pairs of a biomedical model and its general base
+looks       ``stopped.json``: the looks at a run that may stop early
 sums        ``sums.json``: size and digest of every file, compared before a figure is printed
 """

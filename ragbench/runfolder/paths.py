@@ -44,6 +44,11 @@ class RunPaths:
         return self.path / "sums.json"
 
     @property
+    def stopped(self) -> Path:
+        """Looks at a run that may stop early, and what they decided."""
+        return self.path / "stopped.json"
+
+    @property
     def passages(self) -> Path:
         """Texts of all delivered passages, each once."""
         return self.path / "passages.jsonl"

@@ -40,6 +40,21 @@ class PrimarySettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StopSettings:
+    """When a run stops asking.
+
+    Attributes:
+        effects: Names of effects as in tables; empty for those of ``primary``.
+        margin: Largest difference that does not matter; None for ``equivalence_margin``.
+        min_questions: Number of questions per task before which nothing is decided.
+    """
+
+    effects: tuple[str, ...] = ()
+    margin: float | None = None
+    min_questions: int = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AnalysisSettings:
     """How results are analysed.
 
@@ -48,12 +63,14 @@ class AnalysisSettings:
         resamples: Largest number of random signs that a test draws.
         equivalence_margin: Largest difference that does not matter, from 0 to 1.
         primary: What the run is designed to test.
+        stop: When it stops asking; None for a run that asks every question.
     """
 
     alpha: float = 0.05
     resamples: int = 10_000
     equivalence_margin: float = 0.03
     primary: PrimarySettings = PrimarySettings()
+    stop: StopSettings | None = None
 
 
 DECLARED = "declared in the config"

@@ -26,7 +26,7 @@ INPUTS = (
     *("retrieval/*.trec", "retrieval/*.json", "retrieval/*.jsonl", "packed/*.jsonl"),
     *("filtered/*.jsonl", "written/records/*.jsonl", "written/prompts/*.jsonl"),
 )
-GROWING = ("prompts/*.jsonl", "records/*.jsonl")
+GROWING = ("prompts/*.jsonl", "records/*.jsonl", "stopped.json")
 SCORES = ("scores/*.parquet",)
 WIDTH = 4  # hexadecimal digits of a line's sum
 

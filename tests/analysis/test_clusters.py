@@ -14,17 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.cluster.hierarchy import DisjointSet
 
-from ragbench.analysis.clusters import (
-    cluster_codes,
-    cluster_name,
-    clusters_of,
-    has_clusters,
-    repeats,
-    same,
-)
+from ragbench.analysis.clusters import cluster_codes, cluster_name, has_clusters, repeats
 from ragbench.analysis.load import Run
 from ragbench.base.errors import DataError
 from ragbench.base.records import Question
+from ragbench.runfolder.looks.clusters import clusters_of, same
 from ragbench.runfolder.questions import write_questions
 from ragbench.tasks.mirage import MirageOptions, MmluMedTask
 from tests.analysis.making import about_of, edited, make_run, question

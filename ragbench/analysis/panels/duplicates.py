@@ -9,11 +9,11 @@ from typing import Any
 
 import pandas as pd
 
-from ragbench.analysis.clusters import same
 from ragbench.analysis.load import Run
 from ragbench.analysis.panels.leakage import right_answer
 from ragbench.base.records import Question
 from ragbench.base.words import plain_or_whole
+from ragbench.runfolder.looks.clusters import same
 
 SHINGLE = 5  # words of an n-gram
 NEAR = 0.8  # Jaccard index

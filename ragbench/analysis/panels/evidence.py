@@ -158,6 +158,7 @@ def _asked(run: Run, model: str, task: str, held: pd.DataFrame) -> _Asked:
     base = run.cell(model, task, BASELINE).set_index("question_id")
     closed = None
     if not base.empty:
+        held = held[held.index.isin(base.index)]  # a run that stops early asks cells unequally
         closed = _answers(base.loc[held.index])
     delivered = (held.gold_delivered > 0) & ~held.answer_truncated.astype(bool)
     return _Asked(held, delivered.to_numpy(dtype=bool), _answers(held), closed)

@@ -306,6 +306,7 @@ def _part_rows(
     metric = run.metrics(task)[0]
     cells = [run.cell(model, task, a).set_index("question_id") for a in (arm, BASELINE)]
     with_baseline = not cells[1].empty
+    facts = facts[facts["question_id"].isin([question.id for question in run.shared(task)])]
     cells = [cell.loc[facts["question_id"]] for cell in cells[: 1 + with_baseline]]
     values = np.column_stack([cell[metric].to_numpy(dtype=float) for cell in cells])
     failed = np.column_stack([(cell["outcome"] == "error").to_numpy() for cell in cells])

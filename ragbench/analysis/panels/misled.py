@@ -76,6 +76,9 @@ def _row(run: Run, model: str, task: str, arm: str) -> dict[str, Any]:
     cells = {
         name: run.cell(model, task, name).set_index("question_id") for name in (arm, like, BASELINE)
     }
+    # A run that stops early may have asked a cell more questions than another.
+    shared = [question.id for question in run.shared(task)]
+    cells = {name: cell[cell.index.isin(shared)] for name, cell in cells.items()}
     whole, names = cells[arm], [model, task, arm, MISLED]
     changed = whole.index.isin(list(planted))
     row: dict[str, Any] = {

@@ -4,6 +4,7 @@ units      whole questions that are answered together, and the shard that has th
 opening    what has no answer yet; every prompt rendered and counted once
 asks       the distinct prompts of a unit, and the questions that take each answer
 answer     asking, unit by unit
+rounds     answering in rounds, with a look after each
 lanes      models that answer side by side
 in_flight  several requests at a time
 writing    records, appended by one thread

@@ -104,6 +104,7 @@ def plan_units(grid: Grid, shard: Shard | None = None) -> Units:
                 [question.id for question in task.questions],
                 arms=len(arms_of(grid.config, task)),
                 batch_size=size,
+                cuts=task.looks,
             )
         ]
         found[spec.name] = {task.spec.name: [] for task in grid.tasks}
@@ -162,7 +163,7 @@ def open_each(
     opened: Opened = {}
     for cell, mine in planned:
         tasks = opened.setdefault(cell.model_name, [])
-        if not tasks or tasks[-1].task is not cell.task:
+        if not tasks or tasks[-1].task is not cell.task or tasks[-1].units != mine:
             tasks.append(OpenTask(cell.task, mine))
         tasks[-1].cells.append(_open_cell(folder, base, cell, jobs, mine, spending, watch))
     return opened

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from ragbench.base.errors import UsageError
 from ragbench.base.files import sha256_json
@@ -63,7 +64,14 @@ class Unit:
     key: str
 
 
-def units_of(task: str, question_ids: Sequence[str], *, arms: int, batch_size: int) -> list[Unit]:
+def units_of(
+    task: str,
+    question_ids: Sequence[str],
+    *,
+    arms: int,
+    batch_size: int,
+    cuts: Sequence[int] = (),
+) -> list[Unit]:
     """Return the units of a task: as many questions each as give about ``batch_size`` prompts.
 
     Args:
@@ -71,11 +79,13 @@ def units_of(task: str, question_ids: Sequence[str], *, arms: int, batch_size: i
         question_ids: Its questions, in the order asked.
         arms: Number of its arms.
         batch_size: Number of prompts that the model is best asked together.
+        cuts: Numbers of questions, in ascending order, after which a unit ends.
     """
     size = max(1, batch_size // max(1, arms))
     return [
-        Unit(task, start, min(start + size, len(question_ids)), _key(task, question_ids[start]))
-        for start in range(0, len(question_ids), size)
+        Unit(task, start, min(start + size, end), _key(task, question_ids[start]))
+        for begin, end in pairwise((0, *(cuts or (len(question_ids),))))
+        for start in range(begin, end, size)
     ]
 
 

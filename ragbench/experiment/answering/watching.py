@@ -41,7 +41,7 @@ class Watch:
     """
 
     def __init__(self, served: Collection[str] = ()) -> None:
-        self._served = set(served)
+        self.served = sorted(served)
         self._tallies: dict[tuple[str, str, str], _Tally] = {}
         self._news: dict[str, int] = {}
         self.answerers: dict[str, Answerers] = {}
@@ -111,7 +111,7 @@ class Watch:
             ("tied", read.tied),
         ):
             tally.kinds[kind] += is_one
-        if set(record.option_tokens or ()) == {1} and record.model in self._served:
+        if set(record.option_tokens or ()) == {1} and record.model in self.served:
             tally.letters.append(record.log_likelihoods or ())
 
     def _report(self, key: tuple[str, str, str], tally: _Tally) -> None:

@@ -350,6 +350,20 @@ class PrimarySpec(Part):
         return value
 
 
+class StopSpec(Part):
+    """When a run stops asking; its questions are in random order.
+
+    Attributes:
+        effects: Names of effects as in tables; by default those of ``primary``.
+        margin: Largest difference that does not matter; by default ``equivalence_margin``.
+        min_questions: Number of questions per task before which nothing is decided.
+    """
+
+    effects: tuple[PrimaryEffect, ...] = ()
+    margin: float | None = Field(None, gt=0, lt=1)
+    min_questions: int = Field(50, ge=2)
+
+
 class AnalysisSpec(Part):
     """How results are analysed.
 
@@ -358,9 +372,11 @@ class AnalysisSpec(Part):
         resamples: Largest number of random signs that a test draws.
         equivalence_margin: Largest difference that does not matter, from 0 to 1.
         primary: What the run is designed to test.
+        stop: When it stops asking; without it, every question is asked.
     """
 
     alpha: float = Field(DEFAULTS.alpha, gt=0, lt=1)
     resamples: int = Field(DEFAULTS.resamples, ge=100)
     equivalence_margin: float = Field(DEFAULTS.equivalence_margin, gt=0, lt=1)
     primary: PrimarySpec = PrimarySpec()
+    stop: StopSpec | None = None

@@ -19,7 +19,8 @@ from ragbench.tasks.task import TaskInfo
 class TaskPart:
     """A task of the config with its questions, and how its answers are taken.
 
-    ``most_gold`` caches the maximum number of gold passages per question, by corpus.
+    ``most_gold`` caches the maximum number of gold passages per question, by corpus. ``looks`` are
+    the numbers of questions after which a run that may stop early is looked at; the last is all.
     """
 
     spec: TaskSpec
@@ -28,6 +29,7 @@ class TaskPart:
     scoring: Scoring
     reply_limit: int
     most_gold: dict[str, int] = field(default_factory=dict, compare=False)
+    looks: tuple[int, ...] = ()
 
     @cached_property
     def digest(self) -> str:

@@ -10,6 +10,7 @@ from ragbench.base.yamlfile import Document, check
 from ragbench.experiment.config.config import Config
 from ragbench.experiment.config.spec import TaskSpec
 from ragbench.experiment.grid.additions import with_additions
+from ragbench.experiment.grid.order import in_random_order
 from ragbench.experiment.grid.parts import TaskPart
 from ragbench.metrics import metrics
 from ragbench.tasks import tasks
@@ -39,7 +40,9 @@ def task_part(config: Config, document: Document, index: int) -> TaskPart:
     _check_known(info, kind, spec, document, index)
     limit = spec.reply_limit or config.reply_limit or info.reply_limit
     part = TaskPart(spec, info, questions, _scoring(config, spec, info), limit)
-    return with_additions(part, document.where(("tasks", index)))
+    part = with_additions(part, document.where(("tasks", index)))
+    stop = config.analysis.stop
+    return part if stop is None else in_random_order(part, config.seed, stop.min_questions)
 
 
 def checked_options(

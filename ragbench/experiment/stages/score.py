@@ -18,6 +18,7 @@ from ragbench.metrics.choice import pick_option
 from ragbench.metrics.likelihood import follows_length, option_mass, probabilities
 from ragbench.runfolder.config import RunConfig
 from ragbench.runfolder.facts import TaskFacts
+from ragbench.runfolder.looks.stopped import read_stopped
 from ragbench.runfolder.packed import PackedLine, check_packed, read_packed
 from ragbench.runfolder.paths import RunPaths
 from ragbench.runfolder.questions import read_questions
@@ -111,7 +112,9 @@ def score_cells(folder: RunPaths) -> Scored:
 def _task_rows(
     folder: RunPaths, config: RunConfig, task: str, facts: TaskFacts
 ) -> Iterator[ScoreRow]:
-    questions = read_questions(folder.questions(task))
+    every = read_questions(folder.questions(task))
+    stopped = read_stopped(folder)
+    asked = {} if stopped is None else stopped.n
     opened = {
         model.name: _opened(folder, model.name, task, facts)
         for model in config.models
@@ -123,8 +126,9 @@ def _task_rows(
             path = folder.delivered(task, arm, model.name)
             if path not in held:
                 held[path] = read_packed(path)
-                check_packed(path, held[path], (question.id for question in questions))
+                check_packed(path, held[path], (question.id for question in every))
             packed = held[path]
+            questions = every[: asked.get((model.name, task, arm))]
             path = folder.records(model.name, task, arm)
             records = last_records(path)
             _report_long(facts, path, records)

@@ -92,7 +92,7 @@ def browser(run: Run, *, limit: int = LIMIT_BYTES) -> Browser:
 
 
 def _task(run: Run, name: str) -> _Task:
-    questions = run.questions(name)
+    questions = run.shared(name)
     ids = [question.id for question in questions]
     packed, own = {}, {}
     for arm in run.arms(name):
@@ -115,7 +115,7 @@ def _task(run: Run, name: str) -> _Task:
 def _delivery(run: Run, task: str, arm: str, model: str, ids: Sequence[str]) -> _Packed:
     path, corpus = run.files.packed(task, arm, model), run.corpus_of(task, arm)
     lines = delivered_ids(path)
-    check_packed(path, lines, ids)
+    check_packed(path, lines, (question.id for question in run.questions(task)))
     return [tuple((corpus, passage) for passage in lines[i]) for i in ids]
 
 

@@ -14,6 +14,7 @@ from ragbench.analysis.panels.policies import UNREAD
 from ragbench.base.modelfacts import BOUNDED, UNPINNED
 from ragbench.base.records import coarse_grid, coarse_remark
 from ragbench.report.policies import assumed_answers
+from ragbench.report.stopping import limit
 from ragbench.report.tables import percent
 from ragbench.report.verdict.clauses import named
 from ragbench.report.verdict.written import written
@@ -42,6 +43,8 @@ def limits(run: Run, pairs: list[Pair]) -> Iterator[str]:
             "The answers were made elsewhere and imported: the arms may differ in more than their "
             "passages, so a difference between them may have other causes."
         )
+    if stops := limit(run):
+        yield stops
     yield from _dated(run)
     yield from _served(run)
     yield from _shown_options(run)

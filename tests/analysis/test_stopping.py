@@ -1,0 +1,33 @@
+"""Figures of a stopped run: only effects with a sequence have an interval and a p."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from tests.experiment.answering.stopping_home import N
+
+
+def test_only_effects_with_a_sequence_have_figures_of_inference(stopped_home: Path) -> None:
+    effects = pd.read_csv(stopped_home / "runs" / "stops" / "effects.csv")
+    assert (effects.status == "complete").all()
+    others = effects[effects.family != "primary"]
+    assert len(others) == 4
+    columns = ["ci_low", "ci_high", "p", "p_exact", "p_adjusted", "p_equivalence_adjusted"]
+    assert others[columns].isna().all(axis=None)
+    results = pd.read_csv(stopped_home / "runs" / "stops" / "results.csv")
+    assert (results.status == "complete").all()
+    asked = results[(results.metric == "accuracy") & (results.model != "-")]
+    assert set(asked.n) == {20, N}
+
+
+def test_every_look_is_a_row(stopped_home: Path) -> None:
+    table = pd.read_csv(stopped_home / "runs" / "stops" / "trajectory.csv")
+    guesses = table[table.model == "guesses"]
+    # 20, then the next whole number from 1.25 times the last on, to all
+    assert guesses.n.tolist() == [20, 25, 32, 40, 50, 60]
+    assert guesses.look.tolist() == [1, 2, 3, 4, 5, 6]
+    assert (guesses.low.diff().dropna() >= 0).all()  # each sequence is within the one before
+    assert (guesses.high.diff().dropna() <= 0).all()
+    assert set(table[table.model == "reads"].n) == {20}

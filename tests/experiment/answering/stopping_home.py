@@ -1,0 +1,65 @@
+"""A home whose run stops early: retrieval answers every question that closed-book only guesses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from ragbench.runfolder.looks.stopped import EffectDecision, StopFile, read_stopped
+from ragbench.runfolder.paths import RunPaths
+
+N = 60
+CONFIG = """\
+name: stops
+seed: 3
+indexes:
+  bm25: {recipe: bm25}
+models:
+  - {name: reads, backend: scripted, rule: overlap}
+  - {name: guesses, backend: scripted, rule: hash}
+tasks:
+  - {name: facts, task: mcq, options: {path: facts.jsonl, corpus: facts}}
+arms:
+  - closed-book
+  - {retriever: bm25, k: 1}
+  - {control: random, like: bm25-1}
+analysis:
+  stop: {effects: [retrieval gain], min_questions: 20}
+"""
+
+
+def make_stopping_home(folder: Path) -> Path:
+    """Fill a home with 60 facts, each with a question of four options."""
+    (folder / "corpora").mkdir(parents=True, exist_ok=True)
+    names = [f"drug{i:03d}" for i in range(N)]
+    passages = [
+        {"id": f"d{i}", "text": f"Disease{i} marker{i} sign{i} is treated with {name}."}
+        for i, name in enumerate(names)
+    ]
+    questions = [
+        {
+            "id": f"q{i}",
+            "question": f"What treats disease{i} with marker{i} and sign{i}?",
+            "options": sorted(names[(i + step) % N] for step in (0, 3, 11, 40)),
+            "answer": name,
+            "gold_doc_ids": [f"d{i}"],
+        }
+        for i, name in enumerate(names)
+    ]
+    for file, lines in (("passages", passages), ("facts", questions)):
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        (folder / f"{file}.jsonl").write_text(text, encoding="utf-8")
+    card = "reader: jsonl\npath: ../passages.jsonl\n"
+    (folder / "corpora" / "facts.yaml").write_text(card, encoding="utf-8")
+    (folder / "stops.yaml").write_text(CONFIG, encoding="utf-8")
+    return folder
+
+
+def decisions(home: Path) -> StopFile:
+    found = read_stopped(RunPaths(home / "runs" / "stops"))
+    assert found is not None
+    return found
+
+
+def of(model: str, stopped: StopFile) -> EffectDecision:
+    return next(effect for effect in stopped.effects if effect.model == model)

@@ -1,0 +1,107 @@
+"""Answering in rounds: the same order and decisions after a kill, and extension to all."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from shutil import copytree
+
+import pytest
+
+import ragbench
+from ragbench.analysis.effects import effects as effects_of
+from ragbench.analysis.judging import judge
+from ragbench.analysis.load import load_run
+from ragbench.analysis.results import write_tables
+from ragbench.base.errors import UsageError
+from ragbench.experiment.answering.rounds import Until
+from ragbench.experiment.config.config import load_config
+from ragbench.experiment.grid.grid import Grid
+from ragbench.experiment.run import run_experiment
+from ragbench.experiment.sharded import finish_experiment
+from ragbench.runfolder.looks.stopped import EffectDecision, StopFile
+from ragbench.runfolder.paths import RunPaths
+from tests.experiment.answering.stopping_home import N, decisions, make_stopping_home, of
+
+
+def test_what_is_decided_is_asked_no_more(stopped_home: Path) -> None:
+    stopped = decisions(stopped_home)
+    assert [of(model, stopped).verdict for model in ("reads", "guesses")] == ["shown", "exhausted"]
+    assert of("reads", stopped).decided_at == 20
+    for cell, n in stopped.n.items():
+        records = RunPaths(stopped_home / "runs" / "stops").records(*cell)
+        expected = N if cell[0] == "guesses" and "random" not in cell[2] else 20
+        assert n == len(records.read_text(encoding="utf-8").splitlines()) == expected
+
+
+def run_until(home: Path, until: Until) -> None:
+    run_experiment(*load_config(str(home / "stops.yaml")), until=until)
+
+
+def test_a_run_killed_before_and_within_a_round_decides_the_same(
+    home: Path, stopped_home: Path
+) -> None:
+    make_stopping_home(home)
+    seen: list[int] = []
+
+    def killed(folder: RunPaths, stopped: StopFile) -> tuple[EffectDecision, ...]:
+        seen.append(len(stopped.looks))
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+        return judge(folder, stopped)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_until(home, Until(killed))
+    folder = RunPaths(home / "runs" / "stops")
+    path = folder.records("guesses", "facts", "bm25-1")
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text[:-200], encoding="utf-8")  # the round's last record is torn
+    run_until(home, Until(judge))
+    write_tables(load_run(folder.path))
+    other = stopped_home / "runs" / "stops"
+    for name in ("stopped.json", "results.csv", "effects.csv"):
+        assert (folder.path / name).read_bytes() == (other / name).read_bytes()
+
+
+def test_a_stopped_run_is_extended_to_all(home: Path, stopped_home: Path) -> None:
+    copytree(stopped_home, home, dirs_exist_ok=True)
+    before = of("reads", decisions(home))
+    run_until(home, Until(judge, every=True))
+    stopped = decisions(home)
+    assert set(stopped.n.values()) == {N}
+    after = of("reads", stopped)
+    assert after.looks[: len(before.looks)] == before.looks
+    assert (after.verdict, after.decided_at) == (before.verdict, before.decided_at)
+    run = load_run(home / "runs" / "stops")
+    assert not run.is_stopped
+    effects = effects_of(run)
+    assert effects[["ci_low", "ci_high", "p"]].notna().all(axis=None)
+    assert set(effects.n) == {N}
+    order = [question.id for question in run.questions("facts")]
+    lines = run.files.records("reads", "facts", "bm25-1").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["question_id"] for line in lines] == order
+
+
+@pytest.mark.slow
+def test_a_look_waits_for_all_its_answers(home: Path, stopped_home: Path) -> None:
+    make_stopping_home(home)
+    first = Grid(*load_config(str(home / "stops.yaml"))).tasks[0].questions[0]
+    failing = f"models.0.fail_on={first.text.split()[2]} "
+    loaded = load_config(str(home / "stops.yaml"), [failing])
+    finished = run_experiment(*loaded, until=Until(judge))
+    assert finished.errors
+    assert decisions(home).looks == ()
+    assert max(decisions(home).n.values()) == 20
+    run_until(home, Until(judge))
+    assert of("reads", decisions(home)) == of("reads", decisions(stopped_home))
+
+
+def test_other_settings_or_shards_are_refused(home: Path, stopped_home: Path) -> None:
+    copytree(stopped_home, home, dirs_exist_ok=True)
+    config = str(home / "stops.yaml")
+    with pytest.raises(UsageError, match="does not say when to stop"):
+        ragbench.run("quickstart", until="decided")
+    with pytest.raises(UsageError, match="another alpha, margin"):
+        ragbench.run(config, overrides=["analysis.stop.margin=0.1"])
+    with pytest.raises(UsageError, match="not in shards"):
+        finish_experiment(*load_config(config), command="stops.yaml")
