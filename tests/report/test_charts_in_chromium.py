@@ -153,11 +153,12 @@ def test_long_names_and_curves_stay_in_their_frames(
 ) -> None:
     show(chromium, curved, width=width, whole=True)
     titles = [svg.get_property("textContent") for svg in find_all(chromium, "svg.chart > title")]
-    # Three retrieval arms and a curve on each of three tasks; places where they are several.
+    # Three retrieval arms, a curve and the frontiers of two models on each of three tasks; places
+    # where they are several.
     placed = pd.read_csv(curved.parent / "places.csv")
     placed = placed[placed.curve == "bm25-2, shuffled"].drop_duplicates("task")
     assert len(placed) > 0
-    assert len(titles) == 12 + len(placed)
+    assert len(titles) == 18 + len(placed)
     assert sum("by delivered passages" in title for title in titles) == 3
     assert chromium.execute_script(OUTSIDE) == []
     assert chromium.execute_script(OVERLAPPING) == []
