@@ -162,7 +162,7 @@ def _digest(value: Mapping[str, object]) -> str:
 
 
 def pair_id(question: str, rank: int) -> str:
-    """Return the id of the judgement of the passage at a rank, counted from 1."""
+    """Return the id of a judgement by the passage's rank, or of an answer by its query's number."""
     return f"{question}#{rank}"
 
 
@@ -175,10 +175,10 @@ def written_records(
         Question, writer and record; several per question.
     """
     for writer, name in config.written_for(arm, model):
-        is_judged = name.startswith("filter.")
+        is_pair = name.startswith(("filter.", "answers."))
         for record in last_records(files.written.records(writer, task, name)).values():
             question = record.question_id
-            yield question.rpartition("#")[0] if is_judged else question, writer, record
+            yield question.rpartition("#")[0] if is_pair else question, writer, record
 
 
 def record_key(
