@@ -60,8 +60,8 @@ def ask_in_rounds(
         stopped = sum(bool(line.stopped) for line in lines)
         if stopped:
             say(
-                f"note: {one.arm.name} on {task}: {one.writer} asked nothing new before round "
-                f"{one.spec.n} had passed for {stopped:,} of {len(lines):,} questions"
+                f"note: the rounds of {one.arm.name} by {one.writer} on {task} ended early for "
+                f"{stopped:,} of {len(lines):,} questions, where nothing new was asked"
             )
 
 

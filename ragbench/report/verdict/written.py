@@ -52,10 +52,10 @@ def _parts(run: Run, spec: ArmEntry) -> Iterator[str]:
     if spec.write is not None:
         yield f"{_who(spec.write)} wrote the passages from memory, without a corpus"
     if spec.rounds is not None:
-        seen = ", each answered from its passages" if spec.rounds.answers else ""
-        yield (
-            f"{_who(spec.rounds)} asked follow-up questions in at most {spec.rounds.n} rounds{seen}"
-        )
+        n = spec.rounds.n or 1
+        seen = ", each answered from its passages" if spec.rounds.answers and n > 1 else ""
+        rounds = "one round" if n == 1 else f"at most {n} rounds"
+        yield (f"{_who(spec.rounds)} asked follow-up questions in {rounds}{seen}")
     if spec.filter is not None:
         yield (
             f"{_who(spec.filter)} judged the first {spec.depth} passages, and those below "

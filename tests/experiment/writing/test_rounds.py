@@ -117,7 +117,7 @@ def test_the_second_round_finds_what_the_first_misses(rounds_run: Path) -> None:
     first = sum(f"d-{name}" in found["one-3"][f"q-{name}"] for name in FOUND)
     results = pd.read_csv(rounds_run / "results.csv").set_index(["model", "arm", "metric"]).value
     assert first < len(FOUND) / 2
-    assert results["-", "bm25~three-3", f"R@{K}"] >= len(FOUND) / N
+    assert results["-", "bm25~three-3", f"R@{K}"] >= len(FOUND) / N - 1e-9
     assert results["-", "bm25~one-3", f"R@{K}"] < 0.5
     for model in ("llama", "med"):
         gain = results[model, "three-3", "accuracy"] - results[model, "one-3", "accuracy"]
@@ -171,7 +171,8 @@ def test_all_calls_count_in_the_cost(rounds_run: Path) -> None:
 
 def test_the_report_counts_questions_that_ended_early(rounds_run: Path) -> None:
     text = (rounds_run / "report.md").read_text(encoding="utf-8")
-    assert "llama asked follow-up questions in at most 3 rounds" in text
+    assert "llama asked follow-up questions in at most 3 rounds, each answered" in text
+    assert "llama asked follow-up questions in one round;" in text
     assert f"{N} of {N} questions ended before round 3 found anything new" in text
     assert "1 with an empty reply" in text
 
