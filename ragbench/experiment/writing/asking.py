@@ -121,7 +121,7 @@ def ask(grid: Grid, session: Session, writings: Sequence[Writing]) -> None:
     ]
     if not planned:
         return
-    shown = {
+    shown: dict[tuple[str, ...], Mapping[str, Delivery]] = {
         (w.part.spec.name, w.name, writer): _shown(w) for w in writings for writer in w.writers
     }
     jobs = Jobs(grid, shown)

@@ -222,6 +222,18 @@ def test_the_corpus_of_written_passages_is_none(written_run: Path) -> None:
     }
 
 
+def test_the_page_finds_passages_of_the_corpus_of_the_task(home: Path) -> None:
+    folder = run_cases(
+        make_cases(home),
+        "arms=[closed-book, {name: memory, write: {by: each, n: 2}, corpus: task}, "
+        "{control: random, like: memory}]",
+    )
+    run = load_run(folder)
+    assert run.corpus_of("cases", "random-memory") == "facts"
+    assert run.corpus_of("cases", "memory") == ""
+    assert all(json.loads(browser(run).blocks["passages"]))
+
+
 def test_leakage_is_counted_by_model_where_passages_differ(written_run: Path) -> None:
     facts = leakage(load_run(written_run))
     models = facts.groupby("arm").model.unique().map(sorted).to_dict()
