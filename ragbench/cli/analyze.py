@@ -159,6 +159,7 @@ def show(run_folder: str, question_id: str, as_json: bool) -> None:
                     | {"prompt_text": prompts.get(record.prompt, "")}
                     | {"per_character": _per_character(record, question)}
                     | {"score": _score_json(scores.get(_cell_of(record)), question)}
+                    | {"written": _written_json(files, run, record)}
                     for record in found
                 ],
             }
@@ -172,8 +173,40 @@ def show(run_folder: str, question_id: str, as_json: bool) -> None:
     if question.reference:
         echo(f"  reference: {question.reference}")
     for record in found:
-        echo(f"\n== {record.model}, {record.arm} ==\n{prompts.get(record.prompt, '')}\n")
+        echo(f"\n== {record.model}, {record.arm} ==")
+        for one in _written_json(files, run, record):
+            echo(f"{one['by']}, {one['name']}: {one['text']}")
+        echo(f"{prompts.get(record.prompt, '')}\n")
         _show_answer(record, question, scores.get(_cell_of(record)))
+
+
+def _written_json(files: RunPaths, run: RunFile, record: Record) -> list[dict[str, str]]:
+    """Return what models wrote for a record before its answer, in the order of the calls."""
+    from ragbench.runfolder.packed import read_filtered
+    from ragbench.runfolder.records import written_records
+
+    task, arm, model = record.task, record.arm, record.model
+    found = [
+        {"by": by, "name": one.arm, "text": one.reply or "(empty)"}
+        for question, by, one in written_records(files, run.config, task, arm, model)
+        if question == record.question_id and one.log_likelihoods is None
+    ]
+    found.sort(key=lambda one: _round_of(one["name"]))
+    like = run.config.imitated(arm).name
+    own = files.filtered(task, like, model)
+    judged = read_filtered(own if own.exists() else files.filtered(task, like))
+    line = judged.get(record.question_id)
+    for passage, score in zip(line.passages, line.scores, strict=True) if line else ():
+        verdict = "kept" if passage in (line.kept if line else ()) else "dropped"
+        text = f"{passage} has the score {score:.3f} and is {verdict}"
+        found.append({"by": line.by if line else "", "name": "filter", "text": text})
+    return found
+
+
+def _round_of(name: str) -> int:
+    """Return the number of a round, whose answers follow its queries; 0 for other texts."""
+    is_round = name.startswith(("rounds.", "answers."))
+    return int(name.rpartition(".")[2]) if is_round else 0
 
 
 def _show_answer(record: Record, question: Question, score: _Score | None) -> None:
