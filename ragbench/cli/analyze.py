@@ -182,31 +182,10 @@ def show(run_folder: str, question_id: str, as_json: bool) -> None:
 
 def _written_json(files: RunPaths, run: RunFile, record: Record) -> list[dict[str, str]]:
     """Return what models wrote for a record before its answer, in the order of the calls."""
-    from ragbench.runfolder.packed import read_filtered
-    from ragbench.runfolder.records import written_records
+    from ragbench.runfolder.records import texts_before
 
-    task, arm, model = record.task, record.arm, record.model
-    found = [
-        {"by": by, "name": one.arm, "text": one.reply or "(empty)"}
-        for question, by, one in written_records(files, run.config, task, arm, model)
-        if question == record.question_id and one.log_likelihoods is None
-    ]
-    found.sort(key=lambda one: _round_of(one["name"]))
-    like = run.config.imitated(arm).name
-    own = files.filtered(task, like, model)
-    judged = read_filtered(own if own.exists() else files.filtered(task, like))
-    line = judged.get(record.question_id)
-    for passage, score in zip(line.passages, line.scores, strict=True) if line else ():
-        verdict = "kept" if passage in (line.kept if line else ()) else "dropped"
-        text = f"{passage} has the score {score:.3f} and is {verdict}"
-        found.append({"by": line.by if line else "", "name": "filter", "text": text})
-    return found
-
-
-def _round_of(name: str) -> int:
-    """Return the number of a round, whose answers follow its queries; 0 for other texts."""
-    is_round = name.startswith(("rounds.", "answers."))
-    return int(name.rpartition(".")[2]) if is_round else 0
+    found = texts_before(files, run.config, record.task, record.arm, record.model)
+    return [one._asdict() for one in found.get(record.question_id, ())]
 
 
 def _show_answer(record: Record, question: Question, score: _Score | None) -> None:
