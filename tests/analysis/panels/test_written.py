@@ -11,6 +11,7 @@ import pytest
 
 from ragbench.analysis.load import load_run
 from ragbench.analysis.panels.written import written_gains, written_leaks
+from tests.docs.test_formats import names
 from tests.experiment.writing.cases import NAMES, WRONG, N, lines, make_cases, run_cases
 from tests.experiment.writing.conftest import written_home, written_run
 
@@ -68,4 +69,5 @@ def test_a_rationale_that_gives_the_answer_away_is_caught(home: Path) -> None:
     text = (folder / "report.md").read_text(encoding="utf-8")
     assert "Leak guard: the answer in what models wrote" in text
     assert "Leak guard: gain over passages from memory" in text
-    assert (folder / "written_leaks.csv").exists() and (folder / "written_gains.csv").exists()
+    assert list(pd.read_csv(folder / "written_leaks.csv")) == names("The table of leaks has")
+    assert list(pd.read_csv(folder / "written_gains.csv")) == names("The table of gains has")
