@@ -42,6 +42,7 @@ NEAR_GAIN = "gain over another question's passages"
 QUERY_GAIN = "gain from written queries"
 FILTER_GAIN = "gain from the filter"
 WRITING_GAIN = "gain from written queries and the filter"
+ROUNDS_GAIN = "gain from rounds"
 # What a control says of the arm that it imitates; all are arm less control, but for headroom,
 # which is control less arm.
 OF_CONTROL = {
@@ -231,6 +232,11 @@ def _with_calls(run: Run, task: str) -> Iterator[tuple[str, str, str]]:
             filtered = mine.filter is not None and other.filter is None
             if _retrieval(mine) != _retrieval(other):
                 continue
+            rounds = mine.rounds is not None and other.rounds is None
+            if rounds and other.queries is None and mine.filter == other.filter:
+                yield ROUNDS_GAIN, mine.name, other.name
+            if mine.rounds != other.rounds:
+                continue
             if queries and filtered:
                 yield WRITING_GAIN, mine.name, other.name
             elif queries and mine.filter == other.filter:
@@ -240,9 +246,9 @@ def _with_calls(run: Run, task: str) -> Iterator[tuple[str, str, str]]:
 
 
 def _retrieval(arm: ArmEntry) -> ArmEntry:
-    """Return an arm without name, queries and filter; only a fusion has a depth of its own."""
+    """Return an arm without name, queries, rounds and filter; only a fusion has its own depth."""
     depth = arm.depth if arm.fuse else None
-    return replace(arm, name="", queries=None, filter=None, tasks=(), depth=depth)
+    return replace(arm, name="", queries=None, rounds=None, filter=None, tasks=(), depth=depth)
 
 
 def values_of(run: Run, task: str, contrast: Contrast) -> dict[str, Cells]:

@@ -15,6 +15,8 @@ from ragbench.base.records import Question
 from ragbench.runfolder.config import RunConfig
 from ragbench.runfolder.facts import CorpusFacts, TaskFacts
 from ragbench.runfolder.looks.stopped import StopFile, read_stopped
+from ragbench.runfolder.packed import delivered_ids
+from ragbench.runfolder.passages import read_passages
 from ragbench.runfolder.paths import RunPaths
 from ragbench.runfolder.questions import read_questions
 from ragbench.runfolder.records import check_records
@@ -133,8 +135,11 @@ class Run:
     def corpus_of(self, task: str, arm: str) -> str:
         """Return the corpus that an arm's passages come from; empty for an arm without any."""
         spec = self.config.imitated(arm)
-        if spec.write is not None:  # only a random control of written passages has a corpus
-            return spec.corpus or "" if self.config.arm(arm).control == "random" else ""
+        is_random = self.config.arm(arm).control == "random"
+        if spec.documents is not None or (spec.write is not None and is_random):
+            return self._holding(task, arm)  # the config may say `task`, and no retrieval names it
+        if spec.write is not None:
+            return ""
         sources = spec.fuse or (spec.retriever or "",)  # what is fused shares one corpus
         key = spec.name if spec.run_file else sources[0]
         if spec.runnable is not None:
@@ -143,6 +148,22 @@ class Run:
             key += "~documents"  # as its retrieval's files are named
         key = self.config.ranking(arm, key, self.members("models")[0])
         return self.retrievals.get((task, key), RetrievalNote()).corpus or ""
+
+    def _holding(self, task: str, arm: str) -> str:
+        """Return the first corpus whose delivered passages are all those of an arm."""
+        paths = [self.files.packed(task, arm, model) for model in self.readers(arm)]
+        every = (delivered_ids(path).values() for path in paths if path.exists())
+        ids = {passage for lists in every for found in lists for passage in found}
+        held = (corpus for corpus, names in sorted(self._delivered.items()) if ids <= names)
+        return next(held, "") if ids else ""
+
+    @cached_property
+    def _delivered(self) -> dict[str, set[str]]:
+        """Ids of all delivered passages by corpus."""
+        found: dict[str, set[str]] = {}
+        for corpus, passage in read_passages(self.files.passages):
+            found.setdefault(corpus, set()).add(passage)
+        return found
 
     def shown_classes(self, task: str) -> tuple[str, ...] | None:
         """Return the options that all questions of a task share, where they may be shown.

@@ -159,6 +159,7 @@ def show(run_folder: str, question_id: str, as_json: bool) -> None:
                     | {"prompt_text": prompts.get(record.prompt, "")}
                     | {"per_character": _per_character(record, question)}
                     | {"score": _score_json(scores.get(_cell_of(record)), question)}
+                    | {"written": _written_json(files, run, record)}
                     for record in found
                 ],
             }
@@ -172,8 +173,19 @@ def show(run_folder: str, question_id: str, as_json: bool) -> None:
     if question.reference:
         echo(f"  reference: {question.reference}")
     for record in found:
-        echo(f"\n== {record.model}, {record.arm} ==\n{prompts.get(record.prompt, '')}\n")
+        echo(f"\n== {record.model}, {record.arm} ==")
+        for one in _written_json(files, run, record):
+            echo(f"{one['by']}, {one['name']}: {one['text']}")
+        echo(f"{prompts.get(record.prompt, '')}\n")
         _show_answer(record, question, scores.get(_cell_of(record)))
+
+
+def _written_json(files: RunPaths, run: RunFile, record: Record) -> list[dict[str, str]]:
+    """Return what models wrote for a record before its answer, in the order of the calls."""
+    from ragbench.runfolder.records import texts_before
+
+    found = texts_before(files, run.config, record.task, record.arm, record.model)
+    return [one._asdict() for one in found.get(record.question_id, ())]
 
 
 def _show_answer(record: Record, question: Question, score: _Score | None) -> None:

@@ -50,6 +50,7 @@ from ragbench.experiment.stages.score import Scored, score_cells
 from ragbench.experiment.writing.asking import Session
 from ragbench.experiment.writing.filtering import encoder_digests, filter_passages
 from ragbench.experiment.writing.instructions import WRITTEN_TEMPLATE
+from ragbench.experiment.writing.rounds import ask_in_rounds
 from ragbench.experiment.writing.texts import write_texts, writes
 from ragbench.indexes.dense.cluster.encoding import encoding_on
 from ragbench.runfolder.paths import RunPaths
@@ -240,6 +241,7 @@ def _deliver(grid: Grid, session: Session, *, extend: bool) -> tuple[Identity, P
     write_text(folder.path / "config.yaml", grid.document.text)
     check_corpora(identity)
     written = write_texts(grid, session)
+    ask_in_rounds(grid, session, manifests, written)
     retrieve_all(grid, folder, manifests, written.queries)
     filter_passages(grid, session, written)
     check_corpora(identity)

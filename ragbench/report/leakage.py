@@ -18,7 +18,18 @@ from ragbench.analysis.panels.duplicates import (
     duplicates,
 )
 from ragbench.analysis.panels.leakage import CLEAN, MATCHED, NGRAM, leakage, parts, splits
-from ragbench.report.tables import NONE, Rows, between, coverage, measured, percent, points, scored
+from ragbench.analysis.panels.written import written_gains, written_leaks
+from ragbench.report.tables import (
+    NONE,
+    Rows,
+    between,
+    coverage,
+    measured,
+    p_value,
+    percent,
+    points,
+    scored,
+)
 
 LISTED = 20  # contradictory groups shown in the table; duplicates.csv has all
 FACTS_NOTE = (
@@ -43,29 +54,49 @@ DUPLICATES_NOTE = (
 )
 
 
+WRITTEN_NOTE = (
+    "Shares of questions whose right answer, or a wrong option, is in the queries or passages that "
+    "a model wrote, word for word. Answers of fewer than four characters are not searched for, nor "
+    "are tasks whose questions share their options. A written text with the answer gives the model "
+    "what the writer guessed, whatever is retrieved."
+)
+GAINS_NOTE = (
+    "The control has passages that the same writer wrote from memory. What an arm with written "
+    "queries gains over it comes from the passages that were retrieved. The p values are not "
+    "adjusted."
+)
+
+
 @dataclass(frozen=True)
 class Leaks:
-    """The tables of ``leakage``, ``splits`` and ``duplicates``."""
+    """The tables of leakage, of its splits, of duplicates, and of what models wrote."""
 
     facts: pd.DataFrame
     splits: pd.DataFrame
     duplicates: pd.DataFrame
+    written: pd.DataFrame
+    gains: pd.DataFrame
 
 
 def find_leaks(run: Run) -> Leaks:
-    """Return the three tables of a run's leakage."""
+    """Return the tables of a run's leakage."""
     facts = leakage(run)
-    return Leaks(facts, splits(run, facts), duplicates(run))
+    wrote = written_leaks(run), written_gains(run)
+    return Leaks(facts, splits(run, facts), duplicates(run), *wrote)
 
 
 def write_leaks(run: Run, leaks: Leaks) -> None:
-    """Write leakage.csv, leakage_splits.csv and duplicates.csv, which hold ids and numbers."""
+    """Write the tables as CSV; they hold ids and numbers. Those on written texts may be missing."""
     for name, table in (
         ("leakage.csv", leaks.facts),
         ("leakage_splits.csv", leaks.splits),
         ("duplicates.csv", leaks.duplicates),
     ):
         write_csv(table, run.path / name)
+    further = {"written_leaks.csv": leaks.written, "written_gains.csv": leaks.gains}
+    for name, table in further.items():
+        if len(table):
+            write_csv(table, run.path / name)
 
 
 def panels(run: Run, leaks: Leaks) -> list[tuple[str, Rows, str]]:
@@ -73,6 +104,12 @@ def panels(run: Run, leaks: Leaks) -> list[tuple[str, Rows, str]]:
     return [
         ("Leakage: what the passages give away", leakage_rows(leaks.facts), FACTS_NOTE),
         ("Leakage: scores by part", split_rows(run, leaks.splits), SPLIT_NOTE),
+        (
+            "Leak guard: the answer in what models wrote",
+            written_rows(run, leaks.written),
+            WRITTEN_NOTE,
+        ),
+        ("Leak guard: gain over passages from memory", gain_rows(run, leaks.gains), GAINS_NOTE),
         ("Duplicate questions", duplicate_rows(run, leaks.duplicates), DUPLICATES_NOTE),
     ]
 
@@ -100,6 +137,38 @@ def leakage_rows(facts: pd.DataFrame) -> Rows:
     header = ["task", "arm", "n", "source in the corpus", "source delivered", "question matched"]
     header += ["longest run of words, median", "answer verbatim", "wrong option verbatim"]
     return [*header, CLEAN], rows
+
+
+def written_rows(run: Run, found: pd.DataFrame) -> Rows:
+    """Return how often what a model wrote has the right answer, or a wrong option."""
+    rows = [
+        [
+            *(str(row[key]) for key in ("task", "writer", "kind", "name", "options", "n")),
+            percent(row["right_share"]),
+            between(row["right_low"], row["right_high"], percent),
+            percent(row["wrong_share"]),
+            between(row["wrong_low"], row["wrong_high"], percent),
+        ]
+        for row in found.to_dict(orient="records")
+    ]
+    interval = f"{coverage(run)} interval"
+    header = ["task", "writer", "kind", "name", "options", "n", "right answer written", interval]
+    return [*header, "wrong option written", interval], rows
+
+
+def gain_rows(run: Run, found: pd.DataFrame) -> Rows:
+    """Return the score of arms with written queries beside passages that the writer wrote."""
+    rows = [
+        [
+            *(str(row[key]) for key in ("model", "task", "arm", "control", "n")),
+            *(percent(row["accuracy"]), percent(row["control_accuracy"])),
+            *(points(row["difference"]), between(row["ci_low"], row["ci_high"], points)),
+            p_value(row["p"]),
+        ]
+        for row in found.to_dict(orient="records")
+    ]
+    header = ["model", "task", "arm", "from memory", "n", measured(run), "from memory alone"]
+    return [*header, "difference (points)", f"{coverage(run)} interval", "p"], rows
 
 
 def _share(fact: pd.Series[Any]) -> str:

@@ -23,6 +23,16 @@ def passages_name(arm: str) -> str:
     return f"passages.{arm}"
 
 
+def round_name(arm: str, number: int) -> str:
+    """Return the name of the records of the queries of a round, counted from 1."""
+    return f"rounds.{arm}.{number}"
+
+
+def answers_name(arm: str, number: int) -> str:
+    """Return the name of the records of the answers to the queries of a round."""
+    return f"answers.{arm}.{number}"
+
+
 def filter_name(ranking: str, depth: int, options: str) -> str:
     """Return the name of the records of judgements; arms that differ only in k share them."""
     return f"filter.{ranking}~{depth}" + "~shown" * (options == "shown")
@@ -67,6 +77,8 @@ class WritingEntry:
         options: Whether the writer saw the options of the question: ``hidden`` or ``shown``.
         n: Number of texts.
         keep: Least score of a passage that a filter keeps.
+        queries: Maximum number of queries per round.
+        answers: Whether the queries of a round are answered for the next one.
     """
 
     by: str
@@ -74,6 +86,8 @@ class WritingEntry:
     options: str = "hidden"
     n: int | None = None
     keep: float | None = None
+    queries: int | None = None
+    answers: bool | None = None
 
     def writer(self, model: str) -> str:
         """Return the model that writes for a model."""
@@ -101,6 +115,7 @@ class ArmEntry:
     write: WritingEntry | None = None
     queries: str | None = None
     filter: WritingEntry | None = None
+    rounds: WritingEntry | None = None
     runnable: RunnableEntry | None = None
     within: str = "corpus"
     budget_tokens: int | None = None
@@ -213,10 +228,11 @@ class RunConfig:
         return arm
 
     def writings(self, arm: str) -> list[WritingEntry]:
-        """Return what models write for an arm, in the order: queries, passages, judgements."""
+        """Return what models write for an arm, in the order of the calls."""
         spec = self.imitated(arm)
         queries = self.queries.get(spec.queries or "")
-        return [one for one in (queries, spec.write, spec.filter) if one is not None]
+        every = (queries, spec.write, spec.rounds, spec.filter)
+        return [one for one in every if one is not None]
 
     def has_own(self, arm: str) -> bool:
         """Say whether each model gets passages of its own in an arm."""
@@ -231,10 +247,12 @@ class RunConfig:
             model: The model that gets the passages.
         """
         spec = self.imitated(arm)
-        if spec.queries is None or spec.queries not in self.queries:
+        name, one = spec.queries or "", self.queries.get(spec.queries or "")
+        if spec.rounds is not None:
+            name, one = spec.name, spec.rounds
+        if one is None:
             return part
-        own = f"@{model}" if self.queries[spec.queries].by == EACH else ""
-        return f"{part}~{spec.queries}{own}"
+        return f"{part}~{name}@{model}" if one.by == EACH else f"{part}~{name}"
 
     def written_for(self, arm: str, model: str) -> list[tuple[str, str]]:
         """Return (writer, name of its records) of all that is written for an arm and a model."""
@@ -244,6 +262,11 @@ class RunConfig:
             found.append((self.queries[spec.queries].writer(model), query_name(spec.queries)))
         if spec.write is not None:
             found.append((spec.write.writer(model), passages_name(spec.name)))
+        if spec.rounds is not None:
+            writer, n = spec.rounds.writer(model), spec.rounds.n or 0
+            found += [(writer, round_name(spec.name, number)) for number in range(1, n + 1)]
+            if spec.rounds.answers:
+                found += [(writer, answers_name(spec.name, number)) for number in range(1, n)]
         if spec.filter is not None and spec.filter.by != CROSS_ENCODER:
             part = (spec.retriever or "") + "~documents" * (spec.within == "documents")
             ranking = self.ranking(arm, part, model)

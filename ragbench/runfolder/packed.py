@@ -1,4 +1,4 @@
-"""``packed/TASK+ARM.jsonl``: passages of each question in an arm, and ``filtered/``.
+"""``packed/TASK+ARM.jsonl``: passages of each question in an arm, ``filtered/`` and ``rounds/``.
 
 All models get the same passages, unless each writes its own queries, passages or judgements: then
 every model has a file ``packed/TASK+ARM+MODEL.jsonl``.
@@ -70,6 +70,43 @@ class FilteredLine:
         """Ids of the passages that are kept, in the order of the ranking."""
         pairs = zip(self.passages, self.scores, strict=True)
         return tuple(passage for passage, score in pairs if score >= self.keep)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundEntry:
+    """One round of a question.
+
+    Attributes:
+        queries: Its new queries.
+        passages: Ids of the first passages of each; empty in the last round.
+        answers: The answer to each; empty in the last round, and without answers.
+    """
+
+    queries: tuple[str, ...]
+    passages: tuple[tuple[str, ...], ...] = ()
+    answers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundsLine:
+    """What a model asked in rounds before it answered a question.
+
+    Attributes:
+        by: The model that asked.
+        rounds: The rounds with a new query, in their order.
+        stopped: Why no further round was asked: ``empty`` reply, nothing more needed (``done``),
+            or only queries that were asked before (``repeated``); empty after the last round.
+    """
+
+    question_id: str
+    by: str
+    rounds: tuple[RoundEntry, ...]
+    stopped: str = ""
+
+    @property
+    def queries(self) -> tuple[str, ...]:
+        """All queries in the order asked."""
+        return tuple(query for one in self.rounds for query in one.queries)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +229,21 @@ def read_filtered(path: Path) -> dict[str, FilteredLine]:
 
 def write_filtered(path: Path, lines: Iterable[FilteredLine]) -> None:
     """Write what a filter has judged."""
+    write_jsonl(path, map(to_json, lines))
+
+
+def read_rounds(path: Path) -> dict[str, RoundsLine]:
+    """Return what was asked in rounds by the question's id; empty if there is no file.
+
+    Raises:
+        DataError: A field of a line is missing or unreadable.
+    """
+    lines = parse_lines(RoundsLine, path) if path.exists() else ()
+    return {line.question_id: line for _, line in lines}
+
+
+def write_rounds(path: Path, lines: Iterable[RoundsLine]) -> None:
+    """Write what was asked in rounds."""
     write_jsonl(path, map(to_json, lines))
 
 

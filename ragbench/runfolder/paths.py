@@ -81,6 +81,11 @@ class RunPaths:
         names = (task, arm, model) if model else (task, arm)
         return self._file("filtered", *names, suffix=".jsonl")
 
+    def rounds(self, task: str, arm: str, model: str = "") -> Path:
+        """Return the file of what was asked in rounds; named as the deliveries are."""
+        names = (task, arm, model) if model else (task, arm)
+        return self._file("rounds", *names, suffix=".jsonl")
+
     @property
     def written(self) -> RunPaths:
         """The folder of what models wrote before the answers, with records and prompts."""

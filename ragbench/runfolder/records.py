@@ -6,14 +6,14 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from ragbench.base.errors import DataError
 from ragbench.base.files import read_jsonl, sha256_json, write_jsonl
 from ragbench.base.records import AnsweredBy
 from ragbench.runfolder.config import RunConfig
 from ragbench.runfolder.facts import TaskFacts
-from ragbench.runfolder.packed import PackedLine, read_packed
+from ragbench.runfolder.packed import PackedLine, read_filtered, read_packed
 from ragbench.runfolder.passages import prompt_lines
 from ragbench.runfolder.paths import RunPaths
 from ragbench.runfolder.questions import question_digest, read_questions
@@ -162,7 +162,7 @@ def _digest(value: Mapping[str, object]) -> str:
 
 
 def pair_id(question: str, rank: int) -> str:
-    """Return the id of the judgement of the passage at a rank, counted from 1."""
+    """Return the id of a judgement by the passage's rank, or of an answer by its query's number."""
     return f"{question}#{rank}"
 
 
@@ -175,10 +175,47 @@ def written_records(
         Question, writer and record; several per question.
     """
     for writer, name in config.written_for(arm, model):
-        is_judged = name.startswith("filter.")
+        is_pair = name.startswith(("filter.", "answers."))
         for record in last_records(files.written.records(writer, task, name)).values():
             question = record.question_id
-            yield question.rpartition("#")[0] if is_judged else question, writer, record
+            yield question.rpartition("#")[0] if is_pair else question, writer, record
+
+
+class TextBefore(NamedTuple):
+    """One text that a model wrote before an answer, or the verdict of a filter on a passage."""
+
+    by: str
+    name: str
+    text: str
+
+
+def texts_before(
+    files: RunPaths, config: RunConfig, task: str, arm: str, model: str
+) -> dict[str, list[TextBefore]]:
+    """Return what was written for an arm and a model by question, in the order of the calls."""
+    found: dict[str, list[TextBefore]] = {}
+    for question, by, one in written_records(files, config, task, arm, model):
+        if one.log_likelihoods is None:
+            text = TextBefore(by, one.arm, one.reply or "(empty)")
+            found.setdefault(question, []).append(text)
+    for texts in found.values():
+        texts.sort(key=lambda text: _round_of(text.name))
+    like = config.imitated(arm).name
+    own = files.filtered(task, like, model)
+    for question, line in read_filtered(
+        own if own.exists() else files.filtered(task, like)
+    ).items():
+        for passage, score in zip(line.passages, line.scores, strict=True):
+            verdict = "kept" if score >= line.keep else "dropped"
+            said = f"{passage} has the score {score:.3f} and is {verdict}"
+            found.setdefault(question, []).append(TextBefore(line.by, "filter", said))
+    return found
+
+
+def _round_of(name: str) -> int:
+    """Return the number of a round, whose answers follow its queries; 0 for other texts."""
+    is_round = name.startswith(("rounds.", "answers."))
+    return int(name.rpartition(".")[2]) if is_round else 0
 
 
 def record_key(

@@ -24,7 +24,7 @@ from ragbench.runfolder.schema import AGAIN, SPARSE, parse, to_json
 INPUTS = (
     *("run.json", "config.yaml", "sessions.jsonl", "passages.jsonl", "questions/*.jsonl"),
     *("retrieval/*.trec", "retrieval/*.json", "retrieval/*.jsonl", "packed/*.jsonl"),
-    *("filtered/*.jsonl", "written/records/*.jsonl", "written/prompts/*.jsonl"),
+    *("filtered/*.jsonl", "rounds/*.jsonl", "written/records/*.jsonl", "written/prompts/*.jsonl"),
 )
 GROWING = ("prompts/*.jsonl", "records/*.jsonl", "stopped.json")
 SCORES = ("scores/*.parquet",)

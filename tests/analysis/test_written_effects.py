@@ -17,6 +17,7 @@ CELLS = {
     "kept-5": "11100001",
     "both-5": "11111110",
     "bm25-3": "11110000",
+    "rounds-5": "11111010",
 }
 FILTER = {"by": "m", "keep": 0.5}
 PLAIN = {"retriever": "bm25", "k": 5}
@@ -34,6 +35,7 @@ def run(tmp_path: Path) -> Run:
         kept_5={**PLAIN, "filter": FILTER, "depth": 32},
         both_5={**PLAIN, "queries": "rationale", "filter": FILTER, "depth": 32},
         bm25_3={**PLAIN, "k": 3},
+        rounds_5={**PLAIN, "rounds": {"by": "m", "n": 2, "queries": 2}},
     )
 
 
@@ -46,6 +48,7 @@ def test_an_arm_is_compared_with_the_same_retrieval_without_queries_or_filter(ru
     } == {
         ("gain from written queries", "asked-5", "bm25-5"): 2 / 8,
         ("gain from written queries", "both-5", "kept-5"): (7 - 4) / 8,
+        ("gain from rounds", "rounds-5", "bm25-5"): (6 - 4) / 8,
         ("gain from the filter", "kept-5", "bm25-5"): 0,
         ("gain from the filter", "both-5", "asked-5"): 1 / 8,
         ("gain from written queries and the filter", "both-5", "bm25-5"): 3 / 8,

@@ -11,7 +11,11 @@ from click.testing import CliRunner
 from ragbench.cli.main import cli
 from ragbench.experiment.config.config import load_config
 from ragbench.experiment.run import run_experiment
-from tests.conftest import ragbench
+from tests.conftest import FACTS, ragbench
+from tests.experiment.writing.cases import NAMES, known
+from tests.experiment.writing.conftest import written_home, written_run
+
+__all__ = ["written_home", "written_run"]
 
 
 def test_analyze_prints_json(run_copy: Path, home: Path) -> None:
@@ -81,6 +85,27 @@ def test_show_prints_a_question_in_every_cell(run_copy: Path, home: Path) -> Non
     near = ragbench(home, "show", "small", first["id"] + "x")
     assert near.returncode == 3
     assert first["id"] in near.stderr
+
+
+def test_show_prints_what_models_wrote(written_run: Path) -> None:
+    name = NAMES[0]
+    command = ["show", str(written_run), f"q-{name}"]
+    output = CliRunner().invoke(cli, command).output
+    shown = output.partition("== llama, filtered-1 ==")[2].partition("\n== ")[0]
+    first = FACTS[name].partition(", ")[0]
+    assert f"llama, queries.parts: Questions:\n1. {first}?" in shown
+    # 1 / (1 + e^-2.9), from the planted log-likelihoods -0.1 and -3.
+    assert f"med, filter: d-{name} has the score 0.948 and is kept" in shown
+    memory = output.partition("== med, memory ==")[2].partition("\n== ")[0]
+    assert f"med, passages.memory: {known('med', name)} is" in memory
+    plain = output.partition("== llama, closed-book ==")[2].partition("\n== ")[0]
+    assert "llama, " not in plain
+    (cell,) = (
+        record
+        for record in json.loads(CliRunner().invoke(cli, [*command, "--json"]).output)["records"]
+        if (record["model"], record["arm"]) == ("med", "own-1")
+    )
+    assert [(one["by"], one["name"]) for one in cell["written"]] == [("med", "queries.own")]
 
 
 def test_show_says_how_a_reply_was_read(home: Path) -> None:

@@ -357,7 +357,9 @@ def test_scored_and_analysed_again_it_is_the_same(finished: RunPaths) -> None:
     kept = {p: p.read_bytes() for p in finished.path.glob("*.csv")}
     assert {path.name for path in kept} > {"results.csv", "effects.csv"}
     assert score_run(finished) == 0
-    write_tables(load_run(finished.path))
+    run = load_run(finished.path)
+    assert run.corpus_of("longhealth1", "documents") == "longhealth"
+    write_tables(run)
     assert {p: p.read_bytes() for p in finished.path.glob("*.csv")} == kept
 
 

@@ -125,7 +125,7 @@ def test_many_contradictory_groups_are_cut(tmp_path: Path) -> None:
 def test_a_run_without_passages_or_duplicates_has_no_panel(tmp_path: Path) -> None:
     packed: dict[str, dict[str, list[str]]] = {"closed-book": {}, "imported": {}}
     run = make_run(tmp_path / "run", questions={"t": QUESTIONS[2:]}, packed=packed)
-    assert [rows for _, (_, rows), _ in panels(run, find_leaks(run))] == [[], [], []]
+    assert [rows for _, (_, rows), _ in panels(run, find_leaks(run))] == [[], [], [], [], []]
 
 
 def test_the_files_are_remade_identically_and_hold_no_text(made: Run) -> None:

@@ -1,6 +1,7 @@
 """Analyses beside the effects, one module each.
 
 leakage     what the passages give away of question, source and answer
+written     the answer in what models wrote, and what retrieval adds to it
 duplicates  questions that a task asks more than once
 curves      scores by the number of passages, and by the place of the gold one
 evidence    what the gold passages of an arm did, in five shares

@@ -300,6 +300,14 @@ def _check_arms(config: Config, document: Document) -> None:
             _must_be_among(arm.queries, config.queries, "entry of `queries`", document, keys)
         if arm.write is not None:
             _check_writer(arm.write.by, config, document, ("arms", index, "write", "by"))
+        if arm.rounds is not None:
+            _check_writer(arm.rounds.by, config, document, ("arms", index, "rounds", "by"))
+            if arm.name in config.queries:
+                raise UsageError(
+                    f"the arm {arm.name!r} with `rounds` has the name of an entry of `queries`",
+                    where=document.where(("arms", index)),
+                    fix="give the arm another name",
+                )
         if arm.filter is not None and arm.filter.by != CROSS_ENCODER:
             _check_writer(arm.filter.by, config, document, ("arms", index, "filter", "by"))
         for place, task in enumerate(arm.tasks):

@@ -20,7 +20,7 @@ from ragbench.base.records import Scoring
 from ragbench.corpora.union import joined_name
 from ragbench.experiment.config.runnable import RunnableSpec
 from ragbench.experiment.config.samples import named_entry, refusal
-from ragbench.experiment.config.written import FilterSpec, WriteSpec
+from ragbench.experiment.config.written import FilterSpec, RoundsSpec, WriteSpec
 from ragbench.runfolder.settings import PRIMARY_EFFECTS, AnalysisSettings, PrimaryEffect
 
 TASK_CORPUS = "task"
@@ -126,6 +126,7 @@ class ArmSpec(Part):
         write: Passages that a model writes from memory, without a corpus.
         queries: A key of ``queries``: search with these texts instead of the question.
         filter: Which of the first ``depth`` passages of the ``retriever`` may be delivered.
+        rounds: Search in rounds with follow-up queries that a model writes.
         runnable: A LangChain runnable or LangGraph app that returns passages.
         corpus: Corpus of ``run_file``, ``documents`` or ``runnable``, or of a ``random`` control of
             ``write``; a list is a union; ``task`` is each task's own corpus. A runnable without it
@@ -151,6 +152,7 @@ class ArmSpec(Part):
     write: WriteSpec | None = None
     queries: str | None = None
     filter: FilterSpec | None = None
+    rounds: RoundsSpec | None = None
     runnable: RunnableSpec | None = None
     within: Literal["corpus", "documents"] = "corpus"
     budget_tokens: int | None = Field(None, gt=0)
@@ -229,6 +231,7 @@ class ArmSpec(Part):
             "within": bool(self.retriever or self.fuse),
             "queries": bool(self.retriever or self.fuse),
             "filter": self.retriever is not None,
+            "rounds": self.retriever is not None,
             "budget_tokens": self.kind != CLOSED_BOOK and self.control not in REARRANGE,
             "depth": bool(self.fuse or self.filter),
             "k0": bool(self.fuse),
@@ -243,6 +246,8 @@ class ArmSpec(Part):
             raise ValueError("`fuse` takes two or more different retrievers")
         if self.fuse and max(self.sizes()) > self.depth:
             raise ValueError("k is larger than the `depth` of the fusion")
+        if self.rounds is not None and self.queries is not None:
+            raise ValueError("an arm has `queries` or `rounds`: a round writes its own queries")
         if self.filter is not None and "depth" not in self.model_fields_set:
             raise ValueError("an arm with `filter` needs `depth`, the number of passages it judges")
         if self.filter is not None and max(self.sizes()) > self.depth:
@@ -250,7 +255,7 @@ class ArmSpec(Part):
 
     def in_formats(self, names: Collection[str]) -> ArmSpec:
         """Return the arm with the writers that ``prompt_format: both`` names anew."""
-        own = {"write": self.write, "filter": self.filter}
+        own = {"write": self.write, "filter": self.filter, "rounds": self.rounds}
         new = {key: spec.in_formats(names) for key, spec in own.items() if spec is not None}
         return self.model_copy(update=new) if new else self
 
@@ -299,7 +304,8 @@ class ArmSpec(Part):
         last = "run-file" if self.runnable is None else "runnable"
         base = stem or self.retriever or "-".join(self.fuse) or last
         if not stem:
-            base = "-".join(filter(None, [base, self.queries, "filtered" if self.filter else ""]))
+            ways = ["rounds" if self.rounds else "", "filtered" if self.filter else ""]
+            base = "-".join(filter(None, [base, self.queries, *ways]))
         shared = {} if self.runnable is None else {"runnable": self.runnable.named(base)}
         return [
             self.model_copy(

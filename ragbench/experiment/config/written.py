@@ -69,6 +69,23 @@ class WriteSpec(WritingSpec):
     reply_limit: int | None = Field(None, gt=0)
 
 
+class RoundsSpec(WritingSpec):
+    """``rounds`` of an arm: follow-up queries that a model writes in several rounds.
+
+    Attributes:
+        n: Maximum number of rounds.
+        queries: Maximum number of new queries per round.
+        answers: Whether the model answers each query from its passages, so that later rounds see
+            the answers; otherwise they see the passages that the arm would deliver so far.
+        reply_limit: Maximum tokens of the reply of a round; by default 64 per query.
+    """
+
+    n: int = Field(3, gt=0, le=10)
+    queries: int = Field(2, gt=0, le=10)
+    answers: bool = True
+    reply_limit: int | None = Field(None, gt=0)
+
+
 class FilterSpec(WritingSpec):
     """``filter`` of an arm: which of the first ``depth`` passages may be delivered.
 

@@ -175,7 +175,10 @@ class Grid:
         config, mine = self.config, (name, EACH)
         if any(arm.filter is not None and arm.filter.by in mine for arm in config.arms):
             asked.add(Asked("letters", False))
-        writes = [*config.queries.values(), *(a.write for a in config.arms if a.write is not None)]
+        writes = [
+            *config.queries.values(),
+            *(w for a in config.arms for w in (a.write, a.rounds) if w),
+        ]
         if any(spec.by in mine for spec in writes):
             asked.add(Asked("generate", False))
         model.check_abilities(asked)

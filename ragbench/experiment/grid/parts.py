@@ -52,9 +52,11 @@ class IndexPart:
         key: Name of its ranking: the name in the config, with a suffix if it is ``within``, and one
             that names written queries.
         within: Whether only the question's own documents are ranked.
-        queries: The entry of ``queries`` that it is searched with; empty for the question.
+        queries: The entry of ``queries``, or the arm with ``rounds``, whose written queries it is
+            searched with; empty for the question.
         writer: The model that wrote them.
         is_fused: Whether a question has several queries, whose rankings are fused.
+        rounds: Whether the question itself is one of them.
     """
 
     key: str
@@ -64,6 +66,7 @@ class IndexPart:
     queries: str = ""
     writer: str = ""
     is_fused: bool = False
+    rounds: bool = False
 
     @property
     def name(self) -> str:

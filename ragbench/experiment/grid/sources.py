@@ -44,7 +44,7 @@ def readers_of(config: Config, arm: ArmSpec) -> tuple[str, ...]:
     A control imitates what the same model gets.
     """
     arm = imitated(config, arm)
-    by = [spec.by for spec in (arm.write, arm.filter) if spec is not None]
+    by = [spec.by for spec in (arm.write, arm.filter, arm.rounds) if spec is not None]
     if arm.queries is not None:
         by.append(config.queries[arm.queries].by)
     return tuple(model.name for model in config.models) if EACH in by else ("",)
@@ -78,6 +78,8 @@ def source_of(config: Config, arm: ArmSpec, task: TaskPart, model: str = "") -> 
     parts = tuple(_index(config, key, task, within=within) for key in keys)
     if arm.queries is not None:
         parts = tuple(_searched_with(config, part, arm.queries, model) for part in parts)
+    if arm.rounds is not None:
+        parts = tuple(_in_rounds(config, part, arm, model) for part in parts)
     if not arm.fuse:
         return Source(parts[0].key, parts[0].corpus, parts)
     changed = (arm.depth, arm.k0) != (DEPTH, K0)
@@ -99,6 +101,15 @@ def _searched_with(config: Config, part: IndexPart, name: str, model: str) -> In
         writer = model or config.models[0].name
         key += f"@{writer}"
     return replace(part, key=key, queries=name, writer=writer, is_fused=spec.texts > 1)
+
+
+def _in_rounds(config: Config, part: IndexPart, arm: ArmSpec, model: str) -> IndexPart:
+    """Return an index that is searched with a question and all follow-up queries of an arm."""
+    writer, key = arm.rounds.by if arm.rounds else "", f"{part.key}~{arm.name}"
+    if writer == EACH:
+        writer = model or config.models[0].name
+        key += f"@{writer}"
+    return replace(part, key=key, queries=arm.name, writer=writer, is_fused=True, rounds=True)
 
 
 def _corpus(name: str, task: TaskPart, where: str) -> str:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from ragbench.base.records import Passage
 
-# By task, entry of `queries` and writer: the queries of each question; none if its reply was empty.
+# By task, entry of `queries` or arm with `rounds`, and writer: the queries of each question; none
+# if nothing was written.
 Queries = Mapping[tuple[str, str, str], Mapping[str, tuple[str, ...]]]
 
 

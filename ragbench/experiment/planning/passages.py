@@ -63,6 +63,8 @@ class SampledPassages:
             return f"a control of {arm.like}; the run chooses its passages when it packs"
         if arm.queries is not None:
             return "the run ranks its passages when a model has written the queries"
+        if arm.rounds is not None:
+            return "the run ranks its passages when a model has asked in rounds"
         if arm.filter is not None:
             return "the run chooses its passages when they are judged"
         if len(source.parts) != 1:

@@ -42,7 +42,12 @@ from ragbench.experiment.planning.passages import (
 )
 from ragbench.experiment.planning.rates import Rate, rate_of
 from ragbench.experiment.planning.weighing import OptionMass, PromptSample, weigh_letters
-from ragbench.experiment.planning.written import add_writings, who_gets_what
+from ragbench.experiment.planning.written import (
+    PlannedTexts,
+    add_writings,
+    who_gets_what,
+    writing_notes,
+)
 from ragbench.experiment.resume import kept_budget
 from ragbench.experiment.stages.arms import Delivery
 from ragbench.experiment.stages.budget import Budget, choose_budget, longest_closed_book
@@ -145,6 +150,7 @@ def make_plan(grid: Grid, *, device: str = "") -> Plan:
     _budget(plan, grid)
     plan.primary = list(_primary(grid, tasks))
     lengths, sampled = _Lengths(grid), SampledPassages(grid)
+    planned: list[PlannedTexts] = []
     for task in grid.tasks:
         plan.deliveries += _deliveries(grid, task, lengths, sampled)
     for task in tasks:
@@ -155,7 +161,7 @@ def make_plan(grid: Grid, *, device: str = "") -> Plan:
         load = Load()
         for task in tasks:
             _load_task(plan, grid, spec.name, task, load, lengths, sampled)
-            plan.notes += add_writings(grid, spec.name, task, load, lengths.of)
+            planned += add_writings(grid, spec.name, task, load, lengths.of)
         model = grid.models[spec.name]
         billing = billing_of(spec, config.prices.get(spec.name), in_flight=1)
         asked = estimate(spec.name, model, load, stated, Billing(), spread=spread_of(spec))
@@ -174,6 +180,7 @@ def make_plan(grid: Grid, *, device: str = "") -> Plan:
                 "prompts of both"
             )
         plan.notes += how_asked(model, found, {task.scoring for task in tasks})
+    plan.notes += writing_notes(planned)
     bad = set()
     if isinstance(grid, OfflineGrid):
         plan.missing = grid.missing_parts

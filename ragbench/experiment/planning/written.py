@@ -2,30 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 from ragbench.base.records import Passage, Question
 from ragbench.experiment.config.config import Config
 from ragbench.experiment.config.spec import ArmSpec
+from ragbench.experiment.config.written import RoundsSpec
 from ragbench.experiment.grid.grid import Grid
 from ragbench.experiment.grid.parts import TaskPart
 from ragbench.experiment.grid.sources import arms_of, readers_of, source_of
 from ragbench.experiment.planning.cost import Load, asking_of
 from ragbench.experiment.stages.prompts import messages
 from ragbench.experiment.writing.asking import writing_parts
-from ragbench.experiment.writing.instructions import JUDGEMENT, VERDICTS, user_text
-from ragbench.experiment.writing.texts import passage_writings, query_writings, shown_options
+from ragbench.experiment.writing.instructions import (
+    FOLLOW_UP,
+    JUDGEMENT,
+    ROUND,
+    VERDICTS,
+    user_text,
+)
+from ragbench.experiment.writing.rounds import round_text
+from ragbench.experiment.writing.texts import (
+    passage_writings,
+    query_writings,
+    shown_options,
+    writers_of,
+)
 from ragbench.models.model import Model
 from ragbench.runfolder.config import CROSS_ENCODER, EACH
 
 SAMPLE = 20  # prompts that are counted
 PASSAGE = 200  # tokens of a passage of unknown length
+QUERY = 24  # tokens of a follow-up question
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedTexts:
+    """What a model writes for a task.
+
+    Attributes:
+        what: In words.
+        model: The model.
+        n: Number of prompts, at most.
+        unit: What they are.
+    """
+
+    what: str
+    model: str
+    n: int
+    unit: str
+
+
+def writing_notes(planned: Iterable[PlannedTexts]) -> Iterator[str]:
+    """Yield a sentence on each writing, over all tasks and models."""
+    found: dict[tuple[str, str], list[PlannedTexts]] = {}
+    for one in planned:
+        found.setdefault((one.what, one.unit), []).append(one)
+    for (what, unit), every in found.items():
+        models = ", ".join(dict.fromkeys(one.model for one in every))
+        n = sum(one.n for one in every)
+        yield f"{what}, by {models}: {n:,} {unit}, before the first answer"
 
 
 def add_writings(
     grid: Grid, name: str, task: TaskPart, load: Load, length_of: Callable[[str], int | None]
-) -> Iterator[str]:
-    """Add what a model writes for a task to its load, and yield it in words.
+) -> Iterator[PlannedTexts]:
+    """Add what a model writes for a task to its load, and yield it.
 
     Args:
         grid: The experiment.
@@ -44,10 +87,10 @@ def add_writings(
         load.longest = max(load.longest, tokens + limit)
         asked = asking_of(model, "generate", 0.0)
         load.add(writing.size, writing.size * tokens, asked, limit, "generate")
-        yield (
-            f"{name} writes {what} on {task.spec.name}: {writing.size:,} replies of at most "
-            f"{limit:,} tokens, before the first answer"
-        )
+        yield PlannedTexts(what, name, writing.size, f"replies of at most {limit:,} tokens")
+    for arm in arms_of(grid.config, task) if task.questions else ():
+        if arm.rounds is not None and name in writers_of(grid.config, arm.rounds):
+            yield from _add_rounds(grid, name, task, arm, arm.rounds, load, length_of)
     for (key, depth, _), (arm, corpus) in _judged(grid.config, name, task).items():
         if not task.questions:
             continue
@@ -58,16 +101,16 @@ def add_writings(
         asked = asking_of(model, "letters", len(VERDICTS), float(added))
         load.longest = max(load.longest, tokens)
         load.add(n, n * tokens, asked, 0, "letters")
-        yield (
-            f"{name} judges the first {depth:,} passages of {key} on {task.spec.name}: at most "
-            f"{n:,} prompts, before the first answer"
+        ranking = key.replace(f"@{name}", "")
+        yield PlannedTexts(
+            f"judgements of the first {depth:,} passages of {ranking}", name, n, "prompts at most"
         )
 
 
 def who_gets_what(config: Config) -> Iterator[str]:
     """Yield, for each arm that a model writes for, whether all models get the same passages."""
     for arm in config.arms:
-        if arm.control is not None or not (arm.queries or arm.write or arm.filter):
+        if arm.control is not None or not (arm.queries or arm.write or arm.rounds or arm.filter):
             continue
         if len(readers_of(config, arm)) > 1:
             yield (
@@ -76,6 +119,48 @@ def who_gets_what(config: Config) -> Iterator[str]:
             )
         elif len(config.models) > 1:
             yield f"{arm.name}: all models get the same passages"
+
+
+def _add_rounds(
+    grid: Grid,
+    name: str,
+    task: TaskPart,
+    arm: ArmSpec,
+    spec: RoundsSpec,
+    load: Load,
+    length_of: Callable[[str], int | None],
+) -> Iterator[PlannedTexts]:
+    """Add all rounds of an arm, and the answers to their queries, as if none ended early."""
+    model, source = grid.models[name], source_of(grid.config, arm, task, name)
+    length = (length_of(source.corpus) if source else None) or PASSAGE
+    passages = min(grid.config.budget(arm), arm.asked * length)
+    some = task.questions[:: max(1, len(task.questions) // SAMPLE)]
+    limit = spec.reply_limit or ROUND.limit * spec.queries
+    prompts = [(q.id, round_text(q, spec)) for q in some]
+    part = writing_parts(task, "rounds", ROUND, prompts, n=spec.queries, limit=limit)[0]
+    # A round sees the queries and answers of all rounds before, or passages.
+    most = (spec.n - 1) * spec.queries * (FOLLOW_UP.limit + QUERY) if spec.answers else passages
+    seen = most // 2 if spec.answers else passages
+    tokens, n = _mean(model, part) + seen, spec.n * len(task.questions)
+    asked = asking_of(model, "generate", 0.0)
+    load.longest = max(load.longest, tokens - seen + most + limit)
+    load.add(n, n * tokens, asked, limit, "generate")
+    yield PlannedTexts(
+        f"the rounds of {arm.name}", name, n, f"replies at most, of at most {limit:,} tokens"
+    )
+    if not spec.answers or spec.n == 1:
+        return
+    prompts = [(q.id, user_text(FOLLOW_UP, q.query, ())) for q in some]
+    part = writing_parts(task, "answers", FOLLOW_UP, prompts)[0]
+    tokens, n = _mean(model, part) + passages, (spec.n - 1) * spec.queries * len(task.questions)
+    load.longest = max(load.longest, tokens + FOLLOW_UP.limit)
+    load.add(n, n * tokens, asked, FOLLOW_UP.limit, "generate")
+    yield PlannedTexts(
+        f"the answers between the rounds of {arm.name}",
+        name,
+        n,
+        f"replies at most, of at most {FOLLOW_UP.limit:,} tokens",
+    )
 
 
 def _judged(

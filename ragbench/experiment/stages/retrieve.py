@@ -141,7 +141,11 @@ class _Asked:
     def __init__(self, task: TaskPart, part: IndexPart, written: Queries) -> None:
         self._task, self._part = task, part
         found = written[task.spec.name, part.queries, part.writer] if part.queries else {}
-        self.texts = [found.get(q.id) or (q.query,) for q in task.questions]
+        own = [(q.query,) if part.rounds else () for q in task.questions]
+        self.texts = [
+            (*first, *found.get(q.id, ())) or (q.query,)
+            for q, first in zip(task.questions, own, strict=True)
+        ]
         self.empty = sum(not texts for texts in found.values()) if part.queries else None
 
     def digest(self) -> str:
@@ -154,6 +158,14 @@ class _Asked:
         some = self.texts[start:end]
         flat = iter(index.search([clean_query(t) for texts in some for t in texts], depth))
         return [_fused([next(flat) for _ in texts]) for texts in some]
+
+
+def search_once(
+    task: TaskPart, part: IndexPart, k: int, manifest: IndexManifest, folder: RunPaths
+) -> Ranked:
+    """Return the ranking of an index for the questions of a task, saved in ``folder``."""
+    _search(task, part, k, manifest, folder, _Asked(task, part, {}))
+    return ranking(folder, task, Source(part.key, part.corpus, (part,)))
 
 
 def _fused(rankings: Sequence[list[Hit]]) -> list[Hit]:

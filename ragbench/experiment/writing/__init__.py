@@ -4,5 +4,6 @@ instructions  the prompts of all writings
 parsing       replies -> queries and passages
 asking        writings as cells, asked as questions are; each reply is a record
 texts         queries and passages of a run
+rounds        follow-up queries in several rounds, each after a search
 filtering     passages that a filter keeps
 """

@@ -121,7 +121,10 @@ def ask(grid: Grid, session: Session, writings: Sequence[Writing]) -> None:
     ]
     if not planned:
         return
-    jobs = Jobs(grid, {(w.part.spec.name, w.name): _shown(w) for w in writings})
+    shown: dict[tuple[str, ...], Mapping[str, Delivery]] = {
+        (w.part.spec.name, w.name, writer): _shown(w) for w in writings for writer in w.writers
+    }
+    jobs = Jobs(grid, shown)
     watch = Watch([name for name, model in grid.models.items() if model.facts().served])
     opened = open_each(folder, planned, jobs, session.spending, watch)
     check_lengths(grid, opened, jobs)

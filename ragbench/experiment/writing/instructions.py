@@ -73,6 +73,24 @@ PASSAGES = Instruction(
     200,
     "Passages:",
 )
+# Follow-up queries in rounds, each answered from its passages: i-MedRAG, Xiong et al. 2024
+# (arXiv 2408.00727).
+ROUND = Instruction(
+    "You look up what one must know to answer a medical question. Reply with at most {n} new "
+    "follow-up questions, one per line, and nothing else. Reply with NONE if nothing more must be "
+    "known.",
+    "Write at most {n} follow-up questions that were not asked before, or NONE.",
+    64,
+    "Follow-up questions:",
+)
+FOLLOW_UP = Instruction(
+    "You are a medical expert. Answer the question from the passages in one or two sentences. If "
+    "they do not contain the answer, write so.",
+    "Answer in one or two sentences.",
+    96,
+    "Answer:",
+)
+STOP = "none"  # the reply that ends the rounds of a question
 # Evidence filter: Kim et al. 2025 (arXiv 2511.06738).
 JUDGEMENT = Instruction(
     "You are a medical expert. Judge whether the passage contains knowledge that helps to answer "
@@ -83,7 +101,9 @@ JUDGEMENT = Instruction(
 VERDICTS = ("yes", "no")
 
 
-def user_text(asked: Instruction, text: str, options: Sequence[str], n: int = 1) -> str:
+def user_text(
+    asked: Instruction, text: str, options: Sequence[str], n: int = 1, *, earlier: str = ""
+) -> str:
     """Return the user turn of a writing.
 
     Args:
@@ -91,7 +111,9 @@ def user_text(asked: Instruction, text: str, options: Sequence[str], n: int = 1)
         text: The question's text.
         options: Its options, in their order; empty if they are hidden.
         n: Number of texts.
+        earlier: What earlier rounds asked and found.
     """
     listed = "".join(f"\n- {option}" for option in options)
-    parts = [f"Question: {text}", f"Options:{listed}" if listed else "", asked.request.format(n=n)]
+    shown = f"Options:{listed}" if listed else ""
+    parts = [f"Question: {text}", shown, earlier, asked.request.format(n=n)]
     return "\n\n".join(filter(None, parts))

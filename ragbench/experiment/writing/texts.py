@@ -21,7 +21,7 @@ from ragbench.runfolder.config import EACH, passages_name, query_name
 
 def writes(config: Config) -> bool:
     """Say whether models write anything for the arms of a config."""
-    specs = [spec for arm in config.arms for spec in (arm.queries, arm.write, arm.filter)]
+    specs = [s for a in config.arms for s in (a.queries, a.write, a.filter, a.rounds)]
     return any(spec is not None for spec in specs)
 
 

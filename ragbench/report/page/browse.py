@@ -21,7 +21,7 @@ from ragbench.base.progress import stage
 from ragbench.base.records import Passage, Question
 from ragbench.runfolder.packed import check_packed, delivered_ids
 from ragbench.runfolder.passages import read_passages, read_prompts
-from ragbench.runfolder.records import Record, last_records
+from ragbench.runfolder.records import Record, last_records, texts_before
 
 LIMIT_BYTES = 20_000_000
 PARTS = ("texts", "passages", "prompts")
@@ -53,6 +53,7 @@ class _Cell:
     arm: str
     scores: list[dict[str, Any]]  # in the order of the questions
     records: list[Record | None]
+    before: list[str]  # what models wrote before each answer; empty where nothing was
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,11 @@ def _task(run: Run, name: str) -> _Task:
             scores = {str(row["question_id"]): row for row in rows}
             found = [{str(k): v for k, v in _score(run, scores, i).items()} for i in ids]
             records = last_records(run.files.records(model, name, arm))
-            cells.append(_Cell(model, arm, found, [records.get(i) for i in ids]))
+            texts = texts_before(run.files, run.config, name, arm, model)
+            before = [
+                "\n\n".join(f"{x.by}, {x.name}: {x.text}" for x in texts.get(i, ())) for i in ids
+            ]
+            cells.append(_Cell(model, arm, found, [records.get(i) for i in ids], before))
     return _Task(name, questions, packed, own, cells)
 
 
@@ -233,7 +238,11 @@ def _texts(task: _Task) -> dict[str, Any]:
         "queries": [q.query if q.query != q.text else "" for q in task.questions],
         "options": [list(question.options) for question in task.questions],
         "references": [question.reference for question in task.questions],
-        "cells": [{name: _column(cell, name) for name in names} for cell in task.cells],
+        "cells": [
+            {name: _column(cell, name) for name in names}
+            | {"before": cell.before if any(cell.before) else []}
+            for cell in task.cells
+        ],
     }
 
 

@@ -94,6 +94,9 @@ function written(core, texts, t, q, cell) {
   if (!texts) return [];
   const held = texts[t].cells[core.tasks[t].cells.indexOf(cell)];
   const parts = [];
+  if (held.before[q]) {
+    parts.push(folded(make("summary", "", "Written before"), () => [boxed("Written before", held.before[q])]));
+  }
   if (held.error[q]) parts.push(make("p", "label", "Error"), boxed("Error", held.error[q]));
   if (typeof held.reply[q] === "string") {
     parts.push(make("p", "label", "Reply"), boxed("Reply", held.reply[q] === "" ? "(empty)" : held.reply[q]));

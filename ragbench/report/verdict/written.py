@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from ragbench.analysis.load import Run
 from ragbench.runfolder.config import EACH, ArmEntry, WritingEntry
+from ragbench.runfolder.packed import read_rounds
 
 KINDS = {
     "rationale": "a rationale",
     "passage": "a hypothetical passage",
     "rewrite": "a rewritten query",
     "subquestions": "subquestions",
+}
+
+ENDED = {
+    "done": "as nothing more was needed",
+    "repeated": "with questions that were asked before",
+    "empty": "with an empty reply",
 }
 
 
@@ -38,6 +46,8 @@ def written(run: Run) -> Iterator[str]:
         else:
             yield f"{what}{'; all models get the same passages' if several else ''}."
         yield from _empty(run, tasks, spec)
+        for task in tasks:
+            yield from _ended(run, task, spec)
 
 
 def _parts(run: Run, spec: ArmEntry) -> Iterator[str]:
@@ -46,6 +56,11 @@ def _parts(run: Run, spec: ArmEntry) -> Iterator[str]:
         yield f"{_who(queries)} wrote {KINDS.get(queries.write, queries.write)} as the query"
     if spec.write is not None:
         yield f"{_who(spec.write)} wrote the passages from memory, without a corpus"
+    if spec.rounds is not None:
+        n = spec.rounds.n or 1
+        seen = ", each answered from its passages" if spec.rounds.answers and n > 1 else ""
+        rounds = "one round" if n == 1 else f"at most {n} rounds"
+        yield (f"{_who(spec.rounds)} asked follow-up questions in {rounds}{seen}")
     if spec.filter is not None:
         yield (
             f"{_who(spec.filter)} judged the first {spec.depth} passages, and those below "
@@ -76,3 +91,24 @@ def _empty(run: Run, tasks: Sequence[str], spec: ArmEntry) -> Iterator[str]:
                 f"{sum(empty.values()):,} of {total:,} replies of {by} to write the queries "
                 f"{spec.queries!r} were empty ({where}); the question itself was the query there."
             )
+
+
+def _ended(run: Run, task: str, spec: ArmEntry) -> Iterator[str]:
+    """Yield how many questions had no further round, and why."""
+    if spec.rounds is None:
+        return
+    for model in run.members("models") if spec.rounds.by == EACH else [""]:
+        lines = read_rounds(run.files.rounds(task, spec.name, model))
+        why = Counter(line.stopped for line in lines.values() if line.stopped)
+        if not why:
+            continue
+        counts = ", ".join(
+            f"{why[reason]:,} {text}" for reason, text in ENDED.items() if why[reason]
+        )
+        mean = sum(len(line.queries) for line in lines.values()) / len(lines)
+        who = model or spec.rounds.by
+        yield (
+            f"Of the rounds of {who} in {spec.name} on {task}, {sum(why.values()):,} of "
+            f"{len(lines):,} questions ended before round {spec.rounds.n} found anything new "
+            f"({counts}); the mean was {mean:.1f} follow-up questions."
+        )

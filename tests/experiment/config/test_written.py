@@ -78,6 +78,30 @@ def load(tmp_path: Path, text: str = CONFIG, *overrides: str) -> None:
             "`keep` takes a number of at most 1",
         ),
         (
+            "{name: memory, write: {by: llama}}",
+            "{name: r, retriever: bm25, k: 1, rounds: {by: nobody}}",
+            12,
+            "there is no model 'nobody'",
+        ),
+        (
+            "{name: memory, write: {by: llama}}",
+            "{name: r, retriever: bm25, k: 1, queries: own, rounds: {by: llama}}",
+            12,
+            "an arm has `queries` or `rounds`",
+        ),
+        (
+            "{name: memory, write: {by: llama}}",
+            "{name: r, run_file: a.trec, k: 1, rounds: {by: llama}}",
+            12,
+            "`rounds` has no effect in an arm of kind run_file",
+        ),
+        (
+            "{name: memory, write: {by: llama}}",
+            "{name: own, retriever: bm25, k: 1, rounds: {by: llama}}",
+            12,
+            "has the name of an entry of `queries`",
+        ),
+        (
             "{by: llama}}",
             "{by: llama}}\n  - {control: random, like: memory}",
             13,

@@ -32,8 +32,9 @@ def test_calls_of_writers_are_counted(plan: Plan) -> None:
 
 def test_the_plan_says_what_is_written_and_who_gets_what(plan: Plan) -> None:
     notes = "\n".join(plan.notes)
-    assert "llama writes the queries 'rationale' on cases: 12 replies of at most 256" in notes
-    assert "med judges the first 12 passages of bm25~parts on cases: at most 144 prompts" in notes
+    assert "the queries 'rationale', by llama: 12 replies of at most 256 tokens" in notes
+    assert "the queries 'own', by llama, med: 24 replies of at most 256 tokens" in notes
+    assert "judgements of the first 12 passages of bm25~parts, by med: 144 prompts" in notes
     assert "own-1: each model has its own queries" in notes
     assert "rationale-1: all models get the same passages" in notes
 
@@ -42,3 +43,29 @@ def test_samples_say_that_passages_are_not_known_yet(plan: Plan) -> None:
     notes = {sample.arm: sample.note for sample in plan.samples}
     assert "when a model has written the queries" in notes["own-1"]
     assert notes["memory"] == notes["shuffled-memory"] != ""
+
+
+def test_a_writing_is_one_note_over_all_tasks(home: Path) -> None:
+    path = str(make_cases(home) / "written.yaml")
+    task = "{name: %s, task: mcq, scoring: letters, options: {path: cases.jsonl, corpus: facts}}"
+    several = f"tasks=[{task % 'cases'}, {task % 'again'}]"
+    plan = make_plan(Grid(*load_config(path, [several])))
+    mine = [note for note in plan.notes if "before the first answer" in note]
+    assert len(mine) == 6  # four entries of queries, one arm of passages, one filter
+    assert "the queries 'own', by llama, med: 48 replies of at most 256 tokens" in "\n".join(mine)
+
+
+def test_rounds_are_counted_as_if_none_ended_early(home: Path) -> None:
+    path = str(make_cases(home) / "written.yaml")
+    arms = (
+        "arms=[closed-book, {name: r, retriever: bm25, k: 2, rounds: {by: llama, n: 3, queries: 2}}"
+        ", {name: bare, retriever: bm25, k: 2, rounds: {by: med, n: 2, answers: false}}]"
+    )
+    plan = make_plan(Grid(*load_config(path, [arms])))
+    # Three rounds, and two answers after each of the first two.
+    prompts = {found.model: found.prompts for found in plan.estimates}
+    assert prompts == {"llama": 3 * N + 3 * N + 2 * 2 * N, "med": 3 * N + 2 * N}
+    notes = "\n".join(plan.notes)
+    assert "the rounds of r, by llama: 36 replies at most, of at most 128 tokens" in notes
+    assert "the answers between the rounds of r, by llama: 48 replies at most" in notes
+    assert "r: all models get the same passages" in notes

@@ -212,6 +212,22 @@ def test_the_page_shows_each_model_its_own_passages(written_run: Path) -> None:
         assert dict(zip(task["ids"], named, strict=True)) == packed
 
 
+def test_the_page_has_what_models_wrote(written_run: Path) -> None:
+    run = load_run(written_run)
+    built = browser(run)
+    core = json.loads(built.blocks["core"])
+    (task,), (texts,) = core["tasks"], json.loads(built.blocks["texts"])
+    found = {
+        (core["models"][cell["model"]], task["arms"][cell["arm"]]): held["before"]
+        for cell, held in zip(task["cells"], texts["cells"], strict=True)
+    }
+    place = task["ids"].index(f"q-{NAMES[0]}")
+    assert found["llama", "closed-book"] == []
+    assert found["med", "own-1"][place].startswith("med, queries.own: ")
+    assert f"d-{NAMES[0]} has the score 0.948 and is kept" in found["llama", "filtered-1"][place]
+    assert "</think>" not in built.blocks["texts"]  # brackets are escaped
+
+
 def test_the_corpus_of_written_passages_is_none(written_run: Path) -> None:
     run = load_run(written_run)
     found = {arm: run.corpus_of("cases", arm) for arm in run.arms("cases")}
@@ -220,6 +236,18 @@ def test_the_corpus_of_written_passages_is_none(written_run: Path) -> None:
         **dict.fromkeys(("plain-1", "rationale-1", "own-1", "parts-2", "shown-1"), "facts"),
         **dict.fromkeys(("filtered-1", "random-own-1", "random-memory"), "facts"),
     }
+
+
+def test_the_page_finds_passages_of_the_corpus_of_the_task(home: Path) -> None:
+    folder = run_cases(
+        make_cases(home),
+        "arms=[closed-book, {name: memory, write: {by: each, n: 2}, corpus: task}, "
+        "{control: random, like: memory}]",
+    )
+    run = load_run(folder)
+    assert run.corpus_of("cases", "random-memory") == "facts"
+    assert run.corpus_of("cases", "memory") == ""
+    assert all(json.loads(browser(run).blocks["passages"]))
 
 
 def test_leakage_is_counted_by_model_where_passages_differ(written_run: Path) -> None:
