@@ -64,7 +64,8 @@ def compare(first: Run, second: Run, names: Names | None = None) -> pd.DataFrame
 
     Raises:
         DataError: The questions of a task, the mode or the metric are not the same.
-        UsageError: The runs share no task or no cell, or a name leads nowhere.
+        UsageError: The runs share no task or no cell, a name leads nowhere, or a run has stopped
+            early.
     """
     names = names or Names()
     tasks = [task for task in first.members("tasks") if task in second.members("tasks")]
@@ -76,6 +77,14 @@ def compare(first: Run, second: Run, names: Names | None = None) -> pd.DataFrame
             fix=f"theirs are {', '.join(first.members('tasks'))} and "
             f"{', '.join(second.members('tasks'))}",
         )
+    for run in (first, second):
+        if run.is_stopped:
+            raise UsageError(
+                "the run stopped when its effects were decided, so that its answers decided how "
+                "many questions it has",
+                where=str(run.path),
+                fix="ask the rest first: ragbench run CONFIG --until all",
+            )
     _check_names(first, second, names)
     if first.config.mode != second.config.mode:
         raise DataError(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
 from ragbench.analysis.load import Run
+from ragbench.analysis.statistics.estimate import Cells, Settings, Tested, interval_and_p
 from ragbench.runfolder.looks.stopped import EffectDecision, EffectLook
 
 KEYS = ["effect", "model", "base", "task", "arm", "baseline"]
@@ -51,6 +52,13 @@ def _figures(found: EffectDecision, last: EffectLook) -> Iterator[tuple[str, flo
     yield "p_equivalence", last.p_equivalence
     yield "p_adjusted", found.p_adjusted
     yield "p_equivalence_adjusted", found.p_equivalence_adjusted
+
+
+def fixed_test(run: Run, cells: Cells, names: Sequence[str]) -> Tested | None:
+    """Return interval and test of a difference; None of a run that its answers have stopped."""
+    if run.is_stopped:
+        return None
+    return interval_and_p([cells], Settings.of(run.config), names)
 
 
 def trajectories(run: Run) -> pd.DataFrame:

@@ -5,7 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
+from ragbench.analysis.compare import compare
+from ragbench.analysis.load import load_run
+from ragbench.base.errors import UsageError
 from tests.experiment.answering.stopping_home import N
 
 
@@ -20,6 +24,19 @@ def test_only_effects_with_a_sequence_have_figures_of_inference(stopped_home: Pa
     assert (results.status == "complete").all()
     asked = results[(results.metric == "accuracy") & (results.model != "-")]
     assert set(asked.n) == {20, N}
+
+
+def test_no_other_table_has_a_test_and_no_other_run_is_compared(stopped_home: Path) -> None:
+    folder = stopped_home / "runs" / "stops"
+    assert (
+        pd.read_csv(folder / "frontier.csv")[["gain_low", "gain_high", "p"]].isna().all(axis=None)
+    )
+    assert pd.read_csv(folder / "policies.csv")[["gain_low", "gain_p"]].isna().all(axis=None)
+    run = load_run(folder)
+    with pytest.raises(UsageError, match="stopped when its effects were decided") as caught:
+        compare(run, run)
+    assert caught.value.fix is not None
+    assert "--until all" in caught.value.fix
 
 
 def test_every_look_is_a_row(stopped_home: Path) -> None:

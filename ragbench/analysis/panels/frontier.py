@@ -13,8 +13,8 @@ import pandas as pd
 from ragbench.analysis.effects import Contrast, values_of
 from ragbench.analysis.load import Run
 from ragbench.analysis.panels.costs import answers_money, before_means, cell_cost, written_money
-from ragbench.analysis.statistics.estimate import Settings, interval_and_p
 from ragbench.analysis.statistics.multiplicity import holm
+from ragbench.analysis.stopping import fixed_test
 from ragbench.runfolder.retrieval import read_calls
 
 NAN = math.nan
@@ -154,9 +154,7 @@ def _gain(run: Run, row: dict[str, Any], choices: Sequence[dict[str, Any]]) -> d
     if not len(cells.values):
         return found
     found["gain"] = float(np.mean(cells.differences))
-    tested = interval_and_p(
-        [cells], Settings.of(run.config), [MORE_FOR, row["model"], task, *names]
-    )
+    tested = fixed_test(run, cells, [MORE_FOR, row["model"], task, *names])
     if tested is not None:
         found |= {"gain_low": tested.low, "gain_high": tested.high}
         found |= {"p": tested.p, "p_is_bound": tested.is_bound}

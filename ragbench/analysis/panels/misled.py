@@ -12,8 +12,9 @@ import pandas as pd
 from ragbench.analysis.clusters import cluster_codes
 from ragbench.analysis.family import BASELINE
 from ragbench.analysis.load import Run
-from ragbench.analysis.statistics.estimate import Cells, Settings, interval_and_p
+from ragbench.analysis.statistics.estimate import Cells, Settings
 from ragbench.analysis.statistics.intervals import interval_of_mean, seeded
+from ragbench.analysis.stopping import fixed_test
 from ragbench.runfolder.packed import read_packed
 
 MISLED = "misled"  # the control
@@ -146,7 +147,7 @@ def _difference(
         "like_accuracy": float(-values[:, 1].mean()),
         "difference": float(cells.differences.mean()),
     }
-    found = interval_and_p([cells], Settings.of(run.config), names)
+    found = fixed_test(run, cells, names)
     if found is None:
         return row
     ends = {"difference_low": found.low, "difference_high": found.high}

@@ -18,9 +18,10 @@ import pandas as pd
 from ragbench.analysis.clusters import cluster_codes
 from ragbench.analysis.family import BASELINE
 from ragbench.analysis.load import Run
-from ragbench.analysis.statistics.estimate import Cells, Settings, interval_and_p
+from ragbench.analysis.statistics.estimate import Cells, Settings
 from ragbench.analysis.statistics.intervals import interval_of_mean, seeded
 from ragbench.analysis.statistics.multiplicity import benjamini_hochberg
+from ragbench.analysis.stopping import fixed_test
 
 POLICIES = ("wrong", "chance", "excluded")
 UNREAD = ("unparsed", "refused", "truncated")
@@ -160,7 +161,7 @@ def _gain(
         return {"gain_n": 0}
     clusters = cluster_codes(run, task, cell.loc[both.index])
     cells = Cells(both.to_numpy(dtype=float), clusters)
-    found = interval_and_p([cells], Settings.of(run.config), [*names, "gain"])
+    found = fixed_test(run, cells, [*names, "gain"])
     gain = {"gain": float(cells.differences.mean()), "gain_n": len(both)}
     if found is None:
         return gain | {"gain_p_is_bound": False}
@@ -182,7 +183,6 @@ def unread_rates(run: Run) -> pd.DataFrame:
     prompts of another one.
     """
     rows: list[dict[str, Any]] = []
-    settings = Settings.of(run.config)
     for task in tasks_of(run):
         for model in run.members("models"):
             arms = run.arms(task)
@@ -201,7 +201,7 @@ def unread_rates(run: Run) -> pd.DataFrame:
                 cells = Cells(both.to_numpy(dtype=float), clusters)
                 found = None
                 if len(both):
-                    found = interval_and_p([cells], settings, [model, task, arm, "unread"])
+                    found = fixed_test(run, cells, [model, task, arm, "unread"])
                 more, fewer = cells.counts
                 rows.append(
                     {

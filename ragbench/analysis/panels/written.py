@@ -11,8 +11,9 @@ import pandas as pd
 from ragbench.analysis.clusters import cluster_codes
 from ragbench.analysis.load import Run
 from ragbench.analysis.panels.leakage import right_answer
-from ragbench.analysis.statistics.estimate import Cells, Settings, interval_and_p
+from ragbench.analysis.statistics.estimate import Cells, Settings
 from ragbench.analysis.statistics.intervals import interval_of_mean, seeded
+from ragbench.analysis.stopping import fixed_test
 from ragbench.base.records import TRACES, open_trace
 from ragbench.base.words import plain
 from ragbench.runfolder.config import (
@@ -158,13 +159,13 @@ def written_gains(run: Run) -> pd.DataFrame:
 
 
 def _gain(run: Run, task: str, model: str, arm: str, control: str) -> dict[str, Any]:
-    metric, settings = run.metrics(task)[0], Settings.of(run.config)
+    metric = run.metrics(task)[0]
     cells = [
         run.cell(model, task, name).set_index("question_id")[metric] for name in (arm, control)
     ]
     table = pd.concat(cells, axis=1, keys=("arm", "control")).dropna()
     pair = Cells(table.to_numpy(dtype=np.float64) * (1.0, -1.0), cluster_codes(run, task, table))
-    said = interval_and_p([pair], settings, [task, model, arm, control, metric])
+    said = fixed_test(run, pair, [task, model, arm, control, metric])
     return {
         **{"task": task, "model": model, "arm": arm, "control": control, "n": len(table)},
         **{"accuracy": table["arm"].mean(), "control_accuracy": table["control"].mean()},
