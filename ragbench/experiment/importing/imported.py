@@ -47,7 +47,7 @@ from ragbench.tasks.replies.failures import is_failure
 from ragbench.tasks.task import Answers
 
 BACKEND = "imported"
-NEWER = {"queries", "write", "filter", "runnable"}  # keys that no arm of an imported run has
+NEWER = {"queries", "write", "filter", "rounds", "runnable"}  # keys of no arm of an imported run
 
 
 @dataclass(frozen=True)
@@ -285,7 +285,7 @@ def _config(run: ImportedRun) -> dict[str, Any]:
         "arms": [arm.model_dump(mode="json", exclude=NEWER) for arm in arms],
         "mode": run.mode,
         "metrics": {},
-        "analysis": AnalysisSpec().model_dump(mode="json"),
+        "analysis": AnalysisSpec().model_dump(mode="json", exclude={"stop"}),
     }
 
 

@@ -334,6 +334,7 @@ GPT_35 = {
 }
 
 
+@pytest.mark.slow
 def test_gpt_35_as_published(home: Path, shared_data: Path) -> None:
     """The figures of MIRAGE's own evaluation on its own replies."""
     files = [
