@@ -30,7 +30,7 @@ class PackedLine:
         gold_known: Number of gold passages in the corpus.
         answer_truncated: Whether the budget cut or excluded a document that contains the answer.
         dropped: Number of passages that a filter dropped; None in an arm without one.
-        planted: Index of the wrong option that stands in place of the right answer; written only
+        planted: Index of the wrong option that takes the place of the right answer; written only
             where a control planted one.
     """
 

@@ -129,7 +129,7 @@ def test_four_shards_one_killed_and_one_done_twice_are_as_one_run(
     assert calls(many) == [] and folder.shards() == []
     for shard in ("1/4", "2/4", "3/4", "4/4"):
         check_answered(answer(many, shard))
-    second = folder.shard("2-of-4").path  # as a kill leaves it: one file torn, one not begun
+    second = folder.shard("2-of-4").path  # as a kill leaves it: one file torn, one not started
     path = next((second / "records").glob("one+long+made*"))
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(lines[:3]) + lines[3][:50])

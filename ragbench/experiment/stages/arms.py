@@ -32,7 +32,7 @@ class Delivery:
         gold: Number of gold passages.
         answer_truncated: Whether the budget cut or excluded a document that contains the answer.
         dropped: Number of passages that a filter dropped; None without one.
-        planted: Index of the wrong option that stands in place of the right answer; None without.
+        planted: Index of the wrong option that takes the place of the right answer; None without.
     """
 
     passages: tuple[Passage, ...] = ()

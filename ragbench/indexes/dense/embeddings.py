@@ -79,7 +79,7 @@ class Embeddings:
 
     What cannot change a passage's vector (the query's prefix, the batch size) is not part of the
     identity. The device decides the number format where the card does not, unless ``make_shard``
-    has begun vectors in another format, as on a machine with a GPU.
+    has started vectors in another format, as on a machine with a GPU.
     """
 
     def __init__(self, corpus: Corpus, card: EncoderCard, device: Device) -> None:
@@ -387,7 +387,7 @@ class Embeddings:
 
 @contextmanager
 def alone(folder: Path, what: str) -> Iterator[None]:
-    """Hold the locks of a folder of embeddings and of every shard that was begun.
+    """Hold the locks of a folder of embeddings and of every shard that was started.
 
     Raises:
         DataError: Another process writes to the folder.

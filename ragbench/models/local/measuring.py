@@ -49,12 +49,12 @@ def pass_speeds(
     for size in sizes:
         best = 0.0
         for _ in range(repeats):
-            begun = clock()
+            since = clock()
             try:
                 tree_log_likelihoods(model, items[: max(1, size // PROMPT)])
             except FAILURES:  # such as out of memory
                 return found
-            best = max(best, size / (clock() - begun))
+            best = max(best, size / (clock() - since))
         found[size] = best
         if clock() - started > seconds or best < gain * last:
             break

@@ -27,7 +27,7 @@ DASHES = ("solid", "dashed", "dotted", "dashdot")
 class Value:
     """A score from 0 to 1 with its interval, at a place of the axis below; NaN where missing.
 
-    ``name`` stands in the tooltip, and ``mark`` beside the point.
+    ``name`` appears in the tooltip, and ``mark`` beside the point.
     """
 
     x: float

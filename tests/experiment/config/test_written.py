@@ -129,7 +129,11 @@ def test_controls_may_imitate_what_models_write(tmp_path: Path) -> None:
     text = CONFIG.replace("{by: llama}}", "{by: llama}, corpus: icd10cm}")
     text += "  - {control: random, like: memory}\n  - {control: shuffled, like: memory}\n"
     text += "  - {control: random, like: own-5}\n"
-    load(tmp_path, text)
+    path = tmp_path / "written.yaml"
+    path.write_text(text, encoding="utf-8")
+    config, _ = load_config(str(path))
+    imitated = [(arm.control, arm.like) for arm in config.arms if arm.control]
+    assert imitated == [("random", "memory"), ("shuffled", "memory"), ("random", "own-5")]
 
 
 def test_names_of_arms_say_what_is_written(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def check_scores(one: Path, other: Path) -> None:
 def test_a_writing_that_stopped_goes_on_and_gives_the_same(
     written_home: Path, written_copy: Path, home: Path
 ) -> None:
-    """As a kill leaves it: one file torn, one not begun, and nothing after the writing."""
+    """As a kill leaves it: one file torn, one not started, and nothing after the writing."""
     records = written_copy / "written" / "records"
     torn = records / "llama+cases+queries.parts.0.jsonl"
     whole = torn.read_text().splitlines(keepends=True)
