@@ -2,13 +2,16 @@
 
 Torch's kernel multiplies small tiles, which costs more than the rest of a layer at a thousand
 tokens, and it computes every score that a mask removes. Here a block of queries is one matrix
-product with the keys that it sees, however the mask looks (docs/performance.md has figures).
+product with the keys that it sees. Prompts that share a pass have blocks of their own, so that each
+costs what it would cost alone (docs/performance.md has figures).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
@@ -18,8 +21,9 @@ if TYPE_CHECKING:
     import torch
 
 BLOCKS = "blocks"  # its name in transformers, and in a model's identity
-ROWS = 128  # queries of a block
+ROWS = 192  # queries of a block
 FEWEST = 16  # queries for which it is worth while
+GAP = 32  # keys that nobody sees, beyond which a block leaves them out
 HIDDEN = -1e30  # finite, so that a query that sees nothing gets numbers, too
 
 
@@ -65,7 +69,7 @@ def attend_in_blocks(
     What it does not compute, such as a single query or weights of positions, ``sdpa`` does.
     """
     import torch
-    from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
+    from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
     batch, heads, asked = query.shape[:3]
     if not _is_plain(module, query, key, attention_mask, dropout, is_causal, more):
@@ -77,24 +81,18 @@ def attend_in_blocks(
             **more,
         )
         return result
-    repeats = heads // key.shape[1]
-    keys = repeat_kv(key, repeats).flatten(0, 1).transpose(1, 2)
-    values = repeat_kv(value, repeats).flatten(0, 1)
-    queries = query.reshape(batch * heads, asked, -1)
+    kept = key.shape[1]
+    sizes = (batch, kept, heads // kept)
+    grouped = query.unflatten(1, sizes[1:]).flatten(0, 1)
+    keys, values = key.flatten(0, 1).contiguous(), value.flatten(0, 1).contiguous()
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    seen = _causal(asked) if attention_mask is None else _prepared(attention_mask)
-    rows = []
-    for place, reach in enumerate(seen.reaches):
-        some = slice(place * ROWS, min(asked, (place + 1) * ROWS))
-        added = seen.added[:, :, some, :reach]
-        if added.shape[0] > 1 or added.shape[1] > 1:
-            added = added.expand(batch, heads, -1, -1).flatten(0, 1)
-        else:
-            added = added[0, 0]
-        scores = torch.baddbmm(added, queries[:, some], keys[..., :reach], alpha=scale)
-        rows.append(torch.bmm(torch.softmax(scores, dim=-1), values[:, :reach]))
-    found = torch.cat(rows, dim=1).view(batch, heads, asked, -1)
-    return found.transpose(1, 2).contiguous(), None
+    found = query.new_empty(batch, asked, heads, value.shape[-1])
+    for block in _causal(asked, sizes) if attention_mask is None else _shown(attention_mask, sizes):
+        some = grouped[:, :, block.rows].flatten(1, 2)
+        scores = torch.baddbmm(block.added, some, block.of(keys).transpose(1, 2), alpha=scale)
+        mixed = torch.bmm(torch.softmax(scores, dim=-1), block.of(values))
+        found[:, block.rows] = mixed.view(batch, heads, -1, mixed.shape[-1]).transpose(1, 2)
+    return found, None
 
 
 def _is_plain(
@@ -119,46 +117,89 @@ def _is_plain(
     return causal and asked == known
 
 
+Sizes = tuple[int, int, int]  # sequences, heads of keys, heads of queries for each of these
+
+
 @dataclass(frozen=True, slots=True)
-class _Seen:
-    """What queries see.
+class _Block:
+    """Queries and the keys that they see.
 
     Attributes:
-        added: (B or 1, H or 1, queries, keys): 0 where a query sees a key, ``HIDDEN`` elsewhere.
-        reaches: Of each block of queries, the keys up to the last that one of them sees.
+        rows: The queries, by place.
+        keys: Slices of the keys, which hold all that a query of the block sees.
+        added: (queries of all heads that share keys, one head after the other; keys), or one such
+            matrix for each head of keys: 0 where a query sees a key, ``HIDDEN`` elsewhere.
     """
 
+    rows: slice
+    keys: tuple[slice, ...]
     added: torch.Tensor
-    reaches: tuple[int, ...]
+
+    def of(self, kept: torch.Tensor) -> torch.Tensor:
+        """Return those of keys or values (heads, K, D) that the block sees."""
+        import torch
+
+        parts = [kept[:, some] for some in self.keys]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+
+
+def _block(rows: slice, keys: tuple[slice, ...], added: torch.Tensor, sizes: Sizes) -> _Block:
+    """Return a block whose mask (B or 1, H or 1, queries, keys) is that of all keys."""
+    import torch
+
+    chosen = torch.cat([added[:, :, rows, some] for some in keys], dim=3)
+    batch, kept, repeats = sizes
+    if chosen.shape[0] == chosen.shape[1] == 1:
+        return _Block(rows, keys, chosen[0, 0].repeat(repeats, 1))
+    every = chosen.expand(batch, kept * repeats, -1, -1)
+    return _Block(rows, keys, every.reshape(batch * kept, -1, every.shape[-1]))
 
 
 @lru_cache(maxsize=2)
-def _causal(size: int) -> _Seen:
+def _causal(size: int, sizes: Sizes) -> tuple[_Block, ...]:
     import torch
 
-    added = torch.full((size, size), HIDDEN, dtype=torch.bfloat16).triu(1)
-    ends = range(ROWS, size + ROWS, ROWS)
-    return _Seen(added[None, None], tuple(min(end, size) for end in ends))
+    added = torch.full((size, size), HIDDEN, dtype=torch.bfloat16).triu(1)[None, None]
+    rows = [slice(start, min(size, start + ROWS)) for start in range(0, size, ROWS)]
+    return tuple(_block(some, (slice(0, some.stop),), added, sizes) for some in rows)
 
 
-_last: list[tuple[ref[torch.Tensor], _Seen]] = []
+_last: list[tuple[ref[torch.Tensor], Sizes, tuple[_Block, ...]]] = []
 
 
-def _prepared(mask: torch.Tensor) -> _Seen:
+def _shown(mask: torch.Tensor, sizes: Sizes) -> tuple[_Block, ...]:
     """Return what a mask shows; all layers of a pass have the same one, so it is read once."""
     import torch
 
-    if _last and _last[0][0]() is mask:
-        return _last[0][1]
+    if _last and _last[0][0]() is mask and _last[0][1] == sizes:
+        return _last[0][2]
     if mask.dtype == torch.bool:
         shown = mask
         added = torch.zeros(mask.shape, dtype=torch.bfloat16).masked_fill_(~mask, HIDDEN)
     else:
         shown = mask > HIDDEN
         added = mask.to(torch.bfloat16).clamp(min=HIDDEN)
-    any_row = shown.flatten(0, 1).any(0)
-    places = torch.arange(1, mask.shape[3] + 1)
-    last = (any_row * places).amax(1)
-    reaches = tuple(max(1, int(some.max())) for some in torch.split(last, ROWS))
-    _last[:] = [(ref(mask), _Seen(added, reaches))]
-    return _last[0][1]
+    anywhere = shown.flatten(0, 1).any(0)
+    blocks = tuple(
+        _block(rows, _keys(anywhere[rows].any(0)), added, sizes) for rows in _rows(anywhere)
+    )
+    _last[:] = [(ref(mask), sizes, blocks)]
+    return blocks
+
+
+def _rows(shown: torch.Tensor) -> Iterator[slice]:
+    """Yield blocks of queries; one that sees far less than the one before begins a block."""
+    counts = shown.sum(1).tolist()
+    starts = [n for n in range(len(counts)) if n == 0 or 2 * counts[n] < counts[n - 1]]
+    for start, end in pairwise([*starts, len(counts)]):
+        n_blocks = -(-(end - start) // ROWS)
+        cuts = [start + (end - start) * n // n_blocks for n in range(n_blocks + 1)]
+        yield from (slice(*pair) for pair in pairwise(cuts))
+
+
+def _keys(shown: torch.Tensor) -> tuple[slice, ...]:
+    """Return slices of the keys that hold all that are shown, and few others."""
+    places = shown.nonzero().flatten().tolist() or [0]
+    starts = [places[0], *(b for a, b in pairwise(places) if b - a > GAP)]
+    ends = [*(a for a, b in pairwise(places) if b - a > GAP), places[-1]]
+    return tuple(slice(start, end + 1) for start, end in zip(starts, ends, strict=True))

@@ -9,6 +9,7 @@ from typing import Any
 
 from ragbench.base.errors import first_line
 from ragbench.base.progress import say
+from ragbench.models.local.attention import BLOCKS
 from ragbench.models.local.context import text_config
 from ragbench.models.local.generation import Written
 from ragbench.models.local.prefix import Beginning, beginning, option_log_likelihoods
@@ -26,7 +27,7 @@ from ragbench.models.local.tree import (
 Write = Callable[[Sequence[Sequence[int]]], list[Written]]
 
 # What computes answers, and by which rule batches are made; a change of either changes numbers.
-ENGINE = "transformers, passes of least cost, beginnings"
+ENGINE = "transformers, passes of least cost, beginnings, prompts apart"
 # Tokens of a pass by type of device: more bring little (docs/performance.md has figures).
 BATCH_TOKENS = {"cpu": 512, "cuda": 8_192, "mps": 2_048}
 # Questions that are handed over together.
@@ -89,9 +90,13 @@ def _packs(
 ) -> Iterator[list[int]]:
     if items:
         config = text_config(model.config)
-        sizes = {"vocabulary": int(config.vocab_size), "width": int(config.hidden_size)}
-        start = len(before.tokens) if before else 0
-        yield from packs(items, budget=budget, before=start, **sizes)
+        yield from packs(
+            items,
+            budget=budget,
+            vocabulary=int(config.vocab_size),
+            width=None if config._attn_implementation == BLOCKS else int(config.hidden_size),
+            before=len(before.tokens) if before else 0,
+        )
 
 
 def _passes(

@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, ClassVar
+from weakref import ref
 
 from ragbench.base.devices import hide_loading_bars, pick_device, pick_dtype
 from ragbench.base.endpoint import Endpoint
@@ -283,8 +284,12 @@ class HfModel(OneByOne):
 
         import torch
 
-        if self.__dict__.pop("_model", None) is not None:
-            gc.collect()
+        model = self.__dict__.pop("_model", None)
+        if model is not None:
+            kept = ref(model)
+            del model
+            if kept() is not None:  # by a cycle
+                gc.collect()
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
 

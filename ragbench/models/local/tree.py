@@ -96,21 +96,23 @@ class Tree:
 
 
 def packs(
-    items: Sequence[Scored], *, budget: int, vocabulary: int, width: int, before: int = 0
+    items: Sequence[Scored], *, budget: int, vocabulary: int, width: int | None, before: int = 0
 ) -> Iterator[list[int]]:
     """Yield the items of each pass, by place: sorted by their tokens, so that neighbours share.
 
     The passes are those of the least cost together, in tokens: T tokens cost T, their attention to
     each other T (T + 2 ``before``) / 6 ``width``, which is its share of a usual layer, and each
     pass an eighth of ``budget``. So prompts that share little fill about the budget, and those
-    with the same examples or passages far more.
+    with the same examples or passages far more. Where a prompt's attention costs the same alone and
+    beside others, a pass has as many as it may.
 
     Args:
         items: What is to be scored.
         budget: Tokens of a pass beyond which more bring little; no pass has more than this or
             ``LONGEST_TREE``, except a single item's.
         vocabulary: Logits per token.
-        width: Hidden size of the model.
+        width: Hidden size of the model; None if attention is in blocks, so that prompts that share
+            a pass do not pay for each other.
         before: Tokens of a beginning that is computed before.
     """
     rows = max(1, MOST_LOGITS // vocabulary)
@@ -127,7 +129,9 @@ def packs(
             logits += asked[start]
             if found and (tokens > max(budget, LONGEST_TREE) or logits > rows):
                 break
-            cost = budget / 8 + tokens + tokens * (tokens + 2 * before) / (6 * width)
+            cost = budget / 8 + tokens
+            if width is not None:
+                cost += tokens * (tokens + 2 * before) / (6 * width)
             found.append((least[start][0] + cost, start))
         least.append(min(found))
     ends = [len(chosen)]

@@ -43,7 +43,7 @@ def close(found: torch.Tensor, expected: torch.Tensor) -> None:
     assert float((found.double() - expected).abs().max()) < 0.05
 
 
-@pytest.mark.parametrize("size", [16, 127, 128, 129, 300])
+@pytest.mark.parametrize("size", [16, 191, 192, 193, 400])
 @pytest.mark.parametrize(("heads", "kept"), [(4, 4), (6, 2)])
 def test_a_line_of_tokens_sees_what_is_before(size: int, heads: int, kept: int) -> None:
     query, key, value = tensors(1, heads, kept, size, size)
@@ -56,7 +56,7 @@ def test_a_line_of_tokens_sees_what_is_before(size: int, heads: int, kept: int) 
 @given(
     seed=st.integers(0, 99),
     batch=st.integers(1, 2),
-    asked=st.sampled_from([16, 130, 260]),
+    asked=st.sampled_from([16, 200, 400]),
     before=st.sampled_from([0, 64]),
     as_numbers=st.booleans(),
 )
