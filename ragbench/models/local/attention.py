@@ -83,7 +83,7 @@ def attend_in_blocks(
         return result
     kept = key.shape[1]
     sizes = (batch, kept, heads // kept)
-    grouped = query.unflatten(1, sizes[1:]).flatten(0, 1)
+    grouped = query.view(*sizes, asked, -1).flatten(0, 1)
     keys, values = key.flatten(0, 1).contiguous(), value.flatten(0, 1).contiguous()
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     found = query.new_empty(batch, asked, heads, value.shape[-1])

@@ -103,13 +103,12 @@ class HfModel(OneByOne):
         self.context_tokens = context_of(
             self._config, self._tokenizer, options.context, where=where
         )
-        self.is_chat = spec.format == "chat" or (
-            spec.format == "auto" and bool(self._tokenizer.chat_template)
-        )
-        if self.is_chat and not self._tokenizer.chat_template:
+        has_template = bool(self._tokenizer.chat_template)
+        self.is_chat = spec.format == "chat" or (spec.format == "auto" and has_template)
+        if self.is_chat and not has_template:
             raise PrerequisiteError(
                 f"the tokenizer of {spec.name!r} has no chat template",
-                where=f"models: {spec.name}: format: chat",
+                where=f"{where}: format: chat",
                 fix="write format: plain",
             )
         self._template = ChatTemplate(self._tokenizer, day=options.date, where=where)
@@ -250,10 +249,8 @@ class HfModel(OneByOne):
         """Return the number of tokens of each text, counted by several threads."""
         if not texts:
             return []
-        found = self._tokenizer(
-            list(texts), add_special_tokens=False, return_attention_mask=False
-        ).input_ids
-        return list(map(len, found))
+        found = self._tokenizer(list(texts), add_special_tokens=False, return_attention_mask=False)
+        return list(map(len, found.input_ids))
 
     def _encode_all(self, texts: Sequence[str]) -> list[list[int]]:
         # A rendered chat template already has its special tokens.
@@ -284,10 +281,8 @@ class HfModel(OneByOne):
 
         import torch
 
-        model = self.__dict__.pop("_model", None)
-        if model is not None:
-            kept = ref(model)
-            del model
+        if "_model" in self.__dict__:
+            kept = ref(self.__dict__.pop("_model"))
             if kept() is not None:  # by a cycle
                 gc.collect()
             if torch.cuda.is_available():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from inspect import signature
 from typing import TYPE_CHECKING, Any
@@ -54,44 +53,6 @@ def option_log_likelihoods(
         rests = [ids[shared:] for ids in sequences]
         logits = _forward(model, rests, cache)
         return _sums(logits, rests, [start - shared for start in starts])
-
-
-def use_float32_output(model: Any) -> None:
-    """Make a causal language model compute its logits in float32; its output matrix is replaced.
-
-    Near 20, bfloat16 has steps of 0.125: options would tie, and log-likelihoods would depend on the
-    order of additions.
-    """
-    import torch
-
-    head = model.get_output_embeddings()
-    if not isinstance(head, torch.nn.Linear) or not _is_half(head.weight):
-        return  # in float32 already, or quantised
-    device = input_device(model) if head.weight.is_meta else head.weight.device
-    bias = head.bias is not None
-    wide = torch.nn.Linear(head.in_features, head.out_features, bias=bias, device=device)
-    with torch.no_grad(), _present(head):
-        wide.weight.copy_(head.weight)
-        if bias:
-            wide.bias.copy_(head.bias)
-    wide.register_forward_pre_hook(lambda _, inputs: (inputs[0].to(device, torch.float32),))
-    model.set_output_embeddings(wide)
-
-
-def _is_half(weight: torch.Tensor) -> bool:
-    import torch
-
-    return weight.dtype in (torch.bfloat16, torch.float16)
-
-
-def _present(module: torch.nn.Module) -> AbstractContextManager[object]:
-    """Return a context in which a module's weights are there, if accelerate keeps them away."""
-    if not any(parameter.is_meta for parameter in module.parameters()):
-        return nullcontext()
-    from accelerate.utils import align_module_device
-
-    present: AbstractContextManager[object] = align_module_device(module)
-    return present
 
 
 def input_device(model: Any) -> torch.device:

@@ -8,6 +8,7 @@ A beginning of all sequences, such as few-shot examples, is computed once for ma
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from inspect import signature
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     Mask = npt.NDArray[np.bool_]
 
 MOST_LOGITS = 1 << 26  # numbers, at most 256 MB in float32
+ROWS_OF_LOGITS = 16  # of these a processor keeps a copy near; one of all takes three times as long
 LONGEST_TREE = 4_096  # tokens; the mask grows with the square
 EXAMINED = 40  # tokens of a model's examination
 # Least tokens of a beginning that is worth a pass of its own, and its step: questions that
@@ -211,7 +213,8 @@ def tree_log_likelihoods(
                 rows += [asked[node] for node in path[item.start - size - 1 :]]
                 targets += ids[item.start :]
         logits = logits.float()
-        totals = torch.logsumexp(logits, dim=-1)
+        together = ROWS_OF_LOGITS if device.type == "cpu" else len(logits)
+        totals = torch.cat([some.logsumexp(-1) for some in logits.split(together)])
         at = torch.tensor(rows, device=logits.device)
         chosen = logits[at, torch.tensor(targets, device=logits.device)] - totals[at]
         values = chosen.double().tolist()
@@ -232,7 +235,7 @@ def picks_logits(model: Any) -> bool:
     return "logits_to_keep" in parameters and "use_cache" in parameters
 
 
-_longest: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
+_longest: dict[tuple[type, str, str], int] = {}
 
 
 def longest_tree(model: Any, sample: Sequence[int]) -> int:
@@ -240,11 +243,21 @@ def longest_tree(model: Any, sample: Sequence[int]) -> int:
 
     A model whose layers keep more than keys and values, or whose code takes no mask or positions,
     has none; nor does one that computes other numbers for a small tree of the sample's tokens than
-    for its sequences alone, or whose numbers change with a sequence beside them.
+    for its sequences alone, or whose numbers change with a sequence beside them. Models of the same
+    code, config, number format and devices, such as those of a pair, are examined once.
     """
-    if model not in _longest:
-        _longest[model] = _examined(model, sample)
-    return _longest[model]
+    if model not in _kinds:
+        attention = text_config(model.config)._attn_implementation
+        config = model.config.to_dict() | {"_name_or_path": "", "attention": attention}
+        places = {str((tensor.device, tensor.dtype)) for tensor in model.parameters()}
+        _kinds[model] = type(model), str(sorted(places)), json.dumps(config, default=str)
+    kind = _kinds[model]
+    if kind not in _longest:
+        _longest[kind] = _examined(model, sample)
+    return _longest[kind]
+
+
+_kinds: WeakKeyDictionary[Any, tuple[type, str, str]] = WeakKeyDictionary()
 
 
 def _examined(model: Any, sample: Sequence[int]) -> int:

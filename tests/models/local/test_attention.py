@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from ragbench.models.local.attention import attend_in_blocks, suits, use_blocks
+from ragbench.models.local.attention import _shown, attend_in_blocks, suits, use_blocks
 from ragbench.models.local.batches import Sums, score_all
-from ragbench.models.local.tree import LONGEST_TREE, Scored, longest_tree
+from ragbench.models.local.tree import LONGEST_TREE, Scored, Tree, longest_tree
 from tests.models.local.test_families import ATTENTION, PROMPT, model_of, whole
 from tests.models.local.test_tree import FAMILIES
 
@@ -75,6 +75,25 @@ def test_any_mask_says_what_is_seen(
     for _ in range(2):  # a second layer has the same mask
         found, _ = attend_in_blocks(MODULE, query, key, value, mask)
         close(found, defined(query, key, value, seen))
+
+
+def test_prompts_beside_each_other_have_blocks_of_their_own() -> None:
+    """Two prompts of 200 tokens after 10 that both have: each in two blocks, which leave out the
+    other's keys."""
+    line = Tree()
+    for first in (1, 2):
+        line.add([*range(500, 510), *[first] * 200, 0])
+    mask = torch.from_numpy(line.mask())[None, None]
+    query, key, value = tensors(1, 4, 2, 410, 410)
+    close(attend_in_blocks(MODULE, query, key, value, mask)[0], defined(query, key, value, mask))
+    blocks = _shown(mask, (1, 2, 2))
+    assert [(block.rows.start, block.rows.stop) for block in blocks] == [
+        *((0, 105), (105, 210)),
+        *((210, 310), (310, 410)),
+    ]
+    seen = [[n for some in block.keys for n in range(some.start, some.stop)] for block in blocks]
+    assert seen[:2] == [list(range(105)), list(range(210))]
+    assert seen[2:] == [[*range(10), *range(210, end)] for end in (310, 410)]
 
 
 def test_a_row_of_padding_gets_numbers() -> None:

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 import torch
 
+from ragbench.base.devices import has_fast_bfloat16
 from ragbench.base.errors import PrerequisiteError
 from ragbench.base.records import OptionScores, Reply
 from ragbench.models.local import loading
 from ragbench.models.local.hf import HfModel
-from ragbench.models.local.loading import placement
+from ragbench.models.local.loading import placement, use_float32_output
 from ragbench.models.model import Choice
 from tests.models.local import tiny
 
@@ -120,3 +121,61 @@ def test_device_and_batches_are_in_the_identity(
     on_cpu = model.digest()
     monkeypatch.setattr(model, "device", "cuda")
     assert len({on_cpu, model.digest(), more.digest()}) == 3
+
+
+@pytest.mark.parametrize("two_terms", [True, False])
+def test_logits_are_float32_whatever_the_layers_are(
+    smollm2_folder: Path, two_terms: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The output layer alone is widened: its product in double precision is the measure."""
+    from transformers import AutoModelForCausalLM
+
+    if two_terms and not has_fast_bfloat16("cpu"):
+        pytest.skip("this processor does not multiply bfloat16")
+    monkeypatch.setattr(loading, "has_fast_bfloat16", lambda _: two_terms)
+    model: Any = AutoModelForCausalLM.from_pretrained(smollm2_folder, dtype=torch.bfloat16)
+    matrix = model.get_output_embeddings().weight.detach().double()
+    embedding = model.get_input_embeddings().weight
+    ids = torch.tensor([[504, 3575, 282, 4649, 314, 253, 1123]])
+    with torch.no_grad():
+        hidden = model.base_model(input_ids=ids).last_hidden_state
+        narrow = model(input_ids=ids).logits
+        use_float32_output(model)
+        wide = model(input_ids=ids).logits
+    exact = hidden.double() @ matrix.T
+    assert (narrow.dtype, wide.dtype) == (torch.bfloat16, torch.float32)
+    assert float((wide - exact).abs().max()) < 1e-3 < float((narrow - exact).abs().max())
+    assert model.get_input_embeddings().weight is embedding
+    head = model.get_output_embeddings()
+    assert (head.weight is embedding) is two_terms  # no copy
+    use_float32_output(model)  # again: nothing to do
+    assert model.get_output_embeddings() is head
+
+
+class Headed(torch.nn.Module):
+    def __init__(self, head: torch.nn.Module) -> None:
+        super().__init__()
+        self.head = head
+
+    def get_output_embeddings(self) -> torch.nn.Module:
+        return self.head
+
+    def set_output_embeddings(self, head: torch.nn.Module) -> None:
+        self.head = head
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_a_layer_of_two_terms_is_near_its_product_in_double(bias: bool, dtype: torch.dtype) -> None:
+    if not has_fast_bfloat16("cpu"):
+        pytest.skip("this processor does not multiply bfloat16")
+    torch.manual_seed(0)
+    head = torch.nn.Linear(64, loading.COLUMNS + 5, bias=bias, dtype=torch.bfloat16)
+    model: Any = Headed(head)
+    hidden = torch.randn(2, 3, 64).to(dtype)
+    with torch.inference_mode():
+        exact = hidden.double() @ head.weight.double().T + (head.bias.double() if bias else 0)
+        use_float32_output(model)
+        found = model.head(hidden)
+    assert found.shape == exact.shape and found.dtype == torch.float32
+    assert float((found - exact).abs().max()) < 2**-14 * float(exact.abs().max())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from hypothesis import strategies as st
 from ragbench.base.records import Message
 from ragbench.metrics.choice import pick_option
 from ragbench.models.local.hf import HfModel
-from ragbench.models.local.prefix import option_log_likelihoods, use_float32_output
+from ragbench.models.local.prefix import option_log_likelihoods
 from ragbench.models.spec import ModelSpec
 
 # Token ids of any text; what counts is where sequences part and where continuations begin.
@@ -133,23 +132,3 @@ def test_reuse_changes_nothing_beyond_the_tolerance(
         sums = every.log_likelihoods
         gap = abs(sums[a] / len(options[a]) - sums[b] / len(options[b]))
         assert gap <= tolerance / len(options[a]) + tolerance / len(options[b])
-
-
-def test_logits_are_float32_whatever_the_layers_are(smollm2_folder: Path) -> None:
-    """The output matrix alone is widened: its product in double precision is the measure."""
-    from transformers import AutoModelForCausalLM
-
-    model: Any = AutoModelForCausalLM.from_pretrained(smollm2_folder, dtype=torch.bfloat16)
-    matrix = model.get_output_embeddings().weight.detach().double()
-    embedding = model.get_input_embeddings().weight
-    with torch.no_grad():
-        hidden = model.base_model(input_ids=torch.tensor([A])).last_hidden_state
-        narrow = model(input_ids=torch.tensor([A])).logits
-        use_float32_output(model)
-        wide = model(input_ids=torch.tensor([A])).logits
-    exact = hidden.double() @ matrix.T
-    assert (narrow.dtype, wide.dtype) == (torch.bfloat16, torch.float32)
-    assert float((wide - exact).abs().max()) < 1e-3 < float((narrow - exact).abs().max())
-    assert model.get_input_embeddings().weight is embedding
-    use_float32_output(model)  # again: nothing to do
-    assert model.get_output_embeddings().weight.dtype == torch.float32

@@ -10,6 +10,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ragbench.models.local import tree
 from ragbench.models.local.tree import (
     LONGEST_TREE,
     Scored,
@@ -96,6 +97,13 @@ def test_passes_of_the_least_cost_by_hand(items: list[Scored], expected: list[in
     assert [len(pack) for pack in found] == expected
 
 
+def test_prompts_that_do_not_pay_for_each_other_share_one_pass() -> None:
+    """1,200 tokens in one pass cost 64 + 1,200; in two, 128 + 1,200."""
+    items = prompts(12, 0, 100)
+    assert len(list(packs(items, budget=512, vocabulary=10, width=None))) == 1
+    assert len(list(packs(items, budget=512, vocabulary=10, width=576))) > 1
+
+
 def test_no_pass_exceeds_the_longest_tree() -> None:
     """64 prompts of 100 tokens that share 3,000: 11 of them have 4,100 tokens."""
     found = list(packs(prompts(64, 3_000, 100), budget=512, vocabulary=10, width=100_000))
@@ -173,6 +181,21 @@ def test_a_family_is_in_a_tree_only_with_its_own_numbers(kind: str) -> None:
 )
 def test_positions_that_depend_on_the_longest_keep_a_model_out(rope: dict[str, Any]) -> None:
     assert longest_tree(model_of("llama", {"rope_parameters": rope}), SAMPLE) == 0
+
+
+def test_models_of_one_code_and_config_are_examined_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    real = tree.tree_log_likelihoods
+
+    def noted(model: Any, items: list[Scored]) -> list[list[float]]:
+        asked.append(id(model))
+        return real(model, items)
+
+    monkeypatch.setattr(tree, "tree_log_likelihoods", noted)
+    one, other = model_of("llama", {"vocab_size": 101}), model_of("llama", {"vocab_size": 101})
+    wider = model_of("llama", {"vocab_size": 102})
+    assert [longest_tree(model, SAMPLE) for model in (one, other, wider)] == [LONGEST_TREE] * 3
+    assert set(asked) == {id(one), id(wider)}
 
 
 def test_an_attention_that_takes_no_mask_keeps_a_model_out() -> None:
