@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from ragbench.runfolder.config import CROSS_ENCODER, EACH
 
 Kind = Literal["rationale", "passage", "rewrite", "subquestions"]
+SUBQUESTIONS = 3  # by default
 W = TypeVar("W", bound="WritingSpec")
 
 
@@ -54,7 +55,7 @@ class QuerySpec(WritingSpec):
     @property
     def texts(self) -> int:
         """Maximum number of queries per question."""
-        return (self.n or 3) if self.write == "subquestions" else 1
+        return (self.n or SUBQUESTIONS) if self.write == "subquestions" else 1
 
 
 class WriteSpec(WritingSpec):
