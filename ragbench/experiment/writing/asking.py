@@ -163,12 +163,24 @@ def _shown(writing: Writing) -> Mapping[str, Delivery]:
     return {q.id: writing.shown.get(q.id, nothing) for q in writing.part.questions}
 
 
+def missing(n: int) -> str:
+    """Return how many texts are missing.
+
+    >>> missing(1)
+    '1 text that a model writes for the arms is missing'
+    >>> missing(1200)
+    '1,200 texts that models write for the arms are missing'
+    """
+    if n == 1:
+        return "1 text that a model writes for the arms is missing"
+    return f"{n:,} texts that models write for the arms are missing"
+
+
 def _spent(session: Session) -> SpentError:
     spending = session.spending
     return SpentError(
         f"the run stopped at its max_cost of {limit_text(spending.limit or 0)} "
-        f"{spending.currency} before the first answer: {spending.left:,} texts that models write "
-        "for the arms are missing",
+        f"{spending.currency} before the first answer: {missing(spending.left)}",
         where=str(session.folder.path),
         fix="run the same command with a higher limit, --set max_cost=LIMIT; it counts the "
         "texts so far, which are kept",
@@ -183,8 +195,7 @@ def _failed(folder: RunPaths, planned: Sequence[tuple[Cell, Sequence[Unit]]]) ->
         failed += [(cell.label, r) for r in last_records(path).values() if r.error is not None]
     label, record = failed[0]
     return BackendError(
-        f"{len(failed):,} texts that models write for the arms are missing; the first: "
-        f"{record.error}",
+        f"{missing(len(failed))}; the first: {record.error}",
         where=f"{label}, question {record.question_id}",
         fix="run the same command again; it asks only for these, and then asks the questions",
     )
