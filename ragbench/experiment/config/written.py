@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
+from ragbench.base.yamlfile import Fields
 from ragbench.runfolder.config import CROSS_ENCODER, EACH
 
 Kind = Literal["rationale", "passage", "rewrite", "subquestions"]
@@ -14,7 +15,7 @@ SUBQUESTIONS = 3  # by default
 W = TypeVar("W", bound="WritingSpec")
 
 
-class WritingSpec(BaseModel):
+class WritingSpec(Fields):
     """What every writing states.
 
     Attributes:
