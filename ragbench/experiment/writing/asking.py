@@ -52,6 +52,7 @@ class Writing:
         plain: The same as a writer with the plain format sees them.
         writers: Models that write it.
         shown: Passages by question that are judged.
+        limit_key: Key of the config with the maximum tokens of a reply; empty if there is none.
     """
 
     name: str
@@ -59,11 +60,19 @@ class Writing:
     plain: TaskPart
     writers: tuple[str, ...]
     shown: Mapping[str, Delivery] = field(default_factory=dict)
+    limit_key: str = ""
 
     @property
     def size(self) -> int:
         """Number of prompts per writer."""
         return len(self.part.questions)
+
+    def shortened(self, excess: int) -> str:
+        """Return what to do about a prompt that with its reply is some tokens too long."""
+        room = self.part.reply_limit - excess
+        if self.limit_key and room > 0:
+            return f"set {self.limit_key} to {room:,} or less"
+        return "give `by` a model with a larger context"
 
 
 def writing_parts(
@@ -127,7 +136,10 @@ def ask(grid: Grid, session: Session, writings: Sequence[Writing]) -> None:
     jobs = Jobs(grid, shown)
     watch = Watch([name for name, model in grid.models.items() if model.facts().served])
     opened = open_each(folder, planned, jobs, session.spending, watch)
-    check_lengths(grid, opened, jobs)
+    named = {(w.part.spec.name, w.name): w for w in writings}
+    check_lengths(
+        grid, opened, jobs, lambda cell, n: named[cell.task.spec.name, cell.arm].shortened(n)
+    )
     try:
         errors = answer_open(
             grid, folder, opened, jobs, session.spending, watch, session.cache, label="write"

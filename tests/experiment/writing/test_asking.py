@@ -212,4 +212,8 @@ def test_a_writer_without_room_is_refused_before_the_first_text(home: Path) -> N
     with pytest.raises(UsageError, match="does not fit") as refused:
         run_experiment(*load_config(str(home / "written.yaml"), [FEW, "models.med.context=100"]))
     assert "queries.own" in refused.value.where
+    assert refused.value.fix.startswith("set queries.own.reply_limit to ")
+    with pytest.raises(UsageError, match="does not fit") as refused:
+        run_experiment(*load_config(str(home / "written.yaml"), [FEW, "models.med.context=60"]))
+    assert refused.value.fix == "give `by` a model with a larger context"  # the prompt is longer
     assert calls(home) == []
