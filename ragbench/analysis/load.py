@@ -133,7 +133,10 @@ class Run:
         return names[kind]
 
     def corpus_of(self, task: str, arm: str) -> str:
-        """Return the corpus that an arm's passages come from; empty for an arm without any."""
+        """Return the corpus that an arm's passages come from; empty for an arm without any.
+
+        Where no retrieval names it, it is the first that holds all of them.
+        """
         spec = self.config.imitated(arm)
         is_random = self.config.arm(arm).control == "random"
         if spec.documents is not None or (spec.write is not None and is_random):
@@ -147,7 +150,8 @@ class Run:
         if key and spec.within == "documents":
             key += "~documents"  # as its retrieval's files are named
         key = self.config.ranking(arm, key, self.members("models")[0])
-        return self.retrievals.get((task, key), RetrievalNote()).corpus or ""
+        named = self.retrievals.get((task, key), RetrievalNote()).corpus
+        return named or self._holding(task, arm)
 
     def _holding(self, task: str, arm: str) -> str:
         """Return the first corpus whose delivered passages are all those of an arm."""

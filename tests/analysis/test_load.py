@@ -76,7 +76,8 @@ def test_the_corpus_of_an_arm(golden: Run) -> None:
 def test_the_corpus_of_an_arm_within_documents(golden: Run) -> None:
     run = edited(golden, "config.arms.1.within", "documents")
     assert run.config.arms[1].name == "bm25-2"
-    assert run.corpus_of("facts", "bm25-2") == ""  # the notes are of rankings of a whole corpus
+    # The notes are of rankings of a whole corpus, so the delivered passages say which it is.
+    assert run.corpus_of("facts", "bm25-2") == "facts"
     note = RetrievalNote(corpus="own")
     within = replace(run, retrievals={**run.retrievals, ("facts", "bm25~documents"): note})
     assert within.corpus_of("facts", "bm25-2") == "own"
