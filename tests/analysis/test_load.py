@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from ragbench.analysis.load import Run, load_run
+from ragbench.analysis.load import Run, load_run, once
 from ragbench.base.errors import DataError
 from ragbench.runfolder.retrieval import RetrievalNote, read_note
 from ragbench.runfolder.runfile import read_run_file
@@ -111,3 +111,21 @@ def test_shared_options_of_restricted_questions_are_not_shown(golden: Run) -> No
     assert run.shown_classes("facts") is None
     run = edited(run, "identity.tasks.facts.answers", "label")  # the task's own words
     assert run.shown_classes("facts") == ("aspirin", "amoxicillin")
+
+
+def test_a_table_is_computed_once_per_run_and_argument(golden: Run) -> None:
+    asked: list[object] = []
+
+    @once
+    def counted(run: Run, table: pd.DataFrame) -> pd.DataFrame:
+        asked.append(run)
+        return table + 1
+
+    table = pd.DataFrame({"a": [1, 2]})
+    first = counted(golden, table)
+    first.loc[0, "a"] = 99  # a copy
+    assert counted(golden, table).a.tolist() == [2, 3]
+    assert asked == [golden]
+    assert counted(golden, table * 2).a.tolist() == [3, 5]
+    assert counted(replace(golden), table).a.tolist() == [2, 3]
+    assert len(asked) == 3
