@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -63,10 +63,8 @@ def test_lists_and_mappings_of_numbers_hold_none_and_what_may_be_true_is() -> No
 
 def test_all_that_files_are_checked_against_has_this_base() -> None:
     found = [
-        f"{path.name}: {node.name}"
+        f"{path.name}: {name}"
         for path in MODULES
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.ClassDef)
-        and any(isinstance(base, ast.Name) and base.id == "BaseModel" for base in node.bases)
+        for name in re.findall(r"^class (\w+)\(.*BaseModel", path.read_text(encoding="utf-8"), re.M)
     ]
     assert found == ["yamlfile.py: Fields"]

@@ -40,8 +40,17 @@ def every(home: Path) -> Path:
     return home
 
 
-@pytest.mark.parametrize("stage", STAGES)
-@pytest.mark.parametrize("which", ["one", pytest.param("all", marks=pytest.mark.slow)])
+TESTED_ELSEWHERE = ("a rationale", "the first round", "a judgement")  # in the default tier
+FAILURES = [
+    pytest.param(
+        stage, which, marks=[pytest.mark.slow] * (which == "all" or stage in TESTED_ELSEWHERE)
+    )
+    for stage in STAGES
+    for which in ("one", "all")
+]
+
+
+@pytest.mark.parametrize(("stage", "which"), FAILURES)
 def test_a_failure_in_any_stage_ends_in_an_error_before_the_answers(
     every: Path, stage: str, which: str
 ) -> None:
