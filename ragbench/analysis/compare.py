@@ -97,14 +97,37 @@ def compare(first: Run, second: Run, names: Names | None = None) -> pd.DataFrame
         _check_questions(first, second, task)
         rows += list(_rows(first, second, task, names))
     if not rows:
-        raise UsageError(
-            "the runs share questions, but no cell of one model and arm",
-            where=both,
-            fix="say which stands against which: --model A=B, --arm A=B",
-        )
+        raise _no_cell(first, second, names)
     table = pd.DataFrame(rows, columns=COMPARE_COLUMNS)
     table["p_adjusted"] = benjamini_hochberg(table["p"].to_numpy(dtype=float))
     return table.astype(dict.fromkeys(("n", "helped", "hurt", "n_clusters"), "Int64"))
+
+
+def _no_cell(first: Run, second: Run, names: Names) -> UsageError:
+    """Return the error of runs without a common cell, with what each has."""
+    if first.path == second.path:
+        return UsageError(
+            "a run is compared with itself by two of its models or arms, and none are named",
+            where=str(first.path),
+            fix=f"say which: --model A=B of {', '.join(first.members('models'))}; --arm A=B of "
+            f"{', '.join(first.members('arms'))}",
+        )
+    said, pairs = [], []
+    for kind, given in (("model", names.models), ("arm", names.arms)):
+        mine, theirs = (run.members(f"{kind}s") for run in (first, second))
+        if common := [name for name in mine if given.get(name, name) in theirs]:
+            said.append(f"both have the {kind}s {', '.join(common)}")
+            continue
+        pairs.append(f"--{kind} {mine[0]}={theirs[0]}")
+        said.append(
+            f"they share no {kind}: {first.path.name} has {', '.join(mine)}, and "
+            f"{second.path.name} has {', '.join(theirs)}"
+        )
+    return UsageError(
+        f"the runs share questions, and no task has a model and an arm of both; {'; '.join(said)}",
+        where=f"{first.path} and {second.path}",
+        fix=f"pair names that differ, as in {' '.join(pairs or ['--arm A=B'])}",
+    )
 
 
 def _check_names(first: Run, second: Run, names: Names) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, wraps
 from pathlib import Path
+from typing import Concatenate, ParamSpec
+from weakref import WeakKeyDictionary
 
 import pandas as pd
 
@@ -26,6 +28,7 @@ from ragbench.runfolder.schema import to_json
 from ragbench.runfolder.scores import read_scores
 from ragbench.runfolder.sums import verify
 
+P = ParamSpec("P")
 OPEN = ("open", "bring-your-own")
 
 
@@ -133,7 +136,10 @@ class Run:
         return names[kind]
 
     def corpus_of(self, task: str, arm: str) -> str:
-        """Return the corpus that an arm's passages come from; empty for an arm without any."""
+        """Return the corpus that an arm's passages come from; empty for an arm without any.
+
+        Where no retrieval names it, it is the first that holds all of them.
+        """
         spec = self.config.imitated(arm)
         is_random = self.config.arm(arm).control == "random"
         if spec.documents is not None or (spec.write is not None and is_random):
@@ -147,7 +153,8 @@ class Run:
         if key and spec.within == "documents":
             key += "~documents"  # as its retrieval's files are named
         key = self.config.ranking(arm, key, self.members("models")[0])
-        return self.retrievals.get((task, key), RetrievalNote()).corpus or ""
+        named = self.retrievals.get((task, key), RetrievalNote()).corpus
+        return named or self._holding(task, arm)
 
     def _holding(self, task: str, arm: str) -> str:
         """Return the first corpus whose delivered passages are all those of an arm."""
@@ -260,3 +267,24 @@ def _retrieval(
             rows.append({"task": task, "retriever": source} | to_json(line))
     columns = ["task", "retriever", "question_id", "measure", "value"]
     return pd.DataFrame(rows, columns=columns), notes
+
+
+def once(
+    compute: Callable[Concatenate[Run, P], pd.DataFrame],
+) -> Callable[Concatenate[Run, P], pd.DataFrame]:
+    """Return a table's function that computes once per run and further arguments.
+
+    Tables, figures and the page of a report all show it. Each caller gets a copy.
+    """
+    found: WeakKeyDictionary[Run, tuple[tuple[object, ...], pd.DataFrame]] = WeakKeyDictionary()
+
+    @wraps(compute)
+    def computed(run: Run, /, *args: P.args, **kwargs: P.kwargs) -> pd.DataFrame:
+        given = (*args, *kwargs.values())
+        known = found.get(run)
+        if known is None or not all(a is b for a, b in zip(known[0], given, strict=True)):
+            known = (given, compute(run, *args, **kwargs))
+            found[run] = known
+        return known[1].copy()
+
+    return computed

@@ -5,13 +5,15 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ValidationError, ValidationInfo, field_validator
+from pydantic_core import PydanticKnownError
 
 from ragbench.base.errors import UsageError, first_line, masked, may_be_secret, near
 from ragbench.base.files import plain_file
@@ -25,6 +27,38 @@ WRITE = (
 )
 Keys = tuple[str | int, ...]
 M = TypeVar("M", bound=BaseModel)
+
+
+class Fields(BaseModel):
+    """Base of what keys are checked against; pydantic alone would read true as the number 1."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _check_numbers(cls, value: Any, info: ValidationInfo) -> Any:
+        parts = value.values() if isinstance(value, Mapping) else value
+        several = parts if isinstance(value, Mapping | list | tuple) else (value,)
+        if any(isinstance(part, bool) for part in several):
+            kinds = _kinds(cls, info.field_name or "")
+            if bool not in kinds and object not in kinds and {int, float} & kinds:
+                raise PydanticKnownError("int_type" if int in kinds else "float_type")
+        return value
+
+
+@cache
+def _kinds(model: type[BaseModel], name: str) -> frozenset[type]:
+    """Return the types in the annotation of a field; ``object`` if it may be anything."""
+    return frozenset(_types(model.model_fields[name].annotation))
+
+
+def _types(annotation: Any) -> Iterator[type]:
+    if annotation is Any:
+        yield object
+    elif isinstance(annotation, type) and not get_args(annotation):
+        yield annotation
+    elif isinstance(annotation, bool):  # within a Literal
+        yield bool
+    for part in get_args(annotation):
+        yield from _types(part)
 
 
 @dataclass(frozen=True)

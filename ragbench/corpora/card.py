@@ -6,12 +6,12 @@ import os
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from ragbench.base import home
 from ragbench.base.errors import UsageError
 from ragbench.base.files import sha256_json, write_text
-from ragbench.base.yamlfile import Document, check, load
+from ragbench.base.yamlfile import Document, Fields, check, load
 from ragbench.corpora.chunking.chunking import Chunked, Chunking
 from ragbench.corpora.duplicates.duplicates import Deduplicated, Duplicates
 from ragbench.corpora.reader import Reader
@@ -19,7 +19,7 @@ from ragbench.corpora.readers import readers
 from ragbench.corpora.union import READER, split_name
 
 
-class Published(BaseModel):
+class Published(Fields):
     """The size that the source of a corpus states, for plans before it is built.
 
     Attributes:
@@ -33,7 +33,7 @@ class Published(BaseModel):
     tokens: int = Field(gt=0)
 
 
-class Card(BaseModel):
+class Card(Fields):
     """The contents of ``corpora/NAME.yaml``.
 
     Attributes:
@@ -57,7 +57,7 @@ class Card(BaseModel):
     description: str = ""
     reader: str
     path: str | None = None
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default_factory=dict)
     chunking: Chunking | None = None
     duplicates: Duplicates | None = None
     source: str = ""

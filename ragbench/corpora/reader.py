@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Generic, Protocol, TypeVar, cast, runtime_checkable
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
 from ragbench.base.errors import DataError, PrerequisiteError
 from ragbench.base.records import Passage
+from ragbench.base.yamlfile import Fields
 
 
-class ReaderOptions(BaseModel):
+class ReaderOptions(Fields):
     """Base of every reader's options; a key that is not declared is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

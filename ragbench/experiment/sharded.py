@@ -27,7 +27,7 @@ from ragbench.experiment.stages.deliver import stored_packing
 from ragbench.experiment.stages.score import score_cells
 from ragbench.runfolder.paths import RunPaths
 from ragbench.runfolder.records import read_records
-from ragbench.runfolder.runfile import Identity, RunFile, Session, read_run_file
+from ragbench.runfolder.runfile import SEALED, Identity, RunFile, Session, read_run_file
 from ragbench.runfolder.schema import to_json
 from ragbench.runfolder.sums import check_inputs
 
@@ -139,12 +139,7 @@ def _prepared(config: Config, document: Document) -> tuple[Grid, RunPaths, RunFi
     folder = RunPaths(home.home() / "runs" / config.name)
     grid.check_trust()  # before a question is read
     if not folder.run.is_file():
-        raise DataError(
-            f"the run {config.name!r} is not prepared",
-            where=str(folder.run),
-            fix="run `ragbench prepare` with the same config first, and copy the home if this is "
-            "another machine",
-        )
+        raise _unprepared(folder)
     folder.check_inside()
     if folder.stopped.exists():
         raise UsageError(
@@ -153,10 +148,21 @@ def _prepared(config: Config, document: Document) -> tuple[Grid, RunPaths, RunFi
             fix="ask all with `ragbench run CONFIG --until all`",
         )
     run = read_run_file(folder.run)
+    if run.format >= SEALED and not folder.sums.is_file():  # the last file that `prepare` writes
+        raise _unprepared(folder)
     budget = prepared_budget(run)
     if grid.config.packing.budget_tokens is None and budget is not None:
         grid.config = grid.config.with_budget(budget)
     return grid, folder, run
+
+
+def _unprepared(folder: RunPaths) -> DataError:
+    return DataError(
+        f"the run {folder.name!r} is not prepared",
+        where=str(folder.run),
+        fix="run `ragbench prepare` with the same config to its end first, and copy the home if "
+        "this is another machine",
+    )
 
 
 def _check(grid: Grid, folder: RunPaths, run: RunFile) -> Identity:

@@ -6,18 +6,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 from pydantic_core import PydanticSerializationError
 
 from ragbench.base.devices import Device
 from ragbench.base.endpoint import Reach
+from ragbench.base.yamlfile import Fields
 from ragbench.corpora.corpus import Corpus
 
 BASE_MEMORY = 600e6  # bytes of the process itself: Python, torch, FAISS
 HubModels = Mapping[str, str | None]  # revisions by id
 
 
-class Recipe(BaseModel):
+class Recipe(Fields):
     """Base of every index recipe; a key that is not declared is an error.
 
     Attributes:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from ragbench.base.devices import Device, hide_loading_bars, pick_device
 from ragbench.base.errors import PrerequisiteError, UsageError, first_line
 from ragbench.base.records import Answered
 from ragbench.base.weights import locate
+from ragbench.base.yamlfile import Fields
 
 LONGEST = 100_000  # tokens, for encoders that state no bound
 FIX = (
@@ -19,7 +20,7 @@ FIX = (
 )
 
 
-class BertscoreOptions(BaseModel):
+class BertscoreOptions(Fields):
     """Options of the encoder.
 
     Attributes:

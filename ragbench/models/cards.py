@@ -6,16 +6,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import ConfigDict, Field, TypeAdapter
 
 from ragbench.base.errors import UsageError, near
-from ragbench.base.yamlfile import Document, load
+from ragbench.base.yamlfile import Document, Fields, load
 
 CARDS = Path(__file__).with_name("cards.yaml")
 PREFIX = "card:"
 
 
-class ModelCard(BaseModel):
+class ModelCard(Fields):
     """Known facts of a model.
 
     Attributes:

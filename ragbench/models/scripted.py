@@ -17,7 +17,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ragbench.base import home
 from ragbench.base.endpoint import Endpoint
@@ -25,6 +25,7 @@ from ragbench.base.errors import BackendError, DataError, PrerequisiteError
 from ragbench.base.files import read_jsonl, sha256_json, sha256_text
 from ragbench.base.modelfacts import ModelFacts
 from ragbench.base.records import Message, OptionScores, Reply
+from ragbench.base.yamlfile import Fields
 from ragbench.models.model import OneByOne
 from ragbench.models.rendering import USUAL_CONTROL, plain_text, turns_of
 from ragbench.models.spec import BackendOptions, ModelSpec
@@ -40,7 +41,7 @@ END = "<|end|>\n"
 NOISE = 0.25  # share of randomness in the rule `overlap`
 
 
-class Line(BaseModel):
+class Line(Fields):
     """One entry of the table: the prompts that it answers, and the answer.
 
     Attributes:

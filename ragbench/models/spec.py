@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol, TypeVar, cast
 
 from pydantic import (
-    BaseModel,
     ConfigDict,
     SerializeAsAny,
     SerializerFunctionWrapHandler,
@@ -20,11 +19,12 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from ragbench.base import home
 from ragbench.base.endpoint import Endpoint, declares_reach
 from ragbench.base.errors import UsageError, near
+from ragbench.base.yamlfile import Fields
 from ragbench.models import models
 from ragbench.models.model import Model
 
 
-class BackendOptions(BaseModel):
+class BackendOptions(Fields):
     """Base of the keys that a backend adds to an entry of ``models``.
 
     An undeclared key is an error. A key that changes no answer may be declared with
@@ -64,7 +64,7 @@ class Weights:
 Options = TypeVar("Options", bound=BackendOptions)
 
 
-class ModelSpec(BaseModel):
+class ModelSpec(Fields):
     """One entry of a config's ``models``, where the backend's keys are next to these.
 
     Attributes:

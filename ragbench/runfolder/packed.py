@@ -130,6 +130,7 @@ class Fewer:
         delivered: Mean number of passages delivered.
         by_budget: Number of questions for which the budget left passages out.
         by_ranking: Number of questions whose ranking has fewer passages than requested.
+        unfound: Number of those with no passage at all, which are asked closed-book.
         by_filter: Number of questions of which a filter kept fewer passages than requested.
         bare: Number of those that kept no passage, and are asked closed-book.
         truncated: Number of questions of which the budget cut or excluded the answer.
@@ -143,6 +144,7 @@ class Fewer:
     truncated: int
     by_filter: int = 0
     bare: int = 0
+    unfound: int = 0
 
     def sentence(
         self, task: str, arm: str, budget: int | None, same: str, *, is_written: bool = False
@@ -156,24 +158,31 @@ class Fewer:
             same: Another arm that delivers the same passages; empty if none does.
             is_written: Whether a model wrote the passages.
         """
-        why = []
+        ending = f": the same as {same}" if same else ""
+        return (
+            f"{arm} on {task} delivered {self.delivered:.1f} passages on average, not "
+            f"{self.requested:.4g} ({self.reasons(budget, is_written=is_written)}){ending}"
+        )
+
+    def reasons(self, budget: int | None, *, is_written: bool = False) -> str:
+        """Return why, with the number of questions; the arguments are those of ``sentence``."""
+        why, of = [], f"of {self.n:,} questions"
         if self.by_budget:
             tokens = "the budget" if budget is None else f"the budget of {budget:,} tokens"
-            why.append(f"{tokens} left passages out for {self.by_budget:,} of {self.n:,} questions")
+            why.append(f"{tokens} left passages out for {self.by_budget:,} {of}")
         if self.by_ranking:
             who = "the model wrote" if is_written else "the ranking has"
-            why.append(f"{who} fewer for {self.by_ranking:,} of {self.n:,} questions")
+            why.append(f"{who} fewer for {self.by_ranking:,} {of}")
+        if self.unfound:
+            who = "it wrote" if is_written else "it has"
+            why.append(f"{who} none for {self.unfound:,}, which were asked closed-book")
         if self.by_filter:
-            why.append(f"the filter kept fewer for {self.by_filter:,} of {self.n:,} questions")
+            why.append(f"the filter kept fewer for {self.by_filter:,} {of}")
         if self.bare:
             why.append(f"it kept none for {self.bare:,}, which were asked closed-book")
         if self.truncated:
             why.append(f"the answer of {self.truncated:,} was cut or excluded")
-        ending = f": the same as {same}" if same else ""
-        return (
-            f"{arm} on {task} delivered {self.delivered:.1f} passages on average, not "
-            f"{self.requested:.4g} ({'; '.join(why)}){ending}"
-        )
+        return "; ".join(why)
 
 
 def fewer(counts: Sequence[Counts]) -> Fewer | None:
@@ -190,6 +199,7 @@ def fewer(counts: Sequence[Counts]) -> Fewer | None:
         sum(c.answer_truncated for c in counts),
         sum(c.delivered + c.left_out < c.requested and c.dropped > 0 for c in counts),
         sum(c.delivered + c.left_out == 0 and c.dropped > 0 for c in counts),
+        sum(c.delivered + c.left_out == 0 < c.requested and not c.dropped for c in counts),
     )
 
 

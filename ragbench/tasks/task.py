@@ -5,16 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
 from ragbench.base.errors import DataError, UsageError
 from ragbench.base.records import DataUse, Mode, Question, Scoring
+from ragbench.base.yamlfile import Fields
 
 Answers = Literal["option", "label", "text"]
 TEXT_METRICS = ("rougeL", "rouge1", "rouge2")
 
 
-class TaskOptions(BaseModel):
+class TaskOptions(Fields):
     """Base of every task's options; an undeclared key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -48,8 +48,12 @@ def test_arms_and_models_of_other_names(tmp_path: Path, runs: list[Run]) -> None
     assert (first["arm"], first["other_arm"]) == ("closed-book", "bm25")
     assert first["estimate"] == pytest.approx(5 / 8 - 2 / 8)
     other = make_run(tmp_path / "c", {("n", t, a): text for (_, t, a), text in SECOND.items()})
-    with pytest.raises(UsageError, match="no cell of one model and arm"):
+    with pytest.raises(UsageError, match="no task has a model and an arm of both") as refused:
         compare(runs[0], other)
+    assert refused.value.what.endswith(
+        "they share no model: a has m, and c has n; both have the arms closed-book, bm25"
+    )
+    assert refused.value.fix == "pair names that differ, as in --model m=n"
     assert len(rows(runs[0], other, Names(models={"m": "n"}))) == 2
 
 
@@ -57,6 +61,11 @@ def test_two_arms_of_one_run(runs: list[Run]) -> None:
     (row,) = rows(runs[0], runs[0], Names(arms={"closed-book": "bm25"}))
     assert row["estimate"] == pytest.approx(2 / 8)
     assert (row["helped"], row["hurt"]) == (2, 0)
+    with pytest.raises(
+        UsageError, match="two of its models or arms, and none are named"
+    ) as refused:
+        compare(runs[0], runs[0])
+    assert refused.value.fix == "say which: --model A=B of m; --arm A=B of closed-book, bm25"
 
 
 def test_other_questions_are_refused_and_named(tmp_path: Path, runs: list[Run]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from ragbench.analysis.load import Run, load_run
+from ragbench.analysis.load import Run, load_run, once
 from ragbench.base.errors import DataError
 from ragbench.runfolder.retrieval import RetrievalNote, read_note
 from ragbench.runfolder.runfile import read_run_file
@@ -76,7 +76,8 @@ def test_the_corpus_of_an_arm(golden: Run) -> None:
 def test_the_corpus_of_an_arm_within_documents(golden: Run) -> None:
     run = edited(golden, "config.arms.1.within", "documents")
     assert run.config.arms[1].name == "bm25-2"
-    assert run.corpus_of("facts", "bm25-2") == ""  # the notes are of rankings of a whole corpus
+    # The notes are of rankings of a whole corpus, so the delivered passages say which it is.
+    assert run.corpus_of("facts", "bm25-2") == "facts"
     note = RetrievalNote(corpus="own")
     within = replace(run, retrievals={**run.retrievals, ("facts", "bm25~documents"): note})
     assert within.corpus_of("facts", "bm25-2") == "own"
@@ -110,3 +111,21 @@ def test_shared_options_of_restricted_questions_are_not_shown(golden: Run) -> No
     assert run.shown_classes("facts") is None
     run = edited(run, "identity.tasks.facts.answers", "label")  # the task's own words
     assert run.shown_classes("facts") == ("aspirin", "amoxicillin")
+
+
+def test_a_table_is_computed_once_per_run_and_argument(golden: Run) -> None:
+    asked: list[object] = []
+
+    @once
+    def counted(run: Run, table: pd.DataFrame) -> pd.DataFrame:
+        asked.append(run)
+        return table + 1
+
+    table = pd.DataFrame({"a": [1, 2]})
+    first = counted(golden, table)
+    first.loc[0, "a"] = 99  # a copy
+    assert counted(golden, table).a.tolist() == [2, 3]
+    assert asked == [golden]
+    assert counted(golden, table * 2).a.tolist() == [3, 5]
+    assert counted(replace(golden), table).a.tolist() == [2, 3]
+    assert len(asked) == 3

@@ -95,3 +95,15 @@ def test_questions_that_keep_nothing_are_counted() -> None:
         "t", "a", 9, ""
     )
     assert "the model wrote fewer for 1 of 1" in short.sentence("t", "a", 9, "", is_written=True)
+
+
+def test_questions_without_any_passage_are_counted() -> None:
+    """Of three questions one has both passages, one has one and one none; an arm asks for none."""
+    found = fewer([Counts(2, 2, 0), Counts(2, 1, 0), Counts(2, 0, 0), Counts(0, 0, 0)])
+    assert found is not None
+    assert (found.by_ranking, found.unfound, found.bare) == (2, 1, 0)
+    none = "none for 1, which were asked closed-book"
+    assert found.reasons(9) == f"the ranking has fewer for 2 of 4 questions; it has {none}"
+    assert found.reasons(9, is_written=True) == (
+        f"the model wrote fewer for 2 of 4 questions; it wrote {none}"
+    )

@@ -24,7 +24,7 @@ import pandas as pd
 
 from ragbench.analysis.clusters import cluster_codes
 from ragbench.analysis.family import BASELINE
-from ragbench.analysis.load import Run
+from ragbench.analysis.load import Run, once
 from ragbench.analysis.statistics.estimate import Settings
 from ragbench.analysis.statistics.intervals import interval_of_mean, seeded
 
@@ -54,6 +54,7 @@ Flags = npt.NDArray[np.bool_]
 Codes = npt.NDArray[np.int64]
 
 
+@once
 def evidence(run: Run) -> pd.DataFrame:
     """Return the five shares, the quadrants, and how often a wrong answer became right.
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ragbench.analysis.effects import Contrast, values_of
-from ragbench.analysis.load import Run
+from ragbench.analysis.load import Run, once
 from ragbench.analysis.panels.costs import answers_money, before_means, cell_cost, written_money
 from ragbench.analysis.statistics.multiplicity import holm
 from ragbench.analysis.stopping import fixed_test
@@ -38,6 +38,7 @@ class PipelineCalls:
     seconds: float = 0.0
 
 
+@once
 def frontier(run: Run, results: pd.DataFrame) -> pd.DataFrame:
     """Return what each cell costs per question and what it is worth, one row per cell.
 

@@ -207,7 +207,7 @@ def _task_rows(run: Run, task: str, texts: dict[Key, _Text], size: int) -> list[
     every = [(arm, model) for arm in run.arms(task) for model in run.readers(arm)]
     packed = {key: delivered_ids(run.files.packed(task, *key)) for key in every}
     packed = {key: found for key, found in packed.items() if any(found.values())}
-    corpora = {key: _corpus(run, task, key[0], found, texts) for key, found in packed.items()}
+    corpora = {key: run.corpus_of(task, key[0]) for key in packed}
     first = run.members("models")[0]  # the corpus is the same for every model
     known = {
         key: dict(run.cell(first, task, key[0])[["question_id", "has_gold"]].values)
@@ -235,18 +235,6 @@ def _task_rows(run: Run, task: str, texts: dict[Key, _Text], size: int) -> list[
             row |= {"source_known": in_corpus, "source_delivered": delivered if in_corpus else None}
             rows[arm, model].append(row | asked.most([matches[key] for key in keys]))
     return [row for found in rows.values() for row in found]
-
-
-def _corpus(
-    run: Run, task: str, arm: str, packed: dict[str, tuple[str, ...]], texts: dict[Key, _Text]
-) -> str:
-    """Return an arm's corpus; where no retrieval names it, the first that holds its passages."""
-    named = run.corpus_of(task, arm)
-    if named:
-        return named
-    ids = {identifier for found in packed.values() for identifier in found}
-    corpora = sorted({corpus for corpus, _ in texts})
-    return next((c for c in corpora if all((c, i) in texts for i in ids)), "")
 
 
 def missing(run: Run, what: str) -> DataError:

@@ -28,11 +28,17 @@ MEASURES = ("nDCG@10", "R@5", "R@10", "RR@10")
 @click.argument("name")
 @click.option(
     "--qrels",
-    required=True,
     type=FILE,
-    help="Qrels: TREC (4 columns), BEIR (3), or questions (JSON lines with gold_doc_ids).",
+    help="Qrels: TREC (4 columns), BEIR (3), or questions (JSON lines with gold_doc_ids). By "
+    "default those of the run given by --queries.",
 )
-@click.option("--queries", type=FILE, help="Queries to search: JSON lines or a table.")
+@click.option(
+    "--queries",
+    type=FILE,
+    help="Queries to search: JSON lines or a table; or a run, whose written queries are compared "
+    "with its questions.",
+)
+@click.option("--arm", metavar="ARM", help="Compare only the queries written for this arm.")
 @ID_FIELD
 @QUERY_FIELD
 @click.option(
@@ -65,8 +71,9 @@ MEASURES = ("nDCG@10", "R@5", "R@10", "RR@10")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; JSON lines with --per-query.")
 def evaluate(
     name: str,
-    qrels: Path,
+    qrels: Path | None,
     queries: Path | None,
+    arm: str | None,
     id_field: str | None,
     query_field: str | None,
     measures: tuple[str, ...],
@@ -85,12 +92,37 @@ def evaluate(
     Means come with 95 % intervals. With --against, the same queries are searched in both indexes,
     and the difference of each measure has an interval and a p value, paired over the queries.
     Several TREC runs are each compared with the first; p is then adjusted over all of them.
+
+    With --queries RUN, the index is searched with the questions of a run and with each kind of
+    query that models wrote for it, and each kind is compared with the questions.
     """
     from ragbench.analysis.quality import differences, holm_over, means, query_clusters
     from ragbench.base.errors import UsageError
     from ragbench.cli.retrieval.judged import Source, judge
+    from ragbench.cli.retrieval.written import Asked, check_alone, evaluate_written, named_run
     from ragbench.indexes.evaluation.runfile import read_queries
 
+    chosen = measures or MEASURES
+    if queries is not None and (run := named_run(queries, is_wanted=qrels is None)) is not None:
+        check_alone(
+            against=against,
+            against_run=against_runs,
+            run=out,
+            run_file=run_file,
+            id_field=id_field,
+            query_field=query_field,
+            per_query=per_query,
+        )
+        asked_of = Asked(name, arm, qrels, chosen, k, missing, device)
+        evaluate_written(run, asked_of, as_json=as_json)
+        return
+    if arm is not None:
+        raise UsageError("--arm names an arm of a run", fix="give --queries RUN")
+    if qrels is None:
+        raise UsageError(
+            "there are no judgements",
+            fix="give --qrels FILE, or --queries RUN to take those of a run",
+        )
     if (queries is None and run_file is None) or (out is not None and run_file is not None):
         raise UsageError(
             "give --queries FILE to search (and --run FILE to keep the run), or --run-file FILE",
@@ -102,7 +134,6 @@ def evaluate(
         if queries is None
         else read_queries(queries, id_field=id_field, text_field=query_field)
     )
-    chosen = measures or MEASURES
     sources = [Source(name, run_file, out, k, device)]
     if against is not None:
         sources.append(Source(against, None, None, k, device))

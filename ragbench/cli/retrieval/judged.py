@@ -89,7 +89,7 @@ def judge(
 
     names = list(dict.fromkeys(str(parse(measure)) for measure in measures))
     grades = read_qrels(qrels)
-    corpus = _corpus_of(source.index)
+    corpus = corpus_of_index(source.index)
     level = level_of(grades, corpus, missing=missing)
     outside = set(absent(grades, corpus, level))
     unreachable, irrelevant = _without_relevant(grades, outside)
@@ -138,7 +138,7 @@ def _read_ids(run_file: Path, corpus: Corpus) -> dict[str, list[str]]:
     return {query: [passage for passage, _ in found] for query, found in run.items()}
 
 
-def _corpus_of(name: str) -> Corpus:
+def corpus_of_index(name: str) -> Corpus:
     """Return the corpus of a built index without loading its encoder."""
     from ragbench.base.errors import DataError
     from ragbench.corpora.open import open_corpus

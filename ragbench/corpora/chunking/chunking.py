@@ -12,9 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from ragbench.base.errors import DataError
+from ragbench.base.yamlfile import Fields
 from ragbench.corpora.chunking import chunkers
 from ragbench.corpora.chunking.chunker import Chunker
 from ragbench.corpora.chunking.measure import make_measure, tokenizer_digest
@@ -22,7 +23,7 @@ from ragbench.corpora.cleaned import CUT, cleaned, source_offset
 from ragbench.corpora.reader import Located, Reader, ReaderOptions, Skipped, origin_of
 
 
-class Chunking(BaseModel):
+class Chunking(Fields):
     """The key ``chunking`` of a card.
 
     Attributes:

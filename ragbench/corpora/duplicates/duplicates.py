@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import IO, ClassVar, Literal, TypeGuard
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
+from ragbench.base.yamlfile import Fields
 from ragbench.corpora.cleaned import cleaned
 from ragbench.corpora.duplicates.digests import Digests
 from ragbench.corpora.duplicates.minhash import Bands, Sketch, jaccard, shingles
@@ -34,7 +35,7 @@ META = "duplicate_of"
 Action = Literal["drop", "report", "off"]
 
 
-class Duplicates(BaseModel):
+class Duplicates(Fields):
     """The key ``duplicates`` of a card.
 
     Attributes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -240,8 +240,16 @@ def _check_whole(path: Path) -> None:
         )
 
 
-def check_lengths(grid: Grid, opened: Opened, jobs: Jobs) -> None:
+def _shorter(cell: Cell, excess: int) -> str:
+    return "lower packing.budget_tokens or the arm's k, or leave the model out"
+
+
+def check_lengths(
+    grid: Grid, opened: Opened, jobs: Jobs, fix: Callable[[Cell, int], str] = _shorter
+) -> None:
     """Refuse, before the first answer, an open prompt that is too long for a model's context.
+
+    ``fix`` returns what to do about a cell whose prompt is some tokens too long.
 
     Raises:
         UsageError: A prompt with its longest reply is too long; the message names the worst.
@@ -259,7 +267,7 @@ def check_lengths(grid: Grid, opened: Opened, jobs: Jobs) -> None:
                     worst = max(filter(None, (worst, counter.worst(cell.cell.task, found))))
                     progress.advance(len(batch))
                 if worst is not None and worst[0] > grid.models[name].context_tokens:
-                    raise _too_long(grid.models[name], cell.cell, *worst)
+                    raise _too_long(grid.models[name], cell.cell, *worst, fix)
 
 
 def _batches(places: Sequence[int]) -> Iterator[Sequence[int]]:
@@ -294,10 +302,12 @@ class _Counter:
         return max(self._replies[reply] for reply in replies)
 
 
-def _too_long(model: Model, cell: Cell, size: int, question_id: str) -> UsageError:
+def _too_long(
+    model: Model, cell: Cell, size: int, question_id: str, fix: Callable[[Cell, int], str]
+) -> UsageError:
     return UsageError(
         f"a prompt of {size:,} tokens with its reply does not fit the "
         f"{model.context_tokens:,} tokens of {cell.model_name!r}",
         where=f"task {cell.task.spec.name}, arm {cell.arm}, question {question_id}",
-        fix="lower packing.budget_tokens or the arm's k, or leave the model out",
+        fix=fix(cell, size - model.context_tokens),
     )

@@ -309,14 +309,18 @@ def _check_arms(config: Config, document: Document) -> None:
                     fix="give the arm another name",
                 )
         if arm.filter is not None and arm.filter.by != CROSS_ENCODER:
-            _check_writer(arm.filter.by, config, document, ("arms", index, "filter", "by"))
+            keys = ("arms", index, "filter", "by")
+            _check_writer(arm.filter.by, config, document, keys, further=(CROSS_ENCODER,))
         for place, task in enumerate(arm.tasks):
             _must_be_among(task, tasks, "task", document, ("arms", index, "tasks", place))
 
 
-def _check_writer(by: str, config: Config, document: Document, keys: Keys) -> None:
+def _check_writer(
+    by: str, config: Config, document: Document, keys: Keys, *, further: Sequence[str] = ()
+) -> None:
     """Refuse a writer that is neither a model of the config nor every model."""
-    _must_be_among(by, [*(model.name for model in config.models), EACH], "model", document, keys)
+    names = [*(model.name for model in config.models), EACH, *further]
+    _must_be_among(by, names, "model", document, keys)
 
 
 def _check_imitation(arm: ArmSpec, like: ArmSpec, document: Document, keys: Keys) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from ragbench.base.errors import UsageError
-from ragbench.base.yamlfile import Document, Keys
+from ragbench.base.yamlfile import Document, Fields, Keys
 from ragbench.experiment.config.samples import SAMPLES, refusal
 from ragbench.models.spec import ModelSpec
 from ragbench.runfolder.config import Billing
@@ -15,7 +15,7 @@ from ragbench.runfolder.config import Billing
 Place = TypeVar("Place")
 
 
-class PriceSpec(BaseModel):
+class PriceSpec(Fields):
     """One entry of ``prices``: prices of a million tokens, or of an hour, in ``currency``.
 
     Attributes:

@@ -6,7 +6,6 @@ from collections.abc import Collection
 from typing import Any, Literal
 
 from pydantic import (
-    BaseModel,
     ConfigDict,
     Field,
     ValidationInfo,
@@ -17,6 +16,7 @@ from pydantic_core import PydanticCustomError
 
 from ragbench.base import home
 from ragbench.base.records import Scoring
+from ragbench.base.yamlfile import Fields
 from ragbench.corpora.union import joined_name
 from ragbench.experiment.config.runnable import RunnableSpec
 from ragbench.experiment.config.samples import named_entry, refusal
@@ -34,7 +34,7 @@ REARRANGE = ("shuffled", "moved", "misled")  # controls that keep another arm's 
 Control = Literal["random", "near", "oracle", "oracle-removed", "shuffled", "moved", "misled"]
 
 
-class Part(BaseModel):
+class Part(Fields):
     """Base of every part of a config; an undeclared key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

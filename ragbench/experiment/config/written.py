@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
+from ragbench.base.yamlfile import Fields
 from ragbench.runfolder.config import CROSS_ENCODER, EACH
 
 Kind = Literal["rationale", "passage", "rewrite", "subquestions"]
+SUBQUESTIONS = 3  # by default
 W = TypeVar("W", bound="WritingSpec")
 
 
-class WritingSpec(BaseModel):
+class WritingSpec(Fields):
     """What every writing states.
 
     Attributes:
@@ -54,7 +56,7 @@ class QuerySpec(WritingSpec):
     @property
     def texts(self) -> int:
         """Maximum number of queries per question."""
-        return (self.n or 3) if self.write == "subquestions" else 1
+        return (self.n or SUBQUESTIONS) if self.write == "subquestions" else 1
 
 
 class WriteSpec(WritingSpec):

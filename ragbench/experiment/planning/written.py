@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+from ragbench.base.errors import UsageError
 from ragbench.base.records import Passage, Question
 from ragbench.experiment.config.config import Config
 from ragbench.experiment.config.spec import ArmSpec
@@ -14,7 +15,7 @@ from ragbench.experiment.grid.parts import TaskPart
 from ragbench.experiment.grid.sources import arms_of, readers_of, source_of
 from ragbench.experiment.planning.cost import Load, asking_of
 from ragbench.experiment.stages.prompts import messages
-from ragbench.experiment.writing.asking import writing_parts
+from ragbench.experiment.writing.asking import Writing, writing_parts
 from ragbench.experiment.writing.instructions import (
     FOLLOW_UP,
     JUDGEMENT,
@@ -22,7 +23,7 @@ from ragbench.experiment.writing.instructions import (
     VERDICTS,
     user_text,
 )
-from ragbench.experiment.writing.rounds import round_text
+from ragbench.experiment.writing.rounds import round_text, rounds_key
 from ragbench.experiment.writing.texts import (
     passage_writings,
     query_writings,
@@ -30,7 +31,7 @@ from ragbench.experiment.writing.texts import (
     writers_of,
 )
 from ragbench.models.model import Model
-from ragbench.runfolder.config import CROSS_ENCODER, EACH
+from ragbench.runfolder.config import CROSS_ENCODER, EACH, round_name
 
 SAMPLE = 20  # prompts that are counted
 PASSAGE = 200  # tokens of a passage of unknown length
@@ -84,6 +85,7 @@ def add_writings(
         if name not in writing.writers or not writing.size:
             continue
         tokens, limit = _mean(model, writing.part), writing.part.reply_limit
+        _check_room(name, model, writing)
         load.longest = max(load.longest, tokens + limit)
         asked = asking_of(model, "generate", 0.0)
         load.add(writing.size, writing.size * tokens, asked, limit, "generate")
@@ -137,7 +139,10 @@ def _add_rounds(
     some = task.questions[:: max(1, len(task.questions) // SAMPLE)]
     limit = spec.reply_limit or ROUND.limit * spec.queries
     prompts = [(q.id, round_text(q, spec)) for q in some]
-    part = writing_parts(task, "rounds", ROUND, prompts, n=spec.queries, limit=limit)[0]
+    parts = writing_parts(task, "rounds", ROUND, prompts, n=spec.queries, limit=limit)
+    first = Writing(round_name(arm.name, 1), *parts, (name,), limit_key=rounds_key(arm.name))
+    _check_room(name, model, first)
+    part = first.part
     # A round sees the queries and answers of all rounds before, or passages.
     most = (spec.n - 1) * spec.queries * (FOLLOW_UP.limit + QUERY) if spec.answers else passages
     seen = most // 2 if spec.answers else passages
@@ -186,6 +191,21 @@ def _judgements(task: TaskPart, arm: ArmSpec) -> TaskPart:
         (q.id, user_text(JUDGEMENT, q.text, shown_options(q, spec) if spec else ())) for q in some
     ]
     return writing_parts(task, "judgements", JUDGEMENT, prompts, scoring="letters")[0]
+
+
+def _check_room(name: str, model: Model, writing: Writing) -> None:
+    """Refuse a writing whose longest reply has no room after some prompt of a sample."""
+    part = writing.part
+    some = part.questions[:: max(1, len(part.questions) // SAMPLE)]
+    tokens, question = max((model.count_tokens(_prompt(model, part, q)), q.id) for q in some)
+    excess = tokens + part.reply_limit - model.context_tokens
+    if excess > 0:
+        raise UsageError(
+            f"a prompt of {tokens:,} tokens with a reply of {part.reply_limit:,} does not fit the "
+            f"{model.context_tokens:,} tokens of {name!r}",
+            where=f"task {part.spec.name}, {writing.name}, question {question}",
+            fix=writing.shortened(excess),
+        )
 
 
 def _mean(model: Model, part: TaskPart) -> int:

@@ -52,6 +52,7 @@ class Writing:
         plain: The same as a writer with the plain format sees them.
         writers: Models that write it.
         shown: Passages by question that are judged.
+        limit_key: Key of the config with the maximum tokens of a reply; empty if there is none.
     """
 
     name: str
@@ -59,11 +60,19 @@ class Writing:
     plain: TaskPart
     writers: tuple[str, ...]
     shown: Mapping[str, Delivery] = field(default_factory=dict)
+    limit_key: str = ""
 
     @property
     def size(self) -> int:
         """Number of prompts per writer."""
         return len(self.part.questions)
+
+    def shortened(self, excess: int) -> str:
+        """Return what to do about a prompt that with its reply is some tokens too long."""
+        room = self.part.reply_limit - excess
+        if self.limit_key and room > 0:
+            return f"set {self.limit_key} to {room:,} or less"
+        return "give `by` a model with a larger context"
 
 
 def writing_parts(
@@ -127,7 +136,10 @@ def ask(grid: Grid, session: Session, writings: Sequence[Writing]) -> None:
     jobs = Jobs(grid, shown)
     watch = Watch([name for name, model in grid.models.items() if model.facts().served])
     opened = open_each(folder, planned, jobs, session.spending, watch)
-    check_lengths(grid, opened, jobs)
+    named = {(w.part.spec.name, w.name): w for w in writings}
+    check_lengths(
+        grid, opened, jobs, lambda cell, n: named[cell.task.spec.name, cell.arm].shortened(n)
+    )
     try:
         errors = answer_open(
             grid, folder, opened, jobs, session.spending, watch, session.cache, label="write"
@@ -163,12 +175,24 @@ def _shown(writing: Writing) -> Mapping[str, Delivery]:
     return {q.id: writing.shown.get(q.id, nothing) for q in writing.part.questions}
 
 
+def missing(n: int) -> str:
+    """Return how many texts are missing.
+
+    >>> missing(1)
+    '1 text that a model writes for the arms is missing'
+    >>> missing(1200)
+    '1,200 texts that models write for the arms are missing'
+    """
+    if n == 1:
+        return "1 text that a model writes for the arms is missing"
+    return f"{n:,} texts that models write for the arms are missing"
+
+
 def _spent(session: Session) -> SpentError:
     spending = session.spending
     return SpentError(
         f"the run stopped at its max_cost of {limit_text(spending.limit or 0)} "
-        f"{spending.currency} before the first answer: {spending.left:,} texts that models write "
-        "for the arms are missing",
+        f"{spending.currency} before the first answer: {missing(spending.left)}",
         where=str(session.folder.path),
         fix="run the same command with a higher limit, --set max_cost=LIMIT; it counts the "
         "texts so far, which are kept",
@@ -183,8 +207,7 @@ def _failed(folder: RunPaths, planned: Sequence[tuple[Cell, Sequence[Unit]]]) ->
         failed += [(cell.label, r) for r in last_records(path).values() if r.error is not None]
     label, record = failed[0]
     return BackendError(
-        f"{len(failed):,} texts that models write for the arms are missing; the first: "
-        f"{record.error}",
+        f"{missing(len(failed))}; the first: {record.error}",
         where=f"{label}, question {record.question_id}",
         fix="run the same command again; it asks only for these, and then asks the questions",
     )

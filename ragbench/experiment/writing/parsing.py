@@ -7,7 +7,6 @@ import re
 from collections.abc import Collection
 
 from ragbench.base.records import Passage
-from ragbench.experiment.config.written import Kind
 from ragbench.runfolder.records import Record
 from ragbench.tasks.replies.traces import opened_by_prompts, split_reasoning
 
@@ -36,7 +35,7 @@ def texts_of(records: Collection[Record]) -> dict[str, str]:
     }
 
 
-def queries_of(kind: Kind, text: str, n: int) -> tuple[str, ...]:
+def queries_of(kind: str, text: str, n: int) -> tuple[str, ...]:
     """Return the queries in a reply: one, or at most ``n`` subquestions; none if it is empty."""
     if kind == "subquestions":
         return tuple(lines_of(text)[:n])

@@ -65,6 +65,11 @@ def ask_in_rounds(
             )
 
 
+def rounds_key(arm: str) -> str:
+    """Return the key of the config that limits the replies of an arm's rounds."""
+    return f"rounds.reply_limit of the arm {arm}"
+
+
 def round_text(question: Question, spec: RoundsSpec, earlier: str = "") -> str:
     """Return the user turn of a round."""
     options = shown_options(question, spec)
@@ -153,7 +158,8 @@ class _Search:
         limit = self.spec.reply_limit or ROUND.limit * self.spec.queries
         n = self.spec.queries
         parts = writing_parts(self.task, "rounds", ROUND, prompts, n=n, limit=limit)
-        return Writing(round_name(self.arm.name, number), *parts, (self.writer,), shown)
+        name = round_name(self.arm.name, number)
+        return Writing(name, *parts, (self.writer,), shown, rounds_key(self.arm.name))
 
     def read(self, writing: Writing, *, is_last: bool) -> None:
         """Take the queries of a round, and search with them unless no round follows."""

@@ -74,7 +74,8 @@ def query_writings(grid: Grid) -> Iterator[tuple[TaskPart, str, Writing]]:
             part, plain = _query_parts(task, asked)
             for name in dict.fromkeys(names):
                 writers = writers_of(grid.config, grid.config.queries[name])
-                yield task, name, Writing(query_name(name), part, plain, writers)
+                key = f"queries.{name}.reply_limit"
+                yield task, name, Writing(query_name(name), part, plain, writers, limit_key=key)
 
 
 def passage_writings(grid: Grid) -> Iterator[tuple[TaskPart, ArmSpec, Writing]]:
@@ -87,7 +88,8 @@ def passage_writings(grid: Grid) -> Iterator[tuple[TaskPart, ArmSpec, Writing]]:
             limit = spec.reply_limit or PASSAGES.limit * spec.n
             parts = writing_parts(task, "passages", PASSAGES, texts, n=spec.n, limit=limit)
             writers = writers_of(grid.config, spec)
-            yield task, arm, Writing(passages_name(arm.name), *parts, writers)
+            key = f"write.reply_limit of the arm {arm.name}"
+            yield task, arm, Writing(passages_name(arm.name), *parts, writers, limit_key=key)
 
 
 def writers_of(config: Config, spec: WritingSpec) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from ragbench.base.devices import (
     Device,
@@ -20,6 +20,7 @@ from ragbench.base.devices import (
 from ragbench.base.errors import BackendError, PrerequisiteError, UsageError, first_line
 from ragbench.base.files import sha256_text
 from ragbench.base.weights import locate, weights_digest
+from ragbench.base.yamlfile import Fields
 from ragbench.indexes.dense.batches import token_batches
 from ragbench.indexes.dense.prompts import pair_prompt
 from ragbench.indexes.recipe import HubModels
@@ -28,7 +29,7 @@ Pair = tuple[str, str]
 MIN_PASSAGE = 64  # tokens that a passage keeps beside a query, however long
 
 
-class RerankerCard(BaseModel):
+class RerankerCard(Fields):
     """Which cross-encoder scores the pairs, and how.
 
     Attributes:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from pydantic import (
-    BaseModel,
     ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
@@ -21,6 +20,7 @@ from ragbench.base.errors import BackendError, UsageError
 from ragbench.base.files import sha256_json
 from ragbench.base.progress import say
 from ragbench.base.weights import locate, weights_digest
+from ragbench.base.yamlfile import Fields
 from ragbench.corpora.cleaned import clean_query
 from ragbench.indexes.dense.encoder_model import CPU_TOKENS, EncoderModel, Pooling, Route, Text
 from ragbench.indexes.dense.encoder_model import Vectors as Vectors  # what every index calls them
@@ -53,7 +53,7 @@ LATER = {
 }
 
 
-class EncoderCard(BaseModel):
+class EncoderCard(Fields):
     """Which encoder made the vectors, and how; an index opens with no other.
 
     Attributes:

@@ -12,14 +12,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from ragbench.base import home
 from ragbench.base.endpoint import Reach, parse
 from ragbench.base.errors import UsageError, first_line
+from ragbench.base.yamlfile import Fields
 
 
-class FactoryKeys(BaseModel):
+class FactoryKeys(Fields):
     """Keys of a recipe or an arm that runs code of the user's.
 
     Attributes:

@@ -14,10 +14,11 @@ from importlib.util import find_spec
 from threading import Lock
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from ragbench.base.errors import PrerequisiteError
 from ragbench.base.progress import say
+from ragbench.base.yamlfile import Fields
 
 PACKAGE = "vllm"
 GATHER_S = 0.01  # for which a batch waits for the other threads
@@ -33,7 +34,7 @@ ENVIRONMENT = {
 QUIET = {"VLLM_LOGGING_LEVEL": "ERROR"}  # unless the user asks for more
 
 
-class EngineOptions(BaseModel):
+class EngineOptions(Fields):
     """Arguments of vLLM's engine that change speed, memory or the number format.
 
     ragbench sets the others. None of these makes the engine send anything.

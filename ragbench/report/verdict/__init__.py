@@ -3,6 +3,7 @@
 verdict     all sentences in their order
 limits      what the run cannot show
 written     arms whose queries or passages a model wrote
+delivered   arms that delivered fewer passages than they request
 notes       notes on tasks, pairs and prompts
 clauses     a clause on one effect
 averages    averages over tasks

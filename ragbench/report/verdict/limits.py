@@ -17,8 +17,8 @@ from ragbench.report.policies import assumed_answers
 from ragbench.report.stopping import limit
 from ragbench.report.tables import percent
 from ragbench.report.verdict.clauses import named
+from ragbench.report.verdict.delivered import listed, short_deliveries
 from ragbench.report.verdict.written import written
-from ragbench.runfolder.packed import Counts, fewer, read_packed, reports_fewer
 from ragbench.runfolder.pairs import Pair
 from ragbench.runfolder.records import last_records
 from ragbench.runfolder.runfile import Answerers
@@ -49,6 +49,7 @@ def limits(run: Run, pairs: list[Pair]) -> Iterator[str]:
     yield from _served(run)
     yield from _shown_options(run)
     yield from written(run)
+    yield from short_deliveries(run)
     for task in run.members("tasks"):
         arms = run.arms(task)
         if BASELINE not in arms:
@@ -56,7 +57,6 @@ def limits(run: Run, pairs: list[Pair]) -> Iterator[str]:
             yield f"{task} has no closed-book arm, so the run cannot show a gain from {of_what}."
         cells = run.scores[run.scores.task == task]
         yield from _one_answer(run, task, cells)
-        yield from _fewer(run, task)
         yield from _merged(run, task)
         if not retrieval_arms(run, task):
             none = f"{task} has no retrieval arm"
@@ -144,35 +144,6 @@ def _merged(run: Run, task: str) -> Iterator[str]:
             f"On {task}, the arms {', '.join(names)} and {last} gave the same prompts; they are "
             f"one arm, {kept}, in the tables of effects."
         )
-
-
-def _fewer(run: Run, task: str) -> Iterator[str]:
-    """Yield the arms that delivered fewer passages than they request."""
-    if run.about.is_imported:
-        return
-    same = run.same[task]
-    for arm in run.arms(task):
-        for model in run.readers(arm):
-            spec, path = run.config.arm(arm), run.files.packed(task, arm, model)
-            if not reports_fewer(spec.control) or not path.is_file():
-                continue
-            lines = read_packed(path).values()
-            counts = [
-                Counts(
-                    n.requested or 0,
-                    len(n.passages),
-                    n.left_out or 0,
-                    n.answer_truncated,
-                    n.dropped or 0,
-                )
-                for n in lines
-            ]
-            found = fewer(counts)
-            if found is not None:
-                alike = next((kept for other, kept in same.items() if other == arm), "")
-                name = f"{arm} for {model}" if model else arm
-                budget, is_written = run.config.budget(arm), spec.write is not None
-                yield f"{found.sentence(task, name, budget, alike, is_written=is_written)}."
 
 
 def _one_answer(run: Run, task: str, cells: pd.DataFrame) -> Iterator[str]:
@@ -322,9 +293,3 @@ def _alike(run: Run, task: str, pairs: list[Pair]) -> Iterator[str]:
                 f"{pair.biomedical} and {pair.general} have the same score on every question of "
                 f"{named(run, task)} in every arm, so these questions cannot separate the models."
             )
-
-
-def listed(parts: list[str]) -> str:
-    """Return parts with commas and an ``and`` between them."""
-    *most, last = parts
-    return f"{', '.join(most)} and {last}" if most else last

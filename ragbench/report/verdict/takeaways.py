@@ -22,7 +22,7 @@ from ragbench.report.verdict.card import (
     Card,
     Number,
 )
-from ragbench.report.verdict.limits import listed
+from ragbench.report.verdict.delivered import listed
 
 MOST_LINES = 4
 AVERAGED = " on average"

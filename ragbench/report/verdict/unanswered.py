@@ -26,7 +26,8 @@ from ragbench.analysis.load import Run
 from ragbench.analysis.panels.policies import POLICIES, UNREAD, counted, tasks_of, unread_rates
 from ragbench.report.tables import p_is, percent, points
 from ragbench.report.verdict.clauses import Doubt, Row, is_shown
-from ragbench.report.verdict.limits import MANY, listed
+from ragbench.report.verdict.delivered import listed
+from ragbench.report.verdict.limits import MANY
 
 Key = tuple[str, ...]
 KEYS = ("effect", "model", "base", "task", "arm", "baseline")

@@ -16,9 +16,10 @@ from pathlib import Path
 from string import ascii_uppercase
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from ragbench.base.errors import DataError
+from ragbench.base.yamlfile import Fields
 from ragbench.corpora.formats.tables import ending, header_of, table_rows
 from ragbench.tasks.files.fields import Row
 from ragbench.tasks.files.rows import Located, file_rows
@@ -51,7 +52,7 @@ SEPARATOR = re.compile(r"[\s,;|]+")
 FIXED = ("yes", "no", "maybe", "true", "false")  # answers of questions that list no options
 
 
-class Columns(BaseModel):
+class Columns(Fields):
     """The task's option ``columns``.
 
     Attributes:

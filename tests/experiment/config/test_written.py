@@ -174,3 +174,14 @@ def test_a_cross_encoder_is_named_by_its_model() -> None:
     assert (found.model, found.options) == ("folder", "hidden")
     with pytest.raises(ValueError, match="no other filter has it"):
         FilterSpec(by="llama", model="folder", keep=0.3)
+
+
+def test_who_may_judge_is_listed_with_the_cross_encoder(tmp_path: Path) -> None:
+    arm = "{name: f, retriever: bm25, k: 1, depth: 2, filter: {by: nobody, keep: 0.5}}"
+    text = CONFIG.replace("{name: memory, write: {by: llama}}", arm)
+    with pytest.raises(UsageError, match="there is no model 'nobody'") as refused:
+        load(tmp_path, text)
+    assert "known: cross-encoder, each, llama" in refused.value.fix
+    with pytest.raises(UsageError) as refused:
+        load(tmp_path, CONFIG.replace("write: {by: llama}", "write: {by: nobody}"))
+    assert "cross-encoder" not in refused.value.fix

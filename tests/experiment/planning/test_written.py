@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from ragbench.base.errors import UsageError
 from ragbench.experiment.config.config import load_config
 from ragbench.experiment.grid.grid import Grid
 from ragbench.experiment.planning.plan import Plan, make_plan
@@ -69,3 +71,36 @@ def test_rounds_are_counted_as_if_none_ended_early(home: Path) -> None:
     assert "the rounds of r, by llama: 36 replies at most, of at most 128 tokens" in notes
     assert "the answers between the rounds of r, by llama: 48 replies at most" in notes
     assert "r: all models get the same passages" in notes
+
+
+@pytest.mark.parametrize(
+    ("override", "what", "key"),
+    [
+        ("queries.rationale.reply_limit=8000", "queries.rationale", "queries.rationale"),
+        ("arms.memory.write.reply_limit=8000", "passages.memory", "write"),
+        (
+            "arms=[closed-book, {name: r, retriever: bm25, k: 1, rounds: {by: llama, "
+            "reply_limit: 8000}}]",
+            "rounds.r.1",
+            "rounds",
+        ),
+    ],
+)
+def test_a_reply_limit_without_room_is_refused_and_the_limit_that_fits_is_named(
+    home: Path, override: str, what: str, key: str
+) -> None:
+    """The limit in the advice leaves exactly the prompt's room: one token more is refused."""
+    path = str(make_cases(home) / "written.yaml")
+
+    def planned(text: str) -> None:
+        make_plan(Grid(*load_config(path, ["models.llama.context=8050", text])))
+
+    with pytest.raises(UsageError, match="with a reply of 8,000 does not fit") as refused:
+        planned(override)
+    assert what in refused.value.where
+    fix = re.fullmatch(rf"set {key}.*reply_limit.* to ([0-9,]+) or less", refused.value.fix)
+    assert fix is not None
+    limit = int(fix[1].replace(",", ""))
+    planned(override.replace("8000", str(limit)))
+    with pytest.raises(UsageError, match="does not fit"):
+        planned(override.replace("8000", str(limit + 1)))

@@ -11,7 +11,8 @@ from tests.conftest import made_once
 from tests.experiment.writing.cases import make_cases, run_cases
 
 
-def _finished(folder: Path) -> None:
+def finished(folder: Path) -> None:
+    """Fill a home with the cases and run their config to its end."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAGBENCH_HOME", str(folder))
         run_cases(make_cases(folder), report=True)
@@ -20,7 +21,7 @@ def _finished(folder: Path) -> None:
 @pytest.fixture(scope="session")
 def written_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home where the config of the cases has run to its end; read it, do not change it."""
-    return made_once(tmp_path_factory, "written", _finished)
+    return made_once(tmp_path_factory, "written", finished)
 
 
 @pytest.fixture

@@ -16,10 +16,8 @@ import pytest
 from ragbench.analysis.effects import effects
 from ragbench.analysis.load import load_run
 from ragbench.base.errors import BackendError, DataError, SpentError, UsageError
-from ragbench.experiment.answering.units import Shard
 from ragbench.experiment.config.config import load_config
 from ragbench.experiment.run import prepare_experiment, run_experiment
-from ragbench.experiment.sharded import answer_shard, finish_experiment
 from ragbench.report.cost import cost_rows
 from tests.experiment.writing.cases import N, calls, lines, make_cases, run_cases
 
@@ -167,19 +165,6 @@ def test_prepare_writes_before_the_first_answer(home: Path) -> None:
     assert prepared.left == 2 * N * 3
 
 
-def test_shards_answer_with_what_was_prepared(home: Path, tmp_path: Path) -> None:
-    make_cases(home)
-    loaded = load_config(str(home / "written.yaml"), [FEW])
-    prepare_experiment(*loaded)
-    written = len(calls(home))
-    for number in (1, 2):
-        answer_shard(*loaded, Shard(2, number))
-    finished = finish_experiment(*loaded, command="written.yaml").folder.path
-    assert all(call == "score" for _, call, _ in calls(home)[written:])
-    finished = finished.rename(tmp_path / "finished")
-    check_scores(finished, run_cases(home, FEW))
-
-
 def test_the_cache_of_replies_has_written_texts_too(home: Path) -> None:
     make_cases(home)
     path = str(home / "written.yaml")
@@ -227,4 +212,8 @@ def test_a_writer_without_room_is_refused_before_the_first_text(home: Path) -> N
     with pytest.raises(UsageError, match="does not fit") as refused:
         run_experiment(*load_config(str(home / "written.yaml"), [FEW, "models.med.context=100"]))
     assert "queries.own" in refused.value.where
+    assert refused.value.fix.startswith("set queries.own.reply_limit to ")
+    with pytest.raises(UsageError, match="does not fit") as refused:
+        run_experiment(*load_config(str(home / "written.yaml"), [FEW, "models.med.context=60"]))
+    assert refused.value.fix == "give `by` a model with a larger context"  # the prompt is longer
     assert calls(home) == []

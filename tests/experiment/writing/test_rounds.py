@@ -89,7 +89,7 @@ def run(home: Path, *overrides: str) -> Path:
     return run_experiment(*load_config(str(home / "rounds.yaml"), overrides)).folder.path
 
 
-def _finished(folder: Path) -> None:
+def finished_rounds(folder: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAGBENCH_HOME", str(folder))
         write_report(run(make_rounds(folder)))
@@ -97,7 +97,7 @@ def _finished(folder: Path) -> None:
 
 @pytest.fixture(scope="session")
 def rounds_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return made_once(tmp_path_factory, "rounds", _finished)
+    return made_once(tmp_path_factory, "rounds", finished_rounds)
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ import pytest
 from ragbench.base.modelfacts import UNPINNED, ModelFacts
 from ragbench.base.records import Scoring
 from ragbench.report.markdown import methods
-from ragbench.report.verdict.limits import limits, listed
+from ragbench.report.verdict.delivered import listed
+from ragbench.report.verdict.limits import limits
 from ragbench.runfolder.pairs import pairs_of
 from tests.analysis.making import edited, make_run, question, with_arms, write_prompts
 from tests.report.verdict.test_verdict import N, cell, pair_run, said
