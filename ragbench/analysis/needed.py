@@ -6,6 +6,7 @@ import pandas as pd
 
 from ragbench.analysis.effects import effects_and_spreads
 from ragbench.analysis.load import Run
+from ragbench.analysis.stopping import check_whole
 from ragbench.base.errors import UsageError
 
 
@@ -20,7 +21,11 @@ def needed_by_run(
     observed, as if half of them were for the better. Where questions come in clusters, or effects
     are over tasks, ``questions`` means as many more of the same kind; it is missing where nothing
     changed, and where ten million are not enough. Effects on strata have no row.
+
+    Raises:
+        UsageError: The run was stopped by its answers.
     """
+    check_whole(run)
     table, spreads = effects_and_spreads(run)
     rows = []
     for row, spread in zip(table.to_dict(orient="records"), spreads, strict=True):

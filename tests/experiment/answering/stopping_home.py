@@ -55,6 +55,15 @@ def make_stopping_home(folder: Path) -> Path:
     return folder
 
 
+def cluster_and_part(home: Path) -> None:
+    """Put each three questions into a cluster, and the first fifteen into their own stratum."""
+    path = home / "facts.jsonl"
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    for i, line in enumerate(lines):
+        line |= {"cluster": f"c{i // 3}", "stratum": "rare" if i < 15 else "common"}
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+
+
 def decisions(home: Path) -> StopFile:
     found = read_stopped(RunPaths(home / "runs" / "stops"))
     assert found is not None

@@ -128,10 +128,10 @@ def test_stopped_killed_and_extended_equals_never_stopped(
     check_same(run, whole, ("results.csv",))
     # The primary effects keep the looks that were taken; all else is as if there were none.
     tables = [pd.read_csv(one.path / "effects.csv") for one in (run, whole)]
-    others = [table[table.family != "primary"].reset_index(drop=True) for table in tables]
-    pd.testing.assert_frame_equal(*others)
+    mine, other = (table[table.family != "primary"].reset_index(drop=True) for table in tables)
+    pd.testing.assert_frame_equal(mine, other)
     known = ["effect", "model", "task", "arm", "n", "estimate", "helped", "hurt"]
-    pd.testing.assert_frame_equal(*(table[known] for table in tables))
+    pd.testing.assert_frame_equal(tables[0][known], tables[1][known])
     verdicts = []
     for one in (run, whole):
         stopped = read_stopped(one)
