@@ -9,6 +9,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -90,9 +91,13 @@ def moments(run: RunPaths) -> Iterator[Callable[[], bool]]:
     """Yield when to kill a run: after drawn numbers of records, and between each look and round."""
     draw = random.Random(24)
     for enough in sorted(draw.sample(range(1, 195), 8)):
-        yield lambda enough=enough: count(run) >= enough
+        yield partial(has, count, run, enough)
     for enough in range(1, 6):
-        yield lambda enough=enough: looks(run) >= enough
+        yield partial(has, looks, run, enough)
+
+
+def has(number: Callable[[RunPaths], int], run: RunPaths, enough: int) -> bool:
+    return number(run) >= enough
 
 
 def test_killed_a_dozen_times_it_decides_the_same(run: RunPaths, stopped_home: Path) -> None:
