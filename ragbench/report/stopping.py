@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ragbench.analysis.family import OF_PAIR
+from ragbench.analysis.family import MACRO, OF_PAIR
 from ragbench.analysis.load import Run
 from ragbench.analysis.panels.costs import answers_money, cell_cost
 from ragbench.report.cost import OWN
@@ -37,6 +37,12 @@ def methods(run: Run) -> str:
         f"of a fixed number of questions has {stopped.alpha - sequence:g}, used only for an effect "
         "that was asked all its questions. "
     )
+    if any(effect.task == MACRO for effect in stopped.effects):
+        text += (
+            "The e-value of an average over tasks is the least product of the bets of the tasks, "
+            "over all means per task with that average (stratified betting: Spertus and Stark "
+            "2022). "
+        )
     if run.is_stopped:
         text += (
             "Some cells were not asked all questions. Each effect is over the questions that all "

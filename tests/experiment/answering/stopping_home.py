@@ -64,6 +64,19 @@ def cluster_and_part(home: Path) -> None:
     path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
 
 
+def add_a_task(home: Path) -> None:
+    """Add a task of the first 24 questions, and make their average the only primary effect."""
+    text = (home / "facts.jsonl").read_text(encoding="utf-8")
+    lines = text.splitlines(keepends=True)[:24]
+    (home / "few.jsonl").write_text("".join(lines), encoding="utf-8")
+    path = home / "stops.yaml"
+    config = path.read_text(encoding="utf-8")
+    task = "  - {name: few, task: mcq, options: {path: few.jsonl, corpus: facts}}\narms:"
+    primary = "analysis:\n  primary: {tasks: ['(macro)']}"
+    config = config.replace("arms:", task).replace("analysis:", primary)
+    path.write_text(config, encoding="utf-8")
+
+
 def decisions(home: Path) -> StopFile:
     found = read_stopped(RunPaths(home / "runs" / "stops"))
     assert found is not None
