@@ -27,13 +27,13 @@ OTHER_AVERAGES = (ITEMS, RANDOM_EFFECTS)
 
 
 def judge(folder: RunPaths, stopped: StopFile) -> tuple[EffectDecision, ...]:
-    """Return what is known of each effect after all looks so far.
+    """Return what is known of each effect after all looks so far, of a run just scored.
 
     Raises:
         UsageError: The run has no effect that could be decided, or another average than (macro).
         DataError: A metric has no bounds.
     """
-    run = load_run(folder.path)
+    run = load_run(folder.path, was_checked=True)
     named = [(task, contrast) for task, contrast in _family(run)]
     rules = rules_of(stopped)
     family = [_effect(run, task, one, stopped, rules) for task, one in named]
