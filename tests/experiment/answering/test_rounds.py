@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from shutil import copytree
 
@@ -17,11 +18,13 @@ from ragbench.analysis.judging import judge
 from ragbench.analysis.load import Run, load_run
 from ragbench.analysis.results import write_tables
 from ragbench.base.errors import UsageError
+from ragbench.base.records import OptionScores
 from ragbench.experiment.answering.rounds import Until
 from ragbench.experiment.config.config import load_config
 from ragbench.experiment.grid.grid import Grid
 from ragbench.experiment.run import run_experiment
 from ragbench.experiment.sharded import finish_experiment
+from ragbench.models.scripted import ScriptedModel
 from ragbench.runfolder.looks.stopped import EffectDecision, StopFile
 from ragbench.runfolder.paths import RunPaths
 from tests.experiment.answering.stopping_home import (
@@ -130,6 +133,34 @@ def contrast_of(run: Run, decided: EffectDecision) -> Contrast:
     model = next(entry for entry in run.config.models if entry.name == decided.model)
     found = contrasts(run, decided.task, model)
     return next(one for one in found if (one.effect, one.arm) == (decided.effect, decided.arm))
+
+
+def test_one_model_is_in_memory_at_a_time_over_all_rounds(
+    home: Path, stopped_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_stopping_home(home)
+    for name in ("corpora", "indexes"):
+        copytree(stopped_home / name, home / name, dirs_exist_ok=True)
+    # Both guess, so that both are asked in every round.
+    loaded = load_config(str(home / "stops.yaml"), ["models.0.rule=hash"])
+    held: set[str] = set()
+    most = 0
+    real = ScriptedModel.score_options
+
+    def used(model: ScriptedModel, prompt: str, options: Sequence[str]) -> OptionScores:
+        nonlocal most
+        held.add(model.spec.name)
+        most = max(most, len(held))
+        return real(model, prompt, options)
+
+    def released(model: ScriptedModel) -> None:
+        held.discard(model.spec.name)
+
+    monkeypatch.setattr(ScriptedModel, "score_options", used)
+    monkeypatch.setattr(ScriptedModel, "release", released)
+    run_experiment(*loaded, until=Until(judge))
+    assert len(decisions(home).looks) == 6
+    assert most == 1
 
 
 @pytest.mark.slow
