@@ -176,39 +176,24 @@ def clusters() -> Iterator[Design]:
     yield clustered("sizes 1, 20, opposite effects, none on average", sizes, 0.5, opposite, 0.3)
 
 
-def several(
-    name: str, parts: Sequence[float], rates: Sequence[tuple[float, float]], *, equal: bool
+def in_proportion(
+    name: str, parts: Sequence[float], rates: Sequence[tuple[float, float]]
 ) -> Design:
-    """Return sources asked in proportion; ``equal`` where each counts the same in the mean."""
-    values = np.tile([1.0, -1.0, 0.0], len(parts))
-    chances = np.zeros((len(parts), values.size))
-    weights = np.ones(values.size)
+    """Return strata with shares of the questions, helped and hurt, that come in proportion."""
+    chances = np.zeros((len(parts), 3 * len(parts)))
     for place, (up, down) in enumerate(rates):
         chances[place, 3 * place : 3 * place + 3] = up, down, 1 - up - down
-        if equal:
-            weights[3 * place : 3 * place + 3] = min(parts) / parts[place]
-    counts = np.ones(len(parts)) / len(parts) if equal else np.array(parts)
-    mean = float(counts @ [up - down for up, down in rates])
+    shares, values = np.array(parts), np.tile([1.0, -1.0, 0.0], len(parts))
+    mean = float(shares @ [up - down for up, down in rates])
     mean = 0.0 if abs(mean) < 1e-12 else mean
-    shares = np.array(parts)
-    return Design(name, values, weights, chances, shares, (-1.0, 1.0), mean, N)
+    return Design(name, values, np.ones(values.size), chances, shares, (-1.0, 1.0), mean, N)
 
 
-def averages() -> Iterator[Design]:
-    """Yield averages over tasks, and strata of one task, asked in proportion."""
-    apart = [(0.25, 0.15), (0.15, 0.25)]
-    yield several("2 tasks 1:1, +10 and -10 points", [0.5, 0.5], apart, equal=True)
-    yield several("2 tasks 1:9, +10 and -10 points", [0.1, 0.9], apart, equal=True)
-    far = [(0.7, 0.1), (0.1, 0.7)]
-    yield several("2 tasks 1:9, +60 and -60 points", [0.1, 0.9], far, equal=True)
-    same = [(0.1, 0.1)] * 4
-    yield several("4 tasks 1:2:3:4, no effect", [0.1, 0.2, 0.3, 0.4], same, equal=True)
-    better = [(0.15, 0.05), (0.12, 0.08), (0.1, 0.1), (0.13, 0.07)]
-    yield several("4 tasks 1:2:3:4, +10, +4, 0 and +6", [0.1, 0.2, 0.3, 0.4], better, equal=True)
-    yield several("strata 1:1, +60 and -60 points", [0.5, 0.5], far, equal=False)
-    yield several(
-        "strata 1:9, +45 and -5 points", [0.1, 0.9], [(0.5, 0.05), (0.05, 0.1)], equal=False
-    )
+def strata() -> Iterator[Design]:
+    """Yield strata of one task with opposite effects."""
+    yield in_proportion("strata 1:1, +60 and -60 points", [0.5, 0.5], [(0.7, 0.1), (0.1, 0.7)])
+    rates = [(0.5, 0.05), (0.05, 0.1)]
+    yield in_proportion("strata 1:9, +45 and -5 points", [0.1, 0.9], rates)
 
 
 def cells_of_a_pair(p_right: float) -> tuple[Values, Values, list[Values]]:
@@ -227,5 +212,5 @@ GROUPS: dict[str, Callable[[], Iterator[Design]]] = {
     "interactions": interactions,
     "metrics": metrics,
     "clusters": clusters,
-    "averages": averages,
+    "strata": strata,
 }

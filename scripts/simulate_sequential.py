@@ -25,10 +25,13 @@ from ragbench.analysis.statistics.multiplicity import holm
 from ragbench.analysis.statistics.paired import Tango, mcnemar_mid_p
 from ragbench.analysis.statistics.sequential.betting import log_capitals, log_e_values
 from ragbench.analysis.statistics.sequential.decide import Rules
-from ragbench.analysis.statistics.sequential.foreseen import decisions
+from ragbench.analysis.statistics.sequential.foreseen import decisions, fixed
+from ragbench.analysis.statistics.sequential.tasks import Average
+from ragbench.analysis.statistics.sequential.units import of_questions
 
 ALPHA, MARGIN = 0.05, 0.03
 LOOKS = 50
+UNIT = (-1.0, 1.0)
 RUNS_AT_ONCE = 500
 Looks = npt.NDArray[np.int64]
 
@@ -130,6 +133,12 @@ def of_all(helped: int, hurt: int, n: int) -> tuple[bool, bool]:
     return shown, Tango(helped, hurt, n).within(MARGIN) < ALPHA
 
 
+@cache
+def of_part(helped: int, hurt: int, n: int, rules: Rules) -> tuple[bool, bool]:
+    """Return the same at the part of alpha that the sequence leaves."""
+    return fixed(helped, hurt, n, rules) if rules.share < 1 else (False, False)
+
+
 @dataclass(frozen=True)
 class Agreed:
     """How a run that stops compares with the full run.
@@ -137,12 +146,15 @@ class Agreed:
     Attributes:
         full: Share of full runs that are decided: shown, or equivalent.
         same: Share of these where the run that stops has the same verdict.
+        alone: Share of them in which the test of all questions has the same verdict at its part of
+            alpha: what a run that never stops would give.
         asked: Mean share of the questions that it asks.
         shown: Share of runs that show an effect: false ones where there is none.
     """
 
     full: float
     same: float
+    alone: float
     asked: float
     shown: float
 
@@ -164,7 +176,7 @@ def agreement(
     draw = np.random.default_rng(seed)
     looks = np.unique(np.linspace(n / LOOKS, n, LOOKS).round().astype(np.int64))
     rules = Rules(alpha=ALPHA, margin=MARGIN, least=1, share=share)
-    total = asked = same = shown = done = 0.0
+    total = asked = same = alone = shown = done = 0.0
     while done < repeats:
         runs = int(min(RUNS_AT_ONCE, repeats - done))
         counts = design.draw(draw, runs, looks)
@@ -176,8 +188,12 @@ def agreement(
             if any(verdicts):
                 total += 1
                 same += (far[place] and verdicts[0]) or (near[place] and verdicts[1])
+                at_part = of_part(helped, hurt, n, rules)
+                alone += (at_part[0] and verdicts[0]) or (at_part[1] and verdicts[1])
         done += runs
-    return Agreed(total / repeats, same / max(1.0, total), asked / repeats, shown / repeats)
+    decided = max(1.0, total)
+    shares = total / repeats, same / decided, alone / decided
+    return Agreed(*shares, asked / repeats, shown / repeats)
 
 
 def of_the_set(repeats: int, *, n: int = 1000, seed: int = 4) -> Iterator[tuple[str, float]]:
@@ -234,6 +250,46 @@ def needed(
     return float(asked.mean())
 
 
+STRATIFIED = {
+    "4 tasks of 1,000, no effect": [(1000, 0.1, 0.1)] * 4,
+    "2 tasks of 1,000, +10 and -10 points": [(1000, 0.15, 0.05), (1000, 0.05, 0.15)],
+    "2 tasks of 200 and 1,800, +60 and -60 points": [(200, 0.7, 0.1), (1800, 0.1, 0.7)],
+    "4 tasks of 200 to 800, +12, +4, -6 and -10 points": [
+        *((200, 0.16, 0.04), (400, 0.12, 0.08), (600, 0.07, 0.13), (800, 0.05, 0.15))
+    ],
+    "3 tasks of 300, 3 points each": [(300, 0.04, 0.01)] * 3,
+    "10 tasks of 400, 5 points each": [(400, 0.125, 0.075)] * 10,
+}
+
+
+def of_tasks(repeats: int, *, seed: int = 7) -> Iterator[str]:
+    """Yield what the sequences of averages over tasks hold that are asked the same number each."""
+    yield "| average over tasks | held at all looks | least at one | shown at any | equivalent |"
+    yield "| --- | --- | --- | --- | --- |"
+    enough = -math.log(ALPHA)
+    for name, parts in STRATIFIED.items():
+        draw = np.random.default_rng(seed)
+        mean = sum(up - down for _, up, down in parts) / len(parts)
+        mean = 0.0 if abs(mean) < 1e-12 else mean
+        ends = looks_of(max(n for n, _, _ in parts))[::4]
+        looks = [tuple(min(int(end), n) for n, _, _ in parts) for end in ends]
+        out, shown, equivalent = np.zeros((repeats, len(looks)), dtype=bool), 0, 0
+        for run in range(repeats):
+            units = [
+                of_questions(draw.choice([1.0, -1.0, 0.0], n, p=[up, down, 1 - up - down]), UNIT)
+                for n, up, down in parts
+            ]
+            bets = Average(units, looks)
+            out[run] = log_e_values(bets.log_capitals(mean)) >= enough
+            shown += bool((log_e_values(bets.log_capitals(0.0)) >= enough).any())
+            sides = bets.log_capitals(-MARGIN)[0], bets.log_capitals(MARGIN)[1]
+            equivalent += all((side >= enough).any() for side in sides)
+        held, least = 1 - out.any(axis=1).mean(), 1 - out.mean(axis=0).max()
+        kind = f"{shown / repeats:.4f}" + ("" if mean else " (false)")
+        inside = f"{equivalent / repeats:.4f}" + (" (false)" if mean >= MARGIN - 1e-12 else "")
+        yield f"| {name} | {held:.4f} | {least:.4f} | {kind} | {inside} |"
+
+
 PRIORS = (1, 2, 3, 5, 10, 20)
 NEEDED = [(0.02, 0.1, 8000), (0.05, 0.1, 2000), (0.05, 0.2, 3000), (0.05, 0.4, 4000)]
 NEEDED += [(0.1, 0.2, 1000), (0.1, 0.4, 2000), (0.2, 0.3, 600), (0.2, 0.5, 800)]
@@ -257,6 +313,8 @@ def lines(repeats: int, only: str | None = None) -> Iterator[str]:
             false = abs(design.mean) >= MARGIN - 1e-12
             inside = f"{found.equivalent:.4f}" + (" (false)" if false else "")
             yield f"| {design.name} | {found.held:.4f} | {found.least:.4f} | {kind} | {inside} |"
+    if only in (None, "tasks"):
+        yield from of_tasks(max(1, repeats // 10))
     if only in (None, "prior"):
         yield f"| difference, discordant | {' | '.join(map(str, PRIORS))} |"
         yield f"| --- |{' --- |' * len(PRIORS)}"
@@ -278,15 +336,35 @@ def lines(repeats: int, only: str | None = None) -> Iterator[str]:
         for name, held in of_the_set(repeats):
             yield f"| {name} | {held:.4f} |"
     if only in (None, "agreement"):
-        yield "| difference, discordant, questions | full run decided | share: same, asked, shown |"
-        yield "| --- | --- | --- |"
-        for planted in [*PLANTED, *NULL]:
-            parts = []
-            for share in (1.0, 0.5, 0.2, 0.1):
-                one = agreement(*planted, share, max(1, repeats // 5))
-                parts.append(f"{share:g}: {one.same:.3f}, {one.asked:.2f} ({one.shown:.4f})")
-            name = f"{planted[0]:g}, {planted[1]:g}, {planted[2]}"
-            yield f"| {name} | {one.full:.3f} | {'; '.join(parts)} |"
+        yield from of_agreement(max(1, repeats // 5))
+
+
+SHARES = (1.0, 0.5, 0.2, 0.1, 0.05, 0.01)
+MOSTLY = 0.8  # share of full runs that are decided
+
+
+def of_agreement(repeats: int) -> Iterator[str]:
+    """Yield how runs that stop agree with full runs, by design and over all of them."""
+    yield "| difference, discordant, n | full run decided | share: same, alone, asked, shown |"
+    yield "| --- | --- | --- |"
+    every: dict[float, list[Agreed]] = {share: [] for share in SHARES}
+    for planted in [*PLANTED, *NULL]:
+        parts = []
+        for share in SHARES:
+            one = agreement(*planted, share, repeats)
+            every[share].append(one)
+            figures = f"{one.same:.3f}, {one.alone:.3f}, {one.asked:.2f} ({one.shown:.4f})"
+            parts.append(f"{share:g}: {figures}")
+        name = f"{planted[0]:g}, {planted[1]:g}, {planted[2]}"
+        yield f"| {name} | {one.full:.3f} | {'; '.join(parts)} |"
+    for share, found in every.items():
+        mostly = [one for one in found if one.full >= MOSTLY]
+        pooled = [
+            sum(one.same * one.full for one in some) / sum(one.full for one in some)
+            for some in (found, mostly)
+        ]
+        yield f"share {share:g}, all decided full runs together: same verdict {pooled[0]:.3f}"
+        yield f"  of the designs where {MOSTLY:g} of them or more are decided: {pooled[1]:.3f}"
 
 
 def main(write: Callable[[str], None] = print) -> None:
@@ -294,7 +372,7 @@ def main(write: Callable[[str], None] = print) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--repeats", type=int, default=10_000)
     parser.add_argument(
-        "--only", choices=[*GROUPS, "prior", "repeated", "family", "set", "agreement"]
+        "--only", choices=[*GROUPS, "tasks", "prior", "repeated", "family", "set", "agreement"]
     )
     said = parser.parse_args()
     start = time.monotonic()

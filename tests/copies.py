@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from multiprocessing import get_context
 from multiprocessing.context import ForkServerContext
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 # Imports start no thread, so that a copy of the process is sound.
@@ -18,6 +19,7 @@ faiss numba pandas pyarrow.parquet ragbench.api ragbench.cli.analyze ragbench.cl
 ragbench.cli.importer ragbench.cli.index ragbench.cli.main ragbench.cli.plan ragbench.cli.run
 ragbench.report.write scipy.stats sentence_transformers torch transformers
 """.split()
+NOWHERE = Path(os.devnull)
 SECONDS = 3600  # a busy machine is slow
 
 
@@ -38,16 +40,27 @@ def copied(
     """
     with tempfile.TemporaryDirectory() as place:
         out, errors = Path(place, "out"), Path(place, "errors")
-        process = _server().Process(
-            target=_command, args=(tuple(arguments), dict(environment), folder, out, errors)
-        )
-        process.start()
+        process = started(arguments, environment, folder, out, errors)
         process.join(SECONDS)
         if process.exitcode is None:
             process.kill()
             raise TimeoutError(f"ragbench {' '.join(arguments)}")
         printed = [path.read_text(encoding="utf-8") for path in (out, errors)]
         return subprocess.CompletedProcess(list(arguments), process.exitcode, *printed)
+
+
+def started(
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    folder: Path,
+    out: Path = NOWHERE,
+    errors: Path = NOWHERE,
+) -> BaseProcess:
+    """Return a process that runs the command line in a folder."""
+    given = tuple(arguments), dict(environment), folder, out, errors
+    process = _server().Process(target=_command, args=given)
+    process.start()
+    return process
 
 
 def _command(

@@ -13,6 +13,7 @@ from ragbench.analysis.clusters import cluster_codes
 from ragbench.analysis.load import Run
 from ragbench.analysis.statistics.estimate import NO_FIGURES, Cells, Settings, estimate, spread
 from ragbench.analysis.statistics.multiplicity import benjamini_hochberg
+from ragbench.analysis.stopping import check_whole
 from ragbench.base.errors import DataError, UsageError
 from ragbench.base.records import Question
 
@@ -78,13 +79,7 @@ def compare(first: Run, second: Run, names: Names | None = None) -> pd.DataFrame
             f"{', '.join(second.members('tasks'))}",
         )
     for run in (first, second):
-        if run.is_stopped:
-            raise UsageError(
-                "the run stopped when its effects were decided, so that its answers decided how "
-                "many questions it has",
-                where=str(run.path),
-                fix="ask the rest first: ragbench run CONFIG --until all",
-            )
+        check_whole(run)
     _check_names(first, second, names)
     if first.config.mode != second.config.mode:
         raise DataError(

@@ -15,7 +15,13 @@ from ragbench.analysis.statistics.multiplicity import benjamini_hochberg, holm
 from ragbench.base.errors import DataError
 from ragbench.runfolder.config import CLOSED_BOOK
 from ragbench.runfolder.pairs import pairs_of
-from ragbench.runfolder.settings import DECLARED, PRIMARY_EFFECTS, PrimarySettings, default_arm
+from ragbench.runfolder.settings import (
+    AVERAGE,
+    DECLARED,
+    PRIMARY_EFFECTS,
+    PrimarySettings,
+    default_arm,
+)
 
 BASELINE = CLOSED_BOOK
 GAIN = "gain over closed-book"
@@ -27,7 +33,7 @@ FINE_TUNING = "fine-tuning gain"
 RETRIEVAL_OR_FINE_TUNING = "retrieval less fine-tuning"
 BOTH = "fine-tuning gain with retrieval"
 INTERACTION = "interaction"
-MACRO, ITEMS = "(macro)", "(items)"  # in the column task: no task can have such a name
+MACRO, ITEMS = AVERAGE, "(items)"  # in the column task: no task can have such a name
 RANDOM_EFFECTS = "(random effects)"
 OVER_TASKS = (MACRO, ITEMS, RANDOM_EFFECTS)
 # The questions that a pair answers, in their order, and what each is called in a table.

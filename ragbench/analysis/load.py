@@ -200,11 +200,13 @@ class Run:
         return [*(f"task {name}" for name in tasks), *(f"corpus {name}" for name in sorted(closed))]
 
 
-def load_run(path: Path) -> Run:
+def load_run(path: Path, *, was_checked: bool = False) -> Run:
     """Read a run that has been scored.
 
     Args:
         path: The run folder.
+        was_checked: Whether its files were compared with their digests just before, as a scoring
+            does; reading every record again would double the time of a look at a run under way.
 
     Returns:
         Its tables.
@@ -216,7 +218,7 @@ def load_run(path: Path) -> Run:
     files = RunPaths(path)
     files.check_inside()
     about = read_run_file(files.run)
-    if files.scores(about.config.mode).is_file():
+    if files.scores(about.config.mode).is_file() and not was_checked:
         verify(files, about.format)
         check_records(files, about)
     metrics = [metric for facts in about.identity.tasks.values() for metric in facts.metrics]

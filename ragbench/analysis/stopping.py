@@ -9,6 +9,7 @@ import pandas as pd
 
 from ragbench.analysis.load import Run
 from ragbench.analysis.statistics.estimate import Cells, Settings, Tested, interval_and_p
+from ragbench.base.errors import UsageError
 from ragbench.runfolder.looks.stopped import EffectDecision, EffectLook
 
 KEYS = ["effect", "model", "base", "task", "arm", "baseline"]
@@ -59,6 +60,21 @@ def fixed_test(run: Run, cells: Cells, names: Sequence[str]) -> Tested | None:
     if run.is_stopped:
         return None
     return interval_and_p([cells], Settings.of(run.config), names)
+
+
+def check_whole(run: Run) -> None:
+    """Check that a run was not stopped by its answers.
+
+    Raises:
+        UsageError: It was.
+    """
+    if run.is_stopped:
+        raise UsageError(
+            "the run stopped when its effects were decided, so that its answers decided how "
+            "many questions it has",
+            where=str(run.path),
+            fix="ask the rest first: ragbench run CONFIG --until all",
+        )
 
 
 def trajectories(run: Run) -> pd.DataFrame:

@@ -51,6 +51,12 @@ DIFFERENCES = (0.05, 0.1, 0.2)
 @click.option(
     "--prompts", type=click.IntRange(0), default=0, help="Show N prompts of each task.", metavar="N"
 )
+@click.option(
+    "--discordant",
+    type=click.FloatRange(0, 1, min_open=True),
+    help="Share of questions that only one of two arms answers right, for a run that may stop "
+    "early (default: as in the latest run with the task and a model, else 0.3).",
+)
 @click.option("--all", "whole", is_flag=True, help="Show every cell, model, note and prompt.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def plan(
@@ -59,6 +65,7 @@ def plan(
     tokenizer: str | None,
     device: str,
     prompts: int,
+    discordant: float | None,
     whole: bool,
     as_json: bool,
 ) -> None:
@@ -74,7 +81,7 @@ def plan(
 
     grid = OfflineGrid(*load_config(config, overrides), tokenizer=tokenizer)
     made = make_plan(grid, device=device)
-    made.notes += stop_notes(grid.config, made)
+    made.notes += stop_notes(grid.config, made, discordant)
     if as_json:
         emit_json(asdict(made))
     else:
@@ -83,8 +90,12 @@ def plan(
         raise grid.refusals[0]
 
 
-def stop_notes(config: Config, made: Plan) -> Iterator[str]:
-    """Yield how many questions per task a run asks that stops when an effect is decided."""
+def stop_notes(config: Config, made: Plan, discordant: float | None = None) -> Iterator[str]:
+    """Yield how many questions per task a run asks that stops when an effect is decided.
+
+    ``discordant`` is the stated share of discordant questions.
+    """
+    from ragbench.analysis.needed import former_share
     from ragbench.analysis.statistics.sequential.decide import Rules
     from ragbench.analysis.statistics.sequential.foreseen import questions_until_decided
 
@@ -93,17 +104,26 @@ def stop_notes(config: Config, made: Plan) -> Iterator[str]:
         return
     margin = said.stop.margin or said.equivalence_margin
     rules = Rules(alpha=said.alpha, margin=margin, least=said.stop.min_questions)
+    models = {model for model, *_ in made.cells}
     for task, n in dict.fromkeys((task, n) for _, task, _, n in made.cells if n):
+        former = None if discordant else former_share(task, models)
+        share, source = discordant or DISCORDANT, "stated" if discordant else "assumed"
+        if former is not None and former.discordant > 0:
+            share, source = former.discordant, f"as in the run {former.run}"
         parts = []
-        for difference in (0.0, *DIFFERENCES):
+        for difference in (d for d in (0.0, *DIFFERENCES) if d <= share):
             found = questions_until_decided(
-                difference, DISCORDANT, n or 0, rules, every=max(10, (n or 0) // 50), repeats=200
+                difference, share, n or 0, rules, every=max(10, (n or 0) // 50), repeats=200
             )
-            parts.append(f"{found.mean:,.0f} for a true difference of {100 * difference:g} points")
+            parts.append(
+                f"{found.mean:,.0f} ({100 * found.mean / (n or 1):.0f} %) for a true difference of "
+                f"{100 * difference:g} points"
+            )
         yield (
             f"{task}: instead of {n:,} questions, a comparison of two cells is expected to ask "
-            f"{', '.join(parts)} until it is decided, if {100 * DISCORDANT:g} % of the questions "
-            "are discordant; more with several effects"
+            f"{', '.join(parts)} until it is decided, and as much of the tokens, if "
+            f"{100 * share:.3g} % of the questions are discordant ({source}); more with several "
+            "effects"
         )
 
 

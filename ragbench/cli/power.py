@@ -92,15 +92,22 @@ def power(
     With --sequential and --difference: also the mean and the median number of questions until the
     effect is decided, the number that nine of ten runs do not exceed (most), and the shares of
     runs that show the effect and that show equivalence, from 1,000 imagined runs. The set has
-    --questions, or as many as the test of a fixed number needs.
+    --questions, or as many as the test of a fixed number needs. With RUN, too, the share of
+    discordant questions is the one that the run observed for each effect.
     """
     if run_folder is not None:
-        if not difference or questions is not None or discordant or sequential:
+        if difference is None or discordant or not (sequential or (difference and not questions)):
             raise click.UsageError(
-                "RUN needs --difference and does not accept --questions, --discordant or "
+                "RUN needs --difference and does not accept --discordant, or --questions without "
                 "--sequential"
             )
-        found = _needed_by_run(run_folder, difference, alpha, chance)
+        if sequential:
+            observed = _observed(run_folder, difference, questions, alpha or 0.05, chance)
+            found = [
+                row | _until_decided(row, margin, min_questions, seed, tokens) for row in observed
+            ]
+        else:
+            found = _needed_by_run(run_folder, difference, alpha, chance)
     elif difference is None and questions is None:
         raise click.UsageError("give --difference, --questions, or both")
     elif sequential and difference is None:
@@ -166,6 +173,24 @@ def _until_decided(
     if tokens is not None:
         figures |= {"tokens": n * tokens, "tokens_expected": round(found.mean * tokens)}
     return figures
+
+
+def _observed(
+    name: str, difference: float, questions: int | None, alpha: float, chance: float
+) -> list[dict[str, Any]]:
+    """Return the rows of the effects of a run, by the share of its questions that changed."""
+    from ragbench.analysis.load import load_run
+    from ragbench.analysis.needed import discordant_by_run
+    from ragbench.runfolder.paths import find_run
+
+    table = discordant_by_run(load_run(find_run(name).path))
+    found = []
+    for row in table.to_dict(orient="records"):
+        # A difference takes at least as many changes.
+        if share := max(float(row["discordant"]), difference):
+            names = {key: str(row[key]) for key in ("effect", "model", "task", "arm")}
+            found.append(names | _of_share(share, difference, questions, alpha, chance))
+    return found
 
 
 def _needed_by_run(

@@ -199,9 +199,7 @@ def calls_text(calls: float) -> str:
 
 def _money(run: Run, model: str, cost: CellCost, before: float | None) -> list[str]:
     """Return the cost of a cell per 1,000 questions and in all, by what its calls took."""
-    billing = run.config.billing.get(model, Billing())
-    is_free = billing.own_machine and billing.input is None and billing.per_hour is None
-    if is_free and before == 0:
+    if run.config.billing.get(model, Billing()).is_free and before == 0:
         return [OWN, OWN]
     total = answers_money(run, model, cost)
     if total is None or before is None:

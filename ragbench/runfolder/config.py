@@ -151,6 +151,11 @@ class Billing:
     own_machine: bool = False
     in_flight: int = 1
 
+    @property
+    def is_free(self) -> bool:
+        """Whether the model has no price because it answers on the own machine."""
+        return self.own_machine and self.input is None and self.per_hour is None
+
     def cost(
         self,
         *,

@@ -23,6 +23,8 @@ PRIMARY_EFFECTS: tuple[PrimaryEffect, ...] = (
     "interaction",
 )
 
+AVERAGE = "(macro)"  # the average over tasks that count the same; no task can have such a name
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrimarySettings:
@@ -31,7 +33,7 @@ class PrimarySettings:
     Attributes:
         arm: Retrieval arm; None for each task's ``default_arm``.
         effects: Names of effects as in tables.
-        tasks: Tasks; empty for all.
+        tasks: Tasks, and AVERAGE for their average; empty for all tasks.
     """
 
     arm: str | None = None

@@ -54,8 +54,8 @@ def replay(scripts: pytest.MonkeyPatch) -> ModuleType:
         ("interactions", 2),
         ("metrics", 4),
         ("clusters", 8),
-        ("averages", 2),
-        ("averages", 5),
+        ("strata", 0),
+        ("strata", 1),
     ],
 )
 def test_sequences_hold_at_all_looks(
@@ -102,6 +102,20 @@ def test_the_verdict_is_that_of_the_full_run(simulate: ModuleType) -> None:
     assert found.same >= 0.95
     none = simulate.agreement(0.0, 0.3, 1000, 0.2, 1000)
     assert none.shown <= 0.05 + OVER
+    # The looks cost nothing: a test of all questions at its part of alpha differs as often.
+    assert none.same == pytest.approx(none.alone, abs=0.01)
+
+
+@pytest.mark.slow
+def test_averages_over_tasks_hold_at_all_looks(
+    simulate: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = [(200, 0.16, 0.04), (400, 0.04, 0.16)]
+    monkeypatch.setattr(simulate, "STRATIFIED", {"two tasks": parts})
+    *_, row = simulate.of_tasks(REPEATS)
+    held, least, shown = (float(cell.split()[0]) for cell in row.split(" | ")[1:4])
+    assert least >= held >= 0.95 - OVER
+    assert shown <= 0.05 + OVER
 
 
 def gain(replay: ModuleType, task: str, values: Values) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -9,6 +10,7 @@ import pytest
 
 from ragbench.analysis.compare import compare
 from ragbench.analysis.load import load_run
+from ragbench.analysis.needed import needed_by_run
 from ragbench.base.errors import UsageError
 from tests.experiment.answering.stopping_home import N
 
@@ -32,11 +34,18 @@ def test_no_other_table_has_a_test_and_no_other_run_is_compared(stopped_home: Pa
         pd.read_csv(folder / "frontier.csv")[["gain_low", "gain_high", "p"]].isna().all(axis=None)
     )
     assert pd.read_csv(folder / "policies.csv")[["gain_low", "gain_p"]].isna().all(axis=None)
+    splits = pd.read_csv(folder / "leakage_splits.csv")
+    gains = splits[splits.gain.notna()]
+    assert len(gains) and gains[["gain_low", "gain_high"]].isna().all(axis=None)
     run = load_run(folder)
-    with pytest.raises(UsageError, match="stopped when its effects were decided") as caught:
-        compare(run, run)
-    assert caught.value.fix is not None
-    assert "--until all" in caught.value.fix
+    refused: list[Callable[[], object]] = [
+        lambda: compare(run, run),
+        lambda: needed_by_run(run, 0.05),
+    ]
+    for refuse in refused:
+        with pytest.raises(UsageError, match="stopped when its effects were decided") as caught:
+            refuse()
+        assert "--until all" in str(caught.value.fix)
 
 
 def test_every_look_is_a_row(stopped_home: Path) -> None:

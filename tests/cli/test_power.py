@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
@@ -74,6 +75,25 @@ def test_sequential_against_a_fixed_number() -> None:
     assert late["mean"] > row["mean"]
 
 
+def test_sequential_by_the_changes_of_a_run(mixed_copy: Path) -> None:
+    late = ("--min-questions", "60")  # one look, which costs little
+    found = rows("mixed", "-d", "0.2", "--sequential", "--questions", "60", *late)
+    effects = pd.read_csv(mixed_copy / "effects.csv")
+    effects = effects[effects.stratum.isna() & ~effects.task.str.startswith("(")]
+    known = {
+        (row["effect"], row["model"], row["task"], row["arm"]): (row["helped"] + row["hurt"]) / 6
+        for row in effects.to_dict(orient="records")
+        if row["n"] == 6
+    }
+    assert len(found) >= len(known) > 0
+    for row in found:
+        names = str(row["effect"]), str(row["model"]), str(row["task"]), str(row["arm"])
+        if names in known:
+            assert row["discordant"] == pytest.approx(max(known[names], 0.2))
+        assert row["questions"] == 60
+        assert row["mean"] == 60
+
+
 def test_no_difference_at_all_is_equivalent_in_time() -> None:
     command = ("-d", "0", "-n", "1000", "--discordant", "0.02", "--sequential")
     (row,) = rows(*command)
@@ -87,7 +107,8 @@ def test_no_difference_at_all_is_equivalent_in_time() -> None:
     ("command", "message"),
     [
         (["--questions", "100", "--sequential"], "--sequential needs --difference"),
-        (["mixed", "-d", "0.1", "--sequential"], "does not accept --questions, --discordant or"),
+        (["mixed", "--sequential"], "RUN needs --difference"),
+        (["mixed", "-d", "0.1", "--discordant", "0.2"], "does not accept --discordant"),
     ],
 )
 def test_what_sequential_refuses(command: list[str], message: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -140,7 +141,9 @@ def _curve(
         )
     # The slope of the means is the mean of the questions' slopes.
     slopes, steepest = slope(doublings, values), slope(doublings, _steepest(doublings))
-    low, high = band(slopes, "slope", (-float(steepest[0]), float(steepest[0])))
+    low, high = math.nan, math.nan
+    if not run.is_stopped:  # the slope is a paired difference
+        low, high = band(slopes, "slope", (-float(steepest[0]), float(steepest[0])))
     found = {"n": len(values), "points": len(held), "slope": float(slopes.mean()), "refused": ""}
     return rows, trend | found | {"ci_low": low, "ci_high": high}
 

@@ -17,9 +17,10 @@ import pandas as pd
 from ragbench.analysis.clusters import cluster_codes
 from ragbench.analysis.family import BASELINE, GAIN
 from ragbench.analysis.load import Run
-from ragbench.analysis.statistics.estimate import Cells, Settings, interval_and_p
+from ragbench.analysis.statistics.estimate import Cells, Settings
 from ragbench.analysis.statistics.inference import Clusters
 from ragbench.analysis.statistics.intervals import interval_of_mean, seeded
+from ragbench.analysis.stopping import fixed_test
 from ragbench.base.errors import DataError
 from ragbench.base.records import Question
 from ragbench.base.words import plain
@@ -342,12 +343,12 @@ def _mean(
             for worst in (signs < 0, signs > 0)
         )
         return math.nan, low, high
-    settings = Settings.of(run.config)
     if len(signs) == 2:
         cells = Cells(scores * signs, clusters)
-        found = interval_and_p([cells], settings, names)
+        found = fixed_test(run, cells, names)
         low, high = (found.low, found.high) if found is not None else (math.nan, math.nan)
         return float(cells.differences.mean()), low, high
+    settings = Settings.of(run.config)
     low, high = interval_of_mean(
         scores[:, 0],
         seeded(settings.seed, *names),

@@ -21,7 +21,7 @@ from ragbench.base.progress import Progress, say, stage
 from ragbench.experiment.answering.asks import Ask, Asks, Known
 from ragbench.experiment.answering.cache import ReplyCache
 from ragbench.experiment.answering.in_flight import Lane, in_flight, in_turn
-from ragbench.experiment.answering.lanes import phases_of
+from ragbench.experiment.answering.lanes import is_local, phases_of
 from ragbench.experiment.answering.opening import Jobs, Opened, Packed, open_cells, plan_units
 from ragbench.experiment.answering.spending import Spending
 from ragbench.experiment.answering.watching import Watch
@@ -85,7 +85,9 @@ def answer_open(
         return 0
     asks = Asks(jobs, cache)
     phases = phases_of(spec for spec in grid.config.models if spec.name in todo)
-    before: list[str] = []
+    # A round before may have left another model in memory.
+    first = {name for lane in phases[0] for name in lane}
+    before = [s.name for s in grid.config.models if s.name not in first and is_local(s)]
     with closing(Writer(grid.config.seed, folder)) as writer, stage(label, total) as progress:
         session = _Session(grid, asks, writer, progress, spending, watch)
         for phase in phases:

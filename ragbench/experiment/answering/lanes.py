@@ -39,6 +39,11 @@ def phases_of(models: Iterable[ModelSpec]) -> list[Phase]:
     return [[names for _, names in served], *phases] if served else phases
 
 
+def is_local(model: ModelSpec) -> bool:
+    """Say whether a model answers in this process, so that its weights are in its memory."""
+    return not _servers(model)
+
+
 def _servers(model: ModelSpec) -> set[Endpoint]:
     """Return the servers that answer for a model; what its prompts pass on the way does not."""
     options = model.options

@@ -57,11 +57,12 @@ def answer_in_rounds(
         UsageError: Looks at the run were taken with other settings, or of other cells.
     """
     stopped, units, is_whole = _begun(grid, folder), plan_units(grid), True
+    before = len(stopped.looks)
     while is_whole and not _is_over(grid, stopped, every=until.every):
         stopped = replace(stopped, asked=tuple(_next(grid, stopped, every=until.every)))
         write_stopped(folder, stopped)
         is_whole = ask(_planned(grid, units, stopped))
-        scored = score_cells(folder)
+        scored = score_cells(folder, every_record=len(stopped.looks) == before)
         if scored.errors or scored.unmeasured or not is_whole:
             return scored
         seen = replace(stopped, looks=(*stopped.looks, stopped.asked))

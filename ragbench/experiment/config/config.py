@@ -34,6 +34,7 @@ from ragbench.experiment.config.written import QuerySpec
 from ragbench.models.cards import join_cards
 from ragbench.models.spec import ModelSpec
 from ragbench.runfolder.config import CROSS_ENCODER, EACH
+from ragbench.runfolder.settings import AVERAGE
 
 
 def _model(value: Any) -> Any:
@@ -254,6 +255,7 @@ def _check_primary(config: Config, document: Document) -> None:
         arms = [arm.name for arm in config.arms if not arm.control and arm.name != CLOSED_BOOK]
         _must_be_among(primary.arm, arms, "retrieval arm", document, (*keys, "arm"))
     tasks = [task.name for task in config.tasks]
+    tasks += [AVERAGE] if len(tasks) > 1 else []
     for place, task in enumerate(primary.tasks):
         _must_be_among(task, tasks, "task", document, (*keys, "tasks", place))
 

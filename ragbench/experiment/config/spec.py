@@ -334,7 +334,7 @@ class PrimarySpec(Part):
     Attributes:
         arm: Retrieval arm; by default each task's first one that a control imitates.
         effects: Names of effects as in tables.
-        tasks: Tasks; empty for all.
+        tasks: Tasks, and ``(macro)`` for their average; empty for all tasks.
     """
 
     arm: str | None = None

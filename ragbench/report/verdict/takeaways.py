@@ -68,9 +68,15 @@ def sentence_of(cards: Sequence[Card], margin: float) -> str:
     effect = _asked(tasks)
     if effect is None:
         return "The run shows accuracies alone: it compares no arms and no models."
-    found = [(card, number) for card in tasks if (number := card.number(effect)) is not None]
+    found = _numbers(tasks, effect)
+    if all(number.state == UNTESTED for _, number in found):  # it may be that of a stopped run
+        found = _numbers([card for card in cards if card.is_average], effect) or found
     text = _by_task(effect, found, margin) if len(subjects) == 1 else _counted(effect, found)
     return f"{text[:1].upper()}{text[1:]}."
+
+
+def _numbers(cards: Sequence[Card], effect: str) -> list[tuple[Card, Number]]:
+    return [(card, number) for card in cards if (number := card.number(effect)) is not None]
 
 
 def lines_of(cards: Sequence[Card], limits: Sequence[str], coverage: str) -> Iterator[str]:
@@ -138,7 +144,7 @@ def _by_task(effect: str, found: Sequence[tuple[Card, Number]], margin: float) -
         place = 4 if number.state == EQUIVALENT else 5
         if number.state == SHOWN:
             place = 2 * (number.estimate < 0) + number.is_small
-        tasks[texts[place]].append(card.task)
+        tasks[texts[place]].append("average" if card.is_average else card.task)
     on = {text: _on(mine, len(found), is_none=text == unknown) for text, mine in tasks.items()}
     return "; ".join(f"{text} {on[text]}" for text, mine in tasks.items() if mine)
 
@@ -160,6 +166,7 @@ def _counted(effect: str, found: Sequence[tuple[Card, Number]]) -> str:
     better, worse, *_ = ANSWERS[effect]
     up = sum(number.state == SHOWN and number.estimate > 0 for _, number in found)
     down = sum(number.state == SHOWN and number.estimate < 0 for _, number in found)
+    better += AVERAGED if found[0][0].is_average else ""
     text = f"{better} in {up} of {len(found)} comparisons"
     if down:
         text += f"; {worse} in {down}"

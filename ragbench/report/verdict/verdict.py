@@ -53,7 +53,7 @@ def verdict(run: Run, effects: pd.DataFrame) -> list[str]:
     paired = {name for pair in pairs for name in (pair.biomedical, pair.general)}
     alone = [name for name in run.members("models") if name not in paired]
     lines, unanswered = list(limits(run, pairs)), Unanswered(run)
-    for task in primary_of(run).tasks:
+    for task in (task for task in primary_of(run).tasks if task not in OVER_TASKS):
         for pair in pairs:
             lines += _of(run, effects, task, str(pair), pair, unanswered)
         for model in alone:

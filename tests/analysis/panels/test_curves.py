@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from ragbench.analysis.load import Run, load_run
 from ragbench.analysis.panels.curves import curves, places, slope
 from ragbench.analysis.statistics.intervals import wilson
 from ragbench.analysis.statistics.studentised import studentised
+from ragbench.runfolder.looks.stopped import AskedCell, StopFile, write_stopped
+from ragbench.runfolder.settings import StopSettings
 from tests.analysis.making import edited, make_run, passage, question
 
 RIGHT = {1: "1100000000", 2: "1111000000", 4: "1111110000"}
@@ -43,6 +46,18 @@ def test_points_and_slope_by_hand(tmp_path: Path) -> None:
     assert trend["slope"] == pytest.approx(line.slope)
     assert trend["ci_low"] < trend["slope"] < trend["ci_high"]
     assert trend["refused"] == ""
+
+
+def test_the_slope_of_a_stopped_run_has_no_interval(tmp_path: Path) -> None:
+    run = curve_run(tmp_path, {1: 1.0, 2: 2.0, 4: 3.5})
+    asked = tuple(AskedCell(model="m", task="t", arm=arm, n=9) for arm in run.arms("t"))
+    settings = StopSettings(margin=0.03)
+    write_stopped(run.files, StopFile(alpha=0.05, share=0.2, settings=settings, asked=asked))
+    found = curves(replace(run))
+    (trend,) = found.trends.to_dict(orient="records")
+    assert trend["slope"] > 0
+    assert np.isnan([trend["ci_low"], trend["ci_high"]]).all()
+    assert found.points.ci_low.notna().all()  # rates keep theirs, as the report says
 
 
 def test_fewer_than_three_numbers_are_no_curve(tmp_path: Path) -> None:

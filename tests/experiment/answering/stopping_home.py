@@ -55,6 +55,28 @@ def make_stopping_home(folder: Path) -> Path:
     return folder
 
 
+def cluster_and_part(home: Path) -> None:
+    """Put each three questions into a cluster, and the first fifteen into their own stratum."""
+    path = home / "facts.jsonl"
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    for i, line in enumerate(lines):
+        line |= {"cluster": f"c{i // 3}", "stratum": "rare" if i < 15 else "common"}
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+
+
+def add_a_task(home: Path) -> None:
+    """Add a task of the first 24 questions, and make their average the only primary effect."""
+    text = (home / "facts.jsonl").read_text(encoding="utf-8")
+    lines = text.splitlines(keepends=True)[:24]
+    (home / "few.jsonl").write_text("".join(lines), encoding="utf-8")
+    path = home / "stops.yaml"
+    config = path.read_text(encoding="utf-8")
+    task = "  - {name: few, task: mcq, options: {path: few.jsonl, corpus: facts}}\narms:"
+    primary = "analysis:\n  primary: {tasks: ['(macro)']}"
+    config = config.replace("arms:", task).replace("analysis:", primary)
+    path.write_text(config, encoding="utf-8")
+
+
 def decisions(home: Path) -> StopFile:
     found = read_stopped(RunPaths(home / "runs" / "stops"))
     assert found is not None

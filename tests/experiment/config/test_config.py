@@ -177,6 +177,7 @@ def test_what_a_run_is_made_to_test(tmp_path: Path) -> None:
         ("{primary: {arm: placebo}}", "there is no retrieval arm 'placebo'"),
         ("{primary: {arm: closed-book}}", "there is no retrieval arm 'closed-book'"),
         ("{primary: {tasks: [icd]}}", "there is no task 'icd'"),
+        ("{primary: {tasks: [(macro)]}}", "there is no task '(macro)'"),  # it has one task
         ("{primary: {effects: [gain]}}", "'retrieval gain'"),
         ("{primary: {effects: [headroom]}}", "headroom is two effects"),
         ("{primary: {effects: [headroom]}}", "`headroom with gold missing`"),

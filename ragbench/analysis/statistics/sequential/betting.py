@@ -21,6 +21,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import numpy as np
+import numpy.typing as npt
 
 from ragbench.analysis.statistics.inference import Bounds, Values
 from ragbench.analysis.statistics.sequential.units import Units
@@ -105,15 +106,23 @@ class Bets:
 
     def __init__(self, units: Units, looks: Sequence[int]) -> None:
         self._units, self._looks = units, looks
-        kinds = np.column_stack([units.values.round(12), units.weights])
-        distinct, index = np.unique(kinds, axis=0, return_inverse=True)
-        self._values, self._weights = distinct[:, 0].copy(), distinct[:, 1].copy()
-        counts = np.zeros((len(looks), len(distinct)))
+        self._values, self._weights, index = kinds_of(units)
+        counts = np.zeros((len(looks), self._values.size))
         start = 0
         for place, end in enumerate(looks):
-            counts[place] = np.bincount(index[start:end].ravel(), minlength=len(distinct))
+            counts[place] = np.bincount(index[start:end], minlength=self._values.size)
             start = end
         self._counts = counts.cumsum(axis=0)
+
+    @property
+    def questions(self) -> Values:
+        """(L,) number of questions at each look."""
+        return np.concatenate([[0.0], self._units.sizes.cumsum()])[list(self._looks)]
+
+    @property
+    def estimates(self) -> Values:
+        """(L,) estimate at each look; NaN without units."""
+        return np.array([self._units.mean_of(n) for n in self._looks])
 
     def log_capitals(self, mean: float) -> tuple[Values, Values]:
         """Return ``log_capitals`` against a mean at each look, both (L,)."""
@@ -132,25 +141,56 @@ class Bets:
         before it. Where it would be empty, which has a probability of at most alpha, it is the
         point that both ends passed last.
         """
-        bottom, top = self._units.bounds
-        step = NEAR * (top - bottom)
-        lows, highs = np.empty(len(self._looks)), np.empty(len(self._looks))
-        low, high = known or (bottom, top)
-        for look, n in enumerate(self._looks):
 
-            def excess(mean: float, look: int = look) -> float:
-                found = log_e_values(self._at(mean, slice(look, look + 1)))
-                return float(found[0]) + math.log(alpha)
+        def log_e_value(mean: float, look: int) -> float:
+            return float(log_e_values(self._at(mean, slice(look, look + 1)))[0])
 
-            if n:
-                middle = min(max(self._units.mean_of(n), bottom + step), top - step)
-                before = low, high
-                low = max(low, _end(excess, max(low, bottom + step), middle, low))
-                high = min(high, _end(excess, min(high, top - step), middle, high))
-                if low > high:
-                    low = high = before[0] if middle < before[0] else before[1]
-            lows[look], highs[look] = low, high
-        return lows, highs
+        return narrowed(log_e_value, self.estimates, self._units.bounds, alpha, known)
+
+
+def kinds_of(units: Units) -> tuple[Values, Values, npt.NDArray[np.intp]]:
+    """Return the distinct values with their weights, both (D,), and the kind of each unit (N,)."""
+    kinds = np.column_stack([units.values.round(12), units.weights])
+    distinct, index = np.unique(kinds, axis=0, return_inverse=True)
+    return distinct[:, 0].copy(), distinct[:, 1].copy(), index.ravel()
+
+
+def narrowed(
+    log_e_value: Callable[[float, int], float],
+    estimates: Values,
+    bounds: Bounds,
+    alpha: float,
+    known: Bounds | None,
+) -> tuple[Values, Values]:
+    """Return the means that e-values at each look do not rule out, both ends (L,).
+
+    Each interval is within the one before it.
+
+    Args:
+        log_e_value: The logarithm of the e-value of a mean at a look.
+        estimates: (L,) estimates; NaN where there are no units.
+        bounds: Smallest and largest possible mean.
+        alpha: One less the coverage.
+        known: The interval of the look before the first one.
+    """
+    bottom, top = bounds
+    step = NEAR * (top - bottom)
+    lows, highs = np.empty(estimates.size), np.empty(estimates.size)
+    low, high = known or (bottom, top)
+    for look, estimate in enumerate(estimates.tolist()):
+
+        def excess(mean: float, look: int = look) -> float:
+            return log_e_value(mean, look) + math.log(alpha)
+
+        if not math.isnan(estimate):
+            middle = min(max(estimate, bottom + step), top - step)
+            before = low, high
+            low = max(low, _end(excess, max(low, bottom + step), middle, low))
+            high = min(high, _end(excess, min(high, top - step), middle, high))
+            if low > high:
+                low = high = before[0] if middle < before[0] else before[1]
+        lows[look], highs[look] = low, high
+    return lows, highs
 
 
 def _end(excess: Callable[[float], float], end: float, middle: float, known: float) -> float:

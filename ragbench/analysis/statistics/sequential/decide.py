@@ -31,8 +31,9 @@ import numpy as np
 from ragbench.analysis.statistics.estimate import Tested
 from ragbench.analysis.statistics.inference import Values
 from ragbench.analysis.statistics.multiplicity import holm
-from ragbench.analysis.statistics.sequential.betting import Bets, log_e_values
+from ragbench.analysis.statistics.sequential.betting import log_e_values
 from ragbench.analysis.statistics.sequential.families import p_of
+from ragbench.analysis.statistics.sequential.tasks import Tasks, bets_of
 from ragbench.analysis.statistics.sequential.units import Units
 from ragbench.base.errors import UsageError
 
@@ -80,16 +81,18 @@ class Effect:
 
     Attributes:
         name: What it is of, such as effect, model, task and arm.
-        units: Its units so far, in the order asked; bounds below -margin and above margin.
+        units: Its units so far, in the order asked, of one task or several; bounds below -margin
+            and above margin.
         looks: Number of units at each look so far, in ascending order. Look for look, it is one
-            of the whole family; an effect that is no longer asked repeats its number.
+            of the whole family; an effect that is no longer asked repeats its number. That of
+            several tasks is their sum.
         exhausted: Whether all its questions were asked.
         full: Interval and tests of all its questions, at ``Rules.of_full``; None before the last
             question, and where there are too few.
     """
 
     name: tuple[str, ...]
-    units: Units
+    units: Units | Tasks
     looks: tuple[int, ...]
     exhausted: bool = False
     full: Tested | None = None
@@ -225,7 +228,7 @@ def trajectory(effect: Effect, known: Sequence[Look], rules: Rules) -> tuple[Loo
     units, looks = effect.units, effect.looks[len(known) :]
     if not looks:
         return tuple(known)
-    bets = Bets(units, looks)
+    bets = bets_of(units, effect.looks, len(known))
     e = log_e_values(bets.log_capitals(0.0))
     # Either bet on equivalence refutes one side, at whichever look it has enough.
     refuted = e, bets.log_capitals(-rules.margin)[0], bets.log_capitals(rules.margin)[1]
@@ -242,11 +245,11 @@ def trajectory(effect: Effect, known: Sequence[Look], rules: Rules) -> tuple[Loo
         of_full = np.array([full.p, full.p_equivalence, full.p_equivalence]) / (1 - rules.share)
         p[end] = np.minimum(p[end], of_full)
         low[end], high[end] = _both((low[-1], high[-1]), (full.low, full.high))
-    asked = np.concatenate([[0.0], units.sizes.cumsum()])
+    asked, estimates = bets.questions, bets.estimates
     return *known, *(
         Look(
-            questions=int(asked[n]),
-            estimate=units.mean_of(n),
+            questions=int(asked[place]),
+            estimate=float(estimates[place]),
             low=float(low[place]),
             high=float(high[place]),
             e_value=math.exp(min(float(e[place]), 700.0)),
@@ -254,7 +257,7 @@ def trajectory(effect: Effect, known: Sequence[Look], rules: Rules) -> tuple[Loo
             p_below=float(p[place, 1]),
             p_above=float(p[place, 2]),
         )
-        for place, n in enumerate(looks)
+        for place in range(len(looks))
     )
 
 

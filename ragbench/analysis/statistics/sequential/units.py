@@ -1,9 +1,8 @@
-"""What is drawn one after the other at random: questions, clusters, questions of several tasks."""
+"""What is drawn one after the other at random: questions, clusters."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,30 +86,3 @@ def of_cells(cells: Cells, *, largest: int = 1) -> Units:
     if cells.clusters is None:
         return of_questions(cells.differences, bounds)
     return of_clusters(cells.differences, cells.clusters, bounds, largest=largest)
-
-
-def of_tasks(tasks: Sequence[Units], totals: Sequence[int], order: Clusters) -> Units:
-    """Return the units of several tasks as those of one effect that is their plain average.
-
-    Args:
-        tasks: The units of each task so far, in the order asked.
-        totals: Number of questions in the set of each task.
-        order: (N,) number of the task of each unit, in the order asked.
-
-    A question counts by one over the number of questions of its task. The tasks must be asked in
-    proportion to these numbers. The bets of a look are then bets against the average: their
-    product is largest, on average, where all tasks have the same effect (the mean of a product is
-    at most that of equal factors), and is at most one there. Between whole rounds a task may be
-    ahead by one question; this may raise an e-value by a factor near one, which does not grow.
-    """
-    values, weights, sizes = (np.empty(order.size) for _ in range(3))
-    for task, units in enumerate(tasks):
-        held = order == task
-        values[held], sizes[held] = units.values, units.sizes
-        weights[held] = units.sizes / totals[task]
-    # Over all that can be asked: a weight that changed between looks would void the earlier ones.
-    most = max(units.largest / total for units, total in zip(tasks, totals, strict=True))
-    low = min(units.bounds[0] for units in tasks)
-    high = max(units.bounds[1] for units in tasks)
-    largest = max(units.largest for units in tasks)
-    return Units(values, np.minimum(weights / most, 1.0), sizes, (low, high), largest)

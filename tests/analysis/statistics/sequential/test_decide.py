@@ -92,11 +92,12 @@ def test_a_prefix_decides_as_the_whole() -> None:
 
 def test_looks_that_were_taken_are_not_taken_again() -> None:
     values, looks = shuffled(55, 25, 220), tuple(range(20, 301, 20))
-    family = [effect(values, looks, "one"), effect(-values[::-1], looks, "other")]
+    both = values, -values[::-1]
+    family = [effect(one, looks, name) for one, name in zip(both, ("one", "other"), strict=True)]
     whole = decide(family, Rules())
     states: list[State] = []
     for number in range(1, len(looks) + 1):
-        now = [effect(one.units.values[: looks[number - 1]], looks[:number]) for one in family]
+        now = [effect(one[: looks[number - 1]], looks[:number]) for one in both]
         states = decide(now, Rules(), states)
     for mine, theirs in zip(states, whole, strict=True):
         assert (mine.shown_at, mine.equivalent_at) == (theirs.shown_at, theirs.equivalent_at)

@@ -1,4 +1,4 @@
-"""What is drawn: questions, clusters by their sums, tasks in proportion."""
+"""What is drawn: questions, and clusters by their sums."""
 
 from __future__ import annotations
 
@@ -8,12 +8,7 @@ import numpy as np
 import pytest
 
 from ragbench.analysis.statistics.estimate import Cells
-from ragbench.analysis.statistics.sequential.units import (
-    of_cells,
-    of_clusters,
-    of_questions,
-    of_tasks,
-)
+from ragbench.analysis.statistics.sequential.units import of_cells, of_clusters, of_questions
 from ragbench.base.errors import DataError
 
 PAIR = (-1.0, 1.0)
@@ -50,25 +45,6 @@ def test_cells_of_a_contrast_have_bounds_of_their_own() -> None:
     assert units.weights == pytest.approx([2 / 3, 1 / 3])
     with pytest.raises(DataError, match="have no bounds"):
         of_cells(Cells(3 * values, None))
-
-
-def test_tasks_count_the_same_whatever_their_sizes() -> None:
-    """By hand: a task of 2 questions and one of 4, asked in proportion."""
-    small = of_questions(np.array([1.0, 0.0]), PAIR)
-    large = of_questions(np.array([0.0, -1.0, 1.0, -1.0]), PAIR)
-    order = np.array([0, 1, 1, 0, 1, 1])
-    units = of_tasks([small, large], [2, 4], order)
-    assert units.values.tolist() == [1.0, 0.0, -1.0, 0.0, 1.0, -1.0]
-    assert units.weights.tolist() == [1.0, 0.5, 0.5, 1.0, 0.5, 0.5]
-    assert units.estimate == pytest.approx((0.5 - 0.25) / 2)
-    assert units.sizes.sum() == 6
-
-
-def test_weights_do_not_depend_on_how_much_was_asked() -> None:
-    """They would otherwise change what was bet before."""
-    none, large = of_questions(np.empty(0), PAIR), of_questions(np.zeros(3), PAIR)
-    units = of_tasks([none, large], [2, 4], np.array([1, 1, 1]))
-    assert units.weights.tolist() == [0.5] * 3
 
 
 @pytest.mark.parametrize(
