@@ -74,9 +74,11 @@ def label(card: Card) -> str:
 
 
 def _view(run: Run, lead: Card, tasks: Sequence[Card], number: int) -> View:
-    n = max((cell.n for cell in lead.cells), default=0)
+    counts = [cell.n for cell in lead.cells] or [0]
+    n, least = max(counts), min(counts)  # a run that stopped early asked more of some cells
     where = AVERAGE.capitalize() if lead.is_average else lead.task
-    about = f"{where}, {lead.metric}, {n:,} question{'s' if n != 1 else ''}"
+    asked = f"{n:,}" if n == least else f"{least:,} to {n:,}"
+    about = f"{where}, {lead.metric}, {asked} question{'s' if n != 1 else ''}"
     return View(
         title=lead.name,
         about=about,

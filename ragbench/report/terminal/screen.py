@@ -68,7 +68,8 @@ def _table(cards: Sequence[Card], width: int | None) -> list[str]:
             mine = [cell for cell in card.cells if cell.kind == kind]
             if mine:
                 shown = [card.cell(kind, name) if name else None for name in (BASELINE, card.arm)]
-                n = f"{max(cell.n for cell in mine):,}"
+                counts = sorted({cell.n for cell in shown if cell is not None})
+                n = " to ".join(f"{count:,}" for count in counts)
                 rows.append([task, n, kind, *(_figures(cell) for cell in shown)])
     header = ["task", "n", "model", BASELINE, arm or "retrieval"]
     return table_lines(header, rows, width)

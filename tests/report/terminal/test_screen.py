@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from ragbench.report.headline import Headline
 from ragbench.report.terminal.screen import screen
@@ -75,3 +76,10 @@ def test_a_model_without_a_pair_and_a_cell_without_an_interval() -> None:
     lines = screen(found(card("t", cell, biomedical=None)), "95 %", 80)
     assert "model: base" in lines
     assert any(line.endswith("█" * 20 + " " * 22 + " 50.0 %") for line in lines)
+
+
+def test_cells_of_a_stopped_run_may_have_different_numbers_of_questions() -> None:
+    cells = (replace(GENERAL[0], n=1_155), replace(GENERAL[1], n=1_200), *BIO)
+    rows = [line.split("  ") for line in screen(found(card("t", *cells)), "95 %", 100)]
+    named = {row[2].strip(): row[1] for row in rows if row[0] == "t"}
+    assert named == {"general": "1,155 to 1,200", "biomedical": "40"}
