@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 
 from ragbench.report.headline import Headline
@@ -80,6 +81,6 @@ def test_a_model_without_a_pair_and_a_cell_without_an_interval() -> None:
 
 def test_cells_of_a_stopped_run_may_have_different_numbers_of_questions() -> None:
     cells = (replace(GENERAL[0], n=1_155), replace(GENERAL[1], n=1_200), *BIO)
-    rows = [line.split("  ") for line in screen(found(card("t", *cells)), "95 %", 100)]
-    named = {row[2].strip(): row[1] for row in rows if row[0] == "t"}
+    rows = [re.split("  +", line) for line in screen(found(card("t", *cells)), "95 %", 100)]
+    named = {row[2]: row[1] for row in rows if row[0] == "t"}
     assert named == {"general": "1,155 to 1,200", "biomedical": "40"}
