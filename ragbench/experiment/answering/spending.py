@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -46,14 +47,15 @@ class Spending:
         if record.error is not None or record.reused is not None:
             return
         cost = self.billing.get(record.model, UNKNOWN).cost(
-            sent=record.sent_tokens,
+            sent=math.nan if record.is_uncounted else record.sent_tokens,
             cached=record.cached_tokens or 0,
             written=record.reply_tokens or 0,
             seconds=record.elapsed_s or 0.0,
             wall=self._wall(record),
         )
         before = self.by_model.get(record.model, 0.0)
-        self.by_model[record.model] = None if cost is None or before is None else before + cost
+        is_known = cost is not None and before is not None and not math.isnan(cost)
+        self.by_model[record.model] = before + cost if is_known else None
 
     def _wall(self, record: Record) -> float | None:
         """Return the seconds of a record in which its model answered nothing that is added yet."""
