@@ -11,6 +11,7 @@ from ragbench.runfolder.config import Billing
 from ragbench.runfolder.records import Covered, Record
 
 UNKNOWN = Billing()
+UNCOUNTED = "tokens not reported"
 
 
 def limit_text(limit: float) -> str:
@@ -74,10 +75,15 @@ class Spending:
         return self.limit is None or self.total < self.limit
 
     def sentence(self) -> str:
-        """Return what the answers cost, in words; empty if nothing has a price."""
-        unknown = [name for name, cost in self.by_model.items() if cost is None]
+        """Return what the answers cost, in words; empty if nothing has cost anything."""
+        unknown: dict[str, list[str]] = {}
+        for name in (name for name, cost in self.by_model.items() if cost is None):
+            has_price = self.billing.get(name, UNKNOWN).input is not None
+            unknown.setdefault(UNCOUNTED if has_price else "no price", []).append(name)
         if not self.total:
-            return ""
+            names = ", ".join(unknown.get(UNCOUNTED, ()))
+            return f"the cost of the answers of {names} is unknown ({UNCOUNTED})" if names else ""
         amount = Decimal(f"{self.total:.4g}" if self.total < 1000 else f"{self.total:.0f}")
         text = f"the answers cost {amount:,f} {self.currency}"
-        return text + (f", without {', '.join(unknown)} (no price)" if unknown else "")
+        left_out = (f"{', '.join(names)} ({why})" for why, names in unknown.items())
+        return text + (f", without {' and '.join(left_out)}" if unknown else "")
