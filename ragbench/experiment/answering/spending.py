@@ -55,8 +55,10 @@ class Spending:
             wall=self._wall(record),
         )
         before = self.by_model.get(record.model, 0.0)
-        is_known = cost is not None and before is not None and not math.isnan(cost)
-        self.by_model[record.model] = before + cost if is_known else None
+        if cost is None or before is None or math.isnan(cost):
+            self.by_model[record.model] = None
+        else:
+            self.by_model[record.model] = before + cost
 
     def _wall(self, record: Record) -> float | None:
         """Return the seconds of a record in which its model answered nothing that is added yet."""

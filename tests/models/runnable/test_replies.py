@@ -73,7 +73,7 @@ def test_the_question_is_the_input_or_under_its_key() -> None:
     assert input_of(turns, "") is turns
 
 
-BLOCKS = [{"type": "reasoning", "reasoning": "Hm."}, {"type": "text", "text": "A"}, "."]
+BLOCKS: list[Any] = [{"type": "reasoning", "reasoning": "Hm."}, {"type": "text", "text": "A"}, "."]
 
 
 @pytest.mark.parametrize(
