@@ -8,8 +8,10 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
 from ragbench.base.errors import UsageError
+from ragbench.cli.main import cli
 from ragbench.experiment.config.config import load_config
 from ragbench.experiment.planning.offline import OfflineGrid
 from ragbench.experiment.planning.plan import make_plan
@@ -168,4 +170,7 @@ def test_no_code_runs_for_what_is_refused_or_planned(asked: Path) -> None:
         run(PLAIN | {"servers": ["https://models.example.org"]}, **closed)
     (estimate,) = make_plan(OfflineGrid(*load_config(config(PLAIN)))).estimates
     assert (estimate.prompts, estimate.seconds, estimate.money) == (3, None, None)
+    (asked / "r.yaml").write_text(json.dumps(config(PLAIN)), encoding="utf-8")
+    printed = CliRunner().invoke(cli, ["plan", str(asked / "r.yaml")]).output
+    assert "time      unknown\n" in printed  # no --device would tell
     assert log(asked) == []
