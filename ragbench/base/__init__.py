@@ -14,4 +14,6 @@ endpoint    addresses of servers, and the guard of restricted data
 modelfacts  what a run records of a model
 weights     location and digest of model weights
 words       texts as words
+cluster     work on the machines of a Ray cluster
+usercode    code of the user's that ragbench may run
 """

@@ -236,25 +236,27 @@ class Reply:
 
     Attributes:
         text: The decoded reply with its reasoning trace, without the end-of-turn token.
-        tokens: Number of generated tokens, including the end-of-turn token.
+        tokens: Number of generated tokens, including the end-of-turn token; None if it is unknown.
         finish: ``stop`` if the model ended its turn, ``length`` if it reached the limit,
             ``filtered`` if a server's content filter ended it.
-        prompt_tokens: Number of tokens of the prompt.
+        prompt_tokens: Number of tokens of the prompt; None if it is unknown.
         elapsed_s: Seconds of computation.
         opened: Marker of a reasoning trace that the prompt opened, so that the reply continues it.
         replaced: Halves of characters (lone surrogates) in the reply, which are U+FFFD now.
         cached_tokens: Tokens of the prompt that a server had cached; None if it does not report it.
         reasoning_tokens: Tokens of a reasoning trace, as a server reports them, shown or not.
         by: What the server says of the model.
+        model_calls: Calls of language models that a pipeline announced; None for any other model.
     """
 
     text: str
-    tokens: int
+    tokens: int | None
     finish: Finish
-    prompt_tokens: int
+    prompt_tokens: int | None
     elapsed_s: float
     opened: str = ""
     replaced: int = 0
     cached_tokens: int | None = None
     reasoning_tokens: int | None = None
     by: AnsweredBy = NOBODY
+    model_calls: int | None = None

@@ -230,7 +230,8 @@ def _time(made: Plan, known: bool) -> str:
     if not known or not any(value is not None for value in times):
         served = any(e.requests is not None for e in made.estimates)
         how = "`questions_per_s` of a model states it" if served else "--device h100 estimates it"
-        advice = "" if devices or not known else f" ({how})"
+        no_size = not served and all(e.weight_bytes is None for e in made.estimates)
+        advice = "" if devices or not known or no_size else f" ({how})"
         return f"unknown{advice}" + (f"; builds {least}{duration(built)}" if built else "")
     text = f"{least}about {duration(seconds)}" if seconds else "seconds"
     if devices:

@@ -8,6 +8,7 @@ scripted   a model without weights, for tests and dry runs
 local      models that transformers runs on this machine
 vllm       models that vLLM's offline engine runs in this process
 served     models behind servers with OpenAI's API
+runnable   pipelines of the user's, as models and for arms
 """
 
 from __future__ import annotations
@@ -37,6 +38,10 @@ models: Registry[type[Model]] = Registry(
         "scripted": Entry(
             "ragbench.models.scripted:ScriptedModel",
             "no weights: answers by a table or a seeded rule, for tests and dry runs",
+        ),
+        "runnable": Entry(
+            "ragbench.models.runnable.model:RunnableModel",
+            "a LangChain runnable or LangGraph app of yours, which answers by itself",
         ),
     },
     source=__file__,

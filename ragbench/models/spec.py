@@ -48,6 +48,11 @@ class BackendOptions(Fields):
         """Questions a second that the model answers, if the config states it."""
         return None
 
+    @property
+    def declare_reach(self) -> str:
+        """How the config says where prompts are sent, where it can; empty otherwise."""
+        return ""
+
     def with_weights_of(self, base: BackendOptions) -> BackendOptions:
         """Return the options with the weights of the base model, if they name none."""
         return self

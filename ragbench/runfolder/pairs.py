@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from ragbench.base.errors import UsageError
 from ragbench.base.modelfacts import AS_SERVED, ModelFacts
 
+UNKNOWN = "an unknown number format"
+
 
 @dataclass(frozen=True, slots=True)
 class Pair:
@@ -33,13 +35,16 @@ def check_alike(pair: Pair, facts: Mapping[str, ModelFacts]) -> None:
     """
     mine, other = (facts[name].dtype for name in (pair.biomedical, pair.general))
     if mine != other:
-        served = AS_SERVED in (mine, other)
+        fix = "give both the same `dtype`"
+        if AS_SERVED in (mine, other):
+            fix = "serve both, or run both on this machine"
+        if None in (mine, other):
+            fix = "pair a runnable with a runnable; `ragbench compare` compares any two models"
         raise UsageError(
-            f"{pair.biomedical!r} runs in {mine} and its base {pair.general!r} in {other}",
+            f"{pair.biomedical!r} runs in {mine or UNKNOWN} and its base {pair.general!r} in "
+            f"{other or UNKNOWN}",
             where=f"models: {pair.biomedical}: dtype",
-            fix="serve both, or run both on this machine"
-            if served
-            else "give both the same `dtype`",
+            fix=fix,
         )
 
 

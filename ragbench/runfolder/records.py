@@ -26,7 +26,7 @@ Reused = Literal["run", "cache"]
 ANSWER = (
     *("log_likelihoods", "option_tokens", "reply", "reply_tokens", "prompt_tokens", "elapsed_s"),
     *("finish", "opened", "replaced", "cached_tokens", "reasoning_tokens", "requests", "texts"),
-    *("unlisted", "answered_by", "fingerprint", "ended_at"),
+    *("unlisted", "answered_by", "fingerprint", "ended_at", "model_calls"),
 )
 SUFFIX = ".0.jsonl"
 ASK_AGAIN = "remove the line; the question is then asked again"
@@ -62,6 +62,8 @@ class Record:
         unlisted: Letters that the server did not list among its likeliest tokens.
         answered_by: The model that a server says has answered.
         fingerprint: The ``system_fingerprint`` of its answer.
+        model_calls: Calls of language models that a runnable announced for its answer; None for any
+            other model. Tokens are then theirs, and None unless all of them reported theirs.
         reused: Where the answer to the same prompt is from, if the model was not asked for it:
             ``run`` for another question or arm of the run, ``cache`` for an earlier run. Tokens,
             seconds and the time are those of that answer.
@@ -97,8 +99,14 @@ class Record:
     answered_by: str | None = field(default=None, metadata=SPARSE)
     fingerprint: str | None = field(default=None, metadata=SPARSE)
     ended_at: float | None = field(default=None, metadata=SPARSE)
+    model_calls: int | None = field(default=None, metadata=SPARSE)
     reused: Reused | None = field(default=None, metadata=SPARSE)
     sum: str | None = field(default=None, metadata=SPARSE)
+
+    @property
+    def is_uncounted(self) -> bool:
+        """Whether a runnable answered that did not report all its tokens."""
+        return self.model_calls is not None and self.prompt_tokens is None
 
     @property
     def sent_tokens(self) -> int:

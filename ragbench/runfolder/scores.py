@@ -19,6 +19,7 @@ NEEDED = {"model", "task", "arm", "question_id", "outcome"}
 # Columns that runs scored by earlier versions do not have.
 NEWER = {"likeliest", "sent_tokens", "cached_tokens", "ended_at"} | {
     *("written_calls", "written_sent_tokens", "written_reply_tokens", "written_seconds"),
+    "model_calls",
 }
 # A column that is missing in every row has no type of its own.
 TYPES: dict[str, str] = {
@@ -72,6 +73,8 @@ class ScoreRow:
         finish: How the answer ended.
         elapsed_s: Seconds that the model took.
         ended_at: Unix time at which the answer arrived, if it is known.
+        model_calls: Calls of language models for the answer: those that a runnable announced, and 1
+            of any other model.
         written_calls: Calls of models before the answer, which wrote queries or passages for it, or
             judged its passages; those of a control are those of the arm that it imitates.
         written_sent_tokens: Tokens of all requests of these calls.
@@ -115,6 +118,7 @@ class ScoreRow:
     finish: str | None
     elapsed_s: float | None
     ended_at: float | None = None
+    model_calls: int = 1
     written_calls: int = 0
     written_sent_tokens: int = 0
     written_reply_tokens: int = 0

@@ -162,7 +162,7 @@ def test_every_kind_of_retriever_and_backend_is_here() -> None:
     ours = {name for name, entry in retrievers.items() if entry.target.startswith("ragbench.")}
     assert kinds == ours
     backends = {name for name, entry in models.items() if entry.target.startswith("ragbench.")}
-    assert backends == {"hf", "scripted", "server", "vllm"}
+    assert backends == {"hf", "runnable", "scripted", "server", "vllm"}
 
 
 @SIDES
@@ -191,6 +191,10 @@ MODELS = {
     ),
     "file of servers": "backend: server, url_file: servers.txt, model: x, retries: 0",
     "one of two servers": "backend: server, url: ['{url}/v1', '{url}/v2'], model: x",
+    "runnable": "backend: runnable, factory: 'reach_factory:Telling', trust_code: true, "
+    "options: {{url: '{url}'}}",
+    "runnable with a server": "backend: runnable, factory: 'reach_factory:Telling', "
+    "trust_code: true, options: {{url: '{url}'}}, servers: ['{url}']",
     "outside": "backend: leaky",
     "outside, of ours": "backend: leaky-scripted",
 }
@@ -272,6 +276,7 @@ def test_a_server_that_a_file_names_in_mid_run_is_checked_before_it_is_asked(
         ("bm25", MODELS["proxy"]),
         ("bm25", MODELS["file of servers"]),
         ("bm25", MODELS["outside, of ours"]),
+        pytest.param("bm25", MODELS["runnable"], marks=pytest.mark.slow),
     ],
 )
 def test_the_same_with_open_data_does_send(

@@ -42,6 +42,13 @@ def test_different_number_formats_are_refused() -> None:
         check_alike(PAIR, facts(dtype="float32"))
 
 
+def test_a_runnable_is_paired_with_a_runnable() -> None:
+    with pytest.raises(UsageError, match="runs in an unknown number format and its") as caught:
+        check_alike(PAIR, facts(dtype=None))
+    assert "`ragbench compare` compares any two models" in caught.value.fix
+    check_alike(PAIR, {name: replace(FACTS, dtype=None) for name in ("bio", "general")})
+
+
 def test_of_served_models_it_is_told_that_it_cannot_be_seen() -> None:
     served = facts(dtype="as served") | {"general": replace(FACTS, dtype="as served")}
     check_alike(PAIR, served)

@@ -29,7 +29,7 @@ def test_columns_are_those_of_the_golden_runs() -> None:
     for run in RUNS:
         (path,) = (run.path / "scores").glob("*.jsonl")
         for line in lines(path):
-            newer = ("sent_tokens", "cached_tokens", "ended_at")
+            newer = ("sent_tokens", "cached_tokens", "ended_at", "model_calls")
             known = [n for n in COLUMNS if n not in newer and not n.startswith("written_")]
             assert list(line)[: len(known)] == known
 

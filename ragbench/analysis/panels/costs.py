@@ -27,6 +27,7 @@ class CellCost:
         all_seconds: Sum of the seconds.
         wall: Seconds in which at least one question was being answered.
         sums: Sums of the tokens sent, of those cached, and of the replies.
+        calls: Mean calls of language models of a question, in its answer.
     """
 
     n: int
@@ -38,11 +39,14 @@ class CellCost:
     all_seconds: float
     wall: float
     sums: tuple[float, float, float]
+    calls: float = 1.0
 
 
 def cell_cost(cell: pd.DataFrame) -> CellCost:
-    """Return what the answered questions of a cell took."""
+    """Return what the answered questions of a cell took; NaN unless all their tokens are known."""
     answered = cell[cell.prompt_tokens.notna()]
+    if (cell.elapsed_s.notna() & cell.prompt_tokens.isna()).any():  # a runnable's reports have gaps
+        answered = answered[:0]
     prompt = answered.prompt_tokens.astype(float)
     sent = answered.sent_tokens.astype(float) if "sent_tokens" in answered else prompt
     sums = [
@@ -59,6 +63,7 @@ def cell_cost(cell: pd.DataFrame) -> CellCost:
         all_seconds=float(answered.elapsed_s.astype(float).sum(min_count=1)),
         wall=_wall(answered),
         sums=(sums[0], sums[1], sums[2]),
+        calls=float(answered.model_calls.mean()) if "model_calls" in answered else 1.0,
     )
 
 
@@ -118,10 +123,11 @@ def calls_money(run: Run, writer: str, records: Iterable[Record]) -> float | Non
     """Return what calls of a model cost; None if it is unknown."""
     sent = cached = written = seconds = 0.0
     for record in records:
-        sent += record.sent_tokens
+        sent += math.nan if record.is_uncounted else record.sent_tokens
         cached += record.cached_tokens or 0
         written += record.reply_tokens or 0
         seconds += record.elapsed_s or 0
-    return run.config.billing.get(writer, Billing()).cost(
+    total = run.config.billing.get(writer, Billing()).cost(
         sent=sent, cached=cached, written=written, seconds=seconds
     )
+    return None if total is None or math.isnan(total) else total

@@ -96,7 +96,7 @@ def _row(run: Run, model: str, task: str, arm: str, score: dict[Any, Any]) -> di
     return {
         **{"model": model, "task": task, "arm": arm, "control": run.config.arm(arm).control or ""},
         **{key: score[key] for key in ("n", "value", "ci_low", "ci_high", "status")},
-        "calls": 1 + before[0] + piped.calls,
+        "calls": cost.calls + before[0] + piped.calls,
         "tokens": cost.sent + reply + sum(wrote),
         **{"answer_sent_tokens": cost.sent, "answer_reply_tokens": reply},
         **{"written_sent_tokens": wrote[0], "written_reply_tokens": wrote[1]},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -10,6 +11,7 @@ from ragbench.runfolder.config import Billing
 from ragbench.runfolder.records import Covered, Record
 
 UNKNOWN = Billing()
+UNCOUNTED = "tokens not reported"
 
 
 def limit_text(limit: float) -> str:
@@ -46,14 +48,17 @@ class Spending:
         if record.error is not None or record.reused is not None:
             return
         cost = self.billing.get(record.model, UNKNOWN).cost(
-            sent=record.sent_tokens,
+            sent=math.nan if record.is_uncounted else record.sent_tokens,
             cached=record.cached_tokens or 0,
             written=record.reply_tokens or 0,
             seconds=record.elapsed_s or 0.0,
             wall=self._wall(record),
         )
         before = self.by_model.get(record.model, 0.0)
-        self.by_model[record.model] = None if cost is None or before is None else before + cost
+        if cost is None or before is None or math.isnan(cost):
+            self.by_model[record.model] = None
+        else:
+            self.by_model[record.model] = before + cost
 
     def _wall(self, record: Record) -> float | None:
         """Return the seconds of a record in which its model answered nothing that is added yet."""
@@ -72,10 +77,15 @@ class Spending:
         return self.limit is None or self.total < self.limit
 
     def sentence(self) -> str:
-        """Return what the answers cost, in words; empty if nothing has a price."""
-        unknown = [name for name, cost in self.by_model.items() if cost is None]
+        """Return what the answers cost, in words; empty if nothing has cost anything."""
+        unknown: dict[str, list[str]] = {}
+        for name in (name for name, cost in self.by_model.items() if cost is None):
+            has_price = self.billing.get(name, UNKNOWN).input is not None
+            unknown.setdefault(UNCOUNTED if has_price else "no price", []).append(name)
         if not self.total:
-            return ""
+            names = ", ".join(unknown.get(UNCOUNTED, ()))
+            return f"the cost of the answers of {names} is unknown ({UNCOUNTED})" if names else ""
         amount = Decimal(f"{self.total:.4g}" if self.total < 1000 else f"{self.total:.0f}")
         text = f"the answers cost {amount:,f} {self.currency}"
-        return text + (f", without {', '.join(unknown)} (no price)" if unknown else "")
+        left_out = (f"{', '.join(names)} ({why})" for why, names in unknown.items())
+        return text + (f", without {' and '.join(left_out)}" if unknown else "")

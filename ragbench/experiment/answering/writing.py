@@ -197,6 +197,7 @@ class Writer:
                 replaced=(answer.replaced + halves) or None,
                 opened=answer.opened or None,
                 reasoning_tokens=answer.reasoning_tokens,
+                model_calls=answer.model_calls,
             )
         return replace(
             record,

@@ -4,41 +4,32 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import field_validator, model_validator
 
 from ragbench.base import home
 from ragbench.base.endpoint import WayOut
 from ragbench.base.files import sha256_file, sha256_json
 from ragbench.experiment.config.samples import refusal
-from ragbench.indexes.langchain.factory import FactoryKeys
+from ragbench.models.runnable.call import CallSpec, PipelineKeys
 
 HOW_CALLED = ("factory", "options", "input", "passages", "show_options")
 
 
-class RunnableSpec(FactoryKeys):
+class RunnableSpec(PipelineKeys):
     """The key ``runnable`` of an arm: a pipeline that returns passages for a question.
-
-    The factory is an object with ``invoke``, such as a LangChain runnable or a compiled LangGraph
-    app, or a function that takes the ``options`` and returns one. It runs in a process of its own.
 
     Attributes:
         name: Name of its ranking in files and tables; by default that of the arm.
-        input: Key under which the pipeline takes the question; without it, the question is its
-            whole input. ``messages`` is a chat with the question as its only turn.
         passages: Key of the passages in what it returns; by default the only list of documents.
         show_options: Whether the question comes with its options. The report says so.
-        timeout_s: Seconds after which a question is given up.
     """
 
     who: ClassVar[str] = "this arm"
     place: ClassVar[str] = "arms: runnable: factory"
-    use: ClassVar[str] = "is an object with `invoke`, or takes the options and returns one"
 
     name: str = ""
-    input: str = ""
     passages: str = ""
     show_options: bool = False
-    timeout_s: float = Field(120, gt=0, le=86400)
 
     @model_validator(mode="before")
     @classmethod
@@ -59,6 +50,10 @@ class RunnableSpec(FactoryKeys):
         """Return the runnable with a name of its ranking, unless it has one."""
         return self if self.name else self.model_copy(update={"name": name})
 
+    def call_spec(self) -> CallSpec:
+        """Return what its process is started with."""
+        return self.call("passages", self.passages)
+
     def digest(self) -> str:
         """Return the digest of what decides a call: its keys and the file of its module.
 
@@ -70,8 +65,5 @@ class RunnableSpec(FactoryKeys):
 
     def way(self, arm: str) -> WayOut:
         """Return where the runnable of an arm sends what it is given."""
-        declare = (
-            "if its terms allow the runnable to have it, write `servers: []` in `runnable` if the "
-            "code sends nothing, or the addresses that it sends text to"
-        )
-        return WayOut(f"the runnable of the arm {arm!r}", self.sends_to(), f"arms: {arm}", declare)
+        who = f"the runnable of the arm {arm!r}"
+        return WayOut(who, self.sends_to(), f"arms: {arm}", self.declare_reach)

@@ -17,9 +17,10 @@ def model_ways(models: Iterable[ModelSpec]) -> Iterator[WayOut]:
     """Yield where each model sends prompts; no model is loaded and no host name looked up."""
     for model in models:
         reach, name = model.sends_to(), f"the model {model.name!r}"
-        if reach is None:
+        declare = model.options.declare_reach
+        if reach is None and not declare:
             name = f"the backend {model.backend!r} of {name}"
-        yield WayOut(name, reach, _where(model), DECLARE)
+        yield WayOut(name, reach, _where(model), declare or DECLARE)
 
 
 def new_way(model: ModelSpec, endpoint: Endpoint) -> WayOut:
@@ -30,7 +31,7 @@ def new_way(model: ModelSpec, endpoint: Endpoint) -> WayOut:
 def _where(model: ModelSpec) -> str:
     """Return the key that says where a model's prompts go."""
     keys = model.options.model_dump(exclude_none=True) if model.sends_to() else {}
-    key = next((key for key in ("url", "url_file") if key in keys), "backend")
+    key = next((key for key in ("url", "url_file", "servers") if key in keys), "backend")
     return f"models: {model.name}: {key}"
 
 

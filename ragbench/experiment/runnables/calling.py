@@ -21,7 +21,7 @@ from ragbench.corpora.corpus import Corpus
 from ragbench.corpora.open import open_corpus
 from ragbench.experiment.config.runnable import RunnableSpec
 from ragbench.experiment.grid.parts import Source, TaskPart
-from ragbench.experiment.runnables.process import Answer, RunnableProcess
+from ragbench.models.runnable.process import Answer, RunnableProcess
 from ragbench.runfolder.paths import RunPaths
 from ragbench.runfolder.retrieval import (
     CallLine,
@@ -86,11 +86,15 @@ def call_all(task: TaskPart, source: Source, folder: RunPaths) -> dict[str, list
         with (
             stage(label, len(left)) as progress,
             JsonlAppender(path) as log,
-            RunnableProcess(runnable, source.key) as process,
+            RunnableProcess(
+                runnable.call_spec(),
+                f"the runnable of the arm {source.key!r}",
+                f"arms: {source.key}: runnable {runnable.factory}",
+            ) as process,
         ):
             for call in left:
                 started = time.monotonic()
-                answer = process.ask(call.text, call.question)
+                answer = process.ask(call.text, f"question {call.question!r}")
                 line = _line(call, answer, time.monotonic() - started)
                 ranked[call.question] = [p.id for p in _resolved(line, corpus, source)]
                 log.append(to_json(line))

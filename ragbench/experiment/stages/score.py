@@ -368,5 +368,6 @@ def _row(
         finish=record.finish if record else None,
         elapsed_s=record.elapsed_s if record else None,
         ended_at=record.ended_at if record else None,
+        model_calls=1 if record is None or record.model_calls is None else record.model_calls,
         metrics=values,
     )

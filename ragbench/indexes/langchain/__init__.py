@@ -1,7 +1,6 @@
 """LangChain's retrievers and vector stores as indexes, and indexes as LangChain's retrievers.
 
 adapters        each as the other
-factory         keys that name code of the user's
 langchain_kind  the kind ``langchain``
 vectorstore     the kind ``vectorstore``
 stores          how each store is made and opened

@@ -12,9 +12,9 @@ from typing import Any, ClassVar
 from ragbench.base.devices import Device
 from ragbench.base.errors import RagbenchError, first_line
 from ragbench.base.files import sha256_file
+from ragbench.base.usercode.factory import FactoryKeys
 from ragbench.corpora.corpus import Corpus
 from ragbench.indexes.langchain.adapters import FromLangchain, ScoreSource
-from ragbench.indexes.langchain.factory import FactoryKeys
 from ragbench.indexes.recipe import Recipe
 
 

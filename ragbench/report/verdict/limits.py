@@ -28,6 +28,7 @@ NO_PAIR = (
     "The run has no biomedical model together with its base, so it cannot show an effect of "
     "fine-tuning."
 )
+RUNNABLE = "runnable"  # the backend of such a model
 MANY = 0.05  # a share of answers that is worth a sentence
 FEWEST = 10  # questions, of which fewer may have one answer by chance
 ALMOST = 0.95  # share of one answer that is called the only one
@@ -48,6 +49,7 @@ def limits(run: Run, pairs: list[Pair]) -> Iterator[str]:
     yield from _dated(run)
     yield from _served(run)
     yield from _shown_options(run)
+    yield from _answers_itself(run)
     yield from written(run)
     yield from short_deliveries(run)
     for task in run.members("tasks"):
@@ -89,6 +91,16 @@ def _shown_options(run: Run) -> Iterator[str]:
             yield (
                 f"The runnable of {arm.name} was given the options of each question, which the "
                 "retrievers are not: its passages may support an option that it chose."
+            )
+
+
+def _answers_itself(run: Run) -> Iterator[str]:
+    """Yield the models that are code of the user's, whose decoding and search nobody controls."""
+    for model in run.config.models:
+        if model.backend == RUNNABLE:
+            yield (
+                f"{model.name} is a runnable: it searches and decodes as its code does, so that no "
+                "placebo tells what its passages add, and another run may give other answers."
             )
 
 

@@ -99,6 +99,16 @@ def test_money_by_hand(run: Run) -> None:
     assert sorted(table.index[table.on_money_frontier.fillna(False)]) == ["closed-book", "queries"]
 
 
+def test_calls_in_the_answers_of_a_runnable_count_if_all_tokens_are_known(run: Run) -> None:
+    """Half of the answers took 2 calls of models and the others 3."""
+    calls = [2, 3] * (len(run.scores) // 2)
+    scores = run.scores.assign(model_calls=calls)
+    assert by_arm(replace(run, scores=scores)).loc["closed-book", "calls"] == 2.5
+    first = (scores.arm == "bm25") & (scores.question_id == scores.question_id.iloc[0])
+    scores.loc[first, "prompt_tokens"] = None
+    assert "bm25" not in by_arm(replace(run, scores=scores)).index
+
+
 def test_calls_of_a_runnable_count_if_all_of_them_were_reported(run: Run) -> None:
     place = run.members("arms").index("long")
     arm = {"name": "long", "runnable": {"name": "theirs"}, "k": 3}

@@ -65,6 +65,9 @@ def test_answers_are_summed_and_errors_are_free() -> None:
     spending.add(record(model="far", prompt_tokens=1000, reply="x"))
     assert spending.sentence() == "the answers cost 0.003 USD, without far (no price)"
     assert Spending().may_go_on()
+    spending.add(record(prompt_tokens=None, reply="x", model_calls=2))  # tokens not reported
+    assert spending.by_model["m"] is None
+    assert spending.sentence() == ("the cost of the answers of m is unknown (tokens not reported)")
     little = Spending(billing)
     little.add(record(prompt_tokens=10, reply="x", reply_tokens=1))
     assert little.sentence() == "the answers cost 0.00003 USD"

@@ -20,7 +20,7 @@ from ragbench.experiment.run import Finished, prepare_experiment, run_experiment
 from ragbench.experiment.runnables.calling import shown_question
 from ragbench.report.write import write_report
 from ragbench.runfolder.paths import RunPaths
-from tests.experiment.runnables.pipelines import FACTS, HERE
+from tests.models.runnable.pipelines import FACTS, HERE
 
 ASKED = {"q1": "gout", "q2": "croup", "q3": "tea"}
 

@@ -174,3 +174,14 @@ def test_a_runnable_that_saw_the_options_is_named(tmp_path: Path) -> None:
             "are not: its passages may support an option that it chose."
         )
         assert found == [sentence] * shown
+
+
+def test_a_model_that_is_code_of_the_users_is_named(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", {("m", "t", "closed-book"): "10"})
+    assert not any("is a runnable" in line for line in limits(run, []))
+    theirs = edited(run, "config.models.0", {"name": "m", "backend": "runnable"})
+    (line,) = [line for line in limits(theirs, []) if "is a runnable" in line]
+    assert line == (
+        "m is a runnable: it searches and decodes as its code does, so that no placebo tells what "
+        "its passages add, and another run may give other answers."
+    )

@@ -18,8 +18,8 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from ragbench.base.errors import RagbenchError, first_line
-from ragbench.experiment.config.runnable import RunnableSpec
-from ragbench.experiment.runnables.replies import input_of, passages_of
+from ragbench.models.runnable.call import CallSpec
+from ragbench.models.runnable.replies import input_of, passages_of, text_of
 
 if TYPE_CHECKING:
     from langchain_core.callbacks import BaseCallbackHandler
@@ -53,7 +53,7 @@ def main(number: int) -> None:
     peer.set_inheritable(False)  # else a process that the pipeline starts would hold it open
     lines: SimpleQueue[dict[str, Any]] = SimpleQueue()
     threading.Thread(target=_listen, args=(peer, lines), daemon=True).start()
-    spec = RunnableSpec.model_validate(lines.get())
+    spec = CallSpec.model_validate(lines.get())
     # Python takes compiled code of the same second and size for that of a file that has changed.
     sys.dont_write_bytecode = True
     try:
@@ -81,7 +81,7 @@ def _send(peer: socket.socket, value: Mapping[str, Any]) -> None:
     peer.sendall(json.dumps(value).encode("ascii") + b"\n")
 
 
-def made_by(spec: RunnableSpec) -> Pipeline:
+def made_by(spec: CallSpec) -> Pipeline:
     """Return the pipeline that the factory is, or returns.
 
     Raises:
@@ -98,8 +98,11 @@ def made_by(spec: RunnableSpec) -> Pipeline:
     return made
 
 
-def called(pipeline: Pipeline, question: str, spec: RunnableSpec) -> dict[str, Any]:
-    """Return the passages for a question and the model calls that they took; else the fault."""
+def called(pipeline: Pipeline, question: Any, spec: CallSpec) -> dict[str, Any]:
+    """Return what is read of a pipeline's answer, and its model calls; else the fault.
+
+    The question is a text or the turns of a chat.
+    """
     from langchain_core.runnables import Runnable
     from langsmith import tracing_context
 
@@ -113,7 +116,8 @@ def called(pipeline: Pipeline, question: str, spec: RunnableSpec) -> dict[str, A
     except Exception as error:  # whatever the user's code raises
         return {"fault": RAISED, "detail": _message(error)}
     try:
-        return {"passages": passages_of(returned, spec.passages), **asdict(usage)}
+        read = passages_of if spec.reads == "passages" else text_of
+        return {spec.reads: read(returned, spec.key), **asdict(usage)}
     except ValueError as error:
         return {"fault": USELESS, "detail": str(error)[:MOST_OF_MESSAGE]}
 

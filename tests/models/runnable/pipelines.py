@@ -20,7 +20,7 @@ from langchain_core.messages.ai import UsageMetadata
 from langchain_core.runnables import Runnable, RunnableLambda
 
 FACTS = {"gout": "Gout is urate in a joint.", "croup": "Croup is a barking cough.", "tea": "Tea."}
-HERE = "tests.experiment.runnables.pipelines"
+HERE = "tests.models.runnable.pipelines"
 
 
 def found(question: str) -> list[Document]:
@@ -51,6 +51,14 @@ def talk() -> Runnable[Any, Any]:
         return found(str(model.invoke(question).content) + str(model.invoke(question).content))
 
     return RunnableLambda(answer)
+
+
+def talk_back() -> Runnable[Any, Any]:
+    """Return a pipeline that answers by itself, from passages that it found."""
+    usage = UsageMetadata(input_tokens=11, output_tokens=3, total_tokens=14)
+    replies = [AIMessage("It is gout.", usage_metadata=usage)] * 9
+    model = GenericFakeChatModel(messages=iter(replies))
+    return RunnableLambda(lambda asked: {"context": found(asked), "answer": model.invoke(asked)})
 
 
 class Bare:
@@ -91,7 +99,7 @@ class Wrong:
             sys.stdout.write('{"passages": []}' + "x" * 100_000)
         if what == "huge":
             return ["x" * (1 << 27)]
-        return {"number": 3, "halves": ["a \ud800 b"]}.get(what)
+        return {"number": 3, "halves": ["a \ud800 b"], "says": "It is croup."}.get(what)
 
 
 def once_broken(log: str, mended: str) -> Runnable[Any, Any]:

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from ragbench.base.errors import UsageError
-from ragbench.indexes.langchain.factory import FactoryKeys
+from ragbench.base.usercode.factory import FactoryKeys
 
 
 class Keys(FactoryKeys):
@@ -48,7 +48,7 @@ def test_what_is_not_there_is_named(home: Path, factory: str, what: str) -> None
 
 def test_a_name_that_the_module_lacks(home: Path) -> None:
     with pytest.raises(UsageError, match="has no attribute 'nothing'"):
-        Keys(factory="tests.experiment.runnables.pipelines:nothing", trust_code=True).imported()
+        Keys(factory="tests.models.runnable.pipelines:nothing", trust_code=True).imported()
 
 
 def test_servers_are_addresses() -> None:

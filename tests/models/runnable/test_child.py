@@ -9,13 +9,14 @@ from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, Generation, LLMResult
 
 from ragbench.base.errors import UsageError
-from ragbench.experiment.config.runnable import RunnableSpec
-from ragbench.experiment.runnables.child import called, made_by, reported
-from tests.experiment.runnables.pipelines import HERE, Bare
+from ragbench.models.runnable.call import CallSpec
+from ragbench.models.runnable.child import called, made_by, reported
+from tests.models.runnable.pipelines import HERE, Bare
 
 
-def spec(name: str, **keys: Any) -> RunnableSpec:
-    return RunnableSpec(factory=f"{HERE}:{name}", trust_code=True, **keys)
+def spec(name: str, **keys: Any) -> CallSpec:
+    keys = {"reads": "passages"} | keys
+    return CallSpec(factory=f"{HERE}:{name}", trust_code=True, **keys)
 
 
 def test_an_object_is_the_pipeline_and_a_function_makes_it() -> None:
@@ -53,6 +54,20 @@ def test_an_input_key_and_a_pipeline_outside_langchain() -> None:
     found = called(made_by(asked), "Gout?", asked)
     assert found["passages"][0]["text"] == '{"question": "Gout?"}'
     assert (found["passages"][0]["title"], found["model_calls"]) == ("What came", 0)
+
+
+def test_a_text_is_read_where_the_answer_is_asked_for() -> None:
+    asked = spec("talk_back", reads="text")
+    found = called(made_by(asked), "Gout?", asked)
+    assert found == {
+        **{"text": "It is gout."},
+        **{"model_calls": 1, "reported_calls": 1, "sent_tokens": 11, "written_tokens": 3},
+    }
+    asked = spec("Wrong", reads="text")
+    assert called(made_by(asked), "number", asked) == {
+        "fault": "useless",
+        "detail": "it returned a int, not a text or a message",
+    }
 
 
 def test_faults_are_said_and_not_raised() -> None:

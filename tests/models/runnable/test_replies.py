@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 from langchain_core.documents import Document
+from langchain_core.messages import AIMessage, HumanMessage
 
-from ragbench.experiment.runnables.replies import input_of, passages_of
+from ragbench.models.runnable.replies import input_of, passages_of, text_of
 
 GOUT = Document("Gout.", metadata={"id": 7, "title": "Joints"})
 BARE = Document("Tea.", id="t")
@@ -67,3 +68,51 @@ def test_the_question_is_the_input_or_under_its_key() -> None:
     assert input_of("Gout?", "") == "Gout?"
     assert input_of("Gout?", "question") == {"question": "Gout?"}
     assert input_of("Gout?", "messages") == {"messages": [{"role": "user", "content": "Gout?"}]}
+    turns = [{"role": "system", "content": "Briefly."}, {"role": "user", "content": "Gout?"}]
+    assert input_of(turns, "messages") == {"messages": turns}
+    assert input_of(turns, "") is turns
+
+
+BLOCKS: list[Any] = [{"type": "reasoning", "reasoning": "Hm."}, {"type": "text", "text": "A"}, "."]
+
+
+@pytest.mark.parametrize(
+    ("returned", "key", "text"),
+    [
+        ("A.", "", "A."),
+        ("", "", ""),
+        (AIMessage("A."), "", "A."),
+        (AIMessage(BLOCKS), "", "A."),
+        ({"role": "assistant", "content": "A."}, "", "A."),
+        ({"context": [GOUT], "answer": "A."}, "", "A."),
+        ({"result": "B.", "answer": AIMessage("A.")}, "", "A."),
+        ({"input": "B.", "output": "A."}, "", "A."),
+        ({"messages": [HumanMessage("B?"), AIMessage("A.")]}, "", "A."),
+        ({"messages": [{"role": "assistant", "content": "A."}]}, "", "A."),
+        ({"answer": None, "result": "A."}, "", "A."),
+        ({"answer": "B.", "draft": "A."}, "draft", "A."),
+    ],
+)
+def test_the_answer_is_a_text_or_the_last_message(returned: Any, key: str, text: str) -> None:
+    assert text_of(returned, key) == text
+
+
+@pytest.mark.parametrize(
+    ("returned", "key", "what"),
+    [
+        (None, "", "it returned a NoneType, not a text or a message"),
+        (3, "", "it returned a int, not"),
+        ([], "", "it returned a list, not"),
+        ([GOUT], "", "it returned a Document, not"),
+        ({"context": [GOUT]}, "", "without an answer; its keys are 'context': name one with"),
+        ({"answer": None}, "", "without an answer"),
+        ({"answer": "A."}, "draft", "no key 'draft'; its keys are 'answer'"),
+        ("A.", "draft", "it returned a str, which has no key 'draft'"),
+        ({"messages": [HumanMessage("A or B?")]}, "", "the last message .* is the user's"),
+        ({"role": "user", "content": "A or B?"}, "", "is the user's"),
+        (AIMessage("A.").model_copy(update={"content": None}), "", "it returned a AIMessage, not"),
+    ],
+)
+def test_what_is_no_answer_is_named(returned: Any, key: str, what: str) -> None:
+    with pytest.raises(ValueError, match=what):
+        text_of(returned, key)

@@ -14,18 +14,18 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ragbench.base.errors import BackendError, DataError, UsageError
-from ragbench.experiment.config.runnable import RunnableSpec
+from ragbench.models.runnable.call import CallSpec, Reads
 from ragbench.runfolder.retrieval import GivenPassage
 from ragbench.runfolder.schema import parse
 
-MODULE = "ragbench.experiment.runnables.child"
+MODULE = "ragbench.models.runnable.child"
 START_SECONDS = 600.0  # the code may load models before its first answer
 MOST_BYTES = 1 << 26  # of one answer
 READ_BYTES = 1 << 16
@@ -37,13 +37,19 @@ RESUME = (
     " unless the module or the keys of the runnable changed"
 )
 
+EXPECTED: Mapping[Reads, tuple[str, str]] = {
+    "passages": ("no passages", "return a list of Documents, or a mapping with one"),
+    "text": ("no answer", "return a text, a message, or a mapping with one"),
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What a pipeline returned for one question, or what went wrong there.
 
     Attributes:
-        passages: Passages, best first.
+        passages: Passages, best first, if these are read.
+        text: Its answer, if that is read.
         model_calls: Calls of language models that LangChain announced.
         reported_calls: Those of them that reported their tokens.
         sent_tokens: Tokens of their prompts.
@@ -54,6 +60,7 @@ class Answer:
     """
 
     passages: tuple[GivenPassage, ...] = ()
+    text: str = ""
     model_calls: int = 0
     reported_calls: int = 0
     sent_tokens: int = 0
@@ -91,16 +98,18 @@ class RunnableProcess:
     """A pipeline in a process of its own; a context manager that ends it.
 
     Args:
-        spec: The pipeline.
-        arm: Name of its arm, for messages.
+        spec: The pipeline, and what is read of what it returns.
+        who: The pipeline as messages name it: ``the runnable of the arm 'mine'``.
+        where: Its place in the config.
         start_seconds: Seconds after which a start is given up.
     """
 
     def __init__(
-        self, spec: RunnableSpec, arm: str, *, start_seconds: float = START_SECONDS
+        self, spec: CallSpec, who: str, where: str, *, start_seconds: float = START_SECONDS
     ) -> None:
         self._spec = spec
-        self._arm = arm
+        self._who = who
+        self._where = where
         self._socket, theirs = socket.socketpair()
         self._left = b""  # read beyond the end of the last answer
         self._is_closed = False
@@ -130,15 +139,23 @@ class RunnableProcess:
             self.close()
             raise
 
-    def ask(self, question: str, identifier: str) -> Answer:
+    @property
+    def is_closed(self) -> bool:
+        """Whether the process has ended, as it does after every error."""
+        return self._is_closed
+
+    def ask(self, question: str | Sequence[Mapping[str, str]], name: str) -> Answer:
         """Return what the pipeline returns for a question; the process is of no use after an error.
+
+        Args:
+            question: The question, or the turns of a chat.
+            name: The question as messages name it.
 
         Raises:
             BackendError: It raised something, took too long or ended its process.
-            DataError: It returned something else than passages.
+            DataError: It returned something else than what is read.
         """
-        what = f"it answered question {identifier!r}"
-        return self._exchange({"question": question}, self._spec.timeout_s, what)
+        return self._exchange({"question": question}, self._spec.timeout_s, f"it answered {name}")
 
     def close(self) -> None:
         """End the process and every process that it has started."""
@@ -210,10 +227,6 @@ class RunnableProcess:
             raise self._failed(f"raised an error while {what}: {answer.detail}")
         raise self._useless(f"{answer.detail} ({what.removeprefix('it ')})")
 
-    @property
-    def _where(self) -> str:
-        return f"arms: {self._arm}: runnable {self._spec.factory}"
-
     def _ended(self) -> str:
         try:
             code = self._process.wait(timeout=5)
@@ -226,16 +239,13 @@ class RunnableProcess:
         self.close()
         said = self._printed.last_line()
         quoted = f"; the last line that it printed is {said!r}" if said else ""
-        return BackendError(
-            f"the runnable of the arm {self._arm!r} {what}{quoted}", where=self._where, fix=RESUME
-        )
+        return BackendError(f"{self._who} {what}{quoted}", where=self._where, fix=RESUME)
 
     def _useless(self, what: str) -> DataError:
         self.close()
+        missing, fix = EXPECTED[self._spec.reads]
         return DataError(
-            f"the runnable of the arm {self._arm!r} returned no passages: {what}",
-            where=self._where,
-            fix="return a list of Documents, or a mapping with one; " + RESUME,
+            f"{self._who} returned {missing}: {what}", where=self._where, fix=f"{fix}; {RESUME}"
         )
 
 

@@ -9,14 +9,15 @@ from typing import Any
 import pytest
 
 from ragbench.base.errors import BackendError, DataError, RagbenchError, UsageError
-from ragbench.experiment.config.runnable import RunnableSpec
-from ragbench.experiment.runnables.process import RunnableProcess
-from tests.experiment.runnables.pipelines import HERE
+from ragbench.models.runnable.call import CallSpec
+from ragbench.models.runnable.process import RunnableProcess
+from tests.models.runnable.pipelines import HERE
 
 
 def process(name: str, *, start_seconds: float = 60, **keys: Any) -> RunnableProcess:
-    spec = RunnableSpec(factory=f"{HERE}:{name}", trust_code=True, **keys)
-    return RunnableProcess(spec, "theirs", start_seconds=start_seconds)
+    spec = CallSpec(factory=f"{HERE}:{name}", trust_code=True, **({"reads": "passages"} | keys))
+    who = "the runnable of the arm 'theirs'"
+    return RunnableProcess(spec, who, "arms: theirs", start_seconds=start_seconds)
 
 
 def is_alive(number: int) -> bool:
@@ -29,9 +30,9 @@ def is_alive(number: int) -> bool:
 
 def test_what_it_prints_is_no_answer_and_it_ends_with_its_block() -> None:
     with process("Wrong") as asked:
-        texts = [p.text for p in asked.ask("prints croup", "q").passages]
+        texts = [p.text for p in asked.ask("prints croup", "question 'q'").passages]
         assert texts[0] == "Croup is a barking cough."
-        assert asked.ask("halves", "q").passages[0].text == "a \ud800 b"
+        assert asked.ask("halves", "question 'q'").passages[0].text == "a \ud800 b"
         number = asked._process.pid
         assert is_alive(number)
     assert not is_alive(number)
@@ -42,7 +43,7 @@ def failed(question: str, **keys: Any) -> RagbenchError:
     with process("Wrong", **keys) as asked:
         started = time.monotonic()
         with pytest.raises(RagbenchError) as caught:
-            asked.ask(question, "q7")
+            asked.ask(question, "question 'q7'")
         assert time.monotonic() - started < 10
         assert not is_alive(asked._process.pid)
     assert "theirs" in caught.value.what and caught.value.where.startswith("arms: theirs")
