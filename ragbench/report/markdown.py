@@ -33,8 +33,9 @@ ANSWERS = {
     "reply to the prompt, which does not list the options; ties go to the first.",
     "letters": "An answer is the letter with the highest log-likelihood as the reply to the "
     "prompt, which lists the options; ties go to the first.",
-    "generate": "An answer is read from the model's own reply to the prompt, decoded greedily unless "
-    "the model is a runnable; a reply without an answer is counted as unparsed, refused or truncated.",
+    "generate": "An answer is read from the model's own reply to the prompt, decoded greedily "
+    "unless the model is a runnable; a reply without an answer is counted as unparsed, refused or "
+    "truncated.",
 }
 
 
