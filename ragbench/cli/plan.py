@@ -91,10 +91,7 @@ def plan(
 
 
 def stop_notes(config: Config, made: Plan, discordant: float | None = None) -> Iterator[str]:
-    """Yield how many questions per task a run asks that stops when an effect is decided.
-
-    ``discordant`` is the stated share of discordant questions.
-    """
+    """Yield the questions per task that a run asks until an effect of some size is decided."""
     from ragbench.analysis.needed import former_share
     from ragbench.analysis.statistics.sequential.decide import Rules
     from ragbench.analysis.statistics.sequential.foreseen import questions_until_decided
