@@ -58,7 +58,8 @@ WRITTEN_NOTE = (
     "Shares of questions whose right answer, or a wrong option, is in the queries or passages that "
     "a model wrote, word for word. Answers of fewer than four characters are not searched for, nor "
     "are tasks whose questions share their options. A written text with the answer gives the model "
-    "what the writer guessed, whatever is retrieved."
+    "what the writer guessed, whatever is retrieved. Follow-up questions may also have it from "
+    "passages that an earlier round found."
 )
 GAINS_NOTE = (
     "The control has passages that the same writer wrote from memory. What an arm with written "
