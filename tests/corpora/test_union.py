@@ -43,7 +43,7 @@ def built_union(home: Path, members: Members) -> Union:
 
 
 @given(members=unions, others=st.lists(st.text(letters, max_size=4), max_size=5))
-@settings(max_examples=30)
+@settings(max_examples=15)
 def test_a_union_is_its_members_after_each_other(members: Members, others: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAGBENCH_HOME", folder)
